@@ -1,0 +1,53 @@
+import type { Position } from './position.js';
+
+/** What a gateway says of itself every second (contract: docs/contract/wire.md). */
+export interface Heartbeat {
+  readonly v: 1;
+  readonly id: string;
+  /** New at every start of nginx, kept over reloads. */
+  readonly boot: string;
+  readonly host: string;
+  /** Grows with every beat of one boot. */
+  readonly seq: number;
+  /** Living worker processes, exiting ones included. */
+  readonly workers: number;
+  /** Unix seconds. */
+  readonly started: number;
+  readonly contracts: readonly number[];
+  /** Everything published up to here is in force in every worker; null before the first catch-up. */
+  readonly applied: Position | null;
+  readonly rejected: readonly {
+    readonly service: string;
+    readonly generation: number;
+    readonly code: string;
+  }[];
+  /** `service|instance` → open requests; what is absent is 0. */
+  readonly in_flight: Readonly<Record<string, number>>;
+  /** Open requests that could not be counted by instance; while above 0 nothing is proven. */
+  readonly uncounted: number;
+}
+
+/** A gateway's entry in ZooKeeper: it blocks every drain until it is heard, forgotten or left. */
+export interface RosterEntry {
+  readonly id: string;
+  readonly boot: string;
+  readonly host: string;
+  /** RFC 3339. */
+  readonly since: string;
+}
+
+/** The newest heartbeat of a gateway, and the monotonic moment (ms) at which it last changed. */
+export interface HeardGateway {
+  readonly heartbeat: Heartbeat;
+  readonly changed_at: number;
+}
+
+/** Everything heard from the gateways. `null` heartbeats are those that expired or cannot be parsed. */
+export interface FleetReport {
+  readonly heard: ReadonlyMap<string, HeardGateway>;
+}
+
+/** The key of an instance in `in_flight`. Neither part may hold a pipe. */
+export function inFlightKey(service: string, instance: string): string {
+  return `${service}|${instance}`;
+}

@@ -1,0 +1,116 @@
+import type { Balancer, Health, Retry, Timeouts } from './set.js';
+
+/** A route wish of one service. */
+export interface RouteSpec {
+  readonly host: string;
+  readonly path: string;
+}
+
+/** What operators decided for a service. Every field is optional: absent means the default. */
+export interface ServiceSpec {
+  readonly routes?: readonly RouteSpec[];
+  readonly balancer?: Balancer;
+  readonly timeouts?: Partial<Timeouts>;
+  readonly retry?: Retry;
+  readonly health?: Partial<Health>;
+  /** Guards refuse what would leave fewer eligible instances. Default 1. */
+  readonly min_available?: number;
+}
+
+export type IntentState = 'draining' | 'isolated' | 'cut';
+
+/** An operator's wish for one instance; it outlives the registration. Times are RFC 3339. */
+export interface InstanceIntent {
+  readonly state?: IntentState;
+  /** Replaces the registered weight. 0 … 10000. */
+  readonly weight?: number;
+  readonly by: string;
+  readonly reason: string;
+  readonly at: string;
+  /** After this moment the wish is ignored and cleared. */
+  readonly expires?: string;
+  /** The operation that set `state`. */
+  readonly op?: string;
+}
+
+export type OnTimeout = 'wait' | 'cut' | 'undrain';
+export type OperationResult =
+  /** Proven: every gateway of the roster acked and reported zero. */
+  | 'drained'
+  /** Stopped waiting; `left` requests were cut off from the drain's promise. */
+  | 'cut'
+  /** Time ran out and the instances were given back. */
+  | 'undrained'
+  /** Time ran out while a gateway could not be heard: nothing is known, nothing is claimed. */
+  | 'unproven'
+  /** Time ran out with requests still open. */
+  | 'timed_out'
+  | 'cancelled'
+  /** Another wish (undrain, isolate, a newer drain) took its instances away. */
+  | 'superseded';
+
+/** A drain's share in one service's record. An operation over several services has one such entry in each. */
+export interface OperationRecord {
+  readonly id: string;
+  readonly kind: 'drain';
+  readonly instances: readonly string[];
+  readonly by: string;
+  readonly reason: string;
+  readonly at: string;
+  readonly deadline?: string;
+  readonly on_timeout: OnTimeout;
+  readonly idempotency_key?: string;
+  /** SHA-1 of the request, so that a key reused for another request is refused. */
+  readonly request?: string;
+  readonly result?: OperationResult;
+  readonly ended_at?: string;
+  /** Requests left when it ended, by instance; only what is above 0. */
+  readonly left?: Readonly<Record<string, number>>;
+  /** What it was waiting for when it ended without proof. */
+  readonly waited_for?: readonly string[];
+}
+
+/** One line of a service's history. */
+export interface ServiceEvent {
+  readonly at: string;
+  /** Past tense: `drain_started`, `drained`, `isolated`, `registered`, `lost`, … */
+  readonly event: string;
+  /** A person's name, or `controller`. */
+  readonly by: string;
+  readonly instance?: string;
+  readonly message: string;
+}
+
+/** The data of `/ebbgate/intents/<service>`: one change of it is one compare-and-set. */
+export interface IntentRecord {
+  /** Schema of this record. */
+  readonly v: 1;
+  /** Counts changes. */
+  readonly rev: number;
+  readonly spec: ServiceSpec;
+  readonly instances: Readonly<Record<string, InstanceIntent>>;
+  /** Version → share in percent; empty = no shares; else they sum to 100. */
+  readonly versions: Readonly<Record<string, number>>;
+  /** Newest last, at most 20. */
+  readonly ops: readonly OperationRecord[];
+  /** Newest last, at most 50. */
+  readonly events: readonly ServiceEvent[];
+}
+
+/** A record with the stamp that a compare-and-set needs. `etag` is `czxid-version`, without quotes. */
+export interface StoredIntent {
+  readonly service: string;
+  readonly record: IntentRecord;
+  readonly etag: string;
+}
+
+/** The record of a service nobody has decided anything for. */
+export const NO_INTENT: IntentRecord = {
+  v: 1,
+  rev: 0,
+  spec: {},
+  instances: {},
+  versions: {},
+  ops: [],
+  events: [],
+};

@@ -1,0 +1,223 @@
+import type { FleetReport, RosterEntry } from './gateway.js';
+import type { IntentRecord, StoredIntent } from './intent.js';
+import type { Problem } from './problem.js';
+import type { RegistryState } from './registration.js';
+import type {
+  Convergence,
+  GatewayResource,
+  InstanceResource,
+  Mutation,
+  MutationContext,
+  MutationResource,
+  OperationResource,
+  OverrideResource,
+  ReadinessResource,
+  ServiceEvent,
+  ServiceResource,
+  SetResource,
+} from './resources.js';
+import type { Result } from './result.js';
+import type { EncodedDocument, PublishedDocument } from './set.js';
+
+/*
+ * The contracts between the folders. I/O folders implement them, main.ts hands the implementations in, and neither
+ * side knows the other.
+ */
+
+/** Anything that lives long: started once, closed once or more; a second close waits for the first. */
+export interface Lifecycle extends AsyncDisposable {
+  /** Resolves as soon as the work has begun; never waits for a server to be reachable. */
+  start(): Promise<void>;
+  /** Ends everything it started. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** How a dependency is, for /readyz and logs. `since` is milliseconds of the wall clock. */
+export interface LinkState {
+  readonly state: 'connected' | 'connecting' | 'degraded';
+  readonly since: number;
+  readonly detail: string;
+}
+
+/** Milliseconds. `monotonic` never jumps and measures spans; `wall` is for people and deadlines. */
+export interface Clock {
+  monotonic(): number;
+  wall(): number;
+}
+
+/** Fields first, then a short message; pino fits. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/* ---- ZooKeeper ------------------------------------------------------------------------------------------------ */
+
+/**
+ * Pushes complete states of the registry: once as soon as one is known, then at every change, coalesced. After any
+ * doubt it re-reads everything and pushes the difference by pushing the whole. It never pushes a partial view, and
+ * an `unknown` never takes anything back. Listeners are called one at a time, from one place, and must not throw.
+ */
+export interface RegistrySource extends Lifecycle {
+  onState(listener: (state: RegistryState) => void): void;
+}
+
+/** One term of office: every write is conditional on the epoch node's znode version. */
+export interface Term {
+  readonly epoch: number;
+  readonly version: number;
+}
+
+export type WriteFailure =
+  /** Another controller has taken office: this one must stop writing. */
+  | { readonly kind: 'fenced' }
+  /** The record changed since it was read. */
+  | { readonly kind: 'conflict'; readonly service?: string }
+  /** No answer, so it may or may not have been applied; read before trying again. */
+  | { readonly kind: 'unavailable'; readonly reason: string };
+
+/** Takes office: raises the epoch above `floor` and above its own last value. */
+export interface Office {
+  take(floor: number): Promise<Result<Term, WriteFailure>>;
+}
+
+/** A new record for one service; `etag` null = it must not exist yet. */
+export interface IntentEdit {
+  readonly service: string;
+  readonly etag: string | null;
+  readonly record: IntentRecord;
+}
+
+/** The operators' wishes. Pushes the complete map at start and at every change; a lost link pushes nothing. */
+export interface IntentStore extends Lifecycle {
+  onChange(listener: (intents: ReadonlyMap<string, StoredIntent>) => void): void;
+  /** Writes all edits or none, under the term's fence. The new etags come back in the edits' order. */
+  write(term: Term, edits: readonly IntentEdit[]): Promise<Result<readonly StoredIntent[], WriteFailure>>;
+  /** Reads one record past every cache. */
+  read(service: string): Promise<Result<StoredIntent | null, WriteFailure>>;
+}
+
+/** The gateways that must be heard before anything is drained. */
+export interface RosterStore extends Lifecycle {
+  onChange(listener: (roster: ReadonlyMap<string, RosterEntry>) => void): void;
+  /** Creates or replaces an entry. */
+  put(term: Term, entry: RosterEntry): Promise<Result<void, WriteFailure>>;
+  /** Removing what is not there is a success. */
+  remove(term: Term, id: string): Promise<Result<void, WriteFailure>>;
+}
+
+/** The ephemeral `consumers/<node>` entries of this controller: keeps exactly `services` registered. */
+export interface ConsumerRegistration extends Lifecycle {
+  follow(services: readonly string[]): void;
+}
+
+/** What `ebbgate register` writes into its provider node; absent members take the registry's defaults. */
+export interface ProviderData {
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  readonly version?: string;
+  readonly weight?: number;
+  readonly zone?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly ready?: boolean;
+  readonly leaving?: boolean;
+}
+
+/**
+ * Keeps one provider node as wanted, through lost connections and expired sessions, always under the same identity.
+ * `set` replaces what is wanted and resolves once it stands in ZooKeeper (or rejects after its signal aborts).
+ */
+export interface ProviderRegistration extends Lifecycle {
+  set(data: ProviderData, signal?: AbortSignal): Promise<void>;
+  /** Deletes the node; resolves at once if it is not there. */
+  withdraw(signal?: AbortSignal): Promise<void>;
+}
+
+/* ---- Redis ---------------------------------------------------------------------------------------------------- */
+
+export type PublishAnswer =
+  | { readonly kind: 'published'; readonly generation: number }
+  /** Equal hash within this epoch: nothing was written. */
+  | { readonly kind: 'same'; readonly generation: number }
+  /** The set stands at another generation; `generation` is where (0 = absent), `epoch` whose. */
+  | { readonly kind: 'conflict'; readonly generation: number; readonly epoch: number }
+  /** Redis went back or was wiped: only a new epoch helps. */
+  | { readonly kind: 'lost' }
+  /** A higher epoch is open: this controller is out of office. */
+  | { readonly kind: 'fenced'; readonly epoch: number }
+  /** No answer in time; may have been applied, and is safe to repeat. */
+  | { readonly kind: 'unavailable'; readonly reason: string };
+
+export interface Meta {
+  readonly epoch: number;
+  readonly generation: number;
+  readonly sealed: boolean;
+}
+
+/**
+ * Writes sets by the publishing protocol (design: open, publish, seal). Every call is safe to repeat. No call waits
+ * for a connection longer than the command timeout.
+ */
+export interface Publisher extends Lifecycle {
+  state(): LinkState;
+  /** Called whenever the server may have changed its data: reconnected, other run_id, other master_replid. */
+  onDoubt(listener: (reason: string) => void): void;
+  /** What Redis holds, or null if it holds no meta. */
+  meta(): Promise<Result<Meta | null, string>>;
+  /** Every set that can be parsed; a damaged one is left out (it is published again anyway). */
+  sets(): Promise<Result<readonly PublishedDocument[], string>>;
+  open(
+    epoch: number,
+  ): Promise<
+    | { readonly kind: 'opened'; readonly generation: number }
+    | Extract<PublishAnswer, { kind: 'fenced' | 'unavailable' }>
+  >;
+  publish(request: {
+    readonly epoch: number;
+    /** The highest generation this controller has seen; Redis below it has lost data. */
+    readonly last_generation: number;
+    /** Where this service's set is believed to stand; 0 = absent. */
+    readonly expected_generation: number;
+    readonly at: string;
+    readonly encoded: EncodedDocument;
+  }): Promise<PublishAnswer>;
+  seal(
+    epoch: number,
+  ): Promise<
+    { readonly kind: 'sealed' } | Extract<PublishAnswer, { kind: 'fenced' | 'lost' | 'unavailable' }>
+  >;
+}
+
+/** Follows the gateways' heartbeats: by hints, and by reading all of them every second whatever the hints say. */
+export interface Feedback extends Lifecycle {
+  state(): LinkState;
+  /** The present report, again at every change. A lost Redis takes nothing back: heartbeats just stop changing. */
+  onReport(listener: (report: FleetReport) => void): void;
+}
+
+/* ---- What the API asks of the controller ---------------------------------------------------------------------- */
+
+/** The controller as the API sees it: reads are of one moment and never wait; `undefined` = no such thing. */
+export interface ControlPlane {
+  readiness(): ReadinessResource;
+  /** False until a first complete view exists: reads then answer `not_ready`. */
+  hasView(): boolean;
+  services(): readonly ServiceResource[];
+  service(service: string): ServiceResource | undefined;
+  instances(service: string): readonly InstanceResource[] | undefined;
+  instance(service: string, id: string): InstanceResource | undefined;
+  set(service: string): SetResource | undefined;
+  convergence(service: string): Convergence | undefined;
+  events(service: string): readonly ServiceEvent[] | undefined;
+  overrides(): readonly OverrideResource[];
+  gateways(): readonly GatewayResource[];
+  /** Newest first. */
+  operations(): readonly OperationResource[];
+  operation(id: string): OperationResource | undefined;
+  /** Resolves at the next change of anything the reads above show, or when `signal` aborts. Never rejects. */
+  changed(signal: AbortSignal): Promise<void>;
+  mutate(mutation: Mutation, context: MutationContext): Promise<Result<MutationResource, Problem>>;
+}

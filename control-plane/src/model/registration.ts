@@ -1,0 +1,52 @@
+/** What an instance says of itself in its provider node, after validation. */
+export interface Registration {
+  readonly service: string;
+  /** Explicit `id`, else `host:port`; never the znode's name. */
+  readonly id: string;
+  /** IP literal inside the allowed networks. */
+  readonly host: string;
+  readonly port: number;
+  /** Empty when the instance names none. */
+  readonly version: string;
+  /** 0 … 10000, default 100. */
+  readonly weight: number;
+  readonly zone: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** False while the instance says that it is not ready; it is listed, with no traffic. */
+  readonly ready: boolean;
+  /** True once its registrar wants to stop: the plan drains it. */
+  readonly leaving: boolean;
+  /** The znode it was read from, for messages. */
+  readonly path: string;
+  /** ZooKeeper's creation transaction of that node, hex: the younger of two nodes of one identity wins. */
+  readonly czxid: string;
+}
+
+/** A provider node that was left out, and why. */
+export interface RegistryProblem {
+  readonly service: string;
+  readonly path: string;
+  readonly code:
+    'bad_json' | 'bad_field' | 'forbidden_host' | 'duplicate_id' | 'bad_service_name' | 'too_large';
+  readonly field: string;
+  readonly message: string;
+}
+
+/**
+ * One complete reading of every registry root. Never partial: a source that could not read all emits `unknown`
+ * instead, and whoever holds the last view keeps it.
+ */
+export interface RegistryView {
+  readonly instances: readonly Registration[];
+  readonly problems: readonly RegistryProblem[];
+  /** Names of the services whose node exists, with or without providers. */
+  readonly services: readonly string[];
+}
+
+export type RegistryState =
+  /** `gap`: answers were missing before this view (a new connection, a thaw), so removals in it must settle. */
+  | { readonly status: 'complete'; readonly view: RegistryView; readonly gap: boolean }
+  /** Cannot be read now. Says nothing about the instances. */
+  | { readonly status: 'unknown'; readonly reason: string }
+  /** The root is gone or was created anew: not "no services". */
+  | { readonly status: 'data_loss'; readonly reason: string };

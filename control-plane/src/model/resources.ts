@@ -1,0 +1,260 @@
+import type {
+  IntentState,
+  OnTimeout,
+  OperationResult,
+  RouteSpec,
+  ServiceEvent,
+  ServiceSpec,
+} from './intent.js';
+import type { Position } from './position.js';
+import type { GuardVerdict } from './problem.js';
+import type { RegistryProblem } from './registration.js';
+import type { Balancer, Document, Health, PeerState, Retry, Timeouts } from './set.js';
+
+/*
+ * What the API answers, exactly as its JSON. Times are RFC 3339, durations in fields are milliseconds (`_ms`).
+ */
+
+/** The spec with every default filled in. */
+export interface EffectiveSpec {
+  readonly routes: readonly RouteSpec[];
+  readonly balancer: Balancer;
+  readonly timeouts: Timeouts;
+  readonly retry: Retry;
+  readonly health: Health;
+  readonly min_available: number;
+}
+
+export interface ServiceResource {
+  readonly service: string;
+  /** Without quotes; null while nothing was ever decided for it (If-Match: "0" creates). */
+  readonly etag: string | null;
+  readonly spec: EffectiveSpec;
+  /** Version → share in percent, as decided; empty = by weight alone. */
+  readonly versions: Readonly<Record<string, number>>;
+  readonly instances: {
+    readonly total: number;
+    readonly eligible: number;
+    readonly draining: number;
+    readonly isolated: number;
+    readonly other: number;
+  };
+  /** How the eligible weight is spread now, in percent by version. */
+  readonly effective_shares: Readonly<Record<string, number>>;
+  readonly published: Position | null;
+  readonly convergence: Convergence | null;
+  readonly problems: readonly (RegistryProblem | { readonly code: string; readonly message: string })[];
+  /** Why removals are held back now, or null. */
+  readonly protection: string | null;
+}
+
+/** Who follows the present set of a service. */
+export interface Convergence {
+  readonly service: string;
+  readonly target: Position;
+  readonly converged: boolean;
+  readonly gateways: readonly {
+    readonly id: string;
+    readonly applied: Position | null;
+    readonly state: 'acked' | 'behind' | 'rejected' | 'unknown';
+    readonly code?: string;
+  }[];
+}
+
+/** How far an instance's drain is, computed at the moment of asking; never stored. */
+export interface DrainStatus {
+  /** True only when every gateway of the roster acked the set and reported zero with it. */
+  readonly drained: boolean;
+  /** One sentence per thing that is missing; empty when drained. */
+  readonly waiting_for: readonly string[];
+  /** Open requests over all gateways; null if any gateway cannot be counted. */
+  readonly in_flight: number | null;
+}
+
+export interface InstanceResource {
+  readonly service: string;
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  readonly version: string;
+  readonly zone: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly registered: boolean;
+  readonly ready: boolean;
+  readonly leaving: boolean;
+  readonly registered_weight: number;
+  readonly intent: {
+    readonly state: IntentState | null;
+    readonly weight: number | null;
+    readonly by: string;
+    readonly reason: string;
+    readonly at: string;
+    readonly expires: string | null;
+    readonly operation: string | null;
+  } | null;
+  readonly effective: { readonly state: PeerState; readonly weight: number; readonly down: boolean };
+  /** Sentences that explain `effective`, strongest first. */
+  readonly why: readonly string[];
+  /** Gateway id → open requests; null = that gateway cannot be counted now. */
+  readonly in_flight: Readonly<Record<string, number | null>>;
+  /** Present while no new request may go to it. */
+  readonly drain: DrainStatus | null;
+}
+
+export interface OperationResource {
+  readonly id: string;
+  readonly kind: 'drain';
+  readonly state: 'running' | 'done';
+  readonly result: OperationResult | null;
+  readonly by: string;
+  readonly reason: string;
+  readonly at: string;
+  readonly deadline: string | null;
+  readonly on_timeout: OnTimeout;
+  readonly ended_at: string | null;
+  /** True once the present intent is in the published set. */
+  readonly published: boolean;
+  readonly instances: readonly {
+    readonly service: string;
+    readonly id: string;
+    readonly drained: boolean;
+    readonly in_flight: Readonly<Record<string, number | null>>;
+    readonly waiting_for: readonly string[];
+    readonly result: OperationResult | null;
+    readonly left: number;
+  }[];
+  /** All that is missing, without repeats. */
+  readonly waiting_for: readonly string[];
+}
+
+export interface GatewayResource {
+  readonly id: string;
+  /** `live`: heard lately. `unknown`: silent; it may still be serving, so it blocks drains. */
+  readonly state: 'live' | 'unknown';
+  readonly in_roster: boolean;
+  readonly since: string | null;
+  readonly silent_ms: number | null;
+  readonly host: string | null;
+  readonly boot: string | null;
+  readonly workers: number | null;
+  readonly applied: Position | null;
+  readonly behind: number | null;
+  readonly rejected: readonly {
+    readonly service: string;
+    readonly generation: number;
+    readonly code: string;
+  }[];
+  readonly in_flight: number | null;
+}
+
+/** One line of "everything an operator has changed". */
+export interface OverrideResource {
+  readonly service: string;
+  readonly instance: string | null;
+  readonly kind: IntentState | 'weight' | 'versions';
+  readonly value: string;
+  readonly by: string;
+  readonly reason: string;
+  readonly since: string;
+  readonly until: string | null;
+}
+
+export interface SetResource {
+  readonly service: string;
+  readonly epoch: number;
+  readonly generation: number;
+  readonly hash: string;
+  readonly at: string;
+  readonly document: Document;
+}
+
+/** A line of a plan: what a mutation changes (or would change) in the published sets. */
+export interface PlannedChange {
+  readonly service: string;
+  readonly instance: string | null;
+  readonly field: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** What a mutation did, or with `dry_run` would do. */
+export interface MutationResource {
+  readonly dry_run: boolean;
+  readonly changes: readonly PlannedChange[];
+  /** Guards that spoke; with force they only warn. */
+  readonly guards: readonly GuardVerdict[];
+  /** What a wait would wait for at this moment. */
+  readonly blockers: readonly string[];
+  readonly operation: OperationResource | null;
+  /** False when Redis could not be written: accepted, and caught up after. */
+  readonly published: boolean;
+  /** The services it touched, with their new etags. */
+  readonly etags: Readonly<Record<string, string>>;
+}
+
+export interface DependencyState {
+  readonly state: 'ok' | 'degraded' | 'down';
+  readonly since: string;
+  readonly detail: string;
+}
+export interface ReadinessResource {
+  readonly ready: boolean;
+  readonly controller: {
+    readonly state: 'starting' | 'leading' | 'fenced';
+    readonly epoch: number | null;
+    readonly since: string;
+  };
+  readonly zookeeper: DependencyState;
+  readonly redis: DependencyState;
+}
+
+/** Selects instances across services. At least one member besides `service` is given. */
+export interface Selector {
+  readonly service?: string;
+  readonly ids?: readonly string[];
+  readonly version?: string;
+  readonly host?: string;
+  readonly zone?: string;
+}
+
+/** What a client wants changed. */
+export type Mutation =
+  | { readonly kind: 'patch_spec'; readonly service: string; readonly spec: SpecPatch }
+  | {
+      readonly kind: 'set_weights';
+      readonly service: string;
+      readonly weights: Readonly<Record<string, number | null>>;
+    }
+  | {
+      readonly kind: 'set_versions';
+      readonly service: string;
+      readonly versions: Readonly<Record<string, number>>;
+    }
+  | {
+      readonly kind: 'drain';
+      readonly selector: Selector;
+      readonly timeout_ms: number | null;
+      readonly on_timeout: OnTimeout;
+    }
+  | { readonly kind: 'undrain' | 'isolate' | 'restore'; readonly selector: Selector }
+  | { readonly kind: 'cancel_operation'; readonly id: string }
+  | { readonly kind: 'forget_gateway' | 'leave_gateway'; readonly gateway: string };
+
+/** A merge patch (RFC 7396): null takes a member back to its default. */
+export type SpecPatch = { readonly [K in keyof ServiceSpec]?: ServiceSpec[K] | null };
+
+/** The circumstances of a mutation. */
+export interface MutationContext {
+  readonly by: string;
+  readonly reason: string;
+  readonly dry_run: boolean;
+  /** Guards only warn. */
+  readonly force: boolean;
+  /** Without quotes; null = not asked for. '0' = must not exist yet, '*' = whatever it is. */
+  readonly if_match: string | null;
+  readonly idempotency_key: string | null;
+  /** How long a new intent lasts. */
+  readonly expires_ms: number | null;
+}
+
+export type { ServiceEvent };
