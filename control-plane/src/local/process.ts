@@ -45,7 +45,7 @@ export async function launch(options: LaunchOptions): Promise<LocalProcess> {
   const log = openSync(options.logFile, 'a');
   const child = spawn(options.command, options.args, {
     cwd: options.cwd,
-    env: options.env ?? process.env,
+    env: options.env, // absent = this process's own
     stdio: ['ignore', log, log],
     detached: options.detached ?? true,
   });

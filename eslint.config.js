@@ -1,0 +1,44 @@
+import js from '@eslint/js';
+import { defineConfig } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+const NODE_GLOBALS = Object.fromEntries(
+  ['process', 'console', 'performance', 'URL', 'setTimeout', 'clearTimeout', 'Buffer', 'fetch'].map(
+    (name) => [name, 'readonly'],
+  ),
+);
+
+export default defineConfig(
+  { ignores: ['dist/', 'node_modules/', '.ebbgate/'] },
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
+  js.configs.recommended,
+  { files: ['**/*.mjs', '**/*.js'], languageOptions: { globals: NODE_GLOBALS } },
+  {
+    files: ['control-plane/**/*.ts', 'e2e/**/*.ts', 'bench/**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      'no-restricted-syntax': ['error', { selector: 'ExportDefaultDeclaration', message: 'Export a name.' }],
+      // A number in a message is plain to read; objects, booleans and nulls stay errors.
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+    },
+  },
+  { files: ['**/vitest.config.ts'], rules: { 'no-restricted-syntax': 'off' } },
+  {
+    // A test says what it expects by failing; `!` and a JSON body of unknown shape do that as well as a guard.
+    files: ['**/*.test.ts', 'e2e/**/*.ts', 'bench/**/*.ts', 'control-plane/src/testing/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/no-unsafe-argument': 'off',
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-unsafe-call': 'off',
+      '@typescript-eslint/no-unsafe-member-access': 'off',
+      '@typescript-eslint/no-unsafe-return': 'off',
+    },
+  },
+);

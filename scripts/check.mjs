@@ -1,0 +1,17 @@
+// `npm run check`: everything that needs no server, two at a time.
+import { readyDependencies } from './deps.mjs';
+import { readyMachine } from './machine.mjs';
+import { BUSTED, CHECKS, PURE_TESTS, runSuite, total } from './suites.mjs';
+
+await readyMachine({ tests: true });
+readyDependencies({ build: false });
+const waiting = [...CHECKS, PURE_TESTS, BUSTED];
+const results = [];
+const worker = async () => {
+  for (let suite = waiting.shift(); suite; suite = waiting.shift())
+    results.push(await runSuite(suite, { quiet: true }));
+};
+await Promise.all([worker(), worker()]);
+const { passed, failed } = total(results);
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 ? 1 : 0;
