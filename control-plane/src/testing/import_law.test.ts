@@ -1,0 +1,97 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { breaches, cycles, typescriptGraph, type Sources } from './import_law.js';
+import { luaBreaches, luaGraph } from './lua_law.js';
+
+const ROOT = join(import.meta.dirname, '../../..');
+
+function read(dir: string, extension: string): Sources {
+  if (!existsSync(dir)) return new Map();
+  const names = readdirSync(dir, { recursive: true, encoding: 'utf8' });
+  const files = names.filter((name) => name.endsWith(extension) && !name.endsWith('.d.ts'));
+  return new Map(
+    files.map((name) => [name.replaceAll('\\', '/'), readFileSync(join(dir, name), 'utf8')] as const),
+  );
+}
+
+describe('this repository', () => {
+  const typescript = read(join(ROOT, 'control-plane/src'), '.ts');
+  const lua = read(join(ROOT, 'lua/ebbgate'), '.lua');
+
+  test('there is something to judge', () => {
+    expect(typescript.size).toBeGreaterThan(10);
+    expect(lua.size).toBeGreaterThan(5);
+  });
+  test('TypeScript keeps the import law', () => {
+    expect(breaches(typescript)).toEqual([]);
+  });
+  test('TypeScript has no import cycle, not even inside a folder', () => {
+    expect(cycles(typescriptGraph(typescript))).toEqual([]);
+  });
+  test('Lua keeps phase → worker → core, and core is pure', () => {
+    expect(luaBreaches(lua)).toEqual([]);
+  });
+  test('Lua has no require cycle', () => {
+    expect(cycles(luaGraph(lua))).toEqual([]);
+  });
+});
+
+describe('the law sees', () => {
+  const judge = (path: string, source: string): readonly string[] => breaches(new Map([[path, source]]));
+
+  test.each([
+    ['model/a.ts', "import { x } from '../plan/b.js';", /nothing else/],
+    ['redis/a.ts', "import type { X } from '../zookeeper/b.js';", /only model/],
+    ['api/a.ts', "export { X } from '../controller/b.js';", /ControlPlane/],
+    ['registrar/a.ts', "const x = await import('../zookeeper/provider.js');", /only model/],
+    ['plan/a.ts', "type X = import('../redis/b.js').X;", /only model/],
+    ['controller/a.ts', "import { x } from '../redis/b.js';", /only model and plan/],
+    ['redis/keys.ts', "import { Redis } from 'ioredis';", /only redis\/client.ts/],
+    ['zookeeper/tree.ts', "import zk from 'node-zookeeper-client';", /only zookeeper\/client.ts/],
+    ['local/a.ts', 'const x = process.env.HOME;', /take it as an argument/],
+    ['local/a.ts', "import { env } from 'node:process';", /touch the process/],
+    ['cli/a.ts', "import { x } from '../testing/builders.js';", /not part of what is built/],
+    ['stray/a.ts', '', /no place/],
+  ])('%s: %s', (path, source, reason) => {
+    expect(judge(path, source).join('\n')).toMatch(reason);
+  });
+
+  test.each([
+    ['controller/a.ts', "import { x } from '../plan/b.js'; import { y } from '../model/c.js';"],
+    ['redis/client.ts', "import { Redis } from 'ioredis';"],
+    ['cli/main.ts', "import { x } from '../local/up.js'; process.exit(1);"],
+    ['local/x.test.ts', "import { x } from '../zookeeper/provider.js'; process.env.X;"],
+    ['plan/a.ts', '/** never process.env here */ export const x = 1;'],
+  ])('nothing wrong in %s: %s', (path, source) => {
+    expect(judge(path, source)).toEqual([]);
+  });
+
+  test('a cycle inside a folder, through a type import', () => {
+    const graph = typescriptGraph(
+      new Map([
+        ['plan/a.ts', "import './b.js';"],
+        ['plan/b.ts', "import type { C } from './c.js';"],
+        ['plan/c.ts', "import './b.js';"],
+      ]),
+    );
+    expect(cycles(graph)).toEqual(['plan/b.ts → plan/c.ts → plan/b.ts']);
+  });
+
+  test.each([
+    ['core/a.lua', 'local live = require("ebbgate.worker.live")', /never back/],
+    ['worker/a.lua', "local x = require 'ebbgate.phase.access'", /never back/],
+    ['core/a.lua', 'local ok, x = pcall(require, "ebbgate.phase.log")', /never back/],
+    ['core/a.lua', 'return ngx.now()', /plain LuaJIT/],
+    ['core/a.lua', 'local t = os.time()', /clock/],
+    ['core/a.lua', 'return math.random(3)', /randomness/],
+    ['extra/a.lua', '', /none of core/],
+  ])('Lua: %s: %s', (path, source, reason) => {
+    expect(luaBreaches(new Map([[path, source]])).join('\n')).toMatch(reason);
+  });
+
+  test('no breach in Lua comments and strings', () => {
+    const source = '-- ngx.now() is not here\n--[[ os.time() ]]\nerror("ngx is absent")\n';
+    expect(luaBreaches(new Map([['core/a.lua', source]]))).toEqual([]);
+  });
+});

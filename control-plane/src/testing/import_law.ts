@@ -1,0 +1,147 @@
+import { posix } from 'node:path';
+import ts from 'typescript';
+
+/** Source text by its path relative to `control-plane/src` (or `lua/ebbgate`), with forward slashes. */
+export type Sources = ReadonlyMap<string, string>;
+
+/** Folder (or file of the root) → the folders it may import besides itself, and why no other. */
+const LAW: Readonly<Record<string, { readonly may: readonly string[] | 'all'; readonly because: string }>> = {
+  model: { may: [], because: 'the nouns stand alone, so that everything can be said in their terms' },
+  plan: { may: ['model'], because: 'a plan is a pure function over the model' },
+  zookeeper: { may: ['model'], because: 'I/O folders meet only through model/ports.ts' },
+  redis: { may: ['model'], because: 'I/O folders meet only through model/ports.ts' },
+  render: { may: ['model'], because: 'rendering is text from options, whoever asks' },
+  api: { may: ['model'], because: 'the API sees the controller only as the port ControlPlane' },
+  registrar: { may: ['model'], because: 'I/O folders meet only through model/ports.ts' },
+  local: { may: ['model'], because: 'what starts servers must not know what runs in them' },
+  testing: { may: ['model'], because: 'builders speak the model and nothing else' },
+  controller: { may: ['model', 'plan'], because: 'the shell around the plan gets its I/O handed in' },
+  'config.ts': { may: ['model'], because: 'options are read before anything else exists' },
+  'main.ts': { may: 'all', because: 'it wires' },
+  cli: { may: 'all', because: 'it wires' },
+};
+
+/** Packages that exactly one file knows. */
+const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
+  'node-zookeeper-client': 'zookeeper/client.ts',
+  ioredis: 'redis/client.ts',
+};
+
+const isTest = (path: string): boolean => path.endsWith('.test.ts');
+
+/** The layer of a file: its folder, or its own name when it lies in the root. */
+function layerOf(path: string): string {
+  return path.includes('/') ? path.slice(0, path.indexOf('/')) : path;
+}
+
+/** What `source` imports: modules named by import, export … from, import(), and import types. */
+function importsOf(path: string, source: string): readonly string[] {
+  const file = ts.createSourceFile(path, source, ts.ScriptTarget.Latest, true);
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    let target: ts.Node | undefined;
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) target = node.moduleSpecifier;
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) target = node.argument.literal;
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
+      target = node.arguments[0];
+    if (target !== undefined && ts.isStringLiteral(target)) found.push(target.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return found;
+}
+
+/** `process.x` or `process[x]` as it stands in the text; a doc comment does not count. */
+function processUses(path: string, source: string): readonly string[] {
+  const file = ts.createSourceFile(path, source, ts.ScriptTarget.Latest, true);
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    if (
+      (ts.isPropertyAccessExpression(node) || ts.isElementAccessExpression(node)) &&
+      ts.isIdentifier(node.expression) &&
+      node.expression.text === 'process'
+    )
+      found.push(node.getText(file));
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return found;
+}
+
+/** The file a relative import means, or undefined for a package. */
+function resolve(from: string, target: string): string | undefined {
+  if (!target.startsWith('.')) return undefined;
+  return posix.join(posix.dirname(from), target).replace(/\.js$/, '.ts');
+}
+
+/** Every breach of the import law, one sentence each with the reason; empty = lawful. Test files may import all. */
+export function breaches(sources: Sources): readonly string[] {
+  const found: string[] = [];
+  for (const [path, source] of sources) {
+    if (isTest(path)) continue;
+    const layer = layerOf(path);
+    const law = LAW[layer];
+    if (law === undefined) {
+      found.push(`${path}: ${layer} has no place in the import law; give it one`);
+      continue;
+    }
+    for (const target of importsOf(path, source)) {
+      const sentence = breachOf(path, layer, law, target);
+      if (sentence !== undefined) found.push(`${path} imports ${target}: ${sentence}`);
+    }
+    const wires = law.may === 'all' || layer === 'testing';
+    for (const use of wires ? [] : processUses(path, source))
+      found.push(`${path} uses ${use}: only main.ts and cli/ touch the process; take it as an argument`);
+  }
+  return found;
+}
+
+function breachOf(
+  path: string,
+  layer: string,
+  law: (typeof LAW)[string],
+  target: string,
+): string | undefined {
+  const resolved = resolve(path, target);
+  if (resolved === undefined) {
+    const sole = SOLE_IMPORTERS[target];
+    if (sole !== undefined && sole !== path) return `only ${sole} knows that package`;
+    if (/^(node:)?process$/.test(target) && law.may !== 'all')
+      return 'only main.ts and cli/ touch the process';
+    return undefined;
+  }
+  if (isTest(resolved)) return 'a test is imported by nobody';
+  const other = layerOf(resolved);
+  if (other === layer) return undefined;
+  if (other === 'testing') return 'what tests need is not part of what is built';
+  if (law.may === 'all' || law.may.includes(other)) return undefined;
+  return `${layer} may import ${law.may.length === 0 ? 'nothing else' : `only ${law.may.join(' and ')}`}, because ${law.because}`;
+}
+
+/** Import graph of TypeScript sources, type imports included. */
+export function typescriptGraph(sources: Sources): ReadonlyMap<string, readonly string[]> {
+  const graph = new Map<string, readonly string[]>();
+  for (const [path, source] of sources) {
+    const targets = importsOf(path, source).map((target) => resolve(path, target));
+    graph.set(
+      path,
+      targets.filter((target) => target !== undefined),
+    );
+  }
+  return graph;
+}
+
+/** One line `a → b → a` per cycle found by a depth-first walk; empty = none. */
+export function cycles(graph: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  const done = new Set<string>();
+  const found: string[] = [];
+  const walk = (node: string, way: readonly string[]): void => {
+    const start = way.indexOf(node);
+    if (start >= 0) found.push([...way.slice(start), node].join(' → '));
+    if (start >= 0 || done.has(node)) return;
+    for (const next of graph.get(node) ?? []) walk(next, [...way, node]);
+    done.add(node);
+  };
+  for (const node of graph.keys()) walk(node, []);
+  return found;
+}
