@@ -1,0 +1,292 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Redis, type RedisOptions } from 'ioredis';
+import type { Clock, Lifecycle, LinkState, Log } from '../model/ports.js';
+import { err, ok, type Result } from '../model/result.js';
+import { describeAddress, type RedisAddress } from './address.js';
+import { describeChange, parseIdentity, type ServerIdentity } from './identity.js';
+
+/** Every second the link asks for a sign of life, so silence is noticed after at most this and the socket timeout. */
+const PROBE_MS = 1_000;
+const BACKOFF_MS = [50, 100, 200, 400, 800] as const;
+const SLOWEST_BACKOFF_MS = 1_000;
+
+export interface LinkOptions {
+  readonly address: RedisAddress;
+  /** Names the connection in logs and in CLIENT LIST. */
+  readonly name: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** An answer that takes longer counts as none. Default 1000. */
+  readonly commandTimeoutMs?: number;
+  /** Scripts by name, for `runScript`. */
+  readonly scripts?: Readonly<Record<string, string>>;
+  /** Makes this a subscriber of one channel; it then runs no commands. */
+  readonly channel?: string;
+}
+
+/**
+ * One connection to Redis that is kept up for ever. Commands never wait for it: without a usable connection they fail
+ * at once, in flight they fail when it is lost or after the command timeout, and none is ever sent twice. A failed
+ * command may have been applied. A connection is usable once it is subscribed, or once the server's identity was
+ * read. One that is open but silent is dropped within PROBE_MS + command timeout + 500 ms.
+ */
+export class RedisLink implements Lifecycle {
+  readonly #options: LinkOptions;
+  readonly #timeoutMs: number;
+  readonly #redis: Redis;
+  readonly #scripts = new Map<string, { readonly sha: string; readonly text: string }>();
+  readonly #doubtListeners: ((reason: string) => void)[] = [];
+  readonly #usableListeners: (() => void)[] = [];
+  readonly #messageListeners: ((text: string) => void)[] = [];
+  #state: LinkState;
+  #usable = false;
+  /** Counts connections, so that work begun on an older one can tell. */
+  #turn = 0;
+  #everUsable = false;
+  #failures = 0;
+  #lastError = 'not connected yet';
+  #identity: ServerIdentity | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  #pending: Promise<void> = Promise.resolve();
+  #probing = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#timeoutMs = options.commandTimeoutMs ?? 1_000;
+    for (const [name, text] of Object.entries(options.scripts ?? {}))
+      this.#scripts.set(name, { text, sha: createHash('sha1').update(text).digest('hex') });
+    this.#state = { state: 'connecting', since: options.clock.wall(), detail: this.#lastError };
+    this.#redis = new Redis(this.#clientOptions());
+    this.#redis.on('error', (error: Error) => {
+      this.#lastError = describeError(error, this.#timeoutMs);
+      if (!this.#usable) this.#setState('connecting', this.#lastError);
+    });
+    this.#redis.on('ready', () => {
+      this.#pending = this.#prepare();
+    });
+    this.#redis.on('close', () => {
+      this.#lost();
+    });
+    this.#redis.on('message', (_channel: string, text: string) => {
+      for (const listener of this.#messageListeners) listener(text);
+    });
+  }
+
+  state(): LinkState {
+    return this.#state;
+  }
+
+  /** Called at every reconnect and whenever the server's identity changed: what it holds may be older, or nothing. */
+  onDoubt(listener: (reason: string) => void): void {
+    this.#doubtListeners.push(listener);
+  }
+
+  /** Called whenever a connection becomes usable, the first included. */
+  onUsable(listener: () => void): void {
+    this.#usableListeners.push(listener);
+  }
+
+  /** Called with each message of the channel. */
+  onMessage(listener: (text: string) => void): void {
+    this.#messageListeners.push(listener);
+  }
+
+  start(): Promise<void> {
+    if (this.#timer !== undefined || this.#closing !== undefined) return Promise.resolve();
+    this.#timer = setInterval(() => {
+      this.#tick();
+    }, PROBE_MS);
+    this.#connect();
+    return Promise.resolve();
+  }
+
+  /** Runs one command. The error is a reason for people; the command may have been applied nevertheless. */
+  async run(command: string, ...args: readonly string[]): Promise<Result<unknown, string>> {
+    if (!this.#usable) return err(`Redis is not connected: ${this.#state.detail}`);
+    try {
+      return ok(await this.#redis.call(command, [...args]));
+    } catch (error) {
+      return err(describeError(error, this.#timeoutMs));
+    }
+  }
+
+  /** Runs a script by its name, and sends its text again if the server has forgotten it. */
+  async runScript(
+    name: string,
+    keys: readonly string[],
+    args: readonly string[],
+  ): Promise<Result<unknown, string>> {
+    const script = this.#scripts.get(name);
+    if (script === undefined) throw new Error(`no Redis script is called ${name}`);
+    const rest = [String(keys.length), ...keys, ...args];
+    const answer = await this.run('EVALSHA', script.sha, ...rest);
+    if (answer.ok || !answer.error.startsWith('NOSCRIPT')) return answer;
+    return this.run('EVAL', script.text, ...rest);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #end(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#turn += 1;
+    this.#usable = false;
+    const open = ['connecting', 'connect', 'ready'].includes(this.#redis.status);
+    const ended = new Promise<void>((resolve) => this.#redis.once('end', resolve));
+    if (this.#redis.status !== 'wait' && this.#redis.status !== 'end') this.#redis.disconnect();
+    if (open) {
+      const giveUp = new AbortController();
+      const late = pause(2_000, undefined, { signal: giveUp.signal }).catch(() => undefined);
+      await Promise.race([ended, late]);
+      giveUp.abort();
+    }
+    await this.#pending;
+    this.#setState('connecting', 'closed');
+  }
+
+  #clientOptions(): RedisOptions {
+    const { address, name } = this.#options;
+    return {
+      host: address.host,
+      port: address.port,
+      db: address.database,
+      ...(address.username === null ? {} : { username: address.username }),
+      ...(address.password === null ? {} : { password: address.password }),
+      connectionName: name,
+      disableClientInfo: true,
+      lazyConnect: true,
+      connectTimeout: 2_000,
+      disconnectTimeout: 100,
+      commandTimeout: this.#timeoutMs,
+      // Armed while an answer is owed; longer than the command timeout, so that one slow command is not a lost link.
+      socketTimeout: this.#timeoutMs + 500,
+      // A command that lost its connection may have been applied: its caller decides, the client never sends it again.
+      autoResendUnfulfilledCommands: false,
+      // 0 fails what is in flight as soon as the connection is lost, 1 only after the command timeout.
+      maxRetriesPerRequest: 0,
+      enableOfflineQueue: false,
+      autoResubscribe: false,
+      // `#prepare` does it, with the rest of what it needs from INFO.
+      enableReadyCheck: false,
+      retryStrategy: () => BACKOFF_MS[this.#failures++] ?? SLOWEST_BACKOFF_MS,
+    };
+  }
+
+  #connect(): void {
+    this.#redis.connect().catch(() => undefined); // the error listener has heard it
+  }
+
+  /** Makes a fresh connection usable, or drops it to try again after the backoff. */
+  async #prepare(): Promise<void> {
+    const turn = ++this.#turn;
+    try {
+      const identity =
+        this.#options.channel === undefined
+          ? await this.#greet()
+          : await this.#subscribe(this.#options.channel);
+      if (turn === this.#turn) this.#becomeUsable(identity);
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      this.#lastError = describeError(error, this.#timeoutMs);
+      this.#setState('connecting', this.#lastError);
+      if (this.#redis.status === 'ready') this.#redis.disconnect(true);
+    }
+  }
+
+  async #subscribe(channel: string): Promise<null> {
+    await this.#redis.subscribe(channel);
+    return null;
+  }
+
+  async #greet(): Promise<ServerIdentity> {
+    const identity = parseIdentity(await this.#redis.info());
+    if (identity.loading) throw new Error('the server is still loading its data');
+    const loads = [...this.#scripts.values()].map(({ text }) => this.#redis.call('SCRIPT', ['LOAD', text]));
+    await Promise.allSettled(loads); // only saves the first call a round trip
+    return identity;
+  }
+
+  #becomeUsable(identity: ServerIdentity | null): void {
+    const before = this.#identity;
+    this.#identity = identity;
+    this.#usable = true;
+    this.#failures = 0;
+    this.#healthy(identity);
+    if (this.#everUsable)
+      this.#doubt(describeChange(before, identity) ?? 'the connection was lost and made anew');
+    this.#everUsable = true;
+    for (const listener of this.#usableListeners) listener();
+  }
+
+  #lost(): void {
+    this.#turn += 1;
+    this.#usable = false;
+    if (this.#closing === undefined) this.#setState('connecting', this.#lastError);
+    this.#lastError = 'the connection was lost';
+  }
+
+  #tick(): void {
+    if (this.#redis.status === 'end') this.#connect(); // never on its own account, but nothing else would revive it
+    if (!this.#usable || this.#probing) return;
+    this.#probing = true;
+    this.#pending = this.#probe().finally(() => {
+      this.#probing = false;
+    });
+  }
+
+  /** A sign of life; a silent server is dropped by the socket timeout that this arms. */
+  async #probe(): Promise<void> {
+    const turn = this.#turn;
+    try {
+      const identity = this.#options.channel === undefined ? parseIdentity(await this.#redis.info()) : null;
+      if (this.#options.channel !== undefined) await this.#redis.ping();
+      if (turn !== this.#turn) return;
+      const change = describeChange(this.#identity, identity);
+      this.#identity = identity;
+      this.#healthy(identity);
+      if (change !== null) this.#doubt(change);
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      this.#lastError = describeError(error, this.#timeoutMs);
+      this.#setState('degraded', this.#lastError);
+    }
+  }
+
+  #healthy(identity: ServerIdentity | null): void {
+    if (identity?.role === 'slave')
+      this.#setState('degraded', 'the server is a replica, which cannot be written');
+    else this.#setState('connected', describeAddress(this.#options.address));
+  }
+
+  #doubt(reason: string): void {
+    this.#options.log.warn({ link: this.#options.name, reason }, 'redis data in doubt');
+    for (const listener of this.#doubtListeners) listener(reason);
+  }
+
+  #setState(state: LinkState['state'], detail: string): void {
+    if (this.#state.state === state && this.#state.detail === detail) return;
+    const since = this.#state.state === state ? this.#state.since : this.#options.clock.wall();
+    this.#state = { state, since, detail };
+    const fields = { link: this.#options.name, state, detail };
+    if (state === 'connected' || this.#closing !== undefined) this.#options.log.info(fields, 'redis link');
+    else this.#options.log.warn(fields, 'redis link');
+  }
+}
+
+/** What ioredis says, in our words; answers of the server (`NOSCRIPT …`) stay as they are. */
+function describeError(error: unknown, timeoutMs: number): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.message === 'Command timed out') return `no answer within ${String(timeoutMs)} ms`;
+  if (/^(Connection is closed|Reached the max retries|Stream isn't writeable)/.test(error.message))
+    return 'the connection was lost';
+  if (error.message !== '') return error.message;
+  return 'code' in error ? String(error.code) : error.name; // an AggregateError of several addresses says nothing
+}

@@ -1,0 +1,79 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { checkName, type NameKind, ROUTES } from '../model/names.js';
+import { err, ok, type Result } from '../model/result.js';
+import type { Document } from '../model/set.js';
+
+/** A name by the rules of `model/names.ts`. */
+export function nameSchema(kind: NameKind): z.ZodString {
+  return z.string().refine((value) => checkName(kind, value).ok, { error: `is not a valid ${kind} name` });
+}
+
+/** The first complaint of zod as one sentence that names the field. */
+export function describeIssue(error: z.ZodError): string {
+  const issue = error.issues[0];
+  if (issue === undefined) return 'is not valid';
+  return issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`;
+}
+
+const count = z.int().min(0);
+const milliseconds = z.int().min(1).max(86_400_000);
+
+const peer = z.object({
+  id: nameSchema('instance'),
+  host: z.string().refine((host) => isIP(host) !== 0, { error: 'is not an IP address' }),
+  port: z.int().min(1).max(65_535),
+  version: z.literal('').or(nameSchema('version')),
+  weight: z.int().min(0).max(1_000_000),
+  down: z.boolean(),
+  state: z.enum(['up', 'suspect', 'draining', 'unready', 'isolated', 'cut', 'gone']),
+});
+
+const serviceSet = z.object({
+  v: z.literal(1),
+  service: nameSchema('service'),
+  balancer: z.object({ algorithm: z.literal('weighted_round_robin') }),
+  timeouts: z.object({ connect_ms: milliseconds, send_ms: milliseconds, read_ms: milliseconds }),
+  retry: z.object({ tries: z.int().min(1).max(5) }),
+  health: z.object({ max_fails: count, fail_timeout_ms: count }),
+  peers: z
+    .array(peer)
+    .max(10_000)
+    .refine((peers) => new Set(peers.map(({ id }) => id)).size === peers.length, {
+      error: 'two peers have the same id',
+    }),
+});
+
+const tombstone = z.object({ v: z.literal(1), service: nameSchema('service'), removed: z.literal(true) });
+
+const routeTable = z.object({
+  v: z.literal(1),
+  service: z.literal(ROUTES),
+  routes: z.array(
+    z.object({ host: z.string().min(1), path: z.string().startsWith('/'), service: nameSchema('service') }),
+  ),
+});
+
+/** Reads a payload of contract version 1. A failure names the field; members that the contract lacks are dropped. */
+export function parseDocument(payload: string): Result<Document, string> {
+  const json = parseJson(payload);
+  if (!json.ok) return json;
+  const parsed = schemaFor(json.value).safeParse(json.value);
+  return parsed.success ? ok(parsed.data) : err(describeIssue(parsed.error));
+}
+
+/** JSON or one sentence. */
+export function parseJson(text: string): Result<unknown, string> {
+  try {
+    return ok(JSON.parse(text));
+  } catch {
+    return err('is not JSON');
+  }
+}
+
+/** One schema is chosen before parsing, so that a complaint is about the kind of document that was meant. */
+function schemaFor(json: unknown): z.ZodType<Document> {
+  if (typeof json !== 'object' || json === null) return serviceSet;
+  if ('service' in json && json.service === ROUTES) return routeTable;
+  return 'removed' in json ? tombstone : serviceSet;
+}

@@ -1,0 +1,220 @@
+import type { FleetReport, HeardGateway, Heartbeat } from '../model/gateway.js';
+import { checkName } from '../model/names.js';
+import type { Clock, Feedback, LinkState, Log } from '../model/ports.js';
+import { err, ok, type Result } from '../model/result.js';
+import { parseRedisUrl } from './address.js';
+import { RedisLink } from './client.js';
+import { parseHeartbeat } from './heartbeat.js';
+import { CHANNELS, KEYS } from './keys.js';
+
+/** How many heartbeats one MGET asks for. */
+const READ_BATCH = 200;
+
+export interface FeedbackOptions {
+  /** `redis://[[user]:password@]host[:port][/database]`; a bad one throws. */
+  readonly url: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** How often everything is read whatever the hints say. Default 1000. */
+  readonly pollMs?: number;
+}
+
+/** The feedback of `model/ports.ts` over two connections, one for hints and one for reads; start it before use. */
+export function createFeedback(options: FeedbackOptions): RedisFeedback {
+  const address = parseRedisUrl(options.url);
+  if (!address.ok) throw new Error(address.error);
+  const shared = { address: address.value, log: options.log, clock: options.clock };
+  return new RedisFeedback({
+    hints: new RedisLink({ ...shared, name: 'ebbgate-hints', channel: CHANNELS.report }),
+    reads: new RedisLink({ ...shared, name: 'ebbgate-feedback' }),
+    log: options.log,
+    clock: options.clock,
+    pollMs: options.pollMs ?? 1_000,
+  });
+}
+
+/**
+ * Hears the gateways. A gateway once heard stays in the report with its last good heartbeat: when its key expires, is
+ * damaged, or Redis is away, `changed_at` just stands still, so it ages into unknown. Only `forget` takes it out.
+ * `changed_at` moves when the boot or the sequence moved **as seen here**; a lower sequence of the same boot is old
+ * data and ignored.
+ */
+export class RedisFeedback implements Feedback {
+  readonly #hints: RedisLink;
+  readonly #reads: RedisLink;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #pollMs: number;
+  readonly #listeners: ((report: FleetReport) => void)[] = [];
+  readonly #heard = new Map<string, HeardGateway>();
+  /** The last beats of forgotten gateways: what is not newer is a leftover, not a sign of life. */
+  readonly #forgotten = new Map<string, Heartbeat>();
+  /** Gateway → what is wrong with what it writes; so that it is logged once. */
+  readonly #complaints = new Map<string, string>();
+  /** What the next read must cover. */
+  readonly #wanted = new Set<string>();
+  #wantsAll = false;
+  #reading: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: {
+    readonly hints: RedisLink;
+    readonly reads: RedisLink;
+    readonly log: Log;
+    readonly clock: Clock;
+    readonly pollMs: number;
+  }) {
+    this.#hints = parts.hints;
+    this.#reads = parts.reads;
+    this.#log = parts.log;
+    this.#clock = parts.clock;
+    this.#pollMs = parts.pollMs;
+    this.#hints.onMessage((id) => {
+      if (!checkName('gateway', id).ok) return;
+      this.#wanted.add(id);
+      this.#read();
+    });
+    const readAll = (): void => {
+      this.#wantsAll = true;
+      this.#read();
+    };
+    // Hints sent while a connection was away are lost, so each new one begins with reading everything.
+    this.#hints.onUsable(readAll);
+    this.#reads.onUsable(readAll);
+  }
+
+  /** The worse of the two connections. */
+  state(): LinkState {
+    const states = [this.#reads.state(), this.#hints.state()] as const;
+    return (
+      states.find(({ state }) => state === 'connecting') ??
+      states.find(({ state }) => state === 'degraded') ??
+      states[0]
+    );
+  }
+
+  /** The listener is called at once, before this returns, and then at every change. It must not throw. */
+  onReport(listener: (report: FleetReport) => void): void {
+    this.#listeners.push(listener);
+    listener(this.#report());
+  }
+
+  async start(): Promise<void> {
+    if (this.#timer !== undefined || this.#closing !== undefined) return;
+    this.#timer = setInterval(() => {
+      this.#wantsAll = true;
+      this.#read();
+    }, this.#pollMs);
+    await Promise.all([this.#reads.start(), this.#hints.start()]);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /**
+   * Takes a gateway out of the report at once, and its soft state out of Redis. If Redis cannot be reached, the report
+   * is right nevertheless. A gateway that beats on afterwards is heard again: it lives, whatever a person believed.
+   */
+  async forget(id: string): Promise<Result<void, string>> {
+    const name = checkName('gateway', id);
+    if (!name.ok) return err(name.error.message);
+    const known = this.#heard.get(id);
+    if (known !== undefined) {
+      this.#forgotten.set(id, known.heartbeat);
+      this.#heard.delete(id);
+      this.#push();
+    }
+    this.#complaints.delete(id);
+    const answers = await Promise.all([
+      this.#reads.run('ZREM', KEYS.gateways, id),
+      this.#reads.run('DEL', KEYS.heartbeat(id), KEYS.stats(id)),
+    ]);
+    const failure = answers.find((answer) => !answer.ok);
+    return failure === undefined || failure.ok ? ok(undefined) : failure;
+  }
+
+  async #end(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all([this.#hints.close(), this.#reads.close()]);
+    await this.#reading;
+  }
+
+  /** Starts a read unless one is running; that one then goes round again. So hints are coalesced, and none is lost. */
+  #read(): void {
+    if (this.#closing !== undefined) return;
+    this.#reading ??= this.#readWanted().finally(() => {
+      this.#reading = undefined;
+      if (this.#wantsAll || this.#wanted.size > 0) this.#read();
+    });
+  }
+
+  async #readWanted(): Promise<void> {
+    const ids = new Set(this.#wanted);
+    const all = this.#wantsAll;
+    this.#wanted.clear();
+    this.#wantsAll = false;
+    if (all) for (const id of await this.#listed()) ids.add(id);
+    const list = [...ids];
+    for (let start = 0; start < list.length; start += READ_BATCH)
+      await this.#readBatch(list.slice(start, start + READ_BATCH));
+  }
+
+  async #listed(): Promise<readonly string[]> {
+    const answer = await this.#reads.run('ZRANGE', KEYS.gateways, '0', '-1');
+    if (!answer.ok || !Array.isArray(answer.value)) return []; // the next poll asks again; the link's state tells
+    const ids = answer.value.filter((id): id is string => typeof id === 'string');
+    return ids.filter((id) => {
+      const name = checkName('gateway', id);
+      this.#complain(id, name.ok ? null : name.error.message);
+      return name.ok;
+    });
+  }
+
+  async #readBatch(ids: readonly string[]): Promise<void> {
+    const answer = await this.#reads.run('MGET', ...ids.map((id) => KEYS.heartbeat(id)));
+    if (!answer.ok || !Array.isArray(answer.value)) return;
+    let changed = false;
+    ids.forEach((id, position) => {
+      const text: unknown = (answer.value as unknown[])[position];
+      if (typeof text === 'string' && this.#hear(id, text)) changed = true;
+    });
+    if (changed) this.#push();
+  }
+
+  /** Takes in one heartbeat; true if it is news. */
+  #hear(id: string, text: string): boolean {
+    const parsed = parseHeartbeat(id, text);
+    this.#complain(id, parsed.ok ? null : parsed.error);
+    if (!parsed.ok) return false;
+    const last = this.#heard.get(id)?.heartbeat ?? this.#forgotten.get(id);
+    if (last?.boot === parsed.value.boot && parsed.value.seq <= last.seq) return false;
+    this.#forgotten.delete(id);
+    this.#heard.set(id, { heartbeat: parsed.value, changed_at: this.#clock.monotonic() });
+    return true;
+  }
+
+  #complain(id: string, complaint: string | null): void {
+    if (this.#complaints.get(id) === (complaint ?? undefined)) return;
+    if (complaint === null) this.#complaints.delete(id);
+    else this.#complaints.set(id, complaint);
+    const gateway = id.slice(0, 100);
+    if (complaint === null) this.#log.info({ gateway }, 'heartbeat readable again');
+    else this.#log.warn({ gateway, complaint }, 'heartbeat ignored');
+  }
+
+  #push(): void {
+    const report = this.#report();
+    for (const listener of this.#listeners) listener(report);
+  }
+
+  #report(): FleetReport {
+    return { heard: new Map(this.#heard) };
+  }
+}

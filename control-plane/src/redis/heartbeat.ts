@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import type { Heartbeat } from '../model/gateway.js';
+import { ROUTES } from '../model/names.js';
+import { err, ok, type Result } from '../model/result.js';
+import { describeIssue, nameSchema, parseJson } from './documents.js';
+
+/** Far above any honest heartbeat: it lists only instances with open requests. */
+const MAX_CHARACTERS = 4_000_000;
+
+const count = z.int().min(0);
+const setName = z.literal(ROUTES).or(nameSchema('service'));
+
+const heartbeat = z.object({
+  v: z.literal(1),
+  id: nameSchema('gateway'),
+  boot: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
+  host: z.string().max(255),
+  seq: count,
+  workers: count,
+  started: count,
+  contracts: z.array(count).min(1).max(16),
+  applied: z.object({ epoch: count, generation: count }).nullable(),
+  rejected: z.array(
+    z.object({ service: setName, generation: count, code: z.string().regex(/^[a-z0-9_]{1,64}$/) }),
+  ),
+  in_flight: z.record(
+    z.string().regex(/^[^|]{1,128}\|[^|]{1,127}$/, { error: 'is not service|instance' }),
+    count,
+  ),
+  uncounted: count,
+});
+
+/**
+ * Reads what stands under the heartbeat key of gateway `id`. A failure is one sentence that names the field. A
+ * heartbeat that calls itself by another name is refused: its counts would be taken for those of `id`.
+ */
+export function parseHeartbeat(id: string, text: string): Result<Heartbeat, string> {
+  if (text.length > MAX_CHARACTERS) return err(`is longer than ${String(MAX_CHARACTERS)} characters`);
+  const json = parseJson(text);
+  if (!json.ok) return json;
+  const parsed = heartbeat.safeParse(json.value);
+  if (!parsed.success) return err(describeIssue(parsed.error));
+  return parsed.data.id === id ? ok(parsed.data) : err(`id: is ${parsed.data.id}, but its key says ${id}`);
+}

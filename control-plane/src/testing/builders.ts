@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import type { Heartbeat } from '../model/gateway.js';
+import type { Registration } from '../model/registration.js';
+import type { Document, EncodedDocument, Peer, RouteTable, ServiceSet, Tombstone } from '../model/set.js';
+import { ROUTES } from '../model/names.js';
+
+/** A ready instance of `shop`, version v1, at 10.0.0.1:8080; `id` follows host and port unless it is given. */
+export function buildRegistration(overrides: Partial<Registration> = {}): Registration {
+  const host = overrides.host ?? '10.0.0.1';
+  const port = overrides.port ?? 8080;
+  const service = overrides.service ?? 'shop';
+  const id = overrides.id ?? `${host}:${String(port)}`;
+  return {
+    service,
+    id,
+    host,
+    port,
+    version: 'v1',
+    weight: 100,
+    zone: '',
+    labels: {},
+    ready: true,
+    leaving: false,
+    path: `/services/${service}/providers/${id}`,
+    czxid: '0000000000000001',
+    ...overrides,
+  };
+}
+
+/** An eligible peer at 10.0.0.1:8080. */
+export function buildPeer(overrides: Partial<Peer> = {}): Peer {
+  const host = overrides.host ?? '10.0.0.1';
+  const port = overrides.port ?? 8080;
+  return {
+    id: `${host}:${String(port)}`,
+    host,
+    port,
+    version: 'v1',
+    weight: 100,
+    down: false,
+    state: 'up',
+    ...overrides,
+  };
+}
+
+/** The set of `shop` with one eligible peer and the default spec, keys in the order of the wire. */
+export function buildSet(overrides: Partial<ServiceSet> = {}): ServiceSet {
+  return {
+    v: 1,
+    service: 'shop',
+    balancer: { algorithm: 'weighted_round_robin' },
+    timeouts: { connect_ms: 500, send_ms: 60_000, read_ms: 60_000 },
+    retry: { tries: 2 },
+    health: { max_fails: 3, fail_timeout_ms: 10_000 },
+    peers: [buildPeer()],
+    ...overrides,
+  };
+}
+
+/** What stands in the place of a removed service's set. */
+export function buildTombstone(service = 'shop'): Tombstone {
+  return { v: 1, service, removed: true };
+}
+
+/** Everything goes to `shop`. */
+export function buildRoutes(
+  routes: RouteTable['routes'] = [{ host: '*', path: '/', service: 'shop' }],
+): RouteTable {
+  return { v: 1, service: ROUTES, routes };
+}
+
+/** `document` with its bytes and their SHA-1. The keys are written in the order in which they stand. */
+export function buildEncoded(document: Document = buildSet()): EncodedDocument {
+  const payload = JSON.stringify(document);
+  const hash = createHash('sha1').update(payload, 'utf8').digest('hex');
+  return { service: document.service, document, payload, hash };
+}
+
+/** A beat of `gw-1`, which has applied nothing yet and has no open requests. */
+export function buildHeartbeat(overrides: Partial<Heartbeat> = {}): Heartbeat {
+  return {
+    v: 1,
+    id: 'gw-1',
+    boot: '6f1c2a9e4b7d8035',
+    host: 'edge-1',
+    seq: 1,
+    workers: 2,
+    started: 1_795_000_000,
+    contracts: [1],
+    applied: null,
+    rejected: [],
+    in_flight: {},
+    uncounted: 0,
+    ...overrides,
+  };
+}
