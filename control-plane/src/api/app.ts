@@ -1,0 +1,227 @@
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type Response,
+  type Router,
+} from 'express';
+import type { Clock, ControlPlane, Log } from '../model/ports.js';
+import { PROBLEMS, type Problem } from '../model/problem.js';
+import { readBody } from './body.js';
+import type { Endpoint, Exchange, Reply } from './endpoint.js';
+import { actor, checkLocal, checkToken, idempotencyKey, ifMatch, requestId } from './exchange.js';
+import { openApi } from './openapi.js';
+import { problemBody, Refusal } from './refusal.js';
+import { gatewayEndpoints } from './routes/gateways.js';
+import { healthEndpoints } from './routes/health.js';
+import { instanceEndpoints } from './routes/instances.js';
+import { operationEndpoints } from './routes/operations.js';
+import { overrideEndpoints } from './routes/overrides.js';
+import { selectionEndpoints } from './routes/selections.js';
+import { serviceEndpoints } from './routes/services.js';
+import { createWait } from './wait.js';
+
+/** What the API is built from. */
+export interface AppParts {
+  readonly plane: ControlPlane;
+  readonly log: Log;
+  /** Null = no authentication: only loopback is served then. */
+  readonly token: string | null;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly randomId: () => string;
+  readonly metrics: () => Promise<string>;
+  /** Ends every wait. */
+  readonly closing: AbortSignal;
+}
+
+/** Every route, one list per noun. */
+export function endpoints(
+  parts: Pick<AppParts, 'plane' | 'clock' | 'metrics' | 'version'>,
+): readonly (readonly Endpoint[])[] {
+  const wait = createWait(parts.plane, parts.clock);
+  let document: unknown;
+  const nouns: readonly (readonly Endpoint[])[] = [
+    serviceEndpoints(parts.plane, wait),
+    instanceEndpoints(parts.plane),
+    selectionEndpoints(parts.plane),
+    operationEndpoints(parts.plane, wait),
+    overrideEndpoints(parts.plane),
+    gatewayEndpoints(parts.plane),
+    healthEndpoints(parts.plane, parts.metrics, () => (document ??= openApi(nouns.flat(), parts.version))),
+  ];
+  return nouns;
+}
+
+/** The express application: one router per noun, and the conventions that hold for all of them. */
+export function createApp(parts: AppParts): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+  app.set('case sensitive routing', true);
+  app.set('strict routing', true);
+  const nouns = endpoints(parts);
+  const open = new Set(
+    nouns
+      .flat()
+      .filter((e) => e.open)
+      .map((e) => e.path),
+  );
+  app.use((request, response, next) => {
+    const id = requestId(request, parts.randomId);
+    response.locals['requestId'] = id;
+    response.set({
+      'X-Request-Id': id,
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+    });
+    if (parts.token === null) checkLocal(request);
+    else if (!open.has(request.path)) checkToken(request, parts.token);
+    next();
+  });
+  for (const noun of nouns) app.use(router(noun, parts));
+  app.use((request) => {
+    throw new Refusal({
+      code: 'not_found',
+      detail: `there is no path ${request.path}; /openapi.json lists them`,
+    });
+  });
+  app.use(problemWriter(parts.log));
+  return app;
+}
+
+function router(noun: readonly Endpoint[], parts: AppParts): Router {
+  const made = express.Router({ caseSensitive: true, strict: true });
+  const methods = new Map<string, string[]>();
+  for (const one of noun) {
+    const path = one.path.replaceAll(/\{(\w+)\}/g, ':$1');
+    const handle = async (request: Request, response: Response): Promise<void> => {
+      await serve(one, parts, request, response);
+    };
+    if (one.body) made[one.method](path, ...readBody(), handle);
+    else made[one.method](path, handle);
+    const allowed = one.method === 'get' ? ['GET', 'HEAD'] : [one.method.toUpperCase()];
+    methods.set(path, [...(methods.get(path) ?? []), ...allowed]);
+  }
+  for (const [path, allowed] of methods)
+    made.all(path, (request) => {
+      throw new Refusal(
+        {
+          code: 'method_not_allowed',
+          detail: `${request.path} takes ${allowed.join(', ')}, not ${request.method}`,
+        },
+        { Allow: allowed.join(', ') },
+      );
+    });
+  return made;
+}
+
+async function serve(one: Endpoint, parts: AppParts, request: Request, response: Response): Promise<void> {
+  if (one.view && !parts.plane.hasView())
+    throw new Refusal({
+      code: 'not_ready',
+      detail: 'no complete view of the registry exists yet; /readyz says what is missing',
+    });
+  const { signal, release } = watchEnd(response, parts.closing);
+  const exchange: Exchange = {
+    requestId: response.locals['requestId'] as string,
+    by: actor(request, parts.token),
+    ifMatch: ifMatch(request, one.ifMatch),
+    idempotencyKey: idempotencyKey(request, one.method),
+    signal,
+  };
+  try {
+    const reply = await one.serve(
+      { params: { ...request.params }, query: { ...request.query }, body: request.body as unknown },
+      exchange,
+    );
+    if (one.method !== 'get')
+      parts.log.info(
+        { request_id: exchange.requestId, by: exchange.by, method: request.method, path: request.path },
+        'mutated',
+      );
+    send(
+      response,
+      parts.closing.aborted ? { ...reply, headers: { ...reply.headers, Connection: 'close' } } : reply,
+    );
+  } finally {
+    release();
+  }
+}
+
+/** A signal that aborts when the client goes away or the API closes. */
+function watchEnd(response: Response, closing: AbortSignal): { signal: AbortSignal; release: () => void } {
+  const ended = new AbortController();
+  const end = (): void => {
+    ended.abort();
+  };
+  response.once('close', end);
+  closing.addEventListener('abort', end, { once: true });
+  if (closing.aborted) end();
+  return {
+    signal: ended.signal,
+    release: () => {
+      response.off('close', end);
+      closing.removeEventListener('abort', end);
+    },
+  };
+}
+
+/** Written by hand, because express would turn an equal ETag into a 304, and ours does not stand for live counts. */
+function send(response: Response, reply: Reply): void {
+  if (response.headersSent || response.destroyed) return;
+  const content = reply.text?.content ?? JSON.stringify(reply.body);
+  response.status(reply.status ?? 200);
+  response.set({
+    ...reply.headers,
+    'Content-Type': reply.text?.type ?? 'application/json; charset=utf-8',
+    'Content-Length': String(Buffer.byteLength(content)),
+  });
+  response.end(content);
+}
+
+function problemWriter(log: Log): ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
+    const id = response.locals['requestId'] as string;
+    const refusal = asRefusal(error);
+    const status = PROBLEMS[refusal.problem.code].status;
+    const fields = { request_id: id, method: request.method, path: request.path, code: refusal.problem.code };
+    if (refusal.problem.code === 'internal') log.error({ ...fields, err: error }, 'request failed');
+    else log.debug({ ...fields, field: refusal.problem.field }, 'request refused');
+    send(response, {
+      status,
+      headers: { ...(status === 503 ? { 'Retry-After': '1' } : {}), ...refusal.headers },
+      text: {
+        type: 'application/problem+json; charset=utf-8',
+        content: JSON.stringify(problemBody(refusal.problem, request.path, id)),
+      },
+    });
+  };
+}
+
+/** What express and its body reader throw, as our own problems; anything else is our fault. */
+function asRefusal(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  const { type, status, message } = (error instanceof Error ? error : {}) as {
+    type?: string;
+    status?: number;
+    message?: string;
+  };
+  return new Refusal(thrownProblem(type, status, message));
+}
+
+function thrownProblem(type?: string, status?: number, message = ''): Problem {
+  if (type === 'entity.too.large')
+    return { code: 'too_large', field: 'body', detail: 'a body may hold 256 KiB' };
+  if (type === 'entity.parse.failed')
+    return { code: 'invalid_request', field: 'body', detail: `body is not JSON: ${message}` };
+  if (type === 'encoding.unsupported' || type === 'charset.unsupported')
+    return { code: 'unsupported_media_type', field: 'body', detail: 'send the body uncompressed, in UTF-8' };
+  if (status === 400) return { code: 'invalid_request', detail: `the request cannot be read: ${message}` };
+  return { code: 'internal', detail: 'the log has more under this request id' };
+}

@@ -1,0 +1,102 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Request } from 'express';
+import type { Endpoint } from './endpoint.js';
+import { invalid, Refusal } from './refusal.js';
+
+/*
+ * What the headers of a request say, each read by one rule. Node gives header values as Latin-1 text, joined when repeated.
+ */
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+const ACTOR = /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$/;
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+const IF_MATCH = /^(?:\*|"([\x21\x23-\x7e]{1,128})")$/;
+const BEARER = /^Bearer +(\S+) *$/i;
+
+/** The client's own request id if it can stand in a log line, else a new one. */
+export function requestId(request: Request, make: () => string): string {
+  const given = request.get('x-request-id');
+  return given !== undefined && REQUEST_ID.test(given) ? given : make();
+}
+
+/** Who acts. `controller` is the controller's own name in events, so nobody may take it. */
+export function actor(request: Request, token: string | null): string {
+  const given = request.get('x-ebbgate-actor');
+  if (given !== undefined && ACTOR.test(given) && given !== 'controller') return given;
+  return token === null ? 'local' : 'token';
+}
+
+/** The tag in `If-Match` without its quotes. */
+export function ifMatch(request: Request, rule: Endpoint['ifMatch']): string | null {
+  if (rule === null) return null;
+  const given = request.get('if-match');
+  if (given === undefined) {
+    if (rule === 'optional') return null;
+    throw new Refusal({
+      code: 'precondition_required',
+      field: 'header.if-match',
+      detail: 'send If-Match with the ETag that a GET of the service gave, or * to change it whatever it is',
+    });
+  }
+  const match = IF_MATCH.exec(given);
+  if (!match) throw invalid('header.if-match', 'header.if-match must be one quoted ETag like "17-3", or *');
+  return match[1] ?? '*';
+}
+
+/** The key under which a repeated POST is the same POST. */
+export function idempotencyKey(request: Request, method: Endpoint['method']): string | null {
+  const given = request.get('idempotency-key');
+  if (method !== 'post' || given === undefined) return null;
+  if (IDEMPOTENCY_KEY.test(given)) return given;
+  throw invalid('header.idempotency-key', 'header.idempotency-key must be 1 to 255 visible ASCII characters');
+}
+
+/** Refuses what does not carry the token. Digests are compared, so the time tells nothing, not even a length. */
+export function checkToken(request: Request, token: string): void {
+  const given = BEARER.exec(request.get('authorization') ?? '')?.[1];
+  if (given !== undefined && timingSafeEqual(digest(given), digest(token))) return;
+  throw new Refusal(
+    {
+      code: 'unauthorized',
+      field: 'header.authorization',
+      detail:
+        given === undefined ? 'send Authorization: Bearer <token>' : 'the token is not the one of this API',
+    },
+    { 'WWW-Authenticate': 'Bearer realm="ebbgate"' },
+  );
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/**
+ * Without a token the loopback address is the only protection, and a web page in the operator's browser can reach
+ * that: under a name that its owner re-points at 127.0.0.1 (told by Host), or straight (told by Origin).
+ */
+export function checkLocal(request: Request): void {
+  const host = request.get('host') ?? '';
+  if (!isLoopback(hostname(host)))
+    throw new Refusal({
+      code: 'forbidden',
+      field: 'header.host',
+      detail: `without a token the API answers only to loopback names and addresses, not to ${JSON.stringify(host)}; set EBBGATE_TOKEN to serve others`,
+    });
+  const origin = request.get('origin');
+  if (origin !== undefined && origin !== `http://${host}`)
+    throw new Refusal({
+      code: 'forbidden',
+      field: 'header.origin',
+      detail: 'without a token the API takes no requests from web pages of another origin',
+    });
+}
+
+function hostname(host: string): string {
+  return /^(\[[^\]]*\]|[^:]*)(?::\d+)?$/.exec(host)?.[1]?.toLowerCase() ?? '';
+}
+
+/** True if `host` names this machine's loopback: localhost, 127.0.0.0/8 or ::1 (with or without brackets). */
+export function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host === '::1' || host === '[::1]') return true;
+  return /^127(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}$/.test(host);
+}

@@ -1,0 +1,191 @@
+import * as z from 'zod';
+import { PROBLEMS, type ProblemCode } from '../model/problem.js';
+import type { Answer, Endpoint } from './endpoint.js';
+import * as resource from './schema/resources.js';
+
+type Json = Record<string, unknown>;
+
+/** The resources that get a name of their own in the document. */
+const NAMED = {
+  Position: resource.position,
+  Convergence: resource.convergence,
+  Service: resource.service,
+  Services: resource.services,
+  Instance: resource.instance,
+  Instances: resource.instances,
+  Operation: resource.operation,
+  Operations: resource.operations,
+  Gateway: resource.gateway,
+  Gateways: resource.gateways,
+  Override: resource.override,
+  Overrides: resource.overrides,
+  Event: resource.event,
+  Events: resource.events,
+  Set: resource.set,
+  Mutation: resource.mutation,
+  Readiness: resource.readiness,
+  Liveness: resource.liveness,
+  Problem: resource.problem,
+} as const;
+
+/** The OpenAPI 3.1 document of `endpoints`, made from the schemas that validate the requests. */
+export function openApi(endpoints: readonly Endpoint[], version: string): Json {
+  const paths: Record<string, Json> = {};
+  for (const endpoint of endpoints) (paths[endpoint.path] ??= {})[endpoint.method] = operation(endpoint);
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Ebbgate control API',
+      version,
+      description:
+        'Reads are of one moment. Unknown members and query parameters are refused. Errors are problem+json with a stable `code`.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    security: [{ token: [] }, {}],
+    tags: [...new Set(endpoints.map((endpoint) => endpoint.tag))].map((name) => ({ name })),
+    paths,
+    components: {
+      schemas: namedSchemas(),
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'When the controller was given a token.' },
+      },
+    },
+  };
+}
+
+function namedSchemas(): Json {
+  const registry = z.registry<{ id: string }>();
+  for (const [id, schema] of Object.entries(NAMED)) registry.add(schema, { id });
+  const { schemas } = z.toJSONSchema(registry, { io: 'input', uri: (id) => `#/components/schemas/${id}` });
+  return Object.fromEntries(
+    Object.entries(schemas).map(([id, schema]) => [id, withoutFrame(schema as Json)]),
+  );
+}
+
+function withoutFrame({ $schema: _schema, $id: _id, ...rest }: Json): Json {
+  return rest;
+}
+
+function inline(schema: z.ZodType): Json {
+  const name = Object.entries(NAMED).find(([, named]) => named === schema)?.[0];
+  if (name) return { $ref: `#/components/schemas/${name}` };
+  return withoutFrame(z.toJSONSchema(schema, { io: 'input' }) as Json);
+}
+
+function operation(endpoint: Endpoint): Json {
+  return {
+    operationId: operationId(endpoint),
+    tags: [endpoint.tag],
+    summary: endpoint.summary,
+    ...(endpoint.open ? { security: [] } : {}),
+    parameters: [
+      ...members(endpoint.params).map(({ name, schema }) => ({ name, in: 'path', required: true, schema })),
+      ...members(endpoint.query).map(({ name, schema, required }) => ({
+        name,
+        in: 'query',
+        required,
+        schema,
+      })),
+      ...headers(endpoint),
+    ],
+    ...(endpoint.body ? { requestBody: requestBody(endpoint, endpoint.body) } : {}),
+    responses: { ...answers(endpoint), ...refusals(endpoint) },
+  };
+}
+
+/** `POST /v1/services/{service}/instances/{instance}/drain` → `post_services_instances_drain`, with `_one` for a trailing name. */
+function operationId({ method, path }: Endpoint): string {
+  const words = path.split('/').filter((part) => part !== '' && part !== 'v1');
+  const last = words.at(-1)?.startsWith('{') ? ['one'] : [];
+  return [method, ...words.filter((word) => !word.startsWith('{')), ...last].join('_').replaceAll('.', '_');
+}
+
+function members(schema: z.ZodType | null): { name: string; schema: Json; required: boolean }[] {
+  if (!schema) return [];
+  const { properties = {}, required = [] } = inline(schema) as {
+    properties?: Record<string, Json>;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, value]) => ({
+    name,
+    schema: value,
+    required: required.includes(name),
+  }));
+}
+
+function headers({ method, ifMatch }: Endpoint): Json[] {
+  const header = (name: string, required: boolean, description: string): Json => ({
+    name,
+    in: 'header',
+    required,
+    description,
+    schema: { type: 'string' },
+  });
+  return [
+    ...(ifMatch
+      ? [header('If-Match', ifMatch === 'required', 'The quoted ETag of the service, or `*`.')]
+      : []),
+    ...(method === 'post'
+      ? [header('Idempotency-Key', false, '1 to 255 visible characters: a repeated POST is the same POST.')]
+      : []),
+    ...(method === 'get' ? [] : [header('X-Ebbgate-Actor', false, 'Who acts; kept with the change.')]),
+  ];
+}
+
+function requestBody({ method }: Endpoint, body: z.ZodType): Json {
+  const schema = inline(body);
+  const types =
+    method === 'patch' ? ['application/json', 'application/merge-patch+json'] : ['application/json'];
+  return {
+    required: method === 'patch' || ((schema['required'] ?? []) as string[]).length > 0,
+    content: Object.fromEntries(types.map((type) => [type, { schema }])),
+  };
+}
+
+function answers(endpoint: Endpoint): Json {
+  return Object.fromEntries(
+    Object.entries(endpoint.answers).map(([status, answer]) => [status, answerObject(answer)]),
+  );
+}
+
+function answerObject(answer: Answer): Json {
+  const schema = answer.schema ? inline(answer.schema) : {};
+  return {
+    description: answer.description,
+    ...(answer.headers
+      ? {
+          headers: Object.fromEntries(
+            Object.entries(answer.headers).map(([name, description]) => [
+              name,
+              { description, schema: { type: 'string' } },
+            ]),
+          ),
+        }
+      : {}),
+    content: { [answer.type ?? 'application/json']: { schema } },
+  };
+}
+
+/** The codes a route may answer, by status; one problem schema for all. */
+function refusals(endpoint: Endpoint): Json {
+  const codes = new Set<ProblemCode>(['invalid_request', ...endpoint.codes]);
+  if (!endpoint.open) codes.add('unauthorized');
+  codes.add('forbidden');
+  if (endpoint.ifMatch === 'required') codes.add('precondition_required');
+  if (endpoint.view) codes.add('not_ready');
+  const byStatus = new Map<number, ProblemCode[]>();
+  for (const code of codes) {
+    const { status } = PROBLEMS[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, list]) => [
+      status,
+      {
+        description: list.map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' '),
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      },
+    ]),
+  );
+}

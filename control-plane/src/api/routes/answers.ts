@@ -1,0 +1,37 @@
+import type { Answer } from '../endpoint.js';
+import type { ProblemCode } from '../../model/problem.js';
+import * as resource from '../schema/resources.js';
+
+/** What every mutation may be refused with, besides what every route may. */
+export const MUTATION_CODES: readonly ProblemCode[] = [
+  'not_found',
+  'conflict',
+  'guard_refused',
+  'precondition_failed',
+  'not_leader',
+  'not_ready',
+  'zookeeper_unavailable',
+  'too_large',
+  'unsupported_media_type',
+];
+
+export const ETAG = { ETag: "The service's etag: stands for what was decided for it, not for live counts." };
+
+/** A mutation's only answer when it starts no operation. */
+export const CHANGED: Readonly<Record<number, Answer>> = {
+  200: {
+    description: 'What it changed, or with `dry_run` would change.',
+    schema: resource.mutation,
+    headers: ETAG,
+  },
+};
+
+/** A mutation that starts an operation. */
+export const STARTED: Readonly<Record<number, Answer>> = {
+  200: { description: 'With `dry_run`: what it would change.', schema: resource.mutation },
+  202: {
+    description: 'Accepted; the operation goes on.',
+    schema: resource.mutation,
+    headers: { ...ETAG, Location: 'The operation.' },
+  },
+};

@@ -1,0 +1,81 @@
+import * as z from 'zod';
+import type { ControlPlane } from '../../model/ports.js';
+import { endpoint, type Endpoint } from '../endpoint.js';
+import { mutate } from '../mutate.js';
+import { absent } from '../refusal.js';
+import { name } from '../schema/atoms.js';
+import * as request from '../schema/requests.js';
+import * as resource from '../schema/resources.js';
+import { CHANGED, MUTATION_CODES } from './answers.js';
+
+const tag = 'gateways';
+const params = z.strictObject({ gateway: name('gateway') });
+
+/** The gateways that must be heard before anything counts as drained. */
+export function gatewayEndpoints(plane: ControlPlane): readonly Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/gateways',
+      tag,
+      summary: 'All gateways',
+      params: null,
+      query: request.noQuery,
+      body: null,
+      view: true,
+      answers: { 200: { description: 'The gateways, by id.', schema: resource.gateways } },
+      handle: () => ({ body: { items: plane.gateways() } }),
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/gateways/{gateway}',
+      tag,
+      summary: 'One gateway',
+      params,
+      query: request.noQuery,
+      body: null,
+      view: true,
+      answers: { 200: { description: 'The gateway.', schema: resource.gateway } },
+      codes: ['not_found'],
+      handle: ({ params: { gateway } }) => {
+        const body = plane.gateways().find((candidate) => candidate.id === gateway);
+        if (!body) throw absent(`there is no gateway ${gateway}`);
+        return { body };
+      },
+    }),
+    removal(
+      plane,
+      'forget',
+      'Leave a silent gateway out of every proof: a person vouches that it is gone',
+      request.forgetBody,
+    ),
+    removal(
+      plane,
+      'leave',
+      'Told by whatever stopped the gateway, once its last worker is gone',
+      request.reasonBody,
+    ),
+  ];
+}
+
+function removal(
+  plane: ControlPlane,
+  verb: 'forget' | 'leave',
+  summary: string,
+  body: typeof request.forgetBody | typeof request.reasonBody,
+): Endpoint {
+  return endpoint({
+    method: 'post',
+    path: `/v1/gateways/{gateway}/${verb}`,
+    tag,
+    summary,
+    params,
+    query: request.mutationQuery,
+    body,
+    ifMatch: 'optional',
+    answers: CHANGED,
+    codes: [...MUTATION_CODES, 'idempotency_conflict'],
+    handle: ({ params: { gateway }, query, body: given }, exchange) =>
+      mutate(plane, { kind: `${verb}_gateway`, gateway }, { ...given, ...query }, exchange),
+  });
+}

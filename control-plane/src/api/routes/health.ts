@@ -1,0 +1,55 @@
+import type { ControlPlane } from '../../model/ports.js';
+import { endpoint, type Endpoint } from '../endpoint.js';
+import * as request from '../schema/requests.js';
+import * as resource from '../schema/resources.js';
+
+const tag = 'health';
+const bare = { params: null, query: request.noQuery, body: null, method: 'get', tag } as const;
+
+/** Whether the process lives, whether it can work, and its numbers. */
+export function healthEndpoints(
+  plane: ControlPlane,
+  metrics: () => Promise<string>,
+  document: () => unknown,
+): readonly Endpoint[] {
+  return [
+    endpoint({
+      ...bare,
+      path: '/livez',
+      summary: 'The process answers',
+      open: true,
+      answers: { 200: { description: 'Alive.', schema: resource.liveness } },
+      handle: () => ({ body: { live: true } }),
+    }),
+    endpoint({
+      ...bare,
+      path: '/readyz',
+      summary: 'ZooKeeper, Redis and the office, each with its state and since when',
+      open: true,
+      answers: {
+        200: { description: 'Ready.', schema: resource.readiness },
+        503: { description: 'Not ready; the same members say why.', schema: resource.readiness },
+      },
+      handle: () => {
+        const body = plane.readiness();
+        return { status: body.ready ? 200 : 503, body };
+      },
+    }),
+    endpoint({
+      ...bare,
+      path: '/metrics',
+      summary: "The controller's own metrics, in Prometheus' text format",
+      answers: { 200: { description: 'The metrics.', type: 'text/plain' } },
+      handle: async () => ({
+        text: { type: 'text/plain; version=0.0.4; charset=utf-8', content: await metrics() },
+      }),
+    }),
+    endpoint({
+      ...bare,
+      path: '/openapi.json',
+      summary: 'This API as an OpenAPI 3.1 document',
+      answers: { 200: { description: 'The document.' } },
+      handle: () => ({ body: document() }),
+    }),
+  ];
+}

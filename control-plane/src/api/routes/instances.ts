@@ -1,0 +1,123 @@
+import * as z from 'zod';
+import type { ControlPlane } from '../../model/ports.js';
+import type { Mutation } from '../../model/resources.js';
+import { endpoint, type Endpoint } from '../endpoint.js';
+import { mutate } from '../mutate.js';
+import { absent } from '../refusal.js';
+import { name } from '../schema/atoms.js';
+import * as request from '../schema/requests.js';
+import * as resource from '../schema/resources.js';
+import { CHANGED, ETAG, MUTATION_CODES, STARTED } from './answers.js';
+
+const tag = 'instances';
+const params = z.strictObject({ service: name('service') });
+const one = z.strictObject({ service: name('service'), instance: name('instance') });
+const PATH = '/v1/services/{service}/instances/{instance}';
+
+/** The instances of a service: registered, decided, in force and why; and the verbs on one of them. */
+export function instanceEndpoints(plane: ControlPlane): readonly Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/services/{service}/instances',
+      tag,
+      summary: 'The instances of a service',
+      params,
+      query: request.noQuery,
+      body: null,
+      view: true,
+      answers: { 200: { description: 'The instances, by id.', schema: resource.instances } },
+      codes: ['not_found'],
+      handle: ({ params: { service } }) => {
+        const items = plane.instances(service);
+        if (!items) throw absent(`there is no service ${service}`);
+        return { body: { items } };
+      },
+    }),
+    endpoint({
+      method: 'get',
+      path: PATH,
+      tag,
+      summary: 'One instance',
+      params: one,
+      query: request.noQuery,
+      body: null,
+      view: true,
+      answers: { 200: { description: 'The instance.', schema: resource.instance, headers: ETAG } },
+      codes: ['not_found'],
+      handle: ({ params: { service, instance } }) => {
+        const body = plane.instance(service, instance);
+        if (!body) throw absent(`service ${service} has no instance ${instance}`);
+        return { headers: { ETag: `"${plane.service(service)?.etag ?? '0'}"` }, body };
+      },
+    }),
+    endpoint({
+      method: 'patch',
+      path: PATH,
+      tag,
+      summary: 'Set the weight of one instance',
+      params: one,
+      query: request.mutationQuery,
+      body: request.instancePatch,
+      ifMatch: 'required',
+      answers: CHANGED,
+      codes: MUTATION_CODES,
+      handle: ({ params: { service, instance }, query, body }, exchange) =>
+        mutate(
+          plane,
+          { kind: 'set_weights', service, weights: { [instance]: body.weight } },
+          { ...body, ...query },
+          exchange,
+        ),
+    }),
+    endpoint({
+      method: 'post',
+      path: `${PATH}/drain`,
+      tag,
+      summary: 'Drain it: no new request; the operation says when the last one is gone',
+      params: one,
+      query: request.mutationQuery,
+      body: request.drainBody,
+      ifMatch: 'optional',
+      answers: STARTED,
+      codes: [...MUTATION_CODES, 'idempotency_conflict'],
+      handle: ({ params: { service, instance }, query, body }, exchange) =>
+        mutate(
+          plane,
+          {
+            kind: 'drain',
+            selector: { service, ids: [instance] },
+            timeout_ms: body.timeout ?? null,
+            on_timeout: body.on_timeout ?? 'wait',
+          },
+          { ...body, ...query },
+          exchange,
+        ),
+    }),
+    verb(plane, 'undrain', 'Take the drain back', request.instanceBody),
+    verb(plane, 'isolate', 'Take it out at once, whatever it holds', request.isolateBody),
+    verb(plane, 'restore', 'Take every wish for it back', request.instanceBody),
+  ];
+}
+
+function verb(
+  plane: ControlPlane,
+  kind: Extract<Mutation, { kind: 'undrain' | 'isolate' | 'restore' }>['kind'],
+  summary: string,
+  body: typeof request.instanceBody | typeof request.isolateBody,
+): Endpoint {
+  return endpoint({
+    method: 'post',
+    path: `${PATH}/${kind}`,
+    tag,
+    summary,
+    params: one,
+    query: request.mutationQuery,
+    body,
+    ifMatch: 'optional',
+    answers: CHANGED,
+    codes: [...MUTATION_CODES, 'idempotency_conflict'],
+    handle: ({ params: { service, instance }, query, body: given }, exchange) =>
+      mutate(plane, { kind, selector: { service, ids: [instance] } }, { ...given, ...query }, exchange),
+  });
+}

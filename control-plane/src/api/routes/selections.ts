@@ -1,0 +1,69 @@
+import type { ControlPlane } from '../../model/ports.js';
+import type { Selector } from '../../model/resources.js';
+import type * as z from 'zod';
+import { endpoint, type Endpoint } from '../endpoint.js';
+import { mutate } from '../mutate.js';
+import * as request from '../schema/requests.js';
+import { CHANGED, MUTATION_CODES, STARTED } from './answers.js';
+
+const tag = 'selections';
+const codes = [...MUTATION_CODES, 'idempotency_conflict'] as const;
+
+/** The verbs on whatever a selector finds, across services: a version, a zone, a whole host. */
+export function selectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
+  return [
+    endpoint({
+      method: 'post',
+      path: '/v1/drains',
+      tag,
+      summary: 'Drain every instance that the selector finds, as one operation',
+      params: null,
+      query: request.mutationQuery,
+      body: request.drainsBody,
+      ifMatch: 'optional',
+      answers: STARTED,
+      codes,
+      handle: ({ query, body }, exchange) =>
+        mutate(
+          plane,
+          {
+            kind: 'drain',
+            selector: given(body.selector),
+            timeout_ms: body.timeout ?? null,
+            on_timeout: body.on_timeout ?? 'wait',
+          },
+          { ...body, ...query },
+          exchange,
+        ),
+    }),
+    verb(plane, 'undrain', 'Take the drains of what the selector finds back', request.undrainsBody),
+    verb(plane, 'isolate', 'Take what the selector finds out at once', request.isolatesBody),
+    verb(plane, 'restore', 'Take every wish for what the selector finds back', request.undrainsBody),
+  ];
+}
+
+function verb(
+  plane: ControlPlane,
+  kind: 'undrain' | 'isolate' | 'restore',
+  summary: string,
+  body: typeof request.undrainsBody | typeof request.isolatesBody,
+): Endpoint {
+  return endpoint({
+    method: 'post',
+    path: `/v1/${kind}s`,
+    tag,
+    summary,
+    params: null,
+    query: request.mutationQuery,
+    body,
+    ifMatch: 'optional',
+    answers: CHANGED,
+    codes,
+    handle: ({ query, body: sent }, exchange) =>
+      mutate(plane, { kind, selector: given(sent.selector) }, { ...sent, ...query }, exchange),
+  });
+}
+
+function given(selector: z.output<typeof request.selector>): Selector {
+  return Object.fromEntries(Object.entries(selector).filter(([, value]) => value !== undefined));
+}

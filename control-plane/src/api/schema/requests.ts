@@ -1,0 +1,159 @@
+import * as z from 'zod';
+import {
+  DAY_MS,
+  DRAIN_TIMEOUT_MAX_MS,
+  duration,
+  EXPIRES_MAX_MS,
+  flag,
+  name,
+  reason,
+  WAIT_MAX_MS,
+  WEIGHT_MAX,
+  whole,
+} from './atoms.js';
+
+/*
+ * What clients may send. Every object is strict: a member that is not known here is refused by name.
+ */
+
+export const noQuery = z.strictObject({});
+export const waitQuery = z.strictObject({ wait: duration(0, WAIT_MAX_MS).optional() });
+export const mutationQuery = z.strictObject({ dry_run: flag.optional() });
+
+const expires = duration(1_000, EXPIRES_MAX_MS).meta({
+  description: 'How long the wish lasts; after that it is ignored and cleared. Absent: until taken back.',
+});
+
+/** For bodies that are a map of names: the circumstances have no place in them, so they stand in the query. */
+export const mapQuery = z.strictObject({
+  dry_run: flag.optional(),
+  reason: reason.optional(),
+  force: flag.optional(),
+  expires: expires.optional(),
+});
+
+const circumstances = {
+  reason: reason.optional(),
+  force: z.boolean().optional().meta({ description: 'Guards only warn; needs a reason.' }),
+};
+const lasting = { ...circumstances, expires: expires.nullable().optional() };
+const waiting = {
+  ...lasting,
+  timeout: duration(1, DRAIN_TIMEOUT_MAX_MS)
+    .nullable()
+    .optional()
+    .meta({ description: 'When the operation stops waiting. Absent: never.' }),
+  on_timeout: z.enum(['wait', 'cut', 'undrain']).optional().meta({
+    description: 'What the time-out does: leave it draining (default), cut it off, or give it back.',
+  }),
+};
+
+export const instanceBody = z.strictObject(circumstances);
+export const isolateBody = z.strictObject(lasting);
+export const drainBody = z.strictObject(waiting);
+export const reasonBody = z.strictObject({ reason: reason.optional() });
+export const forgetBody = z.strictObject({
+  reason: reason.meta({ description: 'Why it may be left out of every proof from now on.' }),
+});
+
+/** Which instances, across services. */
+export const selector = z
+  .strictObject({
+    service: name('service').optional(),
+    ids: z.array(name('instance')).min(1).max(1_000).optional(),
+    version: name('version').optional(),
+    host: z.string().min(1).max(64).optional().meta({ description: 'An IP literal.' }),
+    zone: name('zone').optional(),
+  })
+  .refine(
+    (s) => s.ids !== undefined || s.version !== undefined || s.host !== undefined || s.zone !== undefined,
+    {
+      error: 'needs at least one of ids, version, host, zone',
+    },
+  )
+  .refine((s) => s.ids === undefined || s.service !== undefined, {
+    error: 'is needed with ids, because an id is unique only within its service',
+    path: ['service'],
+  })
+  .meta({ description: 'Every member that is given must match. At least one besides `service`.' });
+
+export const drainsBody = z.strictObject({ selector, ...waiting });
+export const isolatesBody = z.strictObject({ selector, ...lasting });
+export const undrainsBody = z.strictObject({ selector, ...circumstances });
+
+const weight = whole(0, WEIGHT_MAX)
+  .nullable()
+  .meta({ description: 'Replaces the registered weight; null gives it back.' });
+
+export const instancePatch = z.strictObject({ weight, ...lasting });
+export const weightsPatch = z
+  .record(name('instance'), weight)
+  .refine((map) => Object.keys(map).length > 0, { error: 'names no instance' })
+  .meta({
+    description: 'Instance → weight, or null for its registered weight.',
+    examples: [{ '10.0.1.7:8080': 50 }],
+  });
+
+export const versionsPatch = z
+  .record(name('version'), whole(0, 100))
+  .refine((map) => Object.keys(map).length === 0 || sum(map) === 100, {
+    error: (issue) =>
+      `must sum to 100 (they sum to ${String(sum(issue.input as Record<string, number>))}); {} clears them`,
+  })
+  .meta({
+    description:
+      'Version → share in percent. It replaces all shares: they sum to 100, or {} goes back to weights alone.',
+    examples: [{ v1: 80, v2: 20 }],
+  });
+
+function sum(map: Readonly<Record<string, number>>): number {
+  return Object.values(map).reduce((a, b) => a + b, 0);
+}
+
+const routeHost = z
+  .string()
+  .max(253)
+  .regex(
+    /^(?:\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])$/,
+    'must be an exact host in lower case without port, *.suffix, or *',
+  )
+  .meta({ description: 'Exact (lower case, no port), `*.suffix`, or `*` for any.' });
+const routePath = z
+  .string()
+  .max(1_024)
+  .regex(
+    /^\/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]+(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*)?$/,
+    'must start with /, hold no query, no % and no empty segment, and not end with / (except / itself)',
+  )
+  .refine((path) => !/\/\.{1,2}(?:\/|$)/.test(path), { error: 'must not hold . or .. segments' })
+  .meta({ description: 'A prefix at segment borders: /api matches /api and /api/x, not /apix.' });
+const routes = z
+  .array(z.strictObject({ host: routeHost.default('*'), path: routePath }))
+  .max(1_000)
+  .refine((list) => new Set(list.map((r) => `${r.host} ${r.path}`)).size === list.length, {
+    error: 'lists a route twice',
+  });
+
+const span = whole(1, DAY_MS);
+/** RFC 7396: null takes a member back to its default. */
+export const specPatch = z.strictObject({
+  routes: routes.nullable().optional(),
+  balancer: z
+    .strictObject({ algorithm: z.enum(['weighted_round_robin']) })
+    .nullable()
+    .optional(),
+  timeouts: z
+    .strictObject({ connect_ms: span.optional(), send_ms: span.optional(), read_ms: span.optional() })
+    .nullable()
+    .optional(),
+  retry: z
+    .strictObject({ tries: whole(1, 5) })
+    .nullable()
+    .optional(),
+  health: z
+    .strictObject({ max_fails: whole(0, 1_000).optional(), fail_timeout_ms: span.optional() })
+    .nullable()
+    .optional(),
+  min_available: whole(0, 10_000).nullable().optional(),
+  ...circumstances,
+});

@@ -1,0 +1,264 @@
+import * as z from 'zod';
+import type * as model from '../../model/resources.js';
+import { PROBLEMS, type ProblemCode } from '../../model/problem.js';
+
+/*
+ * What the API answers, as schemas. `satisfies` holds them to the model's types; the API does not run them.
+ */
+
+const time = z.iso.datetime().meta({ description: 'RFC 3339.' });
+const count = z.int().min(0);
+const counts = z.record(z.string(), count.nullable());
+const numbers = z.record(z.string(), z.number());
+
+export const position = z.object({ epoch: count, generation: count });
+const balancer = z.object({ algorithm: z.enum(['weighted_round_robin']) });
+const timeouts = z.object({ connect_ms: count, send_ms: count, read_ms: count });
+const retry = z.object({ tries: count });
+const health = z.object({ max_fails: count, fail_timeout_ms: count });
+const route = z.object({ host: z.string(), path: z.string() });
+const peerState = z.enum(['up', 'suspect', 'draining', 'unready', 'isolated', 'cut', 'gone']);
+const intentState = z.enum(['draining', 'isolated', 'cut']);
+const onTimeout = z.enum(['wait', 'cut', 'undrain']);
+const operationResult = z
+  .enum(['drained', 'cut', 'undrained', 'unproven', 'timed_out', 'cancelled', 'superseded'])
+  .nullable();
+
+export const convergence = z.object({
+  service: z.string(),
+  target: position,
+  converged: z.boolean(),
+  gateways: z.array(
+    z.object({
+      id: z.string(),
+      applied: position.nullable(),
+      state: z.enum(['acked', 'behind', 'rejected', 'unknown']),
+      code: z.string().optional(),
+    }),
+  ),
+}) satisfies z.ZodType<model.Convergence>;
+
+export const service = z.object({
+  service: z.string(),
+  etag: z.string().nullable(),
+  spec: z.object({
+    routes: z.array(route),
+    balancer,
+    timeouts,
+    retry,
+    health,
+    min_available: count,
+  }),
+  versions: numbers,
+  instances: z.object({
+    total: count,
+    eligible: count,
+    draining: count,
+    isolated: count,
+    other: count,
+  }),
+  effective_shares: numbers,
+  published: position.nullable(),
+  convergence: convergence.nullable(),
+  problems: z.array(z.looseObject({ code: z.string(), message: z.string() })),
+  protection: z.string().nullable(),
+}) satisfies z.ZodType<model.ServiceResource>;
+
+const drainStatus = z.object({
+  drained: z.boolean(),
+  waiting_for: z.array(z.string()),
+  in_flight: count.nullable(),
+});
+
+export const instance = z.object({
+  service: z.string(),
+  id: z.string(),
+  host: z.string(),
+  port: count,
+  version: z.string(),
+  zone: z.string(),
+  labels: z.record(z.string(), z.string()),
+  registered: z.boolean(),
+  ready: z.boolean(),
+  leaving: z.boolean(),
+  registered_weight: count,
+  intent: z
+    .object({
+      state: intentState.nullable(),
+      weight: count.nullable(),
+      by: z.string(),
+      reason: z.string(),
+      at: time,
+      expires: time.nullable(),
+      operation: z.string().nullable(),
+    })
+    .nullable(),
+  effective: z.object({ state: peerState, weight: count, down: z.boolean() }),
+  why: z.array(z.string()),
+  in_flight: counts,
+  drain: drainStatus.nullable(),
+}) satisfies z.ZodType<model.InstanceResource>;
+
+export const operation = z.object({
+  id: z.string(),
+  kind: z.literal('drain'),
+  state: z.enum(['running', 'done']),
+  result: operationResult,
+  by: z.string(),
+  reason: z.string(),
+  at: time,
+  deadline: time.nullable(),
+  on_timeout: onTimeout,
+  ended_at: time.nullable(),
+  published: z.boolean(),
+  instances: z.array(
+    z.object({
+      service: z.string(),
+      id: z.string(),
+      drained: z.boolean(),
+      in_flight: counts,
+      waiting_for: z.array(z.string()),
+      result: operationResult,
+      left: count,
+    }),
+  ),
+  waiting_for: z.array(z.string()),
+}) satisfies z.ZodType<model.OperationResource>;
+
+export const gateway = z.object({
+  id: z.string(),
+  state: z.enum(['live', 'unknown']),
+  in_roster: z.boolean(),
+  since: time.nullable(),
+  silent_ms: z.number().nullable(),
+  host: z.string().nullable(),
+  boot: z.string().nullable(),
+  workers: count.nullable(),
+  applied: position.nullable(),
+  behind: z.int().nullable(),
+  rejected: z.array(z.object({ service: z.string(), generation: count, code: z.string() })),
+  in_flight: count.nullable(),
+}) satisfies z.ZodType<model.GatewayResource>;
+
+export const override = z.object({
+  service: z.string(),
+  instance: z.string().nullable(),
+  kind: z.enum(['draining', 'isolated', 'cut', 'weight', 'versions']),
+  value: z.string(),
+  by: z.string(),
+  reason: z.string(),
+  since: time,
+  until: time.nullable(),
+}) satisfies z.ZodType<model.OverrideResource>;
+
+export const event = z.object({
+  at: time,
+  event: z.string(),
+  by: z.string(),
+  instance: z.string().optional(),
+  message: z.string(),
+}) satisfies z.ZodType<model.ServiceEvent>;
+
+const peer = z.object({
+  id: z.string(),
+  host: z.string(),
+  port: count,
+  version: z.string(),
+  weight: count,
+  down: z.boolean(),
+  state: peerState,
+});
+const document = z.union([
+  z.object({
+    v: z.literal(1),
+    service: z.string(),
+    balancer,
+    timeouts,
+    retry,
+    health,
+    peers: z.array(peer),
+  }),
+  z.object({ v: z.literal(1), service: z.string(), removed: z.literal(true) }),
+  z.object({
+    v: z.literal(1),
+    service: z.literal('@routes'),
+    routes: z.array(z.object({ host: z.string(), path: z.string(), service: z.string() })),
+  }),
+]);
+export const set = z.object({
+  service: z.string(),
+  epoch: count,
+  generation: count,
+  hash: z.string(),
+  at: time,
+  document,
+}) satisfies z.ZodType<model.SetResource>;
+
+const guard = z.object({
+  guard: z.enum(['min_available', 'last_ready_instance']),
+  service: z.string(),
+  would_leave: count,
+  needed: count,
+  message: z.string(),
+});
+
+export const mutation = z.object({
+  dry_run: z.boolean(),
+  changes: z.array(
+    z.object({
+      service: z.string(),
+      instance: z.string().nullable(),
+      field: z.string(),
+      from: z.string(),
+      to: z.string(),
+    }),
+  ),
+  guards: z.array(guard),
+  blockers: z.array(z.string()),
+  operation: operation.nullable(),
+  published: z.boolean(),
+  etags: z.record(z.string(), z.string()),
+}) satisfies z.ZodType<model.MutationResource>;
+
+const dependency = z.object({
+  state: z.enum(['ok', 'degraded', 'down']),
+  since: time,
+  detail: z.string(),
+});
+export const readiness = z.object({
+  ready: z.boolean(),
+  controller: z.object({
+    state: z.enum(['starting', 'leading', 'fenced']),
+    epoch: count.nullable(),
+    since: time,
+  }),
+  zookeeper: dependency,
+  redis: dependency,
+}) satisfies z.ZodType<model.ReadinessResource>;
+export const liveness = z.object({ live: z.literal(true) });
+
+const codes = Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]];
+export const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  instance: z.string(),
+  code: z.enum(codes),
+  request_id: z.string(),
+  field: z.string().optional(),
+  blockers: z.array(z.string()),
+  guard: guard.optional(),
+  guards: z.array(guard).optional(),
+});
+
+/** Lists are wrapped, so that they can grow members. */
+function listOf<T extends z.ZodType>(item: T) {
+  return z.object({ items: z.array(item) });
+}
+export const services = listOf(service);
+export const instances = listOf(instance);
+export const operations = listOf(operation);
+export const gateways = listOf(gateway);
+export const overrides = listOf(override);
+export const events = listOf(event);

@@ -1,0 +1,35 @@
+import type { Clock, ControlPlane } from '../model/ports.js';
+
+/** Reads until `done`, until `waitMs` is over, or until `signal` aborts; returns what was read last. Never rejects by time. */
+export type Wait = <T>(
+  read: () => T,
+  done: (value: T) => boolean,
+  waitMs: number,
+  signal: AbortSignal,
+) => Promise<T>;
+
+/** A `Wait` that reads anew at every change of the plane. */
+export function createWait(plane: ControlPlane, clock: Clock): Wait {
+  return async (read, done, waitMs, signal) => {
+    let value = read();
+    if (waitMs <= 0 || done(value) || signal.aborted) return value;
+    const deadline = clock.monotonic() + waitMs;
+    const over = new AbortController();
+    const end = (): void => {
+      over.abort();
+    };
+    const timer = setTimeout(end, waitMs);
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      for (;;) {
+        await plane.changed(over.signal);
+        value = read();
+        if (done(value) || over.signal.aborted || clock.monotonic() >= deadline) return value;
+      }
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      over.abort(); // lets go of whatever `changed` still holds
+    }
+  };
+}

@@ -1,0 +1,150 @@
+import type {
+  GatewayResource,
+  InstanceResource,
+  OperationResource,
+  ReadinessResource,
+  ServiceResource,
+} from '../model/resources.js';
+
+/*
+ * Builders of what the API answers: complete resources in a plain state; name only what the test is about.
+ */
+
+/** Every time in them. */
+export const AT = '2026-01-02T03:04:05.000Z';
+
+/** A controller in office with both stores connected. */
+export function makeReadiness(parts: Partial<ReadinessResource> = {}): ReadinessResource {
+  const fine = { state: 'ok', since: AT, detail: 'connected' } as const;
+  return {
+    ready: true,
+    controller: { state: 'leading', epoch: 7, since: AT },
+    zookeeper: fine,
+    redis: fine,
+    ...parts,
+  };
+}
+
+/** A service with `total` eligible instances of v1 and nothing decided but its default spec. */
+export function makeService({
+  total = 2,
+  ...parts
+}: Partial<ServiceResource> & { readonly total?: number } = {}): ServiceResource {
+  return {
+    service: 'shop',
+    etag: '17-3',
+    spec: {
+      routes: [{ host: '*', path: '/' }],
+      balancer: { algorithm: 'weighted_round_robin' },
+      timeouts: { connect_ms: 500, send_ms: 60_000, read_ms: 60_000 },
+      retry: { tries: 2 },
+      health: { max_fails: 3, fail_timeout_ms: 10_000 },
+      min_available: 1,
+    },
+    versions: {},
+    instances: { total, eligible: total, draining: 0, isolated: 0, other: 0 },
+    effective_shares: { v1: 100 },
+    published: { epoch: 7, generation: 12 },
+    convergence: null,
+    problems: [],
+    protection: null,
+    ...parts,
+  };
+}
+
+/** An instance that serves at weight 100, with two gateways that hold nothing for it. */
+export function makeInstance(parts: Partial<InstanceResource> = {}): InstanceResource {
+  return {
+    service: 'shop',
+    id: '10.0.1.7:8080',
+    host: '10.0.1.7',
+    port: 8080,
+    version: 'v1',
+    zone: 'a',
+    labels: {},
+    registered: true,
+    ready: true,
+    leaving: false,
+    registered_weight: 100,
+    intent: null,
+    effective: { state: 'up', weight: 100, down: false },
+    why: ['registered with weight 100'],
+    in_flight: { 'gw-a': 0, 'gw-b': 0 },
+    drain: null,
+    ...parts,
+  };
+}
+
+/** A running drain of `targets`, [service, instance] each, with one request left on gw-a. */
+export function makeOperation({
+  targets = [['shop', '10.0.1.7:8080']],
+  ...parts
+}: Partial<OperationResource> & {
+  readonly targets?: readonly (readonly [string, string])[];
+} = {}): OperationResource {
+  const waiting_for = ['gw-a holds 1 request'];
+  return {
+    id: 'op-1',
+    kind: 'drain',
+    state: 'running',
+    result: null,
+    by: 'local',
+    reason: '',
+    at: AT,
+    deadline: null,
+    on_timeout: 'wait',
+    ended_at: null,
+    published: true,
+    instances: targets.map(([service, id]) => ({
+      service,
+      id,
+      drained: false,
+      in_flight: { 'gw-a': 1, 'gw-b': 0 },
+      waiting_for,
+      result: null,
+      left: 1,
+    })),
+    waiting_for,
+    ...parts,
+  };
+}
+
+/** `running`, ended with `result`: drained to the last request, or given up with what it held. */
+export function ended(
+  running: OperationResource,
+  result: NonNullable<OperationResource['result']>,
+): OperationResource {
+  const drained = result === 'drained';
+  return {
+    ...running,
+    state: 'done',
+    result,
+    ended_at: AT,
+    waiting_for: drained ? [] : running.waiting_for,
+    instances: running.instances.map((one) => ({
+      ...one,
+      result,
+      drained,
+      ...(drained ? { in_flight: { 'gw-a': 0, 'gw-b': 0 }, waiting_for: [], left: 0 } : {}),
+    })),
+  };
+}
+
+/** A live gateway that follows everything. */
+export function makeGateway(parts: Partial<GatewayResource> = {}): GatewayResource {
+  return {
+    id: 'gw-a',
+    state: 'live',
+    in_roster: true,
+    since: AT,
+    silent_ms: 200,
+    host: 'edge-1',
+    boot: 'b1',
+    workers: 2,
+    applied: { epoch: 7, generation: 12 },
+    behind: 0,
+    rejected: [],
+    in_flight: 0,
+    ...parts,
+  };
+}
