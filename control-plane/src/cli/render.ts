@@ -1,0 +1,61 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Option, type Command } from 'commander';
+import { GATEWAY_OPTIONS, type GatewayOption, type GivenOptions } from '../render/options.js';
+import { renderConf } from '../render/render.js';
+import { productRoot, productVersion, readTemplates } from './product.js';
+
+/** `ebbgate render`: nginx.conf on stdout or into --out. Options that do not pass are all listed; exit code 2. */
+export function addRender(program: Command): void {
+  const command = program.command('render').description('write the nginx.conf of a gateway');
+  command.option('--out <FILE>', 'write there instead of to stdout');
+  const options = Object.entries<GatewayOption>(GATEWAY_OPTIONS).map(([name, one]) => {
+    const option = commanderOption(one);
+    command.addOption(option);
+    return { name, key: option.attributeName() };
+  });
+  command.action((values: Readonly<Record<string, unknown>>) => {
+    const given: GivenOptions = Object.fromEntries(options.map(({ name, key }) => [name, values[key]]));
+    render(given, typeof values.out === 'string' ? values.out : null);
+  });
+}
+
+function render(given: GivenOptions, out: string | null): void {
+  const root = productRoot();
+  const rendered = renderConf(
+    { ...given, lua_dir: given.lua_dir ?? join(root, 'lua') },
+    readTemplates(root),
+    productVersion(root),
+  );
+  if (!rendered.ok) {
+    for (const { message } of rendered.error) process.stderr.write(`error: ${message}\n`);
+    process.exitCode = 2;
+  } else if (out === null) process.stdout.write(rendered.value);
+  else writeOut(out, rendered.value);
+}
+
+function writeOut(file: string, conf: string): void {
+  try {
+    writeFileSync(file, conf);
+  } catch (error) {
+    process.stderr.write(`error: --out: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}
+
+/** commander only collects; the table validates, so that all errors are listed at once and worded in one place. */
+function commanderOption(one: GatewayOption): Option {
+  const [placeholder = ''] = one.value.split(/[[,|]/); // commander takes a comma or a bar for a second flag
+  const option = new Option(placeholder === '' ? one.flag : `${one.flag} <${placeholder}>`, describe(one));
+  if (Array.isArray(one.default))
+    option.argParser((value: string, before?: readonly string[]) => [...(before ?? []), value]);
+  return option;
+}
+
+function describe(one: GatewayOption): string {
+  const form = /[[,|]/.test(one.value) ? ` Form: ${one.value}.` : '';
+  const { default: fallback } = one;
+  if (fallback === undefined) return `${one.doc}${form} Required.`;
+  const shown = Array.isArray(fallback) ? fallback.join(' ') : String(fallback);
+  return shown === '' || fallback === false ? `${one.doc}${form}` : `${one.doc}${form} Default: ${shown}.`;
+}

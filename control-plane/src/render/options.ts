@@ -1,0 +1,344 @@
+import { z } from 'zod';
+import { err, ok, type Result } from '../model/result.js';
+import {
+  address,
+  duration,
+  flag,
+  type Field,
+  gatewayName,
+  host,
+  isAddress,
+  list,
+  listen,
+  logField,
+  network,
+  oneOf,
+  or,
+  osUser,
+  path,
+  redisUser,
+  size,
+  whole,
+} from './field.js';
+
+/** One option of the gateway's configuration: the flag, what it takes, its default, its use. */
+export interface GatewayOption<T = unknown> {
+  readonly flag: string;
+  /** What the flag takes, for the usage line; empty for a switch. */
+  readonly value: string;
+  readonly field: Field<T>;
+  /** Undefined: must be given. Lists may be given more than once. */
+  readonly default: string | number | boolean | readonly string[] | undefined;
+  readonly doc: string;
+}
+
+function option<T>(
+  name: string,
+  field: Field<T>,
+  fallback: GatewayOption['default'],
+  doc: string,
+): GatewayOption<T> {
+  const [flagName = '', ...value] = name.split(' ');
+  return { flag: flagName, value: value.join(' '), field, default: fallback, doc };
+}
+
+/** Every option of nginx.conf, in the order of the reference page. The one place where defaults are written. */
+export const GATEWAY_OPTIONS = {
+  gateway_id: option(
+    '--gateway-id ID',
+    gatewayName,
+    undefined,
+    'Name of this gateway; no two may share one.',
+  ),
+  listen: option(
+    '--listen ADDRESS:PORT[,cert=FILE,key=FILE[,http2]]',
+    list(listen, 1),
+    ['0.0.0.0:8080'],
+    'Where traffic comes in. With cert and key it speaks TLS. May be repeated.',
+  ),
+  admin_listen: option(
+    '--admin-listen ADDRESS:PORT',
+    listen,
+    '127.0.0.1:8180',
+    'Where /healthz, /readyz, /metrics and /sets answer, without authentication: keep it on loopback or a private network.',
+  ),
+  run_dir: option(
+    '--run-dir DIR',
+    path,
+    '/var/lib/ebbgate',
+    'Everything nginx writes lies below it: pid, logs, temporary files.',
+  ),
+  state_dir: option(
+    '--state-dir DIR',
+    or('', path),
+    '',
+    'Where the last good sets are kept for the next start. Default: state below the run directory.',
+  ),
+  lua_dir: option(
+    '--lua-dir DIR',
+    path,
+    '/usr/share/ebbgate/lua',
+    "The directory that holds Ebbgate's Lua code.",
+  ),
+  lua_module: option(
+    '--lua-module debian|builtin',
+    oneOf('debian', 'builtin'),
+    'debian',
+    'debian loads the two shared modules of libnginx-mod-http-lua; builtin is for OpenResty.',
+  ),
+  module_dir: option('--module-dir DIR', path, '/usr/lib/nginx/modules', 'Where the shared modules lie.'),
+  user: option(
+    '--user NAME',
+    osUser,
+    '',
+    'System user of the workers when nginx is started by root. Empty: the default of the nginx build.',
+  ),
+  workers: option(
+    '--workers N',
+    or('auto', whole(1, 512)),
+    'auto',
+    'Worker processes; auto is one per core.',
+  ),
+  worker_connections: option(
+    '--worker-connections N',
+    whole(64, 1_000_000),
+    4096,
+    'Connections per worker, both sides counted: a proxied request takes two.',
+  ),
+  worker_shutdown_timeout: option(
+    '--worker-shutdown-timeout TIME',
+    or('off', duration(1)),
+    'off',
+    'After a reload or a graceful stop, cut what is still open after this time. off never cuts a running request.',
+  ),
+  redis_host: option('--redis-host HOST', host, '127.0.0.1', 'The Redis that holds the published sets.'),
+  redis_port: option('--redis-port PORT', whole(1, 65_535), 6379, 'Its port.'),
+  redis_username: option(
+    '--redis-username NAME',
+    redisUser,
+    '',
+    'ACL user; the password comes from EBBGATE_REDIS_PASSWORD.',
+  ),
+  redis_database: option('--redis-database N', whole(0, 1_023), 0, 'Database number; 0 on Redis Cluster.'),
+  resolver: option(
+    '--resolver ADDRESS',
+    list(address),
+    [],
+    'DNS server, needed only if the Redis host is a name. May be repeated.',
+  ),
+  trusted_proxies: option(
+    '--trusted-proxy NETWORK',
+    list(network),
+    [],
+    'Peers whose X-Forwarded-* headers are believed. From anybody else they are overwritten. May be repeated.',
+  ),
+  client_header_timeout: option(
+    '--client-header-timeout TIME',
+    duration(100),
+    '15s',
+    'For the whole head of a request.',
+  ),
+  client_body_timeout: option(
+    '--client-body-timeout TIME',
+    duration(100),
+    '30s',
+    'Between two reads of a body.',
+  ),
+  client_send_timeout: option(
+    '--client-send-timeout TIME',
+    duration(100),
+    '60s',
+    'Between two writes to a client.',
+  ),
+  client_keepalive_timeout: option(
+    '--client-keepalive-timeout TIME',
+    duration(0),
+    '75s',
+    'How long an idle client connection stays open.',
+  ),
+  client_header_buffer: option(
+    '--client-header-buffer SIZE',
+    size(1),
+    '16k',
+    'The longest header line; a head may take four of them.',
+  ),
+  client_max_body: option(
+    '--client-max-body SIZE|unlimited',
+    or('unlimited', size(1)),
+    'unlimited',
+    'The largest request body. Bodies are streamed and never stored here, so a limit protects instances, not the gateway.',
+  ),
+  buffer_requests: option(
+    '--buffer-requests',
+    flag,
+    false,
+    'Read a request body to its end (memory, then disk) before an instance is chosen, so that a large PUT can be retried.',
+  ),
+  buffer_responses: option(
+    '--buffer-responses',
+    flag,
+    false,
+    'Collect small writes of an instance into full buffers; delays event streams.',
+  ),
+  proxy_connect_timeout: option(
+    '--proxy-connect-timeout TIME',
+    duration(1),
+    '500ms',
+    'To connect to an instance, for sets that do not say.',
+  ),
+  proxy_send_timeout: option(
+    '--proxy-send-timeout TIME',
+    duration(1),
+    '60s',
+    'Between two writes to an instance, for sets that do not say.',
+  ),
+  proxy_read_timeout: option(
+    '--proxy-read-timeout TIME',
+    duration(1),
+    '60s',
+    'Between two reads from an instance, for sets that do not say.',
+  ),
+  max_tries: option(
+    '--max-tries N',
+    whole(1, 5),
+    5,
+    'Upper bound of every set’s retry.tries, the first try included.',
+  ),
+  upstream_keepalive: option(
+    '--upstream-keepalive N',
+    whole(1, 65_535),
+    64,
+    'Idle connections to instances kept per worker.',
+  ),
+  upstream_keepalive_timeout: option(
+    '--upstream-keepalive-timeout TIME',
+    duration(1),
+    '4s',
+    'How long one stays idle. Keep it below the idle timeout of the instances (Node.js: 5 s), or a POST may meet a closing connection.',
+  ),
+  access_log: option(
+    '--access-log FILE|off',
+    or('off', or('', path)),
+    '',
+    'JSON lines. Default: access.log below the run directory. /dev/stdout fits containers.',
+  ),
+  log_fields: option(
+    '--log-field NAME=VARIABLE',
+    list(logField),
+    [],
+    'One more member of each line, like user_agent=http_user_agent. May be repeated.',
+  ),
+  error_log: option(
+    '--error-log FILE|stderr',
+    or('stderr', or('', path)),
+    '',
+    'Default: error.log below the run directory.',
+  ),
+  error_log_level: option(
+    '--error-log-level LEVEL',
+    oneOf('debug', 'info', 'notice', 'warn', 'error', 'crit'),
+    'notice',
+    'From this severity on.',
+  ),
+  sets_memory: option('--sets-memory SIZE', size(64), '64m', 'Shared memory for the sets.'),
+  inflight_memory: option(
+    '--inflight-memory SIZE',
+    size(64),
+    '8m',
+    'Shared memory for the counts of open requests.',
+  ),
+  metrics_memory: option('--metrics-memory SIZE', size(64), '16m', 'Shared memory for metrics.'),
+  state_memory: option(
+    '--state-memory SIZE',
+    size(64),
+    '1m',
+    'Shared memory for positions, locks and worker leases.',
+  ),
+} as const satisfies Record<string, GatewayOption>;
+
+/** What the options are once they passed. */
+export type GatewayOptions = {
+  readonly [K in keyof typeof GATEWAY_OPTIONS]: z.output<(typeof GATEWAY_OPTIONS)[K]['field']>;
+};
+
+/** Options as given: text from flags or native values from code; what is absent takes its default. */
+export type GivenOptions = { readonly [K in keyof typeof GATEWAY_OPTIONS]?: unknown };
+
+/** A value that did not pass, with the flag that takes it. */
+export interface OptionError {
+  readonly option: string;
+  readonly flag: string;
+  /** Names the flag, says what is wrong and what would pass. */
+  readonly message: string;
+}
+
+const SHAPE = z.strictObject(
+  Object.fromEntries(Object.entries(GATEWAY_OPTIONS).map(([name, { field }]) => [name, field])),
+);
+
+/** Checks every option and lists every error at once. */
+export function parseOptions(given: GivenOptions): Result<GatewayOptions, readonly OptionError[]> {
+  const filled: Record<string, unknown> = { ...given };
+  for (const [name, { default: fallback }] of Object.entries(GATEWAY_OPTIONS))
+    filled[name] = filled[name] ?? fallback;
+  const parsed = SHAPE.safeParse(filled);
+  if (!parsed.success) return err(parsed.error.issues.flatMap((issue) => optionErrors(issue, filled)));
+  const options = parsed.data as GatewayOptions;
+  const clashes = crossErrors(options);
+  return clashes.length > 0 ? err(clashes) : ok(options);
+}
+
+function optionErrors(issue: z.core.$ZodIssue, given: Record<string, unknown>): OptionError[] {
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((name) => ({ option: name, flag: name, message: `${name} is not an option` }));
+  const name = String(issue.path[0]);
+  if (given[name] === undefined) return [optionError(name, 'must be given')];
+  return [optionError(name, issue.message)];
+}
+
+function optionError(name: string, message: string): OptionError {
+  const flag = (GATEWAY_OPTIONS as Record<string, GatewayOption>)[name]?.flag ?? name;
+  return { option: name, flag, message: `${flag} ${message}` };
+}
+
+/** What no option can tell alone. */
+function crossErrors(options: GatewayOptions): OptionError[] {
+  const errors: OptionError[] = [];
+  const sockets = new Set<string>();
+  for (const { address: at, port } of [...options.listen, options.admin_listen]) {
+    const socket = `${at}:${String(port)}`;
+    if (sockets.has(socket)) errors.push(optionError('listen', `${socket} is used twice`));
+    sockets.add(socket);
+  }
+  const names = new Set<string>(LOG_MEMBERS);
+  for (const { name } of options.log_fields) {
+    if (names.has(name)) errors.push(optionError('log_fields', `${name} is in the log already`));
+    names.add(name);
+  }
+  if (options.admin_listen.tls !== null) errors.push(optionError('admin_listen', 'takes no TLS'));
+  if (!isAddress(options.redis_host) && options.resolver.length === 0)
+    errors.push(optionError('redis_host', 'is a name: give its IP address, or add --resolver ADDRESS'));
+  return errors;
+}
+
+/** The members every line of the access log has, in their order. */
+export const LOG_MEMBERS = [
+  'time',
+  'request_id',
+  'client',
+  'method',
+  'host',
+  'path',
+  'protocol',
+  'status',
+  'service',
+  'instances',
+  'tries',
+  'upstream_status',
+  'upstream_connect_time',
+  'upstream_header_time',
+  'upstream_time',
+  'request_time',
+  'bytes_in',
+  'bytes_out',
+] as const;

@@ -1,0 +1,82 @@
+import { type Listen } from './field.js';
+import { LOG_MEMBERS, type GatewayOptions } from './options.js';
+
+/** What the templates read: every value validated, every decision taken; a template only places and repeats. */
+export interface View {
+  readonly [name: string]: unknown;
+}
+
+/** `version` is the product's, for heartbeats. */
+export function viewOf(options: GatewayOptions, version: string): View {
+  const connections = options.worker_connections;
+  return {
+    ...options,
+    version,
+    debian: options.lua_module === 'debian',
+    state_dir: options.state_dir || `${options.run_dir}/state`,
+    // Twice: a proxied request takes two; the rest is for logs, listeners and Redis.
+    open_files: connections * 2 + 256,
+    shutdown_timeout: options.worker_shutdown_timeout === 'off' ? '' : options.worker_shutdown_timeout,
+    client_max_body: options.client_max_body === 'unlimited' ? '0' : options.client_max_body,
+    request_buffering: options.buffer_requests ? 'on' : 'off',
+    response_buffering: options.buffer_responses ? 'on' : 'off',
+    resolver: options.resolver.map((one) => (one.includes(':') ? `[${one}]` : one)).join(' '),
+    access_log: options.access_log === 'off' ? '' : options.access_log || `${options.run_dir}/access.log`,
+    error_log: options.error_log || `${options.run_dir}/error.log`,
+    any_tls: options.listen.some(({ tls }) => tls !== null),
+    servers: options.listen.map(serverView),
+    admin: `${options.admin_listen.address}:${String(options.admin_listen.port)}`,
+    trusted_proxies: [...new Set(options.trusted_proxies)],
+    any_trusted: options.trusted_proxies.length > 0,
+    tries_patterns: triesPatterns(options.max_tries),
+    log_lines: logLines(options),
+  };
+}
+
+function serverView(listen: Listen): View {
+  const words = [`${listen.address}:${String(listen.port)}`];
+  if (listen.tls !== null) words.push('ssl');
+  if (listen.http2) words.push('http2');
+  return { socket: words.join(' '), tls: listen.tls };
+}
+
+/** nginx separates the addresses of tries by commas and counts nothing itself. */
+function triesPatterns(max: number): View[] {
+  return Array.from({ length: max }, (_, index) => ({
+    tries: index + 1,
+    pattern: `^[^,]+${index === 0 ? '' : `(?:,[^,]+){${String(index)}}`}$`,
+  }));
+}
+
+/** Which of nginx's variables fills which member, and whether it is a number in JSON. */
+const LOG_VARIABLES: Readonly<Record<(typeof LOG_MEMBERS)[number], readonly [string, 'text' | 'number']>> = {
+  time: ['time_iso8601', 'text'],
+  request_id: ['request_id', 'text'],
+  client: ['remote_addr', 'text'],
+  method: ['request_method', 'text'],
+  host: ['host', 'text'],
+  path: ['uri', 'text'],
+  protocol: ['server_protocol', 'text'],
+  status: ['status', 'number'],
+  service: ['ebb_service', 'text'],
+  instances: ['ebb_instances', 'text'],
+  tries: ['ebb_tries', 'number'],
+  upstream_status: ['upstream_status', 'text'],
+  upstream_connect_time: ['upstream_connect_time', 'text'],
+  upstream_header_time: ['upstream_header_time', 'text'],
+  upstream_time: ['upstream_response_time', 'text'],
+  request_time: ['request_time', 'number'],
+  bytes_in: ['request_length', 'number'],
+  bytes_out: ['bytes_sent', 'number'],
+};
+
+function logLines(options: GatewayOptions): string[] {
+  const members = [
+    ...LOG_MEMBERS.map((name) => [name, ...LOG_VARIABLES[name]] as const),
+    ...options.log_fields.map(({ name, variable }) => [name, variable, 'text'] as const),
+  ];
+  return members.map(([name, variable, kind], index) => {
+    const value = kind === 'number' ? `$${variable}` : `"$${variable}"`;
+    return `${index === 0 ? '{' : ','}"${name}":${value}${index === members.length - 1 ? '}' : ''}`;
+  });
+}
