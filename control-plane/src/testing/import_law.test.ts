@@ -49,7 +49,8 @@ describe('the law sees', () => {
     ['controller/a.ts', "import { x } from '../redis/b.js';", /only model and plan/],
     ['redis/keys.ts', "import { Redis } from 'ioredis';", /only redis\/client.ts/],
     ['zookeeper/tree.ts', "import zk from 'node-zookeeper-client';", /only zookeeper\/client.ts/],
-    ['local/a.ts', 'const x = process.env.HOME;', /take it as an argument/],
+    ['render/a.ts', 'const x = process.env.HOME;', /take it as an argument/],
+    ['local/a.ts', 'process.exit(1);', /take it as an argument/],
     ['local/a.ts', "import { env } from 'node:process';", /touch the process/],
     ['cli/a.ts', "import { x } from '../testing/builders.js';", /not part of what is built/],
     ['stray/a.ts', '', /no place/],
@@ -62,6 +63,7 @@ describe('the law sees', () => {
     ['redis/client.ts', "import { Redis } from 'ioredis';"],
     ['cli/main.ts', "import { x } from '../local/up.js'; process.exit(1);"],
     ['local/x.test.ts', "import { x } from '../zookeeper/provider.js'; process.env.X;"],
+    ['local/a.ts', 'spawn(x, { env: { ...process.env } }); process.kill(1, 0);'],
     ['plan/a.ts', '/** never process.env here */ export const x = 1;'],
   ])('nothing wrong in %s: %s', (path, source) => {
     expect(judge(path, source)).toEqual([]);

@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest';
+import { parseRegisterFlags, type RegisterFlags } from './register_options.js';
+
+const GOOD: RegisterFlags = {
+  service: 'shop',
+  host: '10.0.0.7',
+  port: '8080',
+  zookeeper: '127.0.0.1:2181',
+};
+
+test('the least that works, with the defaults', () => {
+  expect(parseRegisterFlags(GOOD)).toEqual({
+    ok: true,
+    value: {
+      service: 'shop',
+      data: { id: '10.0.0.7:8080', host: '10.0.0.7', port: 8080 },
+      readyUrl: undefined,
+      readyEveryMs: 1_000,
+      drainTimeoutMs: 30_000,
+      stopTimeoutMs: 10_000,
+      sessionMs: 10_000,
+      zookeeper: '127.0.0.1:2181',
+      registryRoot: '/services',
+      api: 'http://127.0.0.1:8090',
+    },
+  });
+});
+
+test('every flag, IPv6 in brackets', () => {
+  const parsed = parseRegisterFlags({
+    ...GOOD,
+    ...{ host: 'fd00::7', version: 'v2', weight: '0', id: 'a-1', zone: 'z1', label: ['team=checkout', 'x='] },
+    ...{ readyHttp: '/healthz?x=1', readyInterval: '250ms', drainTimeout: '2m', stopTimeout: '0s' },
+    ...{ session: '4s', registryRoot: '/a/b', api: 'https://ebbgate.example/' },
+  });
+  expect(parsed).toMatchObject({
+    ok: true,
+    value: {
+      data: { id: 'a-1', version: 'v2', weight: 0, zone: 'z1', labels: { team: 'checkout', x: '' } },
+      readyUrl: 'http://[fd00::7]:8080/healthz?x=1',
+      readyEveryMs: 250,
+      drainTimeoutMs: 120_000,
+      stopTimeoutMs: 0,
+      sessionMs: 4_000,
+      api: 'https://ebbgate.example',
+    },
+  });
+});
+
+test.each<[string, RegisterFlags]>([
+  ['--service', { service: 'Shop' }],
+  ['--host', { host: 'example.org' }],
+  ['--host', { host: '10.1' }],
+  ['--port', { port: '0' }],
+  ['--port', { port: '80a' }],
+  ['--version', { version: 'v 1' }],
+  ['--weight', { weight: '10001' }],
+  ['--weight', { weight: '-1' }],
+  ['--id', { id: 'a|b' }],
+  ['--zone', { zone: '/' }],
+  ['--label', { label: ['novalue'] }],
+  ['--ready-http', { readyHttp: 'healthz' }],
+  ['--ready-interval', { readyInterval: '1ms' }],
+  ['--drain-timeout', { drainTimeout: 'soon' }],
+  ['--stop-timeout', { stopTimeout: '10' }],
+  ['--session', { session: '1h' }],
+  ['--zookeeper', { zookeeper: 'localhost' }],
+  ['--registry-root', { registryRoot: 'services' }],
+  ['--api', { api: '127.0.0.1:8090' }],
+])('a bad %s is refused by its name: %j', (flag, change) => {
+  const parsed = parseRegisterFlags({ ...GOOD, ...change });
+  expect(parsed.ok ? [] : parsed.error).toEqual([expect.stringMatching(new RegExp(`^${flag} `))]);
+});
+
+test('all that is missing is named at once', () => {
+  const parsed = parseRegisterFlags({});
+  const flags = parsed.ok ? [] : parsed.error.map((sentence) => sentence.split(' ')[0]);
+  expect(flags).toEqual(['--service', '--host', '--port', '--zookeeper']);
+});

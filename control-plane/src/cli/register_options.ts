@@ -1,0 +1,154 @@
+import ipaddr from 'ipaddr.js';
+import { parseDuration } from '../config.js';
+import { addressId, checkName, type NameKind } from '../model/names.js';
+import type { ProviderData } from '../model/ports.js';
+import { err, ok, type Result } from '../model/result.js';
+
+/** The flags of `ebbgate register` as the command line gives them: text, or absent. */
+export interface RegisterFlags {
+  readonly service?: string;
+  readonly host?: string;
+  readonly port?: string;
+  readonly version?: string;
+  readonly weight?: string;
+  readonly id?: string;
+  readonly zone?: string;
+  readonly label?: readonly string[];
+  readonly readyHttp?: string;
+  readonly readyInterval?: string;
+  readonly drainTimeout?: string;
+  readonly stopTimeout?: string;
+  readonly session?: string;
+  readonly zookeeper?: string;
+  readonly registryRoot?: string;
+  readonly api?: string;
+}
+
+/** The flags after validation. Durations are milliseconds. */
+export interface RegisterOptions {
+  readonly service: string;
+  readonly data: ProviderData;
+  /** The whole URL to probe. */
+  readonly readyUrl: string | undefined;
+  readonly readyEveryMs: number;
+  readonly drainTimeoutMs: number;
+  readonly stopTimeoutMs: number;
+  readonly sessionMs: number;
+  readonly zookeeper: string;
+  readonly registryRoot: string;
+  readonly api: string;
+}
+
+/** Every flag checked; a failure lists all that is wrong, each sentence starting with its flag. */
+export function parseRegisterFlags(flags: RegisterFlags): Result<RegisterOptions, readonly string[]> {
+  const errors: string[] = [];
+  /** Keeps the sentence of a failure and goes on with a stand-in that is never used. */
+  const take = <T>(result: Result<T, string>, standIn: T): T => {
+    if (result.ok) return result.value;
+    errors.push(result.error);
+    return standIn;
+  };
+  const duration = (flag: string, text: string | undefined, fallback: string, min: number, max: number) =>
+    take(checkDuration(flag, text ?? fallback, min, max), 0);
+  const optionalName = (kind: NameKind, flag: string, text: string | undefined) =>
+    text === undefined ? undefined : take(name(kind, flag, text), text);
+
+  const service = take(name('service', '--service', flags.service), '');
+  const host = take(checkHost(flags.host), '');
+  const port = take(whole('--port', flags.port, 1, 65_535), 0);
+  const version = optionalName('version', '--version', flags.version);
+  const zone = optionalName('zone', '--zone', flags.zone);
+  const id = optionalName('instance', '--id', flags.id) ?? addressId(host, port);
+  const weight = flags.weight === undefined ? undefined : take(whole('--weight', flags.weight, 0, 10_000), 0);
+  const labels = take(checkLabels(flags.label ?? []), undefined);
+  const options: RegisterOptions = {
+    service,
+    data: {
+      id,
+      host,
+      port,
+      ...(version === undefined ? {} : { version }),
+      ...(weight === undefined ? {} : { weight }),
+      ...(zone === undefined ? {} : { zone }),
+      ...(labels === undefined ? {} : { labels }),
+    },
+    readyUrl: take(checkReadyPath(flags.readyHttp, addressId(host, port)), undefined),
+    readyEveryMs: duration('--ready-interval', flags.readyInterval, '1s', 50, 60_000),
+    drainTimeoutMs: duration('--drain-timeout', flags.drainTimeout, '30s', 0, 86_400_000),
+    stopTimeoutMs: duration('--stop-timeout', flags.stopTimeout, '10s', 0, 86_400_000),
+    sessionMs: duration('--session', flags.session, '10s', 1_000, 60_000),
+    zookeeper: take(checkServers(flags.zookeeper), ''),
+    registryRoot: take(checkRoot(flags.registryRoot ?? '/services'), ''),
+    api: take(checkApi(flags.api ?? 'http://127.0.0.1:8090'), ''),
+  };
+  return errors.length === 0 ? ok(options) : err(errors);
+}
+
+function name(kind: NameKind, flag: string, text: string | undefined): Result<string, string> {
+  if (text === undefined) return err(`${flag} is missing`);
+  const checked = checkName(kind, text, flag);
+  return checked.ok ? checked : err(`${checked.error.message} (got "${text}")`);
+}
+
+function checkHost(text: string | undefined): Result<string, string> {
+  if (text === undefined) return err('--host is missing');
+  const literal = ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text);
+  return literal
+    ? ok(text)
+    : err(`--host must be an IP address like 10.0.1.7, because gateways look up no names (got "${text}")`);
+}
+
+function whole(flag: string, text: string | undefined, min: number, max: number): Result<number, string> {
+  if (text === undefined) return err(`${flag} is missing`);
+  const value = Number(text);
+  return /^\d{1,9}$/.test(text) && value >= min && value <= max
+    ? ok(value)
+    : err(`${flag} must be a whole number from ${String(min)} to ${String(max)} (got "${text}")`);
+}
+
+function checkDuration(flag: string, text: string, min: number, max: number): Result<number, string> {
+  const parsed = parseDuration(text);
+  if (!parsed.ok) return err(`${flag} ${parsed.error} (got "${text}")`);
+  if (parsed.value >= min && parsed.value <= max) return parsed;
+  return err(`${flag} must be between ${String(min)}ms and ${String(max)}ms (got "${text}")`);
+}
+
+function checkLabels(texts: readonly string[]): Result<Readonly<Record<string, string>> | undefined, string> {
+  if (texts.length === 0) return ok(undefined);
+  const labels: Record<string, string> = {};
+  for (const text of texts) {
+    const match = /^([A-Za-z0-9][A-Za-z0-9._/-]{0,62})=([\x20-\x7e]{0,255})$/.exec(text);
+    if (!match?.[1]) return err(`--label must be KEY=VALUE, like --label team=checkout (got "${text}")`);
+    labels[match[1]] = match[2] ?? '';
+  }
+  return ok(labels);
+}
+
+function checkReadyPath(text: string | undefined, address: string): Result<string | undefined, string> {
+  if (text === undefined) return ok(undefined);
+  return /^\/[\x21-\x7e]{0,2047}$/.test(text)
+    ? ok(`http://${address}${text}`)
+    : err(`--ready-http must be a path that starts with /, like /healthz (got "${text}")`);
+}
+
+function checkServers(text: string | undefined): Result<string, string> {
+  if (text === undefined || text === '')
+    return err('--zookeeper is missing: give host:port, or set EBBGATE_ZOOKEEPER');
+  const good = text.split(',').every((server) => {
+    const port = Number(/^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/.exec(server)?.[1]);
+    return port >= 1 && port <= 65_535;
+  });
+  return good ? ok(text) : err(`--zookeeper must be host:port, several comma-separated (got "${text}")`);
+}
+
+function checkRoot(text: string): Result<string, string> {
+  return /^(\/[A-Za-z0-9._-]+)+$/.test(text)
+    ? ok(text)
+    : err(`--registry-root must be an absolute znode path like /services (got "${text}")`);
+}
+
+function checkApi(text: string): Result<string, string> {
+  return /^https?:\/\/[^/?#\s]+\/?$/.test(text) && URL.canParse(text)
+    ? ok(text.replace(/\/$/, ''))
+    : err(`--api must be a URL like http://127.0.0.1:8090 (got "${text}")`);
+}

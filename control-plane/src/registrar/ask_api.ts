@@ -1,0 +1,76 @@
+import { request } from 'undici';
+import type { AskDrained, DrainAnswer } from './drain.js';
+import type { InstanceResource } from '../model/resources.js';
+
+/** The members of an InstanceResource that decide; whatever else the API sends is not looked at. */
+type Seen = Pick<InstanceResource, 'leaving' | 'drain'>;
+
+/**
+ * Asks `GET /v1/services/{s}/instances/{id}`. `drained` only when the controller has seen this instance leave
+ * **and** calls it drained: a proof of before the leaving proves nothing about it.
+ */
+export function askApi(options: {
+  /** Like http://127.0.0.1:8090. */
+  readonly api: string;
+  readonly service: string;
+  readonly instance: string;
+  readonly token?: string | undefined;
+  /** Of one question. Default 2 s. */
+  readonly timeoutMs?: number;
+}): AskDrained {
+  const { service, instance, token } = options;
+  const path = `/v1/services/${encodeURIComponent(service)}/instances/${encodeURIComponent(instance)}`;
+  const url = options.api.replace(/\/+$/, '') + path;
+  const headers = token ? { authorization: `Bearer ${token}` } : {};
+  return async (signal) => {
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs ?? 2_000)]);
+    try {
+      const { statusCode, body } = await request(url, { headers, signal: deadline });
+      const text = await body.text();
+      return statusCode === 200 ? judge(text) : refused(statusCode);
+    } catch (error) {
+      return {
+        kind: 'away',
+        reason: `the control API at ${options.api} does not answer: ${reasonOf(error)}`,
+      };
+    }
+  };
+}
+
+function judge(text: string): DrainAnswer {
+  const seen = parse(text);
+  if (seen === undefined)
+    return { kind: 'away', reason: 'the control API answered something that is no instance' };
+  if (!seen.leaving) return { kind: 'waiting', waiting_for: ['the controller to see this instance leave'] };
+  if (seen.drain?.drained === true) return { kind: 'drained' };
+  return {
+    kind: 'waiting',
+    waiting_for: seen.drain?.waiting_for ?? ['the controller to drain this instance'],
+  };
+}
+
+function parse(text: string): Seen | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null || !('leaving' in value) || !('drain' in value)) return;
+    return value as Seen;
+  } catch {
+    return undefined;
+  }
+}
+
+function refused(status: number): DrainAnswer {
+  const hint =
+    status === 401 || status === 403
+      ? ' (EBBGATE_TOKEN must hold its token)'
+      : status === 404
+        ? ' (the controller does not know this instance: does it read the same ZooKeeper and registry root?)'
+        : '';
+  return { kind: 'away', reason: `the control API answered ${String(status)}${hint}` };
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'TimeoutError') return 'timed out';
+  return error.message || ('code' in error ? String(error.code) : error.name);
+}

@@ -1,0 +1,164 @@
+import type { Log, ProviderData, ProviderRegistration } from '../model/ports.js';
+import type { Child } from './child.js';
+import { waitDrained, type AskDrained } from './drain.js';
+import { watchReadiness, type ReadinessRule } from './readiness.js';
+
+export interface RegistrarOptions {
+  /** What is registered; `ready` and `leaving` are added as things turn. */
+  readonly data: ProviderData;
+  readonly registration: ProviderRegistration;
+  readonly ask: AskDrained;
+  /** Absent: ready from the start. */
+  readonly readiness?:
+    { readonly probe: (signal: AbortSignal) => Promise<boolean>; readonly rule: ReadinessRule } | undefined;
+  /** Starts the child; absent: nothing is run. Called once. */
+  readonly startChild?: (() => Child) | undefined;
+  /** From the wish to leave until the child is stopped, whatever is known by then. */
+  readonly drainTimeoutMs: number;
+  /** From SIGTERM to SIGKILL of the child. */
+  readonly stopTimeoutMs: number;
+  readonly log: Log;
+}
+
+/** How long a deregistration may take; after it the node goes with its session. */
+const WITHDRAW_TIMEOUT_MS = 3_000;
+
+/**
+ * Registers one instance for as long as it runs, and lets it go without losing a request.
+ *
+ *   waiting     not registered: the readiness probe has not answered yet
+ *   registered  the node stands with ready true or false, as the probe turns
+ *   leaving     `leaving: true` stands (or ZooKeeper is away); waits for the proof, the time-out or a second `stop`
+ *   stopping    the child gets SIGTERM, then SIGKILL
+ *   gone        the node is deleted, the session closed
+ *
+ * A child that ends by itself skips to gone: there is nothing left to drain.
+ */
+export class Registrar {
+  readonly #options: RegistrarOptions;
+  /** Aborted by the first `stop`: leave. */
+  readonly #leave = new AbortController();
+  /** Aborted by the second: do not wait for the drain. */
+  readonly #hasten = new AbortController();
+  /** Aborted by the third: do not wait for the child either. */
+  readonly #force = new AbortController();
+  /** True while a node may stand in ZooKeeper. */
+  #announced = false;
+  #ready = true;
+
+  constructor(options: RegistrarOptions) {
+    this.#options = options;
+  }
+
+  /** The first call lets the instance leave, the second skips the drain, the third kills the child. */
+  stop(): void {
+    const next = [this.#leave, this.#hasten, this.#force].find((step) => !step.signal.aborted);
+    next?.abort();
+  }
+
+  /** Runs until stopped or until the child ends; resolves with the exit code to pass on. Called once. */
+  async run(): Promise<number> {
+    const { registration, startChild } = this.#options;
+    const ended = new AbortController();
+    const child = startChild?.();
+    void child?.exited.then(() => {
+      ended.abort();
+    });
+    try {
+      await registration.start();
+      await this.#keepRegistered(AbortSignal.any([this.#leave.signal, ended.signal]));
+      if (!ended.signal.aborted && this.#announced) await this.#drain(ended.signal);
+      // A dead child must lose its traffic at once; a living one serves until it was asked to stop.
+      if (ended.signal.aborted) await this.#withdraw();
+      const code = await this.#stopChild(child);
+      await this.#withdraw();
+      return code;
+    } catch (error) {
+      await this.#stopChild(child); // misuse or a defect: leave no orphan behind
+      throw error;
+    } finally {
+      await registration.close();
+    }
+  }
+
+  async #keepRegistered(over: AbortSignal): Promise<void> {
+    const { readiness } = this.#options;
+    if (readiness === undefined) await this.#announce(true, over);
+    else
+      await watchReadiness({
+        ...readiness,
+        signal: over,
+        onTurn: (ready) => this.#announce(ready, over),
+      });
+    await aborted(over);
+  }
+
+  async #announce(ready: boolean, over: AbortSignal): Promise<void> {
+    const { data, registration, log } = this.#options;
+    this.#announced = true;
+    this.#ready = ready;
+    try {
+      await registration.set({ ...data, ready }, over);
+      log.info({ instance: data.id, ready }, ready ? 'registered' : 'registered as not ready');
+    } catch (error) {
+      if (!over.aborted) throw error;
+    }
+  }
+
+  async #drain(ended: AbortSignal): Promise<void> {
+    const { data, registration, ask, drainTimeoutMs, log } = this.#options;
+    const late = AbortSignal.timeout(drainTimeoutMs);
+    const signal = AbortSignal.any([late, this.#hasten.signal, ended]);
+    log.info({ instance: data.id, timeout_ms: drainTimeoutMs }, 'leaving: waiting for the drain');
+    const told = await registration.set({ ...data, ready: this.#ready, leaving: true }, signal).then(
+      () => true,
+      () => false,
+    );
+    const onWaiting = (waiting_for: readonly string[]): void => {
+      log.info({ instance: data.id, waiting_for }, 'waiting');
+    };
+    const end = told ? await waitDrained({ ask, signal, onWaiting }) : 'unproven';
+    if (end === 'drained') {
+      log.info({ instance: data.id }, 'drained');
+      return;
+    }
+    const why = ended.aborted
+      ? 'the command ended'
+      : this.#hasten.signal.aborted
+        ? 'told to hasten'
+        : told
+          ? 'the drain took too long'
+          : 'ZooKeeper was away';
+    log.warn({ instance: data.id, why }, 'going without proof of the drain');
+  }
+
+  async #stopChild(child: Child | undefined): Promise<number> {
+    if (child === undefined) return 0;
+    const byItself = !this.#leave.signal.aborted;
+    const code = await child.stop(this.#options.stopTimeoutMs, this.#force.signal);
+    if (byItself)
+      this.#options.log.warn({ instance: this.#options.data.id, code }, 'the command ended by itself');
+    return code;
+  }
+
+  async #withdraw(): Promise<void> {
+    if (!this.#announced) return;
+    this.#announced = false;
+    const { data, registration, log } = this.#options;
+    try {
+      await registration.withdraw(AbortSignal.timeout(WITHDRAW_TIMEOUT_MS));
+      log.info({ instance: data.id }, 'deregistered');
+    } catch {
+      log.warn({ instance: data.id }, 'not deregistered: ZooKeeper is away; the node goes with its session');
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => {
+      resolve();
+    });
+  });
+}
