@@ -95,7 +95,7 @@ export function endpoint<P extends z.ZodType | null, Q extends z.ZodType, B exte
       spec.handle(
         {
           params: parsed(spec.params, 'path', raw.params),
-          query: parsed(spec.query, 'query', raw.query) as Parsed<Q>,
+          query: parsed<Q>(spec.query, 'query', raw.query),
           body: parsed(spec.body, 'body', raw.body),
         },
         exchange,

@@ -63,14 +63,15 @@ function namedSchemas(): Json {
   );
 }
 
-function withoutFrame({ $schema: _schema, $id: _id, ...rest }: Json): Json {
-  return rest;
+/** Without `$schema` and `$id`, which the document's own frame replaces. */
+function withoutFrame(schema: Json): Json {
+  return Object.fromEntries(Object.entries(schema).filter(([key]) => key !== '$schema' && key !== '$id'));
 }
 
 function inline(schema: z.ZodType): Json {
   const name = Object.entries(NAMED).find(([, named]) => named === schema)?.[0];
   if (name) return { $ref: `#/components/schemas/${name}` };
-  return withoutFrame(z.toJSONSchema(schema, { io: 'input' }) as Json);
+  return withoutFrame(z.toJSONSchema(schema, { io: 'input' }));
 }
 
 function operation(endpoint: Endpoint): Json {

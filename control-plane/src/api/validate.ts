@@ -76,7 +76,7 @@ function members(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
     else if (at instanceof z.ZodArray) at = bare(at.element);
     else return [];
   }
-  return at instanceof z.ZodObject ? Object.keys(at.shape as object) : [];
+  return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
 }
 
 function bare(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined {

@@ -136,7 +136,12 @@ export class MemoryPlane implements ControlPlane {
       return known.request === request
         ? ok(known.outcome)
         : err({ code: 'idempotency_conflict', detail: 'the key was used for another request' });
-    const service = 'service' in mutation ? mutation.service : undefined;
+    const service =
+      'selector' in mutation
+        ? mutation.selector.service
+        : 'service' in mutation
+          ? mutation.service
+          : undefined;
     const etag = service === undefined ? null : (this.serviceMap.get(service)?.etag ?? null);
     if (service !== undefined && !this.serviceMap.has(service))
       return err({ code: 'not_found', detail: `there is no service ${service}` });
@@ -155,7 +160,10 @@ export class MemoryPlane implements ControlPlane {
     if ('selector' in mutation && changes.length === 0)
       return err({ code: 'not_found', detail: 'the selector finds no instance' });
     const touched = [...new Set(changes.map((change) => change.service))];
-    if (!context.dry_run) this.change(() => touched.forEach((service) => this.bump(service)));
+    if (!context.dry_run)
+      this.change(() => {
+        for (const service of touched) this.bump(service);
+      });
     const operation =
       mutation.kind === 'drain' && !context.dry_run ? this.startDrain(mutation, changes, context) : null;
     if (mutation.kind === 'patch_spec' && !context.dry_run) this.patchSpec(mutation);
@@ -236,7 +244,7 @@ export class MemoryPlane implements ControlPlane {
     const given = Object.fromEntries(Object.entries(mutation.spec).filter(([, value]) => value !== null));
     this.serviceMap.set(mutation.service, {
       ...before,
-      spec: { ...before.spec, ...given } as ServiceResource['spec'],
+      spec: { ...before.spec, ...given },
     });
   }
 

@@ -1,6 +1,4 @@
 import type { ControlPlane } from '../../model/ports.js';
-import type { Selector } from '../../model/resources.js';
-import type * as z from 'zod';
 import { endpoint, type Endpoint } from '../endpoint.js';
 import { mutate } from '../mutate.js';
 import * as request from '../schema/requests.js';
@@ -28,7 +26,7 @@ export function selectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
           plane,
           {
             kind: 'drain',
-            selector: given(body.selector),
+            selector: body.selector,
             timeout_ms: body.timeout ?? null,
             on_timeout: body.on_timeout ?? 'wait',
           },
@@ -59,11 +57,7 @@ function verb(
     ifMatch: 'optional',
     answers: CHANGED,
     codes,
-    handle: ({ query, body: sent }, exchange) =>
-      mutate(plane, { kind, selector: given(sent.selector) }, { ...sent, ...query }, exchange),
+    handle: ({ query, body: given }, exchange) =>
+      mutate(plane, { kind, selector: given.selector }, { ...given, ...query }, exchange),
   });
-}
-
-function given(selector: z.output<typeof request.selector>): Selector {
-  return Object.fromEntries(Object.entries(selector).filter(([, value]) => value !== undefined));
 }

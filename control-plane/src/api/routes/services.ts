@@ -111,12 +111,7 @@ function patchEndpoints(plane: ControlPlane): readonly Endpoint[] {
       codes: [...MUTATION_CODES, 'route_taken'],
       handle: ({ params: { service }, query, body }, exchange) => {
         const { reason, force, ...spec } = body;
-        return mutate(
-          plane,
-          { kind: 'patch_spec', service, spec: present(spec) },
-          { ...query, reason, force },
-          exchange,
-        );
+        return mutate(plane, { kind: 'patch_spec', service, spec }, { ...query, reason, force }, exchange);
       },
     }),
     endpoint({
@@ -148,28 +143,6 @@ function patchEndpoints(plane: ControlPlane): readonly Endpoint[] {
         mutate(plane, { kind: 'set_weights', service, weights: body }, query, exchange, 'query'),
     }),
   ];
-}
-
-/** Members that were not given are absent, not undefined: the patch means what it holds. */
-type Present<T> = {
-  [K in keyof T]: Exclude<T[K], undefined> extends infer V
-    ? V extends readonly unknown[] | null
-      ? V
-      : V extends object
-        ? Present<V>
-        : V
-    : never;
-};
-
-function present<T extends object>(given: T): Present<T> {
-  return Object.fromEntries(
-    Object.entries(given)
-      .filter(([, value]) => value !== undefined)
-      .map(([key, value]: [string, unknown]) => [
-        key,
-        typeof value === 'object' && value !== null && !Array.isArray(value) ? present(value) : value,
-      ]),
-  ) as Present<T>;
 }
 
 function withEtag(body: ServiceResource): Reply {
