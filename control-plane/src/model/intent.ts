@@ -79,6 +79,9 @@ export interface ServiceEvent {
   readonly by: string;
   readonly instance?: string;
   readonly message: string;
+  /** Of the request that caused it, so that the same request does not act twice. */
+  readonly idempotency_key?: string;
+  readonly request?: string;
 }
 
 /** The data of `/ebbgate/intents/<service>`: one change of it is one compare-and-set. */

@@ -196,6 +196,8 @@ export interface Feedback extends Lifecycle {
   state(): LinkState;
   /** The present report, again at every change. A lost Redis takes nothing back: heartbeats just stop changing. */
   onReport(listener: (report: FleetReport) => void): void;
+  /** Drops what is remembered of a gateway and its soft state in Redis; it is heard again if it still beats. */
+  forget(id: string): Promise<void>;
 }
 
 /* ---- What the API asks of the controller ---------------------------------------------------------------------- */

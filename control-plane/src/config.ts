@@ -1,0 +1,213 @@
+import { err, ok, type Result } from './model/result.js';
+import { checkName } from './model/names.js';
+
+/*
+ * One table holds every option of the controller: its name, environment variable, type, default and meaning. The
+ * reference page is generated from it. Parsed once at start; nothing reads the environment after that.
+ */
+
+type Kind<T> = { readonly label: string; readonly parse: (text: string) => Result<T, string> };
+
+const text: Kind<string> = { label: 'text', parse: (value) => ok(value) };
+
+const path: Kind<string> = {
+  label: 'znode path',
+  parse: (value) =>
+    /^(\/[A-Za-z0-9._-]+)+$/.test(value) ? ok(value) : err('must be an absolute znode path like /ebbgate'),
+};
+
+const paths: Kind<readonly string[]> = {
+  label: 'znode paths, comma-separated',
+  parse: (value) => {
+    const parts = value.split(',').map((part) => part.trim());
+    return parts.every((part) => path.parse(part).ok)
+      ? ok(parts)
+      : err('must be absolute znode paths, comma-separated, like /services,/legacy');
+  },
+};
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `90s`, `1500ms`, `5m`, `2h`, `1d` → milliseconds. Zero is allowed; signs, fractions and other units are not. */
+export function parseDuration(value: string): Result<number, string> {
+  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(value);
+  if (!match) return err('must be a duration like 1500ms, 90s, 5m or 2h');
+  return ok(Number(match[1]) * (UNITS[match[2] ?? ''] ?? 0));
+}
+
+function duration(min: number, max: number): Kind<number> {
+  return {
+    label: 'duration',
+    parse: (value) => {
+      const parsed = parseDuration(value);
+      if (!parsed.ok) return parsed;
+      if (parsed.value < min || parsed.value > max)
+        return err(`must be between ${String(min)}ms and ${String(max)}ms`);
+      return parsed;
+    },
+  };
+}
+
+/** An address to listen on or connect to. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+const listen: Kind<HostPort> = {
+  label: 'host:port',
+  parse: (value) => {
+    const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(value);
+    const port = Number(match?.[3]);
+    const host = match?.[1] ?? match?.[2];
+    if (host === undefined || port > 65_535)
+      return err('must be host:port like 127.0.0.1:8090 or [::1]:8090');
+    return ok({ host, port });
+  },
+};
+
+const servers: Kind<string> = {
+  label: 'host:port[,host:port…]',
+  parse: (value) =>
+    value.split(',').every((part) => listen.parse(part).ok)
+      ? ok(value)
+      : err('must be host:port, several comma-separated, like 10.0.0.1:2181,10.0.0.2:2181'),
+};
+
+const networks: Kind<readonly string[]> = {
+  label: 'CIDRs, comma-separated',
+  parse: (value) => {
+    const parts = value
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== '');
+    const bad = parts.find((part) => !/^[0-9A-Fa-f:.]+\/\d{1,3}$/.test(part));
+    return bad === undefined ? ok(parts) : err(`"${bad}" must be a network like 10.0.0.0/8 or fd00::/8`);
+  },
+};
+
+function oneOf<T extends string>(...values: readonly T[]): Kind<T> {
+  return {
+    label: values.join(' | '),
+    parse: (value) => {
+      const found = values.find((one) => one === value);
+      return found === undefined ? err(`must be one of ${values.join(', ')}`) : ok(found);
+    },
+  };
+}
+
+const controllerId: Kind<string> = {
+  label: 'name',
+  parse: (value) => {
+    const checked = checkName('gateway', value, 'it');
+    return checked.ok ? checked : err(checked.error.message.replace(/^it /, ''));
+  },
+};
+
+function option<T>(env: string, kind: Kind<T>, fallback: string, doc: string) {
+  return { env, kind, fallback, doc };
+}
+
+/** Every option, in the order of the reference page. */
+export const OPTIONS = {
+  zookeeper: option('EBBGATE_ZOOKEEPER', servers, '127.0.0.1:2181', 'ZooKeeper servers.'),
+  zookeeperSessionMs: option(
+    'EBBGATE_ZOOKEEPER_SESSION',
+    duration(1_000, 60_000),
+    '6s',
+    "Session timeout of the controller's own connection.",
+  ),
+  registryRoots: option(
+    'EBBGATE_REGISTRY_ROOTS',
+    paths,
+    '/services',
+    'Where services register. Several roots are read as one registry.',
+  ),
+  root: option(
+    'EBBGATE_ROOT',
+    path,
+    '/ebbgate',
+    "Where Ebbgate keeps epoch, intents and the gateways' roster.",
+  ),
+  redis: option(
+    'EBBGATE_REDIS',
+    text,
+    'redis://127.0.0.1:6379',
+    'Redis, as redis://user:password@host:port/0.',
+  ),
+  apiListen: option('EBBGATE_API_LISTEN', listen, '127.0.0.1:8090', 'Where the control API listens.'),
+  token: option(
+    'EBBGATE_TOKEN',
+    text,
+    '',
+    'Bearer token of the control API. Without one the API listens on loopback only.',
+  ),
+  allowedNetworks: option(
+    'EBBGATE_ALLOWED_NETWORKS',
+    networks,
+    '',
+    'Networks an instance may register from. Empty: all but loopback, link-local, multicast and unspecified.',
+  ),
+  settleMs: option(
+    'EBBGATE_SETTLE',
+    duration(0, 3_600_000),
+    '20s',
+    'How long removals wait after ZooKeeper was silent, and for a service that would become empty. ' +
+      "Twice the providers' session timeout is right.",
+  ),
+  suspectMs: option(
+    'EBBGATE_SUSPECT',
+    duration(0, 3_600_000),
+    '60s',
+    'How long instances that vanished in a crowd stay in use as suspects. 0 turns the shrink guard off.',
+  ),
+  gatewaySilentMs: option(
+    'EBBGATE_GATEWAY_SILENT',
+    duration(1_500, 600_000),
+    '5s',
+    'A gateway whose heartbeat has not changed for this long is unknown, and blocks drains by name.',
+  ),
+  drainTimeoutMs: option(
+    'EBBGATE_DRAIN_TIMEOUT',
+    duration(1_000, 604_800_000),
+    '10m',
+    'Deadline of a drain that names none.',
+  ),
+  controllerId: option(
+    'EBBGATE_CONTROLLER_ID',
+    controllerId,
+    'controller',
+    "This controller's name in its consumer entries.",
+  ),
+  logLevel: option(
+    'EBBGATE_LOG_LEVEL',
+    oneOf('debug', 'info', 'warn', 'error'),
+    'info',
+    'Least severe level that is logged.',
+  ),
+} as const;
+
+type Options = typeof OPTIONS;
+/** The parsed configuration: durations in milliseconds, frozen. */
+export type Config = {
+  readonly [K in keyof Options]: Options[K]['kind'] extends Kind<infer T> ? T : never;
+};
+
+/** Reads every option from `env`. A failure lists all that is wrong, a line each. */
+export function parseConfig(
+  env: Readonly<Record<string, string | undefined>>,
+): Result<Config, readonly string[]> {
+  const values: Record<string, unknown> = {};
+  const errors: string[] = [];
+  for (const [name, { env: variable, kind, fallback }] of Object.entries(OPTIONS)) {
+    const given = env[variable];
+    const parsed = kind.parse(given === undefined || given === '' ? fallback : given);
+    if (parsed.ok) values[name] = parsed.value;
+    // An unset list option parses its empty default; a set one that is bad is named with what was given.
+    else
+      errors.push(
+        `${variable}: ${parsed.error} (got "${variable === 'EBBGATE_TOKEN' ? '…' : (given ?? fallback)}")`,
+      );
+  }
+  return errors.length === 0 ? ok(Object.freeze(values) as Config) : err(errors);
+}

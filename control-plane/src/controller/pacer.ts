@@ -1,0 +1,65 @@
+/**
+ * Says when the next pass is due. A passing of time wakes it, an operator's action wakes it at once, and events wake it at
+ * once too unless a pass began a moment ago: the sources coalesce bursts themselves, this only bounds the rate.
+ */
+export class Pacer {
+  readonly #now: () => number;
+  readonly #spacingMs: number;
+  #dueAt = 0;
+  #lastBegan = -Infinity;
+  #notify: (() => void) | null = null;
+
+  constructor(now: () => number, spacingMs = 20) {
+    this.#now = now;
+    this.#spacingMs = spacingMs;
+  }
+
+  /** An operator waits: now. */
+  urge(): void {
+    this.#due(-Infinity);
+  }
+
+  /** Something changed: now, or as soon as the spacing allows. */
+  wake(): void {
+    this.#due(this.#lastBegan + this.#spacingMs);
+  }
+
+  /** At monotonic moment `at` at the latest. */
+  wakeAt(at: number): void {
+    this.#due(at);
+  }
+
+  /** Resolves to true when a pass is due, to false when `signal` aborts. What is due is then taken as done. */
+  async next(signal: AbortSignal): Promise<boolean> {
+    while (!signal.aborted) {
+      const left = this.#dueAt - this.#now();
+      if (left <= 0) {
+        this.#dueAt = Infinity;
+        this.#lastBegan = this.#now();
+        return true;
+      }
+      await this.#sleep(Math.min(left, 60_000), signal);
+    }
+    return false;
+  }
+
+  #due(at: number): void {
+    if (at >= this.#dueAt) return;
+    this.#dueAt = at;
+    this.#notify?.();
+  }
+
+  #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        this.#notify = null;
+        resolve();
+      };
+      const timer = setTimeout(end, Math.max(1, ms));
+      signal.addEventListener('abort', end, { once: true });
+      this.#notify = end;
+    });
+  }
+}

@@ -1,0 +1,46 @@
+import type { LinkState } from '../model/ports.js';
+import type { DependencyState, ReadinessResource } from '../model/resources.js';
+import type { Publication } from './publication.js';
+
+/** What /readyz says: ready = in office, knowing the registry, and able to write both stores. */
+export function readinessOf(facts: {
+  readonly wall: number;
+  readonly publication: Pick<Publication, 'state' | 'term' | 'since'>;
+  readonly hasView: boolean;
+  readonly registryTrouble: string | null;
+  readonly zookeeper: LinkState;
+  readonly publisher: LinkState;
+  readonly feedback: LinkState;
+}): ReadinessResource {
+  const { publication } = facts;
+  const leading = publication.state === 'open' || publication.state === 'sealed';
+  const state = publication.state === 'fenced' ? 'fenced' : leading ? 'leading' : 'starting';
+  const zookeeper = dependency(facts.zookeeper);
+  const registry: DependencyState =
+    facts.registryTrouble === null || zookeeper.state !== 'ok'
+      ? zookeeper
+      : { ...zookeeper, state: 'degraded', detail: facts.registryTrouble };
+  const redis = worse(dependency(facts.publisher), dependency(facts.feedback));
+  return {
+    ready: leading && facts.hasView && registry.state === 'ok' && redis.state === 'ok',
+    controller: {
+      state,
+      epoch: publication.term?.epoch ?? null,
+      since: new Date(publication.since).toISOString(),
+    },
+    zookeeper: registry,
+    redis,
+  };
+}
+
+function dependency(link: LinkState): DependencyState {
+  const state = { connected: 'ok', degraded: 'degraded', connecting: 'down' }[
+    link.state
+  ] as DependencyState['state'];
+  return { state, since: new Date(link.since).toISOString(), detail: link.detail };
+}
+
+function worse(a: DependencyState, b: DependencyState): DependencyState {
+  const order = ['ok', 'degraded', 'down'];
+  return order.indexOf(b.state) > order.indexOf(a.state) ? b : a;
+}

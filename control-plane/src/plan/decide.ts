@@ -1,0 +1,126 @@
+import type { IntentRecord } from '../model/intent.js';
+import type { GuardVerdict, Problem } from '../model/problem.js';
+import type { Mutation, MutationContext } from '../model/resources.js';
+import { err, ok, type Result } from '../model/result.js';
+import { decideCancel, decideDrain } from './decide_drain.js';
+import { decideState } from './decide_state.js';
+import { decideSpec, decideVersions, decideWeights } from './decide_service.js';
+import { guardCapacity } from './guard.js';
+import { recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
+
+/*
+ * A mutation, judged: from the records as they are to the records as they should be. Pure; the controller writes
+ * what comes out, all or nothing, under its fence.
+ */
+
+/** The records to write. None = it is so already. */
+export interface Decision {
+  readonly records: ReadonlyMap<string, IntentRecord>;
+  readonly guards: readonly GuardVerdict[];
+  /** The operation that was started, or that an earlier request with the same key started. */
+  readonly operation: string | null;
+  /** True if an earlier request with this Idempotency-Key did it already. */
+  readonly repeated: boolean;
+}
+
+/** The mutations that concern services; gateways are the controller's own matter. */
+export type ServiceMutation = Exclude<Mutation, { kind: 'forget_gateway' | 'leave_gateway' }>;
+
+/** Judges `mutation`; a failure says what stands in the way. */
+export function decide(
+  mutation: ServiceMutation,
+  context: MutationContext,
+  state: DecisionState,
+): Result<Decision, Problem> {
+  if (context.force && context.reason.trim() === '')
+    return err({
+      code: 'invalid_request',
+      field: 'reason',
+      detail: 'force needs a reason: say why the guard may be passed',
+    });
+  const repeated = findRepeated(mutation, context, state);
+  if (repeated) return repeated;
+  const proposal = propose(mutation, context, state);
+  if (!proposal.ok) return proposal;
+  const stale = checkPrecondition(proposal.value, context, state);
+  if (stale) return err(stale);
+  const guards = guardAll(proposal.value, state);
+  if (guards.length > 0 && !context.force)
+    return err({
+      code: 'guard_refused',
+      detail: `${guards.map((guard) => guard.message).join('; ')}. With force and a reason it is done all the same.`,
+      guards,
+    });
+  return ok({ ...proposal.value, guards, repeated: false });
+}
+
+function propose(
+  mutation: ServiceMutation,
+  context: MutationContext,
+  state: DecisionState,
+): Result<Proposal, Problem> {
+  switch (mutation.kind) {
+    case 'patch_spec':
+      return decideSpec(mutation, context, state);
+    case 'set_weights':
+      return decideWeights(mutation, context, state);
+    case 'set_versions':
+      return decideVersions(mutation, context, state);
+    case 'drain':
+      return decideDrain(mutation, context, state);
+    case 'undrain':
+    case 'isolate':
+    case 'restore':
+      return decideState(mutation, context, state);
+    case 'cancel_operation':
+      return decideCancel(mutation, context, state);
+  }
+}
+
+function findRepeated(
+  mutation: ServiceMutation,
+  context: MutationContext,
+  state: DecisionState,
+): Result<Decision, Problem> | null {
+  if (context.idempotency_key === null || context.dry_run) return null;
+  for (const { record } of state.intents.values()) {
+    const event = record.events.find((one) => one.idempotency_key === context.idempotency_key);
+    const op = record.ops.find((one) => one.idempotency_key === context.idempotency_key);
+    const request = op?.request ?? event?.request;
+    if (request === undefined) continue;
+    if (request !== requestHash(mutation, context))
+      return err({
+        code: 'idempotency_conflict',
+        field: 'Idempotency-Key',
+        detail: 'This key came with another request before. Use a new key for a new request.',
+      });
+    return ok({ records: new Map(), guards: [], operation: op?.id ?? null, repeated: true });
+  }
+  return null;
+}
+
+function checkPrecondition(
+  proposal: Proposal,
+  context: MutationContext,
+  state: DecisionState,
+): Problem | null {
+  const wanted = context.if_match;
+  if (wanted === null || wanted === '*') return null;
+  for (const service of proposal.records.keys()) {
+    const etag = state.intents.get(service)?.etag ?? '0';
+    if (etag !== wanted)
+      return {
+        code: 'precondition_failed',
+        field: 'If-Match',
+        detail: `${service} is at "${etag}" now, not at "${wanted}". Read it again and decide anew.`,
+      };
+  }
+  return null;
+}
+
+function guardAll(proposal: Proposal, state: DecisionState): readonly GuardVerdict[] {
+  return [...proposal.records].flatMap(([service, after]) => {
+    const members = state.membership.get(service);
+    return members ? guardCapacity(service, members, recordOf(state, service), after, state.wall) : [];
+  });
+}

@@ -1,0 +1,125 @@
+import type { InstanceIntent, IntentRecord, OperationRecord, ServiceEvent } from '../model/intent.js';
+import type { Problem } from '../model/problem.js';
+import type { Mutation, MutationContext } from '../model/resources.js';
+import { err, ok, type Result } from '../model/result.js';
+import { eventOf, recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
+import { revise, withIntent, withoutState } from './record.js';
+import { select } from './select.js';
+
+type Drain = Extract<Mutation, { kind: 'drain' }>;
+type Cancel = Extract<Mutation, { kind: 'cancel_operation' }>;
+
+/** Draining: weight 0 for every selected instance, and an operation that ends with proof or says why not. */
+export function decideDrain(
+  mutation: Drain,
+  context: MutationContext,
+  state: DecisionState,
+): Result<Proposal, Problem> {
+  const selection = select(mutation.selector, state);
+  if (!selection.ok) return selection;
+  const records = new Map<string, IntentRecord>();
+  for (const [service, ids] of selection.value) {
+    const record = recordOf(state, service);
+    const isolated = ids.filter((id) => record.instances[id]?.state === 'isolated');
+    if (isolated.length > 0)
+      return err({
+        code: 'conflict',
+        field: 'selector',
+        detail: `${service} ${isolated.join(', ')} is isolated, which is stronger than a drain. Restore it first, or leave it.`,
+      });
+    records.set(service, drained(service, ids, record, mutation, context, state));
+  }
+  return ok({ records, operation: state.newId });
+}
+
+function drained(
+  _service: string,
+  ids: readonly string[],
+  record: IntentRecord,
+  mutation: Drain,
+  context: MutationContext,
+  state: DecisionState,
+): IntentRecord {
+  const at = new Date(state.wall).toISOString();
+  const deadline = state.wall + (mutation.timeout_ms ?? state.drain_timeout_ms);
+  let instances = record.instances;
+  for (const id of ids)
+    instances = withIntent(instances, id, (before): InstanceIntent => {
+      const { expires: _old, ...kept } = before ?? {};
+      const expires =
+        context.expires_ms === null
+          ? {}
+          : { expires: new Date(state.wall + context.expires_ms).toISOString() };
+      const { by, reason } = context;
+      return { ...kept, ...expires, state: 'draining', by, reason, at, op: state.newId };
+    });
+  const op: OperationRecord = {
+    id: state.newId,
+    kind: 'drain',
+    instances: ids,
+    by: context.by,
+    reason: context.reason,
+    at,
+    deadline: new Date(deadline).toISOString(),
+    on_timeout: mutation.on_timeout,
+    ...(context.idempotency_key === null
+      ? {}
+      : { idempotency_key: context.idempotency_key, request: requestHash(mutation, context) }),
+  };
+  const events = ids.map((id) =>
+    eventOf(state, mutation, context, { event: 'drain_started', instance: id, message: 'drain started' }),
+  );
+  return revise(record, { instances, ops: [...record.ops, op] }, events);
+}
+
+/** Cancelling: the operation ends and its instances are given back. */
+export function decideCancel(
+  mutation: Cancel,
+  context: MutationContext,
+  state: DecisionState,
+): Result<Proposal, Problem> {
+  const records = new Map<string, IntentRecord>();
+  let known = false;
+  for (const [service, { record }] of state.intents) {
+    const op = record.ops.find((one) => one.id === mutation.id);
+    if (!op) continue;
+    known = true;
+    if (op.result === undefined) records.set(service, cancelled(record, op, mutation, context, state));
+  }
+  if (!known)
+    return err({ code: 'not_found', field: 'operation', detail: `There is no operation ${mutation.id}` });
+  if (records.size === 0)
+    return err({
+      code: 'conflict',
+      field: 'operation',
+      detail: `Operation ${mutation.id} has ended already`,
+    });
+  return ok({ records, operation: mutation.id });
+}
+
+function cancelled(
+  record: IntentRecord,
+  op: OperationRecord,
+  mutation: Cancel,
+  context: MutationContext,
+  state: DecisionState,
+): IntentRecord {
+  const at = new Date(state.wall).toISOString();
+  const events: ServiceEvent[] = [];
+  let instances = record.instances;
+  for (const id of op.instances) {
+    if (instances[id]?.op !== op.id) continue;
+    instances = withIntent(instances, id, withoutState);
+    events.push(
+      eventOf(state, mutation, context, {
+        event: 'drain_cancelled',
+        instance: id,
+        message: 'drain cancelled',
+      }),
+    );
+  }
+  const ops = record.ops.map((one) =>
+    one === op ? { ...op, result: 'cancelled' as const, ended_at: at } : one,
+  );
+  return revise(record, { instances, ops }, events);
+}

@@ -1,0 +1,135 @@
+import type { InstanceIntent, ServiceEvent, ServiceSpec } from '../model/intent.js';
+import type { Problem } from '../model/problem.js';
+import type { Mutation, MutationContext } from '../model/resources.js';
+import { err, ok, type Result } from '../model/result.js';
+import { eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
+import { revise, withIntent } from './record.js';
+
+type PatchSpec = Extract<Mutation, { kind: 'patch_spec' }>;
+type SetWeights = Extract<Mutation, { kind: 'set_weights' }>;
+type SetVersions = Extract<Mutation, { kind: 'set_versions' }>;
+
+/** A merge patch of the spec (RFC 7396 at its first level). Routes that another service has are refused. */
+export function decideSpec(
+  mutation: PatchSpec,
+  context: MutationContext,
+  state: DecisionState,
+): Result<Proposal, Problem> {
+  const record = recordOf(state, mutation.service);
+  const taken = takenRoutes(mutation, state);
+  if (taken.length > 0)
+    return err({
+      code: 'route_taken',
+      field: 'routes',
+      detail: `${taken.join('; ')}. Take it away there first.`,
+    });
+  const merged: Record<string, unknown> = { ...record.spec };
+  for (const [member, value] of Object.entries(mutation.spec)) {
+    if (value === null) Reflect.deleteProperty(merged, member);
+    else if (value !== undefined) merged[member] = value;
+  }
+  const spec = merged as ServiceSpec;
+  if (sameJson(spec, record.spec)) return ok({ records: new Map(), operation: null });
+  const message = `changed ${Object.keys(mutation.spec).join(', ')}`;
+  const event = eventOf(state, mutation, context, { event: 'spec_changed', message });
+  return ok({ records: new Map([[mutation.service, revise(record, { spec }, [event])]]), operation: null });
+}
+
+function takenRoutes(mutation: PatchSpec, state: DecisionState): readonly string[] {
+  const wanted = mutation.spec.routes ?? [];
+  return [...state.intents]
+    .filter(([service]) => service !== mutation.service)
+    .flatMap(([service, { record }]) =>
+      (record.spec.routes ?? [])
+        .filter((route) => wanted.some((one) => one.host === route.host && one.path === route.path))
+        .map((route) => `The route ${route.host} ${route.path} belongs to ${service}`),
+    );
+}
+
+/** Weights by instance; null takes the registered weight back. */
+export function decideWeights(
+  mutation: SetWeights,
+  context: MutationContext,
+  state: DecisionState,
+): Result<Proposal, Problem> {
+  const { service } = mutation;
+  const record = recordOf(state, service);
+  const members = state.membership.get(service);
+  const unknown = Object.keys(mutation.weights).filter((id) => !members?.has(id) && !record.instances[id]);
+  if (unknown.length > 0)
+    return err({
+      code: 'not_found',
+      field: 'weights',
+      detail: `${service} has no such instance: ${unknown.join(', ')}. See GET /v1/services/${service}/instances`,
+    });
+  let instances = record.instances;
+  const events: ServiceEvent[] = [];
+  for (const [id, weight] of Object.entries(mutation.weights)) {
+    if ((instances[id]?.weight ?? null) === weight) continue;
+    instances = withIntent(instances, id, (before) => weighted(before, weight, context, state));
+    const message = weight === null ? 'took its registered weight back' : `weight set to ${String(weight)}`;
+    events.push(eventOf(state, mutation, context, { event: 'weight_changed', instance: id, message }));
+  }
+  if (events.length === 0) return ok({ records: new Map(), operation: null });
+  return ok({ records: new Map([[service, revise(record, { instances }, events)]]), operation: null });
+}
+
+function weighted(
+  before: InstanceIntent | undefined,
+  weight: number | null,
+  context: MutationContext,
+  state: DecisionState,
+): InstanceIntent | undefined {
+  if (weight === null) {
+    if (before === undefined) return undefined;
+    const { weight: _weight, ...rest } = before;
+    return rest;
+  }
+  // A wish about the state keeps its own author, reason and expiry; a weight alone takes this request's.
+  if (before?.state !== undefined) return { ...before, weight };
+  const expires =
+    context.expires_ms === null ? {} : { expires: new Date(state.wall + context.expires_ms).toISOString() };
+  return {
+    weight,
+    by: context.by,
+    reason: context.reason,
+    at: new Date(state.wall).toISOString(),
+    ...expires,
+  };
+}
+
+/** Shares by version in percent; they sum to 100, or are none at all. */
+export function decideVersions(
+  mutation: SetVersions,
+  context: MutationContext,
+  state: DecisionState,
+): Result<Proposal, Problem> {
+  const { service, versions } = mutation;
+  const record = recordOf(state, service);
+  const sum = Object.values(versions).reduce((total, share) => total + share, 0);
+  if (Object.keys(versions).length > 0 && Math.abs(sum - 100) > 1e-9)
+    return err({
+      code: 'invalid_request',
+      field: 'body',
+      detail: `The shares must sum to 100, and they sum to ${String(sum)}. An empty object takes all shares away.`,
+    });
+  const members = [...(state.membership.get(service)?.values() ?? [])];
+  const unknown = Object.entries(versions)
+    .filter(([version, share]) => share > 0 && !members.some((one) => one.registration.version === version))
+    .map(([version]) => version);
+  if (unknown.length > 0)
+    return err({
+      code: 'not_found',
+      field: `body.${unknown[0] ?? ''}`,
+      detail: `No instance of ${service} has version ${unknown.join(', ')}; its share would be lost`,
+    });
+  if (sameJson(versions, record.versions)) return ok({ records: new Map(), operation: null });
+  const listed = Object.entries(versions).map(([version, share]) => `${version} ${String(share)} %`);
+  const message = listed.length === 0 ? 'took the version shares away' : `shares set to ${listed.join(', ')}`;
+  const event = eventOf(state, mutation, context, { event: 'shares_changed', message });
+  return ok({ records: new Map([[service, revise(record, { versions }, [event])]]), operation: null });
+}
+
+function sameJson(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

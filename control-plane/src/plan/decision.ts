@@ -1,0 +1,49 @@
+import { NO_INTENT, type IntentRecord, type ServiceEvent, type StoredIntent } from '../model/intent.js';
+import type { Mutation, MutationContext } from '../model/resources.js';
+import { sha1 } from './encode.js';
+import type { Membership } from './membership.js';
+
+/** What a decision is made from. `wall` is milliseconds; `newId` is a fresh operation id. */
+export interface DecisionState {
+  readonly intents: ReadonlyMap<string, StoredIntent>;
+  readonly membership: Membership;
+  readonly wall: number;
+  readonly newId: string;
+  readonly drain_timeout_ms: number;
+}
+
+/** What one kind of mutation wants changed, before guards. */
+export interface Proposal {
+  readonly records: ReadonlyMap<string, IntentRecord>;
+  readonly operation: string | null;
+}
+
+/** What identifies a request when its Idempotency-Key comes again. */
+export function requestHash(mutation: Mutation, context: MutationContext): string {
+  return sha1(JSON.stringify([mutation, context.reason, context.force, context.expires_ms]));
+}
+
+/** The present record of `service`. */
+export function recordOf(state: Pick<DecisionState, 'intents'>, service: string): IntentRecord {
+  return state.intents.get(service)?.record ?? NO_INTENT;
+}
+
+/** The history entry of a mutation. */
+export function eventOf(
+  state: DecisionState,
+  mutation: Mutation,
+  context: MutationContext,
+  event: { readonly event: string; readonly instance?: string; readonly message: string },
+): ServiceEvent {
+  const reason = context.reason === '' ? '' : ` (${context.reason})`;
+  return {
+    at: new Date(state.wall).toISOString(),
+    event: event.event,
+    by: context.by,
+    ...(event.instance === undefined ? {} : { instance: event.instance }),
+    message: `${event.message}${reason}`,
+    ...(context.idempotency_key === null
+      ? {}
+      : { idempotency_key: context.idempotency_key, request: requestHash(mutation, context) }),
+  };
+}

@@ -1,0 +1,138 @@
+import type { OperationRecord, OperationResult } from '../model/intent.js';
+import type { GatewayResource, OperationResource, OverrideResource } from '../model/resources.js';
+import { byCodeUnit } from './encode.js';
+import { inForce } from './compile.js';
+import { progressOf } from './operations.js';
+import { inFlightOf, isSilent } from './proof.js';
+import { drainTarget, membersIn, recordIn, type World } from './world.js';
+
+/** Every gateway of the roster, and every one that was heard, sorted by id. */
+export function describeGateways(world: World): readonly GatewayResource[] {
+  const { roster, fleet } = world.witnesses;
+  return [...new Set([...roster.keys(), ...fleet.heard.keys()])]
+    .sort(byCodeUnit)
+    .map((id) => describeGateway(world, id));
+}
+
+function describeGateway(world: World, id: string): GatewayResource {
+  const { roster, fleet, now } = world.witnesses;
+  const entry = roster.get(id);
+  const heard = fleet.heard.get(id);
+  const live = heard !== undefined && !isSilent(heard, world.witnesses);
+  const beat = heard?.heartbeat;
+  const newest = Math.max(0, ...[...world.published.values()].map((one) => one.generation));
+  const open = Object.values(beat?.in_flight ?? {}).reduce((sum, count) => sum + count, beat?.uncounted ?? 0);
+  return {
+    id,
+    state: live ? 'live' : 'unknown',
+    in_roster: entry !== undefined,
+    since: entry?.since ?? null,
+    silent_ms: heard ? Math.max(0, Math.round(now - heard.changed_at)) : null,
+    host: beat?.host ?? entry?.host ?? null,
+    boot: beat?.boot ?? entry?.boot ?? null,
+    workers: beat?.workers ?? null,
+    applied: beat?.applied ?? null,
+    behind: live && beat?.applied ? Math.max(0, newest - beat.applied.generation) : null,
+    rejected: beat?.rejected ?? [],
+    in_flight: live ? open : null,
+  };
+}
+
+/** Everything an operator has changed and not taken back. */
+export function describeOverrides(world: World): readonly OverrideResource[] {
+  const lines: OverrideResource[] = [];
+  for (const [service, { record }] of [...world.intents].sort(([a], [b]) => byCodeUnit(a, b))) {
+    for (const [instance, intent] of Object.entries(record.instances)) {
+      if (!inForce(intent, world.wall)) continue;
+      const { by, reason, at: since, expires } = intent;
+      const common = { service, instance, by, reason, since, until: expires ?? null };
+      if (intent.state) lines.push({ ...common, kind: intent.state, value: intent.state });
+      if (intent.weight !== undefined)
+        lines.push({ ...common, kind: 'weight', value: String(intent.weight) });
+    }
+    const shares = Object.entries(record.versions);
+    if (shares.length === 0) continue;
+    const event = [...record.events].reverse().find((one) => one.event === 'shares_changed');
+    lines.push({
+      service,
+      instance: null,
+      kind: 'versions',
+      value: shares.map(([version, share]) => `${version}=${String(share)}`).join(','),
+      by: event?.by ?? '',
+      reason: event?.message ?? '',
+      since: event?.at ?? '',
+      until: null,
+    });
+  }
+  return lines;
+}
+
+/** Every operation that is still remembered, newest first. */
+export function describeOperations(world: World): readonly OperationResource[] {
+  const ids = new Set([...world.intents.values()].flatMap(({ record }) => record.ops.map((op) => op.id)));
+  return [...ids]
+    .flatMap((id) => describeOperation(world, id) ?? [])
+    .sort((a, b) => byCodeUnit(b.at, a.at) || byCodeUnit(b.id, a.id));
+}
+
+/** How bad a result is: an operation over several services shows the worst of theirs. */
+const SEVERITY: readonly OperationResult[] = [
+  'drained',
+  'cancelled',
+  'superseded',
+  'undrained',
+  'cut',
+  'timed_out',
+  'unproven',
+];
+
+/** One operation over all services it touches; `undefined` if nobody remembers it. */
+export function describeOperation(world: World, id: string): OperationResource | undefined {
+  const parts = [...world.intents].flatMap(([service, { record }]) => {
+    const op = record.ops.find((one) => one.id === id);
+    return op ? [{ service, op }] : [];
+  });
+  const first = parts[0]?.op;
+  if (!first) return undefined;
+  const instances = parts.flatMap(({ service, op }) => describeParts(world, service, op));
+  const done = instances.every((one) => one.result !== null);
+  const results = instances.flatMap((one) => one.result ?? []);
+  const worst = [...results].sort((a, b) => SEVERITY.indexOf(b) - SEVERITY.indexOf(a))[0];
+  const ended = parts.map(({ op }) => op.ended_at ?? '').sort(byCodeUnit);
+  return {
+    id,
+    kind: 'drain',
+    state: done ? 'done' : 'running',
+    result: done ? (worst ?? null) : null,
+    by: first.by,
+    reason: first.reason,
+    at: first.at,
+    deadline: first.deadline ?? null,
+    on_timeout: first.on_timeout,
+    ended_at: done ? (ended[ended.length - 1] ?? null) : null,
+    published: instances.every((one) => drainTarget(world, one.service, one.id) !== null),
+    instances,
+    waiting_for: [...new Set(instances.flatMap((one) => one.waiting_for))],
+  };
+}
+
+/** Proof is a read: an operation whose instances are all proven empty is over, even while nobody can write that down. */
+function describeParts(world: World, service: string, op: OperationRecord): OperationResource['instances'] {
+  const target = (of: string, instance: string) => drainTarget(world, of, instance);
+  const progress = progressOf(service, recordIn(world, service), op, target, world.witnesses);
+  const proven = progress.every((one) => !one.taken && one.status.drained);
+  const result = op.result ?? (proven ? 'drained' : null);
+  return progress.map((one) => {
+    const drained = result === null ? !one.taken && one.status.drained : result === 'drained';
+    const missing = result === null ? one.status.waiting_for : (op.waited_for ?? []);
+    return {
+      service,
+      id: one.id,
+      drained,
+      in_flight: membersIn(world, service).has(one.id) ? inFlightOf(service, one.id, world.witnesses) : {},
+      waiting_for: drained ? [] : missing,
+      result,
+      left: op.left?.[one.id] ?? 0,
+    };
+  });
+}

@@ -1,0 +1,146 @@
+import type { InstanceIntent } from '../model/intent.js';
+import type { InstanceResource, ServiceResource, SetResource } from '../model/resources.js';
+import { eligible, type Peer } from '../model/set.js';
+import { byCodeUnit } from './encode.js';
+import { effectiveSpec, inForce } from './compile.js';
+import { convergenceOf, inFlightOf, proveDrained } from './proof.js';
+import { drainTarget, membersIn, publishedAt, recordIn, serviceNames, type World } from './world.js';
+import type { ServiceEvent } from '../model/intent.js';
+
+/** `undefined` if nothing is registered or decided under that name. */
+export function describeService(world: World, service: string): ServiceResource | undefined {
+  const stored = world.intents.get(service);
+  const compiled = world.compiled.get(service);
+  if (!stored && !compiled) return undefined;
+  const record = recordIn(world, service);
+  const peers = compiled?.set.peers ?? [];
+  const position = publishedAt(world, service);
+  const count = (test: (peer: Peer) => boolean): number => peers.filter(test).length;
+  const [up, draining, isolated] = [
+    count(eligible),
+    count((peer) => peer.state === 'draining'),
+    count((peer) => peer.state === 'isolated'),
+  ];
+  return {
+    service,
+    etag: stored?.etag ?? null,
+    spec: effectiveSpec(record.spec),
+    versions: record.versions,
+    instances: {
+      total: peers.length,
+      eligible: up,
+      draining,
+      isolated,
+      other: peers.length - up - draining - isolated,
+    },
+    effective_shares: sharesOf(peers),
+    published: position,
+    convergence: position && convergenceOf(service, position, world.witnesses),
+    problems: problemsOf(world, service, up),
+    protection: world.protections.get(service) ?? null,
+  };
+}
+
+/** How the eligible weight is spread over versions, in percent with one decimal. */
+function sharesOf(peers: readonly Peer[]): Readonly<Record<string, number>> {
+  const open = peers.filter(eligible);
+  const total = open.reduce((sum, peer) => sum + peer.weight, 0);
+  const shares: Record<string, number> = {};
+  for (const { version, weight } of open) shares[version] = (shares[version] ?? 0) + weight;
+  return Object.fromEntries(
+    Object.entries(shares)
+      .sort(([a], [b]) => byCodeUnit(a, b))
+      .map(([version, weight]) => [version, Math.round((weight / total) * 1000) / 10]),
+  );
+}
+
+function problemsOf(world: World, service: string, eligibleCount: number): ServiceResource['problems'] {
+  const record = recordIn(world, service);
+  const clashes = world.clashes
+    .filter((clash) => clash.service === service)
+    .map(({ route, taken_by }) => {
+      const message = `its route ${route.host} ${route.path} is taken by ${taken_by}`;
+      return { code: 'route_taken', message };
+    });
+  const routed = (record.spec.routes ?? []).length > 0;
+  const empty = routed && eligibleCount === 0;
+  return [
+    ...world.problems.filter((problem) => problem.service === service),
+    ...clashes,
+    ...(empty
+      ? [{ code: 'no_instance', message: 'it has a route and no instance that takes requests' }]
+      : []),
+  ];
+}
+
+/** `undefined` if there is no such service; sorted by id. */
+export function describeInstances(world: World, service: string): readonly InstanceResource[] | undefined {
+  if (!serviceNames(world).includes(service)) return undefined;
+  const ids = new Set([
+    ...membersIn(world, service).keys(),
+    ...Object.keys(recordIn(world, service).instances),
+  ]);
+  return [...ids].sort(byCodeUnit).flatMap((id) => describeInstance(world, service, id) ?? []);
+}
+
+/** `undefined` if it is neither registered nor wished anything. */
+export function describeInstance(world: World, service: string, id: string): InstanceResource | undefined {
+  const member = membersIn(world, service).get(id);
+  const intent = recordIn(world, service).instances[id];
+  if (!member && !intent) return undefined;
+  const registration = member?.registration;
+  const explained = world.compiled.get(service)?.explained.get(id);
+  const { state, weight, down } = explained?.peer ?? { state: 'gone' as const, weight: 0, down: true };
+  const open = explained !== undefined && eligible(explained.peer);
+  const live = intent && inForce(intent, world.wall) ? intent : undefined;
+  return {
+    service,
+    id,
+    host: registration?.host ?? '',
+    port: registration?.port ?? 0,
+    version: registration?.version ?? '',
+    zone: registration?.zone ?? '',
+    labels: registration?.labels ?? {},
+    registered: member?.presence === 'present',
+    ready: registration?.ready ?? false,
+    leaving: registration?.leaving ?? false,
+    registered_weight: registration?.weight ?? 0,
+    intent: live ? describeIntent(live) : null,
+    effective: { state, weight, down },
+    why: explained?.why ?? ['it is not registered; the wish waits for it'],
+    in_flight: inFlightOf(service, id, world.witnesses),
+    drain: open ? null : proveDrained(service, id, drainTarget(world, service, id), world.witnesses),
+  };
+}
+
+function describeIntent(intent: InstanceIntent): NonNullable<InstanceResource['intent']> {
+  const { state, weight, by, reason, at, expires, op } = intent;
+  return {
+    state: state ?? null,
+    weight: weight ?? null,
+    by,
+    reason,
+    at,
+    expires: expires ?? null,
+    operation: op ?? null,
+  };
+}
+
+/** The published document, as it stands in Redis. */
+export function describeSet(world: World, service: string): SetResource | undefined {
+  const published = world.published.get(service);
+  if (!published) return undefined;
+  const { epoch, generation, hash, at, document } = published;
+  return { service, epoch, generation, hash, at, document };
+}
+
+/** The last 50 things that happened to a service, oldest first: what was decided, and what its instances did. */
+export function describeEvents(world: World, service: string): readonly ServiceEvent[] | undefined {
+  if (!serviceNames(world).includes(service)) return undefined;
+  return [...recordIn(world, service).events, ...(world.recent.get(service) ?? [])]
+    .map(({ at, event, by, instance, message }) => {
+      return { at, event, by, ...(instance === undefined ? {} : { instance }), message };
+    })
+    .sort((a, b) => byCodeUnit(a.at, b.at))
+    .slice(-50);
+}

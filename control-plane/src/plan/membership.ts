@@ -1,0 +1,290 @@
+import type { Registration, RegistryView } from '../model/registration.js';
+import type { PeerState, PublishedDocument } from '../model/set.js';
+
+/*
+ * Who belongs to a service, as far as can be known. A registration that is there is `present`. One that vanished is
+ *
+ *   held     kept as it was: the view may be wrong (silence before it, an empty service) or the instance may be
+ *            back in a moment (a restart under the same identity publishes nothing);
+ *   suspect  kept in use, visibly, for a bounded time: it vanished together with too many others;
+ *   gone     down, and listed only until its last request is over.
+ *
+ * present → held → suspect → gone, each step optional, and back to present from all of them. An instance that
+ * said `leaving` and whose node is deleted was deregistered: it is gone at once. All moments are monotonic
+ * milliseconds.
+ */
+
+export type Presence = 'present' | 'held' | 'suspect' | 'gone';
+
+export interface Member {
+  readonly registration: Registration;
+  readonly presence: Presence;
+  /** When this presence began. */
+  readonly since: number;
+  /** When the registration vanished; equal to `since` unless it was held or suspected first. */
+  readonly vanished_at: number | null;
+}
+
+export type ServiceMembers = ReadonlyMap<string, Member>;
+export type Membership = ReadonlyMap<string, ServiceMembers>;
+
+export interface MembershipRules {
+  readonly settle_ms: number;
+  /** 0 = no shrink guard. */
+  readonly suspect_ms: number;
+  /** An identity that is back within this publishes nothing. */
+  readonly flap_ms: number;
+  /** Losses within this window are counted together. */
+  readonly crowd_ms: number;
+  /** More than this share of the instances lost together is a crowd. */
+  readonly crowd_share: number;
+}
+
+export const DEFAULT_RULES: MembershipRules = {
+  settle_ms: 20_000,
+  suspect_ms: 60_000,
+  flap_ms: 2_000,
+  crowd_ms: 10_000,
+  crowd_share: 0.3,
+};
+
+export type MembershipEventName =
+  'registered' | 'updated' | 'leaving' | 'returned' | 'missing' | 'suspected' | 'lost' | 'deregistered';
+
+export interface MembershipEvent {
+  readonly service: string;
+  readonly instance: string;
+  readonly event: MembershipEventName;
+  readonly message: string;
+}
+
+export interface Observation {
+  readonly membership: Membership;
+  readonly events: readonly MembershipEvent[];
+  /** Why removals are held back, by service. */
+  readonly protections: ReadonlyMap<string, string>;
+  /** When something here changes by time alone; Infinity if never. */
+  readonly wake_at: number;
+}
+
+export interface ObserveInput {
+  readonly previous: Membership;
+  readonly view: RegistryView;
+  readonly now: number;
+  /** Removals wait until then: the end of the last gap in ZooKeeper's answers plus the settle time. */
+  readonly settle_until: number;
+  readonly rules: MembershipRules;
+  readonly minAvailable: (service: string) => number;
+}
+
+/** The membership after `view`. Maps of services in which nothing changed are the same objects as before. */
+export function observe(input: ObserveInput): Observation {
+  const seen = new Map<string, Map<string, Registration>>();
+  for (const registration of input.view.instances) {
+    const of = seen.get(registration.service) ?? new Map<string, Registration>();
+    of.set(registration.id, registration);
+    seen.set(registration.service, of);
+  }
+  const membership = new Map<string, ServiceMembers>();
+  const protections = new Map<string, string>();
+  const events: MembershipEvent[] = [];
+  let wakeAt = Infinity;
+  for (const service of new Set([...input.previous.keys(), ...seen.keys()])) {
+    const before = input.previous.get(service) ?? new Map<string, Member>();
+    const after = observeService(
+      input,
+      service,
+      before,
+      seen.get(service) ?? new Map<string, Registration>(),
+    );
+    if (after.members.size > 0) membership.set(service, after.members);
+    if (after.protection !== null) protections.set(service, after.protection);
+    events.push(...after.events);
+    wakeAt = Math.min(wakeAt, after.wake_at);
+  }
+  return { membership, events, protections, wake_at: wakeAt };
+}
+
+interface ServiceObservation {
+  readonly members: ServiceMembers;
+  readonly events: readonly MembershipEvent[];
+  readonly protection: string | null;
+  readonly wake_at: number;
+}
+
+function observeService(
+  input: ObserveInput,
+  service: string,
+  before: ServiceMembers,
+  seen: ReadonlyMap<string, Registration>,
+): ServiceObservation {
+  const members = new Map<string, Member>();
+  const events: MembershipEvent[] = [];
+  let changed = false;
+  const put = (id: string, member: Member, event: MembershipEventName | null, message: string): void => {
+    members.set(id, member);
+    changed ||= member !== before.get(id);
+    if (event) events.push({ service, instance: id, event, message });
+  };
+  for (const [id, registration] of seen) {
+    const old = before.get(id);
+    if (old?.presence === 'present' && sameRegistration(old.registration, registration))
+      put(id, old, null, '');
+    else
+      put(
+        id,
+        { registration, presence: 'present', since: input.now, vanished_at: null },
+        ...arrival(old, registration),
+      );
+  }
+  const missing = [...before].filter(([id]) => !seen.has(id));
+  const removal = judgeRemovals(input, service, before, missing, seen.size);
+  for (const [id, old] of missing) {
+    const next = removal.judge(id, old);
+    if (next === old) put(id, old, null, '');
+    else put(id, next, ...departure(old, next));
+  }
+  return {
+    members: changed || members.size !== before.size ? members : before,
+    events,
+    protection: removal.protection(members),
+    wake_at: removal.wakeAt(members),
+  };
+}
+
+function arrival(old: Member | undefined, now: Registration): [MembershipEventName | null, string] {
+  const what = `${now.host}:${String(now.port)}${now.version === '' ? '' : ` version ${now.version}`}`;
+  if (!old) return ['registered', `registered at ${what}`];
+  if (old.presence !== 'present') return ['returned', `registered again at ${what}`];
+  if (now.leaving && !old.registration.leaving) return ['leaving', 'wants to stop; it is being drained'];
+  return ['updated', `changed its registration: ${what}`];
+}
+
+function departure(old: Member, next: Member): [MembershipEventName | null, string] {
+  if (next.presence === 'held') return ['missing', 'its registration vanished; kept for now'];
+  if (next.presence === 'suspect')
+    return ['suspected', 'vanished together with too many others; kept in use as suspect'];
+  if (old.registration.leaving) return ['deregistered', 'deregistered after leaving'];
+  return ['lost', 'its registration vanished without a word; taken out'];
+}
+
+/** Decides for one service what becomes of the members that are not in the view. */
+function judgeRemovals(
+  input: ObserveInput,
+  service: string,
+  before: ServiceMembers,
+  missing: readonly (readonly [string, Member])[],
+  seenCount: number,
+) {
+  const { now, rules } = input;
+  const lost = missing.filter(([, member]) => member.presence !== 'gone' && !member.registration.leaving);
+  const vanishedAt = (member: Member): number => member.vanished_at ?? now;
+  const wouldBeEmpty = seenCount === 0;
+  const heldUntil = (member: Member): number =>
+    Math.max(
+      vanishedAt(member) + rules.flap_ms,
+      vanishedAt(member) <= input.settle_until ? input.settle_until : 0,
+      wouldBeEmpty ? vanishedAt(member) + rules.settle_ms : 0,
+    );
+  const crowd = isCrowd(input, service, lost, before, seenCount);
+  const suspectUntil = (member: Member): number =>
+    Math.max(vanishedAt(member), member.presence === 'suspect' ? member.since : heldUntil(member)) +
+    rules.suspect_ms;
+  return {
+    judge: (_id: string, old: Member): Member => {
+      if (old.presence === 'gone') return old;
+      const at = vanishedAt(old);
+      if (old.registration.leaving) return { ...old, presence: 'gone', since: now, vanished_at: at };
+      if (old.presence === 'suspect')
+        return now < suspectUntil(old) ? old : { ...old, presence: 'gone', since: now, vanished_at: at };
+      if (now < heldUntil(old))
+        return old.presence === 'held' ? old : { ...old, presence: 'held', since: now, vanished_at: at };
+      if (crowd && rules.suspect_ms > 0) return { ...old, presence: 'suspect', since: now, vanished_at: at };
+      return { ...old, presence: 'gone', since: now, vanished_at: at };
+    },
+    protection: (members: ServiceMembers): string | null => {
+      const suspects = [...members.values()].filter((member) => member.presence === 'suspect').length;
+      if (suspects > 0) return `${String(suspects)} instances vanished together and stay in use as suspects`;
+      if (![...members.values()].some((member) => member.presence === 'held')) return null;
+      if (wouldBeEmpty) return 'no instance is registered any more; removals wait for the settle time';
+      return now < input.settle_until ? 'ZooKeeper was silent; removals wait for the settle time' : null;
+    },
+    wakeAt: (members: ServiceMembers): number =>
+      [...members.values()].reduce((earliest, member) => {
+        if (member.presence === 'held') return Math.min(earliest, heldUntil(member));
+        if (member.presence === 'suspect') return Math.min(earliest, suspectUntil(member));
+        return earliest;
+      }, Infinity),
+  };
+}
+
+/** The shrink guard: more than `crowd_share` (and at least 2) lost within the window, or too few would be left. */
+function isCrowd(
+  input: ObserveInput,
+  service: string,
+  lost: readonly (readonly [string, Member])[],
+  before: ServiceMembers,
+  seenCount: number,
+): boolean {
+  const recent = [...before.values()].filter(
+    (member) =>
+      !member.registration.leaving &&
+      member.presence !== 'present' &&
+      member.vanished_at !== null &&
+      input.now - member.vanished_at <= input.rules.crowd_ms + input.rules.settle_ms,
+  ).length;
+  const together = Math.max(lost.length, recent);
+  const total = seenCount + together;
+  if (together >= 2 && together / total > input.rules.crowd_share) return true;
+  return together >= 2 && seenCount < input.minAvailable(service);
+}
+
+function sameRegistration(a: Registration, b: Registration): boolean {
+  return (
+    a.host === b.host &&
+    a.port === b.port &&
+    a.version === b.version &&
+    a.weight === b.weight &&
+    a.zone === b.zone &&
+    a.ready === b.ready &&
+    a.leaving === b.leaving &&
+    a.czxid === b.czxid &&
+    JSON.stringify(a.labels) === JSON.stringify(b.labels)
+  );
+}
+
+/**
+ * Members as the published sets remember them, for a controller that starts: what was published and is not in the
+ * first view has vanished, and is not simply unknown. Registered weights cannot be read back; effective ones stand in.
+ */
+export function membersOf(published: readonly PublishedDocument[], now: number): Membership {
+  const membership = new Map<string, ServiceMembers>();
+  for (const { document, service } of published) {
+    if (!('peers' in document)) continue;
+    const members = new Map<string, Member>();
+    for (const peer of document.peers) {
+      const registration: Registration = {
+        service,
+        id: peer.id,
+        host: peer.host,
+        port: peer.port,
+        version: peer.version,
+        weight: peer.state === 'up' || peer.state === 'suspect' ? Math.min(peer.weight, 10_000) : 100,
+        zone: '',
+        labels: {},
+        ready: peer.state !== 'unready',
+        // Draining by an operator is in the intents too; what is left here had said that it was leaving.
+        leaving: peer.state === 'draining',
+        path: '',
+        czxid: '',
+      };
+      members.set(peer.id, { registration, ...rememberedPresence(peer.state), since: now, vanished_at: now });
+    }
+    if (members.size > 0) membership.set(service, members);
+  }
+  return membership;
+}
+
+function rememberedPresence(state: PeerState): { readonly presence: Presence } {
+  return { presence: state === 'gone' ? 'gone' : 'held' };
+}

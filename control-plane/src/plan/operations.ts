@@ -1,0 +1,171 @@
+import type { IntentRecord, OperationRecord, OperationResult, ServiceEvent } from '../model/intent.js';
+import type { Position } from '../model/position.js';
+import type { DrainStatus } from '../model/resources.js';
+import { isUnknowable, proveDrained, type Witnesses } from './proof.js';
+import { revise, withIntent, withoutState } from './record.js';
+
+/*
+ * A drain operation runs until it has a result:
+ *
+ *   running → drained      every instance is proven empty
+ *           → superseded   another wish took one of its instances away (undrain, isolate, a newer drain)
+ *           → cancelled    a person ended it
+ *   and at its deadline, by on_timeout:
+ *           → cut          stopped waiting: the instances are down, what they still hold is counted in `left`
+ *           → undrained    the instances were given back
+ *           → unproven     (wait) a gateway could not be heard or did not ack: nothing is claimed
+ *           → timed_out    (wait) requests were still open
+ *
+ * `unproven` and `timed_out` leave the instances draining; if the proof comes later, the result becomes `drained`.
+ */
+
+/** Where the published set of a service stands if it gives `instance` no new requests; else null. */
+export type DrainTarget = (service: string, instance: string) => Position | null;
+
+/** One instance of an operation, judged now. `taken` = another wish has it. */
+export interface InstanceProgress {
+  readonly id: string;
+  readonly taken: boolean;
+  readonly status: DrainStatus;
+}
+
+/** Every instance of `op` as it is now. */
+export function progressOf(
+  service: string,
+  record: IntentRecord,
+  op: OperationRecord,
+  target: DrainTarget,
+  witnesses: Witnesses,
+): readonly InstanceProgress[] {
+  return op.instances.map((id) => {
+    const intent = record.instances[id];
+    const taken = intent?.op !== op.id || (intent.state !== 'draining' && intent.state !== 'cut');
+    return { id, taken, status: proveDrained(service, id, target(service, id), witnesses) };
+  });
+}
+
+/** The record after judging its operations at `wall`, or null if nothing ended. */
+export function advanceOperations(
+  service: string,
+  record: IntentRecord,
+  target: DrainTarget,
+  witnesses: Witnesses,
+  wall: number,
+): IntentRecord | null {
+  let next = record;
+  const ended: ServiceEvent[] = [];
+  for (const op of record.ops) {
+    const verdict = judge(service, record, op, target, witnesses, wall);
+    if (!verdict) continue;
+    next = { ...next, ...apply(next, op, verdict, wall) };
+    ended.push(eventOf(op, verdict, wall));
+  }
+  return ended.length === 0 ? null : revise(record, { instances: next.instances, ops: next.ops }, ended);
+}
+
+interface Verdict {
+  readonly result: OperationResult;
+  readonly left: Readonly<Record<string, number>>;
+  readonly waited_for: readonly string[];
+}
+
+function judge(
+  service: string,
+  record: IntentRecord,
+  op: OperationRecord,
+  target: DrainTarget,
+  witnesses: Witnesses,
+  wall: number,
+): Verdict | null {
+  const running = op.result === undefined;
+  const mayStillProve = op.result === 'unproven' || op.result === 'timed_out';
+  if (!running && !mayStillProve) return null;
+  const progress = progressOf(service, record, op, target, witnesses);
+  const nothingLeft = { left: {}, waited_for: [] };
+  if (progress.some((one) => one.taken)) return running ? { result: 'superseded', ...nothingLeft } : null;
+  if (progress.every((one) => one.status.drained)) return { result: 'drained', ...nothingLeft };
+  if (!running || op.deadline === undefined || wall < Date.parse(op.deadline)) return null;
+  const open = progress.filter((one) => (one.status.in_flight ?? 0) > 0);
+  const left = Object.fromEntries(open.map((one) => [one.id, one.status.in_flight ?? 0]));
+  const waited = [...new Set(progress.flatMap((one) => one.status.waiting_for))];
+  return { result: timeOutResult(service, op, progress, target, witnesses), left, waited_for: waited };
+}
+
+function timeOutResult(
+  service: string,
+  op: OperationRecord,
+  progress: readonly InstanceProgress[],
+  target: DrainTarget,
+  witnesses: Witnesses,
+): OperationResult {
+  if (op.on_timeout === 'cut') return 'cut';
+  if (op.on_timeout === 'undrain') return 'undrained';
+  const unknowable = progress.some(
+    (one) => one.status.in_flight === null || isUnknowable(service, target(service, one.id), witnesses),
+  );
+  return unknowable ? 'unproven' : 'timed_out';
+}
+
+function apply(
+  record: IntentRecord,
+  op: OperationRecord,
+  verdict: Verdict,
+  wall: number,
+): Pick<IntentRecord, 'instances' | 'ops'> {
+  let { instances } = record;
+  if (verdict.result === 'cut')
+    for (const id of op.instances)
+      instances = withIntent(instances, id, (before) => (before ? { ...before, state: 'cut' } : before));
+  if (verdict.result === 'undrained')
+    for (const id of op.instances) instances = withIntent(instances, id, withoutState);
+  const { left: _left, waited_for: _waited, ...rest } = op;
+  const done: OperationRecord = {
+    ...rest,
+    result: verdict.result,
+    ended_at: new Date(wall).toISOString(),
+    ...(Object.keys(verdict.left).length > 0 ? { left: verdict.left } : {}),
+    ...(verdict.waited_for.length > 0 ? { waited_for: verdict.waited_for } : {}),
+  };
+  return { instances, ops: record.ops.map((one) => (one.id === op.id ? done : one)) };
+}
+
+function eventOf(op: OperationRecord, verdict: Verdict, wall: number): ServiceEvent {
+  const many =
+    op.instances.length === 1 ? (op.instances[0] ?? '') : `${String(op.instances.length)} instances`;
+  const why = verdict.waited_for.length > 0 ? `; it waited for: ${verdict.waited_for.join('; ')}` : '';
+  const late = op.result === undefined ? '' : ` (late: it had ended ${op.result})`;
+  return {
+    at: new Date(wall).toISOString(),
+    event: verdict.result === 'drained' ? 'drained' : `drain_${verdict.result}`,
+    by: 'controller',
+    ...(op.instances.length === 1 && op.instances[0] !== undefined ? { instance: op.instances[0] } : {}),
+    message: `drain of ${many} asked for by ${op.by}: ${verdict.result}${late}${why}`,
+  };
+}
+
+/** The record without wishes that have expired at `wall`, or null if none has. */
+export function expireIntents(record: IntentRecord, wall: number): IntentRecord | null {
+  const expired = Object.entries(record.instances).filter(
+    ([, intent]) => intent.expires !== undefined && Date.parse(intent.expires) <= wall,
+  );
+  if (expired.length === 0) return null;
+  let { instances } = record;
+  for (const [id] of expired) instances = withIntent(instances, id, () => undefined);
+  const events = expired.map(([id, intent]): ServiceEvent => {
+    const what = intent.state ?? `weight ${String(intent.weight)}`;
+    const message = `${what} by ${intent.by} expired`;
+    return { at: new Date(wall).toISOString(), event: 'expired', by: 'controller', instance: id, message };
+  });
+  return revise(record, { instances }, events);
+}
+
+/** The next wall-clock moment at which time alone changes this record; Infinity if never. */
+export function nextDeadline(record: IntentRecord): number {
+  const deadlines = record.ops
+    .filter((op) => op.result === undefined && op.deadline !== undefined)
+    .map((op) => Date.parse(op.deadline ?? ''));
+  const expiries = Object.values(record.instances)
+    .filter((intent) => intent.expires !== undefined)
+    .map((intent) => Date.parse(intent.expires ?? ''));
+  return Math.min(Infinity, ...deadlines, ...expiries);
+}

@@ -1,0 +1,139 @@
+import { inFlightKey, type FleetReport, type HeardGateway, type RosterEntry } from '../model/gateway.js';
+import type { Position } from '../model/position.js';
+import type { Convergence, DrainStatus } from '../model/resources.js';
+
+/*
+ * What can be proven from the gateways' heartbeats. A proof is a read: it is made anew at every question and stored
+ * nowhere. Whatever is not heard is unknown, and unknown is never empty.
+ */
+
+/** Who must be heard, and what was heard. All moments are monotonic milliseconds. */
+export interface Witnesses {
+  readonly roster: ReadonlyMap<string, RosterEntry>;
+  readonly fleet: FleetReport;
+  readonly now: number;
+  readonly silent_ms: number;
+  /** False until roster and heartbeats have been read once: before that nothing is known. */
+  readonly complete: boolean;
+}
+
+/** Every gateway that counts: the roster, and live ones that are not in it yet. Sorted. */
+export function gatewaysThatCount(witnesses: Witnesses): readonly string[] {
+  const heardNow = [...witnesses.fleet.heard]
+    .filter(([, heard]) => !isSilent(heard, witnesses))
+    .map(([id]) => id);
+  return [...new Set([...witnesses.roster.keys(), ...heardNow])].sort();
+}
+
+/** True when a gateway's heartbeat has not changed for longer than allowed. */
+export function isSilent(heard: HeardGateway, witnesses: Pick<Witnesses, 'now' | 'silent_ms'>): boolean {
+  return witnesses.now - heard.changed_at > witnesses.silent_ms;
+}
+
+export type AckState =
+  | { readonly state: 'acked'; readonly heard: HeardGateway }
+  | { readonly state: 'behind' | 'unknown'; readonly message: string }
+  | { readonly state: 'rejected'; readonly code: string; readonly message: string };
+
+/** Whether gateway `id` obeys the set of `service` that stands at `target`. */
+export function ackOf(id: string, service: string, target: Position, witnesses: Witnesses): AckState {
+  const heard = witnesses.fleet.heard.get(id);
+  if (!heard) return { state: 'unknown', message: `gateway ${id} has not been heard; it may be serving` };
+  if (isSilent(heard, witnesses)) {
+    const seconds = Math.floor((witnesses.now - heard.changed_at) / 1000);
+    return {
+      state: 'unknown',
+      message: `gateway ${id} has been silent for ${String(seconds)} s; it may still be serving`,
+    };
+  }
+  const { applied, rejected } = heard.heartbeat;
+  const refusal = rejected.find((one) => one.service === service);
+  if (refusal)
+    return {
+      state: 'rejected',
+      code: refusal.code,
+      message: `gateway ${id} rejected the set of ${service} (${refusal.code})`,
+    };
+  if (!applied) return { state: 'behind', message: `gateway ${id} has not caught up yet` };
+  if (applied.epoch !== target.epoch || applied.generation < target.generation) {
+    const at = `${String(applied.epoch)}:${String(applied.generation)}`;
+    const wanted = `${String(target.epoch)}:${String(target.generation)}`;
+    return { state: 'behind', message: `gateway ${id} is at ${at} and has not acked ${wanted}` };
+  }
+  return { state: 'acked', heard };
+}
+
+/** Open requests at one instance by gateway; null = that gateway cannot be counted now. */
+export function inFlightOf(
+  service: string,
+  instance: string,
+  witnesses: Witnesses,
+): Readonly<Record<string, number | null>> {
+  const counts: Record<string, number | null> = {};
+  for (const id of gatewaysThatCount(witnesses)) {
+    const heard = witnesses.fleet.heard.get(id);
+    const known = heard && !isSilent(heard, witnesses) && heard.heartbeat.uncounted === 0;
+    counts[id] = known ? (heard.heartbeat.in_flight[inFlightKey(service, instance)] ?? 0) : null;
+  }
+  return counts;
+}
+
+/**
+ * Whether `instance` is empty on every gateway. `target` is where the published set stands that gives it no new
+ * request, or null while no such set is published.
+ */
+export function proveDrained(
+  service: string,
+  instance: string,
+  target: Position | null,
+  witnesses: Witnesses,
+): DrainStatus {
+  const counts = inFlightOf(service, instance, witnesses);
+  const values = Object.values(counts);
+  const inFlight = values.includes(null) ? null : values.reduce<number>((sum, n) => sum + (n ?? 0), 0);
+  const waiting: string[] = [];
+  if (!witnesses.complete)
+    waiting.push('the roster and the heartbeats of the gateways have not been read yet');
+  else if (values.length === 0) waiting.push('no gateway has ever been heard, so nothing can be proven');
+  if (!target) waiting.push(`the set of ${service} that drains it is not published yet`);
+  else
+    for (const id of Object.keys(counts))
+      waiting.push(...missingFrom(id, service, instance, target, witnesses));
+  return { drained: waiting.length === 0, waiting_for: waiting, in_flight: inFlight };
+}
+
+function missingFrom(
+  id: string,
+  service: string,
+  instance: string,
+  target: Position,
+  witnesses: Witnesses,
+): readonly string[] {
+  const ack = ackOf(id, service, target, witnesses);
+  if (ack.state !== 'acked') return [ack.message];
+  const { in_flight, uncounted } = ack.heard.heartbeat;
+  const open = in_flight[inFlightKey(service, instance)] ?? 0;
+  if (uncounted > 0)
+    return [`gateway ${id} has ${String(uncounted)} open requests that it could not count by instance`];
+  if (open > 0) return [`gateway ${id} still holds ${String(open)} open request${open === 1 ? '' : 's'}`];
+  return [];
+}
+
+/** True if what is missing includes a gateway that nobody can speak for: then time-out means `unproven`. */
+export function isUnknowable(service: string, target: Position | null, witnesses: Witnesses): boolean {
+  if (!target || !witnesses.complete) return true;
+  const ids = gatewaysThatCount(witnesses);
+  return ids.length === 0 || ids.some((id) => ackOf(id, service, target, witnesses).state !== 'acked');
+}
+
+/** Who follows the set of `service` that stands at `target`. */
+export function convergenceOf(service: string, target: Position, witnesses: Witnesses): Convergence {
+  const gateways = gatewaysThatCount(witnesses).map((id) => {
+    const ack = ackOf(id, service, target, witnesses);
+    const applied = witnesses.fleet.heard.get(id)?.heartbeat.applied ?? null;
+    return { id, applied, state: ack.state, ...(ack.state === 'rejected' ? { code: ack.code } : {}) };
+  });
+  const converged =
+    witnesses.complete && gateways.length > 0 && gateways.every((one) => one.state === 'acked');
+  return { service, target, converged, gateways };
+}

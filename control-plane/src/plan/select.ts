@@ -1,0 +1,59 @@
+import type { Problem } from '../model/problem.js';
+import type { Selector } from '../model/resources.js';
+import { err, ok, type Result } from '../model/result.js';
+import type { DecisionState } from './decision.js';
+
+/** Instance ids by service, both sorted as they are known. */
+export type Selection = ReadonlyMap<string, readonly string[]>;
+
+/**
+ * The instances a selector means: all its members must match. Ids may also name an instance that is not registered
+ * but has a wish. Selecting nothing, or an id that nobody knows, is a failure: a typing error must not look done.
+ */
+export function select(selector: Selector, state: DecisionState): Result<Selection, Problem> {
+  const { service, ids, version, host, zone } = selector;
+  if (ids === undefined && version === undefined && host === undefined && zone === undefined)
+    return err({
+      code: 'invalid_request',
+      field: 'selector',
+      detail: 'The selector must name ids, version, host or zone',
+    });
+  if (ids !== undefined && service === undefined)
+    return err({
+      code: 'invalid_request',
+      field: 'selector.service',
+      detail: 'ids need the service they belong to',
+    });
+  const known =
+    service === undefined ? [...new Set([...state.membership.keys(), ...state.intents.keys()])] : [service];
+  const selection = new Map<string, readonly string[]>();
+  for (const name of known.sort()) {
+    const found = matching(name, selector, state);
+    if (found.length > 0) selection.set(name, found);
+  }
+  const missing = ids?.filter((id) => !selection.get(service ?? '')?.includes(id)) ?? [];
+  if (missing.length > 0)
+    return err({
+      code: 'not_found',
+      field: 'selector.ids',
+      detail: `${service ?? ''} has no such instance: ${missing.join(', ')}. See GET /v1/services/${service ?? ''}/instances`,
+    });
+  if (selection.size === 0)
+    return err({ code: 'not_found', field: 'selector', detail: 'No instance matches the selector' });
+  return ok(selection);
+}
+
+function matching(service: string, selector: Selector, state: DecisionState): readonly string[] {
+  const members = state.membership.get(service);
+  const wished = Object.keys(state.intents.get(service)?.record.instances ?? {});
+  const candidates = new Set([...(members?.keys() ?? []), ...wished]);
+  return [...candidates].sort().filter((id) => {
+    const registration = members?.get(id)?.registration;
+    return (
+      (selector.ids === undefined || selector.ids.includes(id)) &&
+      (selector.version === undefined || registration?.version === selector.version) &&
+      (selector.host === undefined || registration?.host === selector.host) &&
+      (selector.zone === undefined || registration?.zone === selector.zone)
+    );
+  });
+}

@@ -1,0 +1,58 @@
+import { NO_INTENT, type IntentRecord, type ServiceEvent, type StoredIntent } from '../model/intent.js';
+import type { Position } from '../model/position.js';
+import type { RegistryProblem } from '../model/registration.js';
+import { eligible, type PublishedDocument } from '../model/set.js';
+import type { CompiledService, RouteClash } from './compile.js';
+import type { Membership, ServiceMembers } from './membership.js';
+import type { Witnesses } from './proof.js';
+
+/** Everything the controller knows at one moment; what the API shows is computed from it and nothing else. */
+export interface World {
+  /** Milliseconds of the wall clock. */
+  readonly wall: number;
+  /** The epoch this controller publishes under; null before it has taken office. */
+  readonly epoch: number | null;
+  readonly membership: Membership;
+  readonly intents: ReadonlyMap<string, StoredIntent>;
+  readonly compiled: ReadonlyMap<string, CompiledService>;
+  /** By service, and `@routes`. */
+  readonly published: ReadonlyMap<string, PublishedDocument>;
+  readonly protections: ReadonlyMap<string, string>;
+  readonly problems: readonly RegistryProblem[];
+  readonly clashes: readonly RouteClash[];
+  readonly witnesses: Witnesses;
+  /** What happened to registrations, newest last; remembered by this controller only. */
+  readonly recent: ReadonlyMap<string, readonly ServiceEvent[]>;
+}
+
+const NOBODY: ServiceMembers = new Map();
+
+/** The record of `service`, or the empty one. */
+export function recordIn(world: World, service: string): IntentRecord {
+  return world.intents.get(service)?.record ?? NO_INTENT;
+}
+
+/** The members of `service`, or none. */
+export function membersIn(world: World, service: string): ServiceMembers {
+  return world.membership.get(service) ?? NOBODY;
+}
+
+/** Names of all services that are registered or that somebody decided something for, sorted. */
+export function serviceNames(world: World): readonly string[] {
+  return [...new Set([...world.membership.keys(), ...world.intents.keys(), ...world.compiled.keys()])].sort();
+}
+
+/** Where the present publication of `service` stands; null while none is out under this epoch. */
+export function publishedAt(world: World, service: string): Position | null {
+  const document = world.published.get(service);
+  if (!document || document.epoch !== world.epoch) return null;
+  return { epoch: document.epoch, generation: document.generation };
+}
+
+/** Where the published set stands that gives `instance` no new request; null while no such set is out. */
+export function drainTarget(world: World, service: string, instance: string): Position | null {
+  const document = world.published.get(service)?.document;
+  const peer =
+    document && 'peers' in document ? document.peers.find((one) => one.id === instance) : undefined;
+  return peer && eligible(peer) ? null : publishedAt(world, service);
+}
