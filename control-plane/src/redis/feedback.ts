@@ -1,7 +1,6 @@
 import type { FleetReport, HeardGateway, Heartbeat } from '../model/gateway.js';
 import { checkName } from '../model/names.js';
 import type { Clock, Feedback, LinkState, Log } from '../model/ports.js';
-import { err, ok, type Result } from '../model/result.js';
 import { parseRedisUrl } from './address.js';
 import { RedisLink } from './client.js';
 import { parseHeartbeat } from './heartbeat.js';
@@ -119,12 +118,13 @@ export class RedisFeedback implements Feedback {
   }
 
   /**
-   * Takes a gateway out of the report at once, and its soft state out of Redis. If Redis cannot be reached, the report
-   * is right nevertheless. A gateway that beats on afterwards is heard again: it lives, whatever a person believed.
+   * Takes a gateway out of the report at once, and its soft state out of Redis; if Redis cannot be reached, that is
+   * logged and the report is right nevertheless. A gateway that beats on afterwards is heard again: it lives, whatever
+   * a person believed. Rejects only a name that no gateway can have.
    */
-  async forget(id: string): Promise<Result<void, string>> {
+  async forget(id: string): Promise<void> {
     const name = checkName('gateway', id);
-    if (!name.ok) return err(name.error.message);
+    if (!name.ok) throw new Error(name.error.message);
     const known = this.#heard.get(id);
     if (known !== undefined) {
       this.#forgotten.set(id, known.heartbeat);
@@ -137,7 +137,8 @@ export class RedisFeedback implements Feedback {
       this.#reads.run('DEL', KEYS.heartbeat(id), KEYS.stats(id)),
     ]);
     const failure = answers.find((answer) => !answer.ok);
-    return failure === undefined || failure.ok ? ok(undefined) : failure;
+    if (failure !== undefined)
+      this.#log.warn({ gateway: id, reason: failure.error }, 'soft state of a forgotten gateway not removed');
   }
 
   async #end(): Promise<void> {
@@ -180,12 +181,12 @@ export class RedisFeedback implements Feedback {
   async #readBatch(ids: readonly string[]): Promise<void> {
     const answer = await this.#reads.run('MGET', ...ids.map((id) => KEYS.heartbeat(id)));
     if (!answer.ok || !Array.isArray(answer.value)) return;
-    let changed = false;
-    ids.forEach((id, position) => {
-      const text: unknown = (answer.value as unknown[])[position];
-      if (typeof text === 'string' && this.#hear(id, text)) changed = true;
+    const texts: readonly unknown[] = answer.value;
+    const news = ids.filter((id, position) => {
+      const text = texts[position];
+      return typeof text === 'string' && this.#hear(id, text);
     });
-    if (changed) this.#push();
+    if (news.length > 0) this.#push();
   }
 
   /** Takes in one heartbeat; true if it is news. */
