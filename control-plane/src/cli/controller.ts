@@ -1,0 +1,52 @@
+import type { Command } from 'commander';
+import { pino } from 'pino';
+import { OPTIONS, parseConfig } from '../config.js';
+import { startController } from '../main.js';
+import { productRoot, productVersion } from './product.js';
+
+/** `ebbgate controller`: runs until SIGTERM or SIGINT. Options that do not pass are all listed; exit code 2. */
+export function addController(program: Command): void {
+  program
+    .command('controller')
+    .description('run the controller and its API; configured by environment variables')
+    .addHelpText('after', `\nEnvironment:\n${describeOptions()}`)
+    .action(runController);
+}
+
+function describeOptions(): string {
+  return Object.values(OPTIONS)
+    .map(
+      ({ env, kind, fallback, doc }) =>
+        `  ${env} (${kind.label}; default ${fallback === '' ? 'none' : fallback})\n      ${doc}`,
+    )
+    .join('\n');
+}
+
+async function runController(): Promise<void> {
+  const config = parseConfig(process.env);
+  if (!config.ok) {
+    for (const message of config.error) process.stderr.write(`error: ${message}\n`);
+    process.exitCode = 2;
+    return;
+  }
+  const log = pino({ level: config.value.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  const root = productRoot();
+  const version = productVersion(root);
+  try {
+    const running = await startController(config.value, { log, productRoot: root, version });
+    const { host, port } = running.address;
+    log.info(
+      { version, api: `http://${host.includes(':') ? `[${host}]` : host}:${String(port)}` },
+      'controller is up',
+    );
+    await new Promise<void>((resolve) => {
+      process.once('SIGTERM', resolve);
+      process.once('SIGINT', resolve);
+    });
+    log.info({}, 'stopping');
+    await running.close();
+  } catch (error) {
+    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}

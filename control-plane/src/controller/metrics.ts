@@ -1,0 +1,66 @@
+import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+import type { ControlPlane } from '../model/ports.js';
+
+/**
+ * The controller's own metrics in Prometheus' text format, read from the control plane at each scrape: a service or gateway
+ * that is gone leaves no series behind.
+ */
+export function createMetrics(plane: ControlPlane): () => Promise<string> {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: 'ebbgate_controller_' });
+  const gauge = (
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    collect: (self: Gauge) => void,
+  ): void => {
+    const made: Gauge = new Gauge({
+      name,
+      help,
+      labelNames: [...labelNames],
+      registers: [registry],
+      collect: () => {
+        made.reset();
+        collect(made);
+      },
+    });
+  };
+  gauge(
+    'ebbgate_controller_ready',
+    '1 while in office with a complete view and both stores writable',
+    [],
+    (self) => {
+      self.set(plane.readiness().ready ? 1 : 0);
+    },
+  );
+  gauge('ebbgate_controller_epoch', 'The epoch this controller publishes under', [], (self) => {
+    self.set(plane.readiness().controller.epoch ?? 0);
+  });
+  gauge('ebbgate_instances', 'Instances in the published set', ['service', 'state'], (self) => {
+    for (const { service, instances } of plane.services())
+      for (const [state, count] of Object.entries(instances))
+        if (state !== 'total') self.set({ service, state }, count);
+  });
+  gauge('ebbgate_service_problems', 'Problems shown for the service', ['service'], (self) => {
+    for (const { service, problems } of plane.services()) self.set({ service }, problems.length);
+  });
+  gauge('ebbgate_service_converged', '1 while every gateway obeys the present set', ['service'], (self) => {
+    for (const { service, convergence } of plane.services())
+      self.set({ service }, convergence?.converged ? 1 : 0);
+  });
+  gauge(
+    'ebbgate_gateway_live',
+    '1 while the gateway is heard, 0 while it is unknown',
+    ['gateway'],
+    (self) => {
+      for (const { id, state } of plane.gateways()) self.set({ gateway: id }, state === 'live' ? 1 : 0);
+    },
+  );
+  gauge('ebbgate_operations_running', 'Drains that have no result yet', [], (self) => {
+    self.set(plane.operations().filter((one) => one.state === 'running').length);
+  });
+  gauge('ebbgate_overrides', 'Wishes of operators that are in force', ['kind'], (self) => {
+    for (const { kind } of plane.overrides()) self.inc({ kind });
+  });
+  return () => registry.metrics();
+}

@@ -1,0 +1,92 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { createApi } from './api/server.js';
+import type { Config } from './config.js';
+import { Controller } from './controller/controller.js';
+import { createMetrics } from './controller/metrics.js';
+import type { Clock, Lifecycle, Log } from './model/ports.js';
+import { createFeedback } from './redis/feedback.js';
+import { createPublisher } from './redis/publisher.js';
+import { loadScripts } from './redis/scripts.js';
+import { createConsumers } from './zookeeper/consumers.js';
+import { createOffice } from './zookeeper/epoch.js';
+import { createIntentStore } from './zookeeper/intents.js';
+import { ZooKeeperLink } from './zookeeper/link.js';
+import { createRegistrySource } from './zookeeper/registry.js';
+import { createRosterStore } from './zookeeper/roster.js';
+
+/** The clock of this process. */
+export const systemClock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
+
+/** What the controller needs besides its configuration. */
+export interface ControllerSurroundings {
+  readonly log: Log;
+  /** The directory that holds lua/redis. */
+  readonly productRoot: string;
+  readonly version: string;
+}
+
+/** A controller that runs, with its API listening at `address`. */
+export interface RunningController extends AsyncDisposable {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Ends the API, then the loop, then the links. Never rejects. */
+  close(): Promise<void>;
+}
+
+/**
+ * The composition root: configuration → objects → start. Rejects if the API cannot listen; ZooKeeper and Redis may be away.
+ */
+export async function startController(
+  config: Config,
+  surroundings: ControllerSurroundings,
+): Promise<RunningController> {
+  const { log, productRoot, version } = surroundings;
+  const clock = systemClock;
+  const link = new ZooKeeperLink({
+    connect: config.zookeeper,
+    sessionTimeoutMs: config.zookeeperSessionMs,
+    log,
+    clock,
+    random: Math.random,
+  });
+  const redis = { url: config.redis, log, clock };
+  const roots = config.registryRoots.map((path) => ({ path, format: 'json' as const }));
+  const controller = new Controller({
+    registry: createRegistrySource(link, { roots, allowedNetworks: config.allowedNetworks }),
+    office: createOffice(link, { root: config.root }),
+    intents: createIntentStore(link, { root: config.root }),
+    roster: createRosterStore(link, { root: config.root }),
+    consumers: createConsumers(link, {
+      root: config.registryRoots[0] ?? '/services',
+      node: { id: config.controllerId, host: hostname() },
+    }),
+    publisher: createPublisher({ ...redis, scripts: await loadScripts(join(productRoot, 'lua', 'redis')) }),
+    feedback: createFeedback(redis),
+    zookeeper: () => link.state(),
+    clock,
+    log,
+    newId: () => `op-${randomBytes(6).toString('hex')}`,
+    settings: config,
+  });
+  const api = createApi({
+    plane: controller,
+    log,
+    token: config.token === '' ? null : config.token,
+    listen: config.apiListen,
+    clock,
+    version,
+    randomId: randomUUID,
+    metrics: createMetrics(controller),
+  });
+  await api.start();
+  // From first to last in the way of the data; closed the other way round.
+  const parts: readonly Lifecycle[] = [controller, link];
+  for (const part of parts) await part.start();
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> =>
+    (closing ??= (async () => {
+      for (const part of [api, controller, link]) await part.close();
+    })());
+  return { address: api.address(), close, [Symbol.asyncDispose]: close };
+}

@@ -1,0 +1,186 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { NO_INTENT, type InstanceIntent, type IntentRecord } from '../model/intent.js';
+import type { Registration } from '../model/registration.js';
+import { eligible } from '../model/set.js';
+import { buildRegistration } from '../testing/builders.js';
+import { compileRoutes, compileService, countEligible } from './compile.js';
+import { encode } from './encode.js';
+import type { Member, Presence } from './membership.js';
+
+const NOW = Date.parse('2026-05-01T12:00:00Z');
+
+function member(overrides: Partial<Registration> = {}, presence: Presence = 'present'): Member {
+  return { registration: buildRegistration(overrides), presence, since: 0, vanished_at: null };
+}
+function members(...list: readonly Member[]): ReadonlyMap<string, Member> {
+  return new Map(list.map((one) => [one.registration.id, one]));
+}
+function intent(overrides: Partial<InstanceIntent>): InstanceIntent {
+  return { by: 'ann', reason: 'test', at: '2026-05-01T11:00:00Z', ...overrides };
+}
+function record(overrides: Partial<IntentRecord>): IntentRecord {
+  return { ...NO_INTENT, ...overrides };
+}
+const example = (name: string): string =>
+  readFileSync(new URL(`../../../docs/contract/examples/${name}.json`, import.meta.url), 'utf8');
+
+describe('the bytes of the contract come out of the plan', () => {
+  test('a set', () => {
+    const compiled = compileService(
+      'orders',
+      members(
+        member({ service: 'orders', id: 'orders-9', host: '2001:db8::9', version: '' }),
+        member({ service: 'orders', host: '10.0.1.8', version: 'v2' }),
+        member({ service: 'orders', host: '10.0.1.7', version: 'v1' }),
+      ),
+      record({
+        instances: {
+          '10.0.1.8:8080': intent({ state: 'draining' }),
+          'orders-9': intent({ state: 'isolated' }),
+        },
+      }),
+      NOW,
+    );
+    expect(encode(compiled.set).payload).toBe(example('set'));
+  });
+
+  test('the routes, in order, each with one owner', () => {
+    const { table, clashes } = compileRoutes(
+      new Map([
+        ['orders', record({ spec: { routes: [{ host: 'api.example.com', path: '/orders' }] } })],
+        [
+          'shop',
+          record({
+            spec: {
+              routes: [
+                { host: '*.example.com', path: '/' },
+                { host: '*', path: '/' },
+                { host: 'api.example.com', path: '/orders' },
+              ],
+            },
+          }),
+        ],
+      ]),
+    );
+    expect(encode(table).payload).toBe(example('routes'));
+    expect(clashes).toEqual([
+      { route: { host: 'api.example.com', path: '/orders' }, service: 'shop', taken_by: 'orders' },
+    ]);
+  });
+
+  test('a tombstone', () => {
+    expect(encode({ v: 1, service: 'orders', removed: true }).payload).toBe(example('tombstone'));
+  });
+});
+
+describe('the strongest of an instance’s circumstances decides', () => {
+  test.each<[string, Member, Partial<InstanceIntent> | null, string, number, boolean]>([
+    ['nothing special', member(), null, 'up', 100, false],
+    ['a weight', member(), { weight: 7 }, 'up', 7, false],
+    ['held', member({}, 'held'), null, 'up', 100, false],
+    ['suspect', member({}, 'suspect'), null, 'suspect', 100, false],
+    ['suspect and drained', member({}, 'suspect'), { state: 'draining' }, 'draining', 0, false],
+    ['not ready', member({ ready: false }), null, 'unready', 0, false],
+    ['leaving and not ready', member({ ready: false, leaving: true }), null, 'draining', 0, false],
+    ['leaving with a weight', member({ leaving: true }), { weight: 50 }, 'draining', 0, false],
+    ['leaving and isolated', member({ leaving: true }), { state: 'isolated' }, 'isolated', 0, true],
+    ['cut', member(), { state: 'cut' }, 'cut', 0, true],
+    ['gone and isolated', member({}, 'gone'), { state: 'isolated' }, 'gone', 0, true],
+    [
+      'a wish that expired',
+      member(),
+      { state: 'isolated', expires: '2026-05-01T12:00:00Z' },
+      'up',
+      100,
+      false,
+    ],
+    [
+      'a wish that has not',
+      member(),
+      { state: 'isolated', expires: '2026-05-01T12:00:01Z' },
+      'isolated',
+      0,
+      true,
+    ],
+  ])('%s', (_name, one, wish, state, weight, down) => {
+    const { id } = one.registration;
+    const instances = wish ? { [id]: intent(wish) } : {};
+    const { explained } = compileService('shop', members(one), record({ instances }), NOW);
+    expect(explained.get(id)?.peer).toMatchObject({ state, weight, down });
+    expect(explained.get(id)?.why.length).toBeGreaterThan(0);
+  });
+
+  test('a set with an expiring wish is valid until then', () => {
+    const instances = { '10.0.0.1:8080': intent({ weight: 3, expires: '2026-05-01T13:00:00Z' }) };
+    expect(compileService('shop', members(member()), record({ instances }), NOW).valid_until).toBe(
+      Date.parse('2026-05-01T13:00:00Z'),
+    );
+  });
+});
+
+describe('version shares', () => {
+  const fleet = members(
+    member({ host: '10.0.0.1', version: 'v1' }),
+    member({ host: '10.0.0.2', version: 'v1', weight: 300 }),
+    member({ host: '10.0.0.3', version: 'v2' }),
+  );
+  const weights = (versions: Record<string, number>, instances: IntentRecord['instances'] = {}): number[] =>
+    compileService('shop', fleet, record({ versions, instances }), NOW).set.peers.map((peer) => peer.weight);
+
+  test.each<[Record<string, number>, number[]]>([
+    [{}, [100, 300, 100]],
+    [{ v1: 80, v2: 20 }, [200_000, 600_000, 200_000]],
+    [{ v1: 100, v2: 0 }, [250_000, 750_000, 0]],
+    [{ v2: 100 }, [0, 0, 1_000_000]],
+  ])('%j', (versions, expected) => {
+    expect(weights(versions)).toEqual(expected);
+  });
+  test('the share of a drained instance goes to the others of its version', () => {
+    expect(weights({ v1: 80, v2: 20 }, { '10.0.0.2:8080': intent({ state: 'draining' }) })).toEqual([
+      800_000, 0, 200_000,
+    ]);
+  });
+});
+
+const anyMember = fc.record({
+  host: fc.integer({ min: 1, max: 12 }).map((n) => `10.0.0.${String(n)}`),
+  version: fc.constantFrom('v1', 'v2'),
+  weight: fc.integer({ min: 0, max: 10_000 }),
+  ready: fc.boolean(),
+  leaving: fc.boolean(),
+  presence: fc.constantFrom<Presence>('present', 'held', 'suspect', 'gone'),
+});
+const anyWish = fc.record({
+  host: fc.integer({ min: 1, max: 12 }).map((n) => `10.0.0.${String(n)}:8080`),
+  state: fc.constantFrom(undefined, 'draining' as const, 'isolated' as const, 'cut' as const),
+  weight: fc.option(fc.integer({ min: 0, max: 10_000 }), { nil: undefined }),
+});
+
+test('property: compiling is order-independent, bounded, and gives nothing to what an operator took out', () => {
+  fc.assert(
+    fc.property(fc.array(anyMember), fc.array(anyWish), fc.boolean(), (list, wishes, split) => {
+      const made = list.map(({ presence, ...rest }) => member(rest, presence));
+      const instances = Object.fromEntries(
+        wishes
+          .filter((wish) => wish.state !== undefined || wish.weight !== undefined)
+          .map(({ host, ...wish }) => [
+            host,
+            intent(JSON.parse(JSON.stringify(wish)) as Partial<InstanceIntent>),
+          ]),
+      );
+      const rec = record({ instances, versions: split ? { v1: 90, v2: 10 } : {} });
+      const unique = [...members(...made).values()];
+      const { set } = compileService('shop', members(...unique), rec, NOW);
+      const again = compileService('shop', members(...unique.toReversed()), rec, NOW);
+      expect(encode(again.set)).toEqual(encode(set));
+      expect(countEligible(set)).toBeLessThanOrEqual(unique.length);
+      for (const peer of set.peers) {
+        expect(Number.isInteger(peer.weight) && peer.weight >= 0 && peer.weight <= 1_000_000).toBe(true);
+        const wish = instances[peer.id];
+        if (wish?.state !== undefined || wish?.weight === 0) expect(eligible(peer)).toBe(false);
+      }
+    }),
+  );
+});

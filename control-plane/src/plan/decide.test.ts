@@ -1,0 +1,296 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { NO_INTENT, type IntentRecord, type StoredIntent } from '../model/intent.js';
+import type { Mutation, MutationContext } from '../model/resources.js';
+import { buildHeartbeat, buildRegistration } from '../testing/builders.js';
+import { compileService, countEligible } from './compile.js';
+import { decide, type Decision, type ServiceMutation } from './decide.js';
+import type { DecisionState } from './decision.js';
+import type { Member } from './membership.js';
+import { advanceOperations, expireIntents } from './operations.js';
+import type { Witnesses } from './proof.js';
+
+const NOW = Date.parse('2026-05-01T12:00:00Z');
+const CONTEXT: MutationContext = {
+  by: 'ann',
+  reason: '',
+  dry_run: false,
+  force: false,
+  if_match: null,
+  idempotency_key: null,
+  expires_ms: null,
+};
+
+/** Instances a, b, c of `shop`, on hosts 10.0.0.1 … 3; a and b are v1, c is v2. */
+function members(): ReadonlyMap<string, Member> {
+  const make = (id: string, n: number, version: string): [string, Member] => [
+    id,
+    {
+      registration: buildRegistration({ id, host: `10.0.0.${String(n)}`, version }),
+      presence: 'present',
+      since: 0,
+      vanished_at: null,
+    },
+  ];
+  return new Map([make('a', 1, 'v1'), make('b', 2, 'v1'), make('c', 3, 'v2')]);
+}
+function state(records: Record<string, IntentRecord> = {}, newId = 'op-1'): DecisionState {
+  const intents = new Map<string, StoredIntent>();
+  for (const [service, record] of Object.entries(records))
+    intents.set(service, { service, record, etag: 'c1-4' });
+  return { intents, membership: new Map([['shop', members()]]), wall: NOW, newId, drain_timeout_ms: 600_000 };
+}
+function done(mutation: ServiceMutation, from = state(), context: Partial<MutationContext> = {}): Decision {
+  const decided = decide(mutation, { ...CONTEXT, ...context }, from);
+  if (!decided.ok) throw new Error(`refused: ${decided.error.detail}`);
+  return decided.value;
+}
+function refused(mutation: ServiceMutation, from = state(), context: Partial<MutationContext> = {}) {
+  const decided = decide(mutation, { ...CONTEXT, ...context }, from);
+  if (decided.ok) throw new Error('it was not refused');
+  return decided.error;
+}
+const drain = (...ids: readonly string[]): Extract<Mutation, { kind: 'drain' }> => ({
+  kind: 'drain',
+  selector: { service: 'shop', ids },
+  timeout_ms: null,
+  on_timeout: 'wait',
+});
+const recordAfter = (decision: Decision): IntentRecord => decision.records.get('shop') ?? NO_INTENT;
+
+describe('drain', () => {
+  test('sets the wish, starts an operation with the default deadline, and tells who', () => {
+    const after = recordAfter(done(drain('a'), state(), { reason: 'kernel' }));
+    expect(after.instances.a).toMatchObject({ state: 'draining', by: 'ann', reason: 'kernel', op: 'op-1' });
+    expect(after.ops).toMatchObject([{ id: 'op-1', instances: ['a'], deadline: '2026-05-01T12:10:00.000Z' }]);
+    expect(after.events).toMatchObject([{ event: 'drain_started', instance: 'a', by: 'ann' }]);
+    expect(after.rev).toBe(1);
+  });
+  test('by version, by host, and nothing that matches', () => {
+    const by = (selector: Record<string, string>): ServiceMutation => ({ ...drain(), selector });
+    expect(Object.keys(recordAfter(done(by({ service: 'shop', version: 'v2' }))).instances)).toEqual(['c']);
+    expect(Object.keys(recordAfter(done(by({ host: '10.0.0.2' }))).instances)).toEqual(['b']);
+    expect(refused(by({ host: '10.9.9.9' })).code).toBe('not_found');
+    expect(refused(by({ service: 'shop' })).code).toBe('invalid_request');
+  });
+  test('an unknown instance is refused by name', () => {
+    expect(refused(drain('a', 'zz'))).toMatchObject({
+      code: 'not_found',
+      detail: expect.stringContaining('zz') as string,
+    });
+  });
+  test('the last ready instance is guarded; force needs a reason and then only warns', () => {
+    const problem = refused(drain('a', 'b', 'c'));
+    expect(problem).toMatchObject({
+      code: 'guard_refused',
+      guards: [{ guard: 'last_ready_instance', would_leave: 0 }],
+    });
+    expect(refused(drain('a', 'b', 'c'), state(), { force: true }).field).toBe('reason');
+    expect(done(drain('a', 'b', 'c'), state(), { force: true, reason: 'end of life' }).guards).toHaveLength(
+      1,
+    );
+  });
+  test('min_available is guarded', () => {
+    const from = state({ shop: { ...NO_INTENT, spec: { min_available: 3 } } });
+    expect(refused(drain('a'), from)).toMatchObject({
+      guards: [{ guard: 'min_available', would_leave: 2, needed: 3 }],
+    });
+  });
+  test('an isolated instance is left alone', () => {
+    const from = state({
+      shop: recordAfter(done({ kind: 'isolate', selector: { service: 'shop', ids: ['a'] } })),
+    });
+    expect(refused(drain('a'), from).code).toBe('conflict');
+  });
+});
+
+describe('conventions', () => {
+  test('an Idempotency-Key acts once, and is refused for another request', () => {
+    const key = { idempotency_key: 'k-1' };
+    const from = state({ shop: recordAfter(done(drain('a'), state(), key)) }, 'op-2');
+    expect(done(drain('a'), from, key)).toMatchObject({
+      repeated: true,
+      operation: 'op-1',
+      records: new Map(),
+    });
+    expect(refused(drain('b'), from, key).code).toBe('idempotency_conflict');
+    expect(done(drain('b'), from).operation).toBe('op-2');
+  });
+  test('If-Match must be the present etag', () => {
+    const from = state({ shop: NO_INTENT });
+    expect(refused(drain('a'), from, { if_match: 'c1-3' }).code).toBe('precondition_failed');
+    expect(done(drain('a'), from, { if_match: 'c1-4' }).records.size).toBe(1);
+    expect(refused(drain('a'), state(), { if_match: 'c1-4' }).code).toBe('precondition_failed');
+    expect(done(drain('a'), state(), { if_match: '0' }).records.size).toBe(1);
+  });
+  test('what is so already changes nothing', () => {
+    expect(done({ kind: 'undrain', selector: { service: 'shop', ids: ['a'] } }).records.size).toBe(0);
+    expect(done({ kind: 'set_weights', service: 'shop', weights: { a: null } }).records.size).toBe(0);
+    expect(done({ kind: 'patch_spec', service: 'shop', spec: {} }).records.size).toBe(0);
+  });
+});
+
+describe('the service', () => {
+  test('a patch merges, and null takes a member back', () => {
+    const first = recordAfter(
+      done({ kind: 'patch_spec', service: 'shop', spec: { min_available: 2, retry: { tries: 3 } } }),
+    );
+    const second = done(
+      { kind: 'patch_spec', service: 'shop', spec: { min_available: null } },
+      state({ shop: first }),
+    );
+    expect(recordAfter(second).spec).toEqual({ retry: { tries: 3 } });
+  });
+  test('a route that another service has is refused', () => {
+    const from = state({ cart: { ...NO_INTENT, spec: { routes: [{ host: '*', path: '/' }] } } });
+    const patch: ServiceMutation = {
+      kind: 'patch_spec',
+      service: 'shop',
+      spec: { routes: [{ host: '*', path: '/' }] },
+    };
+    expect(refused(patch, from)).toMatchObject({
+      code: 'route_taken',
+      detail: expect.stringContaining('cart') as string,
+    });
+  });
+  test('shares must sum to 100, name known versions, and leave somebody to serve', () => {
+    const shares = (versions: Record<string, number>): ServiceMutation => ({
+      kind: 'set_versions',
+      service: 'shop',
+      versions,
+    });
+    expect(refused(shares({ v1: 80, v2: 30 })).detail).toMatch(/110/);
+    expect(refused(shares({ v1: 80, v9: 20 })).code).toBe('not_found');
+    expect(recordAfter(done(shares({ v1: 80, v2: 20 }))).versions).toEqual({ v1: 80, v2: 20 });
+  });
+  test('a weight keeps the wish about the state', () => {
+    const drained = recordAfter(done(drain('a')));
+    const both = recordAfter(
+      done({ kind: 'set_weights', service: 'shop', weights: { a: 5 } }, state({ shop: drained })),
+    );
+    expect(both.instances.a).toMatchObject({ state: 'draining', weight: 5 });
+    const back = recordAfter(
+      done({ kind: 'undrain', selector: { service: 'shop', ids: ['a'] } }, state({ shop: both })),
+    );
+    expect(back.instances.a).toMatchObject({ weight: 5 });
+    expect(back.instances.a?.state).toBeUndefined();
+  });
+});
+
+describe('the end of an operation', () => {
+  const target = { epoch: 7, generation: 20 };
+  const seen = (open: number, silent = false): Witnesses => ({
+    roster: new Map(),
+    fleet: {
+      heard: new Map([
+        [
+          'g1',
+          {
+            heartbeat: buildHeartbeat({ applied: target, in_flight: open > 0 ? { 'shop|a': open } : {} }),
+            changed_at: silent ? -60_000 : 0,
+          },
+        ],
+      ]),
+    },
+    now: 0,
+    silent_ms: 5_000,
+    complete: true,
+  });
+  const silentInRoster = (): Witnesses => ({
+    ...seen(0, true),
+    roster: new Map([['g1', { id: 'g1', boot: 'b', host: 'h', since: '' }]]),
+  });
+  const started = (onTimeout: 'wait' | 'cut' | 'undrain' = 'wait'): IntentRecord =>
+    recordAfter(done({ ...drain('a'), timeout_ms: 60_000, on_timeout: onTimeout }));
+  const end = (record: IntentRecord, witnesses: Witnesses, at = NOW) =>
+    advanceOperations('shop', record, () => target, witnesses, at);
+  const late = NOW + 60_000;
+
+  test('goes on while something is open', () => {
+    expect(end(started(), seen(1))).toBeNull();
+  });
+  test('drained with proof', () => {
+    const after = end(started(), seen(0));
+    expect(after?.ops).toMatchObject([{ result: 'drained' }]);
+    expect(after?.instances.a?.state).toBe('draining');
+  });
+  test.each<['wait' | 'cut' | 'undrain', Witnesses, string, string | undefined]>([
+    ['wait', seen(3), 'timed_out', 'draining'],
+    ['wait', silentInRoster(), 'unproven', 'draining'],
+    ['cut', seen(3), 'cut', 'cut'],
+    ['undrain', seen(3), 'undrained', undefined],
+  ])('at its deadline with on_timeout %s', (onTimeout, witnesses, result, stateAfter) => {
+    const after = end(started(onTimeout), witnesses, late);
+    expect(after?.ops[0]?.result).toBe(result);
+    expect(after?.instances.a?.state).toBe(stateAfter);
+    if (result !== 'unproven') expect(after?.ops[0]?.left).toEqual({ a: 3 });
+    expect(after?.ops[0]?.waited_for?.length).toBeGreaterThan(0);
+  });
+  test('an unproven drain that is proven later becomes drained', () => {
+    const unproven = end(started(), silentInRoster(), late);
+    expect(unproven && end(unproven, silentInRoster(), late + 1)).toBeNull();
+    const after = unproven && end(unproven, seen(0), late + 1);
+    expect(after?.ops).toMatchObject([{ result: 'drained' }]);
+    expect(after?.ops[0]?.waited_for).toBeUndefined();
+  });
+  test('superseded when its instance is taken away', () => {
+    const undrained = recordAfter(
+      done({ kind: 'undrain', selector: { service: 'shop', ids: ['a'] } }, state({ shop: started() })),
+    );
+    expect(end(undrained, seen(0))?.ops).toMatchObject([{ result: 'superseded' }]);
+  });
+  test('cancelled by a person, and given back', () => {
+    const after = recordAfter(done({ kind: 'cancel_operation', id: 'op-1' }, state({ shop: started() })));
+    expect(after.ops).toMatchObject([{ result: 'cancelled' }]);
+    expect(after.instances).toEqual({});
+    expect(refused({ kind: 'cancel_operation', id: 'op-1' }, state({ shop: after })).code).toBe('conflict');
+    expect(refused({ kind: 'cancel_operation', id: 'op-9' }).code).toBe('not_found');
+  });
+  test('a wish that expires is cleared, with a trace', () => {
+    const wished = recordAfter(
+      done({ kind: 'isolate', selector: { service: 'shop', ids: ['a'] } }, state(), { expires_ms: 1_000 }),
+    );
+    expect(expireIntents(wished, NOW + 999)).toBeNull();
+    expect(expireIntents(wished, NOW + 1_000)).toMatchObject({
+      instances: {},
+      events: [{}, { event: 'expired', instance: 'a' }],
+    });
+  });
+});
+
+test('property: whatever is asked for without force, capacity never shrinks below the floor', () => {
+  const id = fc.constantFrom('a', 'b', 'c');
+  const ids = fc.uniqueArray(id, { minLength: 1 });
+  const anyMutation: fc.Arbitrary<ServiceMutation> = fc.oneof(
+    ids.map((some) => drain(...some)),
+    fc
+      .tuple(fc.constantFrom('undrain' as const, 'isolate' as const, 'restore' as const), ids)
+      .map(([kind, some]) => {
+        return { kind, selector: { service: 'shop', ids: some } };
+      }),
+    fc.tuple(id, fc.option(fc.integer({ min: 0, max: 3 }))).map(([one, weight]): ServiceMutation => {
+      return { kind: 'set_weights', service: 'shop', weights: { [one]: weight } };
+    }),
+    fc.constantFrom(0, 20, 100).map((v1): ServiceMutation => {
+      return { kind: 'set_versions', service: 'shop', versions: { v1, v2: 100 - v1 } };
+    }),
+    fc.integer({ min: 0, max: 3 }).map((min_available): ServiceMutation => {
+      return { kind: 'patch_spec', service: 'shop', spec: { min_available } };
+    }),
+  );
+  fc.assert(
+    fc.property(fc.array(anyMutation, { maxLength: 15 }), (mutations) => {
+      let record = NO_INTENT;
+      for (const mutation of mutations) {
+        const before = countEligible(compileService('shop', members(), record, NOW).set);
+        const decided = decide(mutation, CONTEXT, state({ shop: record }));
+        if (!decided.ok) continue;
+        record = decided.value.records.get('shop') ?? record;
+        const after = countEligible(compileService('shop', members(), record, NOW).set);
+        const floor = Math.max(1, record.spec.min_available ?? 1);
+        if (after < before) expect(after).toBeGreaterThanOrEqual(floor);
+        expect(after).toBeGreaterThanOrEqual(1);
+      }
+    }),
+  );
+});

@@ -1,0 +1,171 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Registration } from '../model/registration.js';
+import { buildPeer, buildRegistration, buildSet, buildEncoded } from '../testing/builders.js';
+import { DEFAULT_RULES, membersOf, observe, type Membership, type Observation } from './membership.js';
+
+const RULES = { ...DEFAULT_RULES, settle_ms: 8_000 };
+
+/** Runs views through `observe`, a moment after the other. */
+function history(rules = RULES) {
+  let membership: Membership = new Map();
+  let last: Observation | undefined;
+  return {
+    see(now: number, instances: readonly Registration[], settleUntil = -Infinity): Observation {
+      const view = { instances, problems: [], services: ['shop'] };
+      last = observe({
+        previous: membership,
+        view,
+        now,
+        settle_until: settleUntil,
+        rules,
+        minAvailable: () => 1,
+      });
+      membership = last.membership;
+      return last;
+    },
+    presence(): Record<string, string> {
+      return Object.fromEntries([...(membership.get('shop') ?? [])].map(([id, one]) => [id, one.presence]));
+    },
+    start(from: Membership): void {
+      membership = from;
+    },
+  };
+}
+const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((id) => buildRegistration({ id })) as [
+  Registration,
+  Registration,
+  Registration,
+  Registration,
+];
+
+describe('a registration that vanishes', () => {
+  test('is held for a moment, then gone', () => {
+    const h = history();
+    h.see(0, [a, b, c, d]);
+    expect(h.see(1_000, [b, c, d]).events).toMatchObject([{ instance: 'a', event: 'missing' }]);
+    expect(h.presence()).toMatchObject({ a: 'held' });
+    expect(h.see(2_999, [b, c, d]).wake_at).toBe(3_000);
+    expect(h.see(3_000, [b, c, d]).events).toMatchObject([{ instance: 'a', event: 'lost' }]);
+    expect(h.presence()).toMatchObject({ a: 'gone', b: 'present' });
+  });
+
+  test('and is back within two seconds: nothing was published', () => {
+    const h = history();
+    h.see(0, [a, b, c]);
+    h.see(1_000, [b, c]);
+    h.see(2_500, [a, b, c]);
+    expect(h.presence()).toEqual({ a: 'present', b: 'present', c: 'present' });
+  });
+
+  test('after it said that it is leaving, is gone at once, even as the last', () => {
+    const h = history();
+    h.see(0, [{ ...a, leaving: true }]);
+    expect(h.see(10, []).events).toMatchObject([{ event: 'deregistered' }]);
+    expect(h.presence()).toEqual({ a: 'gone' });
+  });
+
+  test('and leaves its service empty, waits for the settle time', () => {
+    const h = history();
+    h.see(0, [a]);
+    const empty = h.see(1_000, []);
+    expect(empty.protections.get('shop')).toMatch(/no instance/);
+    expect(empty.wake_at).toBe(9_000);
+    h.see(8_999, []);
+    expect(h.presence()).toEqual({ a: 'held' });
+    h.see(9_000, []);
+    expect(h.presence()).toEqual({ a: 'gone' });
+  });
+
+  test('after a gap in the answers, waits until that has settled', () => {
+    const h = history();
+    h.see(0, [a, b, c, d]);
+    const after = h.see(1_000, [b, c, d], 9_000);
+    expect(after.protections.get('shop')).toMatch(/silent/);
+    h.see(8_999, [b, c, d], 9_000);
+    expect(h.presence()).toMatchObject({ a: 'held' });
+    h.see(9_000, [b, c, d], 9_000);
+    expect(h.presence()).toMatchObject({ a: 'gone' });
+  });
+});
+
+describe('the shrink guard', () => {
+  test('keeps a crowd that vanished together as suspects for a minute', () => {
+    const h = history();
+    h.see(0, [a, b, c, d]);
+    h.see(1_000, [a, b]);
+    const suspected = h.see(3_000, [a, b]);
+    expect(suspected.events.map((event) => event.event)).toEqual(['suspected', 'suspected']);
+    expect(suspected.protections.get('shop')).toMatch(/2 instances/);
+    h.see(62_999, [a, b]);
+    expect(h.presence()).toMatchObject({ c: 'suspect', d: 'suspect' });
+    h.see(63_000, [a, b]);
+    expect(h.presence()).toMatchObject({ c: 'gone', d: 'gone' });
+  });
+  test('one of three is no crowd', () => {
+    const h = history();
+    h.see(0, [a, b, c]);
+    h.see(1_000, [a, b]);
+    h.see(3_000, [a, b]);
+    expect(h.presence()).toMatchObject({ c: 'gone' });
+  });
+  test('can be turned off', () => {
+    const h = history({ ...RULES, suspect_ms: 0 });
+    h.see(0, [a, b, c, d]);
+    h.see(1_000, [a, b]);
+    h.see(3_000, [a, b]);
+    expect(h.presence()).toMatchObject({ c: 'gone', d: 'gone' });
+  });
+  test('a suspect that registers again is up at once', () => {
+    const h = history();
+    h.see(0, [a, b, c, d]);
+    h.see(1_000, [a, b]);
+    h.see(3_000, [a, b]);
+    expect(h.see(4_000, [a, b, c, d]).events.map((event) => event.event)).toEqual(['returned', 'returned']);
+    expect(h.presence()).toEqual({ a: 'present', b: 'present', c: 'present', d: 'present' });
+  });
+});
+
+test('what was published before a start has vanished, and is not unknown', () => {
+  const peers = [buildPeer({ id: 'a' }), buildPeer({ id: 'b', state: 'draining', weight: 0 })];
+  const published = { ...buildEncoded(buildSet({ peers })), epoch: 1, generation: 1, at: '' };
+  const h = history();
+  h.start(membersOf([published], 0));
+  h.see(10, [c], 8_000);
+  expect(h.presence()).toEqual({ a: 'held', b: 'gone', c: 'present' });
+});
+
+test('a service in which nothing changed keeps its very map', () => {
+  const h = history();
+  const first = h.see(0, [a, b]).membership.get('shop');
+  expect(h.see(50, [{ ...a }, { ...b }]).membership.get('shop')).toBe(first);
+});
+
+test('property: what is registered is present; what vanished is never gone before its time, nor kept for ever', () => {
+  const views = fc.array(fc.tuple(fc.integer({ min: 1, max: 5_000 }), fc.subarray([a, b, c, d])), {
+    maxLength: 40,
+  });
+  fc.assert(
+    fc.property(views, (steps) => {
+      const h = history();
+      const vanished = new Map<string, number>();
+      let now = 0;
+      for (const [wait, instances] of steps) {
+        now += wait;
+        h.see(now, instances);
+        const there = new Set(instances.map((one) => one.id));
+        for (const [id, presence] of Object.entries(h.presence())) {
+          if (there.has(id)) vanished.delete(id);
+          else vanished.set(id, vanished.get(id) ?? now);
+          const away = now - (vanished.get(id) ?? now);
+          expect(presence === 'present').toBe(there.has(id));
+          if (presence === 'gone') expect(away).toBeGreaterThanOrEqual(RULES.flap_ms);
+        }
+      }
+      h.see(now + 1, []);
+      h.see(now + 1_000_000, []);
+      h.see(now + 2_000_000, []);
+      expect(Object.values(h.presence()).every((presence) => presence === 'gone')).toBe(true);
+    }),
+  );
+});

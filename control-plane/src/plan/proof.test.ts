@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest';
+import type { Heartbeat, RosterEntry } from '../model/gateway.js';
+import { buildHeartbeat } from '../testing/builders.js';
+import { convergenceOf, proveDrained, type Witnesses } from './proof.js';
+
+const TARGET = { epoch: 7, generation: 20 };
+const acked = { applied: { epoch: 7, generation: 20 } };
+
+function witnesses(
+  heard: Record<string, Partial<Heartbeat> & { readonly silentMs?: number }>,
+  roster: readonly string[] = Object.keys(heard),
+  complete = true,
+): Witnesses {
+  const entry = (id: string): RosterEntry => ({ id, boot: 'b', host: 'h', since: '2026-05-01T12:00:00Z' });
+  return {
+    roster: new Map(roster.map((id) => [id, entry(id)])),
+    fleet: {
+      heard: new Map(
+        Object.entries(heard).map(([id, { silentMs, ...beat }]) => [
+          id,
+          { heartbeat: buildHeartbeat({ id, ...beat }), changed_at: 100_000 - (silentMs ?? 0) },
+        ]),
+      ),
+    },
+    now: 100_000,
+    silent_ms: 5_000,
+    complete,
+  };
+}
+const open = (count: number) => ({ in_flight: { 'shop|a': count } });
+
+test('proven: every gateway acked the set and reports nothing open', () => {
+  const status = proveDrained(
+    'shop',
+    'a',
+    TARGET,
+    witnesses({ g1: acked, g2: { applied: { epoch: 7, generation: 21 } } }),
+  );
+  expect(status).toEqual({ drained: true, waiting_for: [], in_flight: 0 });
+});
+
+describe('not proven, and it says why', () => {
+  test.each<[string, Witnesses, typeof TARGET | null, RegExp, number | null]>([
+    [
+      'requests are open',
+      witnesses({ g1: acked, g2: { ...acked, ...open(2) } }),
+      TARGET,
+      /g2 still holds 2 open requests/,
+      2,
+    ],
+    [
+      'an older generation',
+      witnesses({ g1: { applied: { epoch: 7, generation: 19 } } }),
+      TARGET,
+      /g1 is at 7:19 and has not acked 7:20/,
+      0,
+    ],
+    [
+      'an ack of an epoch before',
+      witnesses({ g1: { applied: { epoch: 6, generation: 99 } } }),
+      TARGET,
+      /has not acked/,
+      0,
+    ],
+    [
+      'an ack of a later epoch',
+      witnesses({ g1: { applied: { epoch: 8, generation: 99 } } }),
+      TARGET,
+      /has not acked/,
+      0,
+    ],
+    ['not caught up', witnesses({ g1: { applied: null } }), TARGET, /not caught up/, 0],
+    ['silent', witnesses({ g1: { ...acked, silentMs: 5_001 } }), TARGET, /g1 has been silent for 5 s/, null],
+    ['never heard', witnesses({ g1: acked }, ['g1', 'g2']), TARGET, /g2 has not been heard/, null],
+    [
+      'live and not in the roster',
+      witnesses({ g1: acked, g2: open(1) }, ['g1']),
+      TARGET,
+      /g2 has not caught up/,
+      1,
+    ],
+    ['uncounted requests', witnesses({ g1: { ...acked, uncounted: 1 } }), TARGET, /could not count/, null],
+    [
+      'rejected',
+      witnesses({ g1: { ...acked, rejected: [{ service: 'shop', generation: 20, code: 'bad_json' }] } }),
+      TARGET,
+      /rejected .*bad_json/,
+      0,
+    ],
+    ['no gateway at all', witnesses({}), TARGET, /no gateway has ever been heard/, 0],
+    ['nothing read yet', witnesses({ g1: acked }, ['g1'], false), TARGET, /have not been read/, 0],
+    ['not published', witnesses({ g1: acked }), null, /not published/, 0],
+  ])('%s', (_name, seen, target, why, inFlight) => {
+    const status = proveDrained('shop', 'a', target, seen);
+    expect(status.drained).toBe(false);
+    expect(status.waiting_for.join('; ')).toMatch(why);
+    expect(status.in_flight).toBe(inFlight);
+  });
+});
+
+test('another service that is rejected, or another instance that is busy, does not matter', () => {
+  const rejected = [{ service: 'billing', generation: 12, code: 'bad_json' }];
+  const seen = witnesses({ g1: { ...acked, rejected, in_flight: { 'shop|b': 3 } } });
+  expect(proveDrained('shop', 'a', TARGET, seen).drained).toBe(true);
+});
+
+test('a silent gateway outside the roster is forgotten', () => {
+  expect(
+    proveDrained('shop', 'a', TARGET, witnesses({ g1: acked, g2: { silentMs: 60_000 } }, ['g1'])).drained,
+  ).toBe(true);
+});
+
+test('convergence names each gateway’s state', () => {
+  const seen = witnesses({
+    g1: acked,
+    g2: { applied: { epoch: 7, generation: 3 } },
+    g3: { silentMs: 9_000 },
+  });
+  expect(convergenceOf('shop', TARGET, seen)).toMatchObject({
+    converged: false,
+    gateways: [
+      { id: 'g1', state: 'acked' },
+      { id: 'g2', state: 'behind' },
+      { id: 'g3', state: 'unknown' },
+    ],
+  });
+});
