@@ -173,7 +173,7 @@ export class RedisFeedback implements Feedback {
     const ids = answer.value.filter((id): id is string => typeof id === 'string');
     return ids.filter((id) => {
       const name = checkName('gateway', id);
-      this.#complain(id, name.ok ? null : name.error.message);
+      if (!name.ok) this.#complain(id, name.error.message);
       return name.ok;
     });
   }

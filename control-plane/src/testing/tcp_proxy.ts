@@ -14,14 +14,18 @@ export interface TcpProxy extends AsyncDisposable {
   setMode(mode: ProxyMode): void;
   /** How many clients are connected now. */
   connections(): number;
+  /** How many have ever knocked, the refused included. */
+  knocks(): number;
   close(): Promise<void>;
 }
 
 /** Starts a proxy to a port of 127.0.0.1. */
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   let mode: ProxyMode = 'pass';
+  let knocks = 0;
   const clients = new Set<Socket>();
   const server = createServer((client) => {
+    knocks += 1;
     if (mode === 'cut') {
       client.destroy();
       return;
@@ -62,6 +66,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       if (mode === 'cut') cut();
     },
     connections: () => clients.size,
+    knocks: () => knocks,
     close,
     [Symbol.asyncDispose]: close,
   };

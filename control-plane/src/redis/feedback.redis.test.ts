@@ -1,0 +1,272 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { freePort, type LocalProcess } from '../local/process.js';
+import { launchRedis } from '../local/redis.js';
+import type { FleetReport, Heartbeat } from '../model/gateway.js';
+import { buildHeartbeat } from '../testing/builders.js';
+import { createFakeClock, type FakeClock } from '../testing/clock.js';
+import { createRecordingLog, type RecordingLog } from '../testing/log.js';
+import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
+import { RedisLink } from './client.js';
+import { createFeedback, type RedisFeedback } from './feedback.js';
+import { CHANNELS, KEYS } from './keys.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'ebbgate-feedback-'));
+let redis: LocalProcess;
+let proxy: TcpProxy;
+let cli: RedisLink;
+let port: number;
+let clock: FakeClock;
+let log: RecordingLog;
+let feedback: RedisFeedback;
+let reports: FleetReport[];
+
+beforeAll(async () => {
+  port = await freePort();
+  redis = await launchRedis({ dir, port });
+  cli = new RedisLink({
+    address: { host: '127.0.0.1', port, username: null, password: null, database: 0 },
+    name: 'cli',
+    log: createRecordingLog(),
+    clock: createFakeClock(),
+    commandTimeoutMs: 10_000,
+  });
+  await cli.start();
+  await eventually(() => {
+    expect(cli.state().state).toBe('connected');
+  });
+});
+
+afterAll(async () => {
+  await cli.close();
+  await redis.stop();
+  rmSync(dir, { recursive: true });
+});
+
+beforeEach(async () => {
+  await command('FLUSHALL');
+  proxy = await startTcpProxy(port);
+  clock = createFakeClock();
+  log = createRecordingLog();
+});
+
+afterEach(async () => {
+  await feedback.close();
+  await proxy.close();
+});
+
+async function eventually(check: () => void | Promise<void>): Promise<void> {
+  await vi.waitFor(check, { timeout: 20_000, interval: 5 });
+}
+
+async function command(name: string, ...words: readonly string[]): Promise<unknown> {
+  const answer = await cli.run(name, ...words);
+  if (!answer.ok) throw new Error(answer.error);
+  return answer.value;
+}
+
+/** A poll of an hour leaves a test alone with the hints. */
+async function listen(pollMs: number): Promise<void> {
+  reports = [];
+  feedback = createFeedback({ url: `redis://127.0.0.1:${proxy.port}`, log, clock, pollMs });
+  feedback.onReport((report) => reports.push(report));
+  await feedback.start();
+  await eventually(() => {
+    expect(feedback.state().state).toBe('connected');
+  });
+}
+
+const NEVER = 3_600_000;
+
+/** What a gateway does at each beat. */
+async function beat(heartbeat: Heartbeat, hint: 'hint' | 'silent' = 'hint'): Promise<void> {
+  await write(heartbeat.id, JSON.stringify(heartbeat));
+  await command('ZADD', KEYS.gateways, String(heartbeat.started), heartbeat.id);
+  if (hint === 'hint') await command('PUBLISH', CHANNELS.report, heartbeat.id);
+}
+
+const write = (id: string, text: string): Promise<unknown> =>
+  command('SET', KEYS.heartbeat(id), text, 'PX', '15000');
+const latest = (): FleetReport['heard'] => reports.at(-1)!.heard;
+const seqs = (): Record<string, number> =>
+  Object.fromEntries([...latest()].map(([id, { heartbeat }]) => [id, heartbeat.seq]));
+
+test('a listener gets the present report at once', async () => {
+  await listen(NEVER);
+  expect(reports).toEqual([{ heard: new Map() }]);
+});
+
+test('a hint is followed within 100 ms, and the time of the change is kept', async () => {
+  await listen(NEVER);
+  clock.advance(1_000);
+  await beat(buildHeartbeat({ seq: 1 }));
+  await eventually(() => {
+    expect(seqs()).toEqual({ 'gw-1': 1 });
+  });
+  clock.advance(500);
+  const delays: number[] = [];
+  for (let seq = 2; seq <= 6; seq += 1) {
+    const started = performance.now();
+    await beat(buildHeartbeat({ seq }));
+    await eventually(() => {
+      expect(seqs()).toEqual({ 'gw-1': seq });
+    });
+    delays.push(performance.now() - started);
+  }
+  expect(Math.min(...delays)).toBeLessThan(100); // the best of five: the machine may be busy, a poll would take longer
+  expect(latest().get('gw-1')).toEqual({ heartbeat: buildHeartbeat({ seq: 6 }), changed_at: 1_500 });
+});
+
+test('without hints the poll finds every gateway', async () => {
+  await listen(1_000);
+  const started = performance.now();
+  for (let number = 1; number <= 250; number += 1)
+    await beat(buildHeartbeat({ id: `gw-${number}` }), 'silent');
+  await eventually(() => {
+    expect(latest().size).toBe(250);
+  });
+  expect(performance.now() - started).toBeLessThan(5_000);
+});
+
+test('a heartbeat that stands still is no news; one that grows or another boot is', async () => {
+  await listen(20);
+  await beat(buildHeartbeat({ seq: 5 }));
+  await eventually(() => {
+    expect(seqs()).toEqual({ 'gw-1': 5 });
+  });
+  clock.advance(1_000);
+  const pushes = reports.length;
+  await beat(buildHeartbeat({ seq: 4, uncounted: 9 })); // older data of the same boot, as after a restored snapshot
+  await beat(buildHeartbeat({ id: 'gw-2', seq: 1 }));
+  await eventually(() => {
+    expect(seqs()).toEqual({ 'gw-1': 5, 'gw-2': 1 });
+  });
+  expect(reports).toHaveLength(pushes + 1);
+  expect(latest().get('gw-1')!.changed_at).toBe(0);
+  expect(latest().get('gw-2')!.changed_at).toBe(1_000);
+  await beat(buildHeartbeat({ seq: 1, boot: 'another' }));
+  await eventually(() => {
+    expect(seqs()).toEqual({ 'gw-1': 1, 'gw-2': 1 });
+  });
+  expect(latest().get('gw-1')!.changed_at).toBe(1_000);
+});
+
+test('a gateway whose heartbeat expired stays, and ages', async () => {
+  await listen(20);
+  await beat(buildHeartbeat({ seq: 1 }));
+  await eventually(() => {
+    expect(seqs()).toEqual({ 'gw-1': 1 });
+  });
+  clock.advance(20_000);
+  await command('DEL', KEYS.heartbeat('gw-1'));
+  await command('ZREM', KEYS.gateways, 'gw-1');
+  await beat(buildHeartbeat({ id: 'gw-2' }));
+  await eventually(() => {
+    expect(seqs()).toEqual({ 'gw-1': 1, 'gw-2': 1 });
+  });
+  expect(latest().get('gw-1')!.changed_at).toBe(0);
+});
+
+test('a malformed heartbeat is as if it were not there, and is logged once per change', async () => {
+  await listen(20);
+  await beat(buildHeartbeat({ id: 'good' }));
+  await beat(buildHeartbeat({ id: 'bad', seq: 1 }));
+  await eventually(() => {
+    expect(seqs()).toEqual({ good: 1, bad: 1 });
+  });
+  clock.advance(1_000);
+  await command('ZADD', KEYS.gateways, '1', 'no such name', '1', 'never-good');
+  await write('never-good', 'x');
+  await write('bad', '{"v":1}');
+  const complaints = (): unknown[] =>
+    log.lines
+      .filter(({ message }) => message.startsWith('heartbeat'))
+      .map(({ level, fields }) => ({ level, ...fields }));
+  await eventually(() => {
+    expect(complaints()).toHaveLength(3);
+  });
+  for (let seq = 2; seq <= 5; seq += 1) {
+    await beat(buildHeartbeat({ id: 'good', seq }));
+    await eventually(() => {
+      expect(seqs()).toEqual({ good: seq, bad: 1 });
+    });
+  }
+  expect(complaints()).toHaveLength(3);
+  expect(complaints()).toContainEqual({ level: 'warn', gateway: 'never-good', complaint: 'is not JSON' });
+  expect(latest().get('bad')!.changed_at).toBe(0);
+  await beat(buildHeartbeat({ id: 'bad', seq: 2 }));
+  await eventually(() => {
+    expect(seqs()).toEqual({ good: 5, bad: 2 });
+  });
+  expect(complaints()).toHaveLength(4);
+});
+
+test('hints for names that no gateway can have are dropped, and a flood is coalesced', async () => {
+  await listen(NEVER);
+  await beat(buildHeartbeat({ id: 'gw-1', seq: 1 }), 'silent');
+  await command('PUBLISH', CHANNELS.report, '../gw');
+  await command('PUBLISH', CHANNELS.report, '');
+  const before = Number(
+    /cmdstat_mget:calls=(\d+)/.exec(String(await command('INFO', 'commandstats')))?.[1] ?? 0,
+  );
+  await Promise.all(Array.from({ length: 2_000 }, () => command('PUBLISH', CHANNELS.report, 'gw-1')));
+  await eventually(() => {
+    expect(seqs()).toEqual({ 'gw-1': 1 });
+  });
+  await beat(buildHeartbeat({ id: 'gw-1', seq: 2 })); // the last hint is behind all others
+  await eventually(() => {
+    expect(seqs()).toEqual({ 'gw-1': 2 });
+  });
+  const after = Number(/cmdstat_mget:calls=(\d+)/.exec(String(await command('INFO', 'commandstats')))![1]);
+  expect(after - before).toBeLessThan(1_000);
+});
+
+test('forget takes a gateway out for good, unless it beats on', async () => {
+  await listen(20);
+  await beat(buildHeartbeat({ id: 'dead', seq: 7 }));
+  await command('SET', KEYS.stats('dead'), '{}');
+  await beat(buildHeartbeat({ id: 'alive', seq: 1 }));
+  await eventually(() => {
+    expect(seqs()).toEqual({ dead: 7, alive: 1 });
+  });
+  await feedback.forget('dead');
+  expect(seqs()).toEqual({ alive: 1 });
+  expect(await command('ZRANGE', KEYS.gateways, '0', '-1')).toEqual(['alive']);
+  expect(await command('EXISTS', KEYS.heartbeat('dead'), KEYS.stats('dead'))).toBe(0);
+  await beat(buildHeartbeat({ id: 'dead', seq: 7 })); // a leftover, as from a restored snapshot
+  await beat(buildHeartbeat({ id: 'alive', seq: 2 }));
+  await eventually(() => {
+    expect(seqs()).toEqual({ alive: 2 });
+  });
+  await beat(buildHeartbeat({ id: 'dead', seq: 8 }));
+  await eventually(() => {
+    expect(seqs()).toEqual({ alive: 2, dead: 8 });
+  });
+  await feedback.forget('unheard-of');
+  await expect(feedback.forget('no name')).rejects.toThrow(/gateway must be/);
+});
+
+test('a lost Redis takes nothing back, and what was missed is read when it returns', async () => {
+  await listen(NEVER);
+  await beat(buildHeartbeat({ seq: 1 }));
+  await eventually(() => {
+    expect(seqs()).toEqual({ 'gw-1': 1 });
+  });
+  const pushes = reports.length;
+  proxy.setMode('cut');
+  await eventually(() => {
+    expect(feedback.state().state).toBe('connecting');
+  });
+  clock.advance(5_000);
+  await beat(buildHeartbeat({ seq: 2 }));
+  expect(reports).toHaveLength(pushes);
+  proxy.setMode('pass');
+  await eventually(() => {
+    expect(seqs()).toEqual({ 'gw-1': 2 });
+  });
+  expect(latest().get('gw-1')!.changed_at).toBe(5_000);
+  await feedback.close();
+  await feedback.close();
+});
