@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs';
+import { Away, CliFailure, EXIT, Refused, type ShownProblem } from './failure.js';
+import type { Terminal } from './terminal.js';
+
+export const DEFAULT_API = 'http://127.0.0.1:8090';
+/** Waits are asked for in slices, so that a lost connection is noticed. */
+const ANSWER_MS = 10_000;
+const ACTOR = /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$/;
+
+/** The flags by which the API is found. */
+export interface ApiFlags {
+  readonly api?: string;
+  readonly tokenFile?: string;
+}
+
+export interface Answer<T> {
+  readonly body: T;
+  /** Without quotes. */
+  readonly etag: string | null;
+}
+
+/** The control API. Every call throws `Refused` for a problem and `Away` when there is no answer. */
+export interface ApiClient {
+  readonly url: string;
+  /** `waitMs` is asked of the API; the answer may take that much longer. */
+  get<T>(path: string, options?: { waitMs?: number; signal?: AbortSignal }): Promise<Answer<T>>;
+  /** Sends a fresh `Idempotency-Key`. */
+  post<T>(path: string, body: object, query?: Query): Promise<Answer<T>>;
+  /** Needs the etag that was read, or `*`. */
+  patch<T>(path: string, body: object, etag: string, query?: Query): Promise<Answer<T>>;
+}
+
+export type Query = Readonly<Record<string, string | undefined>>;
+
+/** Joins path segments, each encoded. */
+export function path(...segments: readonly string[]): string {
+  return `/v1/${segments.map(encodeURIComponent).join('/')}`;
+}
+
+/** Reads flags and environment; what is wrong there is a usage failure. */
+export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
+  const url = apiUrl(flags.api ?? (terminal.env['EBBGATE_API'] || DEFAULT_API));
+  const headers = {
+    'X-Ebbgate-Actor': actor(terminal),
+    ...authorization(flags, terminal),
+  };
+  const send = async <T>(
+    method: string,
+    target: string,
+    init: { body?: object; headers?: Record<string, string>; signal?: AbortSignal; ms?: number } = {},
+  ): Promise<Answer<T>> => {
+    const limit = AbortSignal.timeout(ANSWER_MS + (init.ms ?? 0));
+    const signal = init.signal ? AbortSignal.any([limit, init.signal]) : limit;
+    try {
+      const response = await fetch(url + target, {
+        method,
+        headers: {
+          ...headers,
+          ...init.headers,
+          ...(init.body ? { 'Content-Type': 'application/json' } : {}),
+        },
+        ...(init.body ? { body: JSON.stringify(init.body) } : {}),
+        signal,
+      });
+      return await read<T>(response, url);
+    } catch (error) {
+      if (error instanceof CliFailure) throw error;
+      throw away(error, url);
+    }
+  };
+  return {
+    url,
+    get: (target, { waitMs, signal } = {}) =>
+      send('GET', waitMs === undefined ? target : `${target}?wait=${String(waitMs)}ms`, {
+        ...(signal ? { signal } : {}),
+        ms: waitMs ?? 0,
+      }),
+    post: (target, body, query = {}) =>
+      send('POST', target + queryText(query), { body, headers: { 'Idempotency-Key': terminal.uuid() } }),
+    patch: (target, body, etag, query = {}) =>
+      send('PATCH', target + queryText(query), {
+        body,
+        headers: { 'If-Match': etag === '*' ? '*' : `"${etag}"` },
+      }),
+  };
+}
+
+function queryText(query: Query): string {
+  const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
+}
+
+function apiUrl(text: string): string {
+  if (!URL.canParse(text) || !/^https?:\/\//.test(text))
+    throw new CliFailure(EXIT.usage, `--api must be a URL like ${DEFAULT_API}, not ${JSON.stringify(text)}`);
+  return text.replace(/\/+$/, '');
+}
+
+function authorization(flags: ApiFlags, { env }: Terminal): Record<string, string> {
+  const token = flags.tokenFile === undefined ? env['EBBGATE_TOKEN'] : tokenFrom(flags.tokenFile);
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+function tokenFrom(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new CliFailure(EXIT.usage, `--token-file: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function actor({ env, user }: Terminal): string {
+  const given = env['EBBGATE_ACTOR'];
+  if (given && !ACTOR.test(given))
+    throw new CliFailure(EXIT.usage, 'EBBGATE_ACTOR must be 1 to 64 of A-Z a-z 0-9 . _ @ + -');
+  if (given) return given;
+  const name = user.replaceAll(/[^A-Za-z0-9._@+-]/g, '-').replace(/^[^A-Za-z0-9]+/, '').slice(0, 64);
+  return name || 'unknown';
+}
+
+async function read<T>(response: Response, url: string): Promise<Answer<T>> {
+  const text = await response.text();
+  const body = parse(text);
+  if (response.ok && body !== undefined) {
+    const etag = response.headers.get('etag');
+    return { body: body as T, etag: etag === null ? null : etag.replaceAll('"', '') };
+  }
+  if (isProblem(body)) throw new Refused(body);
+  throw new Away(`${url} answered ${String(response.status)}, and not as the control API does`, [
+    'next: check --api or EBBGATE_API',
+  ]);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function isProblem(body: unknown): body is ShownProblem {
+  return (
+    typeof body === 'object' &&
+    body !== null &&
+    typeof (body as Partial<ShownProblem>).code === 'string' &&
+    typeof (body as Partial<ShownProblem>).detail === 'string'
+  );
+}
+
+function away(error: unknown, url: string): Away {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const { code, message, name } = (cause instanceof Error ? cause : {}) as NodeJS.ErrnoException;
+  const why = name === 'TimeoutError' ? 'no answer in time' : (code ?? message ?? String(error));
+  return new Away(`the control API at ${url} cannot be reached: ${why}`, [
+    'next: check that the controller runs, and --api or EBBGATE_API',
+  ]);
+}
+
+/** True for failures that time may mend: nobody answers, or a controller that is starting or out of office. */
+export function mayPass(error: unknown): error is CliFailure {
+  return error instanceof CliFailure && error.exit === EXIT.unavailable;
+}

@@ -1,0 +1,115 @@
+import type {
+  Convergence,
+  GatewayResource,
+  InstanceResource,
+  OperationResource,
+  OverrideResource,
+  ServiceEvent,
+  ServiceResource,
+} from '../model/resources.js';
+import type { Position } from '../model/position.js';
+import { pairs, type Column } from './table.js';
+
+/*
+ * What the tables show of each noun.
+ */
+
+export function position(at: Position | null): string {
+  return at === null ? '' : `${String(at.epoch)}:${String(at.generation)}`;
+}
+
+export function sumInFlight(counts: Readonly<Record<string, number | null>>): string {
+  const values = Object.values(counts);
+  return values.includes(null) ? '?' : String(values.reduce<number>((a, b) => a + (b ?? 0), 0));
+}
+
+export function converged(convergence: Convergence | null): string {
+  if (convergence === null) return '';
+  if (convergence.converged) return 'yes';
+  const acked = convergence.gateways.filter((gateway) => gateway.state === 'acked').length;
+  return `${String(acked)}/${String(convergence.gateways.length)}`;
+}
+
+const count = (n: number | null): string => (n === null ? '?' : String(n));
+const yes = (is: boolean): string => (is ? 'yes' : 'no');
+
+export const SERVICE: readonly Column<ServiceResource>[] = [
+  { head: 'SERVICE', show: (s) => s.service },
+  { head: 'SERVING', show: (s) => `${String(s.instances.eligible)}/${String(s.instances.total)}` },
+  { head: 'DRAINING', show: (s) => String(s.instances.draining) },
+  { head: 'ISOLATED', show: (s) => String(s.instances.isolated) },
+  { head: 'SHARES', show: (s) => pairs(s.effective_shares, ',') },
+  { head: 'CONVERGED', show: (s) => converged(s.convergence) },
+  { head: 'PROBLEMS', show: (s) => String(s.problems.length) },
+  { head: 'PUBLISHED', show: (s) => position(s.published), wide: true },
+  { head: 'ROUTES', show: (s) => s.spec.routes.map((r) => r.host + r.path).join(','), wide: true },
+  { head: 'PROTECTION', show: (s) => s.protection ?? '', wide: true },
+  { head: 'ETAG', show: (s) => s.etag ?? '', wide: true },
+];
+
+export const INSTANCE: readonly Column<InstanceResource>[] = [
+  { head: 'SERVICE', show: (i) => i.service },
+  { head: 'INSTANCE', show: (i) => i.id },
+  { head: 'VERSION', show: (i) => i.version },
+  { head: 'STATE', show: (i) => (i.drain?.drained === true ? 'drained' : i.effective.state) },
+  { head: 'WEIGHT', show: (i) => String(i.effective.weight) },
+  { head: 'IN-FLIGHT', show: (i) => sumInFlight(i.in_flight) },
+  { head: 'REGISTERED', show: (i) => yes(i.registered) },
+  { head: 'HOST', show: (i) => i.host, wide: true },
+  { head: 'PORT', show: (i) => String(i.port), wide: true },
+  { head: 'ZONE', show: (i) => i.zone, wide: true },
+  { head: 'BY', show: (i) => i.intent?.by ?? '', wide: true },
+  { head: 'UNTIL', show: (i) => i.intent?.expires ?? '', wide: true },
+  { head: 'WHY', show: (i) => i.why.join('; '), wide: true },
+];
+
+export const GATEWAY: readonly Column<GatewayResource>[] = [
+  { head: 'GATEWAY', show: (g) => g.id },
+  { head: 'STATE', show: (g) => g.state },
+  { head: 'WORKERS', show: (g) => count(g.workers) },
+  { head: 'APPLIED', show: (g) => position(g.applied) },
+  { head: 'BEHIND', show: (g) => count(g.behind) },
+  { head: 'IN-FLIGHT', show: (g) => count(g.in_flight) },
+  { head: 'REJECTED', show: (g) => g.rejected.map((r) => `${r.service}:${r.code}`).join(',') },
+  { head: 'ROSTER', show: (g) => yes(g.in_roster), wide: true },
+  { head: 'SINCE', show: (g) => g.since ?? '', wide: true },
+  { head: 'SILENT', show: (g) => (g.silent_ms === null ? '' : `${String(g.silent_ms)}ms`), wide: true },
+  { head: 'HOST', show: (g) => g.host ?? '', wide: true },
+  { head: 'BOOT', show: (g) => g.boot ?? '', wide: true },
+];
+
+export const OPERATION: readonly Column<OperationResource>[] = [
+  { head: 'OPERATION', show: (o) => o.id },
+  { head: 'KIND', show: (o) => o.kind },
+  { head: 'STATE', show: (o) => o.result ?? o.state },
+  {
+    head: 'DONE',
+    show: (o) => `${String(o.instances.filter((i) => i.drained).length)}/${String(o.instances.length)}`,
+  },
+  { head: 'BY', show: (o) => o.by },
+  { head: 'AT', show: (o) => o.at },
+  { head: 'REASON', show: (o) => o.reason },
+  { head: 'DEADLINE', show: (o) => o.deadline ?? '', wide: true },
+  { head: 'ON-TIMEOUT', show: (o) => o.on_timeout, wide: true },
+  { head: 'INSTANCES', show: (o) => o.instances.map((i) => `${i.service}/${i.id}`).join(','), wide: true },
+  { head: 'WAITING-FOR', show: (o) => o.waiting_for.join('; '), wide: true },
+];
+
+export const OVERRIDE: readonly Column<OverrideResource>[] = [
+  { head: 'SERVICE', show: (o) => o.service },
+  { head: 'INSTANCE', show: (o) => o.instance ?? '' },
+  { head: 'KIND', show: (o) => o.kind },
+  { head: 'VALUE', show: (o) => o.value },
+  { head: 'BY', show: (o) => o.by },
+  { head: 'SINCE', show: (o) => o.since },
+  { head: 'UNTIL', show: (o) => o.until ?? '' },
+  { head: 'REASON', show: (o) => o.reason },
+];
+
+export const EVENT: readonly Column<ServiceEvent>[] = [
+  { head: 'AT', show: (e) => e.at },
+  { head: 'EVENT', show: (e) => e.event },
+  { head: 'BY', show: (e) => e.by },
+  { head: 'INSTANCE', show: (e) => e.instance ?? '' },
+  { head: 'MESSAGE', show: (e) => e.message },
+];

@@ -1,0 +1,166 @@
+import type { Command } from 'commander';
+import type {
+  GatewayResource,
+  InstanceResource,
+  OperationResource,
+  ServiceResource,
+} from '../model/resources.js';
+import { createClient, path, type ApiClient } from './client.js';
+import * as columns from './columns.js';
+import { apiCommand, type CommonFlags } from './flags.js';
+import { print } from './output.js';
+import { fields, pairs, table } from './table.js';
+import type { Terminal } from './terminal.js';
+
+type Pairs = readonly (readonly [string, string | readonly string[]])[];
+
+/** `ebbgate describe service|instance|gateway|operation`: everything about one thing. */
+export function addDescribe(program: Command, terminal: Terminal): void {
+  const describe = program.command('describe').description('everything about one thing');
+  apiCommand(describe, 'service <SVC>', 'a service and its instances').action(
+    async (service: string, flags: CommonFlags) => {
+      const { value, lines } = await serviceText(createClient(flags, terminal), service);
+      print(terminal, flags.output, value, () => lines);
+    },
+  );
+  apiCommand(describe, 'instance <INSTANCE>', 'an instance: registered, decided, in force, and why')
+    .requiredOption('-s, --service <SVC>', 'its service')
+    .action(async (id: string, flags: CommonFlags & { readonly service: string }) => {
+      const client = createClient(flags, terminal);
+      const { body } = await client.get<InstanceResource>(path('services', flags.service, 'instances', id));
+      print(terminal, flags.output, body, () => fields(instancePairs(body)));
+    });
+  apiCommand(describe, 'gateway <GATEWAY>', 'a gateway').action(async (id: string, flags: CommonFlags) => {
+    const { body } = await createClient(flags, terminal).get<GatewayResource>(path('gateways', id));
+    print(terminal, flags.output, body, () => fields(gatewayPairs(body)));
+  });
+  apiCommand(describe, 'operation <OPERATION>', 'an operation and what it waits for').action(
+    async (id: string, flags: CommonFlags) => {
+      const { body } = await createClient(flags, terminal).get<OperationResource>(path('operations', id));
+      print(terminal, flags.output, body, () => fields(operationPairs(body)));
+    },
+  );
+}
+
+async function serviceText(
+  client: ApiClient,
+  name: string,
+): Promise<{ value: unknown; lines: readonly string[] }> {
+  const [{ body: service }, { body: instances }] = await Promise.all([
+    client.get<ServiceResource>(path('services', name)),
+    client.get<{ readonly items: readonly InstanceResource[] }>(path('services', name, 'instances')),
+  ]);
+  return {
+    value: { ...service, instance_list: instances.items },
+    lines: [...fields(servicePairs(service)), '', ...table(columns.INSTANCE, instances.items, true)],
+  };
+}
+
+function servicePairs(service: ServiceResource): Pairs {
+  const { spec, convergence } = service;
+  return [
+    ['Service', service.service],
+    ['ETag', service.etag ?? 'nothing was decided yet'],
+    ['Routes', spec.routes.map((route) => `${route.host} ${route.path}`)],
+    ['Balancer', spec.balancer.algorithm],
+    ['Timeouts', pairs({ ...spec.timeouts })],
+    ['Retry', pairs({ ...spec.retry })],
+    ['Health', pairs({ ...spec.health })],
+    ['Min available', String(spec.min_available)],
+    ['Versions', pairs(service.versions) || 'by weight alone'],
+    ['Shares now', pairs(service.effective_shares)],
+    ['Published', columns.position(service.published)],
+    [
+      'Gateways',
+      (convergence?.gateways ?? []).map(
+        (gateway) =>
+          `${gateway.id} ${gateway.state}${gateway.code === undefined ? '' : ` (${gateway.code})`}`,
+      ),
+    ],
+    ['Protection', service.protection ?? ''],
+    ['Problems', service.problems.map((problem) => `${problem.code}: ${problem.message}`)],
+  ];
+}
+
+function instancePairs(instance: InstanceResource): Pairs {
+  const { intent, effective, drain } = instance;
+  return [
+    ['Instance', `${instance.service}/${instance.id}`],
+    ['Address', `${instance.host} port ${String(instance.port)}`],
+    ['Version', instance.version],
+    ['Zone', instance.zone],
+    ['Labels', pairs(instance.labels)],
+    ['Registered', registered(instance)],
+    ['Intent', intent === null ? 'none' : intentText(intent)],
+    ['Effective', `${effective.state}, weight ${String(effective.weight)}${effective.down ? ', down' : ''}`],
+    ['Why', instance.why],
+    ['In-flight', pairs(instance.in_flight)],
+    ['Drained', drain === null ? 'not asked for' : drain.drained ? 'yes' : 'not yet'],
+    ['Waits for', drain?.waiting_for ?? []],
+  ];
+}
+
+function registered(instance: InstanceResource): string {
+  if (!instance.registered) return 'no';
+  const marks = [
+    `weight ${String(instance.registered_weight)}`,
+    ...(instance.ready ? [] : ['not ready']),
+    ...(instance.leaving ? ['leaving'] : []),
+  ];
+  return `yes, ${marks.join(', ')}`;
+}
+
+function intentText(intent: NonNullable<InstanceResource['intent']>): string {
+  return [
+    intent.state ?? '',
+    intent.weight === null ? '' : `weight ${String(intent.weight)}`,
+    `by ${intent.by} at ${intent.at}`,
+    intent.expires === null ? '' : `until ${intent.expires}`,
+    intent.operation === null ? '' : `operation ${intent.operation}`,
+    intent.reason === '' ? '' : `because: ${intent.reason}`,
+  ]
+    .filter((part) => part !== '')
+    .join(', ');
+}
+
+function gatewayPairs(gateway: GatewayResource): Pairs {
+  return [
+    ['Gateway', gateway.id],
+    ['State', gateway.state],
+    ['In roster', gateway.in_roster ? `since ${gateway.since ?? '?'}` : 'no'],
+    ['Heard', gateway.silent_ms === null ? 'never' : `${String(gateway.silent_ms)} ms ago`],
+    ['Host', gateway.host ?? ''],
+    ['Boot', gateway.boot ?? ''],
+    ['Workers', String(gateway.workers ?? '?')],
+    ['Applied', columns.position(gateway.applied)],
+    ['Behind', String(gateway.behind ?? '?')],
+    ['In-flight', String(gateway.in_flight ?? '?')],
+    [
+      'Rejected',
+      gateway.rejected.map((r) => `${r.service} at generation ${String(r.generation)}: ${r.code}`),
+    ],
+  ];
+}
+
+function operationPairs(operation: OperationResource): Pairs {
+  return [
+    ['Operation', `${operation.id} (${operation.kind})`],
+    ['State', operation.result ?? operation.state],
+    ['By', `${operation.by} at ${operation.at}`],
+    ['Reason', operation.reason],
+    [
+      'Deadline',
+      operation.deadline === null ? 'none' : `${operation.deadline}, then ${operation.on_timeout}`,
+    ],
+    ['Ended', operation.ended_at ?? ''],
+    ['Published', operation.published ? 'yes' : 'not yet'],
+    [
+      'Instances',
+      operation.instances.map(
+        (one) =>
+          `${one.service}/${one.id} ${one.result ?? (one.drained ? 'drained' : 'draining')} ${pairs(one.in_flight)}`,
+      ),
+    ],
+    ['Waits for', operation.waiting_for],
+  ];
+}

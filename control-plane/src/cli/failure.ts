@@ -1,0 +1,107 @@
+import type { ProblemCode } from '../model/problem.js';
+import { safe } from './terminal.js';
+
+/** What the exit codes of every command mean. */
+export const EXIT = {
+  ok: 0,
+  error: 1,
+  usage: 2,
+  /** Time ran out, or nothing could be proven. */
+  unproven: 4,
+  guard: 5,
+  conflict: 6,
+  unavailable: 7,
+  /** Ctrl-C. */
+  interrupted: 130,
+} as const;
+
+/** Ends a command: the first line goes to stderr behind `ebbgate: `, the others indented below it. */
+export class CliFailure extends Error {
+  override readonly name = 'CliFailure';
+  constructor(
+    readonly exit: number,
+    message: string,
+    readonly lines: readonly string[] = [],
+  ) {
+    super(message);
+  }
+}
+
+/** The members of a problem that a person is shown. */
+export interface ShownProblem {
+  readonly code: string;
+  readonly detail: string;
+  readonly field?: string;
+  readonly request_id?: string;
+  readonly blockers?: readonly string[];
+  readonly guards?: readonly {
+    readonly guard: string;
+    readonly service: string;
+    readonly would_leave: number;
+    readonly needed: number;
+    readonly message: string;
+  }[];
+}
+
+/** The API understood and refused. */
+export class Refused extends CliFailure {
+  constructor(readonly problem: ShownProblem) {
+    super(exitOf(problem.code), `${problem.code}: ${safe(problem.detail)}`, linesOf(problem));
+  }
+}
+
+/** Nobody answers, or nobody who could do it now. */
+export class Away extends CliFailure {
+  constructor(
+    readonly reason: string,
+    lines: readonly string[],
+  ) {
+    super(EXIT.unavailable, `unavailable: ${safe(reason)}`, lines);
+  }
+}
+
+const EXITS: Readonly<Partial<Record<ProblemCode, number>>> = {
+  invalid_request: EXIT.usage,
+  guard_refused: EXIT.guard,
+  conflict: EXIT.conflict,
+  route_taken: EXIT.conflict,
+  idempotency_conflict: EXIT.conflict,
+  precondition_failed: EXIT.conflict,
+  precondition_required: EXIT.conflict,
+  not_leader: EXIT.unavailable,
+  zookeeper_unavailable: EXIT.unavailable,
+  not_ready: EXIT.unavailable,
+};
+
+const NEXT: Readonly<Partial<Record<ProblemCode, string>>> = {
+  unauthorized: 'give the token by --token-file or EBBGATE_TOKEN',
+  forbidden: 'ask under a loopback address, or give the controller a token',
+  not_found: 'ebbgate get services|instances|gateways|operations shows what there is',
+  guard_refused: 'add instances first, or overrule the guard with --force --reason "…"',
+  conflict: 'look with ebbgate get overrides, then decide again',
+  route_taken: 'take the route from the other service with ebbgate route … --remove first',
+  precondition_failed: 'somebody else changed it meanwhile: look again, then repeat the command',
+  not_leader: 'another controller holds the office: ask that one by --api',
+  zookeeper_unavailable: 'try again once ZooKeeper answers; ebbgate get services shows whether it was done',
+  not_ready: 'try again in a moment; GET /readyz says what is missing',
+  internal: "look in the controller's log for the request id",
+};
+
+/** The exit code for a problem. */
+export function exitOf(code: string): number {
+  return EXITS[code as ProblemCode] ?? EXIT.error;
+}
+
+function linesOf(problem: ShownProblem): string[] {
+  const next = NEXT[problem.code as ProblemCode];
+  return [
+    ...(problem.field === undefined ? [] : [`field: ${problem.field}`]),
+    ...(problem.guards ?? []).map(
+      (g) =>
+        `guard ${g.guard} of ${g.service}: would leave ${String(g.would_leave)}, needs ${String(g.needed)}`,
+    ),
+    ...(problem.blockers ?? []).map((blocker) => `blocked by: ${blocker}`),
+    ...(next === undefined ? [] : [`next: ${next}`]),
+    ...(problem.request_id === undefined ? [] : [`request id: ${problem.request_id}`]),
+  ].map(safe);
+}

@@ -1,0 +1,146 @@
+import type { Convergence, InstanceResource, OperationResource } from '../model/resources.js';
+import { mayPass, path, type ApiClient } from './client.js';
+import { CliFailure, EXIT } from './failure.js';
+import type { Progress } from './progress.js';
+import type { Terminal } from './terminal.js';
+
+/** Held long where only the end matters, short where every state is shown. */
+const SLICE_MS = 30_000;
+const SHOWN_SLICE_MS = 1_000;
+const RETRY_MS = 500;
+/** Without a time-out, an API that stays away this long ends the wait. */
+const AWAY_MS = 5 * 60_000;
+
+export interface FollowOptions {
+  readonly client: ApiClient;
+  readonly terminal: Terminal;
+  readonly note: (text: string) => void;
+  /** Null = until it is done. */
+  readonly timeoutMs: number | null;
+  /** How to go on after an end without a result. */
+  readonly resume: string;
+}
+
+/** Asks until `done`, through restarts of the API. Ends by time-out (4), by an API that stays away (7), or by Ctrl-C. */
+export async function follow<T>(
+  options: FollowOptions,
+  ask: (waitMs: number, signal: AbortSignal) => Promise<T>,
+  done: (value: T) => boolean,
+  sliceMs: number,
+): Promise<T> {
+  const { terminal, timeoutMs } = options;
+  const signal = terminal.interrupted();
+  const start = terminal.monotonic();
+  const left = (): number => (timeoutMs === null ? Infinity : start + timeoutMs - terminal.monotonic());
+  let awaySince: number | null = null;
+  let waiting: readonly string[] = [];
+  for (;;) {
+    try {
+      const value = await ask(Math.max(0, Math.min(sliceMs, Math.floor(left()))), signal);
+      if (awaySince !== null) options.note('the control API is back');
+      awaySince = null;
+      if (done(value)) return value;
+      waiting = waits(value);
+    } catch (error) {
+      if (signal.aborted) throw interrupted(options);
+      if (!mayPass(error)) throw error;
+      if (awaySince === null) options.note(`${error.message}; trying again${until(timeoutMs)}`);
+      awaySince ??= terminal.monotonic();
+      if (timeoutMs === null && terminal.monotonic() - awaySince > AWAY_MS) throw error;
+      if (left() > 0) await terminal.pause(RETRY_MS, signal);
+    }
+    if (signal.aborted) throw interrupted(options);
+    if (left() <= 0) throw timedOut(options, waiting, awaySince !== null);
+  }
+}
+
+/** Follows an operation to its end, showing every state. */
+export async function followOperation(
+  options: FollowOptions,
+  id: string,
+  progress: Progress,
+  shown: boolean,
+): Promise<OperationResource> {
+  return follow(
+    options,
+    async (waitMs, signal) => {
+      const { body } = await options.client.get<OperationResource>(path('operations', id), {
+        waitMs,
+        signal,
+      });
+      progress.show(body);
+      return body;
+    },
+    (operation) => operation.state === 'done',
+    shown ? SHOWN_SLICE_MS : SLICE_MS,
+  );
+}
+
+/** Waits until every gateway follows the published set of `service`. */
+export async function followConvergence(options: FollowOptions, service: string): Promise<Convergence> {
+  return follow(
+    options,
+    async (waitMs, signal) =>
+      (await options.client.get<Convergence>(path('services', service, 'convergence'), { waitMs, signal }))
+        .body,
+    (state) => state.converged,
+    SLICE_MS,
+  );
+}
+
+/** Waits until an instance that is already being drained holds no request any more. */
+export async function followDrained(
+  options: FollowOptions,
+  service: string,
+  id: string,
+): Promise<InstanceResource> {
+  return follow(
+    options,
+    async (_waitMs, signal) => {
+      const { body } = await options.client.get<InstanceResource>(
+        path('services', service, 'instances', id),
+        {
+          signal,
+        },
+      );
+      if (body.drain === null)
+        throw new CliFailure(EXIT.error, `${service}/${id} takes new requests, so it will never be drained`, [
+          `next: ebbgate drain -s ${service} ${id}`,
+        ]);
+      if (!body.drain.drained) await options.terminal.pause(RETRY_MS, signal);
+      return body;
+    },
+    (instance) => instance.drain?.drained === true,
+    SLICE_MS,
+  );
+}
+
+function waits(value: unknown): readonly string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if ('waiting_for' in value) return (value as OperationResource).waiting_for;
+  if ('drain' in value) return (value as InstanceResource).drain?.waiting_for ?? [];
+  if (!('converged' in value)) return [];
+  return (value as Convergence).gateways
+    .filter((gateway) => gateway.state !== 'acked')
+    .map((gateway) => `gateway ${gateway.id} is ${gateway.state}`);
+}
+
+function until(timeoutMs: number | null): string {
+  return timeoutMs === null ? '' : ' until the time-out';
+}
+
+function timedOut({ resume }: FollowOptions, waiting: readonly string[], isAway: boolean): CliFailure {
+  return new CliFailure(
+    EXIT.unproven,
+    isAway
+      ? 'time ran out while the control API was away; nothing is proven'
+      : 'time ran out; nothing is proven',
+    [...waiting.map((one) => `waits for: ${one}`), `next: ${resume}`],
+  );
+}
+
+function interrupted({ resume }: FollowOptions): CliFailure {
+  return new CliFailure(EXIT.interrupted, 'stopped watching; what was asked for goes on', [
+    `next: ${resume}`,
+  ]);
+}

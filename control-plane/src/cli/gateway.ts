@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import type { MutationResource } from '../model/resources.js';
+import { createClient, path } from './client.js';
+import { apiCommand, dryRun, type MutationFlags } from './flags.js';
+import { conclude } from './outcome.js';
+import type { Terminal } from './terminal.js';
+
+/** `ebbgate gateway forget|leave` and `ebbgate cancel`. */
+export function addGateway(program: Command, terminal: Terminal): void {
+  const gateway = program.command('gateway').description('take gateways out of the roster');
+  apiCommand(
+    gateway,
+    'forget <GATEWAY>',
+    'vouch that a silent gateway serves no more: nothing waits for it from now on',
+  )
+    .requiredOption('--reason <TEXT>', 'how you know; kept and shown')
+    .option('--dry-run', 'show what would change, write nothing')
+    .action(async (id: string, flags: MutationFlags) => {
+      await send(terminal, flags, path('gateways', id, 'forget'), `gateway ${id} is forgotten`);
+    });
+  apiCommand(gateway, 'leave <GATEWAY>', 'say that a gateway was stopped and its last worker is gone')
+    .option('--reason <TEXT>', 'why; kept and shown')
+    .option('--dry-run', 'show what would change, write nothing')
+    .action(async (id: string, flags: MutationFlags) => {
+      await send(terminal, flags, path('gateways', id, 'leave'), `gateway ${id} has left`);
+    });
+  apiCommand(program, 'cancel <OPERATION>', 'cancel an operation')
+    .option('--reason <TEXT>', 'why; kept and shown')
+    .option('--dry-run', 'show what would change, write nothing')
+    .action(async (id: string, flags: MutationFlags) => {
+      await send(terminal, flags, path('operations', id, 'cancel'), `operation ${id} is cancelled`);
+    });
+}
+
+async function send(terminal: Terminal, flags: MutationFlags, target: string, done: string): Promise<void> {
+  const client = createClient(flags, terminal);
+  const body = flags.reason === undefined ? {} : { reason: flags.reason };
+  const { body: outcome } = await client.post<MutationResource>(target, body, dryRun(flags));
+  const said = outcome.changes.length === 0 && !outcome.dry_run;
+  if (said && flags.output !== 'json' && flags.output !== 'yaml') terminal.out(`${done}\n`);
+  else await conclude(terminal, client, flags, outcome);
+}

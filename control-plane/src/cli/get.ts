@@ -1,0 +1,96 @@
+import { Option, type Command } from 'commander';
+import type {
+  GatewayResource,
+  InstanceResource,
+  OperationResource,
+  OverrideResource,
+  ServiceEvent,
+  ServiceResource,
+} from '../model/resources.js';
+import { createClient, path, type ApiClient } from './client.js';
+import * as columns from './columns.js';
+import { apiCommand, type CommonFlags } from './flags.js';
+import { table, type Column } from './table.js';
+import type { Terminal } from './terminal.js';
+import { show } from './watch.js';
+
+interface GetFlags extends CommonFlags {
+  readonly watch?: boolean;
+  readonly service?: string;
+}
+
+interface Items<T> {
+  readonly items: readonly T[];
+}
+
+/** `ebbgate get NOUN` and `ebbgate events SVC`. */
+export function addGet(program: Command, terminal: Terminal): void {
+  const get = program.command('get').description('list what there is');
+  noun<ServiceResource>(get, terminal, 'services', 'service', columns.SERVICE, (s) => s.service);
+  noun<GatewayResource>(get, terminal, 'gateways', 'gateway', columns.GATEWAY, (g) => g.id);
+  noun<OperationResource>(get, terminal, 'operations', 'operation', columns.OPERATION, (o) => o.id);
+  noun<OverrideResource>(get, terminal, 'overrides', 'service', columns.OVERRIDE, (o) => o.service);
+  noun<InstanceResource>(get, terminal, 'instances', 'instance', columns.INSTANCE, (i) => i.id)
+    .option('-s, --service <SVC>', 'of this service only')
+    .addHelpText('after', '\nWithout -s: the instances of every service.');
+  addEvents(program, terminal);
+}
+
+function noun<T>(
+  get: Command,
+  terminal: Terminal,
+  plural: string,
+  argument: string,
+  shown: readonly Column<T>[],
+  nameOf: (item: T) => string,
+): Command {
+  const command = apiCommand(get, `${plural} [${argument.toUpperCase()}...]`, `list ${plural}`).addOption(
+    watchOption(),
+  );
+  return command.action(async (names: readonly string[], flags: GetFlags) => {
+    const client = createClient(flags, terminal);
+    await show(terminal, flags.output, flags.watch === true, async () => {
+      const all = plural === 'instances' ? await instances(client, flags.service) : await items(client, plural);
+      const wanted = (all as readonly T[]).filter(
+        (item) => names.length === 0 || names.includes(nameOf(item)),
+      );
+      return {
+        value: { items: wanted },
+        lines: table(shown, wanted, flags.output === 'wide'),
+        none: `no ${plural}`,
+      };
+    });
+  });
+}
+
+async function items(client: ApiClient, plural: string): Promise<readonly unknown[]> {
+  return (await client.get<Items<unknown>>(path(plural))).body.items;
+}
+
+async function instances(client: ApiClient, service?: string): Promise<readonly InstanceResource[]> {
+  const names = service === undefined ? await serviceNames(client) : [service];
+  const lists = await Promise.all(
+    names.map((name) => client.get<Items<InstanceResource>>(path('services', name, 'instances'))),
+  );
+  return lists.flatMap((list) => list.body.items);
+}
+
+async function serviceNames(client: ApiClient): Promise<readonly string[]> {
+  return (await client.get<Items<ServiceResource>>(path('services'))).body.items.map((one) => one.service);
+}
+
+function watchOption(): Option {
+  return new Option('-w, --watch', 'go on and show every change, until Ctrl-C');
+}
+
+function addEvents(program: Command, terminal: Terminal): void {
+  apiCommand(program, 'events <SVC>', 'what happened to a service: what, who, when')
+    .addOption(watchOption())
+    .action(async (service: string, flags: GetFlags) => {
+      const client = createClient(flags, terminal);
+      await show(terminal, flags.output, flags.watch === true, async () => {
+        const { body } = await client.get<Items<ServiceEvent>>(path('services', service, 'events'));
+        return { value: body, lines: table(columns.EVENT, body.items, false), none: 'no events' };
+      });
+    });
+}

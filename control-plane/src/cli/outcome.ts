@@ -1,0 +1,124 @@
+import type { MutationResource, OperationResource } from '../model/resources.js';
+import { milliseconds, type MutationFlags } from './flags.js';
+import { CliFailure, EXIT } from './failure.js';
+import { followConvergence, followOperation, type FollowOptions } from './follow.js';
+import type { ApiClient } from './client.js';
+import { encode, isMachine } from './output.js';
+import { createProgress, createSilence } from './progress.js';
+import { safe, type Terminal } from './terminal.js';
+
+/** The deadline is the operation's; the controller needs a moment to write its end down. */
+const GRACE_MS = 15_000;
+
+/** What a mutation changed, for a person. */
+export function mutationLines(outcome: MutationResource): string[] {
+  const { changes, guards, blockers } = outcome;
+  return [
+    ...(changes.length === 0 ? ['nothing changes: it is so already'] : []),
+    ...changes.map(
+      (c) =>
+        `${c.service}${c.instance === null ? '' : `/${c.instance}`}  ${c.field}: ${c.from || '-'} → ${c.to || '-'}`,
+    ),
+    ...guards.map((guard) => `warning: guard ${guard.guard}: ${guard.message}`),
+    ...blockers.map((blocker) => `waits for: ${blocker}`),
+    ...(outcome.dry_run ? ['dry run: nothing was written'] : []),
+    ...(outcome.published || outcome.dry_run
+      ? []
+      : ['accepted, but not published yet: Redis cannot be written; it is caught up after']),
+    ...(outcome.operation === null ? [] : [`operation ${outcome.operation.id}`]),
+  ].map(safe);
+}
+
+/** Prints a mutation's outcome and, with `--wait`, waits for what it leads to. */
+export async function conclude(
+  terminal: Terminal,
+  client: ApiClient,
+  flags: MutationFlags,
+  outcome: MutationResource,
+  follows: readonly string[] = Object.keys(outcome.etags),
+): Promise<void> {
+  const waits = flags.wait === true && !outcome.dry_run;
+  const operation = outcome.operation;
+  const machine = isMachine(flags.output);
+  if (!machine)
+    terminal.out(
+      mutationLines(outcome)
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
+  if (machine && !(waits && operation)) terminal.out(encode(outcome, flags.output as 'json' | 'yaml'));
+  if (!waits) {
+    if (!machine && operation?.state === 'running')
+      terminal.out(`next: ebbgate wait operation ${operation.id}\n`);
+    return;
+  }
+  if (operation) await waitOperation(terminal, client, flags, operation.id, GRACE_MS);
+  else await waitConvergence(terminal, client, flags, outcome, follows);
+}
+
+/** Follows an operation, prints its end, and fails with the exit code of its result unless it is `drained`. */
+export async function waitOperation(
+  terminal: Terminal,
+  client: ApiClient,
+  flags: MutationFlags,
+  id: string,
+  graceMs: number,
+): Promise<void> {
+  const machine = isMachine(flags.output);
+  const progress = machine ? createSilence(terminal) : createProgress(terminal);
+  const timeoutMs = flags.timeout === undefined ? null : milliseconds(flags.timeout) + graceMs;
+  const ended = await followOperation(
+    { client, terminal, note: progress.note, timeoutMs, resume: `ebbgate wait operation ${id}` },
+    id,
+    progress,
+    !machine,
+  );
+  if (machine) terminal.out(encode(ended, flags.output as 'json' | 'yaml'));
+  judge(ended, machine ? () => undefined : terminal.out);
+}
+
+function judge(ended: OperationResource, say: (text: string) => void): void {
+  if (ended.result === 'drained') {
+    const n = ended.instances.length;
+    say(`drained: no gateway holds a request for ${n === 1 ? 'it' : `any of the ${String(n)}`}\n`);
+    return;
+  }
+  const taken = ended.result === 'cancelled' || ended.result === 'superseded';
+  const left = ended.instances.filter((one) => one.left > 0);
+  throw new CliFailure(
+    taken ? EXIT.conflict : EXIT.unproven,
+    `operation ${ended.id} ended ${ended.result ?? 'without a result'}, not drained`,
+    [
+      ...left.map((one) => safe(`${one.service}/${one.id} had ${String(one.left)} open requests`)),
+      ...ended.waiting_for.map((one) => safe(`waited for: ${one}`)),
+      ...(taken ? ['next: ebbgate get overrides'] : ['next: ebbgate describe operation ' + ended.id]),
+    ],
+  );
+}
+
+async function waitConvergence(
+  terminal: Terminal,
+  client: ApiClient,
+  flags: MutationFlags,
+  outcome: MutationResource,
+  services: readonly string[],
+): Promise<void> {
+  const resume = services.map((service) => `ebbgate wait convergence ${service}`).join(' && ');
+  if (!outcome.published)
+    throw new CliFailure(
+      EXIT.unproven,
+      'accepted, but Redis cannot be written, so no gateway follows it yet',
+      [`next: ${resume}`],
+    );
+  const note = (text: string): void => {
+    terminal.err(`${text}\n`);
+  };
+  const start = terminal.monotonic();
+  for (const service of services) {
+    const spent = terminal.monotonic() - start;
+    const timeoutMs = flags.timeout === undefined ? null : Math.max(0, milliseconds(flags.timeout) - spent);
+    const options: FollowOptions = { client, terminal, note, timeoutMs, resume };
+    const { gateways } = await followConvergence(options, service);
+    if (!isMachine(flags.output)) terminal.out(`${service}: ${String(gateways.length)} gateways follow it\n`);
+  }
+}

@@ -1,0 +1,77 @@
+import { Option, type Command } from 'commander';
+import type { MutationResource, Selector } from '../model/resources.js';
+import { createClient } from './client.js';
+import { CliFailure, EXIT } from './failure.js';
+import { addCircumstances, addWait, apiCommand, circumstances, dryRun, type MutationFlags } from './flags.js';
+import { conclude } from './outcome.js';
+import type { Terminal } from './terminal.js';
+
+interface SteerFlags extends MutationFlags {
+  readonly service?: string;
+  readonly version?: string;
+  readonly host?: string;
+  readonly zone?: string;
+  readonly onTimeout?: string;
+}
+
+/** `ebbgate drain|undrain|isolate|restore`: the verbs on instances. */
+export function addSteer(program: Command, terminal: Terminal): void {
+  const drain = verb(program, terminal, 'drain', 'let no new request in, and say when the last one is gone');
+  addWait(drain, 'until it is proven, given up, or cut', 'when the operation stops waiting; absent: never');
+  drain.addOption(
+    new Option(
+      '--on-timeout <WHAT>',
+      'then leave it draining, cut it off, or give it back (default wait)',
+    ).choices(['wait', 'cut', 'undrain']),
+  );
+  addCircumstances(drain, { lasting: true });
+  for (const [name, text, lasting] of [
+    ['undrain', 'take drains back', false],
+    ['isolate', 'take out at once, whatever it holds', true],
+    ['restore', 'take every wish for an instance back', false],
+  ] as const) {
+    const command = verb(program, terminal, name, text);
+    addWait(command, 'until every gateway follows', 'how long to wait at most');
+    addCircumstances(command, { lasting });
+  }
+}
+
+function verb(program: Command, terminal: Terminal, name: string, description: string): Command {
+  return apiCommand(program, `${name} [INSTANCE...]`, description)
+    .option('-s, --service <SVC>', 'the service; needed with instances')
+    .option('--version <V>', 'every instance of this version')
+    .option('--host <H>', 'every instance on this host (an address), across services')
+    .option('--zone <Z>', 'every instance in this zone, across services')
+    .action(async (ids: readonly string[], flags: SteerFlags) => {
+      const selector = select(name, ids, flags);
+      const client = createClient(flags, terminal);
+      const body = {
+        selector,
+        ...circumstances(flags),
+        ...(name === 'drain' && flags.timeout !== undefined ? { timeout: flags.timeout } : {}),
+        ...(flags.onTimeout === undefined ? {} : { on_timeout: flags.onTimeout }),
+      };
+      const outcome = await client.post<MutationResource>(`/v1/${name}s`, body, dryRun(flags));
+      await conclude(terminal, client, flags, outcome.body);
+    });
+}
+
+function select(name: string, ids: readonly string[], flags: SteerFlags): Selector {
+  const { service, version, host, zone } = flags;
+  if (ids.length > 0 && service === undefined)
+    throw new CliFailure(
+      EXIT.usage,
+      `name the service of the instances: ebbgate ${name} -s SVC ${ids.join(' ')}`,
+    );
+  if (ids.length === 0 && version === undefined && host === undefined && zone === undefined)
+    throw new CliFailure(EXIT.usage, `name instances, or one of --version, --host, --zone`, [
+      `next: ebbgate ${name} --help`,
+    ]);
+  return {
+    ...(service === undefined ? {} : { service }),
+    ...(ids.length === 0 ? {} : { ids }),
+    ...(version === undefined ? {} : { version }),
+    ...(host === undefined ? {} : { host }),
+    ...(zone === undefined ? {} : { zone }),
+  };
+}
