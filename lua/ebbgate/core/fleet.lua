@@ -1,0 +1,46 @@
+--- A set's document turned into what a worker serves by. A fleet is never changed: the next set builds the next one.
+local address = require 'ebbgate.core.address'
+local peer = require 'ebbgate.core.peer'
+
+local pickers = { weighted_round_robin = require 'ebbgate.core.picker.weighted_round_robin' }
+
+local fleet = {}
+
+--- True if new requests may go to `p` (docs/contract/wire.md).
+function fleet.eligible(p)
+  return (p.state == 'up' or p.state == 'suspect') and p.weight > 0 and not p.down
+end
+
+--- A peer of one set. It is what a request holds while it is open: the set may change meanwhile, its version too.
+local function new_member(p, service, state)
+  return {
+    id = p.id, service = service, address = address.in_url(p.host), port = p.port, version = p.version,
+    weight = p.weight, state_name = p.state, eligible = fleet.eligible(p), peer = state,
+  }
+end
+
+--- Builds the fleet of `document` (a set or a tombstone, from wire.decode).
+---   worker    this worker's incarnation, for the counters' keys
+---   previous  the fleet so far, or nil
+---   retiring  id → peers that left earlier sets with requests open; one that comes back is taken out of it
+---   roll      in [0, 1): where a new picker starts
+function fleet.build(document, worker, previous, retiring, roll)
+  local members, by_id = {}, {}
+  for i, p in ipairs(document.peers or {}) do
+    local known = previous and previous.by_id[p.id]
+    local state = known and known.peer or retiring[p.id] or peer.new(worker, document.service, p.id)
+    state.retired, state.retiring, retiring[p.id] = false, nil, nil
+    members[i] = new_member(p, document.service, state)
+    by_id[p.id] = members[i]
+  end
+  local picker = pickers[document.algorithm or 'weighted_round_robin'].new(members, roll)
+  if previous then picker:carry(previous.picker) end
+  local timeouts = document.timeouts or { connect_ms = 1, send_ms = 1, read_ms = 1 }
+  return {
+    service = document.service, removed = document.kind == 'tombstone', members = members, by_id = by_id, picker = picker,
+    tries = document.retry and document.retry.tries or 1,
+    connect = timeouts.connect_ms / 1000, send = timeouts.send_ms / 1000, read = timeouts.read_ms / 1000,
+  }
+end
+
+return fleet

@@ -1,0 +1,63 @@
+--- Every name the gateway uses in Redis and in its shared dictionaries stands here.
+---
+--- No part holds a pipe (wire.lua sees to it), so keys of several parts are joined by one.
+local keys = {}
+
+--- Redis (docs/contract/wire.md).
+keys.redis = {
+  meta = '{ebb}:meta',
+  index = '{ebb}:index',
+  gateways = '{ebb}:gateways',
+  changed = '{ebb}:changed',
+  report = '{ebb}:report',
+}
+function keys.redis.set(name) return '{ebb}:set:' .. name end
+function keys.redis.heartbeat(gateway) return '{ebb}:gw:' .. gateway end
+function keys.redis.stats(gateway) return '{ebb}:stats:' .. gateway end
+
+--- ebb_sets. `stamp|<name>` is the generation key: a number of this nginx that is new at every change of the set, so that
+--- a lower generation of a newer epoch is a change too. `record|<name>` tells what was published (position.pack_record).
+--- `document|<name>|<stamp>` is the payload: a new key each time, because a dictionary that is full forgets the old value
+--- when it refuses the new one.
+keys.sets = { last_stamp = 'last_stamp' }
+function keys.sets.stamp(name) return 'stamp|' .. name end
+function keys.sets.record(name) return 'record|' .. name end
+function keys.sets.document(name, stamp) return 'document|' .. name .. '|' .. stamp end
+--- The name in a key that `keys.sets.record` made, else nil.
+function keys.sets.name_of_record(key) return string.match(key, '^record|(.+)$') end
+
+--- ebb_inflight: open requests, one counter per worker incarnation and instance. `uncounted|<worker>` counts those that
+--- could not get a counter; `uncounted` alone those of a worker that could not even get that. `made` grows with every new key.
+keys.inflight = { made = 'made', uncounted = 'uncounted' }
+function keys.inflight.counter(worker, service, instance) return worker .. '|' .. service .. '|' .. instance end
+function keys.inflight.uncounted_of(worker) return 'uncounted|' .. worker end
+--- The worker and `service|instance` in a counter's key, else nil.
+function keys.inflight.parse(key) return string.match(key, '^([^|]+)|([^|]+|[^|]+)$') end
+
+--- ebb_state.
+keys.state = {
+  boot = 'boot', started = 'started', started_at = 'started_at', seq = 'seq', serving = 'serving', blind = 'blind',
+  applied = 'applied', floor = 'floor', rejected = 'rejected', sealed_epoch = 'sealed_epoch', caught_up_at = 'caught_up_at',
+  lock = 'lock', redis = 'redis', redis_since = 'redis_since',
+}
+function keys.state.worker(incarnation) return 'worker|' .. incarnation end
+--- The incarnation in a key that `keys.state.worker` made, else nil.
+function keys.state.worker_of(key) return string.match(key, '^worker|(.+)$') end
+
+--- ebb_metrics: the first part is the kind.
+keys.metrics = { made = 'made' }
+function keys.metrics.requests(service, version, instance, class)
+  return 'requests|' .. service .. '|' .. version .. '|' .. instance .. '|' .. class
+end
+function keys.metrics.version(kind, service, version) return kind .. '|' .. service .. '|' .. version end
+function keys.metrics.bucket(service, version, index) return 'bucket|' .. service .. '|' .. version .. '|' .. index end
+function keys.metrics.retries(service) return 'retries|' .. service end
+function keys.metrics.sync_error(kind) return 'sync_error|' .. kind end
+--- The parts of a key, as a list.
+function keys.metrics.parse(key)
+  local parts = {}
+  for part in string.gmatch(key .. '|', '([^|]*)|') do parts[#parts + 1] = part end
+  return parts
+end
+
+return keys

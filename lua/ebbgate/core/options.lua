@@ -1,0 +1,50 @@
+--- Checks what nginx.conf hands to init: one error that names the field and the way to mend it.
+local match = string.match
+
+local options = {}
+
+local function text(pattern, hint)
+  return function(value) return type(value) == 'string' and match(value, pattern) ~= nil, hint end
+end
+
+local function whole(low, high)
+  return function(value)
+    local fits = type(value) == 'number' and value >= low and value <= high and value == math.floor(value)
+    return fits, 'a whole number from ' .. low .. ' to ' .. high
+  end
+end
+
+local RULES = {
+  gateway_id = { text('^[A-Za-z0-9][A-Za-z0-9._-]*$', '1 to 63 of A-Z a-z 0-9 . _ -, starting with a letter or digit') },
+  redis_host = { text('^[A-Za-z0-9.:_-]+$', 'a host name or an IP literal') },
+  redis_port = { whole(1, 65535) },
+  redis_username = { text('^[^%c%s]*$', 'a user name without white space, or ""'), '' },
+  redis_password_env = { text('^[A-Za-z_][A-Za-z0-9_]*$', 'the name of an environment variable'), 'EBBGATE_REDIS_PASSWORD' },
+  redis_database = { whole(0, 9999), 0 },
+  state_dir = { text('^/[^%c]*$', 'an absolute path') },
+  start_wait_ms = { whole(0, 60000), 1000 },
+  poll_ms = { whole(100, 60000), 2000 },
+  heartbeat_ms = { whole(100, 5000), 1000 },
+  max_tries = { whole(1, 5), 5 },
+  version = { text('^[^%c%s]+$', 'a version'), '0' },
+}
+
+--- `given` with defaults filled in; or nil and the reason.
+function options.check(given)
+  if type(given) ~= 'table' then return nil, 'init wants a table of options' end
+  for name in pairs(given) do
+    if not RULES[name] then return nil, 'the option ' .. tostring(name) .. ' is not known' end
+  end
+  local checked = {}
+  for name, rule in pairs(RULES) do
+    local value = given[name]
+    if value == nil then value = rule[2] end
+    local fits, hint = rule[1](value)
+    if not fits then return nil, 'the option ' .. name .. ' must be ' .. hint .. '; it is ' .. tostring(value) end
+    checked[name] = value
+  end
+  if #checked.gateway_id > 63 then return nil, 'the option gateway_id must be at most 63 characters long' end
+  return checked
+end
+
+return options

@@ -1,0 +1,17 @@
+--- An instance as one worker knows it, by its id. It outlives the sets that name it: its open requests belong to the
+--- instance, not to the picker of the day.
+---
+--- `key` is its counter in ebb_inflight; `counted` tells that the counter exists; `open` is this worker's own count, which
+--- tells when the counter of a peer that no set names any more (`retired`) may go. Until then the peer stands in the
+--- table `retiring` of its service, where it is found again if it comes back.
+local keys = require 'ebbgate.core.keys'
+
+local peer = {}
+
+function peer.new(worker, service, id)
+  return {
+    id = id, key = keys.inflight.counter(worker, service, id), counted = false, open = 0, retired = false, retiring = nil,
+  }
+end
+
+return peer

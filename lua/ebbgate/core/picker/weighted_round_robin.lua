@@ -1,0 +1,115 @@
+--- Smooth weighted round robin, as a heap of deadlines (earliest deadline first): O(log n) per pick.
+---
+--- Promises: in every cycle (as many picks as the weights' sum) each peer gets its weight, give or take one pick; a peer
+--- that is not eligible is never picked; no peer of `tried` is picked. Small weights are spread over the cycle.
+---
+--- Time here is virtual: a peer of weight w is due w times per unit, at (k + phase) / w for k = 0, 1, 2 … The phases
+--- are a golden-ratio sequence over the peers sorted by weight, so that many light peers do not fall due at one moment.
+---
+--- All pickers are `new(members, roll)`, `carry(previous)`, `pick(tried)`; a member needs id, weight and eligible.
+local floor = math.floor
+
+local picker = {}
+picker.__index = picker
+
+local GOLDEN = (5 ^ 0.5 - 1) / 2
+
+--- Moves the entry at `index` down to where the heap wants it.
+local function sift_down(due, members, index, size)
+  local moving, member = due[index], members[index]
+  while true do
+    local child = index * 2
+    if child > size then break end
+    if child < size and due[child + 1] < due[child] then child = child + 1 end
+    if due[child] >= moving then break end
+    due[index], members[index] = due[child], members[child]
+    index = child
+  end
+  due[index], members[index] = moving, member
+end
+
+local function heapify(due, members)
+  local size = #members
+  for index = floor(size / 2), 1, -1 do sift_down(due, members, index, size) end
+end
+
+--- `members` may hold ineligible ones. `roll` in [0, 1) is where in the cycle it starts, so that gateways and workers
+--- do not march in step.
+function picker.new(members, roll)
+  local chosen = {}
+  for i = 1, #members do
+    if members[i].eligible and members[i].weight > 0 then chosen[#chosen + 1] = members[i] end
+  end
+  table.sort(chosen, function(a, b)
+    if a.weight ~= b.weight then return a.weight > b.weight end
+    return a.id < b.id
+  end)
+  local due = {}
+  for i = 1, #chosen do
+    local weight, phase = chosen[i].weight, (i * GOLDEN) % 1
+    due[i] = (math.ceil(roll * weight - phase) + phase) / weight
+  end
+  heapify(due, chosen)
+  return setmetatable({ due = due, members = chosen, size = #chosen, now = roll }, picker)
+end
+
+--- Goes on where `previous` stood: who had waited for half of its next turn still has, whatever its weight is now.
+--- Peers that `previous` did not have keep the place that `new` gave them.
+function picker:carry(previous)
+  local waiting = {}
+  for i = 1, previous.size do
+    local member = previous.members[i]
+    waiting[member.id] = (previous.due[i] - previous.now) * member.weight
+  end
+  for i = 1, self.size do
+    local member = self.members[i]
+    local turn = waiting[member.id]
+    if turn then self.due[i] = self.now + turn / member.weight end
+  end
+  heapify(self.due, self.members)
+end
+
+--- Gives the member at the root its next turn.
+local function take_root(self)
+  local due, members = self.due, self.members
+  local member = members[1]
+  self.now = due[1]
+  due[1] = due[1] + 1 / member.weight
+  sift_down(due, members, 1, self.size)
+  return member
+end
+
+--- Sets the roots that were tried aside until an untried one is there, takes it, and puts the others back as they were.
+local function pick_untried(self, tried)
+  local due, members, aside = self.due, self.members, nil
+  while self.size > 0 and tried[members[1].id] do
+    local size = self.size
+    aside = { due = due[1], member = members[1], next = aside }
+    due[1], members[1] = due[size], members[size]
+    due[size], members[size] = nil, nil
+    self.size = size - 1
+    if size > 1 then sift_down(due, members, 1, size - 1) end
+  end
+  local now = self.now
+  local picked = self.size > 0 and take_root(self) or nil
+  if aside then
+    -- Time must not pass those that were left out: they are still due before it.
+    self.now = now
+    while aside do
+      local size = self.size + 1
+      self.size, due[size], members[size] = size, aside.due, aside.member
+      aside = aside.next
+    end
+    heapify(due, members)
+  end
+  return picked
+end
+
+--- The next member, or nil if there is none. `tried`, if given, is a set of ids.
+function picker:pick(tried)
+  if tried then return pick_untried(self, tried) end
+  if self.size == 0 then return nil end
+  return take_root(self)
+end
+
+return picker

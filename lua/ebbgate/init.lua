@@ -1,0 +1,44 @@
+--- The gateway's public face: nginx.conf calls these and nothing else.
+local options = require 'ebbgate.core.options'
+
+local init = {}
+
+local settings
+
+--- init_by_lua: checks the options, loads the sets on disk. Throws on a bad option, so that nginx does not start.
+function init.init(given)
+  local checked, err = options.check(given)
+  if not checked then error('ebbgate: ' .. err, 2) end
+  require 'resty.core'
+  local boot, shm = require 'ebbgate.worker.boot', require 'ebbgate.worker.shm'
+  checked.password = os.getenv(checked.redis_password_env)
+  if checked.password == '' then checked.password = nil end
+  checked.follow = boot.script('follow')
+  settings = checked
+  boot.prepare(shm.open(), checked.state_dir)
+  -- Read before the fork, so that workers share the code's memory.
+  require 'ebbgate.worker.background'
+  init.phases = {
+    access = require 'ebbgate.phase.access', balancer = require 'ebbgate.phase.balancer',
+    filter = require 'ebbgate.phase.filter', log = require 'ebbgate.phase.log', status = require 'ebbgate.phase.status',
+  }
+  init.access, init.balance, init.log = init.phases.access.run, init.phases.balancer.run, init.phases.log.run
+  init.header_filter, init.body_filter = init.phases.filter.header, init.phases.filter.body
+  init.healthz, init.readyz = init.phases.status.healthz, init.phases.status.readyz
+  init.metrics, init.sets = init.phases.status.metrics, init.phases.status.sets
+end
+
+--- init_worker_by_lua.
+function init.init_worker()
+  -- nginx's cache helpers run this too; they have no number.
+  if not ngx.worker.id() then return end
+  local boot, live = require 'ebbgate.worker.boot', require 'ebbgate.worker.live'
+  local dicts = require('ebbgate.worker.shm').open()
+  boot.seed()
+  local incarnation = boot.enlist(dicts.state)
+  live.start({ dicts = dicts, incarnation = incarnation, tools = boot.tools, max_tries = settings.max_tries })
+  require('ebbgate.worker.startup').start(dicts.state, settings.start_wait_ms)
+  require('ebbgate.worker.background').start(settings, dicts, incarnation)
+end
+
+return init

@@ -1,0 +1,47 @@
+--- Picks the instance of each try. Nothing here may yield, and nothing may throw once a request is counted.
+local balancer = require 'ngx.balancer'
+local live = require 'ebbgate.worker.live'
+
+local phase = {}
+
+local ngx = ngx
+local log, ERR = ngx.log, ngx.ERR
+local set_current_peer, set_more_tries, set_timeouts =
+  balancer.set_current_peer, balancer.set_more_tries, balancer.set_timeouts
+--- nginx's "no live upstreams": a clean 502. Any other code here is a 500, or, with -5, a loop without end.
+local BUSY = -3
+
+--- Lets go of the try that failed, and keeps the next one off its instance.
+local function give_up(ctx, member)
+  live.leave(member, ctx.counter)
+  ctx.member = nil
+  live.counters:retry(member)
+  ctx.tried = ctx.tried or {}
+  ctx.tried[member.id] = true
+end
+
+function phase.run()
+  local ctx = ngx.ctx
+  local entry, failed = ctx.entry, ctx.member
+  if failed then give_up(ctx, failed) end
+  if ctx.tries >= live.max_tries then return ngx.exit(BUSY) end
+  local member, counter = live.enter(entry, ctx.tried)
+  if not member then return ngx.exit(BUSY) end
+  -- At once: from here on the log phase gives the count back, whatever happens.
+  ctx.member, ctx.counter, ctx.tries = member, counter, ctx.tries + 1
+  ctx.instances = ctx.instances and ctx.instances .. ', ' .. member.id or member.id
+
+  local fleet = entry.fleet
+  if ctx.tries == 1 then
+    local more = (fleet.tries < live.max_tries and fleet.tries or live.max_tries) - 1
+    if more > 0 then set_more_tries(more) end
+  end
+  set_timeouts(fleet.connect, fleet.send, fleet.read)
+  local set, err = set_current_peer(member.address, member.port)
+  if not set then
+    log(ERR, 'ebbgate: ', member.address, ':', member.port, ' cannot be used: ', err)
+    return ngx.exit(BUSY)
+  end
+end
+
+return phase

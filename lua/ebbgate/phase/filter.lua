@@ -1,0 +1,37 @@
+--- Turns nginx's own error pages into problem+json. Filters, not error_page: an internal redirect would lose what the
+--- request holds. What an instance answered passes untouched, its errors too.
+local problem = require 'ebbgate.core.problem'
+
+local filter = {}
+
+local ngx = ngx
+local byte = string.byte
+local DASH = byte('-')
+
+--- True if an instance sent the response's head: the last try then has a time for it, where a failed one has a dash.
+local function from_instance(header_time)
+  return header_time ~= nil and header_time ~= '' and byte(header_time, -1) ~= DASH
+end
+
+function filter.header()
+  local status = ngx.status
+  if status < 400 then return end
+  local ctx, var = ngx.ctx, ngx.var
+  if ctx.answered or from_instance(var.upstream_header_time) then return end
+  local body = problem.body(problem.code_of(status), status, var.request_id)
+  ctx.problem = body
+  local header = ngx.header
+  header.content_type = problem.CONTENT_TYPE
+  header.content_length = #body
+  if status == 503 then header.retry_after = '1' end
+end
+
+function filter.body()
+  local ctx = ngx.ctx
+  local body = ctx.problem
+  if not body then return end
+  ngx.arg[1] = body
+  ctx.problem = ''
+end
+
+return filter

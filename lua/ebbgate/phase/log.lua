@@ -1,0 +1,27 @@
+--- Runs once per request, however it ended: gives back what it held, and counts it.
+local live = require 'ebbgate.worker.live'
+
+local log = {}
+
+local ngx = ngx
+local now, start_time, exiting = ngx.now, ngx.req.start_time, ngx.worker.exiting
+--- Stands for service and instance where no route was found.
+local nobody = { id = '', service = '', version = '' }
+
+function log.run()
+  local ctx = ngx.ctx
+  local member, entry = ctx.member, ctx.entry
+  if member then
+    ctx.member = nil
+    live.leave(member, ctx.counter)
+  end
+  local status = ngx.status
+  -- A WebSocket's duration is no latency.
+  local ms = status ~= 101 and (now() - start_time()) * 1000 or nil
+  live.counters:request(member or entry and entry.nobody or nobody, status, ms)
+  if ctx.instances then ngx.var.ebb_instances = ctx.instances end
+  -- The flushing timer has ended by now.
+  if exiting() then live.counters:flush() end
+end
+
+return log

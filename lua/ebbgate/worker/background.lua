@@ -1,0 +1,81 @@
+--- Builds a worker's background: who syncs, who reports, what is flushed. Called once per worker.
+local keys = require 'ebbgate.core.keys'
+local boot = require 'ebbgate.worker.boot'
+local catch_up = require 'ebbgate.worker.catch_up'
+local census = require 'ebbgate.worker.census'
+local disk = require 'ebbgate.worker.disk'
+local inspection = require 'ebbgate.worker.inspection'
+local live = require 'ebbgate.worker.live'
+local lock = require 'ebbgate.worker.lock'
+local process = require 'ebbgate.worker.process'
+local redis = require 'ebbgate.worker.redis'
+local reporter = require 'ebbgate.worker.reporter'
+local store = require 'ebbgate.worker.store'
+local sync = require 'ebbgate.worker.sync'
+local tally = require 'ebbgate.worker.tally'
+local timer = require 'ebbgate.worker.timer'
+local troubles = require 'ebbgate.worker.troubles'
+
+local background = {}
+
+local TICK, FLUSH, SWEEP = 0.1, 1, 10
+
+--- The instances and versions of the set in force; nil if there is none.
+local function membership(service)
+  local fleet = live.fleet(live.entry(service))
+  if not fleet or fleet.removed then return nil end
+  local ids, versions = {}, {}
+  for _, member in ipairs(fleet.members) do
+    ids[member.id], versions[member.version] = true, true
+  end
+  return { ids = ids, versions = versions }
+end
+
+--- settings: the checked options, with `password` and `follow` (the script). `live` must have been started.
+function background.start(settings, dicts, incarnation)
+  local identity = { id = settings.gateway_id, version = settings.version, host = process.hostname() }
+  local connection = redis.new({
+    host = settings.redis_host, port = settings.redis_port, database = settings.redis_database,
+    username = settings.redis_username, password = settings.password,
+  })
+  local holder = lock.new(dicts.state, incarnation)
+  local files = disk.new(settings.state_dir)
+  files:prepare()
+  local sets = store.new(dicts.sets, files, function() return holder:held() end)
+  local counts, totals = census.new(dicts), tally.new(dicts.metrics, membership)
+  local wrong = troubles.new(live.counters)
+  local report = reporter.new({
+    redis = connection, state = dicts.state, census = counts, tally = totals, json = boot.json, tools = boot.tools,
+    troubles = wrong, identity = identity, every = settings.heartbeat_ms / 1000,
+  })
+  local follow = sync.new({
+    redis = connection, state = dicts.state, store = sets, lock = holder, reporter = report, troubles = wrong,
+    poll = settings.poll_ms / 1000,
+    catch_up = catch_up.new({
+      redis = connection, store = sets, state = dicts.state, tools = boot.tools, json = boot.json, lock = holder,
+      script = settings.follow, troubles = wrong, reporter = report,
+    }),
+  })
+  live.inspection = inspection.new({
+    dicts = dicts, store = sets, census = counts, tally = totals, json = boot.json, identity = identity,
+  })
+
+  timer.every('tick', TICK, function()
+    if not holder:take() then return end
+    follow:ensure()
+    report:tick(ngx.now())
+  end, function()
+    -- The new worker of a reload can go on at once.
+    holder:release()
+  end)
+  timer.every('flush', FLUSH, function() live.counters:flush() end, function() live.counters:flush() end)
+  timer.every('sweep', SWEEP, function()
+    if dicts.state:get(keys.state.lock) == incarnation then totals:sweep(ngx.now()) end
+  end)
+  -- The first session need not wait for the first tick.
+  timer.soon('start', function()
+    if holder:take() then follow:ensure() end
+  end)
+end
+
+return background

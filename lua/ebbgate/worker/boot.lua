@@ -1,0 +1,107 @@
+--- What the master does before it forks, and what a new worker needs: shared memory, the sets on disk, an identity.
+local keys = require 'ebbgate.core.keys'
+local position = require 'ebbgate.core.position'
+local counters = require 'ebbgate.worker.counters'
+local disk = require 'ebbgate.worker.disk'
+local inflight = require 'ebbgate.worker.inflight'
+local process = require 'ebbgate.worker.process'
+local store = require 'ebbgate.worker.store'
+
+local boot = {}
+
+local cjson = require('cjson').new()
+cjson.encode_number_precision(16)
+cjson.decode_invalid_numbers(false)
+
+boot.json = cjson
+
+local function hex(bytes)
+  return (string.gsub(bytes, '.', function(c) return string.format('%02x', string.byte(c)) end))
+end
+
+--- For wire.decode.
+boot.tools = { json = cjson.decode, sha1 = function(text) return hex(ngx.sha1_bin(text)) end }
+
+--- lua/redis/<name>.lua, found beside this code: {text, sha1}.
+function boot.script(name)
+  local here = assert(package.searchpath('ebbgate.init', package.path))
+  local path = string.gsub(here, 'ebbgate/init%.lua$', 'redis/' .. name .. '.lua')
+  local file = assert(io.open(path, 'rb'))
+  local text = file:read('*a')
+  file:close()
+  return { text = text, sha1 = boot.tools.sha1(text) }
+end
+
+--- Old workers of a reload that changed ebb_inflight's size count where nobody reads: nothing is proven while they live.
+local function note_blind_spot(dicts)
+  local list = {}
+  for _, key in ipairs(dicts.state:get_keys(0)) do
+    local incarnation = keys.state.worker_of(key)
+    if incarnation then list[#list + 1] = incarnation end
+  end
+  if #list > 0 then dicts.state:safe_set(keys.state.blind, table.concat(list, ' ')) end
+end
+
+--- True on a reload: the shared memory outlives it, and with it boot id, counts and sets.
+local function begin_or_go_on(dicts)
+  local state = dicts.state
+  if state:get(keys.state.boot) then return true end
+  state:safe_set(keys.state.boot, process.random_hex(8))
+  state:safe_set(keys.state.started, ngx.time())
+  state:safe_set(keys.state.started_at, ngx.now())
+  state:safe_set(keys.state.seq, 0)
+  return false
+end
+
+--- Reads the disk into the shared dictionary; files that cannot be trusted are left out, and stay for a person to look at.
+local function load(dicts, state_dir)
+  local loading = store.new(dicts.sets)
+  local epoch, generation, loaded = 0, 0, 0
+  disk.new(state_dir):load(boot.tools, function(name, publication, document)
+    publication.restless = document.restless
+    local shared, err = loading:share(name, publication, true)
+    if not shared then
+      ngx.log(ngx.ERR, 'ebbgate: the set of ', name, ' on disk finds no room: ', err)
+      return
+    end
+    loaded = loaded + 1
+    if position.newer(publication.epoch, publication.generation, epoch, generation) then
+      epoch, generation = publication.epoch, publication.generation
+    end
+  end, function(name, why)
+    ngx.log(ngx.ERR, 'ebbgate: the file of ', name, ' in ', state_dir, ' is left out: ', why)
+  end)
+  if loaded > 0 then dicts.state:safe_set(keys.state.floor, position.pack(epoch, generation)) end
+  ngx.log(ngx.NOTICE, 'ebbgate: ', loaded, ' sets loaded from ', state_dir)
+end
+
+--- In the master, at every start and reload.
+function boot.prepare(dicts, state_dir)
+  local reload = begin_or_go_on(dicts)
+  if reload and not dicts.inflight:get(keys.inflight.made) then note_blind_spot(dicts) end
+  inflight.prepare(dicts.inflight)
+  counters.prepare(dicts.metrics)
+  if dicts.sets:get(keys.sets.last_stamp) then return end
+  -- A new dictionary of sets, perhaps in a reload that changed its size: what was acked must be learned again.
+  dicts.sets:safe_set(keys.sets.last_stamp, 0)
+  dicts.state:delete(keys.state.applied)
+  dicts.state:delete(keys.state.sealed_epoch)
+  load(dicts, state_dir)
+end
+
+--- Enters this worker in the list that the census reads. Its incarnation comes back.
+function boot.enlist(state)
+  local incarnation = process.incarnation()
+  local listed, err = state:safe_add(keys.state.worker(incarnation), true)
+  if not listed and err ~= 'exists' then
+    ngx.log(ngx.ERR, 'ebbgate: ebb_state is full: this worker cannot be listed')
+  end
+  return incarnation
+end
+
+--- Each worker rolls its own dice.
+function boot.seed()
+  math.randomseed(tonumber(process.random_hex(4), 16) + ngx.worker.pid())
+end
+
+return boot

@@ -1,0 +1,80 @@
+--- Reads what inflight.lua counts: sums over the workers that live.
+---
+--- The order makes zero true. A request counts, then reads its set's generation. Who reads `applied` first and the counters
+--- after it therefore sees every request that was picked by an older set: either it had counted by then, or it looks at the
+--- generation later and obeys the new set. `made` is read before the counters, for the same reason.
+local keys = require 'ebbgate.core.keys'
+local process = require 'ebbgate.worker.process'
+
+local census = {}
+census.__index = census
+
+function census.new(dicts)
+  return setmetatable({ inflight = dicts.inflight, state = dicts.state, made = nil, counters = {} }, census)
+end
+
+--- Incarnations that live, as a set, and their number. The dead ones are struck off.
+local function living(self)
+  local alive, count = {}, 0
+  for _, key in ipairs(self.state:get_keys(0)) do
+    local incarnation = keys.state.worker_of(key)
+    if incarnation and process.alive(incarnation) then
+      alive[incarnation], count = true, count + 1
+    elseif incarnation then
+      self.state:delete(key)
+      self.inflight:delete(keys.inflight.uncounted_of(incarnation))
+    end
+  end
+  return alive, count
+end
+
+--- The list of counters, read anew only when one was made: listing locks the dictionary for all workers.
+local function refresh(self)
+  local made = self.inflight:get(keys.inflight.made)
+  if made and made == self.made then return end
+  self.counters, self.made = {}, made
+  for _, key in ipairs(self.inflight:get_keys(0)) do
+    local worker, name = keys.inflight.parse(key)
+    if worker then
+      self.counters[#self.counters + 1] = { key = key, worker = worker, name = name }
+    end
+  end
+end
+
+local function sum(self, alive)
+  local in_flight, kept = {}, {}
+  for _, counter in ipairs(self.counters) do
+    if alive[counter.worker] then
+      local count = self.inflight:get(counter.key)
+      if count then kept[#kept + 1] = counter end
+      if count and count > 0 then in_flight[counter.name] = (in_flight[counter.name] or 0) + count end
+    else
+      self.inflight:delete(counter.key)
+    end
+  end
+  self.counters = kept
+  return in_flight
+end
+
+--- Old workers whose counters were lost with a dictionary of another size: as long as one of them lives nothing is known.
+local function blind(self)
+  local list = self.state:get(keys.state.blind)
+  for incarnation in string.gmatch(list or '', '%S+') do
+    if process.alive(incarnation) then return 1 end
+  end
+  return 0
+end
+
+--- {in_flight = 'service|instance' → n > 0, uncounted, workers}
+function census:take()
+  local alive, workers = living(self)
+  refresh(self)
+  local in_flight = sum(self, alive)
+  local uncounted = math.max(0, self.inflight:get(keys.inflight.uncounted) or 1) + blind(self)
+  for incarnation in pairs(alive) do
+    uncounted = uncounted + math.max(0, self.inflight:get(keys.inflight.uncounted_of(incarnation)) or 0)
+  end
+  return { in_flight = in_flight, uncounted = uncounted, workers = workers }
+end
+
+return census

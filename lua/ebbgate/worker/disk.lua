@@ -1,0 +1,101 @@
+--- The sets on disk: one file per service, so that a gateway that starts without Redis serves what it last acked.
+---
+--- A file is `ebbgate-set 1 <epoch> <generation> <hash>`, a line feed, and the payload. It is written beside and renamed, so it
+--- is whole or absent. No fsync: it survives a crash of nginx; after a power cut the hash tells what is damaged.
+local ffi = require 'ffi'
+local position = require 'ebbgate.core.position'
+local wire = require 'ebbgate.core.wire'
+
+pcall(ffi.cdef, 'int mkdir(const char *path, unsigned int mode);')
+pcall(ffi.cdef, [[
+  typedef struct { uint64_t ino; int64_t off; unsigned short reclen; unsigned char type; char name[256]; } ebbgate_dirent;
+  void *opendir(const char *name);
+  ebbgate_dirent *readdir(void *dir);
+  int closedir(void *dir);
+]])
+
+local disk = {}
+disk.__index = disk
+
+local HEADER = '^ebbgate%-set 1 (%d+) (%d+) (%x+)$'
+local MODE_755 = 493
+
+function disk.new(state_dir)
+  return setmetatable({ dir = state_dir .. '/sets' }, disk)
+end
+
+--- Makes the folder, with its parent; an error shows at the first write.
+function disk:prepare()
+  ffi.C.mkdir((self.dir:gsub('/sets$', '')), MODE_755)
+  ffi.C.mkdir(self.dir, MODE_755)
+end
+
+local function file_of(self, name)
+  return self.dir .. '/' .. name .. '.set'
+end
+
+--- True, or nil and why.
+function disk:write(name, publication)
+  local file_name = file_of(self, name)
+  local temporary = self.dir .. '/.' .. name .. '.' .. ngx.worker.pid() .. '.tmp'
+  local file, err = io.open(temporary, 'wb')
+  if not file then return nil, err end
+  local wrote, why = file:write(
+    'ebbgate-set 1 ', position.text(publication.epoch), ' ', position.text(publication.generation), ' ',
+    publication.hash, '\n', publication.payload
+  )
+  local closed, close_err = file:close()
+  if wrote and closed then
+    local renamed, rename_err = os.rename(temporary, file_name)
+    if renamed then return true end
+    why = rename_err
+  end
+  os.remove(temporary)
+  return nil, why or close_err or 'the file cannot be written'
+end
+
+--- True, also when there is no such file; or nil and why.
+function disk:remove(name)
+  local file_name = file_of(self, name)
+  local removed, err, code = os.remove(file_name)
+  if removed or code == 2 then return true end
+  return nil, err
+end
+
+local function names_on(self)
+  local names, dir = {}, ffi.C.opendir(self.dir)
+  if dir == nil then return names end
+  local entry = ffi.C.readdir(dir)
+  while entry ~= nil do
+    local name = string.match(ffi.string(entry.name), '^([^.].*)%.set$')
+    if name and wire.is_name(name) then names[#names + 1] = name end
+    entry = ffi.C.readdir(dir)
+  end
+  ffi.C.closedir(dir)
+  table.sort(names)
+  return names
+end
+
+--- The publication in the file of `name`, and its document; or nil and why it cannot be trusted.
+local function read(self, name, tools)
+  local file, err = io.open(file_of(self, name), 'rb')
+  if not file then return nil, err end
+  local header, payload = file:read('*l'), file:read('*a')
+  file:close()
+  local epoch_text, generation_text, hash = string.match(header or '', HEADER)
+  local epoch, generation = position.whole(epoch_text), position.whole(generation_text)
+  if not epoch or not generation then return nil, 'its first line is not that of a set' end
+  local document, code, detail = wire.decode(name, payload, tools, hash)
+  if not document then return nil, code .. ': ' .. detail end
+  return { epoch = epoch, generation = generation, hash = hash, payload = payload }, document
+end
+
+--- Calls `take(name, publication, document)` for every file that is whole, `skip(name, why)` for every other one.
+function disk:load(tools, take, skip)
+  for _, name in ipairs(names_on(self)) do
+    local publication, document = read(self, name, tools)
+    if publication then take(name, publication, document) else skip(name, document) end
+  end
+end
+
+return disk

@@ -1,0 +1,143 @@
+--- What this worker serves by: the one module that holds state. `start` makes it, sets reach it through the shared
+--- dictionary, and every pick looks at its service's generation key (keys.sets.stamp) before it is final.
+local fleet = require 'ebbgate.core.fleet'
+local keys = require 'ebbgate.core.keys'
+local router = require 'ebbgate.core.router'
+local wire = require 'ebbgate.core.wire'
+local counters = require 'ebbgate.worker.counters'
+local inflight = require 'ebbgate.worker.inflight'
+
+local live = {}
+
+--- Sets may move under a pick; after this many moves within one pick something else is wrong.
+local MAX_MOVES = 5
+
+--- `parts` {dicts, incarnation, tools (for wire.decode), max_tries}
+function live.start(parts)
+  live.dicts, live.sets, live.tools, live.incarnation = parts.dicts, parts.dicts.sets, parts.tools, parts.incarnation
+  live.max_tries = parts.max_tries
+  live.inflight = inflight.new(parts.dicts.inflight, parts.incarnation)
+  live.counters = counters.new(parts.dicts.metrics)
+  live.entries = {}
+  live.routes = { stamp_key = keys.sets.stamp(wire.ROUTES) }
+end
+
+--- The document under `name` if it differs from the one of `stamp`: document, its stamp. Nil, stamp when it does not; nil, nil
+--- when there is none; nil, nil, reason when it cannot be read.
+local function newer_document(name, stamp_key, stamp)
+  for _ = 1, MAX_MOVES do
+    local now = live.sets:get(stamp_key)
+    if now == stamp or now == nil then return nil, now end
+    local payload = live.sets:get(keys.sets.document(name, now))
+    if payload then
+      local document, code, detail = wire.decode(name, payload, live.tools)
+      if document then return document, now end
+      return nil, nil, code .. ': ' .. detail
+    end
+    -- Replaced between the two reads: look again.
+  end
+  return nil, nil, 'it never stood still'
+end
+
+--- Takes the peers of `old` that `new` does not have out of service; their counters go with their last request.
+local function retire(entry, old, new)
+  for id, member in pairs(old.by_id) do
+    if not new or not new.by_id[id] then
+      local peer = member.peer
+      peer.retired, peer.retiring = true, entry.retiring
+      if peer.open == 0 then
+        live.inflight:forget(peer)
+      else
+        entry.retiring[id] = peer
+      end
+    end
+  end
+end
+
+local function complain(name, reason)
+  ngx.log(ngx.ERR, 'ebbgate: ', name, ' cannot be rebuilt, the one before stays in force: ', reason)
+end
+
+--- Brings `entry` up to its generation key. True if it moved.
+local function refresh(entry)
+  local document, stamp, reason = newer_document(entry.service, entry.stamp_key, entry.stamp)
+  if reason then
+    complain(entry.service, reason)
+    return false
+  end
+  if not document then
+    if stamp == entry.stamp then return false end
+    if entry.fleet then retire(entry, entry.fleet, nil) end
+    entry.fleet, entry.stamp = nil, nil
+    return true
+  end
+  local old = entry.fleet
+  local new = fleet.build(document, live.incarnation, old, entry.retiring, math.random())
+  entry.fleet, entry.stamp = new, stamp
+  if old then retire(entry, old, new) end
+  return true
+end
+
+--- The worker's entry of a service; it stays the same table for ever. `entry.fleet` is nil if there is no such set.
+function live.entry(service)
+  local entry = live.entries[service]
+  if not entry then
+    entry = {
+      service = service, stamp_key = keys.sets.stamp(service), stamp = nil, fleet = nil, retiring = {},
+      -- Stands for the instance in the counters of requests that never came to one.
+      nobody = { id = '', service = service, version = '' },
+    }
+    live.entries[service] = entry
+  end
+  return entry
+end
+
+--- The fleet that is in force now, or nil.
+function live.fleet(entry)
+  if live.sets:get(entry.stamp_key) ~= entry.stamp then refresh(entry) end
+  return entry.fleet
+end
+
+--- The router that is in force now, or nil if no routes were ever published.
+function live.router()
+  local routes = live.routes
+  if live.sets:get(routes.stamp_key) ~= routes.stamp then
+    local document, stamp, reason = newer_document(wire.ROUTES, routes.stamp_key, routes.stamp)
+    if reason then
+      complain(wire.ROUTES, reason)
+    elseif document then
+      routes.router, routes.stamp = router.new(document.routes), stamp
+    elseif stamp == nil then
+      routes.router, routes.stamp = nil, nil
+    end
+  end
+  return routes.router
+end
+
+--- Picks a peer and counts the request on it, so that a zero that is reported after an ack is true: count first, look at
+--- the generation after. Returns the member and the counter's key for `live.leave`, or nil when no peer is eligible.
+function live.enter(entry, tried)
+  local current = entry.fleet
+  for _ = 1, MAX_MOVES do
+    local member = current and current.picker:pick(tried)
+    if not member then return nil end
+    local counter = live.inflight:enter(member.peer)
+    if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter end
+    -- Guarded: an error on the way must not keep the count.
+    local built, err = pcall(refresh, entry)
+    if not built then complain(entry.service, err) end
+    current = entry.fleet
+    -- The count stood before the new set was read, so it may stay if the new set still wants the peer.
+    local same = current and current.by_id[member.id]
+    if same and same.eligible and same.peer == member.peer then return same, counter end
+    live.inflight:leave(member.peer, counter)
+  end
+  return nil
+end
+
+--- Uncounts what `live.enter` counted; exactly once.
+function live.leave(member, counter)
+  live.inflight:leave(member.peer, counter)
+end
+
+return live

@@ -1,0 +1,106 @@
+--- Reads what counters.lua adds up: for the stats key, for Prometheus, and to forget the series of what is gone.
+local histogram = require 'ebbgate.core.histogram'
+local keys = require 'ebbgate.core.keys'
+
+local tally = {}
+tally.__index = tally
+
+--- A version's series stay this long after its last instance has gone, so that a roll-back finds them again.
+local VERSION_GRACE = 3600
+
+--- `membership(service)` gives {ids = set, versions = set} of the set in force, or nil if there is none.
+function tally.new(dict, membership)
+  return setmetatable({ dict = dict, membership = membership, made = nil, entries = {}, absent = {} }, tally)
+end
+
+--- Every counter as {key, parts}; listed anew only when one was made, because listing locks the dictionary.
+local function entries_of(self)
+  local made = self.dict:get(keys.metrics.made)
+  if made and made == self.made then return self.entries end
+  self.entries, self.made = {}, made
+  for _, key in ipairs(self.dict:get_keys(0)) do
+    if key ~= keys.metrics.made then
+      self.entries[#self.entries + 1] = { key = key, parts = keys.metrics.parse(key) }
+    end
+  end
+  return self.entries
+end
+
+--- Calls `take(parts, value)` for every counter.
+function tally:each(take)
+  for _, entry in ipairs(entries_of(self)) do
+    local value = self.dict:get(entry.key)
+    if value then take(entry.parts, value) end
+  end
+end
+
+local FIELDS = { version_requests = 'requests', version_errors = 'errors', version_ms = 'ms' }
+
+--- service → version → {requests, errors, ms}; requests that met no service are not in it.
+function tally:versions()
+  local services = {}
+  self:each(function(parts, value)
+    local field, service, version = FIELDS[parts[1]], parts[2], parts[3]
+    if not field or service == '' then return end
+    services[service] = services[service] or {}
+    local counted = services[service][version] or { requests = 0, errors = 0, ms = 0 }
+    services[service][version] = counted
+    counted[field] = value
+  end)
+  return services
+end
+
+--- service → version → {buckets = {n per bucket}, ms, requests}
+function tally:latencies()
+  local services = self:versions()
+  self:each(function(parts, value)
+    local versions = parts[1] == 'bucket' and services[parts[2]]
+    local counted = versions and versions[parts[3]]
+    if not counted then return end
+    counted.buckets = counted.buckets or {}
+    counted.buckets[tonumber(parts[4])] = value
+  end)
+  for _, versions in pairs(services) do
+    for _, counted in pairs(versions) do
+      counted.buckets = counted.buckets or {}
+      for i = 1, histogram.SIZE do counted.buckets[i] = counted.buckets[i] or 0 end
+    end
+  end
+  return services
+end
+
+--- True if the counter belongs to something that no set names.
+local function is_stale(self, parts, membership, now)
+  local kind, service, version, instance = parts[1], parts[2], parts[3], parts[4]
+  if kind == 'sync_error' or service == '' then return false end
+  local members = membership(service)
+  if not members then return true end
+  if kind == 'requests' and instance ~= '' and not members.ids[instance] then return true end
+  if not version or version == '' then return false end
+  local name = service .. '|' .. version
+  if members.versions[version] then
+    self.absent[name] = nil
+    return false
+  end
+  self.absent[name] = self.absent[name] or now
+  return now - self.absent[name] >= VERSION_GRACE
+end
+
+--- Forgets the series of instances and services that no set names any more.
+function tally:sweep(now)
+  local known = {}
+  local function membership(service)
+    if known[service] == nil then known[service] = self.membership(service) or false end
+    return known[service]
+  end
+  local swept = false
+  for _, entry in ipairs(entries_of(self)) do
+    if is_stale(self, entry.parts, membership, now) then
+      self.dict:delete(entry.key)
+      swept = true
+    end
+  end
+  if swept then self.made = nil end
+end
+
+return tally
