@@ -1,0 +1,284 @@
+import type { Socket } from 'node:net';
+import { createClient, CreateMode, Exception, type Client, type Stat } from 'node-zookeeper-client';
+import {
+  errorName,
+  eventType,
+  frame,
+  type Committed,
+  type NodeStat,
+  type RawRequest,
+  type ReadChildren,
+  type ReadNode,
+  type ServerAddress,
+  type TransactionOperation,
+  type WatchEvent,
+} from './protocol.js';
+
+/** What the one user of a client hears from it, always from inside a socket's handler: only take note there. */
+export interface ClientHooks {
+  opened(sessionTimeoutMs: number): void;
+  /** Some bytes have come; called before they are read. */
+  heard(): void;
+  event(event: WatchEvent): void;
+  /** The client is of no more use; destroy it. May be called more than once. */
+  ended(reason: string): void;
+}
+
+/** Gets ZooKeeper's code (0 = done) and, if it is 0, the value. Called at most once; never after the end. */
+export type Done<T> = (code: number, value: () => T) => void;
+
+/*
+ * What the library keeps to itself and this file needs: the connection manager, to stop its reconnecting, to send
+ * what it has no method for, and to catch what it would throw inside a socket's handler.
+ */
+interface Manager {
+  connect: () => void;
+  findNextServer: (callback: (server: ServerAddress) => void) => void;
+  onSocketData: (chunk: Buffer) => void;
+  queue: (request: unknown, callback: (error: unknown) => void) => void;
+  on: (event: 'state', listener: (state: number) => void) => void;
+  removeAllListeners: (event: 'state') => void;
+  socket?: Socket;
+  connectTimeoutHandler: NodeJS.Timeout | null;
+  zxid: Buffer;
+  packetQueue: { queue: unknown[] };
+  pendingQueue: unknown[];
+  watcherManager: { emit: (event: { type: number; path: string }) => void };
+}
+
+/** The manager's states. */
+const STATE = { disconnected: 0, connected: 2, closed: -2, expired: -3, authFailed: -4 } as const;
+/** A frame that claims more is damage; ZooKeeper's own limit for answers is 1 or 4 MiB as a rule. */
+const MAX_FRAME_BYTES = 64 * 1024 * 1024;
+
+/*
+ * The library throws on error codes that it does not know (-118 … -127), and it does so inside the socket's handler,
+ * which ends the process. Whatever the code, an error must be a value.
+ */
+const exceptions = Exception as unknown as { create: (code: number, path?: string) => unknown };
+const createKnown = exceptions.create;
+exceptions.create = (code, path) => {
+  try {
+    return createKnown(code, path);
+  } catch {
+    return Object.assign(new Error(errorName(code)), { code, path, getCode: () => code });
+  }
+};
+
+/**
+ * One TCP connection and one session through node-zookeeper-client, with everything taken from the library that it
+ * would do by itself: it never reconnects, never throws out of a handler, and splits no frames. It has no deadlines;
+ * those belong to its user (connection.ts).
+ */
+export class DisposableClient {
+  readonly #client: Client;
+  readonly #manager: Manager;
+  readonly #hooks: ClientHooks;
+  #socketError = '';
+  #unread: Buffer = Buffer.alloc(0);
+  #closing = false;
+  #destroyed = false;
+
+  constructor(server: ServerAddress, sessionTimeoutMs: number, hooks: ClientHooks) {
+    this.#hooks = hooks;
+    // The address is a stand-in: the library parses no IPv6, so the server is handed in below.
+    this.#client = createClient('127.0.0.1:1', { sessionTimeout: sessionTimeoutMs, retries: 0 });
+    this.#manager = (this.#client as unknown as { connectionManager: Manager }).connectionManager;
+    this.#tame(server);
+    this.#client.connect();
+    this.#manager.connect = () => undefined; // one connection: never another by itself
+    this.#manager.socket?.on('error', (error) => (this.#socketError = error.message));
+  }
+
+  /** 16 hex digits, as in `ephemeralOwner`. */
+  get sessionId(): string {
+    return this.#client.getSessionId().toString('hex');
+  }
+
+  /** The state of the server that its newest answer spoke of. */
+  get zxid(): string {
+    return this.#manager.zxid.toString('hex');
+  }
+
+  getData(path: string, watch: boolean, done: Done<ReadNode>): void {
+    const answer = (error: unknown, data: Buffer | undefined, stat: Stat): void => {
+      done(codeOf(error), () => ({ data: data ?? Buffer.alloc(0), stat: statOf(stat), zxid: this.zxid }));
+    };
+    if (watch) this.#client.getData(path, ignoreEvent, answer);
+    else this.#client.getData(path, answer);
+  }
+
+  getChildren(path: string, watch: boolean, done: Done<ReadChildren>): void {
+    const answer = (error: unknown, names: string[] | undefined, stat: Stat): void => {
+      done(codeOf(error), () => ({ names: names ?? [], stat: statOf(stat), zxid: this.zxid }));
+    };
+    if (watch) this.#client.getChildren(path, ignoreEvent, answer);
+    else this.#client.getChildren(path, answer);
+  }
+
+  exists(path: string, watch: boolean, done: Done<NodeStat | null>): void {
+    const answer = (error: unknown, stat: Stat | null): void => {
+      done(codeOf(error), () => (stat === null ? null : statOf(stat)));
+    };
+    if (watch) this.#client.exists(path, ignoreEvent, answer);
+    else this.#client.exists(path, answer);
+  }
+
+  create(path: string, data: Buffer, ephemeral: boolean, done: Done<null>): void {
+    this.#client.create(path, data, modeOf(ephemeral), (error) => {
+      done(codeOf(error), () => null);
+    });
+  }
+
+  setData(path: string, data: Buffer, version: number, done: Done<NodeStat>): void {
+    this.#client.setData(path, data, version, (error, stat) => {
+      done(codeOf(error), () => statOf(stat));
+    });
+  }
+
+  remove(path: string, version: number, done: Done<null>): void {
+    this.#client.remove(path, version, (error) => {
+      done(codeOf(error), () => null);
+    });
+  }
+
+  /** `refused` is the index of the operation that failed; -1 if none did or it is not known. */
+  transaction(
+    operations: readonly TransactionOperation[],
+    done: (code: number, value: () => Committed, refused: number) => void,
+  ): void {
+    const transaction = this.#client.transaction() as LibraryTransaction;
+    for (const operation of operations) addOperation(transaction, operation);
+    transaction.commit((error, answered: readonly TransactionResult[] | undefined) => {
+      const results = answered ?? [];
+      const refused = error ? results.findIndex((result) => (result.err ?? 0) !== 0) : -1;
+      const value = (): Committed => ({
+        stats: results.map((result) => (result.stat ? statOf(result.stat) : null)),
+        zxid: this.zxid,
+      });
+      done(codeOf(error), value, refused);
+    });
+  }
+
+  /** Sends a request that the library has no method for. */
+  raw(request: RawRequest, path: string, done: Done<null>): void {
+    // Type 101 (setWatches) is the one whose answer the library takes without a body.
+    const header = { xid: 0, type: 101 };
+    const bytes = { header, payload: null, toBuffer: () => frame(request, header.xid, path) };
+    this.#manager.queue(bytes, (error) => {
+      done(codeOf(error), () => null);
+    });
+  }
+
+  /** Asks the server to end the session; `ended` follows once it has. Only on an open client: else it may throw. */
+  closeSession(): void {
+    this.#closing = true;
+    this.#client.close();
+  }
+
+  /** Leaves nothing behind: no timer, no socket, no callback. */
+  destroy(): void {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    this.#client.removeAllListeners();
+    this.#manager.removeAllListeners('state');
+    this.#manager.packetQueue.queue = [];
+    this.#manager.pendingQueue = [];
+    if (this.#manager.connectTimeoutHandler) clearTimeout(this.#manager.connectTimeoutHandler);
+    this.#manager.socket?.destroy(); // the library's listeners stay: they swallow its last events
+  }
+
+  #tame(server: ServerAddress): void {
+    const manager = this.#manager;
+    manager.findNextServer = (callback) => {
+      callback(server);
+    };
+    const takeFrame = manager.onSocketData.bind(manager);
+    manager.onSocketData = (chunk) => {
+      this.#onBytes(chunk, takeFrame);
+    };
+    const forget = manager.watcherManager.emit.bind(manager.watcherManager);
+    manager.watcherManager.emit = (event) => {
+      const type = eventType(event.type);
+      if (type === undefined) return;
+      forget(event); // frees what the library remembers of one-shot watches
+      this.#hooks.event({ type, path: event.path });
+    };
+    manager.on('state', (state) => {
+      this.#onState(state);
+    });
+  }
+
+  /** Hands the library one whole frame at a time: it recurses and copies for every frame that it splits itself. */
+  #onBytes(chunk: Buffer, takeFrame: (bytes: Buffer) => void): void {
+    if (this.#destroyed) return;
+    try {
+      this.#hooks.heard();
+      let bytes = this.#unread.length === 0 ? chunk : Buffer.concat([this.#unread, chunk]);
+      while (bytes.length >= 4) {
+        const size = bytes.readInt32BE(0);
+        if (size < 0 || size > MAX_FRAME_BYTES) throw new Error(`a frame of ${size} bytes`);
+        if (bytes.length < size + 4) break;
+        takeFrame(bytes.subarray(0, size + 4));
+        bytes = bytes.subarray(size + 4);
+      }
+      this.#unread = bytes;
+    } catch (error) {
+      this.#hooks.ended(`unreadable answer: ${String(error)}`);
+    }
+  }
+
+  #onState(state: number): void {
+    if (this.#destroyed) return;
+    if (state === STATE.connected) this.#hooks.opened(this.#client.getSessionTimeout());
+    else if (state === STATE.expired) this.#hooks.ended('session expired');
+    else if (state === STATE.authFailed) this.#hooks.ended('authentication failed');
+    else if (state === STATE.closed) this.#hooks.ended('closed');
+    else if (state === STATE.disconnected && !this.#closing)
+      this.#hooks.ended(this.#socketError === '' ? 'the server closed the connection' : this.#socketError);
+  }
+}
+
+interface TransactionResult {
+  readonly type: number;
+  readonly err?: number;
+  readonly stat?: Stat;
+}
+type LibraryTransaction = ReturnType<Client['transaction']> & { ops: { version?: number }[] };
+
+/** The library turns version 0 into -1 and so skips the check: the version is put right after adding. */
+function addOperation(transaction: LibraryTransaction, operation: TransactionOperation): void {
+  if (operation.kind === 'create') {
+    transaction.create(operation.path, operation.data, modeOf(operation.ephemeral === true));
+    return;
+  }
+  if (operation.kind === 'check') transaction.check(operation.path, operation.version);
+  else if (operation.kind === 'set') transaction.setData(operation.path, operation.data, operation.version);
+  else transaction.remove(operation.path, operation.version);
+  const added = transaction.ops.at(-1);
+  if (added !== undefined) added.version = operation.version;
+}
+
+function modeOf(ephemeral: boolean): number {
+  return ephemeral ? CreateMode.EPHEMERAL : CreateMode.PERSISTENT;
+}
+
+function codeOf(error: unknown): number {
+  if (error === null || error === undefined) return 0;
+  const code = (error as { code?: unknown }).code;
+  return typeof code === 'number' ? code : -1;
+}
+
+function statOf(stat: Stat): NodeStat {
+  return {
+    czxid: stat.czxid.toString('hex'),
+    mzxid: stat.mzxid.toString('hex'),
+    ctime: Number(stat.ctime.readBigInt64BE()),
+    version: stat.version,
+    ephemeralOwner: stat.ephemeralOwner.toString('hex'),
+  };
+}
+
+function ignoreEvent(): void {
+  // The library wants a watcher; events are taken where they all pass.
+}

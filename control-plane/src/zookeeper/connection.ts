@@ -1,0 +1,341 @@
+import type { Clock } from '../model/ports.js';
+import { err, ok, type Result } from '../model/result.js';
+import { DisposableClient, type Done } from './client.js';
+import {
+  failureOf,
+  type Committed,
+  type NodeStat,
+  type OperationFailure,
+  type RawRequest,
+  type ReadChildren,
+  type ReadNode,
+  type ServerAddress,
+  type TransactionOperation,
+  type WatchEvent,
+} from './protocol.js';
+
+export interface ConnectOptions {
+  readonly server: ServerAddress;
+  readonly sessionTimeoutMs: number;
+  /** From the first packet to the session. */
+  readonly connectTimeoutMs: number;
+  readonly clock: Clock;
+  /** Gives up while opening. */
+  readonly signal?: AbortSignal;
+}
+
+/** The answer to one operation; a rejection never comes. */
+export type Answer<T> = Promise<Result<T, OperationFailure>>;
+
+/** ZooKeeper refuses packets of 1 MiB by dropping the connection, so nothing larger is sent. */
+const MAX_REQUEST_BYTES = 1_000_000;
+/** What a request costs besides its path and data; generous. */
+const OPERATION_BYTES = 128;
+/** An answer that took longer than this means that the server, or this process, stood still. */
+const SILENCE_MS = 500;
+const CLOSE_MS = 500;
+
+interface Waiting {
+  readonly since: number;
+  readonly give: (failure: OperationFailure) => void;
+}
+
+/** Opens one connection with a session of its own. It is used until it is lost, never reconnected. */
+export async function connect(options: ConnectOptions): Promise<Result<ZooKeeperConnection, string>> {
+  const connection = new ZooKeeperConnection(options);
+  const abort = (): void => {
+    connection.kill('closed');
+  };
+  options.signal?.addEventListener('abort', abort);
+  const failure = await connection.opened;
+  options.signal?.removeEventListener('abort', abort);
+  return failure === null ? ok(connection) : err(failure);
+}
+
+/**
+ * One connection = one session = one disposable client. Every operation answers with a value, within deadlines: a
+ * server that owes an answer and makes no sound for a third of the session is given up, and so is one that leaves a
+ * single operation open for a whole session. Answers and watch events keep the server's order.
+ */
+export class ZooKeeperConnection {
+  /** Resolves with null once the session stands, else with the reason why it never did. */
+  readonly opened: Promise<string | null>;
+  /** Resolves with the reason once the connection is of no more use. */
+  readonly lost: Promise<string>;
+  readonly #client: DisposableClient;
+  readonly #clock: Clock;
+  readonly #waiting = new Set<Waiting>();
+  readonly #eventListeners = new Set<(event: WatchEvent) => void>();
+  readonly #silenceListeners = new Set<() => void>();
+  readonly #deadline: NodeJS.Timeout;
+  #phase: 'opening' | 'open' | 'closing' | 'dead' = 'opening';
+  #sessionTimeoutMs: number;
+  #heardAt: number;
+  #beatAt = 0;
+  #silentAt = -Infinity;
+  #ticker: NodeJS.Timeout | undefined;
+  #settleOpened: (failure: string | null) => void = () => undefined;
+  #settleLost: (reason: string) => void = () => undefined;
+
+  constructor(options: ConnectOptions) {
+    const { server, clock } = options;
+    this.#clock = clock;
+    this.#sessionTimeoutMs = options.sessionTimeoutMs;
+    this.#heardAt = clock.monotonic();
+    this.opened = new Promise((resolve) => (this.#settleOpened = resolve));
+    this.lost = new Promise((resolve) => (this.#settleLost = resolve));
+    this.#deadline = setTimeout(() => {
+      this.kill(`no session from ${server.host}:${server.port} within ${options.connectTimeoutMs} ms`);
+    }, options.connectTimeoutMs);
+    this.#client = new DisposableClient(server, options.sessionTimeoutMs, {
+      opened: (granted) => {
+        this.#onOpen(granted);
+      },
+      heard: () => {
+        this.#onBytes();
+      },
+      event: (event) => {
+        for (const listener of this.#eventListeners) listener(event);
+      },
+      ended: (reason) => {
+        this.kill(reason);
+      },
+    });
+  }
+
+  get alive(): boolean {
+    return this.#phase === 'open';
+  }
+
+  /** As granted by the server. */
+  get sessionTimeoutMs(): number {
+    return this.#sessionTimeoutMs;
+  }
+
+  /** 16 hex digits, as in `ephemeralOwner`. */
+  get sessionId(): string {
+    return this.#client.sessionId;
+  }
+
+  /** The state of the server that its newest answer spoke of, 16 hex digits. */
+  get zxid(): string {
+    return this.#client.zxid;
+  }
+
+  /** When (monotonic ms) an overdue answer last came: what was seen before must be doubted. */
+  get silentAt(): number {
+    return this.#silentAt;
+  }
+
+  /** Listens to every watch of this connection; the listener only takes note. Returns the way to stop. */
+  onEvent(listener: (event: WatchEvent) => void): () => void {
+    this.#eventListeners.add(listener);
+    return () => void this.#eventListeners.delete(listener);
+  }
+
+  /** Called when an overdue answer comes after all; the listener only takes note. Returns the way to stop. */
+  onSilence(listener: () => void): () => void {
+    this.#silenceListeners.add(listener);
+    return () => void this.#silenceListeners.delete(listener);
+  }
+
+  getData(path: string, watch = false): Answer<ReadNode> {
+    return this.#ask((done) => {
+      this.#client.getData(path, watch, done);
+    });
+  }
+
+  getChildren(path: string, watch = false): Answer<ReadChildren> {
+    return this.#ask((done) => {
+      this.#client.getChildren(path, watch, done);
+    });
+  }
+
+  /** The node's stat, or null if there is no such node. */
+  exists(path: string, watch = false): Answer<NodeStat | null> {
+    return this.#ask((done) => {
+      this.#client.exists(path, watch, done);
+    });
+  }
+
+  create(path: string, data: Buffer, options: { readonly ephemeral?: boolean } = {}): Answer<null> {
+    if (data.length > MAX_REQUEST_BYTES) return tooLarge(data.length);
+    return this.#ask((done) => {
+      this.#client.create(path, data, options.ephemeral === true, done);
+    });
+  }
+
+  /** A version of -1 means any. */
+  setData(path: string, data: Buffer, version: number): Answer<NodeStat> {
+    if (data.length > MAX_REQUEST_BYTES) return tooLarge(data.length);
+    return this.#ask((done) => {
+      this.#client.setData(path, data, version, done);
+    });
+  }
+
+  /** A version of -1 means any. */
+  remove(path: string, version: number): Answer<null> {
+    return this.#ask((done) => {
+      this.#client.remove(path, version, done);
+    });
+  }
+
+  /** All or nothing. A refusal names the operation that was refused. */
+  async transaction(operations: readonly TransactionOperation[]): Answer<Committed> {
+    const bytes = operations.reduce(
+      (sum, one) => sum + OPERATION_BYTES + one.path.length + ('data' in one ? one.data.length : 0),
+      0,
+    );
+    if (bytes > MAX_REQUEST_BYTES) return tooLarge(bytes);
+    let refused = -1;
+    const answer = await this.#ask<Committed>((done) => {
+      this.#client.transaction(operations, (code, value, index) => {
+        refused = index;
+        done(code, value);
+      });
+    });
+    if (answer.ok || answer.error.kind === 'lost' || refused < 0) return answer;
+    return err({ ...answer.error, operation: refused });
+  }
+
+  /** Sets a persistent recursive watch (ZooKeeper ≥ 3.6, else `unimplemented`). It ends with the connection. */
+  addTreeWatch(path: string): Answer<null> {
+    return this.#raw('addWatch', path);
+  }
+
+  /** Takes away what `addTreeWatch` set. */
+  removeTreeWatch(path: string): Answer<null> {
+    return this.#raw('removeWatches', path);
+  }
+
+  /** After its answer, reads show everything that was committed before it was asked. */
+  sync(path: string): Answer<null> {
+    return this.#raw('sync', path);
+  }
+
+  /** Ends the session, so that its ephemeral nodes go at once; forceful after half a second. Never rejects. */
+  async close(): Promise<void> {
+    if (this.#phase === 'open') this.#endSession();
+    else if (this.#phase === 'opening') this.kill('closed');
+    await this.lost;
+  }
+
+  /** Gives the connection up: every waiting operation answers `lost`, nothing of it stays behind. */
+  kill(reason: string): void {
+    if (this.#phase === 'dead') return;
+    this.#phase = 'dead';
+    clearTimeout(this.#deadline);
+    clearInterval(this.#ticker);
+    this.#eventListeners.clear();
+    this.#silenceListeners.clear();
+    this.#client.destroy();
+    for (const waiting of this.#waiting) waiting.give({ kind: 'lost', message: reason });
+    this.#waiting.clear();
+    this.#settleOpened(reason);
+    this.#settleLost(reason);
+  }
+
+  #endSession(): void {
+    this.#phase = 'closing';
+    const forced = setTimeout(() => {
+      this.kill('closed');
+    }, CLOSE_MS);
+    void this.lost.then(() => {
+      clearTimeout(forced);
+    });
+    try {
+      this.#client.closeSession();
+    } catch (error) {
+      this.kill(`closed: ${String(error)}`);
+    }
+  }
+
+  #onOpen(granted: number): void {
+    if (this.#phase !== 'opening') return;
+    clearTimeout(this.#deadline);
+    this.#phase = 'open';
+    this.#sessionTimeoutMs = granted;
+    this.#heardAt = this.#beatAt = this.#clock.monotonic();
+    const every = Math.max(20, Math.min(250, granted / 24));
+    this.#ticker = setInterval(() => {
+      this.#tick();
+    }, every);
+    this.#settleOpened(null);
+  }
+
+  #onBytes(): void {
+    const now = this.#clock.monotonic();
+    const owed = this.#owedSince();
+    this.#heardAt = now;
+    if (owed === undefined || now - owed < Math.min(SILENCE_MS, this.#sessionTimeoutMs / 4)) return;
+    this.#silentAt = now;
+    for (const listener of this.#silenceListeners) listener();
+  }
+
+  /** Since when an answer is owed without a sound from the server; undefined if none is. */
+  #owedSince(): number | undefined {
+    const [oldest] = this.#waiting;
+    return oldest === undefined ? undefined : Math.max(oldest.since, this.#heardAt);
+  }
+
+  #tick(): void {
+    if (this.#overdue() !== null) {
+      // This process may have stood still itself: first let it read what lies in the socket.
+      setImmediate(() => {
+        const reason = this.#overdue();
+        if (reason !== null) this.kill(reason);
+      });
+      return;
+    }
+    const now = this.#clock.monotonic();
+    // At least once a second: a freeze between two heartbeats would go unseen.
+    if (now - this.#beatAt < Math.min(this.#sessionTimeoutMs / 4, 1_000)) return;
+    this.#beatAt = now;
+    void this.exists('/');
+  }
+
+  #overdue(): string | null {
+    const now = this.#clock.monotonic();
+    const owed = this.#owedSince();
+    if (owed !== undefined && now - owed > this.#sessionTimeoutMs / 3)
+      return `no answer for ${Math.round(now - owed)} ms`;
+    const [oldest] = this.#waiting;
+    if (oldest !== undefined && now - oldest.since > this.#sessionTimeoutMs)
+      return `an operation is open for ${Math.round(now - oldest.since)} ms`;
+    return null;
+  }
+
+  #raw(request: RawRequest, path: string): Answer<null> {
+    return this.#ask((done) => {
+      this.#client.raw(request, path, done);
+    });
+  }
+
+  /** Runs one operation and makes its callback, a throw, or the end of the connection a value. */
+  #ask<T>(start: (done: Done<T>) => void): Answer<T> {
+    if (this.#phase !== 'open') return Promise.resolve(err({ kind: 'lost', message: 'no connection' }));
+    return new Promise((resolve) => {
+      const waiting: Waiting = {
+        since: this.#clock.monotonic(),
+        give: (failure) => {
+          resolve(err(failure));
+        },
+      };
+      this.#waiting.add(waiting);
+      try {
+        start((code, value) => {
+          if (!this.#waiting.delete(waiting)) return;
+          resolve(code === 0 ? ok(value()) : err(failureOf(code, this.zxid)));
+        });
+      } catch (error) {
+        this.#waiting.delete(waiting);
+        resolve(err({ kind: 'other', message: String(error), zxid: '' }));
+      }
+    });
+  }
+}
+
+function tooLarge(bytes: number): Promise<{ ok: false; error: OperationFailure }> {
+  const message = `a request of ${bytes} bytes is more than ${MAX_REQUEST_BYTES}`;
+  return Promise.resolve(err({ kind: 'too_large', message, zxid: '' }));
+}

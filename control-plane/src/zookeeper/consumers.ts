@@ -1,0 +1,169 @@
+import type { ConsumerRegistration } from '../model/ports.js';
+import { err, ok, type Result } from '../model/result.js';
+import type { ZooKeeperConnection } from './connection.js';
+import { claim } from './ephemeral.js';
+import type { LinkUser, ZooKeeperLink } from './link.js';
+
+export interface ConsumersOptions {
+  /** The registry root. */
+  readonly root: string;
+  /** This controller: `id` names its nodes, and must be its own. */
+  readonly node: { readonly id: string; readonly host: string };
+}
+
+/** Services worked on at once. */
+const IN_FLIGHT = 64;
+/** How often it is checked that the nodes still stand: a service may have been deleted and created again. */
+const CHECK_MS = 15_000;
+
+/**
+ * The nodes `<root>/<service>/consumers/<id>`, ephemeral, holding `{id, host}`. A service that does not exist is
+ * skipped, never created, and tried again at the next `follow` and every 15 s.
+ */
+export function createConsumers(link: ZooKeeperLink, options: ConsumersOptions): ConsumerRegistration {
+  return new EphemeralConsumers(link, options);
+}
+
+class EphemeralConsumers implements ConsumerRegistration, LinkUser {
+  readonly name = 'consumers';
+  readonly #link: ZooKeeperLink;
+  readonly #options: ConsumersOptions;
+  readonly #data: Buffer;
+  #wanted: ReadonlySet<string> = new Set();
+  /** Where this connection's session has its node. */
+  #standing = new Set<string>();
+  #connection: ZooKeeperConnection | null = null;
+  #working: Promise<Result<null, string>> | undefined;
+  #again = false;
+  #detach: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #troubled = false;
+
+  constructor(link: ZooKeeperLink, options: ConsumersOptions) {
+    this.#link = link;
+    this.#options = options;
+    this.#data = Buffer.from(JSON.stringify({ id: options.node.id, host: options.node.host }));
+  }
+
+  start(): Promise<void> {
+    this.#detach ??= this.#link.attach(this);
+    this.#timer ??= setInterval(() => {
+      void this.#check();
+    }, CHECK_MS);
+    return Promise.resolve();
+  }
+
+  /** Takes its nodes away, if it can. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#detach?.();
+    this.#wanted = new Set();
+    await this.#work();
+    this.#connection = null;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  follow(services: readonly string[]): void {
+    const wanted = new Set(services);
+    const same = wanted.size === this.#wanted.size && services.every((service) => this.#wanted.has(service));
+    this.#wanted = wanted;
+    if (!same || this.#standing.size < wanted.size) void this.#work();
+  }
+
+  sync(connection: ZooKeeperConnection): Promise<Result<null, string>> {
+    this.#connection = connection;
+    this.#standing = new Set();
+    return this.#work();
+  }
+
+  lost(): void {
+    this.#connection = null;
+  }
+
+  /** One pass at a time; what is asked for during a pass makes one more. */
+  #work(): Promise<Result<null, string>> {
+    this.#again = true;
+    this.#working ??= this.#passes().finally(() => (this.#working = undefined));
+    return this.#working;
+  }
+
+  async #passes(): Promise<Result<null, string>> {
+    let result: Result<null, string> = ok(null);
+    while (this.#again) {
+      this.#again = false;
+      const connection = this.#connection;
+      if (connection !== null) result = await this.#pass(connection);
+    }
+    return result;
+  }
+
+  async #pass(connection: ZooKeeperConnection): Promise<Result<null, string>> {
+    const wanted = this.#wanted;
+    const standing = this.#standing;
+    const work = [
+      ...[...wanted]
+        .filter((service) => !standing.has(service))
+        .map((service) => this.#enter(connection, service)),
+      ...[...standing]
+        .filter((service) => !wanted.has(service))
+        .map((service) => this.#leave(connection, service)),
+    ].values();
+    const run = async (): Promise<void> => {
+      for (const step of work) await step(standing);
+    };
+    await Promise.all(Array.from({ length: IN_FLIGHT }, run));
+    return connection.alive || connection !== this.#connection ? ok(null) : err('connection lost');
+  }
+
+  #enter(connection: ZooKeeperConnection, service: string) {
+    return async (standing: Set<string>): Promise<void> => {
+      const parent = `${this.#options.root}/${service}/consumers`;
+      const path = `${parent}/${this.#options.node.id}`;
+      // The id is this controller's own, so whatever an older session left there is ours.
+      let outcome = await claim(connection, path, this.#data, () => true);
+      if (outcome.kind === 'no_parent') {
+        const created = await connection.create(parent, Buffer.alloc(0));
+        if (created.ok || created.error.kind === 'node_exists')
+          outcome = await claim(connection, path, this.#data, () => true);
+        else if (created.error.kind !== 'no_node') outcome = { kind: 'failed', failure: created.error };
+      }
+      if (outcome.kind === 'done') standing.add(service);
+      else if (outcome.kind === 'failed' && outcome.failure.kind !== 'lost')
+        this.#trouble(path, outcome.failure.message);
+    };
+  }
+
+  #leave(connection: ZooKeeperConnection, service: string) {
+    return async (standing: Set<string>): Promise<void> => {
+      const path = `${this.#options.root}/${service}/consumers/${this.#options.node.id}`;
+      const removed = await connection.remove(path, -1);
+      if (removed.ok || removed.error.kind === 'no_node') standing.delete(service);
+    };
+  }
+
+  async #check(): Promise<void> {
+    const connection = this.#connection;
+    const standing = this.#standing;
+    if (connection === null || this.#working !== undefined) return;
+    const services = [...standing].values();
+    const run = async (): Promise<void> => {
+      for (const service of services) {
+        const path = `${this.#options.root}/${service}/consumers/${this.#options.node.id}`;
+        const stat = await connection.exists(path);
+        if (stat.ok && stat.value === null) standing.delete(service);
+      }
+    };
+    await Promise.all(Array.from({ length: IN_FLIGHT }, run));
+    if (standing.size < this.#wanted.size) void this.#work();
+  }
+
+  /** Consumers' nodes are for people: trouble with them is told once and steers nothing. */
+  #trouble(path: string, reason: string): void {
+    if (this.#troubled) return;
+    this.#troubled = true;
+    this.#link.log.warn({ path, reason }, 'a consumer node cannot be written');
+  }
+}

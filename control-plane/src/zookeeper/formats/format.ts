@@ -1,0 +1,29 @@
+import type { Registration, RegistryProblem } from '../../model/registration.js';
+import type { Result } from '../../model/result.js';
+import type { AllowedNetworks } from './hosts.js';
+
+/** What a format makes of a node, by its names below the registry root. */
+export type Place =
+  /** A node that holds others; `service` on the one that stands for a service. */
+  | { readonly kind: 'list'; readonly service?: string }
+  /** A node that stands for one instance. */
+  | { readonly kind: 'instance'; readonly service: string }
+  | { readonly kind: 'ignore' };
+
+/** A provider node as it was read. */
+export interface ProviderNode {
+  readonly service: string;
+  /** The node's own name. */
+  readonly name: string;
+  readonly path: string;
+  readonly data: Buffer;
+  readonly czxid: string;
+}
+
+/** One way to write registrations into ZooKeeper. Pure: it decides where instances stand and reads them. */
+export interface RegistrationFormat {
+  readonly name: string;
+  place(names: readonly string[]): Place;
+  /** Never throws, whatever the bytes. */
+  parse(node: ProviderNode, allowed: AllowedNetworks): Result<Registration, RegistryProblem>;
+}

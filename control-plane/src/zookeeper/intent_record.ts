@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import type { IntentRecord } from '../model/intent.js';
+import { checkName, type NameKind } from '../model/names.js';
+import { err, ok, type Result } from '../model/result.js';
+
+/*
+ * Everything is strict: a member that is not known here was written by another release, and writing the record back
+ * without it would lose somebody's wish.
+ */
+const name = (kind: NameKind): z.ZodType<string> =>
+  z.string().refine((value) => checkName(kind, value).ok, { error: `not a name of kind ${kind}` });
+const moment = z.iso.datetime({ offset: true });
+const text = z.string().max(4_096);
+const milliseconds = z.int().min(1).max(86_400_000);
+const onTimeout = z.enum(['wait', 'cut', 'undrain']);
+
+const spec = z.strictObject({
+  routes: z.array(z.strictObject({ host: text, path: text })).optional(),
+  balancer: z.strictObject({ algorithm: z.enum(['weighted_round_robin']) }).optional(),
+  timeouts: z
+    .strictObject({
+      connect_ms: milliseconds.optional(),
+      send_ms: milliseconds.optional(),
+      read_ms: milliseconds.optional(),
+    })
+    .optional(),
+  retry: z.strictObject({ tries: z.int().min(1).max(5) }).optional(),
+  health: z
+    .strictObject({ max_fails: z.int().min(0).optional(), fail_timeout_ms: z.int().min(0).optional() })
+    .optional(),
+  min_available: z.int().min(0).optional(),
+});
+
+const instance = z.strictObject({
+  state: z.enum(['draining', 'isolated', 'cut']).optional(),
+  weight: z.int().min(0).max(10_000).optional(),
+  by: text,
+  reason: text,
+  at: moment,
+  expires: moment.optional(),
+  op: text.optional(),
+});
+
+const operation = z.strictObject({
+  id: text,
+  kind: z.literal('drain'),
+  instances: z.array(name('instance')),
+  by: text,
+  reason: text,
+  at: moment,
+  deadline: moment.optional(),
+  on_timeout: onTimeout,
+  idempotency_key: text.optional(),
+  request: text.optional(),
+  result: z
+    .enum(['drained', 'cut', 'undrained', 'unproven', 'timed_out', 'cancelled', 'superseded'])
+    .optional(),
+  ended_at: moment.optional(),
+  left: z.record(text, z.number()).optional(),
+  waited_for: z.array(text).optional(),
+});
+
+const event = z.strictObject({ at: moment, event: text, by: text, instance: text.optional(), message: text });
+
+const record = z.strictObject({
+  v: z.literal(1),
+  rev: z.int().min(0),
+  spec,
+  instances: z.record(name('instance'), instance),
+  versions: z.record(name('version'), z.number().min(0).max(100)),
+  ops: z.array(operation),
+  events: z.array(event),
+});
+
+/** Reads a record's bytes; the error names the first member that is wrong. */
+export function parseIntentRecord(data: Buffer): Result<IntentRecord, string> {
+  let value: unknown;
+  try {
+    value = JSON.parse(data.toString('utf8'));
+  } catch {
+    return err('not JSON');
+  }
+  const parsed = record.safeParse(value);
+  // The schema only checks: what was read is what is handed on, member for member.
+  if (parsed.success) return ok(value as IntentRecord);
+  const [issue] = parsed.error.issues;
+  return err(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`);
+}
+
+export function encodeIntentRecord(intent: IntentRecord): Buffer {
+  return Buffer.from(JSON.stringify(intent), 'utf8');
+}

@@ -1,0 +1,203 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Clock, Lifecycle, LinkState, Log } from '../model/ports.js';
+import type { Result } from '../model/result.js';
+import { connect, type ZooKeeperConnection } from './connection.js';
+import type { ServerAddress } from './protocol.js';
+import { parseServers } from './servers.js';
+
+export interface ZooKeeperLinkOptions {
+  /** `host:port[,host:port…]`. */
+  readonly connect: string;
+  /** What is asked for; the server may grant another. */
+  readonly sessionTimeoutMs: number;
+  /** From the first packet to the session. Default: a third of the session, 1 to 5 s. */
+  readonly connectTimeoutMs?: number;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** 0 ≤ x < 1: jitter, and which server is tried first. */
+  readonly random: () => number;
+}
+
+/** Something that works over the link: everything it has on one connection begins anew on the next. */
+export interface LinkUser {
+  /** For logs. */
+  readonly name: string;
+  /**
+   * A new connection stands. Resolves once everything that it needs from it has been read and set up; an error gives
+   * the connection up for all users, and the link tries again later.
+   */
+  sync(connection: ZooKeeperConnection): Promise<Result<null, string>>;
+  /** The connection is gone, or the first attempts failed. Called once per spell without a connection. */
+  lost(reason: string): void;
+}
+
+const FIRST_BACKOFF_MS = 100;
+const LAST_BACKOFF_MS = 3_000;
+
+/**
+ * Keeps one connection at a time, a new session each. After a loss it tries the servers in turn, with jittered
+ * exponential waits of 100 ms … 3 s that begin anew only when every user had synced.
+ */
+export class ZooKeeperLink implements Lifecycle {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly #options: ZooKeeperLinkOptions;
+  readonly #servers: readonly ServerAddress[];
+  readonly #users = new Set<LinkUser>();
+  readonly #synced = new Set<LinkUser>();
+  readonly #syncs = new Set<Promise<void>>();
+  readonly #stop = new AbortController();
+  #connection: ZooKeeperConnection | null = null;
+  #state: LinkState;
+  #failures = 0;
+  #next: number;
+  #lostTold = false;
+  #running: Promise<void> | undefined;
+
+  /** Throws if `connect` cannot be read. */
+  constructor(options: ZooKeeperLinkOptions) {
+    const servers = parseServers(options.connect);
+    if (!servers.ok) throw new TypeError(servers.error);
+    this.#servers = servers.value;
+    this.#options = options;
+    this.log = options.log;
+    this.clock = options.clock;
+    this.#next = Math.floor(options.random() * servers.value.length);
+    this.#state = { state: 'connecting', since: options.clock.wall(), detail: 'not tried yet' };
+  }
+
+  start(): Promise<void> {
+    this.#running ??= this.#run();
+    return Promise.resolve();
+  }
+
+  /** Ends the session at the server too, so that its ephemeral nodes go at once. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#connection?.close();
+    await this.#running;
+    await Promise.allSettled(this.#syncs);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** `connected` means that every user has synced over the present connection. */
+  state(): LinkState {
+    return this.#state;
+  }
+
+  /** The present connection, whether its users have synced or not. */
+  get connection(): ZooKeeperConnection | null {
+    return this.#connection?.alive === true ? this.#connection : null;
+  }
+
+  /** Adds a user, at any time. Returns the way to leave. */
+  attach(user: LinkUser): () => void {
+    this.#users.add(user);
+    if (this.#connection?.alive === true) this.#sync(user, this.#connection);
+    else if (this.#lostTold) user.lost(this.#state.detail);
+    return () => {
+      this.#users.delete(user);
+      this.#synced.delete(user);
+      this.#checkSynced();
+    };
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped()) {
+      const server = this.#servers[this.#next++ % this.#servers.length] as ServerAddress;
+      const opened = await this.#open(server);
+      const reason = opened.ok ? await this.#serve(opened.value, server) : opened.error;
+      if (this.#stopped()) return;
+      this.#onLost(reason);
+      await this.#wait();
+    }
+  }
+
+  async #open(server: ServerAddress): Promise<Result<ZooKeeperConnection, string>> {
+    const third = this.#options.sessionTimeoutMs / 3;
+    return connect({
+      server,
+      sessionTimeoutMs: this.#options.sessionTimeoutMs,
+      connectTimeoutMs: this.#options.connectTimeoutMs ?? Math.max(1_000, Math.min(5_000, third)),
+      clock: this.clock,
+      signal: this.#stop.signal,
+    });
+  }
+
+  /** Lets the users work until the connection is lost; resolves with the reason. */
+  async #serve(connection: ZooKeeperConnection, server: ServerAddress): Promise<string> {
+    if (this.#stopped()) await connection.close();
+    this.#connection = connection;
+    this.#lostTold = false;
+    this.#synced.clear();
+    this.#setState('degraded', 'connected, reading');
+    this.log.info(
+      {
+        server: `${server.host}:${server.port}`,
+        session: connection.sessionId,
+        session_timeout_ms: connection.sessionTimeoutMs,
+      },
+      'ZooKeeper connected',
+    );
+    for (const user of this.#users) this.#sync(user, connection);
+    this.#checkSynced();
+    const reason = await connection.lost;
+    this.#connection = null;
+    return reason;
+  }
+
+  #sync(user: LinkUser, connection: ZooKeeperConnection): void {
+    const work = (async () => {
+      const result = await user.sync(connection);
+      if (!connection.alive) return;
+      if (!result.ok) {
+        connection.kill(`${user.name}: ${result.error}`);
+        return;
+      }
+      if (this.#users.has(user)) this.#synced.add(user);
+      this.#checkSynced();
+    })()
+      .catch((error: unknown) => {
+        this.log.error({ user: user.name, error: String(error) }, 'a ZooKeeper user threw');
+        connection.kill(`${user.name}: ${String(error)}`);
+      })
+      .finally(() => this.#syncs.delete(work));
+    this.#syncs.add(work);
+  }
+
+  #checkSynced(): void {
+    if (this.#connection?.alive !== true || this.#synced.size < this.#users.size) return;
+    this.#failures = 0;
+    this.#setState('connected', '');
+  }
+
+  #onLost(reason: string): void {
+    this.#setState(this.#state.state === 'connecting' ? 'connecting' : 'degraded', reason);
+    if (this.#lostTold) {
+      this.log.debug({ reason }, 'ZooKeeper cannot be reached');
+      return;
+    }
+    this.#lostTold = true;
+    this.log.warn({ reason }, 'ZooKeeper lost');
+    for (const user of this.#users) user.lost(reason);
+  }
+
+  async #wait(): Promise<void> {
+    const full = Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(this.#failures, 10));
+    this.#failures += 1;
+    const jittered = full * (0.5 + this.#options.random() / 2);
+    await pause(jittered, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+  }
+
+  #stopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  #setState(state: LinkState['state'], detail: string): void {
+    const since = state === this.#state.state ? this.#state.since : this.clock.wall();
+    this.#state = { state, since, detail };
+  }
+}

@@ -1,0 +1,75 @@
+import type { NodeStat } from './protocol.js';
+
+/** A node as it was last read. `data` is empty for nodes that are only listed. */
+export interface TreeNode extends NodeStat {
+  readonly data: Buffer;
+}
+
+/**
+ * The nodes of a subtree as far as they are known. Answers may be applied in any order: what an answer says is
+ * ignored where something newer stands already, so an old read never takes back a newer write.
+ */
+export class TreeMirror {
+  readonly #nodes = new Map<string, TreeNode>();
+  readonly #children = new Map<string, Set<string>>();
+  #changed = false;
+
+  get(path: string): TreeNode | undefined {
+    return this.#nodes.get(path);
+  }
+
+  /** Every node by its path, as a copy. */
+  snapshot(): ReadonlyMap<string, TreeNode> {
+    return new Map(this.#nodes);
+  }
+
+  /** Whether anything differs since the last call. */
+  takeChanged(): boolean {
+    const changed = this.#changed;
+    this.#changed = false;
+    return changed;
+  }
+
+  /** Forgets everything, as after a loss of data: what comes next may be older by its numbers. */
+  clear(): void {
+    this.#nodes.clear();
+    this.#children.clear();
+    this.#changed = true;
+  }
+
+  /** `path` was read. False if what stands is newer. */
+  put(path: string, node: TreeNode): boolean {
+    const known = this.#nodes.get(path);
+    if (known !== undefined) {
+      if (known.mzxid > node.mzxid) return false;
+      if (known.mzxid === node.mzxid && known.czxid === node.czxid) return true;
+    }
+    this.#nodes.set(path, node);
+    this.#siblings(path).add(path);
+    this.#changed = true;
+    return true;
+  }
+
+  /** At `zxid` there was no such node, and so nothing under it. */
+  drop(path: string, zxid: string): void {
+    for (const child of [...(this.#children.get(path) ?? [])]) this.drop(child, zxid);
+    const known = this.#nodes.get(path);
+    if (known === undefined || known.mzxid > zxid) return;
+    this.#nodes.delete(path);
+    this.#siblings(path).delete(path);
+    if (this.#children.get(path)?.size === 0) this.#children.delete(path);
+    this.#changed = true;
+  }
+
+  /** At `zxid` the node's children were exactly `paths`: known others go. */
+  keepChildren(path: string, paths: ReadonlySet<string>, zxid: string): void {
+    for (const child of [...(this.#children.get(path) ?? [])]) if (!paths.has(child)) this.drop(child, zxid);
+  }
+
+  #siblings(path: string): Set<string> {
+    const parent = path.slice(0, path.lastIndexOf('/'));
+    let siblings = this.#children.get(parent);
+    if (siblings === undefined) this.#children.set(parent, (siblings = new Set()));
+    return siblings;
+  }
+}

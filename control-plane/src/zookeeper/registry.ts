@@ -1,0 +1,204 @@
+import type { Log, RegistrySource } from '../model/ports.js';
+import { checkName } from '../model/names.js';
+import type { RegistryProblem, RegistryState, RegistryView } from '../model/registration.js';
+import type { RegistrationFormat } from './formats/format.js';
+import { parseNetworks, type AllowedNetworks } from './formats/hosts.js';
+import { jsonFormat } from './formats/json.js';
+import type { ZooKeeperLink } from './link.js';
+import type { TreeNode } from './mirror.js';
+import { WatchedTree, type Reading, type TreeState } from './tree.js';
+import { composeView, type ParsedNode } from './view.js';
+
+/** The formats that configuration can name. */
+export const FORMATS = { json: jsonFormat } as const satisfies Record<string, RegistrationFormat>;
+export type FormatName = keyof typeof FORMATS;
+
+export interface RegistryRoot {
+  readonly path: string;
+  readonly format: FormatName | RegistrationFormat;
+}
+
+export interface RegistrySourceOptions {
+  /** At least one; several may be watched at once, each in its own format. */
+  readonly roots: readonly RegistryRoot[];
+  /** CIDRs where instances may live; empty = all but loopback, link-local, multicast, broadcast, unspecified. */
+  readonly allowedNetworks: readonly string[];
+  /**
+   * Create a root that is missing at the first contact (a fresh installation). Default true. After the first contact
+   * a missing root is data loss in any case.
+   */
+  readonly createRoots?: boolean;
+}
+
+/** A registry source over ZooKeeper, with the verb for the person who has judged a data loss. */
+export interface ZooKeeperRegistrySource extends RegistrySource {
+  /** What stands in ZooKeeper now is right: read it as if for the first time. Nothing happens without a data loss. */
+  acceptDataLoss(): void;
+}
+
+/** Throws if a root or a network cannot be read. */
+export function createRegistrySource(
+  link: ZooKeeperLink,
+  options: RegistrySourceOptions,
+): ZooKeeperRegistrySource {
+  const networks = parseNetworks(options.allowedNetworks);
+  if (!networks.ok) throw new TypeError(`allowed networks: ${networks.error}`);
+  if (options.roots.length === 0) throw new TypeError('at least one registry root is needed');
+  return new TreeRegistrySource(link, options, networks.value);
+}
+
+/** One root: its tree, its format, and the last that was heard of it. */
+class WatchedRoot {
+  readonly format: RegistrationFormat;
+  readonly tree: WatchedTree;
+  state: TreeState = { status: 'unknown', reason: 'not read yet' };
+  #gap = true;
+  readonly #root: string;
+  readonly #networks: AllowedNetworks;
+  /** A node is parsed once, however often it is shown. */
+  readonly #parsed = new WeakMap<TreeNode, ParsedNode>();
+
+  constructor(
+    link: ZooKeeperLink,
+    root: RegistryRoot,
+    createRoot: boolean,
+    networks: AllowedNetworks,
+    changed: () => void,
+  ) {
+    this.format = typeof root.format === 'string' ? FORMATS[root.format] : root.format;
+    this.#root = root.path;
+    this.#networks = networks;
+    this.tree = new WatchedTree(link, {
+      name: `registry ${root.path}`,
+      root: root.path,
+      read: (names) => this.#reading(names),
+      createRoot,
+      onState: (state) => {
+        this.state = state;
+        this.#gap ||= state.status !== 'complete' || state.gap;
+        changed();
+      },
+    });
+  }
+
+  /** Whether answers were missing since the last call. */
+  takeGap(): boolean {
+    const gap = this.#gap;
+    this.#gap = false;
+    return gap;
+  }
+
+  /** What the nodes say; badly named services are read no further than their name. */
+  parse(nodes: ReadonlyMap<string, TreeNode>): readonly ParsedNode[] {
+    const found: ParsedNode[] = [];
+    for (const [path, node] of nodes) {
+      let parsed = this.#parsed.get(node);
+      if (parsed === undefined) this.#parsed.set(node, (parsed = this.#parse(path, node)));
+      found.push(parsed);
+    }
+    return found;
+  }
+
+  #reading(names: readonly string[]): Reading {
+    const [service] = names;
+    if (names.length > 1 && !checkName('service', service).ok) return 'ignore';
+    const place = this.format.place(names);
+    return place.kind === 'instance' ? 'data' : place.kind;
+  }
+
+  #parse(path: string, node: TreeNode): ParsedNode {
+    const names =
+      path === this.#root ? [] : path.slice(this.#root === '/' ? 1 : this.#root.length + 1).split('/');
+    const place = this.format.place(names);
+    if (place.kind === 'instance') {
+      const name = names.at(-1) ?? '';
+      const { data, czxid } = node;
+      const result = this.format.parse({ service: place.service, name, path, data, czxid }, this.#networks);
+      return { kind: 'instance', result };
+    }
+    if (place.kind === 'ignore' || place.service === undefined) return { kind: 'nothing' };
+    const checked = checkName('service', place.service);
+    if (checked.ok) return { kind: 'service', service: place.service };
+    const { field, message } = checked.error;
+    const problem: RegistryProblem = {
+      service: place.service,
+      path,
+      code: 'bad_service_name',
+      field,
+      message,
+    };
+    return { kind: 'problem', problem };
+  }
+}
+
+class TreeRegistrySource implements ZooKeeperRegistrySource {
+  readonly #log: Log;
+  readonly #roots: readonly WatchedRoot[];
+  readonly #listeners: ((state: RegistryState) => void)[] = [];
+  #status = '';
+
+  constructor(link: ZooKeeperLink, options: RegistrySourceOptions, networks: AllowedNetworks) {
+    this.#log = link.log;
+    this.#roots = options.roots.map(
+      (root) =>
+        new WatchedRoot(link, root, options.createRoots ?? true, networks, () => {
+          this.#onChange();
+        }),
+    );
+  }
+
+  onState(listener: (state: RegistryState) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  start(): Promise<void> {
+    for (const root of this.#roots) root.tree.start();
+    return Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#roots.map((root) => root.tree.close()));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  acceptDataLoss(): void {
+    for (const root of this.#roots) root.tree.acceptLoss();
+  }
+
+  #onChange(): void {
+    const states = this.#roots.map((root) => root.state);
+    const loss = states.find((state) => state.status === 'data_loss');
+    const unknown = states.find((state) => state.status === 'unknown');
+    const bad = unknown ?? loss;
+    if (bad !== undefined) {
+      // Several roots lose the same connection: that is told once.
+      const told = `${bad.status} ${bad.reason}`;
+      if (this.#status !== told) this.#push(bad);
+      this.#status = told;
+      return;
+    }
+    const gaps = this.#roots.map((root) => root.takeGap());
+    this.#status = '';
+    this.#push({ status: 'complete', view: this.#view(), gap: gaps.includes(true) });
+  }
+
+  #view(): RegistryView {
+    const parsed = this.#roots.flatMap((root) =>
+      root.state.status === 'complete' ? root.parse(root.state.nodes) : [],
+    );
+    return composeView(parsed);
+  }
+
+  #push(state: RegistryState): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(state);
+      } catch (error) {
+        this.#log.error({ error: String(error) }, 'a registry listener threw');
+      }
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import { z } from 'zod';
+import type { RosterEntry } from '../model/gateway.js';
+import type { RosterStore, Term, WriteFailure } from '../model/ports.js';
+import { err, ok, type Result } from '../model/result.js';
+import { fence, fenceFailure } from './fence.js';
+import type { ZooKeeperLink } from './link.js';
+import type { TreeNode } from './mirror.js';
+import type { Committed, TransactionOperation } from './protocol.js';
+import { WatchedTree, type TreeState } from './tree.js';
+
+type Roster = ReadonlyMap<string, RosterEntry>;
+
+/** A roster over ZooKeeper, with the verb for the person who has judged a data loss. */
+export interface ZooKeeperRosterStore extends RosterStore {
+  /** After a loss of data: take what stands in ZooKeeper now. */
+  acceptDataLoss(): void;
+}
+
+/** The roster at `<root>/gateways`, which it creates at the first contact. */
+export function createRosterStore(
+  link: ZooKeeperLink,
+  options: { readonly root: string },
+): ZooKeeperRosterStore {
+  return new TreeRosterStore(link, options.root);
+}
+
+const entrySchema = z.object({ boot: z.string(), host: z.string(), since: z.string() });
+/** A write may find the entry there, or gone, against what was known: then the other way is tried. */
+const ATTEMPTS = 3;
+
+class TreeRosterStore implements ZooKeeperRosterStore {
+  readonly #link: ZooKeeperLink;
+  readonly #root: string;
+  readonly #tree: WatchedTree;
+  readonly #listeners: ((roster: Roster) => void)[] = [];
+  #shown: Roster | null = null;
+
+  constructor(link: ZooKeeperLink, root: string) {
+    this.#link = link;
+    this.#root = root;
+    this.#tree = new WatchedTree(link, {
+      name: 'roster',
+      root: `${root}/gateways`,
+      read: (names) => (names.length === 0 ? 'list' : names.length === 1 ? 'data' : 'ignore'),
+      createRoot: true,
+      onState: (state) => {
+        this.#onState(state);
+      },
+    });
+  }
+
+  start(): Promise<void> {
+    this.#tree.start();
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return this.#tree.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  onChange(listener: (roster: Roster) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  acceptDataLoss(): void {
+    this.#tree.acceptLoss();
+  }
+
+  async put(term: Term, entry: RosterEntry): Promise<Result<void, WriteFailure>> {
+    const path = this.#pathOf(entry.id);
+    const data = Buffer.from(JSON.stringify(entry));
+    let exists = this.#tree.get(path) !== undefined;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const set: TransactionOperation = { kind: 'set', path, data, version: -1 };
+      const create: TransactionOperation = { kind: 'create', path, data: Buffer.alloc(0) };
+      const written = await this.#commit(term, exists ? [set] : [create, set]);
+      if (written.ok) {
+        const stat = written.value.stats.at(-1);
+        if (stat) this.#tree.put(path, { ...stat, data });
+        if (this.#shown !== null) this.#show(new Map(this.#shown).set(entry.id, entry));
+        return ok(undefined);
+      }
+      if (written.error !== 'exists' && written.error !== 'missing') return err(written.error);
+      if (written.error === 'missing' && !exists)
+        return err({ kind: 'unavailable', reason: `${this.#root}/gateways does not exist` });
+      exists = written.error === 'exists';
+    }
+    return err({ kind: 'conflict' });
+  }
+
+  async remove(term: Term, id: string): Promise<Result<void, WriteFailure>> {
+    const path = this.#pathOf(id);
+    let written = await this.#commit(term, [{ kind: 'remove', path, version: -1 }]);
+    // It is gone already; the fence still decides whether this controller may say so.
+    if (!written.ok && written.error === 'missing') written = await this.#commit(term, []);
+    if (!written.ok) return err(typeof written.error === 'string' ? { kind: 'conflict' } : written.error);
+    this.#tree.drop(path, written.value.zxid);
+    if (this.#shown === null) return ok(undefined);
+    const left = new Map(this.#shown);
+    left.delete(id);
+    this.#show(left);
+    return ok(undefined);
+  }
+
+  async #commit(
+    term: Term,
+    operations: readonly TransactionOperation[],
+  ): Promise<Result<Committed, WriteFailure | 'exists' | 'missing'>> {
+    const { connection } = this.#link;
+    if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
+    const answer = await connection.transaction([fence(this.#root, term), ...operations]);
+    if (answer.ok) return answer;
+    const failure = fenceFailure(answer.error);
+    if (failure !== null) return err(failure);
+    if (answer.error.kind === 'node_exists') return err('exists');
+    if (answer.error.kind === 'no_node') return err('missing');
+    return err({ kind: 'unavailable', reason: answer.error.message });
+  }
+
+  #onState(state: TreeState): void {
+    if (state.status !== 'complete') return;
+    const roster = new Map<string, RosterEntry>();
+    const prefix = `${this.#root}/gateways/`;
+    for (const [path, node] of state.nodes)
+      if (path.startsWith(prefix))
+        roster.set(path.slice(prefix.length), this.#entryOf(path.slice(prefix.length), node));
+    this.#show(roster);
+  }
+
+  /** An entry that cannot be read still counts: its gateway must be heard before anything is drained. */
+  #entryOf(id: string, node: TreeNode): RosterEntry {
+    try {
+      return { id, ...entrySchema.parse(JSON.parse(node.data.toString('utf8'))) };
+    } catch {
+      this.#link.log.warn({ gateway: id }, 'damaged roster entry');
+      return this.#shown?.get(id) ?? { id, boot: '', host: '', since: new Date(node.ctime).toISOString() };
+    }
+  }
+
+  #show(roster: Roster): void {
+    this.#shown = roster;
+    for (const listener of this.#listeners) {
+      try {
+        listener(roster);
+      } catch (error) {
+        this.#link.log.error({ error: String(error) }, 'a roster listener threw');
+      }
+    }
+  }
+
+  #pathOf(id: string): string {
+    return `${this.#root}/gateways/${id}`;
+  }
+}

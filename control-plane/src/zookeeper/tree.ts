@@ -1,0 +1,348 @@
+import { err, ok, type Result } from '../model/result.js';
+import type { ZooKeeperConnection } from './connection.js';
+import { createPath } from './create_path.js';
+import type { LinkUser, ZooKeeperLink } from './link.js';
+import { TreeMirror, type TreeNode } from './mirror.js';
+import type { NodeStat, WatchEvent } from './protocol.js';
+
+/** What a tree does with a node: its names below the root decide. */
+export type Reading =
+  /** Its children are read. */
+  | 'list'
+  /** Its data is read; it is a leaf. */
+  | 'data'
+  | 'ignore';
+
+export type TreeState =
+  /** Every node that is read, by path, the root included. `gap`: answers were missing before this. */
+  | { readonly status: 'complete'; readonly nodes: ReadonlyMap<string, TreeNode>; readonly gap: boolean }
+  | { readonly status: 'unknown'; readonly reason: string }
+  /** The root is gone, or another one stands in its place, or the server went back in time. */
+  | { readonly status: 'data_loss'; readonly reason: string };
+
+export interface TreeOptions {
+  /** For logs and reasons. */
+  readonly name: string;
+  readonly root: string;
+  readonly read: (names: readonly string[]) => Reading;
+  /** Create the root if it is missing at the first contact; later its absence is data loss in any case. */
+  readonly createRoot: boolean;
+  /** Gets complete states and the ways to lose them, one at a time. */
+  readonly onState: (state: TreeState) => void;
+}
+
+/** Requests under way at once: enough to fill the pipe, few enough for the heartbeat to get through. */
+const IN_FLIGHT = 256;
+const FIRST_WINDOW_MS = 50;
+const LAST_WINDOW_MS = 800;
+/** How long a first reading chases changes before it shows what it has. */
+const CHASE_MS = 2_000;
+
+interface Root {
+  readonly czxid: string;
+  readonly ctime: number;
+}
+
+/**
+ * Follows a subtree: after every connect it sets its watch, reads everything, then what changed meanwhile, and only
+ * then shows one complete state. The first change after a quiet time is shown at once; while changes keep coming
+ * they are gathered in windows of 50 → 800 ms. It never shows a partial state.
+ */
+export class WatchedTree implements LinkUser {
+  readonly name: string;
+  readonly #link: ZooKeeperLink;
+  readonly #options: TreeOptions;
+  readonly #mirror = new TreeMirror();
+  #connection: ZooKeeperConnection | null = null;
+  #detach: (() => void) | undefined;
+  #unlisten: (() => void) | undefined;
+  #watchChildren = false;
+  #dirty = new Set<string>();
+  #synced = false;
+  #root: Root | undefined;
+  #newestZxid = '';
+  #loss: string | undefined;
+  #gap = true;
+  #flushing: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #windowMs = FIRST_WINDOW_MS;
+  #closed = false;
+
+  constructor(link: ZooKeeperLink, options: TreeOptions) {
+    this.name = options.name;
+    this.#link = link;
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#detach ??= this.#link.attach(this);
+  }
+
+  /** No state is shown after this. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#detach?.();
+    this.#unlisten?.();
+    clearTimeout(this.#timer);
+    await this.#flushing;
+    const connection = this.#connection;
+    this.#connection = null;
+    if (connection?.alive === true && !this.#watchChildren)
+      await connection.removeTreeWatch(this.#options.root);
+  }
+
+  /** A node as it is known now. */
+  get(path: string): TreeNode | undefined {
+    return this.#mirror.get(path);
+  }
+
+  /** Takes in what a write of our own has put there, so that no older read shows the state before it. False if newer is known. */
+  put(path: string, node: TreeNode): boolean {
+    return this.#mirror.put(path, node);
+  }
+
+  /** Takes in that a write of our own has removed a node. */
+  drop(path: string, zxid: string): void {
+    this.#mirror.drop(path, zxid);
+  }
+
+  /** A person says that what stands there now is right: the next reading is taken as a first contact. */
+  acceptLoss(): void {
+    if (this.#loss === undefined) return;
+    this.#loss = this.#root = undefined;
+    this.#newestZxid = '';
+    this.#mirror.clear();
+    this.#connection?.kill(`${this.name}: data loss accepted`);
+  }
+
+  lost(reason: string): void {
+    this.#synced = false;
+    this.#connection = null;
+    this.#gap = true;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#show({ status: 'unknown', reason });
+  }
+
+  async sync(connection: ZooKeeperConnection): Promise<Result<null, string>> {
+    this.#connection = connection;
+    this.#synced = false;
+    this.#gap = true;
+    this.#dirty = new Set();
+    this.#listen(connection);
+    const ready = await this.#prepare(connection);
+    if (!ready.ok) return ready;
+    if (this.#loss !== undefined) {
+      this.#show({ status: 'data_loss', reason: this.#loss });
+      return ok(null);
+    }
+    const read = await this.#readAll(connection);
+    if (!read.ok) return read;
+    if (this.#connection !== connection || this.#closed) return err('superseded');
+    this.#synced = true;
+    this.#showComplete();
+    if (this.#dirty.size > 0) this.#openWindow();
+    return ok(null);
+  }
+
+  #listen(connection: ZooKeeperConnection): void {
+    const stopEvents = connection.onEvent((event) => {
+      this.#onEvent(connection, event);
+    });
+    const stopSilence = connection.onSilence(() => {
+      this.#onSilence(connection);
+    });
+    this.#unlisten = () => {
+      stopEvents();
+      stopSilence();
+    };
+  }
+
+  /** Watch first, then the root: what changes from here on is not missed. */
+  async #prepare(connection: ZooKeeperConnection): Promise<Result<null, string>> {
+    const { root, createRoot } = this.#options;
+    const watched = await connection.addTreeWatch(root);
+    this.#watchChildren = !watched.ok && watched.error.kind === 'unimplemented';
+    if (!watched.ok && !this.#watchChildren) return err(watched.error.message);
+    const caughtUp = await connection.sync(root); // a follower may lag behind what was seen before
+    if (!caughtUp.ok) return err(caughtUp.error.message);
+    if (connection.zxid < this.#newestZxid)
+      this.#loss = `ZooKeeper went back: it is at transaction ${connection.zxid}, ${this.#newestZxid} was seen before`;
+    if (this.#root === undefined && createRoot) {
+      const created = await createPath(connection, root);
+      if (!created.ok) return err(created.error.message);
+    }
+    return this.#checkRoot(connection);
+  }
+
+  async #checkRoot(connection: ZooKeeperConnection): Promise<Result<null, string>> {
+    const stat = await connection.exists(this.#options.root, this.#watchChildren);
+    if (!stat.ok) return err(stat.error.message);
+    this.#loss ??= this.#lossOf(stat.value);
+    if (this.#loss !== undefined) this.#link.log.error({ tree: this.name, reason: this.#loss }, 'data loss');
+    else if (stat.value !== null) this.#root = { czxid: stat.value.czxid, ctime: stat.value.ctime };
+    return ok(null);
+  }
+
+  /** A wiped server counts its transactions from the start again, so the root's birth time is part of its identity. */
+  #lossOf(stat: NodeStat | null): string | undefined {
+    const { root } = this.#options;
+    if (stat === null) return `${root} does not exist`;
+    if (this.#root === undefined) return undefined;
+    if (stat.czxid === this.#root.czxid && stat.ctime === this.#root.ctime) return undefined;
+    return `${root} was created anew (transaction ${stat.czxid}, before ${this.#root.czxid})`;
+  }
+
+  async #readAll(connection: ZooKeeperConnection): Promise<Result<null, string>> {
+    const read = await this.#readPaths(connection, [this.#options.root], true);
+    if (!read.ok) return read;
+    const until = this.#link.clock.monotonic() + CHASE_MS;
+    while (this.#dirty.size > 0 && this.#link.clock.monotonic() < until) {
+      const chased = await this.#readDirty(connection);
+      if (!chased.ok) return chased;
+    }
+    return this.#loss === undefined ? ok(null) : err(this.#loss);
+  }
+
+  #readDirty(connection: ZooKeeperConnection): Promise<Result<null, string>> {
+    const paths = [...this.#dirty];
+    this.#dirty = new Set();
+    return this.#readPaths(connection, paths, false);
+  }
+
+  /** Reads `paths`, and under listed ones what is new (`deep`: everything), level by level. */
+  async #readPaths(
+    connection: ZooKeeperConnection,
+    paths: readonly string[],
+    deep: boolean,
+  ): Promise<Result<null, string>> {
+    let failure: string | undefined;
+    let level = paths;
+    while (level.length > 0 && failure === undefined) {
+      const next: string[] = [];
+      let position = 0;
+      const work = async (): Promise<void> => {
+        while (position < level.length && failure === undefined) {
+          const path = level[position++] as string;
+          const read = await this.#readOne(connection, path, deep, next);
+          if (!read.ok) failure ??= read.error;
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, level.length) }, work));
+      level = next;
+    }
+    if (failure !== undefined) return err(failure);
+    if (connection.zxid > this.#newestZxid) this.#newestZxid = connection.zxid;
+    return ok(null);
+  }
+
+  async #readOne(
+    connection: ZooKeeperConnection,
+    path: string,
+    deep: boolean,
+    next: string[],
+  ): Promise<Result<null, string>> {
+    const reading = this.#readingOf(path);
+    if (reading === 'ignore') return ok(null);
+    const answer =
+      reading === 'list'
+        ? await connection.getChildren(path, this.#watchChildren)
+        : await connection.getData(path, this.#watchChildren);
+    if (this.#connection !== connection) return err('superseded');
+    if (!answer.ok) {
+      if (answer.error.kind !== 'no_node') return err(`${path}: ${answer.error.message}`);
+      if (path === this.#options.root) this.#loss = this.#lossOf(null);
+      else this.#mirror.drop(path, answer.error.zxid);
+      return ok(null);
+    }
+    if ('data' in answer.value) {
+      this.#mirror.put(path, { ...answer.value.stat, data: answer.value.data });
+      return ok(null);
+    }
+    const { stat, names, zxid } = answer.value;
+    if (path === this.#options.root) this.#loss ??= this.#lossOf(stat);
+    this.#mirror.put(path, { ...stat, data: NO_DATA });
+    const prefix = path === '/' ? '/' : `${path}/`;
+    const children = new Set(names.map((name) => prefix + name));
+    this.#mirror.keepChildren(path, children, zxid);
+    for (const child of children) if (deep || this.#mirror.get(child) === undefined) next.push(child);
+    return ok(null);
+  }
+
+  #readingOf(path: string): Reading {
+    const { root, read } = this.#options;
+    if (path === root) return read([]);
+    const prefix = root === '/' ? root : `${root}/`;
+    return path.startsWith(prefix) ? read(path.slice(prefix.length).split('/')) : 'ignore';
+  }
+
+  #onEvent(connection: ZooKeeperConnection, event: WatchEvent): void {
+    if (connection !== this.#connection || this.#loss !== undefined) return;
+    if (this.#readingOf(event.path) === 'ignore') return;
+    this.#dirty.add(event.path);
+    this.#startFlush();
+  }
+
+  /** Answers were overdue, but the connection held: nothing was missed, yet what comes now follows a silence. */
+  #onSilence(connection: ZooKeeperConnection): void {
+    if (connection !== this.#connection || this.#loss !== undefined) return;
+    this.#gap = true;
+    this.#startFlush();
+  }
+
+  #startFlush(): void {
+    if (!this.#synced || this.#closed || this.#timer !== undefined) return;
+    this.#flushing ??= this.#flush().finally(() => {
+      this.#flushing = undefined;
+      if (this.#dirty.size > 0) this.#startFlush();
+    });
+  }
+
+  async #flush(): Promise<void> {
+    const connection = this.#connection;
+    if (connection === null) return;
+    await Promise.resolve(); // the rest of the events in the same packet
+    const read = await this.#readDirty(connection);
+    if (this.#connection !== connection || this.#closed) return;
+    if (!read.ok) {
+      connection.kill(`${this.name}: ${read.error}`);
+      return;
+    }
+    if (this.#loss !== undefined) {
+      this.#synced = false;
+      this.#link.log.error({ tree: this.name, reason: this.#loss }, 'data loss');
+      this.#show({ status: 'data_loss', reason: this.#loss });
+      return;
+    }
+    if (this.#gap || this.#mirror.takeChanged()) this.#showComplete();
+    this.#openWindow();
+  }
+
+  /** Until the window ends, changes are only gathered. */
+  #openWindow(): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      const more = this.#dirty.size > 0 || this.#gap;
+      this.#windowMs = more ? Math.min(LAST_WINDOW_MS, this.#windowMs * 2) : FIRST_WINDOW_MS;
+      if (more) this.#startFlush();
+    }, this.#windowMs);
+  }
+
+  #showComplete(): void {
+    const gap = this.#gap;
+    this.#gap = false;
+    this.#mirror.takeChanged();
+    this.#show({ status: 'complete', nodes: this.#mirror.snapshot(), gap });
+  }
+
+  #show(state: TreeState): void {
+    if (this.#closed) return;
+    try {
+      this.#options.onState(state);
+    } catch (error) {
+      this.#link.log.error({ tree: this.name, error: String(error) }, 'a listener threw');
+    }
+  }
+}
+
+const NO_DATA = Buffer.alloc(0);
