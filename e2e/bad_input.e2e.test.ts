@@ -1,0 +1,191 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { GatewayResource, ServiceResource } from '../control-plane/src/model/resources.js';
+import { systemClock } from '../control-plane/src/main.js';
+import { ZooKeeperLink } from '../control-plane/src/zookeeper/link.js';
+import { createProviderRegistration } from '../control-plane/src/zookeeper/provider.js';
+import { startStack, type Registered, type Stack } from './harness/stack.js';
+import { sendMany, startTraffic, type Traffic } from './harness/traffic.js';
+import { until } from './harness/until.js';
+
+let stack: Stack;
+let fleet: readonly Registered[] = [];
+let traffic: Traffic;
+let link: ZooKeeperLink;
+
+const quiet = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+beforeAll(async () => {
+  stack = await startStack();
+  fleet = await Promise.all([stack.register(), stack.register()]);
+  await stack.route('shop');
+  link = new ZooKeeperLink({
+    connect: stack.zookeeper,
+    sessionTimeoutMs: 4_000,
+    log: quiet,
+    clock: systemClock,
+    random: Math.random,
+  });
+  await link.start();
+  traffic = startTraffic({ url: stack.gateways[0] ?? '', rate: 100 });
+});
+afterAll(async () => {
+  await traffic.stop();
+  await link.close();
+  await stack[Symbol.asyncDispose]();
+});
+
+/** Registers what no registrar would, through a real session. */
+async function registerRaw(node: string, data: object): Promise<() => Promise<void>> {
+  const provider = createProviderRegistration({ link, root: '/services', service: 'shop', node });
+  await provider.start();
+  await provider.set(data as Parameters<typeof provider.set>[0]);
+  return () => provider.withdraw();
+}
+const problems = async (): Promise<ServiceResource['problems']> => (await stack.service('shop')).problems;
+
+test.each<[string, object, RegExp]>([
+  ['no host', { id: 'bad', port: 80 }, /host/],
+  ['a host outside the allowed networks', { id: 'bad', host: '8.8.8.8', port: 80 }, /8\.8\.8\.8|network/],
+  ['a name for a host', { id: 'bad', host: 'localhost', port: 80 }, /host/],
+  ['a weight out of range', { id: 'bad', host: '127.0.0.1', port: 80, weight: -1 }, /weight/],
+])(
+  '%s in a provider node is shown as a problem of its service, and nothing else stops',
+  async (_name, data, message) => {
+    const withdraw = await registerRaw('bad', data);
+    const found = await until('the problem is shown', async () => {
+      const list = await problems();
+      return list.length > 0 ? list : undefined;
+    });
+    expect(found[0]?.message).toMatch(message);
+    expect((await stack.service('shop')).instances).toMatchObject({ eligible: 2 });
+    await withdraw();
+    await until('it goes with its node', async () => (await problems()).length === 0);
+    const after = await sendMany({ url: stack.gateways[0] ?? '', count: 50 });
+    expect(after.failed).toEqual([]);
+  },
+);
+
+test('a corrupted set in Redis is kept out, named with its code, and healed by a new epoch', async () => {
+  const before = await stack.call<{ epoch: number }>('GET', '/v1/services/shop/set');
+  await stack.redis.connect();
+  // Damage it the way a stray write would: the payload changes, and the gateways are told to look.
+  const generation = await stack.redis.hincrby('{ebb}:meta', 'generation', 1);
+  await stack.redis.hset('{ebb}:set:shop', {
+    payload: '{"v":1,"service":"shop","peers":[',
+    generation: String(generation),
+  });
+  await stack.redis.zadd('{ebb}:index', generation, 'shop');
+  await stack.redis.publish('{ebb}:changed', `${String(before.body.epoch)}:${String(generation)}`);
+  await until('a gateway names it, or it is healed already', async () => {
+    const gateways = await stack.call<{ items: readonly GatewayResource[] }>('GET', '/v1/gateways');
+    const named = gateways.body.items.some((one) => one.rejected.some((set) => set.service === 'shop'));
+    return (
+      named ||
+      (await stack.call<{ epoch: number }>('GET', '/v1/services/shop/set')).body.epoch > before.body.epoch
+    );
+  });
+  await until('every gateway obeys a sound set again', async () => {
+    const gateways = await stack.fleet();
+    return (
+      gateways.every((one) => one.rejected.length === 0) &&
+      (await stack.service('shop')).convergence?.converged
+    );
+  });
+  const after = await sendMany({ url: stack.gateways[1] ?? '', count: 100 });
+  expect(after.failed).toEqual([]);
+  expect(after.instances.size).toBe(fleet.length);
+});
+
+test.each<[string, string, string, unknown, Record<string, string>, number, string, RegExp]>([
+  [
+    'a bad weight',
+    'PATCH',
+    '/v1/services/shop/instances/ID',
+    { weight: 'heavy' },
+    { 'if-match': '*' },
+    400,
+    'invalid_request',
+    /weight/,
+  ],
+  [
+    'an unknown member',
+    'POST',
+    '/v1/services/shop/instances/ID/drain',
+    { tiemout: '5s' },
+    {},
+    400,
+    'invalid_request',
+    /tiemout/,
+  ],
+  [
+    'no If-Match',
+    'PATCH',
+    '/v1/services/shop',
+    { min_available: 1 },
+    {},
+    428,
+    'precondition_required',
+    /If-Match/,
+  ],
+  [
+    'a stale If-Match',
+    'PATCH',
+    '/v1/services/shop',
+    { min_available: 2 },
+    { 'if-match': '"abc-99"' },
+    412,
+    'precondition_failed',
+    /changed|read/i,
+  ],
+  [
+    'shares that do not sum',
+    'PATCH',
+    '/v1/services/shop/versions',
+    { v1: 70 },
+    { 'if-match': '*' },
+    400,
+    'invalid_request',
+    /100/,
+  ],
+  ['an unknown service', 'GET', '/v1/services/nothing', undefined, {}, 404, 'not_found', /nothing/],
+  [
+    'a bad path in a route',
+    'PATCH',
+    '/v1/services/shop',
+    { routes: [{ host: '*', path: 'x' }] },
+    { 'if-match': '*' },
+    400,
+    'invalid_request',
+    /path/,
+  ],
+])('%s: a clear problem', async (_name, method, path, body, headers, status, code, detail) => {
+  const answer = await stack.call(method, path.replace('ID', fleet[0]?.id ?? ''), body, headers);
+  expect(answer).toMatchObject({ status, body: { code, status } });
+  expect(answer.headers['content-type']).toMatch(/application\/problem\+json/);
+  expect(JSON.stringify(answer.body)).toMatch(detail);
+});
+
+test.each<[readonly string[], RegExp]>([
+  [['drain', '-s', 'shop'], /instance|version|host/],
+  [['drain', '-s', 'shop', 'x', '--timeout', 'soon'], /timeout/],
+  [['weight', 'shop', 'a=heavy'], /heavy|weight/],
+  [['get', 'nonsense'], /nonsense/],
+  [['register', '--service', 'Shop!', '--host', '127.0.0.1', '--port', '80'], /service/],
+  [['register', '--service', 'shop', '--host', '127.0.0.1', '--port', 'http'], /port/],
+  [['up', '--base-port', '99999'], /base-port/],
+  [['render', '--workers', '-1'], /workers/],
+])('ebbgate %j is refused as usage, and says what to mend', async (args, message) => {
+  const run = await stack.cli(...args);
+  expect(run.stderr).toMatch(message);
+  expect(run.code).toBe(2);
+});
+
+test('and all the while traffic was served', () => {
+  expect(traffic.total()).toBeGreaterThan(100);
+  expect(traffic.failed).toEqual([]);
+});
