@@ -10,7 +10,6 @@ local store = require 'ebbgate.worker.store'
 local boot = {}
 
 local cjson = require('cjson').new()
-cjson.encode_number_precision(16)
 cjson.decode_invalid_numbers(false)
 
 boot.json = cjson

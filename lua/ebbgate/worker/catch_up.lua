@@ -57,8 +57,9 @@ local function went_back(self, news)
   return epoch ~= nil and position.newer(epoch, generation, news.epoch, news.generation)
 end
 
-local function reject(pass, name, generation, code, detail)
-  local known = pass.rejected[name]
+--- Generations are kept as text: the JSON encoder would round large ones.
+local function reject(pass, name, number, code, detail)
+  local known, generation = pass.rejected[name], position.text(number)
   if known and known.generation == generation and known.code == code then return end
   pass.rejected[name], pass.rejected_changed = { generation = generation, code = code }, true
   ngx.log(ngx.ERR, 'ebbgate: the set of ', name, ' at ', generation, ' is kept out: ', code, ' (', detail or '', ')')

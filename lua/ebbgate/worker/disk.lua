@@ -7,6 +7,7 @@ local position = require 'ebbgate.core.position'
 local wire = require 'ebbgate.core.wire'
 
 pcall(ffi.cdef, 'int mkdir(const char *path, unsigned int mode);')
+pcall(ffi.cdef, 'unsigned int umask(unsigned int mask);')
 pcall(ffi.cdef, [[
   typedef struct { uint64_t ino; int64_t off; unsigned short reclen; unsigned char type; char name[256]; } ebbgate_dirent;
   void *opendir(const char *name);
@@ -18,7 +19,8 @@ local disk = {}
 disk.__index = disk
 
 local HEADER = '^ebbgate%-set 1 (%d+) (%d+) (%x+)$'
-local MODE_755 = 493
+--- rwx------ and what it leaves out: whoever can write these files steers traffic. nginx itself runs with umask 0.
+local OWNER_ONLY, OTHERS = 448, 63
 
 function disk.new(state_dir)
   return setmetatable({ dir = state_dir .. '/sets' }, disk)
@@ -26,8 +28,8 @@ end
 
 --- Makes the folder, with its parent; an error shows at the first write.
 function disk:prepare()
-  ffi.C.mkdir((self.dir:gsub('/sets$', '')), MODE_755)
-  ffi.C.mkdir(self.dir, MODE_755)
+  ffi.C.mkdir((self.dir:gsub('/sets$', '')), OWNER_ONLY)
+  ffi.C.mkdir(self.dir, OWNER_ONLY)
 end
 
 local function file_of(self, name)
@@ -38,7 +40,9 @@ end
 function disk:write(name, publication)
   local file_name = file_of(self, name)
   local temporary = self.dir .. '/.' .. name .. '.' .. ngx.worker.pid() .. '.tmp'
+  local umask = ffi.C.umask(OTHERS)
   local file, err = io.open(temporary, 'wb')
+  ffi.C.umask(umask)
   if not file then return nil, err end
   local wrote, why = file:write(
     'ebbgate-set 1 ', position.text(publication.epoch), ' ', position.text(publication.generation), ' ',
