@@ -15,5 +15,5 @@ export function lineLog(prefix: string): Log {
 function show(value: unknown): string {
   if (value instanceof Error) return value.message;
   if (Array.isArray(value)) return value.map(show).join('; ');
-  return typeof value === 'string' ? value : String(JSON.stringify(value));
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

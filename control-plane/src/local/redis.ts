@@ -8,11 +8,14 @@ export async function launchRedis(options: {
   readonly dir: string;
   readonly port: number;
   readonly extraArgs?: readonly string[];
+  /** Absent: this process's own. */
+  readonly env?: NodeJS.ProcessEnv;
 }): Promise<LocalProcess> {
   mkdirSync(options.dir, { recursive: true });
   return launch({
     name: `redis-server on port ${String(options.port)}`,
     command: 'redis-server',
+    ...(options.env ? { env: options.env } : {}),
     args: [
       ...['--port', String(options.port), '--bind', '127.0.0.1', '--dir', options.dir],
       ...['--save', '', '--appendonly', 'no', '--daemonize', 'no', ...(options.extraArgs ?? [])],

@@ -11,6 +11,8 @@ export async function launchZooKeeper(options: {
   readonly port: number;
   /** Milliseconds; expiry is noticed within about one. Default 500. */
   readonly tickMs?: number;
+  /** Absent: this process's own. */
+  readonly env?: NodeJS.ProcessEnv;
 }): Promise<LocalProcess> {
   const data = join(options.dir, 'data');
   mkdirSync(data, { recursive: true });
@@ -33,6 +35,7 @@ export async function launchZooKeeper(options: {
   return launch({
     name: `ZooKeeper on port ${String(options.port)}`,
     command: 'java',
+    ...(options.env ? { env: options.env } : {}),
     args: [
       ...['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djute.maxbuffer=4194304'],
       ...['-Dzookeeper.admin.enableServer=false', '-cp', CLASS_PATH],

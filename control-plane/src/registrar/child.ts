@@ -12,10 +12,17 @@ export interface Child {
   readonly exited: Promise<number>;
   /**
    * Ends the whole group: SIGTERM, then SIGKILL after `graceMs` or once `hasten` aborts. Resolves with the exit
-   * code when no process of the group is left. After the child has ended by itself it clears what it left behind.
+   * code once the child has ended and the rest of its group was killed. After the child has ended by itself it
+   * clears what it left behind.
    */
   stop(graceMs: number, hasten: AbortSignal): Promise<number>;
 }
+
+/**
+ * What the rest of a group gets once its leader is gone. Short, because a member that ended counts as there for as
+ * long as nobody reaps it, and some containers have no such init process.
+ */
+const LEFTOVER_GRACE_MS = 500;
 
 /** Starts `command` with this process's own stdin, stdout and stderr. */
 export function startChild(
@@ -41,7 +48,9 @@ export function startChild(
     async stop(graceMs, hasten) {
       if (group !== undefined && send(group, 'SIGTERM')) {
         send(group, 'SIGCONT'); // a frozen process cannot obey
-        await untilGone(() => !send(group, 0), graceMs, hasten);
+        const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
+        await until(ended, graceMs, hasten);
+        await until(() => !send(group, 0), Math.min(graceMs, LEFTOVER_GRACE_MS), hasten);
         send(group, 'SIGKILL');
       }
       return exited;
@@ -50,8 +59,8 @@ export function startChild(
 }
 
 /** Polls because the members of a group are not all our children: no event tells of their end. */
-async function untilGone(gone: () => boolean, graceMs: number, hasten: AbortSignal): Promise<void> {
+async function until(done: () => boolean, graceMs: number, hasten: AbortSignal): Promise<void> {
   const deadline = performance.now() + graceMs;
-  while (!gone() && performance.now() < deadline && !hasten.aborted)
+  while (!done() && performance.now() < deadline && !hasten.aborted)
     await pause(20, undefined, { signal: hasten }).catch(() => undefined);
 }

@@ -1,0 +1,210 @@
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { startDemoInstance } from '../local/demo_instance.js';
+import { down } from '../local/down.js';
+import { DEFAULT_BASE_PORT } from '../local/ports.js';
+import { status, type LocalStatus } from '../local/status.js';
+import { up } from '../local/up.js';
+import { checkName, type NameKind } from '../model/names.js';
+import { describeEndpoints, nextCommands } from './local_text.js';
+import { detach } from './local_detach.js';
+import { gatewayRenderer } from './local_gateway.js';
+import { productRoot } from './product.js';
+
+const DIR_FLAG = '--dir <DIR>';
+const DIR_TEXT = 'where state and logs lie';
+const DEFAULT_DIR = '.ebbgate';
+
+/** `ebbgate up`, `status`, `down` and `demo instance`: a whole Ebbgate on this machine. */
+export function addLocal(program: Command): void {
+  program
+    .command('up')
+    .description('run ZooKeeper, Redis, gateways, a controller and demo instances on this machine')
+    .option('--detach', 'go to the background once everything is up')
+    .option(DIR_FLAG, DIR_TEXT, DEFAULT_DIR)
+    .option(
+      '--base-port <N>',
+      'port of the first gateway; all others lie at fixed distances',
+      String(DEFAULT_BASE_PORT),
+    )
+    .option('--gateways <N>', 'how many gateways', '2')
+    .option('--instances <N>', 'how many demo instances', '3')
+    .option('--no-demo', 'no demo instances and no route')
+    .action(runUp);
+  program
+    .command('status')
+    .description('how the Ebbgate that `up` started is')
+    .option(DIR_FLAG, DIR_TEXT, DEFAULT_DIR)
+    .option('-o, --output <FORMAT>', 'text or json', 'text')
+    .action(runStatus);
+  program
+    .command('down')
+    .description('stop what `up` started')
+    .option(DIR_FLAG, DIR_TEXT, DEFAULT_DIR)
+    .action(runDown);
+  program
+    .command('demo')
+    .description('things to try Ebbgate with')
+    .command('instance')
+    .description('a tiny service: JSON on every path, ?delay=SECONDS, ?status=N, echo on /ws')
+    .requiredOption('--service <NAME>', 'its service')
+    .requiredOption('--port <N>', 'where it listens')
+    .option('--version <V>', 'its version', 'v1')
+    .option('--host <IP>', 'where it listens', '127.0.0.1')
+    .option('--instance <ID>', 'its name; HOST:PORT unless given')
+    .action(runDemoInstance);
+}
+
+interface UpFlags {
+  readonly detach?: boolean;
+  readonly dir: string;
+  readonly basePort: string;
+  readonly gateways: string;
+  readonly instances: string;
+  readonly demo: boolean;
+}
+
+async function runUp(flags: UpFlags): Promise<void> {
+  const errors: string[] = [];
+  const whole = (flag: string, text: string): number => wholeNumber(flag, text, errors);
+  const basePort = whole('--base-port', flags.basePort);
+  const gateways = whole('--gateways', flags.gateways);
+  const instances = flags.demo ? whole('--instances', flags.instances) : 0;
+  if (fail(errors, 2)) return;
+  const dir = resolve(flags.dir);
+  try {
+    if (flags.detach === true) {
+      const args = ['--dir', dir, '--base-port', flags.basePort, '--gateways', flags.gateways];
+      process.exitCode = await detach(dir, ebbgate(), [...args, '--instances', String(instances)]);
+      return;
+    }
+    await up({
+      ...{ dir, basePort, gateways, instances, ebbgate: ebbgate(), env: process.env, pid: process.pid },
+      nginx: process.env.EBBGATE_NGINX,
+      token: process.env.EBBGATE_TOKEN,
+      renderGateway: gatewayRenderer(process.env.EBBGATE_NGINX),
+      say,
+      signal: stopSignals(),
+      onReady: (endpoints) => {
+        for (const line of describeEndpoints(endpoints)) say(line);
+        for (const line of nextCommands(endpoints, dir)) say(line);
+      },
+    });
+    say('Everything has stopped.');
+  } catch (error) {
+    fail([messageOf(error)], 1);
+  }
+}
+
+/** Aborts at the first signal. A Ctrl-C may come twice, from the terminal and from npm; `up` stops once. */
+function stopSignals(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      if (!stop.signal.aborted) say('Stopping …');
+      stop.abort();
+    });
+  process.stdout.on('error', () => {
+    stop.abort(); // nobody reads any more, as after `| head`
+  });
+  return stop.signal;
+}
+
+async function runStatus(flags: { readonly dir: string; readonly output: string }): Promise<void> {
+  if (flags.output !== 'text' && flags.output !== 'json') {
+    fail([`--output must be text or json (got "${flags.output}")`], 2);
+    return;
+  }
+  const found = await status(resolve(flags.dir), process.env.EBBGATE_TOKEN);
+  process.exitCode = found.state === 'up' && found.trouble === null ? 0 : 1;
+  if (flags.output === 'json') say(JSON.stringify(found, undefined, 2));
+  else for (const line of describeStatus(found, flags.dir)) say(line);
+}
+
+function describeStatus(found: LocalStatus, dir: string): readonly string[] {
+  const lines: Record<LocalStatus['state'], string> = {
+    up: `Up in ${dir}, process ${String(found.supervisor)}.`,
+    starting: `Starting in ${dir}, process ${String(found.supervisor)}.`,
+    crashed: `\`ebbgate up\` was killed in ${dir}; \`ebbgate down\` ends what it left.`,
+    down: `Nothing runs in ${dir}; \`ebbgate up\` starts it.`,
+  };
+  return [
+    lines[found.state],
+    ...found.processes.map(
+      ({ name, pid, running }) => `  ${name.padEnd(30)} process ${String(pid)}${running ? '' : ' (gone)'}`,
+    ),
+    ...(found.endpoints === null ? [] : describeEndpoints(found.endpoints)),
+    ...(found.trouble === null ? [] : [`The control API is not ready: ${found.trouble}`]),
+  ];
+}
+
+async function runDown(flags: { readonly dir: string }): Promise<void> {
+  const result = await down(resolve(flags.dir), process.pid);
+  say(
+    {
+      stopped: 'Everything has stopped.',
+      cleaned: '`ebbgate up` was gone; what it left has been ended.',
+      nothing: `Nothing runs in ${flags.dir}.`,
+    }[result],
+  );
+}
+
+interface DemoFlags {
+  readonly service: string;
+  readonly port: string;
+  readonly version: string;
+  readonly host: string;
+  readonly instance?: string;
+}
+
+async function runDemoInstance(flags: DemoFlags): Promise<void> {
+  const errors: string[] = [];
+  const port = wholeNumber('--port', flags.port, errors);
+  const instance = flags.instance ?? `${flags.host}:${flags.port}`;
+  const names: readonly (readonly [NameKind, string, string])[] = [
+    ['service', flags.service, '--service'],
+    ['version', flags.version, '--version'],
+    ['instance', instance, '--instance'],
+  ];
+  for (const [kind, value, flag] of names) {
+    const checked = checkName(kind, value, flag);
+    if (!checked.ok) errors.push(checked.error.message);
+  }
+  if (port > 65_535) errors.push(`--port must be at most 65535 (got "${flags.port}")`);
+  if (fail(errors, 2)) return;
+  const stopped = new Promise<void>((done) => {
+    process.once('SIGTERM', done).once('SIGINT', done);
+  });
+  try {
+    const demo = await startDemoInstance({ ...flags, instance, port });
+    await stopped;
+    await demo.close();
+  } catch (error) {
+    fail([messageOf(error)], 1);
+  }
+}
+
+/** How the children of a local Ebbgate run this very product. */
+function ebbgate(): [string, string] {
+  return [process.execPath, join(productRoot(), 'scripts', 'ebbgate.mjs')];
+}
+
+function wholeNumber(flag: string, text: string, errors: string[]): number {
+  if (!/^\d{1,6}$/.test(text)) errors.push(`${flag} must be a whole number (got "${text}")`);
+  return Number(text);
+}
+
+/** Prints the errors and sets the exit code; false if there are none. */
+function fail(errors: readonly string[], code: number): boolean {
+  for (const message of errors) process.stderr.write(`error: ${message}\n`);
+  if (errors.length > 0) process.exitCode = code;
+  return errors.length > 0;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

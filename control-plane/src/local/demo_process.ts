@@ -1,0 +1,70 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { launch, type LocalProcess } from './process.js';
+import { killGroup, recordOf, send } from './processes.js';
+import { ask } from './redis.js';
+
+/** A demo instance under its registrar; `process` is the registrar. */
+export interface DemoInstanceProcess {
+  readonly id: string;
+  readonly process: LocalProcess;
+  /** Lets it leave; hastens it after 1 s, kills it after 3 s. */
+  stop(): Promise<void>;
+}
+
+const HASTEN_MS = 1_000;
+const KILL_MS = 2_000;
+
+/** Starts `ebbgate register … -- ebbgate demo instance …` and waits until the instance answers. */
+export async function demoInstance(options: {
+  readonly service: string;
+  readonly version: string;
+  readonly port: number;
+  /** How to run `ebbgate`. */
+  readonly ebbgate: readonly [string, ...string[]];
+  /** Duration of the ZooKeeper session. */
+  readonly session: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly logFile: string;
+}): Promise<DemoInstanceProcess> {
+  const { service, version, port, ebbgate } = options;
+  const id = `127.0.0.1:${String(port)}`;
+  const [program, ...first] = ebbgate;
+  const place = ['--service', service, '--version', version, '--host', '127.0.0.1', '--port', String(port)];
+  const command = [program, ...first, 'demo', 'instance', ...place];
+  const registrar = await launch({
+    name: `demo instance ${id}`,
+    command: program,
+    args: [
+      ...first,
+      'register',
+      ...place,
+      '--ready-http',
+      '/',
+      '--session',
+      options.session,
+      '--',
+      ...command,
+    ],
+    env: options.env,
+    logFile: options.logFile,
+    readyTimeoutMs: 30_000,
+    ready: () => ask(port, 'GET / HTTP/1.0\r\n\r\n', ' 200 '),
+  });
+  const record = recordOf(id, registrar.pid);
+  return {
+    id,
+    process: registrar,
+    async stop() {
+      for (const wait of [HASTEN_MS, KILL_MS]) {
+        if (!send(registrar.pid, 'SIGTERM')) break;
+        send(registrar.pid, 'SIGCONT');
+        const waiting = new AbortController();
+        const patience = pause(wait, undefined, { signal: waiting.signal }).catch(() => undefined);
+        await Promise.race([registrar.exited, patience]);
+        waiting.abort();
+      }
+      if (record !== undefined) killGroup(record);
+      await registrar.exited;
+    },
+  };
+}

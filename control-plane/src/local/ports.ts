@@ -1,0 +1,83 @@
+import { createServer } from 'node:net';
+import { err, ok, type Result } from '../model/result.js';
+
+/** Every port of a local Ebbgate, all on 127.0.0.1. */
+export interface PortPlan {
+  readonly gateways: readonly number[];
+  readonly admin: readonly number[];
+  readonly api: number;
+  readonly zookeeper: number;
+  readonly redis: number;
+  readonly instances: readonly number[];
+}
+
+export const DEFAULT_BASE_PORT = 8080;
+const API = 10;
+const ADMIN = 100;
+const INSTANCES = 200;
+const ZOOKEEPER = 4_101;
+const REDIS = 8_299;
+const MOST_INSTANCES = 100;
+const LOWEST_BASE = 1_024;
+const HIGHEST_BASE = 65_535 - REDIS;
+
+/**
+ * Lays the ports out from `base`: gateways base + 0 …, API base + 10, admin listeners base + 100 …, demo instances
+ * base + 200 …, ZooKeeper base + 4101, Redis base + 8299; base 8080 gives 8080, 8090, 8180, 8280, 12181, 16379.
+ * A failure names the flag.
+ */
+export function planPorts(base: number, gateways: number, instances: number): Result<PortPlan, string> {
+  if (base < LOWEST_BASE || base > HIGHEST_BASE)
+    return err(`--base-port must be from ${String(LOWEST_BASE)} to ${String(HIGHEST_BASE)}`);
+  if (gateways < 1 || gateways > API) return err(`--gateways must be from 1 to ${String(API)}`);
+  if (instances < 0 || instances > MOST_INSTANCES)
+    return err(`--instances must be from 0 to ${String(MOST_INSTANCES)}`);
+  const from = (first: number, count: number): readonly number[] =>
+    Array.from({ length: count }, (_, index) => first + index);
+  return ok({
+    gateways: from(base, gateways),
+    admin: from(base + ADMIN, gateways),
+    api: base + API,
+    zookeeper: base + ZOOKEEPER,
+    redis: base + REDIS,
+    instances: from(base + INSTANCES, instances),
+  });
+}
+
+/** One sentence per port of the plan that cannot be listened on now, with what wanted it. */
+export async function takenPorts(plan: PortPlan): Promise<readonly string[]> {
+  const wanted: readonly (readonly [number, string])[] = [
+    ...plan.gateways.map((port, index) => [port, gatewayName(index)] as const),
+    ...plan.admin.map((port, index) => [port, `the admin listener of ${gatewayName(index)}`] as const),
+    [plan.api, 'the control API'],
+    [plan.zookeeper, 'ZooKeeper'],
+    [plan.redis, 'Redis'],
+    ...plan.instances.map((port, index) => [port, `demo instance ${String(index + 1)}`] as const),
+  ];
+  const answers = await Promise.all(
+    wanted.map(async ([port, who]) => {
+      const trouble = await listenTrouble(port);
+      return trouble === undefined ? [] : [`port ${String(port)} ${trouble}; ${who} wants it`];
+    }),
+  );
+  return answers.flat();
+}
+
+/** `gateway-1`, `gateway-2`, … */
+export function gatewayName(index: number): string {
+  return `gateway-${String(index + 1)}`;
+}
+
+function listenTrouble(port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      resolve(error.code === 'EADDRINUSE' ? 'is taken' : `cannot be used (${error.message})`);
+    });
+    server.listen(port, '127.0.0.1', () => {
+      server.close(() => {
+        resolve(undefined);
+      });
+    });
+  });
+}

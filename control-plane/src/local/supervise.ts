@@ -1,0 +1,82 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { LocalProcess } from './process.js';
+import { killGroup, recordOf, type ProcessRecord } from './processes.js';
+
+/** A server that is started again whenever it ends without having been told to. */
+export interface Supervised {
+  readonly name: string;
+  /** Of the process that runs now; undefined between an end and the next start. */
+  record(): ProcessRecord | undefined;
+  /** Ends it for good; may be called twice. */
+  stop(): Promise<void>;
+}
+
+export interface SuperviseOptions {
+  readonly name: string;
+  readonly start: () => Promise<LocalProcess>;
+  /** Told of every end and every start, after it. */
+  readonly onChange: () => void;
+  readonly say: (line: string) => void;
+}
+
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 5_000;
+
+/** Starts it, and rejects if that first start fails; later failures are said and tried again, ever more slowly. */
+export async function supervise(options: SuperviseOptions): Promise<Supervised> {
+  const { name, say, onChange } = options;
+  const stopping = new AbortController();
+  let current: LocalProcess | undefined;
+  let record: ProcessRecord | undefined;
+  const start = async (): Promise<void> => {
+    current = await options.start();
+    record = recordOf(name, current.pid);
+    onChange();
+  };
+  const over = (): boolean => stopping.signal.aborted;
+  const restart = async (): Promise<void> => {
+    let wait = FIRST_WAIT_MS;
+    while (!over()) {
+      await pause(wait, undefined, { signal: stopping.signal }).catch(() => undefined);
+      if (over()) return;
+      try {
+        await start();
+        say(`${name} runs again`);
+        return;
+      } catch (error) {
+        say(`${name} could not be started again: ${error instanceof Error ? error.message : String(error)}`);
+        wait = Math.min(wait * 2, LONGEST_WAIT_MS);
+      }
+    }
+  };
+  const watch = async (): Promise<void> => {
+    while (current !== undefined) {
+      const code = await current.exited;
+      if (over()) return;
+      say(
+        `${name} ended by itself (${describe(current, code)}), its log is ${current.logFile}; starting it again`,
+      );
+      if (record !== undefined) killGroup(record); // workers may outlive their master and hold its port
+      [current, record] = [undefined, undefined];
+      onChange();
+      await restart();
+    }
+  };
+  await start();
+  const watching = watch();
+  return {
+    name,
+    record: () => record,
+    async stop() {
+      stopping.abort();
+      await current?.stop();
+      await watching;
+      await current?.stop(); // a restart may have been under way
+      if (record !== undefined) killGroup(record);
+    },
+  };
+}
+
+function describe({ child }: LocalProcess, code: number | null): string {
+  return code === null ? `signal ${String(child.signalCode)}` : `exit code ${String(code)}`;
+}

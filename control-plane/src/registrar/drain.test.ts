@@ -1,0 +1,100 @@
+import { createServer, type IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { askApi } from './ask_api.js';
+import { waitDrained, type AskDrained } from './drain.js';
+
+type Answer = { readonly status?: number; readonly text: string };
+
+let answer: (request: IncomingMessage) => Answer;
+let close: () => void;
+let ask: AskDrained;
+
+beforeEach(async () => {
+  const server = createServer((request, response) => {
+    const { status = 200, text } = answer(request);
+    response.writeHead(status).end(text);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const api = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+  ask = askApi({ api, service: 'shop', instance: '[fd00::1]:80', token: 'secret', timeoutMs: 300 });
+  close = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+});
+afterEach(() => {
+  close();
+});
+
+const instance = (leaving: boolean, drain: unknown): Answer => ({ text: JSON.stringify({ leaving, drain }) });
+
+test.each<[string, Answer, object]>([
+  ['drained', instance(true, { drained: true, waiting_for: [] }), { kind: 'drained' }],
+  [
+    'not seen leaving: a proof of before does not count',
+    instance(false, { drained: true, waiting_for: [] }),
+    { kind: 'waiting', waiting_for: [expect.stringContaining('leave')] },
+  ],
+  [
+    'open requests',
+    instance(true, { drained: false, waiting_for: ['gateway-1: 2 open requests'] }),
+    { kind: 'waiting', waiting_for: ['gateway-1: 2 open requests'] },
+  ],
+  ['leaving, not yet in a set', instance(true, null), { kind: 'waiting' }],
+  ['unknown instance', { status: 404, text: '{}' }, { kind: 'away', reason: expect.stringContaining('404') }],
+  ['wrong token', { status: 401, text: '' }, { reason: expect.stringContaining('EBBGATE_TOKEN') }],
+  ['not JSON', { text: '<html>' }, { kind: 'away' }],
+  ['JSON, but no instance', { text: '[]' }, { kind: 'away' }],
+  ['drained as text is no proof', instance(true, { drained: 'true' }), { kind: 'waiting' }],
+])('%s', async (_, given, expected) => {
+  answer = () => given;
+  expect(await ask(new AbortController().signal)).toMatchObject(expected);
+});
+
+test('the question names the instance and carries the token', async () => {
+  let asked: IncomingMessage | undefined;
+  answer = (request) => {
+    asked = request;
+    return instance(true, { drained: true });
+  };
+  await ask(new AbortController().signal);
+  expect(asked?.url).toBe('/v1/services/shop/instances/%5Bfd00%3A%3A1%5D%3A80');
+  expect(asked?.headers.authorization).toBe('Bearer secret');
+});
+
+test('an API that is away is no proof, and waiting ends with the signal', async () => {
+  close();
+  const waiting: (readonly string[])[] = [];
+  const end = await waitDrained({
+    ask,
+    signal: AbortSignal.timeout(300),
+    onWaiting: (sentences) => waiting.push(sentences),
+    everyMs: 20,
+  });
+  expect(end).toBe('unproven');
+  expect(waiting).toHaveLength(1); // said once, although asked many times
+  expect(waiting[0]?.[0]).toMatch(/does not answer/);
+});
+
+test('waits until the answer is drained, and says each change', async () => {
+  const answers = [
+    instance(false, null),
+    instance(true, { drained: false, waiting_for: ['2 open'] }),
+    instance(true, { drained: false, waiting_for: ['2 open'] }),
+    instance(true, { drained: false, waiting_for: ['1 open'] }),
+    instance(true, { drained: true, waiting_for: [] }),
+  ];
+  answer = () => answers.shift() ?? { status: 500, text: 'asked too often' };
+  const said: string[] = [];
+  const end = await waitDrained({
+    ask,
+    signal: AbortSignal.timeout(10_000),
+    onWaiting: (sentences) => said.push(...sentences),
+    everyMs: 5,
+  });
+  expect(end).toBe('drained');
+  expect(said).toEqual(['the controller to see this instance leave', '2 open', '1 open']);
+});
