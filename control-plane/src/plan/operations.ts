@@ -63,6 +63,9 @@ export function advanceOperations(
   return ended.length === 0 ? null : revise(record, { instances: next.instances, ops: next.ops }, ended);
 }
 
+/** How many reasons a record keeps of what an operation waited for. */
+const MOST_REASONS = 20;
+
 interface Verdict {
   readonly result: OperationResult;
   readonly left: Readonly<Record<string, number>>;
@@ -87,7 +90,7 @@ function judge(
   if (!running || op.deadline === undefined || wall < Date.parse(op.deadline)) return null;
   const open = progress.filter((one) => (one.status.in_flight ?? 0) > 0);
   const left = Object.fromEntries(open.map((one) => [one.id, one.status.in_flight ?? 0]));
-  const waited = [...new Set(progress.flatMap((one) => one.status.waiting_for))];
+  const waited = [...new Set(progress.flatMap((one) => one.status.waiting_for))].slice(0, MOST_REASONS);
   return { result: timeOutResult(service, op, progress, target, witnesses), left, waited_for: waited };
 }
 

@@ -60,7 +60,15 @@ const operation = z.strictObject({
   waited_for: z.array(text).optional(),
 });
 
-const event = z.strictObject({ at: moment, event: text, by: text, instance: text.optional(), message: text });
+const event = z.strictObject({
+  at: moment,
+  event: text,
+  by: text,
+  instance: text.optional(),
+  message: text,
+  idempotency_key: text.optional(),
+  request: text.optional(),
+});
 
 const record = z.strictObject({
   v: z.literal(1),
