@@ -32,7 +32,9 @@ function access.run()
   if not startup.over then startup.wait() end
   local var = ngx.var
   -- One table per request, with room for all that the later phases put in.
-  local ctx = { entry = nil, member = nil, counter = nil, tries = 0, tried = nil, instances = nil, answered = false }
+  local ctx = {
+    entry = nil, member = nil, counter = nil, tries = 0, limit = 1, tried = nil, instances = nil, answered = false,
+  }
   ngx.ctx = ctx
   local router = live.router()
   if not router then return refuse(ctx, 503, 'not_ready', var) end

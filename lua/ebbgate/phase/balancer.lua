@@ -20,11 +20,23 @@ local function give_up(ctx, member)
   ctx.tried[member.id] = true
 end
 
+--- How many tries the request may have, and nginx told so. It starts from none: the upstream's only server is `down`. It
+--- gives one more when a kept connection breaks, which `limit` keeps within what the set allows.
+local function allow_tries(ctx, entry)
+  local wanted = entry.fleet and entry.fleet.tries or 1
+  ctx.limit = wanted < live.max_tries and wanted or live.max_tries
+  if ctx.limit > 1 then set_more_tries(ctx.limit) end
+end
+
 function phase.run()
   local ctx = ngx.ctx
   local entry, failed = ctx.entry, ctx.member
   if failed then give_up(ctx, failed) end
-  if ctx.tries >= live.max_tries then return ngx.exit(BUSY) end
+  if ctx.tries == 0 then
+    allow_tries(ctx, entry)
+  elseif ctx.tries >= ctx.limit then
+    return ngx.exit(BUSY)
+  end
   local member, counter = live.enter(entry, ctx.tried)
   if not member then return ngx.exit(BUSY) end
   -- At once: from here on the log phase gives the count back, whatever happens.
@@ -32,10 +44,6 @@ function phase.run()
   ctx.instances = ctx.instances and ctx.instances .. ', ' .. member.id or member.id
 
   local fleet = entry.fleet
-  if ctx.tries == 1 then
-    local more = (fleet.tries < live.max_tries and fleet.tries or live.max_tries) - 1
-    if more > 0 then set_more_tries(more) end
-  end
   set_timeouts(fleet.connect, fleet.send, fleet.read)
   local set, err = set_current_peer(member.address, member.port)
   if not set then
