@@ -104,8 +104,9 @@ function stopSignals(): AbortSignal {
       if (!stop.signal.aborted) say('Stopping …');
       stop.abort();
     });
-  process.stdout.on('error', () => {
-    stop.abort(); // nobody reads any more, as after `| head`
+  // Nobody reads any more, as after `| head`: stop in order, where other commands just exit.
+  process.stdout.removeAllListeners('error').on('error', () => {
+    stop.abort();
   });
   return stop.signal;
 }

@@ -1,0 +1,122 @@
+import type { Command } from 'commander';
+import { askApi } from '../registrar/ask_api.js';
+import { startChild, type SendSignal } from '../registrar/child.js';
+import { answers2xx, READINESS_RULE } from '../registrar/readiness.js';
+import { Registrar } from '../registrar/registrar.js';
+import { ZooKeeperLink } from '../zookeeper/link.js';
+import { createProviderRegistration } from '../zookeeper/provider.js';
+import { lineLog } from './line_log.js';
+import { parseRegisterFlags, type RegisterFlags, type RegisterOptions } from './register_options.js';
+
+/**
+ * `ebbgate register`: registers an instance for as long as it runs. Signals: the first lets it leave (drain, stop,
+ * deregister), the second skips the drain, the third kills the command. Exit code: the command's, else 0; 2 for bad
+ * flags.
+ */
+export function addRegister(program: Command): void {
+  program
+    .command('register')
+    .description('register an instance, run its command, and drain it before it stops')
+    .argument('[command...]', 'after --: run it as a child, and pass on its exit code')
+    .option('--service <NAME>', 'the service it belongs to')
+    .option('--host <IP>', 'the address gateways send to')
+    .option('--port <N>', 'its port')
+    .option('--version <V>', 'the version it runs')
+    .option('--weight <N>', '0 to 10000; 100 unless given')
+    .option('--id <ID>', 'its identity, kept over restarts; HOST:PORT unless given')
+    .option('--zone <ZONE>', 'where it stands')
+    .option('--label <KEY=VALUE>', 'may be repeated', collect)
+    .option(
+      '--ready-http <PATH>',
+      'register once http://HOST:PORT/PATH answers 2xx; unready while it does not',
+    )
+    .option('--ready-interval <DURATION>', 'how often that is asked; 1s unless given')
+    .option(
+      '--drain-timeout <DURATION>',
+      'go without proof after this, also when the API is away; 30s unless given',
+    )
+    .option('--stop-timeout <DURATION>', 'from SIGTERM to SIGKILL of the command; 10s unless given')
+    .option('--session <DURATION>', 'ZooKeeper session: how long a loss stays unnoticed; 10s unless given')
+    .option('--zookeeper <HOST:PORT,…>', 'or EBBGATE_ZOOKEEPER')
+    .option('--registry-root <PATH>', 'where services register; /services unless given')
+    .option('--api <URL>', 'or EBBGATE_API; http://127.0.0.1:8090 unless given; its token from EBBGATE_TOKEN')
+    .action(runRegister);
+}
+
+async function runRegister(command: readonly string[], flags: RegisterFlags): Promise<void> {
+  const { EBBGATE_ZOOKEEPER, EBBGATE_API, EBBGATE_TOKEN } = process.env;
+  const zookeeper = flags.zookeeper ?? EBBGATE_ZOOKEEPER;
+  const api = flags.api ?? (EBBGATE_API || undefined);
+  const parsed = parseRegisterFlags({
+    ...flags,
+    ...(zookeeper === undefined ? {} : { zookeeper }),
+    ...(api === undefined ? {} : { api }),
+  });
+  if (!parsed.ok) {
+    for (const message of parsed.error) process.stderr.write(`error: ${message}\n`);
+    process.exitCode = 2;
+    return;
+  }
+  process.exitCode = await register(parsed.value, command, EBBGATE_TOKEN);
+}
+
+async function register(
+  options: RegisterOptions,
+  command: readonly string[],
+  token: string | undefined,
+): Promise<number> {
+  const { service, data, readyUrl } = options;
+  const log = lineLog(`ebbgate register ${service}`);
+  const link = new ZooKeeperLink({
+    connect: options.zookeeper,
+    sessionTimeoutMs: options.sessionMs,
+    log,
+    clock: { monotonic: () => performance.now(), wall: () => Date.now() },
+    random: Math.random,
+  });
+  const [program, ...args] = command;
+  const registrar = new Registrar({
+    data,
+    registration: createProviderRegistration({ link, root: options.registryRoot, service, node: data.id }),
+    ask: askApi({ api: options.api, service, instance: data.id, token }),
+    readiness:
+      readyUrl === undefined
+        ? undefined
+        : {
+            probe: (signal) => answers2xx(readyUrl, signal),
+            rule: { ...READINESS_RULE, everyMs: options.readyEveryMs },
+          },
+    startChild:
+      program === undefined
+        ? undefined
+        : () =>
+            startChild(program, args, send, (message) => {
+              log.error({}, message);
+            }),
+    drainTimeoutMs: options.drainTimeoutMs,
+    stopTimeoutMs: options.stopTimeoutMs,
+    log,
+  });
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      registrar.stop();
+    });
+  await link.start();
+  try {
+    return await registrar.run();
+  } finally {
+    await link.close();
+  }
+}
+
+function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+const send: SendSignal = (pid, signal) => {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
+  }
+};
