@@ -178,7 +178,7 @@ export const GATEWAY_OPTIONS = {
     '--buffer-responses',
     flag,
     false,
-    'Collect small writes of an instance into full buffers; delays event streams.',
+    'Take up to 128 KiB of an answer faster than the client reads, so that a slow client frees the instance sooner.',
   ),
   proxy_connect_timeout: option(
     '--proxy-connect-timeout TIME',

@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import { productRoot, productVersion, readTemplates } from '../../control-plane/src/cli/product.js';
+import { launchGateway, type LocalGateway } from '../../control-plane/src/local/gateway.js';
+import { freePort } from '../../control-plane/src/local/process.js';
+import type { GivenOptions } from '../../control-plane/src/render/options.js';
+import { renderConf } from '../../control-plane/src/render/render.js';
+
+/** Where a gateway lives, so that it can be started there again. */
+export interface GatewayPlace {
+  readonly id: string;
+  readonly dir: string;
+  readonly port: number;
+  readonly adminPort: number;
+  readonly redisPort: number;
+}
+
+export async function gatewayPlace(id: string, dir: string, redisPort: number): Promise<GatewayPlace> {
+  return { id, dir: join(dir, id), port: await freePort(), adminPort: await freePort(), redisPort };
+}
+
+/** The product's conf for that place; `more` replaces options. EBBGATE_NGINX chooses the binary. */
+export function gatewayConf(place: GatewayPlace, more: GivenOptions = {}): string {
+  const root = productRoot();
+  const options: GivenOptions = {
+    gateway_id: place.id,
+    listen: [`127.0.0.1:${place.port}`],
+    admin_listen: `127.0.0.1:${place.adminPort}`,
+    run_dir: place.dir,
+    lua_dir: join(root, 'lua'),
+    workers: 2,
+    worker_connections: 1024,
+    redis_port: place.redisPort,
+    // A test that runs as root has directories that other users cannot enter.
+    user: process.getuid?.() === 0 ? 'root' : '',
+    lua_module: process.env.EBBGATE_NGINX?.includes('openresty') ? 'builtin' : 'debian',
+    ...more,
+  };
+  const conf = renderConf(options, readTemplates(root), productVersion(root));
+  if (!conf.ok) throw new Error(conf.error.map(({ message }) => message).join('\n'));
+  return conf.value;
+}
+
+/** Starts the real gateway there. */
+export function startGateway(place: GatewayPlace, more: GivenOptions = {}): Promise<LocalGateway> {
+  const nginx = process.env.EBBGATE_NGINX;
+  const conf = gatewayConf(place, more);
+  return launchGateway({ ...place, conf, ...(nginx ? { nginx } : {}) });
+}
