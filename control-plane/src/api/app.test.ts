@@ -158,9 +158,9 @@ describe('waits', () => {
     const answer = client()
       .get('/v1/operations/op-1?wait=60s')
       .then((response) => response);
-    await expect.poll(() => plane.waiting).toBe(1);
+    await expect.poll(() => plane.waiting, { timeout: 15_000 }).toBe(1);
     plane.change((p) => p.operationMap.set('op-1', makeOperation({ published: false })));
-    await expect.poll(() => plane.waiting).toBe(1);
+    await expect.poll(() => plane.waiting, { timeout: 15_000 }).toBe(1);
     plane.change((p) => p.operationMap.set('op-1', ended(makeOperation(), 'drained')));
     expect((await answer).body).toMatchObject({ state: 'done', result: 'drained' });
     expect(plane.waiting).toBe(0);
@@ -180,9 +180,9 @@ describe('waits', () => {
       () => 'answered',
       () => 'aborted',
     );
-    await expect.poll(() => plane.waiting).toBe(1);
+    await expect.poll(() => plane.waiting, { timeout: 15_000 }).toBe(1);
     asked.abort();
-    await expect.poll(() => plane.waiting).toBe(0);
+    await expect.poll(() => plane.waiting, { timeout: 15_000 }).toBe(0);
     void outcome;
   });
 
@@ -191,8 +191,10 @@ describe('waits', () => {
     const answer = client()
       .get('/v1/operations/op-1?wait=60s')
       .then((response) => response);
-    await expect.poll(() => plane.waiting).toBe(1);
-    plane.change((p) => { p.operationMap.clear(); });
+    await expect.poll(() => plane.waiting, { timeout: 15_000 }).toBe(1);
+    plane.change((p) => {
+      p.operationMap.clear();
+    });
     expectProblem(await answer, 'not_found');
   });
 

@@ -76,7 +76,7 @@ describe('createApi', () => {
     const cut = new Promise((resolve) => half.once('error', resolve));
     half.setHeader('Content-Type', 'application/json');
     half.write('{');
-    await expect.poll(() => plane.waiting).toBe(1);
+    await expect.poll(() => plane.waiting, { timeout: 15_000 }).toBe(1);
     const before = performance.now();
     await Promise.all([open.close(), open.close()]);
     expect(performance.now() - before).toBeLessThan(2_000);

@@ -105,7 +105,10 @@ function tokenFrom(file: string): string {
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {
-    throw new CliFailure(EXIT.usage, `--token-file: ${error instanceof Error ? error.message : String(error)}`);
+    throw new CliFailure(
+      EXIT.usage,
+      `--token-file: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 
@@ -114,7 +117,10 @@ function actor({ env, user }: Terminal): string {
   if (given && !ACTOR.test(given))
     throw new CliFailure(EXIT.usage, 'EBBGATE_ACTOR must be 1 to 64 of A-Z a-z 0-9 . _ @ + -');
   if (given) return given;
-  const name = user.replaceAll(/[^A-Za-z0-9._@+-]/g, '-').replace(/^[^A-Za-z0-9]+/, '').slice(0, 64);
+  const name = user
+    .replaceAll(/[^A-Za-z0-9._@+-]/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .slice(0, 64);
   return name || 'unknown';
 }
 
@@ -150,8 +156,10 @@ function isProblem(body: unknown): body is ShownProblem {
 
 function away(error: unknown, url: string): Away {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const { code, message, name } = (cause instanceof Error ? cause : {}) as NodeJS.ErrnoException;
-  const why = name === 'TimeoutError' ? 'no answer in time' : (code ?? message ?? String(error));
+  const { code, message, name } = (
+    cause instanceof Error ? cause : new Error(String(cause))
+  ) as NodeJS.ErrnoException;
+  const why = name === 'TimeoutError' ? 'no answer in time' : (code ?? (message || String(error)));
   return new Away(`the control API at ${url} cannot be reached: ${why}`, [
     'next: check that the controller runs, and --api or EBBGATE_API',
   ]);

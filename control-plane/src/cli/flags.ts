@@ -40,9 +40,7 @@ export function addCircumstances(command: Command, { lasting }: { readonly lasti
 
 /** Adds `--wait` and its `--timeout`. */
 export function addWait(command: Command, what: string, timeout: string): Command {
-  return command
-    .option('--wait', what)
-    .addOption(durationOption('--timeout <DURATION>', timeout));
+  return command.option('--wait', what).addOption(durationOption('--timeout <DURATION>', timeout));
 }
 
 /** An option that takes a duration as the API takes it; the text is passed on as it is. */

@@ -33,12 +33,14 @@ export async function follow<T>(
   const start = terminal.monotonic();
   const left = (): number => (timeoutMs === null ? Infinity : start + timeoutMs - terminal.monotonic());
   let awaySince: number | null = null;
+  let slice = 0; // the first answer comes at once, so that there is something to show
   let waiting: readonly string[] = [];
   for (;;) {
     try {
-      const value = await ask(Math.max(0, Math.min(sliceMs, Math.floor(left()))), signal);
+      const value = await ask(Math.max(0, Math.min(slice, Math.floor(left()))), signal);
       if (awaySince !== null) options.note('the control API is back');
       awaySince = null;
+      slice = sliceMs;
       if (done(value)) return value;
       waiting = waits(value);
     } catch (error) {
@@ -46,6 +48,7 @@ export async function follow<T>(
       if (!mayPass(error)) throw error;
       if (awaySince === null) options.note(`${error.message}; trying again${until(timeoutMs)}`);
       awaySince ??= terminal.monotonic();
+      slice = 0;
       if (timeoutMs === null && terminal.monotonic() - awaySince > AWAY_MS) throw error;
       if (left() > 0) await terminal.pause(RETRY_MS, signal);
     }

@@ -50,7 +50,8 @@ function noun<T>(
   return command.action(async (names: readonly string[], flags: GetFlags) => {
     const client = createClient(flags, terminal);
     await show(terminal, flags.output, flags.watch === true, async () => {
-      const all = plural === 'instances' ? await instances(client, flags.service) : await items(client, plural);
+      const all =
+        plural === 'instances' ? await instances(client, flags.service) : await items(client, plural);
       const wanted = (all as readonly T[]).filter(
         (item) => names.length === 0 || names.includes(nameOf(item)),
       );

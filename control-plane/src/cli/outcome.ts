@@ -3,7 +3,7 @@ import { milliseconds, type MutationFlags } from './flags.js';
 import { CliFailure, EXIT } from './failure.js';
 import { followConvergence, followOperation, type FollowOptions } from './follow.js';
 import type { ApiClient } from './client.js';
-import { encode, isMachine } from './output.js';
+import { isMachine, print } from './output.js';
 import { createProgress, createSilence } from './progress.js';
 import { safe, type Terminal } from './terminal.js';
 
@@ -40,13 +40,8 @@ export async function conclude(
   const waits = flags.wait === true && !outcome.dry_run;
   const operation = outcome.operation;
   const machine = isMachine(flags.output);
-  if (!machine)
-    terminal.out(
-      mutationLines(outcome)
-        .map((line) => `${line}\n`)
-        .join(''),
-    );
-  if (machine && !(waits && operation)) terminal.out(encode(outcome, flags.output as 'json' | 'yaml'));
+  // A program gets one document: of a wait for an operation that is its end.
+  if (!(machine && waits && operation)) print(terminal, flags.output, outcome, () => mutationLines(outcome));
   if (!waits) {
     if (!machine && operation?.state === 'running')
       terminal.out(`next: ebbgate wait operation ${operation.id}\n`);
@@ -73,7 +68,7 @@ export async function waitOperation(
     progress,
     !machine,
   );
-  if (machine) terminal.out(encode(ended, flags.output as 'json' | 'yaml'));
+  if (machine) print(terminal, flags.output, ended, () => []);
   judge(ended, machine ? () => undefined : terminal.out);
 }
 

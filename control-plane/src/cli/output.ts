@@ -7,7 +7,9 @@ export type Format = 'table' | 'wide' | 'json' | 'yaml';
 /** Adds `-o`. */
 export function addOutput(command: Command): Command {
   return command.addOption(
-    new Option('-o, --output <FORMAT>', 'how to print').choices(['table', 'wide', 'json', 'yaml']).default('table'),
+    new Option('-o, --output <FORMAT>', 'how to print')
+      .choices(['table', 'wide', 'json', 'yaml'])
+      .default('table'),
   );
 }
 
@@ -22,6 +24,17 @@ export function encode(value: unknown, format: 'json' | 'yaml'): string {
 }
 
 /** Prints `value` for a program, or `lines` for a person. */
-export function print(terminal: Terminal, format: Format, value: unknown, lines: () => readonly string[]): void {
-  terminal.out(isMachine(format) ? encode(value, format) : lines().map((line) => `${line}\n`).join(''));
+export function print(
+  terminal: Terminal,
+  format: Format,
+  value: unknown,
+  lines: () => readonly string[],
+): void {
+  terminal.out(
+    isMachine(format)
+      ? encode(value, format)
+      : lines()
+          .map((line) => `${line}\n`)
+          .join(''),
+  );
 }

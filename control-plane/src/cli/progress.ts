@@ -2,10 +2,10 @@ import type { OperationResource } from '../model/resources.js';
 import { pairs } from './table.js';
 import { safe, type Terminal } from './terminal.js';
 
-/** Shows how an operation comes on; `end` leaves the last state standing. */
+/** Shows how an operation comes on. The last state is left standing. */
 export interface Progress {
-  show(operation: OperationResource): void;
-  note(text: string): void;
+  readonly show: (operation: OperationResource) => void;
+  readonly note: (text: string) => void;
 }
 
 /** One line per instance: what every gateway still holds, and what it waits for. Pure. */
@@ -24,7 +24,12 @@ export function createProgress(terminal: Terminal): Progress {
 
 /** For output that a program reads: only notes, on stderr. */
 export function createSilence(terminal: Terminal): Progress {
-  return { show: () => undefined, note: (text) => terminal.err(`${text}\n`) };
+  return {
+    show: () => undefined,
+    note: (text) => {
+      terminal.err(`${text}\n`);
+    },
+  };
 }
 
 function plain(terminal: Terminal): Progress {

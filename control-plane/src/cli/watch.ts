@@ -33,7 +33,11 @@ export async function show(
 /** On a terminal the table is drawn anew; elsewhere only lines that were not there before are added. */
 async function watch(terminal: Terminal, format: Format, read: () => Promise<Reading>): Promise<void> {
   const signal = terminal.interrupted();
-  const draw = isMachine(format) ? documents(terminal, format) : terminal.tty ? redraw(terminal) : append(terminal);
+  const draw = isMachine(format)
+    ? documents(terminal, format)
+    : terminal.tty
+      ? redraw(terminal)
+      : append(terminal);
   let gone = false;
   while (!signal.aborted) {
     try {
@@ -42,7 +46,8 @@ async function watch(terminal: Terminal, format: Format, read: () => Promise<Rea
       gone = false;
     } catch (error) {
       if (!mayPass(error)) throw error;
-      if (!gone) terminal.err(`${error.message}; trying again${error instanceof Refused ? '' : ' until Ctrl-C'}\n`);
+      if (!gone)
+        terminal.err(`${error.message}; trying again${error instanceof Refused ? '' : ' until Ctrl-C'}\n`);
       gone = true;
     }
     await terminal.pause(EVERY_MS, signal);
@@ -69,11 +74,17 @@ function redraw(terminal: Terminal): (reading: Reading) => void {
   };
 }
 
+/** Columns may widen, so lines are compared without their padding. */
 function append(terminal: Terminal): (reading: Reading) => void {
-  let before: readonly string[] = [];
+  let before: ReadonlySet<string> | undefined;
   return ({ lines }) => {
-    const fresh = before.length === 0 ? lines : lines.slice(1).filter((line) => !before.includes(line));
+    const seen = before;
+    const fresh = seen ? lines.slice(1).filter((line) => !seen.has(unpadded(line))) : lines;
     terminal.out(fresh.map((line) => `${line}\n`).join(''));
-    before = lines;
+    before = new Set(lines.map(unpadded));
   };
+}
+
+function unpadded(line: string): string {
+  return line.replaceAll(/ {2,}/g, '  ');
 }
