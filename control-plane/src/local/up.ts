@@ -93,6 +93,7 @@ class LocalEbbgate {
   readonly #instances = new Set<DemoInstanceProcess>();
   #starting: Promise<void> = Promise.resolve();
   #ready = false;
+  #stopping = false;
 
   constructor(options: UpOptions, ports: PortPlan, state: UpState) {
     this.#options = options;
@@ -198,12 +199,12 @@ class LocalEbbgate {
       logFile: join(dir, 'controller', 'controller.log'),
       readyTimeoutMs: 30_000,
       graceMs: 2_000,
-      ready: () => ask(api, 'GET /readyz HTTP/1.0\r\n\r\n', ' 200 '),
+      ready: () => ask(api, 'GET /readyz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n', ' 200 '),
     });
   }
 
   async #startInstance(port: number): Promise<void> {
-    const { dir, env, ebbgate, say, signal } = this.#options;
+    const { dir, env, ebbgate, say } = this.#options;
     const instance = await demoInstance({
       ...{ service: DEMO_SERVICE, version: DEMO_VERSION, port, ebbgate, session: PROVIDER_SESSION },
       logFile: join(dir, 'instances', `${String(port)}.log`),
@@ -217,7 +218,7 @@ class LocalEbbgate {
     say(`${'Demo instance'.padEnd(18)} ${instance.id}  up`);
     void instance.process.exited.then((code) => {
       this.#instances.delete(instance);
-      if (signal.aborted) return;
+      if (this.#stopping) return;
       say(
         `demo instance ${instance.id} has ended (${code === null ? 'killed' : `exit code ${String(code)}`})`,
       );
@@ -284,6 +285,7 @@ class LocalEbbgate {
    * ask the controller; then the controller; ZooKeeper and Redis last. At most about 9 s.
    */
   async stop(): Promise<void> {
+    this.#stopping = true;
     const { dir, pid, token } = this.#options;
     const api = controlApi(this.#apiUrl, token, 1_000);
     await Promise.all(
