@@ -1,0 +1,42 @@
+package.path = 'lua/spec/?.lua;' .. package.path
+local heartbeat = require 'ebbgate.core.heartbeat'
+local tools = require 'tools'
+
+describe('the heartbeat', function()
+  it('has the bytes of the contract', function()
+    assert.equal(tools.example('heartbeat'), heartbeat.encode({
+      id = 'gw-1', boot = '6f1c2a9e4b7d8035', host = 'edge-1', seq = 42, workers = 2, started = 1795000000,
+      applied = { epoch = 1795000000, generation = 17 },
+      rejected = { billing = { generation = '12', code = 'hash_mismatch' } },
+      in_flight = { ['orders|10.0.1.8:8080'] = 3 }, uncounted = 0,
+    }, tools.quote))
+  end)
+
+  it('is null and empty before the first catch-up', function()
+    local text = heartbeat.encode({
+      id = 'g', boot = 'b', host = 'h', seq = 0, workers = 1, started = 1, rejected = {}, in_flight = {}, uncounted = 2,
+    }, tools.quote)
+    assert.truthy(text:find('"applied":null,"rejected":[],"in_flight":{},"uncounted":2}', 1, true))
+  end)
+
+  it('writes large numbers in full', function()
+    local text = heartbeat.encode({
+      id = 'g', boot = 'b', host = 'h', seq = 2 ^ 53 - 1, workers = 1, started = 1, rejected = {}, in_flight = {}, uncounted = 0,
+      applied = { epoch = 2 ^ 53 - 1, generation = 1e15 },
+    }, tools.quote)
+    assert.truthy(text:find('"seq":9007199254740991', 1, true))
+    assert.truthy(text:find('{"epoch":9007199254740991,"generation":1000000000000000}', 1, true))
+  end)
+end)
+
+describe('the counters', function()
+  it('have the bytes of the contract', function()
+    assert.equal(tools.example('stats'), heartbeat.encode_stats('gw-1', '6f1c2a9e4b7d8035', {
+      orders = { v1 = { requests = 1200, errors = 3, ms = 8400 } },
+    }, tools.quote))
+  end)
+
+  it('are an empty object without traffic', function()
+    assert.truthy(heartbeat.encode_stats('g', 'b', {}, tools.quote):find('"services":{}}', 1, true))
+  end)
+end)

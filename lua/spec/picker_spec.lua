@@ -1,0 +1,148 @@
+package.path = 'lua/spec/?.lua;' .. package.path
+local tools = require 'tools'
+
+--- What every picker promises; one more algorithm is one more row.
+local pickers = { weighted_round_robin = require 'ebbgate.core.picker.weighted_round_robin' }
+
+local function member(id, weight, eligible)
+  return { id = id, weight = weight, eligible = eligible ~= false }
+end
+
+local function some_members(random, count)
+  local members = {}
+  for i = 1, count do members[i] = member('i' .. i, random(4) == 1 and random(1000) or random(5), random(5) > 1) end
+  return members
+end
+
+local function count_picks(subject, picks, counts)
+  counts = counts or {}
+  for _ = 1, picks do
+    local picked = subject:pick()
+    counts[picked.id] = (counts[picked.id] or 0) + 1
+  end
+  return counts
+end
+
+for name, picker in pairs(pickers) do
+  describe('the picker ' .. name, function()
+    it('gives each peer its weight in every cycle, within one pick', function()
+      local random = tools.random(3)
+      for round = 1, 60 do
+        local members, sum = {}, 0
+        for i = 1, random(12) do
+          members[i] = member('i' .. i, random(3) == 1 and random(200) or random(5))
+          sum = sum + members[i].weight
+        end
+        local subject = picker.new(members, random())
+        for _ = 1, 3 do
+          local counts = count_picks(subject, sum)
+          for _, each in ipairs(members) do
+            local off = math.abs((counts[each.id] or 0) - each.weight)
+            assert.is_true(off <= 1, ('round %d: %s is off by %d'):format(round, each.id, off))
+          end
+        end
+      end
+    end)
+
+    it('spreads light peers over the cycle', function()
+      local members = { member('heavy', 100) }
+      for i = 1, 100 do members[#members + 1] = member('light' .. i, 1) end
+      local subject, longest, run = picker.new(members, 0.3), 0, 0
+      for _ = 1, 2000 do
+        run = subject:pick().id == 'heavy' and 0 or run + 1
+        longest = math.max(longest, run)
+      end
+      assert.is_true(longest <= 5, 'light peers in a row: ' .. longest)
+    end)
+
+    it('never picks who is not eligible or was tried', function()
+      local random = tools.random(4)
+      for _ = 1, 300 do
+        local members = some_members(random, random(10) - 1)
+        local subject = picker.new(members, random())
+        for _ = 1, 30 do
+          local tried, left = {}, false
+          for _, each in ipairs(members) do
+            if random(3) == 1 then tried[each.id] = true end
+            left = left or (each.eligible and not tried[each.id])
+          end
+          local picked = subject:pick(random(2) == 1 and tried or nil)
+          if picked then
+            assert.is_true(picked.eligible)
+          else
+            assert.is_true(not left or #members == 0)
+          end
+          picked = subject:pick(tried)
+          assert.equal(left, picked ~= nil)
+          assert.is_true(not picked or (picked.eligible and not tried[picked.id]))
+        end
+      end
+    end)
+
+    it('picks nobody when all are at weight 0, one or many', function()
+      for count = 0, 3 do
+        local members = {}
+        for i = 1, count do members[i] = member('i' .. i, 0) end
+        local subject = picker.new(members, 0.5)
+        assert.is_nil(subject:pick())
+        assert.is_nil(subject:pick({}))
+      end
+    end)
+
+    it('loses nobody by retries', function()
+      local random = tools.random(5)
+      local members = { member('a', 5), member('b', 3), member('c', 2) }
+      local subject = picker.new(members, random())
+      for _ = 1, 500 do
+        local first = subject:pick()
+        subject:pick({ [first.id] = true })
+        subject:pick({ a = true, b = true, c = true })
+      end
+      local counts = count_picks(subject, 1000)
+      assert.is_true(math.abs(counts.a - 500) <= 2 and math.abs(counts.b - 300) <= 2 and math.abs(counts.c - 200) <= 2)
+    end)
+
+    it('carries the turns over: a set that changes at every pick still keeps the shares', function()
+      local members = { member('a', 5), member('b', 3), member('c', 2) }
+      local subject, counts = picker.new(members, 0.9), {}
+      local random = tools.random(6)
+      for _ = 1, 1000 do
+        count_picks(subject, 1, counts)
+        local scale, fresh = random(1000), {}
+        for i, each in ipairs(members) do fresh[i] = member(each.id, each.weight * scale) end
+        local new = picker.new(fresh, random())
+        new:carry(subject)
+        subject = new
+      end
+      assert.is_true(math.abs(counts.a - 500) <= 2)
+      assert.is_true(math.abs(counts.b - 300) <= 2)
+      assert.is_true(math.abs(counts.c - 200) <= 2)
+    end)
+
+    it('keeps its promises after any history of sets', function()
+      local random = tools.random(7)
+      local subject = picker.new({}, 0)
+      for _ = 1, 300 do
+        local members, any = some_members(random, random(8) - 1), false
+        local new = picker.new(members, random())
+        new:carry(subject)
+        subject = new
+        for _, each in ipairs(members) do any = any or each.eligible end
+        for _ = 1, random(20) do
+          local picked = subject:pick()
+          assert.equal(any, picked ~= nil)
+          assert.is_true(not picked or picked.eligible)
+        end
+      end
+    end)
+
+    it('starts somewhere else with another roll', function()
+      local members, first = {}, {}
+      for i = 1, 10 do members[i] = member('i' .. i, 10) end
+      for roll = 0, 99 do first[picker.new(members, roll / 100):pick().id] = true end
+      local count = 0
+      for _ in pairs(first) do count = count + 1 end
+      assert.is_true(count >= 8, 'only ' .. count .. ' peers are ever first')
+    end)
+  end)
+end

@@ -1,0 +1,142 @@
+package.path = 'lua/spec/?.lua;' .. package.path
+local connection = require 'ebbgate.core.connection'
+local exposition = require 'ebbgate.core.exposition'
+local histogram = require 'ebbgate.core.histogram'
+local keys = require 'ebbgate.core.keys'
+local options = require 'ebbgate.core.options'
+local position = require 'ebbgate.core.position'
+local problem = require 'ebbgate.core.problem'
+local tools = require 'tools'
+
+describe('a position', function()
+  it('is compared epoch first', function()
+    assert.is_true(position.newer(2, 1, 1, 9))
+    assert.is_false(position.newer(1, 9, 2, 1))
+    assert.is_true(position.newer(1, 2, 1, 1))
+    assert.is_false(position.newer(1, 1, 1, 1))
+  end)
+
+  it('reads whole numbers below 2^53 only', function()
+    assert.equal(0, position.whole('0'))
+    assert.equal(9007199254740991, position.whole('9007199254740991'))
+    for _, text in ipairs({ '', '-1', '1.5', '1e3', '9007199254740992', ('9'):rep(17), ' 1', '0x10', 'nan' }) do
+      assert.is_nil(position.whole(text), text)
+    end
+    assert.is_nil(position.whole(nil))
+    assert.is_nil(position.whole(7))
+  end)
+
+  it('survives its record, at one length', function()
+    local random = tools.random(8)
+    for _ = 1, 200 do
+      local record = {
+        epoch = random(2 ^ 31) * 2 ^ 21, generation = random(1000) - 1, hash = tools.sha1('x' .. random(1000)),
+        saved = random(2) == 1, restless = random(2) == 1,
+      }
+      local packed = position.pack_record(record)
+      assert.equal(77, #packed)
+      assert.same(record, position.unpack_record(packed))
+      local text = position.pack(record.epoch, record.generation)
+      assert.equal(33, #text)
+      assert.same({ record.epoch, record.generation }, { position.unpack(text) })
+    end
+    assert.is_nil(position.unpack(nil))
+    assert.is_nil(position.unpack_record(nil))
+  end)
+end)
+
+describe('keys', function()
+  it('come apart as they were put together', function()
+    assert.same({ '12.34', 'shop|[::1]:80' }, { keys.inflight.parse(keys.inflight.counter('12.34', 'shop', '[::1]:80')) })
+    assert.is_nil(keys.inflight.parse(keys.inflight.uncounted_of('12.34')))
+    assert.is_nil(keys.inflight.parse(keys.inflight.made))
+    assert.equal('@routes', keys.sets.name_of_record(keys.sets.record('@routes')))
+    assert.is_nil(keys.sets.name_of_record(keys.sets.stamp('shop')))
+    assert.same({ 'requests', 'shop', '', 'a:1', '2xx' }, keys.metrics.parse(keys.metrics.requests('shop', '', 'a:1', '2xx')))
+    assert.same({ 'requests', '', '', '', '4xx' }, keys.metrics.parse(keys.metrics.requests('', '', '', '4xx')))
+  end)
+end)
+
+describe('the Connection header', function()
+  local rows = {
+    { nil, nil }, { 'keep-alive', nil }, { 'close', nil }, { 'upgrade', nil }, { 'Upgrade', nil }, { 'keep-alive, Upgrade', nil },
+    { 'X-Secret', { 'x-secret' } }, { 'close, X-A ,x-b', { 'x-a', 'x-b' } }, { ',, ,', nil }, { '', nil },
+    { 'Host, Content-Length, Transfer-Encoding', nil }, { 'TE', { 'te' } },
+  }
+  for _, row in ipairs(rows) do
+    it('names what it names: ' .. tostring(row[1]), function() assert.same(row[2], connection.nominated(row[1])) end)
+  end
+end)
+
+describe('a problem', function()
+  it('is JSON with the members of the API', function()
+    local body = tools.json(problem.body('no_instance', 503, 'abc'))
+    assert.equal(503, body.status)
+    assert.equal('no_instance', body.code)
+    assert.equal('abc', body.request_id)
+    assert.is_string(body.title)
+    assert.is_string(body.detail)
+    assert.equal('about:blank', body.type)
+  end)
+
+  it('has a code for every status', function()
+    assert.equal('instance_timeout', problem.code_of(504))
+    for status = 400, 599 do
+      local body = tools.json(problem.body(problem.code_of(status), status, 'x'))
+      assert.equal(status, body.status)
+    end
+  end)
+end)
+
+describe('the histogram', function()
+  it('puts a latency into the first bucket that holds it', function()
+    assert.equal(1, histogram.bucket(0))
+    assert.equal(1, histogram.bucket(1))
+    assert.equal(2, histogram.bucket(1.001))
+    assert.equal(histogram.SIZE, histogram.bucket(1e9))
+    assert.equal('0.001', histogram.le(1))
+    assert.equal('+Inf', histogram.le(histogram.SIZE))
+  end)
+end)
+
+describe('the exposition', function()
+  it('escapes labels and keeps whole numbers whole', function()
+    local text = exposition.render({
+      { name = 'a', type = 'counter', help = 'H.', samples = {
+        { labels = { 'x', 'q"\\\n' }, value = 12345678901 }, { labels = {}, value = 0.5 },
+      } },
+    })
+    assert.equal('# HELP a H.\n# TYPE a counter\na 0.5\na{x="q\\"\\\\\\n"} 12345678901\n', text)
+  end)
+end)
+
+describe('the options of init', function()
+  local good = { gateway_id = 'gw-1', redis_host = '127.0.0.1', redis_port = 6379, state_dir = '/var/lib/ebbgate' }
+
+  it('fill in what is not given', function()
+    local checked = assert(options.check(good))
+    assert.equal(1000, checked.heartbeat_ms)
+    assert.equal(5, checked.max_tries)
+  end)
+
+  local rows = {
+    gateway_id = 'a|b', redis_host = 'a b', redis_port = 0, redis_username = 'a b', redis_password_env = '1', redis_database = -1,
+    state_dir = 'relative', start_wait_ms = 'x', poll_ms = 1, heartbeat_ms = 1.5, max_tries = 6, version = '',
+  }
+  for field, bad in pairs(rows) do
+    it('name a bad ' .. field, function()
+      local given = {}
+      for name, value in pairs(good) do given[name] = value end
+      given[field] = bad
+      local checked, err = options.check(given)
+      assert.is_nil(checked)
+      assert.truthy(err:find('the option ' .. field .. ' must be', 1, true))
+    end)
+  end
+
+  it('name one that is missing or not known', function()
+    assert.truthy(select(2, options.check({})):find('the option', 1, true))
+    assert.truthy(select(2, options.check({ colour = 1 })):find('the option colour is not known', 1, true))
+    assert.is_nil(options.check(nil))
+  end)
+end)
