@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { request, type Dispatcher } from 'undici'; // fetch would refuse ports like 10080
 import { Away, CliFailure, EXIT, Refused, type ShownProblem } from './failure.js';
 import type { Terminal } from './terminal.js';
 
@@ -45,14 +46,14 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
     ...authorization(flags, terminal),
   };
   const send = async <T>(
-    method: string,
+    method: Dispatcher.HttpMethod,
     target: string,
     init: { body?: object; headers?: Record<string, string>; signal?: AbortSignal; ms?: number } = {},
   ): Promise<Answer<T>> => {
     const limit = AbortSignal.timeout(ANSWER_MS + (init.ms ?? 0));
     const signal = init.signal ? AbortSignal.any([limit, init.signal]) : limit;
     try {
-      const response = await fetch(url + target, {
+      const response = await request(url + target, {
         method,
         headers: {
           ...headers,
@@ -124,15 +125,16 @@ function actor({ env, user }: Terminal): string {
   return name || 'unknown';
 }
 
-async function read<T>(response: Response, url: string): Promise<Answer<T>> {
-  const text = await response.text();
-  const body = parse(text);
-  if (response.ok && body !== undefined) {
-    const etag = response.headers.get('etag');
-    return { body: body as T, etag: etag === null ? null : etag.replaceAll('"', '') };
-  }
+async function read<T>(response: Dispatcher.ResponseData, url: string): Promise<Answer<T>> {
+  const { statusCode, headers } = response;
+  const body = parse(await response.body.text());
+  if (statusCode >= 200 && statusCode < 300 && body !== undefined)
+    return {
+      body: body as T,
+      etag: typeof headers['etag'] === 'string' ? headers['etag'].replaceAll('"', '') : null,
+    };
   if (isProblem(body)) throw new Refused(body);
-  throw new Away(`${url} answered ${String(response.status)}, and not as the control API does`, [
+  throw new Away(`${url} answered ${String(statusCode)}, and not as the control API does`, [
     'next: check --api or EBBGATE_API',
   ]);
 }
@@ -155,11 +157,10 @@ function isProblem(body: unknown): body is ShownProblem {
 }
 
 function away(error: unknown, url: string): Away {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const { code, message, name } = (
-    cause instanceof Error ? cause : new Error(String(cause))
+    error instanceof Error ? error : new Error(String(error))
   ) as NodeJS.ErrnoException;
-  const why = name === 'TimeoutError' ? 'no answer in time' : (code ?? (message || String(error)));
+  const why = name === 'TimeoutError' ? 'no answer in time' : (code ?? message);
   return new Away(`the control API at ${url} cannot be reached: ${why}`, [
     'next: check that the controller runs, and --api or EBBGATE_API',
   ]);
