@@ -119,6 +119,19 @@ for name, picker in pairs(pickers) do
       assert.is_true(math.abs(counts.c - 200) <= 2)
     end)
 
+    it('gives a newcomer its share from the start, neither more nor less', function()
+      local random = tools.random(9)
+      for _ = 1, 50 do
+        local old = { member('a', 3), member('b', 2) }
+        local subject = picker.new(old, random())
+        for _ = 1, 1000 + random(100) do subject:pick(random(3) == 1 and { a = true } or nil) end
+        local new = picker.new({ member('a', 3), member('b', 2), member('c', 5) }, random())
+        new:carry(subject)
+        local counts = count_picks(new, 20)
+        assert.is_true(math.abs(counts.c - 10) <= 2, 'the newcomer got ' .. counts.c .. ' of 20')
+      end
+    end)
+
     it('keeps its promises after any history of sets', function()
       local random = tools.random(7)
       local subject = picker.new({}, 0)

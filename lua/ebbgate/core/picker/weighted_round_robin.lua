@@ -79,7 +79,21 @@ local function take_root(self)
   return member
 end
 
---- Sets the roots that were tried aside until an untried one is there, takes it, and puts the others back as they were.
+--- Adds an entry at the end and moves it up to where the heap wants it.
+local function push(self, when, member)
+  local due, members, index = self.due, self.members, self.size + 1
+  self.size = index
+  while index > 1 do
+    local parent = floor(index / 2)
+    if due[parent] <= when then break end
+    due[index], members[index] = due[parent], members[parent]
+    index = parent
+  end
+  due[index], members[index] = when, member
+end
+
+--- Sets the roots that were tried aside until an untried one is there, takes it, and puts the others back: they are still
+--- due before it.
 local function pick_untried(self, tried)
   local due, members, aside = self.due, self.members, nil
   while self.size > 0 and tried[members[1].id] do
@@ -90,17 +104,10 @@ local function pick_untried(self, tried)
     self.size = size - 1
     if size > 1 then sift_down(due, members, 1, size - 1) end
   end
-  local now = self.now
   local picked = self.size > 0 and take_root(self) or nil
-  if aside then
-    -- Time must not pass those that were left out: they are still due before it.
-    self.now = now
-    while aside do
-      local size = self.size + 1
-      self.size, due[size], members[size] = size, aside.due, aside.member
-      aside = aside.next
-    end
-    heapify(due, members)
+  while aside do
+    push(self, aside.due, aside.member)
+    aside = aside.next
   end
   return picked
 end
