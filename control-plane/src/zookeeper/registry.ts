@@ -51,7 +51,8 @@ export function createRegistrySource(
 class WatchedRoot {
   readonly format: RegistrationFormat;
   readonly tree: WatchedTree;
-  state: TreeState = { status: 'unknown', reason: 'not read yet' };
+  /** Null until it is first heard of. */
+  state: TreeState | null = null;
   #gap = true;
   readonly #root: string;
   readonly #networks: AllowedNetworks;
@@ -170,16 +171,17 @@ class TreeRegistrySource implements ZooKeeperRegistrySource {
 
   #onChange(): void {
     const states = this.#roots.map((root) => root.state);
-    const loss = states.find((state) => state.status === 'data_loss');
-    const unknown = states.find((state) => state.status === 'unknown');
+    const loss = states.find((state) => state?.status === 'data_loss');
+    const unknown = states.find((state) => state?.status === 'unknown');
     const bad = unknown ?? loss;
-    if (bad !== undefined) {
+    if (bad) {
       // Several roots lose the same connection: that is told once.
       const told = `${bad.status} ${bad.reason}`;
       if (this.#status !== told) this.#push(bad);
       this.#status = told;
       return;
     }
+    if (states.includes(null)) return;
     const gaps = this.#roots.map((root) => root.takeGap());
     this.#status = '';
     this.#push({ status: 'complete', view: this.#view(), gap: gaps.includes(true) });
@@ -187,7 +189,7 @@ class TreeRegistrySource implements ZooKeeperRegistrySource {
 
   #view(): RegistryView {
     const parsed = this.#roots.flatMap((root) =>
-      root.state.status === 'complete' ? root.parse(root.state.nodes) : [],
+      root.state?.status === 'complete' ? root.parse(root.state.nodes) : [],
     );
     return composeView(parsed);
   }

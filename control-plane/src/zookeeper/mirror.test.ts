@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { TreeMirror, type TreeNode } from './mirror.js';
+
+const node = (mzxid: string, czxid = '01'): TreeNode => ({
+  czxid,
+  mzxid,
+  ctime: 0,
+  version: 0,
+  ephemeralOwner: '0',
+  data: Buffer.from(mzxid),
+});
+const held = (mirror: TreeMirror): Record<string, string> =>
+  Object.fromEntries([...mirror.snapshot()].map(([path, { mzxid }]) => [path, mzxid]));
+
+test('an older read never takes back what is newer', () => {
+  const mirror = new TreeMirror();
+  expect(mirror.put('/r/a', node('05'))).toBe(true);
+  expect(mirror.put('/r/a', node('04'))).toBe(false);
+  mirror.drop('/r/a', '04');
+  mirror.keepChildren('/r', new Set(), '04');
+  expect(held(mirror)).toEqual({ '/r/a': '05' });
+  mirror.drop('/r/a', '05');
+  expect(held(mirror)).toEqual({});
+});
+
+test('a node goes with everything under it', () => {
+  const mirror = new TreeMirror();
+  for (const path of ['/r', '/r/a', '/r/a/b', '/r/a/b/c', '/r/ab']) mirror.put(path, node('01'));
+  mirror.drop('/r/a', '09');
+  expect(Object.keys(held(mirror))).toEqual(['/r', '/r/ab']);
+  mirror.keepChildren('/r', new Set(['/r/x']), '09');
+  expect(Object.keys(held(mirror))).toEqual(['/r']);
+});
+
+test('only what differs counts as a change', () => {
+  const mirror = new TreeMirror();
+  mirror.put('/r', node('01'));
+  expect(mirror.takeChanged()).toBe(true);
+  const before = mirror.get('/r');
+  mirror.put('/r', node('01'));
+  mirror.drop('/r/none', '09');
+  expect(mirror.takeChanged()).toBe(false);
+  expect(mirror.get('/r')).toBe(before);
+  mirror.put('/r', node('02', '02'));
+  expect(mirror.takeChanged()).toBe(true);
+});

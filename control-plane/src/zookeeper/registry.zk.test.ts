@@ -1,0 +1,425 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { freePort, type LocalProcess } from '../local/process.js';
+import { launchZooKeeper } from '../local/zookeeper.js';
+import type { Clock } from '../model/ports.js';
+import type { RegistryState, RegistryView } from '../model/registration.js';
+import { err } from '../model/result.js';
+import { createRecordingLog, type RecordingLog } from '../testing/log.js';
+import { connect, type ZooKeeperConnection } from './connection.js';
+import { createPath } from './create_path.js';
+import { ZooKeeperLink } from './link.js';
+import {
+  createRegistrySource,
+  type RegistrySourceOptions,
+  type ZooKeeperRegistrySource,
+} from './registry.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-registry-'));
+const clock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
+const PATIENCE = { timeout: 30_000, interval: 10 };
+let port: number;
+let server: LocalProcess;
+let log: RecordingLog;
+let link: ZooKeeperLink;
+let writer: ZooKeeperConnection;
+let states: RegistryState[];
+let opened: AsyncDisposable[] = [];
+let roots = 0;
+let root: string;
+
+beforeAll(async () => {
+  port = await freePort();
+  server = await launchZooKeeper({ dir, port });
+});
+
+afterAll(async () => {
+  await server.stop();
+  rmSync(dir, { recursive: true });
+});
+
+beforeEach(async () => {
+  root = `/services-${roots++}`;
+  log = createRecordingLog();
+  states = [];
+  writer = await openWriter();
+  link = newLink();
+});
+
+afterEach(async () => {
+  server.kill('SIGCONT');
+  for (const one of opened.toReversed()) await one[Symbol.asyncDispose]();
+  opened = [];
+  await link.close();
+  await writer.close();
+});
+
+function newLink(sessionTimeoutMs = 2_000): ZooKeeperLink {
+  return new ZooKeeperLink({
+    connect: `127.0.0.1:${port}`,
+    sessionTimeoutMs,
+    connectTimeoutMs: 1_000,
+    log,
+    clock,
+    random: Math.random,
+  });
+}
+
+async function openWriter(): Promise<ZooKeeperConnection> {
+  const options = { sessionTimeoutMs: 30_000, connectTimeoutMs: 10_000, clock };
+  const result = await connect({ ...options, server: { host: '127.0.0.1', port } });
+  if (!result.ok) throw new Error(result.error);
+  return result.value;
+}
+
+async function follow(options: Partial<RegistrySourceOptions> = {}): Promise<ZooKeeperRegistrySource> {
+  const source = createRegistrySource(link, {
+    roots: [{ path: root, format: 'json' }],
+    allowedNetworks: [],
+    ...options,
+  });
+  source.onState((state) => states.push(state));
+  opened.push(source);
+  await source.start();
+  await link.start();
+  return source;
+}
+
+const last = (): RegistryState | undefined => states.at(-1);
+function view(): RegistryView {
+  const state = last();
+  if (state?.status !== 'complete') throw new Error(`the last state is ${state?.status ?? 'none'}`);
+  return state.view;
+}
+const ids = (): readonly string[] => view().instances.map(({ service, id }) => `${service}/${id}`);
+const until = (condition: () => void): Promise<void> => vi.waitFor(condition, PATIENCE);
+
+const provider = (id: string, over: object = {}): Buffer =>
+  Buffer.from(JSON.stringify({ id, host: '10.0.0.1', port: 80, ...over }));
+
+async function must(answer: Promise<{ ok: boolean; error?: unknown }>): Promise<void> {
+  const result = await answer;
+  if (!result.ok) throw new Error(JSON.stringify(result));
+}
+
+async function register(service: string, node: string, data: Buffer = provider(node)): Promise<void> {
+  await must(createPath(writer, `${root}/${service}/providers`));
+  await must(writer.create(`${root}/${service}/providers/${node}`, data, { ephemeral: true }));
+}
+
+test('the first view is complete and follows a gap; changes come after it without one', async () => {
+  await register('shop', 'a', provider('a', { version: 'v1', weight: 7 }));
+  await register('shop', 'b');
+  await must(createPath(writer, `${root}/empty`));
+  await must(createPath(writer, `${root}/shop/consumers/somebody`));
+  await follow();
+  await until(() => expect(ids()).toEqual(['shop/a', 'shop/b']));
+  expect(states).toHaveLength(1);
+  expect(last()).toMatchObject({
+    status: 'complete',
+    gap: true,
+    view: { services: ['empty', 'shop'], problems: [] },
+  });
+  expect(view().instances[0]).toMatchObject({ version: 'v1', weight: 7, path: `${root}/shop/providers/a` });
+  expect(view().instances[0]?.czxid).toMatch(/^[0-9a-f]{16}$/);
+
+  await register('shop', 'c');
+  await until(() => expect(ids()).toEqual(['shop/a', 'shop/b', 'shop/c']));
+  await must(writer.setData(`${root}/shop/providers/a`, provider('a', { leaving: true }), -1));
+  await until(() => expect(view().instances[0]?.leaving).toBe(true));
+  await must(writer.remove(`${root}/shop/providers/a`, -1));
+  await register('cart', 'x');
+  await until(() => expect(ids()).toEqual(['cart/x', 'shop/b', 'shop/c']));
+  await must(writer.remove(`${root}/empty`, -1));
+  await until(() => expect(view().services).toEqual(['cart', 'shop']));
+  for (const state of states.slice(1)) expect(state).toMatchObject({ status: 'complete', gap: false });
+});
+
+test('a node that goes and comes again under the same name is read again', async () => {
+  await register('shop', 'a', provider('a', { version: 'v1' }));
+  await follow();
+  await until(() => expect(ids()).toEqual(['shop/a']));
+  const path = `${root}/shop/providers/a`;
+  const data = provider('a', { version: 'v2' });
+  await must(
+    writer.transaction([
+      { kind: 'remove', path, version: 0 },
+      { kind: 'create', path, data },
+    ]),
+  );
+  await until(() => expect(view().instances).toMatchObject([{ version: 'v2' }]));
+  // A whole service, while the source does not look.
+  await must(writer.remove(path, -1));
+  await must(writer.remove(`${root}/shop/providers`, -1));
+  await must(writer.remove(`${root}/shop`, -1));
+  await register('shop', 'b');
+  await until(() => expect(ids()).toEqual(['shop/b']));
+});
+
+test('bad nodes become problems and stop nobody', async () => {
+  await register('shop', 'good');
+  await register('shop', 'garbage', Buffer.from('\u0000\u0001garbage'));
+  await register('shop', 'empty', Buffer.alloc(0));
+  await register('shop', 'loopback', provider('l', { host: '127.0.0.1' }));
+  await register('shop', 'heavy', provider('h', { weight: 1e9 }));
+  await register('shop', 'large', provider('x', { pad: 'x'.repeat(70_000) }));
+  await register('shop', 'twin-1', provider('twin', { host: '10.0.0.8' }));
+  await register('shop', 'twin-2', provider('twin', { host: '10.0.0.9' }));
+  await register('Bad_Name', 'a');
+  await follow();
+  await until(() => expect(ids()).toEqual(['shop/good', 'shop/twin']));
+  expect(view().instances[1]?.host).toBe('10.0.0.9');
+  expect(view().services).toEqual(['shop']);
+  expect(view().problems.map(({ path, code }) => [path.slice(root.length), code])).toEqual([
+    ['/Bad_Name', 'bad_service_name'],
+    ['/shop/providers/empty', 'bad_json'],
+    ['/shop/providers/garbage', 'bad_json'],
+    ['/shop/providers/heavy', 'bad_field'],
+    ['/shop/providers/large', 'too_large'],
+    ['/shop/providers/loopback', 'forbidden_host'],
+    ['/shop/providers/twin-1', 'duplicate_id'],
+  ]);
+  await must(writer.setData(`${root}/shop/providers/loopback`, provider('l'), -1));
+  await until(() => expect(ids()).toContain('shop/l'));
+});
+
+test('configured networks allow exactly themselves', async () => {
+  await register('shop', 'a', provider('a', { host: '127.0.0.1' }));
+  await register('shop', 'b', provider('b', { host: '10.0.0.1' }));
+  await follow({ allowedNetworks: ['127.0.0.0/8'] });
+  await until(() => expect(ids()).toEqual(['shop/a']));
+  expect(() => createRegistrySource(link, { roots: [], allowedNetworks: [] })).toThrow(/root/);
+  expect(() =>
+    createRegistrySource(link, { roots: [{ path: '/x', format: 'json' }], allowedNetworks: ['10'] }),
+  ).toThrow(/"10" must be a network/);
+});
+
+test('several roots make one view, and a view only together', async () => {
+  const other = `${root}-other`;
+  await register('shop', 'a');
+  await must(createPath(writer, `${other}/cart/providers`));
+  await must(writer.create(`${other}/cart/providers/x`, provider('x')));
+  const both = [root, other].map((path) => ({ path, format: 'json' as const }));
+  await follow({ roots: both });
+  await until(() => expect(ids()).toEqual(['cart/x', 'shop/a']));
+  expect(states).toHaveLength(1);
+  expect(last()).toMatchObject({ gap: true });
+  await register('shop', 'b');
+  await until(() => expect(ids()).toEqual(['cart/x', 'shop/a', 'shop/b']));
+  expect(last()).toMatchObject({ gap: false });
+});
+
+test('a burst of 2,000 registrations arrives whole, in few views', async () => {
+  await follow();
+  await until(() => expect(view().instances).toEqual([]));
+  await must(createPath(writer, `${root}/shop/providers`));
+  const began = performance.now();
+  await Promise.all(
+    Array.from({ length: 2_000 }, (_, i) =>
+      must(writer.create(`${root}/shop/providers/n${i}`, provider(`n${i}`), { ephemeral: true })),
+    ),
+  );
+  await until(() => expect(view().instances).toHaveLength(2_000));
+  // One view per window of 50 → 800 ms, however long this machine takes.
+  expect(states.length).toBeLessThan(8 + (performance.now() - began) / 100);
+  for (const state of states) expect(state.status).toBe('complete');
+});
+
+test('ten thousand nodes are read in one go', async () => {
+  const bulk = await openWriter();
+  await must(createPath(bulk, root));
+  for (let service = 0; service < 100; service++) {
+    const folder = `${root}/s${service}/providers`;
+    await must(createPath(bulk, folder));
+    await must(
+      bulk.transaction(
+        Array.from({ length: 100 }, (_, i) => ({
+          kind: 'create',
+          path: `${folder}/n${i}`,
+          data: provider(`n${i}`),
+        })),
+      ),
+    );
+  }
+  await bulk.close();
+  const began = performance.now();
+  await follow();
+  await until(() => expect(view().instances).toHaveLength(10_000));
+  console.log(`10,000 nodes read in ${Math.round(performance.now() - began)} ms`);
+  expect(performance.now() - began).toBeLessThan(15_000); // 1 to 2 s when nothing else runs
+  expect(states).toHaveLength(1);
+}, 120_000);
+
+test('a server without recursive watches is followed by child and data watches', async () => {
+  link.attach({
+    name: 'an old server',
+    sync: (connection) => {
+      connection.addTreeWatch = () => Promise.resolve(err({ kind: 'unimplemented', message: '', zxid: '' }));
+      return Promise.resolve({ ok: true, value: null });
+    },
+    lost: () => undefined,
+  });
+  await register('shop', 'a');
+  await follow();
+  await until(() => expect(ids()).toEqual(['shop/a']));
+  await register('shop', 'b');
+  await until(() => expect(ids()).toEqual(['shop/a', 'shop/b']));
+  for (const weight of [1, 2, 3]) {
+    await must(writer.setData(`${root}/shop/providers/b`, provider('b', { weight }), -1));
+    await until(() => expect(view().instances[1]?.weight).toBe(weight));
+  }
+  await register('cart', 'x');
+  await until(() => expect(ids()).toEqual(['cart/x', 'shop/a', 'shop/b']));
+  for (const path of ['/shop/providers/a', '/shop/providers/b', '/shop/providers', '/shop'])
+    await must(writer.remove(root + path, -1));
+  await until(() => expect(view()).toMatchObject({ services: ['cart'], instances: [{ id: 'x' }] }));
+  await register('shop', 'c');
+  await until(() => expect(ids()).toEqual(['cart/x', 'shop/c']));
+  for (const path of [
+    '/shop/providers/c',
+    '/shop/providers',
+    '/shop',
+    '/cart/providers/x',
+    '/cart/providers',
+    '/cart',
+    '',
+  ])
+    await must(writer.remove(root + path, -1));
+  await until(() => expect(last()).toMatchObject({ status: 'data_loss' }));
+});
+
+describe('trouble', () => {
+  test('a frozen server makes the registry unknown; thawed, a complete view follows, with a gap', async () => {
+    await register('shop', 'a');
+    await follow();
+    await until(() => expect(ids()).toEqual(['shop/a']));
+    expect(link.state().state).toBe('connected');
+    server.kill('SIGSTOP');
+    await until(() => expect(last()?.status).toBe('unknown'));
+    expect(link.state().state).toBe('degraded');
+    server.kill('SIGCONT');
+    await until(() => expect(last()?.status).toBe('complete'));
+    expect(last()).toMatchObject({ gap: true });
+    expect(link.state().state).toBe('connected');
+    // Nothing partial in between.
+    expect(states.map(({ status }) => status)).toEqual(['complete', 'unknown', 'complete']);
+  });
+
+  test('a freeze that the connection survives is a gap too', async () => {
+    link = newLink(30_000);
+    await register('shop', 'a');
+    await follow();
+    await until(() => expect(ids()).toEqual(['shop/a']));
+    server.kill('SIGSTOP');
+    const frozen = performance.now();
+    await until(() => expect(performance.now() - frozen).toBeGreaterThan(2_500));
+    server.kill('SIGCONT');
+    await until(() => expect(states.length).toBeGreaterThan(1));
+    for (const state of states) expect(state).toMatchObject({ status: 'complete', gap: true });
+    expect(ids()).toEqual(['shop/a']);
+  });
+
+  test('killed and started again: unknown, then what is there', async () => {
+    await must(createPath(writer, `${root}/shop/providers`));
+    await must(writer.create(`${root}/shop/providers/kept`, provider('kept')));
+    await follow();
+    await until(() => expect(ids()).toEqual(['shop/kept']));
+    server.kill('SIGKILL');
+    await server.exited;
+    await until(() => expect(last()?.status).toBe('unknown'));
+    server = await launchZooKeeper({ dir, port });
+    await until(() => expect(last()).toMatchObject({ status: 'complete', gap: true }));
+    expect(ids()).toEqual(['shop/kept']);
+    expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
+  });
+
+  test('a root that goes while it is watched is data loss, and so is another one in its place', async () => {
+    const source = await follow();
+    await until(() => expect(last()?.status).toBe('complete'));
+    await must(writer.remove(root, -1));
+    await until(() =>
+      expect(last()).toMatchObject({ status: 'data_loss', reason: `${root} does not exist` }),
+    );
+    await register('shop', 'new');
+    link.connection?.kill('a test');
+    await until(() => expect(states.slice(-2).map(({ status }) => status)).toEqual(['unknown', 'data_loss']));
+    source.acceptDataLoss();
+    await until(() => expect(ids()).toEqual(['shop/new']));
+    expect(last()).toMatchObject({ gap: true });
+  });
+
+  test('a root that is replaced between two connections is data loss', async () => {
+    await follow();
+    await until(() => expect(last()?.status).toBe('complete'));
+    server.kill('SIGSTOP');
+    await until(() => expect(last()?.status).toBe('unknown'));
+    // As the first thing that the thawed server does: one transaction, so nobody ever sees the root missing.
+    const replace = writer.transaction([
+      { kind: 'remove', path: root, version: -1 },
+      { kind: 'create', path: root, data: Buffer.alloc(0) },
+    ]);
+    server.kill('SIGCONT');
+    await must(replace);
+    await until(() => expect(last()).toMatchObject({ status: 'data_loss' }));
+  });
+
+  test('a missing root is created at the first contact only if that is asked for', async () => {
+    await follow({ createRoots: false });
+    await until(() =>
+      expect(last()).toMatchObject({ status: 'data_loss', reason: `${root} does not exist` }),
+    );
+    expect(await writer.exists(root)).toEqual({ ok: true, value: null });
+  });
+
+  test('a wiped server is data loss, even though its numbers begin anew', async () => {
+    const apart = join(dir, 'wiped');
+    const own = await freePort();
+    let wiped = await launchZooKeeper({ dir: apart, port: own });
+    link = new ZooKeeperLink({
+      connect: `127.0.0.1:${own}`,
+      sessionTimeoutMs: 2_000,
+      connectTimeoutMs: 1_000,
+      log,
+      clock,
+      random: Math.random,
+    });
+    try {
+      const source = await follow();
+      await until(() => expect(last()?.status).toBe('complete'));
+      await wiped.stop();
+      await until(() => expect(last()?.status).toBe('unknown'));
+      rmSync(join(apart, 'data'), { recursive: true });
+      wiped = await launchZooKeeper({ dir: apart, port: own });
+      await until(() => expect(last()).toMatchObject({ status: 'data_loss' }));
+      source.acceptDataLoss();
+      await until(() => expect(last()).toMatchObject({ status: 'complete', view: { services: [] } }));
+    } finally {
+      await link.close();
+      await wiped.stop();
+    }
+  });
+
+  test('close ends everything, before the first contact as well', async () => {
+    const nobody = new ZooKeeperLink({
+      connect: `127.0.0.1:${await freePort()}`,
+      sessionTimeoutMs: 2_000,
+      log,
+      clock,
+      random: Math.random,
+    });
+    link = nobody;
+    const source = await follow();
+    await until(() => expect(last()?.status).toBe('unknown'));
+    expect(nobody.state()).toMatchObject({
+      state: 'connecting',
+      detail: expect.stringContaining('ECONNREFUSED') as string,
+    });
+    await source.close();
+    await source.close();
+    await nobody.close();
+    await nobody.close();
+    expect(states).toHaveLength(1);
+  });
+});
