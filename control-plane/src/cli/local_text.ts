@@ -32,7 +32,7 @@ export function nextCommands(endpoints: Endpoints, dir: string): readonly string
         ]
       : [
           `curl ${endpoints.gateways[0] ?? ''}/`,
-          `npx ebbgate get instances ${DEMO_SERVICE}${api}`,
+          `npx ebbgate get instances -s ${DEMO_SERVICE}${api}`,
           `npx ebbgate drain -s ${DEMO_SERVICE} ${first.id} --wait${api}`,
         ];
   return ['', 'Try next:', ...commands.map((line) => `  ${line}`), '', `State and logs: ${dir}`];

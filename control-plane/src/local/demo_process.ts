@@ -7,11 +7,11 @@ import { ask } from './redis.js';
 export interface DemoInstanceProcess {
   readonly id: string;
   readonly process: LocalProcess;
-  /** Lets it leave; hastens it after 1 s, kills it after 3 s. */
+  /** Lets it leave; hastens it soon, because no gateway is left to prove anything; kills it after about 2 s. */
   stop(): Promise<void>;
 }
 
-const HASTEN_MS = 1_000;
+const HASTEN_MS = 300;
 const KILL_MS = 2_000;
 
 /** Starts `ebbgate register … -- ebbgate demo instance …` and waits until the instance answers. */

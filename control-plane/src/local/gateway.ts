@@ -31,7 +31,7 @@ export interface LocalGateway extends LocalProcess {
   readonly accessLog: string;
   /** The master's children, exiting ones included. */
   workers(): readonly number[];
-  /** Has nginx read its conf again (`conf` replaces it first); resolves once new workers run, and throws if none come. */
+  /** Has nginx read its conf again (`conf` replaces it first); resolves once all new workers run, and throws if none come. */
   reload(conf?: string): Promise<void>;
 }
 
@@ -62,9 +62,10 @@ export async function launchGateway(options: GatewayLaunch): Promise<LocalGatewa
     reload: async (conf) => {
       if (conf !== undefined) writeFileSync(file, conf);
       const before = new Set(children(nginx.pid));
+      const wanted = Number(/^worker_processes (\d+);/m.exec(readFileSync(file, 'utf8'))?.[1] ?? 1);
       nginx.kill('SIGHUP');
       const deadline = performance.now() + 15_000;
-      while (!children(nginx.pid).some((pid) => !before.has(pid))) {
+      while (children(nginx.pid).filter((pid) => !before.has(pid)).length < wanted) {
         if (performance.now() > deadline)
           throw new Error(`gateway ${options.id} took no new conf; see the end of ${errorLog}`);
         await pause(20);
