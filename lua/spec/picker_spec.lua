@@ -89,17 +89,30 @@ for name, picker in pairs(pickers) do
       end
     end)
 
-    it('loses nobody by retries', function()
-      local random = tools.random(5)
-      local members = { member('a', 5), member('b', 3), member('c', 2) }
-      local subject = picker.new(members, random())
-      for _ = 1, 500 do
+    it('keeps the shares of first tries, whatever is retried', function()
+      local subject, counts = picker.new({ member('a', 5), member('b', 3), member('c', 2) }, 0.1), {}
+      for _ = 1, 1000 do
         local first = subject:pick()
-        subject:pick({ [first.id] = true })
+        counts[first.id] = (counts[first.id] or 0) + 1
+        if first.id == 'a' then subject:pick({ a = true }) end
         subject:pick({ a = true, b = true, c = true })
       end
-      local counts = count_picks(subject, 1000)
-      assert.is_true(math.abs(counts.a - 500) <= 2 and math.abs(counts.b - 300) <= 2 and math.abs(counts.c - 200) <= 2)
+      assert.same({ a = 500, b = 300, c = 200 }, counts)
+    end)
+
+    it('spreads the retries of a broken peer over the others by weight, and floods nobody afterwards', function()
+      local subject, counts = picker.new({ member('a', 5), member('b', 3), member('c', 1) }, 0.1), {}
+      for _ = 1, 400 do
+        local second = subject:pick({ a = true })
+        counts[second.id] = (counts[second.id] or 0) + 1
+      end
+      assert.is_true(math.abs(counts.b - 300) <= 1 and math.abs(counts.c - 100) <= 1)
+      counts = {}
+      for _ = 1, 60 do
+        local second = subject:pick({ b = true })
+        counts[second.id] = (counts[second.id] or 0) + 1
+      end
+      assert.is_true(math.abs(counts.a - 50) <= 2 and math.abs(counts.c - 10) <= 2)
     end)
 
     it('carries the turns over: a set that changes at every pick still keeps the shares', function()

@@ -23,7 +23,10 @@ end
 --- How many tries the request may have, and nginx told so. It starts from none: the upstream's only server is `down`. It
 --- gives one more when a kept connection breaks, which `limit` keeps within what the set allows.
 local function allow_tries(ctx, entry)
-  local wanted = entry.fleet and entry.fleet.tries or 1
+  local fleet = entry.fleet
+  local wanted = fleet and fleet.tries or 1
+  -- Not more than there are instances: a try that finds none left would turn a time-out (504) into a 502.
+  if fleet and fleet.picker.size < wanted then wanted = fleet.picker.size end
   ctx.limit = wanted < live.max_tries and wanted or live.max_tries
   if ctx.limit > 1 then set_more_tries(ctx.limit) end
 end

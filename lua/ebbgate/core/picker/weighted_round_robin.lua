@@ -92,8 +92,8 @@ local function push(self, when, member)
   due[index], members[index] = when, member
 end
 
---- Sets the roots that were tried aside until an untried one is there, takes it, and puts the others back: they are still
---- due before it.
+--- Sets the roots that were tried aside until an untried one is there, takes it, and puts the others back. They lose their
+--- turn; else one that is broken for long would be owed a flood.
 local function pick_untried(self, tried)
   local due, members, aside = self.due, self.members, nil
   while self.size > 0 and tried[members[1].id] do
@@ -106,15 +106,21 @@ local function pick_untried(self, tried)
   end
   local picked = self.size > 0 and take_root(self) or nil
   while aside do
-    push(self, aside.due, aside.member)
+    push(self, math.max(aside.due, self.now), aside.member)
     aside = aside.next
   end
   return picked
 end
 
---- The next member, or nil if there is none. `tried`, if given, is a set of ids.
+--- The next member, or nil if there is none. `tried`, if given, is a set of ids: this is a retry.
+---
+--- Retries go round by themselves. Charged to the first tries they would shift those towards the very peer that fails
+--- (of two equal peers every first try would go to the broken one), and uncharged they would all fall on one neighbour.
 function picker:pick(tried)
-  if tried then return pick_untried(self, tried) end
+  if tried then
+    self.retries = self.retries or picker.new(self.members, self.now % 1)
+    return pick_untried(self.retries, tried)
+  end
   if self.size == 0 then return nil end
   return take_root(self)
 end
