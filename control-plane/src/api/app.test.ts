@@ -529,6 +529,7 @@ describe('who may ask', () => {
     ['ann@example.org', null, 'ann@example.org'],
     ['a b', null, 'local'],
     ['controller', null, 'local'],
+    ['registry', null, 'local'],
     [undefined, null, 'local'],
     [undefined, 't', 'token'],
     ['bob', 't', 'bob'],

@@ -19,10 +19,13 @@ export function requestId(request: Request, make: () => string): string {
   return given !== undefined && REQUEST_ID.test(given) ? given : make();
 }
 
-/** Who acts. `controller` is the controller's own name in events, so nobody may take it. */
+/** What events call the controller itself and the registry; nobody else may take these names. */
+const RESERVED = new Set(['controller', 'registry']);
+
+/** Who acts. */
 export function actor(request: Request, token: string | null): string {
   const given = request.get('x-ebbgate-actor');
-  if (given !== undefined && ACTOR.test(given) && given !== 'controller') return given;
+  if (given !== undefined && ACTOR.test(given) && !RESERVED.has(given)) return given;
   return token === null ? 'local' : 'token';
 }
 

@@ -116,7 +116,7 @@ describe('get', () => {
     ['get services'],
     ['get services shop -o wide'],
     ['get instances'],
-    ['get instances -s shop b -o wide'],
+    ['get instances shop -o wide'],
     ['get gateways'],
     ['get operations'],
     ['get overrides'],
@@ -132,9 +132,9 @@ describe('get', () => {
   });
 
   it('prints what the API says as JSON and as YAML', async () => {
-    const expected = { items: [plane.instance('shop', 'a')] };
-    expect(JSON.parse((await ebbgate('get instances -s shop a -o json')).out)).toEqual(expected);
-    expect(parse((await ebbgate('get instances -s shop a -o yaml')).out)).toEqual(expected);
+    const expected = { items: [plane.instance('api', '10.0.0.1:80')] };
+    expect(JSON.parse((await ebbgate('get instances api -o json')).out)).toEqual(expected);
+    expect(parse((await ebbgate('get instances -s api -o yaml')).out)).toEqual(expected);
     expect(JSON.parse((await ebbgate('describe gateway gw-a -o json')).out)).toEqual(makeGateway());
   });
 
@@ -240,7 +240,7 @@ describe('drain --wait', () => {
     await until(terminal.stdout).toMatch(/waits for/);
     plane.change((p) => p.operationMap.set('op-1', ended(running, 'drained')));
     expect(await code).toBe(0);
-    expect(terminal.stdout()).toContain('\u001b[2A\u001b[0Joperation op-1: drained\n  shop/a  drained');
+    expect(terminal.stdout()).toContain('\u001b[3A\u001b[0Joperation op-1: drained\n  shop/a  drained');
   });
 
   it('prints nothing but the end for programs', async () => {

@@ -30,9 +30,9 @@ export function addGet(program: Command, terminal: Terminal): void {
   noun<GatewayResource>(get, terminal, 'gateways', 'gateway', columns.GATEWAY, (g) => g.id);
   noun<OperationResource>(get, terminal, 'operations', 'operation', columns.OPERATION, (o) => o.id);
   noun<OverrideResource>(get, terminal, 'overrides', 'service', columns.OVERRIDE, (o) => o.service);
-  noun<InstanceResource>(get, terminal, 'instances', 'instance', columns.INSTANCE, (i) => i.id)
-    .option('-s, --service <SVC>', 'of this service only')
-    .addHelpText('after', '\nWithout -s: the instances of every service.');
+  noun<InstanceResource>(get, terminal, 'instances', 'service', columns.INSTANCE, (i) => i.service)
+    .option('-s, --service <SVC>', 'the same as naming it')
+    .addHelpText('after', '\nWithout a service: the instances of all.');
   addEvents(program, terminal);
 }
 
@@ -47,11 +47,11 @@ function noun<T>(
   const command = apiCommand(get, `${plural} [${argument.toUpperCase()}...]`, `list ${plural}`).addOption(
     watchOption(),
   );
-  return command.action(async (names: readonly string[], flags: GetFlags) => {
+  return command.action(async (given: readonly string[], flags: GetFlags) => {
+    const names = flags.service === undefined ? given : [...given, flags.service];
     const client = createClient(flags, terminal);
     await show(terminal, flags.output, flags.watch === true, async () => {
-      const all =
-        plural === 'instances' ? await instances(client, flags.service) : await items(client, plural);
+      const all = plural === 'instances' ? await instances(client, names) : await items(client, plural);
       const wanted = (all as readonly T[]).filter(
         (item) => names.length === 0 || names.includes(nameOf(item)),
       );
@@ -68,8 +68,8 @@ async function items(client: ApiClient, plural: string): Promise<readonly unknow
   return (await client.get<Items<unknown>>(path(plural))).body.items;
 }
 
-async function instances(client: ApiClient, service?: string): Promise<readonly InstanceResource[]> {
-  const names = service === undefined ? await serviceNames(client) : [service];
+async function instances(client: ApiClient, given: readonly string[]): Promise<readonly InstanceResource[]> {
+  const names = given.length === 0 ? await serviceNames(client) : [...new Set(given)];
   const lists = await Promise.all(
     names.map((name) => client.get<Items<InstanceResource>>(path('services', name, 'instances'))),
   );

@@ -10,8 +10,8 @@ import { safe, type Terminal } from './terminal.js';
 /** The deadline is the operation's; the controller needs a moment to write its end down. */
 const GRACE_MS = 15_000;
 
-/** What a mutation changed, for a person. */
-export function mutationLines(outcome: MutationResource): string[] {
+/** What a mutation changed, for a person; one who waits sees the blockers as they go. */
+function mutationLines(outcome: MutationResource, waits: boolean): string[] {
   const { changes, guards, blockers } = outcome;
   return [
     ...(changes.length === 0 ? ['nothing changes: it is so already'] : []),
@@ -20,7 +20,7 @@ export function mutationLines(outcome: MutationResource): string[] {
         `${c.service}${c.instance === null ? '' : `/${c.instance}`}  ${c.field}: ${c.from || '-'} → ${c.to || '-'}`,
     ),
     ...guards.map((guard) => `warning: guard ${guard.guard}: ${guard.message}`),
-    ...blockers.map((blocker) => `waits for: ${blocker}`),
+    ...(waits ? [] : blockers).map((blocker) => `waits for: ${blocker}`),
     ...(outcome.dry_run ? ['dry run: nothing was written'] : []),
     ...(outcome.published || outcome.dry_run
       ? []
@@ -41,7 +41,8 @@ export async function conclude(
   const operation = outcome.operation;
   const machine = isMachine(flags.output);
   // A program gets one document: of a wait for an operation that is its end.
-  if (!(machine && waits && operation)) print(terminal, flags.output, outcome, () => mutationLines(outcome));
+  if (!(machine && waits && operation))
+    print(terminal, flags.output, outcome, () => mutationLines(outcome, waits));
   if (!waits) {
     if (!machine && operation?.state === 'running')
       terminal.out(`next: ebbgate wait operation ${operation.id}\n`);

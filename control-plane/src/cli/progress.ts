@@ -8,13 +8,19 @@ export interface Progress {
   readonly note: (text: string) => void;
 }
 
-/** One line per instance: what every gateway still holds, and what it waits for. Pure. */
-export function progressLines(operation: OperationResource): string[] {
-  return operation.instances.map((one) => {
-    const state = one.result ?? (one.drained ? 'drained' : 'draining');
-    const waits = one.waiting_for.length === 0 ? '' : `  waits for: ${one.waiting_for.join('; ')}`;
-    return safe(`${one.service}/${one.id}  ${state}  in-flight ${pairs(one.in_flight) || '-'}${waits}`);
-  });
+type Target = OperationResource['instances'][number];
+
+/** What every gateway still holds of an instance. */
+function held(one: Target): string {
+  const state = one.result ?? (one.drained ? 'drained' : 'draining');
+  return safe(`${one.service}/${one.id}  ${state}  in-flight ${pairs(one.in_flight) || '-'}`);
+}
+
+/** The same with what it waits for, in one line. */
+function heldAndWaits(one: Target): string {
+  return one.waiting_for.length === 0
+    ? held(one)
+    : safe(`${held(one)}  waits for: ${one.waiting_for.join('; ')}`);
 }
 
 /** Redraws in place on a terminal; elsewhere one line per change of an instance. */
@@ -36,7 +42,7 @@ function plain(terminal: Terminal): Progress {
   const before = new Map<number, string>();
   return {
     show: (operation) => {
-      progressLines(operation).forEach((line, i) => {
+      operation.instances.map(heldAndWaits).forEach((line, i) => {
         if (before.get(i) !== line) terminal.out(`${line}\n`);
         before.set(i, line);
       });
@@ -54,7 +60,8 @@ function live(terminal: Terminal): Progress {
     show: (operation) => {
       const lines = [
         `operation ${operation.id}: ${operation.result ?? operation.state}${deadline(operation)}`,
-        ...progressLines(operation).map((line) => `  ${line}`),
+        ...operation.instances.map((one) => `  ${held(one)}`),
+        ...operation.waiting_for.map((one) => `  waits for: ${safe(one)}`),
       ].map((line) => line.slice(0, Math.max(20, terminal.columns() - 1)));
       const text = lines.map((line) => `${line}\n`).join('');
       if (text === before) return;

@@ -26,9 +26,9 @@ export function addSteer(program: Command, terminal: Terminal): void {
   );
   addCircumstances(drain, { lasting: true });
   for (const [name, text, lasting] of [
-    ['undrain', 'take drains back', false],
+    ['undrain', 'give drained and cut instances back', false],
     ['isolate', 'take out at once, whatever it holds', true],
-    ['restore', 'take every wish for an instance back', false],
+    ['restore', 'give isolated instances back', false],
   ] as const) {
     const command = verb(program, terminal, name, text);
     addWait(command, 'until every gateway follows', 'how long to wait at most');

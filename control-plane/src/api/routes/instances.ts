@@ -94,9 +94,9 @@ export function instanceEndpoints(plane: ControlPlane): readonly Endpoint[] {
           exchange,
         ),
     }),
-    verb(plane, 'undrain', 'Take the drain back', request.instanceBody),
+    verb(plane, 'undrain', 'Give it back after a drain or a cut', request.instanceBody),
     verb(plane, 'isolate', 'Take it out at once, whatever it holds', request.isolateBody),
-    verb(plane, 'restore', 'Take every wish for it back', request.instanceBody),
+    verb(plane, 'restore', 'Give it back after an isolation', request.instanceBody),
   ];
 }
 

@@ -34,9 +34,19 @@ export function selectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
           exchange,
         ),
     }),
-    verb(plane, 'undrain', 'Take the drains of what the selector finds back', request.undrainsBody),
-    verb(plane, 'isolate', 'Take what the selector finds out at once', request.isolatesBody),
-    verb(plane, 'restore', 'Take every wish for what the selector finds back', request.undrainsBody),
+    verb(
+      plane,
+      'undrain',
+      'Give drained and cut instances that the selector finds back',
+      request.undrainsBody,
+    ),
+    verb(
+      plane,
+      'isolate',
+      'Take what the selector finds out at once, whatever it holds',
+      request.isolatesBody,
+    ),
+    verb(plane, 'restore', 'Give isolated instances that the selector finds back', request.undrainsBody),
   ];
 }
 
