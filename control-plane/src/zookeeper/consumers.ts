@@ -1,5 +1,6 @@
 import type { ConsumerRegistration } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
+import { atMost, TIDY_MS } from './at_most.js';
 import type { ZooKeeperConnection } from './connection.js';
 import { claim } from './ephemeral.js';
 import type { LinkUser, ZooKeeperLink } from './link.js';
@@ -58,7 +59,7 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
     clearInterval(this.#timer);
     this.#detach?.();
     this.#wanted = new Set();
-    await this.#work();
+    await atMost(TIDY_MS, this.#work());
     this.#connection = null;
   }
 

@@ -1,6 +1,7 @@
 import { checkName } from '../model/names.js';
 import type { ProviderData, ProviderRegistration } from '../model/ports.js';
 import { ok, type Result } from '../model/result.js';
+import { atMost, TIDY_MS } from './at_most.js';
 import type { ZooKeeperConnection } from './connection.js';
 import { createPath } from './create_path.js';
 import { claim, release, type EphemeralOutcome } from './ephemeral.js';
@@ -73,7 +74,7 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
     clearInterval(this.#timer);
     this.#detach?.();
     this.#want(null);
-    await this.#work();
+    await atMost(TIDY_MS, this.#work());
     this.#connection = null;
   }
 

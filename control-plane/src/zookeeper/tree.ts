@@ -1,4 +1,5 @@
 import { err, ok, type Result } from '../model/result.js';
+import { atMost, TIDY_MS } from './at_most.js';
 import type { ZooKeeperConnection } from './connection.js';
 import { createPath } from './create_path.js';
 import type { LinkUser, ZooKeeperLink } from './link.js';
@@ -84,11 +85,12 @@ export class WatchedTree implements LinkUser {
     this.#detach?.();
     this.#unlisten?.();
     clearTimeout(this.#timer);
-    await this.#flushing;
     const connection = this.#connection;
     this.#connection = null;
+    const ends: Promise<unknown>[] = [Promise.resolve(this.#flushing)];
     if (connection?.alive === true && !this.#watchChildren)
-      await connection.removeTreeWatch(this.#options.root);
+      ends.push(connection.removeTreeWatch(this.#options.root));
+    await atMost(TIDY_MS, Promise.all(ends));
   }
 
   /** A node as it is known now. */
@@ -210,6 +212,16 @@ export class WatchedTree implements LinkUser {
     return this.#readPaths(connection, paths, false);
   }
 
+  /** A tree is deleted from its leaves up: what goes is believed only while the root still stands. */
+  async #readDirtyUnderRoot(connection: ZooKeeperConnection): Promise<Result<null, string>> {
+    const read = await this.#readDirty(connection);
+    if (!read.ok) return read;
+    const stat = await connection.exists(this.#options.root);
+    if (!stat.ok) return err(stat.error.message);
+    this.#loss ??= this.#lossOf(stat.value);
+    return ok(null);
+  }
+
   /** Reads `paths`, and under listed ones what is new (`deep`: everything), level by level. */
   async #readPaths(
     connection: ZooKeeperConnection,
@@ -302,7 +314,7 @@ export class WatchedTree implements LinkUser {
     const connection = this.#connection;
     if (connection === null) return;
     await Promise.resolve(); // the rest of the events in the same packet
-    const read = await this.#readDirty(connection);
+    const read = await this.#readDirtyUnderRoot(connection);
     if (this.#connection !== connection || this.#closed) return;
     if (!read.ok) {
       connection.kill(`${this.name}: ${read.error}`);

@@ -1,0 +1,455 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { freePort, type LocalProcess } from '../local/process.js';
+import { launchZooKeeper } from '../local/zookeeper.js';
+import type { RosterEntry } from '../model/gateway.js';
+import { NO_INTENT, type IntentRecord, type StoredIntent } from '../model/intent.js';
+import type { Clock, Lifecycle, Term } from '../model/ports.js';
+import { createRecordingLog, type RecordingLog } from '../testing/log.js';
+import { connect, type ZooKeeperConnection } from './connection.js';
+import { createConsumers } from './consumers.js';
+import { createPath } from './create_path.js';
+import { createOffice } from './epoch.js';
+import { createIntentStore, type ZooKeeperIntentStore } from './intents.js';
+import { ZooKeeperLink } from './link.js';
+import { createRosterStore } from './roster.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-stores-'));
+const clock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
+const PATIENCE = { timeout: 30_000, interval: 10 };
+let port: number;
+let server: LocalProcess;
+let log: RecordingLog;
+let link: ZooKeeperLink;
+let writer: ZooKeeperConnection;
+let opened: Lifecycle[] = [];
+let roots = 0;
+let root: string;
+
+beforeAll(async () => {
+  port = await freePort();
+  server = await launchZooKeeper({ dir, port });
+});
+
+afterAll(async () => {
+  await server.stop();
+  rmSync(dir, { recursive: true });
+});
+
+beforeEach(async () => {
+  root = `/ebbgate-${roots++}`;
+  log = createRecordingLog();
+  const options = { sessionTimeoutMs: 30_000, connectTimeoutMs: 10_000, clock };
+  const result = await connect({ ...options, server: { host: '127.0.0.1', port } });
+  if (!result.ok) throw new Error(result.error);
+  writer = result.value;
+  link = await connectedLink();
+});
+
+afterEach(async () => {
+  server.kill('SIGCONT');
+  for (const one of opened.toReversed()) await one.close();
+  opened = [];
+  await writer.close();
+});
+
+async function connectedLink(): Promise<ZooKeeperLink> {
+  const made = new ZooKeeperLink({
+    connect: `127.0.0.1:${port}`,
+    sessionTimeoutMs: 6_000,
+    connectTimeoutMs: 1_000,
+    log,
+    clock,
+    random: Math.random,
+  });
+  opened.push(made);
+  await made.start();
+  await until(() => {
+    expect(made.connection).not.toBeNull();
+  });
+  return made;
+}
+
+const until = (condition: () => void | Promise<void>): Promise<void> => vi.waitFor(condition, PATIENCE);
+
+async function must<T>(answer: Promise<{ ok: true; value: T } | { ok: false; error: unknown }>): Promise<T> {
+  const result = await answer;
+  if (!result.ok) throw new Error(JSON.stringify(result.error));
+  return result.value;
+}
+
+async function takeOffice(floor = 0): Promise<Term> {
+  return must(createOffice(link, { root }).take(floor));
+}
+
+const intent = (rev: number, over: Partial<IntentRecord> = {}): IntentRecord => ({
+  ...NO_INTENT,
+  rev,
+  ...over,
+});
+
+describe('the office', () => {
+  test('goes above its own last epoch and above the floor, and its version fences', async () => {
+    expect(await takeOffice(0)).toEqual({ epoch: 1, version: 1 });
+    expect(await takeOffice(0)).toEqual({ epoch: 2, version: 2 });
+    expect(await takeOffice(1_795_000_000)).toEqual({ epoch: 1_795_000_000, version: 3 });
+    expect(await takeOffice(5)).toEqual({ epoch: 1_795_000_001, version: 4 });
+    const node = await must(writer.getData(`${root}/epoch`));
+    expect(node.data.toString()).toBe('1795000001');
+  });
+
+  test('two that take it at once get different terms', async () => {
+    const office = createOffice(link, { root });
+    const takes = await Promise.all([office.take(10), office.take(10)]);
+    const epochs = takes.flatMap((take) => (take.ok ? [take.value.epoch] : []));
+    expect(new Set(epochs).size).toBe(epochs.length);
+    expect(epochs.length).toBeGreaterThan(0);
+    for (const take of takes) if (!take.ok) expect(take.error).toEqual({ kind: 'conflict' });
+  });
+
+  test('a damaged epoch is passed over by the floor, a lost connection is unavailable', async () => {
+    await must(createPath(writer, root));
+    await must(writer.create(`${root}/epoch`, Buffer.from('not a number')));
+    expect(await takeOffice(77)).toMatchObject({ epoch: 77 });
+    await link.close();
+    expect(await createOffice(link, { root }).take(0)).toMatchObject({ error: { kind: 'unavailable' } });
+  });
+});
+
+describe('intents', () => {
+  let pushed: ReadonlyMap<string, StoredIntent>[];
+
+  async function openStore(over = link): Promise<ZooKeeperIntentStore> {
+    const store = createIntentStore(over, { root });
+    store.onChange((intents) => pushed.push(intents));
+    opened.push(store);
+    await store.start();
+    await until(() => {
+      expect(pushed.length).toBeGreaterThan(0);
+    });
+    return store;
+  }
+  const shown = (service: string): StoredIntent | undefined => pushed.at(-1)?.get(service);
+
+  beforeEach(() => {
+    pushed = [];
+  });
+
+  test('what is written is shown before the answer, and read back', async () => {
+    const store = await openStore();
+    expect(pushed).toEqual([new Map()]);
+    const term = await takeOffice();
+    const [created] = await must(store.write(term, [{ service: 'shop', etag: null, record: intent(1) }]));
+    expect(shown('shop')).toBe(created);
+    expect(created).toMatchObject({
+      service: 'shop',
+      record: intent(1),
+      etag: expect.stringMatching(/^[0-9a-f]+-1$/) as string,
+    });
+    expect(await must(store.read('shop'))).toEqual(created);
+    const [changed] = await must(
+      store.write(term, [{ service: 'shop', etag: created!.etag, record: intent(2) }]),
+    );
+    expect(shown('shop')).toBe(changed);
+    expect(changed!.etag).not.toBe(created!.etag);
+    expect(await must(store.read('none'))).toBeNull();
+  });
+
+  test('several services change together or not at all', async () => {
+    const store = await openStore();
+    const term = await takeOffice();
+    const services = ['a', 'b', 'c'];
+    const written = await must(
+      store.write(
+        term,
+        services.map((service) => ({ service, etag: null, record: intent(1) })),
+      ),
+    );
+    expect(written.map(({ service }) => service)).toEqual(services);
+    const edits = written.map(({ service, etag }) => ({ service, etag, record: intent(2) }));
+    const stale = edits.map((edit) =>
+      edit.service === 'b' ? { ...edit, etag: edit.etag.replace(/\d+$/, '0') } : edit,
+    );
+    expect(await store.write(term, stale)).toEqual({ ok: false, error: { kind: 'conflict', service: 'b' } });
+    expect(shown('a')?.record.rev).toBe(1);
+    await must(store.write(term, edits));
+    for (const service of services) expect((await must(store.read(service)))?.record.rev).toBe(2);
+  });
+
+  test.each([
+    ['created twice', null],
+    ['of an older version', 'old'],
+    ['of another node', 'ff-1'],
+    ['unreadable', 'W/"x"'],
+  ])('an etag %s is a conflict', async (_, etag) => {
+    const store = await openStore();
+    const term = await takeOffice();
+    const [first] = await must(store.write(term, [{ service: 'shop', etag: null, record: intent(1) }]));
+    await must(store.write(term, [{ service: 'shop', etag: first!.etag, record: intent(2) }]));
+    const used = etag === 'old' ? first!.etag : etag;
+    expect(await store.write(term, [{ service: 'shop', etag: used, record: intent(9) }])).toEqual({
+      ok: false,
+      error: { kind: 'conflict', service: 'shop' },
+    });
+    expect((await must(store.read('shop')))?.record.rev).toBe(2);
+  });
+
+  test('version 0 of a record is checked too', async () => {
+    const store = await openStore();
+    const term = await takeOffice();
+    await must(writer.create(`${root}/intents/shop`, Buffer.from(JSON.stringify(intent(1)))));
+    await until(() => {
+      expect(shown('shop')?.etag).toMatch(/-0$/);
+    });
+    const etag = shown('shop')!.etag;
+    await must(writer.setData(`${root}/intents/shop`, Buffer.from(JSON.stringify(intent(2))), 0));
+    expect(await store.write(term, [{ service: 'shop', etag, record: intent(9) }])).toEqual({
+      ok: false,
+      error: { kind: 'conflict', service: 'shop' },
+    });
+  });
+
+  test('after another has taken office nothing more is written', async () => {
+    const store = await openStore();
+    const old = await takeOffice();
+    const [first] = await must(store.write(old, [{ service: 'shop', etag: null, record: intent(1) }]));
+    const other = await connectedLink();
+    const term = await must(createOffice(other, { root }).take(0));
+    const edit = { service: 'shop', etag: first!.etag, record: intent(2) };
+    expect(await store.write(old, [edit])).toEqual({ ok: false, error: { kind: 'fenced' } });
+    // The fence speaks first, even where the record has changed as well.
+    expect(await store.write(old, [{ ...edit, etag: null }])).toEqual({
+      ok: false,
+      error: { kind: 'fenced' },
+    });
+    await must(store.write(term, [edit]));
+  });
+
+  test('the first term of office, at version 0, fences as well', async () => {
+    const store = await openStore();
+    await must(createPath(writer, `${root}/epoch`));
+    await must(writer.setData(`${root}/epoch`, Buffer.from('5'), 0));
+    const answer = await store.write({ epoch: 4, version: 0 }, [
+      { service: 'a', etag: null, record: intent(1) },
+    ]);
+    expect(answer).toEqual({ ok: false, error: { kind: 'fenced' } });
+  });
+
+  test('what others write is shown', async () => {
+    await openStore();
+    const path = `${root}/intents/shop`;
+    await must(writer.create(path, Buffer.from(JSON.stringify(intent(1)))));
+    await until(() => {
+      expect(shown('shop')?.record.rev).toBe(1);
+    });
+    await must(writer.setData(path, Buffer.from(JSON.stringify(intent(2))), -1));
+    await until(() => {
+      expect(shown('shop')?.record.rev).toBe(2);
+    });
+    await must(writer.remove(path, -1));
+    await until(() => {
+      expect(shown('shop')).toBeUndefined();
+    });
+  });
+
+  test('under a stream of writes nobody is ever shown an older record after a newer one', async () => {
+    const store = await openStore();
+    const term = await takeOffice();
+    let etag: string | null = null;
+    for (let rev = 1; rev <= 300; rev++) {
+      const written: readonly StoredIntent[] = await must(
+        store.write(term, [{ service: 'shop', etag, record: intent(rev) }]),
+      );
+      etag = written[0]!.etag;
+      expect(shown('shop')?.record.rev).toBe(rev);
+    }
+    const revs = pushed.map((intents) => intents.get('shop')?.record.rev ?? 0);
+    expect(revs).toEqual(revs.toSorted((a, b) => a - b));
+  });
+
+  test('a damaged record keeps its last good one, is told, and is not written over', async () => {
+    const store = await openStore();
+    const term = await takeOffice();
+    const [good] = await must(store.write(term, [{ service: 'shop', etag: null, record: intent(1) }]));
+    const path = `${root}/intents/shop`;
+    await must(writer.setData(path, Buffer.from('{"v":2}'), -1));
+    await must(writer.create(`${root}/intents/new`, Buffer.from('garbage')));
+    await until(() => {
+      expect([...store.damaged().keys()].sort()).toEqual(['new', 'shop']);
+    });
+    expect(shown('shop')).toBe(good);
+    expect(shown('new')).toBeUndefined();
+    expect(log.lines.filter(({ level }) => level === 'error')).toHaveLength(2);
+    expect(await store.read('shop')).toMatchObject({
+      error: { kind: 'unavailable', reason: expect.stringContaining('damaged') as string },
+    });
+    expect(await store.write(term, [{ service: 'shop', etag: good!.etag, record: intent(2) }])).toMatchObject(
+      {
+        error: { kind: 'conflict' },
+      },
+    );
+    await must(writer.setData(path, Buffer.from(JSON.stringify(intent(3))), -1));
+    await until(() => {
+      expect(shown('shop')?.record.rev).toBe(3);
+    });
+    expect([...store.damaged().keys()]).toEqual(['new']);
+  });
+
+  test('a frozen server is unavailable, and takes nothing back', async () => {
+    const store = await openStore();
+    const term = await takeOffice();
+    const [first] = await must(store.write(term, [{ service: 'shop', etag: null, record: intent(1) }]));
+    const before = pushed.length;
+    server.kill('SIGSTOP');
+    const edit = { service: 'shop', etag: first!.etag, record: intent(2) };
+    expect(await store.write(term, [edit])).toMatchObject({ error: { kind: 'unavailable' } });
+    expect(await store.read('shop')).toMatchObject({ error: { kind: 'unavailable' } });
+    server.kill('SIGCONT');
+    await until(() => {
+      expect(link.state().state).toBe('connected');
+    });
+    // The write that got no answer may have been applied: whoever reads finds out.
+    const now = await must(store.read('shop'));
+    expect([1, 2]).toContain(now?.record.rev);
+    await until(() => {
+      expect(shown('shop')?.record.rev).toBe(now?.record.rev);
+    });
+    expect(pushed.length).toBeLessThanOrEqual(before + 1);
+  });
+
+  test('a record too large to be written is refused, and the link lives', async () => {
+    const store = await openStore();
+    const term = await takeOffice();
+    const message = 'x'.repeat(4_000);
+    const event = { at: '2026-11-21T00:00:00Z', event: 'noted', by: 'ann', message };
+    const record = intent(1, { events: Array.from({ length: 300 }, () => event) });
+    expect(await store.write(term, [{ service: 'shop', etag: null, record }])).toMatchObject({
+      error: { kind: 'unavailable', reason: expect.stringContaining('bytes') as string },
+    });
+    expect(link.state().state).toBe('connected');
+  });
+
+  test('lost intents are not "no intents"', async () => {
+    const store = await openStore();
+    const term = await takeOffice();
+    await must(store.write(term, [{ service: 'shop', etag: null, record: intent(1) }]));
+    const path = `${root}/intents`;
+    await must(
+      writer.transaction([
+        { kind: 'remove', path: `${path}/shop`, version: -1 },
+        { kind: 'remove', path, version: -1 },
+      ]),
+    );
+    await until(() => {
+      expect(log.lines.some(({ message }) => message === 'data loss')).toBe(true);
+    });
+    expect(shown('shop')?.record.rev).toBe(1);
+    expect(await store.write(term, [{ service: 'new', etag: null, record: intent(1) }])).toMatchObject({
+      error: { kind: 'unavailable' },
+    });
+    store.acceptDataLoss();
+    await until(() => {
+      expect(pushed.at(-1)?.size).toBe(0);
+    });
+  });
+});
+
+describe('the roster', () => {
+  const entry = (id: string, boot: string): RosterEntry => ({
+    id,
+    boot,
+    host: 'h',
+    since: '2026-11-21T00:00:00Z',
+  });
+
+  test('entries are put, replaced and removed under the fence', async () => {
+    const rosters: ReadonlyMap<string, RosterEntry>[] = [];
+    const store = createRosterStore(link, { root });
+    store.onChange((roster) => rosters.push(roster));
+    opened.push(store);
+    await store.start();
+    await until(() => {
+      expect(rosters).toHaveLength(1);
+    });
+    const term = await takeOffice();
+    await must(store.put(term, entry('g1', 'b1')));
+    expect(rosters.at(-1)).toEqual(new Map([['g1', entry('g1', 'b1')]]));
+    await must(store.put(term, entry('g1', 'b2')));
+    await must(store.put(term, entry('g2', 'b1')));
+    expect(rosters.at(-1)?.get('g1')?.boot).toBe('b2');
+    // Another controller's view of it, and a removal behind this one's back.
+    await must(writer.remove(`${root}/gateways/g2`, -1));
+    await must(store.put(term, entry('g2', 'b3')));
+    await until(() => {
+      expect(rosters.at(-1)?.get('g2')?.boot).toBe('b3');
+    });
+    await must(store.remove(term, 'g2'));
+    await must(store.remove(term, 'g2'));
+    await must(store.remove(term, 'never-there'));
+    expect([...(rosters.at(-1)?.keys() ?? [])]).toEqual(['g1']);
+    await takeOffice();
+    for (const answer of [
+      store.put(term, entry('g3', 'b')),
+      store.remove(term, 'g1'),
+      store.remove(term, 'none'),
+    ])
+      expect(await answer).toEqual({ ok: false, error: { kind: 'fenced' } });
+  });
+
+  test('an entry that cannot be read still counts', async () => {
+    await must(createPath(writer, `${root}/gateways`));
+    await must(writer.create(`${root}/gateways/g9`, Buffer.from('garbage')));
+    const rosters: ReadonlyMap<string, RosterEntry>[] = [];
+    const store = createRosterStore(link, { root });
+    store.onChange((roster) => rosters.push(roster));
+    opened.push(store);
+    await store.start();
+    await until(() => {
+      expect(rosters.at(-1)?.get('g9')).toMatchObject({ id: 'g9', boot: '' });
+    });
+  });
+});
+
+describe('consumers', () => {
+  const standing = async (service: string): Promise<string | undefined> => {
+    const read = await writer.getData(`${root}/${service}/consumers/c1`);
+    return read.ok && read.value.stat.ephemeralOwner === link.connection?.sessionId
+      ? read.value.data.toString()
+      : undefined;
+  };
+
+  test('exactly the followed services that exist have a node, over lost connections too', async () => {
+    for (const service of ['a', 'b', 'c']) await must(createPath(writer, `${root}/${service}`));
+    const consumers = createConsumers(link, { root, node: { id: 'c1', host: 'h1' } });
+    opened.push(consumers);
+    await consumers.start();
+    consumers.follow(['a', 'b', 'ghost']);
+    await until(async () => {
+      expect(await standing('b')).toBe('{"id":"c1","host":"h1"}');
+    });
+    expect(await standing('a')).toBeDefined();
+    consumers.follow(['b', 'c', 'ghost']);
+    await until(async () => {
+      expect(await standing('c')).toBeDefined();
+    });
+    expect(await standing('a')).toBeUndefined();
+    expect(await writer.exists(`${root}/ghost`)).toEqual({ ok: true, value: null });
+    // The old session's nodes are still there when the new one comes.
+    link.connection?.kill('a test');
+    await until(async () => {
+      expect(await standing('b')).toBeDefined();
+    });
+    await until(async () => {
+      expect(await standing('c')).toBeDefined();
+    });
+    await must(createPath(writer, `${root}/ghost`));
+    consumers.follow(['b', 'c', 'ghost']);
+    await until(async () => {
+      expect(await standing('ghost')).toBeDefined();
+    });
+    await consumers.close();
+    expect(await writer.getChildren(`${root}/b/consumers`)).toMatchObject({ value: { names: [] } });
+  });
+});
