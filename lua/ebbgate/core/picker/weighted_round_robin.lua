@@ -14,18 +14,23 @@ picker.__index = picker
 
 local GOLDEN = (5 ^ 0.5 - 1) / 2
 
---- Moves the entry at `index` down to where the heap wants it.
-local function sift_down(due, members, index, size)
-  local moving, member = due[index], members[index]
-  while true do
-    local child = index * 2
-    if child > size then break end
-    if child < size and due[child + 1] < due[child] then child = child + 1 end
-    if due[child] >= moving then break end
-    due[index], members[index] = due[child], members[child]
-    index = child
+--- Moves `member`, due at `moving`, down from the hole at `index` to where the heap wants it.
+---
+--- A tail call, not a loop: with few peers a loop ends in its first round, LuaJIT finds nothing to compile in it, and
+--- gives up on whatever calls it: the whole balancer phase stayed interpreted (seen with jit.v).
+local function settle(due, members, index, size, moving, member)
+  local child = index * 2
+  if child < size and due[child + 1] < due[child] then child = child + 1 end
+  if child > size or due[child] >= moving then
+    due[index], members[index] = moving, member
+    return
   end
-  due[index], members[index] = moving, member
+  due[index], members[index] = due[child], members[child]
+  return settle(due, members, child, size, moving, member)
+end
+
+local function sift_down(due, members, index, size)
+  return settle(due, members, index, size, due[index], members[index])
 end
 
 local function heapify(due, members)
