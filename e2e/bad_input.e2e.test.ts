@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { GatewayResource, ServiceResource } from '../control-plane/src/model/resources.js';
 import { systemClock } from '../control-plane/src/main.js';
 import { ZooKeeperLink } from '../control-plane/src/zookeeper/link.js';
-import { createProviderRegistration } from '../control-plane/src/zookeeper/provider.js';
 import { startStack, type Registered, type Stack } from './harness/stack.js';
 import { sendMany, startTraffic, type Traffic } from './harness/traffic.js';
 import { until } from './harness/until.js';
@@ -39,16 +38,21 @@ afterAll(async () => {
   await stack[Symbol.asyncDispose]();
 });
 
-/** Registers what no registrar would, through a real session. */
-async function registerRaw(node: string, data: object): Promise<() => Promise<void>> {
-  const provider = createProviderRegistration({ link, root: '/services', service: 'shop', node });
-  await provider.start();
-  await provider.set(data as Parameters<typeof provider.set>[0]);
-  return () => provider.withdraw();
+/** Puts what no registrar would write into a provider node. Resolves with the way to take it out again. */
+async function registerRaw(node: string, data: string): Promise<() => Promise<void>> {
+  const connection = await until('a connection to ZooKeeper', () => link.connection);
+  const path = `/services/shop/providers/${node}`;
+  const created = await connection.create(path, Buffer.from(data), { ephemeral: true });
+  if (!created.ok) throw new Error(created.error.message);
+  return async () => {
+    const removed = await connection.remove(path, 0);
+    if (!removed.ok) throw new Error(removed.error.message);
+  };
 }
 const problems = async (): Promise<ServiceResource['problems']> => (await stack.service('shop')).problems;
 
-test.each<[string, object, RegExp]>([
+test.each<[string, object | string, RegExp]>([
+  ['garbage', '\u0000not json', /JSON/],
   ['no host', { id: 'bad', port: 80 }, /host/],
   ['a host outside the allowed networks', { id: 'bad', host: '8.8.8.8', port: 80 }, /8\.8\.8\.8|network/],
   ['a name for a host', { id: 'bad', host: 'localhost', port: 80 }, /host/],
@@ -56,7 +60,7 @@ test.each<[string, object, RegExp]>([
 ])(
   '%s in a provider node is shown as a problem of its service, and nothing else stops',
   async (_name, data, message) => {
-    const withdraw = await registerRaw('bad', data);
+    const withdraw = await registerRaw('bad', typeof data === 'string' ? data : JSON.stringify(data));
     const found = await until('the problem is shown', async () => {
       const list = await problems();
       return list.length > 0 ? list : undefined;

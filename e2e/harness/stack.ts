@@ -246,7 +246,7 @@ class LocalStack implements Stack {
       program,
       [
         ...[...first, 'register', ...place, ...named, ...weighted, '--session', '4s', '--ready-http', '/'],
-        ...['--', program, ...first, 'demo', 'instance', ...place],
+        ...['--', program, ...first, 'demo', 'instance', ...place, '--instance', id],
       ],
       { env: { ...process.env, ...this.#env }, stdio: ['ignore', log, log], detached: true },
     );
@@ -275,7 +275,8 @@ class LocalStack implements Stack {
         if (child.exitCode !== null)
           throw new Error(`the registrar of ${id} has ended with ${String(child.exitCode)}`);
         const found = await this.instance(service, id);
-        if (!found.registered || !found.ready || found.version !== version) return false;
+        if (!found.registered || !found.ready || found.version !== version || found.port !== port)
+          return false;
         return (await this.service(service)).convergence?.converged;
       },
       { timeoutMs: 30_000 },

@@ -227,10 +227,10 @@ export class Controller implements ControlPlane, Lifecycle {
       recent: this.#desired.recent,
       witnesses: {
         roster: this.#roster ?? new Map(),
-        fleet: this.#fleet ?? { heard: new Map() },
+        fleet: this.#fleet ?? { complete: false, heard: new Map() },
         now: clock.monotonic(),
         silent_ms: settings.gatewaySilentMs,
-        complete: this.#roster !== null && this.#fleet !== null,
+        complete: this.#roster !== null && this.#fleet?.complete === true,
       },
     };
   }

@@ -82,8 +82,9 @@ function healDamage(world: World, deps: UpkeepDeps): void {
     if (isSilent(heard, world.witnesses)) continue;
     for (const { service, generation, code } of heard.heartbeat.rejected) {
       const standing = world.published.get(service);
-      const ours = standing?.epoch === world.epoch && standing.generation === generation;
-      if (DAMAGE.has(code) && ours)
+      // At or above what we wrote: below it, the refusal is of something that is replaced already.
+      const present = standing?.epoch === world.epoch && generation >= standing.generation;
+      if (DAMAGE.has(code) && present)
         return void deps.doubt(`gateway ${id} found the set of ${service} damaged (${code})`);
     }
   }

@@ -42,8 +42,10 @@ export interface HeardGateway {
   readonly changed_at: number;
 }
 
-/** Everything heard from the gateways. `null` heartbeats are those that expired or cannot be parsed. */
+/** Everything heard from the gateways. */
 export interface FleetReport {
+  /** False until every gateway that Redis knows has been read once since the start: before that nothing is known. */
+  readonly complete: boolean;
   readonly heard: ReadonlyMap<string, HeardGateway>;
 }
 

@@ -182,6 +182,7 @@ describe('the end of an operation', () => {
   const seen = (open: number, silent = false): Witnesses => ({
     roster: new Map(),
     fleet: {
+      complete: true,
       heard: new Map([
         [
           'g1',

@@ -15,6 +15,7 @@ function witnesses(
   return {
     roster: new Map(roster.map((id) => [id, entry(id)])),
     fleet: {
+      complete: true,
       heard: new Map(
         Object.entries(heard).map(([id, { silentMs, ...beat }]) => [
           id,

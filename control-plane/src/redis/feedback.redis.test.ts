@@ -93,9 +93,12 @@ const latest = (): FleetReport['heard'] => reports.at(-1)!.heard;
 const seqs = (): Record<string, number> =>
   Object.fromEntries([...latest()].map(([id, { heartbeat }]) => [id, heartbeat.seq]));
 
-test('a listener gets the present report at once', async () => {
+test('a listener gets the present report at once, and is told when everything has been read once', async () => {
   await listen(NEVER);
-  expect(reports).toEqual([{ heard: new Map() }]);
+  expect(reports[0]).toEqual({ complete: false, heard: new Map() });
+  await eventually(() => {
+    expect(reports.at(-1)).toEqual({ complete: true, heard: new Map() });
+  });
 });
 
 test('a hint is followed within 100 ms, and the time of the change is kept', async () => {

@@ -53,6 +53,7 @@ export class RedisFeedback implements Feedback {
   /** What the next read must cover. */
   readonly #wanted = new Set<string>();
   #wantsAll = false;
+  #complete = false;
   #reading: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
@@ -161,15 +162,21 @@ export class RedisFeedback implements Feedback {
     const all = this.#wantsAll;
     this.#wanted.clear();
     this.#wantsAll = false;
-    if (all) for (const id of await this.#listed()) ids.add(id);
+    const listed = all ? await this.#listed() : null;
+    for (const id of listed ?? []) ids.add(id);
     const list = [...ids];
+    let readAll = listed !== null;
     for (let start = 0; start < list.length; start += READ_BATCH)
-      await this.#readBatch(list.slice(start, start + READ_BATCH));
+      readAll = (await this.#readBatch(list.slice(start, start + READ_BATCH))) && readAll;
+    if (!readAll || this.#complete) return;
+    this.#complete = true;
+    this.#push();
   }
 
-  async #listed(): Promise<readonly string[]> {
+  /** Null when Redis did not answer: the next poll asks again, and the link's state tells. */
+  async #listed(): Promise<readonly string[] | null> {
     const answer = await this.#reads.run('ZRANGE', KEYS.gateways, '0', '-1');
-    if (!answer.ok || !Array.isArray(answer.value)) return []; // the next poll asks again; the link's state tells
+    if (!answer.ok || !Array.isArray(answer.value)) return null;
     const ids = answer.value.filter((id): id is string => typeof id === 'string');
     return ids.filter((id) => {
       const name = checkName('gateway', id);
@@ -178,15 +185,17 @@ export class RedisFeedback implements Feedback {
     });
   }
 
-  async #readBatch(ids: readonly string[]): Promise<void> {
+  /** True if Redis answered. */
+  async #readBatch(ids: readonly string[]): Promise<boolean> {
     const answer = await this.#reads.run('MGET', ...ids.map((id) => KEYS.heartbeat(id)));
-    if (!answer.ok || !Array.isArray(answer.value)) return;
+    if (!answer.ok || !Array.isArray(answer.value)) return false;
     const texts: readonly unknown[] = answer.value;
     const news = ids.filter((id, position) => {
       const text = texts[position];
       return typeof text === 'string' && this.#hear(id, text);
     });
     if (news.length > 0) this.#push();
+    return true;
   }
 
   /** Takes in one heartbeat; true if it is news. */
@@ -216,6 +225,6 @@ export class RedisFeedback implements Feedback {
   }
 
   #report(): FleetReport {
-    return { heard: new Map(this.#heard) };
+    return { complete: this.#complete, heard: new Map(this.#heard) };
   }
 }
