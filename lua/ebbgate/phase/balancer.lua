@@ -15,7 +15,6 @@ local BUSY = -3
 local function give_up(ctx, member)
   live.leave(member, ctx.counter)
   ctx.member = nil
-  live.counters:retry(member)
   ctx.tried = ctx.tried or {}
   ctx.tried[member.id] = true
 end
@@ -44,6 +43,7 @@ function phase.run()
   if not member then return ngx.exit(BUSY) end
   -- At once: from here on the log phase gives the count back, whatever happens.
   ctx.member, ctx.counter, ctx.tries = member, counter, ctx.tries + 1
+  if ctx.tries > 1 then live.counters:retry(member) end
   ctx.instances = ctx.instances and ctx.instances .. ', ' .. member.id or member.id
 
   local fleet = entry.fleet

@@ -59,7 +59,7 @@ function counters:request(member, status, ms)
   series.buckets[index] = series.buckets[index] + 1
 end
 
---- Counts a try after the first one, on the member that failed before it.
+--- Counts a try after the first one, on the member that it went to.
 function counters:retry(member)
   if not member.dirty then touch(self, member) end
   member.retries = member.retries + 1

@@ -71,7 +71,7 @@ local function counter_families(self)
     name = 'ebbgate_requests_total', type = 'counter', help = 'Requests that ended, by status class.', samples = {},
   }
   local retries = {
-    name = 'ebbgate_retries_total', type = 'counter', help = 'Tries that failed and were followed by another or by none.',
+    name = 'ebbgate_retries_total', type = 'counter', help = 'Tries after the first one.',
     samples = {},
   }
   local errors = {
