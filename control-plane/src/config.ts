@@ -1,5 +1,6 @@
-import { err, ok, type Result } from './model/result.js';
+import { formatDuration, parseDuration } from './model/duration.js';
 import { checkName } from './model/names.js';
+import { err, ok, type Result } from './model/result.js';
 
 /*
  * One table holds every option of the controller: its name, environment variable, type, default and meaning. The
@@ -26,15 +27,6 @@ const paths: Kind<readonly string[]> = {
   },
 };
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `90s`, `1500ms`, `5m`, `2h`, `1d` → milliseconds. Zero is allowed; signs, fractions and other units are not. */
-export function parseDuration(value: string): Result<number, string> {
-  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(value);
-  if (!match) return err('must be a duration like 1500ms, 90s, 5m or 2h');
-  return ok(Number(match[1]) * (UNITS[match[2] ?? ''] ?? 0));
-}
-
 function duration(min: number, max: number): Kind<number> {
   return {
     label: 'duration',
@@ -42,7 +34,7 @@ function duration(min: number, max: number): Kind<number> {
       const parsed = parseDuration(value);
       if (!parsed.ok) return parsed;
       if (parsed.value < min || parsed.value > max)
-        return err(`must be between ${String(min)}ms and ${String(max)}ms`);
+        return err(`must be from ${formatDuration(min)} to ${formatDuration(max)}`);
       return parsed;
     },
   };

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { DURATION_HINT, parseDuration } from '../api/duration.js';
+import { DURATION_HINT, parseDuration } from '../model/duration.js';
 import { DEFAULT_API, type ApiFlags, type Query } from './client.js';
 import { addOutput, type Format } from './output.js';
 

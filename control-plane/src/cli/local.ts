@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { startDemoInstance } from '../local/demo_instance.js';
 import { down } from '../local/down.js';
-import { DEFAULT_BASE_PORT } from '../local/ports.js';
+import { DEFAULT_BASE_PORT, planPorts } from '../local/ports.js';
 import { status, type LocalStatus } from '../local/status.js';
 import { up } from '../local/up.js';
 import { checkName, type NameKind } from '../model/names.js';
@@ -70,6 +70,10 @@ async function runUp(flags: UpFlags): Promise<void> {
   const basePort = whole('--base-port', flags.basePort);
   const gateways = whole('--gateways', flags.gateways);
   const instances = flags.demo ? whole('--instances', flags.instances) : 0;
+  if (errors.length === 0) {
+    const planned = planPorts(basePort, gateways, instances);
+    if (!planned.ok) errors.push(planned.error);
+  }
   if (fail(errors, 2)) return;
   const dir = resolve(flags.dir);
   try {

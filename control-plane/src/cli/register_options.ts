@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import { parseDuration } from '../config.js';
+import { parseDuration } from '../model/duration.js';
 import { addressId, checkName, type NameKind } from '../model/names.js';
 import type { ProviderData } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { checkName, ROUTES, type NameKind } from '../../model/names.js';
-import { DURATION_HINT, formatDuration, parseDuration } from '../duration.js';
+import { DURATION_HINT, formatDuration, parseDuration } from '../../model/duration.js';
 
 /** A name of `kind` by the model's own rule. */
 export function name(kind: NameKind) {

@@ -1,4 +1,4 @@
-import { err, ok, type Result } from '../model/result.js';
+import { err, ok, type Result } from './result.js';
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const SHAPE = /^(\d{1,9})(ms|s|m|h|d)$/;
