@@ -6,7 +6,8 @@ import { parseNetworks, type AllowedNetworks } from './formats/hosts.js';
 import { jsonFormat } from './formats/json.js';
 import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
-import { WatchedTree, type Reading, type TreeState } from './tree.js';
+import type { Reading } from './reader.js';
+import { WatchedTree, type TreeState } from './tree.js';
 import { composeView, type ParsedNode } from './view.js';
 
 /** The formats that configuration can name. */

@@ -5,14 +5,7 @@ import { createPath } from './create_path.js';
 import type { LinkUser, ZooKeeperLink } from './link.js';
 import { TreeMirror, type TreeNode } from './mirror.js';
 import type { NodeStat, WatchEvent } from './protocol.js';
-
-/** What a tree does with a node: its names below the root decide. */
-export type Reading =
-  /** Its children are read. */
-  | 'list'
-  /** Its data is read; it is a leaf. */
-  | 'data'
-  | 'ignore';
+import { readPaths, type Reading } from './reader.js';
 
 export type TreeState =
   /** Every node that is read, by path, the root included. `gap`: answers were missing before this. */
@@ -32,8 +25,6 @@ export interface TreeOptions {
   readonly onState: (state: TreeState) => void;
 }
 
-/** Requests under way at once: enough to fill the pipe, few enough for the heartbeat to get through. */
-const IN_FLIGHT = 256;
 const FIRST_WINDOW_MS = 50;
 const LAST_WINDOW_MS = 800;
 /** How long a first reading chases changes before it shows what it has. */
@@ -196,7 +187,7 @@ export class WatchedTree implements LinkUser {
   }
 
   async #readAll(connection: ZooKeeperConnection): Promise<Result<null, string>> {
-    const read = await this.#readPaths(connection, [this.#options.root], true);
+    const read = await this.#read(connection, [this.#options.root], true);
     if (!read.ok) return read;
     const until = this.#link.clock.monotonic() + CHASE_MS;
     while (this.#dirty.size > 0 && this.#link.clock.monotonic() < until) {
@@ -209,7 +200,7 @@ export class WatchedTree implements LinkUser {
   #readDirty(connection: ZooKeeperConnection): Promise<Result<null, string>> {
     const paths = [...this.#dirty];
     this.#dirty = new Set();
-    return this.#readPaths(connection, paths, false);
+    return this.#read(connection, paths, false);
   }
 
   /** A tree is deleted from its leaves up: what goes is believed only while the root still stands. */
@@ -222,62 +213,22 @@ export class WatchedTree implements LinkUser {
     return ok(null);
   }
 
-  /** Reads `paths`, and under listed ones what is new (`deep`: everything), level by level. */
-  async #readPaths(
+  async #read(
     connection: ZooKeeperConnection,
     paths: readonly string[],
     deep: boolean,
   ): Promise<Result<null, string>> {
-    let failure: string | undefined;
-    let level = paths;
-    while (level.length > 0 && failure === undefined) {
-      const next: string[] = [];
-      let position = 0;
-      const work = async (): Promise<void> => {
-        while (position < level.length && failure === undefined) {
-          const path = level[position++] as string;
-          const read = await this.#readOne(connection, path, deep, next);
-          if (!read.ok) failure ??= read.error;
-        }
-      };
-      await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, level.length) }, work));
-      level = next;
-    }
-    if (failure !== undefined) return err(failure);
+    const read = await readPaths(connection, paths, {
+      root: this.#options.root,
+      readingOf: (path) => this.#readingOf(path),
+      mirror: this.#mirror,
+      watch: this.#watchChildren,
+      deep,
+      current: () => this.#connection === connection,
+    });
+    if (!read.ok) return read;
+    if (read.value.root !== undefined) this.#loss ??= this.#lossOf(read.value.root);
     if (connection.zxid > this.#newestZxid) this.#newestZxid = connection.zxid;
-    return ok(null);
-  }
-
-  async #readOne(
-    connection: ZooKeeperConnection,
-    path: string,
-    deep: boolean,
-    next: string[],
-  ): Promise<Result<null, string>> {
-    const reading = this.#readingOf(path);
-    if (reading === 'ignore') return ok(null);
-    const answer =
-      reading === 'list'
-        ? await connection.getChildren(path, this.#watchChildren)
-        : await connection.getData(path, this.#watchChildren);
-    if (this.#connection !== connection) return err('superseded');
-    if (!answer.ok) {
-      if (answer.error.kind !== 'no_node') return err(`${path}: ${answer.error.message}`);
-      if (path === this.#options.root) this.#loss = this.#lossOf(null);
-      else this.#mirror.drop(path, answer.error.zxid);
-      return ok(null);
-    }
-    if ('data' in answer.value) {
-      this.#mirror.put(path, { ...answer.value.stat, data: answer.value.data });
-      return ok(null);
-    }
-    const { stat, names, zxid } = answer.value;
-    if (path === this.#options.root) this.#loss ??= this.#lossOf(stat);
-    this.#mirror.put(path, { ...stat, data: NO_DATA });
-    const prefix = path === '/' ? '/' : `${path}/`;
-    const children = new Set(names.map((name) => prefix + name));
-    this.#mirror.keepChildren(path, children, zxid);
-    for (const child of children) if (deep || this.#mirror.get(child) === undefined) next.push(child);
     return ok(null);
   }
 
@@ -356,5 +307,3 @@ export class WatchedTree implements LinkUser {
     }
   }
 }
-
-const NO_DATA = Buffer.alloc(0);

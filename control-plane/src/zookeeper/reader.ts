@@ -1,0 +1,91 @@
+import { err, ok, type Result } from '../model/result.js';
+import type { ZooKeeperConnection } from './connection.js';
+import type { TreeMirror } from './mirror.js';
+import type { NodeStat } from './protocol.js';
+
+/** What a tree does with a node: its names below the root decide. */
+export type Reading =
+  /** Its children are read. */
+  | 'list'
+  /** Its data is read; it is a leaf. */
+  | 'data'
+  | 'ignore';
+
+export interface ReadPlan {
+  readonly root: string;
+  readonly readingOf: (path: string) => Reading;
+  /** Where answers go. */
+  readonly mirror: TreeMirror;
+  /** Set one-shot watches while reading, for servers without recursive ones. */
+  readonly watch: boolean;
+  /** Read everything below the paths; else only what is not known yet. */
+  readonly deep: boolean;
+  /** False once the connection is no longer the one to read from: answers are dropped. */
+  readonly current: () => boolean;
+}
+
+/** Requests under way at once: enough to fill the pipe, few enough for the heartbeat to get through. */
+const IN_FLIGHT = 256;
+const NO_DATA = Buffer.alloc(0);
+
+/**
+ * Reads `paths` and what is below them into the mirror, level by level. A node that is not there is taken out of the
+ * mirror; any other refusal fails the whole. `root` is the root's stat if it was among what was read, null if it is gone.
+ */
+export async function readPaths(
+  connection: ZooKeeperConnection,
+  paths: readonly string[],
+  plan: ReadPlan,
+): Promise<Result<{ readonly root: NodeStat | null | undefined }, string>> {
+  let root: NodeStat | null | undefined;
+  let failure: string | undefined;
+  let level = paths;
+  while (level.length > 0 && failure === undefined) {
+    const next: string[] = [];
+    const queue = level.values();
+    const work = async (): Promise<void> => {
+      for (const path of queue) {
+        if (failure !== undefined) return;
+        const read = await readOne(connection, path, plan, next);
+        if (!read.ok) failure ??= read.error;
+        else if (path === plan.root) root = read.value;
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, level.length) }, work));
+    level = next;
+  }
+  return failure === undefined ? ok({ root }) : err(failure);
+}
+
+/** The node's stat, null if it is gone, undefined if it is none of the plan's. */
+async function readOne(
+  connection: ZooKeeperConnection,
+  path: string,
+  plan: ReadPlan,
+  next: string[],
+): Promise<Result<NodeStat | null | undefined, string>> {
+  const reading = plan.readingOf(path);
+  if (reading === 'ignore') return ok(undefined);
+  const answer =
+    reading === 'list'
+      ? await connection.getChildren(path, plan.watch)
+      : await connection.getData(path, plan.watch);
+  if (!plan.current()) return err('superseded');
+  if (!answer.ok) {
+    if (answer.error.kind !== 'no_node') return err(`${path}: ${answer.error.message}`);
+    // A missing root is for the tree to judge.
+    if (path !== plan.root) plan.mirror.drop(path, answer.error.zxid);
+    return ok(null);
+  }
+  const { stat, zxid } = answer.value;
+  if ('data' in answer.value) {
+    plan.mirror.put(path, { ...stat, data: answer.value.data });
+    return ok(stat);
+  }
+  plan.mirror.put(path, { ...stat, data: NO_DATA });
+  const prefix = path === '/' ? '/' : `${path}/`;
+  const children = new Set(answer.value.names.map((name) => prefix + name));
+  plan.mirror.keepChildren(path, children, zxid);
+  for (const child of children) if (plan.deep || plan.mirror.get(child) === undefined) next.push(child);
+  return ok(stat);
+}
