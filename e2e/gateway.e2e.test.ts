@@ -211,7 +211,9 @@ describe('retries', () => {
     expect(out.requests()).toBe(0);
     await bench.serve(service, [await deadPeer(), peer(spare)], { retry: { tries: 1 } });
     const single = await sendMany({ url: bench.gateway.url, host: hostOf(service), count: 20 });
-    expect(single.statuses.get(502)).toBe(10);
+    // Each worker goes round by itself, so not exactly half of them.
+    expect(single.statuses.get(502)).toBeGreaterThan(5);
+    expect(single.statuses.get(502)! + spare.requests()).toBe(20);
   });
 
   test('a peer that is too slow is a 504 of the gateway, within its time', async () => {
