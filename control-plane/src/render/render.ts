@@ -19,6 +19,7 @@ export function renderConf(
   templates: Templates,
   version: string,
 ): Result<string, readonly OptionError[]> {
+  if (!/^[0-9A-Za-z.+-]+$/.test(version)) throw new Error(`${version} is not a version`);
   const options = parseOptions(given);
   if (!options.ok) return options;
   const engine = Handlebars.create();
