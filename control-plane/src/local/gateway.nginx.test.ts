@@ -15,7 +15,9 @@ async function start(graceMs: number, nginx = process.env.EBBGATE_NGINX): Promis
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (one) => `${one}_temp_path temp/${one};`,
   );
-  const conf = `daemon off; worker_processes 2; pid nginx.pid; error_log error.log;
+  const conf = `daemon off;
+worker_processes 2;
+pid nginx.pid; error_log error.log;
     events {} http { access_log off; ${temp.join(' ')}
       server { listen 127.0.0.1:${String(port)}; location / { limit_rate 1; root ${dir}; } }
       server { listen 127.0.0.1:${String(adminPort)}; location / { return 200; } } }`;

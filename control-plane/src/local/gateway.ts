@@ -51,6 +51,7 @@ export async function launchGateway(options: GatewayLaunch): Promise<LocalGatewa
     ready: () => ask(options.adminPort, 'GET /healthz HTTP/1.0\r\n\r\n', ' 200 '),
   });
   const stop = stopper(nginx, options.graceMs ?? 5_000);
+  await forked(nginx.pid, file, new Set()); // the first worker answers before the last one exists
   return {
     ...nginx,
     id: options.id,
@@ -62,14 +63,9 @@ export async function launchGateway(options: GatewayLaunch): Promise<LocalGatewa
     reload: async (conf) => {
       if (conf !== undefined) writeFileSync(file, conf);
       const before = new Set(children(nginx.pid));
-      const wanted = Number(/^worker_processes (\d+);/m.exec(readFileSync(file, 'utf8'))?.[1] ?? 1);
       nginx.kill('SIGHUP');
-      const deadline = performance.now() + 15_000;
-      while (children(nginx.pid).filter((pid) => !before.has(pid)).length < wanted) {
-        if (performance.now() > deadline)
-          throw new Error(`gateway ${options.id} took no new conf; see the end of ${errorLog}`);
-        await pause(20);
-      }
+      if (!(await forked(nginx.pid, file, before)))
+        throw new Error(`gateway ${options.id} took no new conf; see the end of ${errorLog}`);
     },
     stop,
     [Symbol.asyncDispose]: stop,
@@ -105,6 +101,17 @@ async function within(event: Promise<unknown>, ms: number): Promise<void> {
   const waiting = new AbortController();
   await Promise.race([event, pause(ms, undefined, { signal: waiting.signal }).catch(() => undefined)]);
   waiting.abort();
+}
+
+/** True once the master has as many workers beside `before` as its conf asks for; false if they do not come. */
+async function forked(master: number, file: string, before: ReadonlySet<number>): Promise<boolean> {
+  const wanted = Number(/^worker_processes (\d+);/m.exec(readFileSync(file, 'utf8'))?.[1] ?? 1);
+  const deadline = performance.now() + 15_000;
+  while (children(master).filter((pid) => !before.has(pid)).length < wanted) {
+    if (performance.now() > deadline) return false;
+    await pause(20);
+  }
+  return true;
 }
 
 function children(pid: number): readonly number[] {
