@@ -93,8 +93,10 @@ export const E2E_TESTS = vitest('e2e', ['--config', 'e2e/vitest.config.ts']);
 export const BUSTED = {
   name: 'busted',
   async run({ quiet = false } = {}) {
-    const args = ['--lua=luajit', '-m', 'lua/?.lua;lua/?/init.lua', '-p', '_spec', '-o', 'plainTerminal'];
-    const { ok, output } = await run('busted', [...args, 'lua/spec'], { quiet });
+    const args = ['--lua=luajit', '-p', '_spec', '-o', 'plainTerminal', 'lua/spec'];
+    // By LUA_PATH, because busted passes its own -m through a shell that splits at the semicolon.
+    const env = { LUA_PATH: 'lua/?.lua;lua/?/init.lua;;' };
+    const { ok, output } = await run('busted', args, { quiet, env });
     const counted = /(\d+) success(?:es)? \/ (\d+) failures? \/ (\d+) errors?/.exec(output);
     const passed = Number(counted?.[1] ?? 0);
     const failed = counted ? Number(counted[2]) + Number(counted[3]) : 1;

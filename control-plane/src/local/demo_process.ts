@@ -3,10 +3,10 @@ import { launch, type LocalProcess } from './process.js';
 import { killGroup, recordOf, send } from './processes.js';
 import { ask } from './redis.js';
 
-/** A demo instance under its registrar; `process` is the registrar. */
+/** A demo instance under its registrar; `registrar` ends once the instance has left. */
 export interface DemoInstanceProcess {
   readonly id: string;
-  readonly process: LocalProcess;
+  readonly registrar: LocalProcess;
   /** Lets it leave; hastens it soon, because no gateway is left to prove anything; kills it after about 2 s. */
   stop(): Promise<void>;
 }
@@ -53,7 +53,7 @@ export async function demoInstance(options: {
   const record = recordOf(id, registrar.pid);
   return {
     id,
-    process: registrar,
+    registrar,
     async stop() {
       for (const wait of [HASTEN_MS, KILL_MS]) {
         if (!send(registrar.pid, 'SIGTERM')) break;

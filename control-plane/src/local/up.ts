@@ -216,7 +216,7 @@ class LocalEbbgate {
     });
     this.#instances.add(instance);
     say(`${'Demo instance'.padEnd(18)} ${instance.id}  up`);
-    void instance.process.exited.then((code) => {
+    void instance.registrar.exited.then((code) => {
       this.#instances.delete(instance);
       if (this.#stopping) return;
       say(
@@ -263,7 +263,7 @@ class LocalEbbgate {
       zookeeper: `127.0.0.1:${String(zookeeper)}`,
       redis: `127.0.0.1:${String(redis)}`,
       instances: [...this.#instances]
-        .map(({ id, process }) => ({ id, version: DEMO_VERSION, pid: process.pid }))
+        .map(({ id, registrar }) => ({ id, version: DEMO_VERSION, pid: registrar.pid }))
         .sort((a, b) => (a.id < b.id ? -1 : 1)),
     };
   }
@@ -272,8 +272,8 @@ class LocalEbbgate {
   #note(): void {
     const { dir } = this.#options;
     const records = [...this.#stores, this.#controller, ...this.#gateways].map((one) => one?.record());
-    const instances = [...this.#instances].map(({ id, process }) =>
-      recordOf(`demo instance ${id}`, process.pid),
+    const instances = [...this.#instances].map(({ id, registrar }) =>
+      recordOf(`demo instance ${id}`, registrar.pid),
     );
     const processes = [...records, ...instances].filter((one): one is ProcessRecord => one !== undefined);
     writeState(dir, { ...this.#state, ready: this.#ready, processes });
