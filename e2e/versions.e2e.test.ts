@@ -22,7 +22,8 @@ async function stopTraffic(): Promise<void> {
 /** Drain, stop, start the new version under the same identity, one after the other. */
 async function upgradeInPlace(fleet: readonly Registered[], version: string): Promise<readonly Registered[]> {
   const upgraded: Registered[] = [];
-  for (const { id, port, leave } of fleet) {
+  for (const instance of fleet) {
+    const { id, port } = instance;
     const drain = await stack.cli(
       'drain',
       '-s',
@@ -35,7 +36,7 @@ async function upgradeInPlace(fleet: readonly Registered[], version: string): Pr
       version,
     );
     expect(drain, drain.stderr).toMatchObject({ code: 0 });
-    expect(await leave()).toBe(0);
+    expect(await instance.leave()).toBe(0);
     upgraded.push(await stack.register({ id, port, version }));
     expect((await stack.instance('shop', id)).effective.state).toBe('draining');
     expect(await stack.cli('undrain', '-s', 'shop', id)).toMatchObject({ code: 0 });
