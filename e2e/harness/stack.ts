@@ -246,7 +246,7 @@ class LocalStack implements Stack {
       program,
       [
         ...[...first, 'register', ...place, ...named, ...weighted, '--session', '4s', '--ready-http', '/'],
-        ...['--', program, ...first, 'demo', 'instance', ...place, '--instance', id],
+        ...['--', program, ...first, 'demo', 'instance', ...place, '--instance', id, '--with-parent'],
       ],
       { env: { ...process.env, ...this.#env }, stdio: ['ignore', log, log], detached: true },
     );

@@ -52,6 +52,7 @@ export function addLocal(program: Command): void {
     .option('--version <V>', 'its version', 'v1')
     .option('--host <IP>', 'where it listens', '127.0.0.1')
     .option('--instance <ID>', 'its name; HOST:PORT unless given')
+    .option('--with-parent', 'end at once when the process that started it ends')
     .action(runDemoInstance);
 }
 
@@ -160,6 +161,7 @@ interface DemoFlags {
   readonly version: string;
   readonly host: string;
   readonly instance?: string;
+  readonly withParent?: boolean;
 }
 
 async function runDemoInstance(flags: DemoFlags): Promise<void> {
@@ -177,6 +179,7 @@ async function runDemoInstance(flags: DemoFlags): Promise<void> {
   }
   if (port > 65_535) errors.push(`--port must be at most 65535 (got "${flags.port}")`);
   if (fail(errors, 2)) return;
+  if (flags.withParent === true) endWithParent();
   const stopped = new Promise<void>((done) => {
     process.once('SIGTERM', done).once('SIGINT', done);
   });
@@ -187,6 +190,14 @@ async function runDemoInstance(flags: DemoFlags): Promise<void> {
   } catch (error) {
     fail([messageOf(error)], 1);
   }
+}
+
+/** Without it, `kill -9` of a registrar would leave its instance running: not what dying looks like. */
+function endWithParent(): void {
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) process.exit(1);
+  }, 200).unref();
 }
 
 /** How the children of a local Ebbgate run this very product. */

@@ -37,7 +37,7 @@ export async function detach(
   closeSync(reader);
   process.off('SIGINT', pass).off('SIGTERM', pass);
   child.unref();
-  if (ended === undefined) process.stdout.write('It runs in the background: `ebbgate down` stops it.\n');
+  if (ended === undefined) process.stdout.write('It runs in the background: `npx ebbgate down` stops it.\n');
   return ended ?? 0;
 }
 

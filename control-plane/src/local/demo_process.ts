@@ -30,7 +30,7 @@ export async function demoInstance(options: {
   const id = `127.0.0.1:${String(port)}`;
   const [program, ...first] = ebbgate;
   const place = ['--service', service, '--version', version, '--host', '127.0.0.1', '--port', String(port)];
-  const command = [program, ...first, 'demo', 'instance', ...place];
+  const command = [program, ...first, 'demo', 'instance', ...place, '--with-parent'];
   const registrar = await launch({
     name: `demo instance ${id}`,
     command: program,
