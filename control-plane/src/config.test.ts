@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest';
+import { OPTIONS, parseConfig } from './config.js';
+
+/** The parsed configuration; fails the test if it does not parse. */
+function parsed(env: Record<string, string> = {}) {
+  const config = parseConfig(env);
+  if (!config.ok) throw new Error(config.error.join('\n'));
+  return config.value;
+}
+
+function errors(env: Record<string, string>): readonly string[] {
+  const config = parseConfig(env);
+  return config.ok ? [] : config.error;
+}
+
+it('takes every default, frozen', () => {
+  const config = parsed();
+  expect(config).toEqual({
+    zookeeper: '127.0.0.1:2181',
+    zookeeperSessionMs: 6_000,
+    registryRoots: ['/services'],
+    root: '/ebbgate',
+    redis: 'redis://127.0.0.1:6379',
+    apiListen: { host: '127.0.0.1', port: 8090 },
+    token: '',
+    allowedNetworks: [],
+    settleMs: 20_000,
+    suspectMs: 60_000,
+    gatewaySilentMs: 5_000,
+    drainTimeoutMs: 600_000,
+    controllerId: 'controller',
+    logLevel: 'info',
+  });
+  expect(Object.isFrozen(config)).toBe(true);
+});
+
+it('lists all that is wrong at once, each by its variable', () => {
+  const wrong = errors({
+    EBBGATE_ZOOKEEPER: 'zoo',
+    EBBGATE_SETTLE: 'soon',
+    EBBGATE_LOG_LEVEL: 'loud',
+    EBBGATE_ROOT: '/fine',
+  });
+  expect(wrong.map((line) => line.split(':')[0])).toEqual([
+    'EBBGATE_ZOOKEEPER',
+    'EBBGATE_SETTLE',
+    'EBBGATE_LOG_LEVEL',
+  ]);
+  expect(wrong[2]).toBe('EBBGATE_LOG_LEVEL: must be one of debug, info, warn, error (got "loud")');
+});
+
+it('takes an empty variable for an absent one', () => {
+  expect(parsed({ EBBGATE_SETTLE: '', EBBGATE_TOKEN: '' })).toEqual(parsed());
+});
+
+it('ignores what is not an option', () => {
+  expect(parsed({ EBBGATE_NGINX: '/usr/sbin/nginx', HOME: '/' })).toEqual(parsed());
+});
+
+it('has defaults that pass, and one variable for each option', () => {
+  const variables = Object.values(OPTIONS).map(({ env }) => env);
+  expect(new Set(variables).size).toBe(variables.length);
+  for (const { kind, fallback } of Object.values(OPTIONS)) expect(kind.parse(fallback).ok).toBe(true);
+});
+
+describe.each<{
+  readonly kind: string;
+  readonly variable: string;
+  readonly name: keyof typeof OPTIONS;
+  readonly good: readonly (readonly [string, unknown])[];
+  readonly bad: readonly string[];
+}>([
+  {
+    kind: 'duration',
+    variable: 'EBBGATE_ZOOKEEPER_SESSION',
+    name: 'zookeeperSessionMs',
+    good: [
+      ['1500ms', 1_500],
+      ['30s', 30_000],
+      ['1m', 60_000],
+    ],
+    bad: ['30', '1.5s', '-1s', '30 s', '999ms', '61s', '1h', 's'],
+  },
+  {
+    kind: 'address to listen on',
+    variable: 'EBBGATE_API_LISTEN',
+    name: 'apiListen',
+    good: [
+      ['0.0.0.0:80', { host: '0.0.0.0', port: 80 }],
+      ['[::1]:8090', { host: '::1', port: 8090 }],
+      ['control.internal:8090', { host: 'control.internal', port: 8090 }],
+    ],
+    bad: ['8090', ':8090', '127.0.0.1', '127.0.0.1:65536', '::1:8090', 'http://127.0.0.1:8090', 'a b:1'],
+  },
+  {
+    kind: 'servers',
+    variable: 'EBBGATE_ZOOKEEPER',
+    name: 'zookeeper',
+    good: [['10.0.0.1:2181,10.0.0.2:2181', '10.0.0.1:2181,10.0.0.2:2181']],
+    bad: ['10.0.0.1', '10.0.0.1:2181,', '10.0.0.1:2181/root'],
+  },
+  {
+    kind: 'znode path',
+    variable: 'EBBGATE_ROOT',
+    name: 'root',
+    good: [['/a/b-c_d.e', '/a/b-c_d.e']],
+    bad: ['/', 'ebbgate', '/ebbgate/', '/a//b', '/a b'],
+  },
+  {
+    kind: 'znode paths',
+    variable: 'EBBGATE_REGISTRY_ROOTS',
+    name: 'registryRoots',
+    good: [['/services, /legacy', ['/services', '/legacy']]],
+    bad: ['/services,', 'services'],
+  },
+  {
+    kind: 'networks',
+    variable: 'EBBGATE_ALLOWED_NETWORKS',
+    name: 'allowedNetworks',
+    good: [
+      ['10.0.0.0/8, fd00::/8', ['10.0.0.0/8', 'fd00::/8']],
+      ['10.0.0.0/8,', ['10.0.0.0/8']],
+    ],
+    bad: ['10.0.0.0', 'example.com/8', '10.0.0.0/8 fd00::/8'],
+  },
+  {
+    kind: 'word of a few',
+    variable: 'EBBGATE_LOG_LEVEL',
+    name: 'logLevel',
+    good: [['debug', 'debug']],
+    bad: ['DEBUG', 'trace'],
+  },
+  {
+    kind: 'name',
+    variable: 'EBBGATE_CONTROLLER_ID',
+    name: 'controllerId',
+    good: [['controller-2', 'controller-2']],
+    bad: ['a/b', 'a b'],
+  },
+])('$kind', ({ variable, name, good, bad }) => {
+  it.each(good)('takes %s', (given, value) => {
+    expect(parsed({ [variable]: given })[name]).toEqual(value);
+  });
+  it.each(bad)('refuses %s and says what would pass', (given) => {
+    const [line = '', ...others] = errors({ [variable]: given });
+    expect(others).toEqual([]);
+    expect(line.startsWith(`${variable}: `)).toBe(true);
+    expect(line).toContain('must');
+    expect(line).toContain(given.trim());
+  });
+});

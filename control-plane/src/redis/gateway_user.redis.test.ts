@@ -1,0 +1,67 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { freePort, type LocalProcess } from '../local/process.js';
+import { launchRedis } from '../local/redis.js';
+import { KEYS } from './keys.js';
+
+/*
+ * The user that docs/how-to/redis-users.md gives a gateway: what a gateway does must pass, and what would steer traffic
+ * must not.
+ */
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const page = readFileSync(join(ROOT, 'docs/how-to/redis-users.md'), 'utf8');
+const follow = readFileSync(join(ROOT, 'lua/redis/follow.lua'), 'utf8');
+const dir = mkdtempSync(join(tmpdir(), 'ebbgate-gateway-user-'));
+let redis: LocalProcess;
+let gateway: Redis;
+
+beforeAll(async () => {
+  const port = await freePort();
+  redis = await launchRedis({ dir, port });
+  const [, rules = ''] = /^ACL SETUSER (edge-1 .*)$/m.exec(page) ?? [];
+  const person = new Redis({ host: '127.0.0.1', port });
+  expect(await person.call('ACL', 'SETUSER', ...rules.split(' '))).toBe('OK');
+  await person.hset(KEYS.meta, { epoch: '1', generation: '1', sealed: '1' });
+  person.disconnect();
+  // Without the ready check, which is an INFO that a gateway never sends.
+  gateway = new Redis({
+    ...{ host: '127.0.0.1', port, username: 'edge-1', password: 'PASSWORD' },
+    enableReadyCheck: false,
+    disableClientInfo: true,
+  });
+});
+afterAll(async () => {
+  gateway.disconnect();
+  await redis.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+it.each<readonly [string, ...string[]]>([
+  ['EVAL', follow, '2', KEYS.meta, '{ebb}:index', '0', '0'],
+  ['HMGET', KEYS.set('shop'), 'epoch', 'generation', 'hash', 'payload'],
+  ['SET', '{ebb}:gw:edge-1', '{}', 'PX', '15000'],
+  ['SET', '{ebb}:stats:edge-1', '{}', 'PX', '120000'],
+  ['ZADD', '{ebb}:gateways', '1', 'edge-1'],
+  ['PUBLISH', '{ebb}:report', 'edge-1'],
+])('may %s', async (command, ...args) => {
+  await expect(gateway.call(command, ...args)).resolves.toBeDefined();
+});
+
+it.each<readonly [string, ...string[]]>([
+  ['HSET', KEYS.set('shop'), 'payload', 'x'],
+  ['SET', KEYS.set('shop'), 'x'],
+  ['SET', KEYS.meta, 'x'],
+  ['HSET', KEYS.meta, 'epoch', '9'],
+  ['EVAL', "return redis.call('HSET', KEYS[1], 'epoch', '9')", '1', KEYS.meta],
+  ['ZADD', '{ebb}:index', '9', 'shop'],
+  ['SET', '{ebb}:gw:edge-2', '{}'],
+  ['PUBLISH', '{ebb}:changed', '9:9'],
+  ['FLUSHALL'],
+])('may not %s', async (command, ...args) => {
+  await expect(gateway.call(command, ...args)).rejects.toThrow(/NOPERM|can't run this command/);
+});

@@ -1,0 +1,103 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { OPTIONS } from '../config.js';
+import { GATEWAY_OPTIONS, type GatewayOption } from '../render/options.js';
+import { regenerate, REWRITE, table } from './page.js';
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const UPDATE = process.env.UPDATE === '1';
+
+/** An empty cell says nothing; a dash says that there is none. */
+const code = (text: string): string => (text === '' ? '–' : `\`${text}\``);
+
+function configurationPage(): string {
+  const rows = Object.values(OPTIONS).map(({ env, kind, fallback, doc }) => {
+    const takes = kind.label.includes(' | ') ? kind.label.split(' | ').map(code).join(', ') : kind.label;
+    return [code(env), takes, code(fallback), doc];
+  });
+  return `# Configuration of the controller
+
+\`ebbgate controller\` reads these environment variables once, when it starts; an empty one counts as absent. What does not pass is listed
+all at once, with exit code 2. \`ebbgate controller --help\` shows the same list. Durations are a whole number and a unit:
+\`1500ms\`, \`90s\`, \`5m\`, \`2h\`, \`7d\`.
+
+${table(['variable', 'takes', 'default', 'meaning'], rows)}
+
+The command line and \`ebbgate register\` read \`EBBGATE_API\`, \`EBBGATE_TOKEN\`, \`EBBGATE_ACTOR\` and \`EBBGATE_ZOOKEEPER\`; see
+[the command line](cli.md). A gateway is configured when its nginx.conf is [rendered](gateway-options.md).
+
+This page is generated from \`control-plane/src/config.ts\`: \`${REWRITE}\` writes it anew.
+`;
+}
+
+/** What a value must look like, in the words of its own refusal. */
+function limits({ field }: GatewayOption): string {
+  const messages = ['\0', ['\0']].flatMap((junk) => {
+    const parsed = field.safeParse(junk);
+    return parsed.success ? [] : parsed.error.issues.map(({ message }) => message);
+  });
+  const said = messages.find((message) => !/^needs \d/.test(message) && message !== 'must be true or false');
+  const text = (said ?? '').replace(/^must be /, '');
+  // Where nothing is a value too, the refusal names it by nothing.
+  return text.replace(/^, or /, '').replace(', or , or ', ', or ');
+}
+
+function shownDefault({ default: fallback }: GatewayOption): string {
+  if (fallback === undefined) return 'required';
+  if (Array.isArray(fallback)) return code(fallback.join(' '));
+  return fallback === false ? 'off' : code(String(fallback));
+}
+
+function gatewayPage(): string {
+  const rows = Object.values<GatewayOption>(GATEWAY_OPTIONS).map((option) => [
+    code(`${option.flag} ${option.value}`.trim()),
+    limits(option) || '–',
+    shownDefault(option),
+    option.doc,
+  ]);
+  return `# Options of a gateway
+
+\`ebbgate render\` writes the nginx.conf of one gateway, to stdout or into \`--out FILE\`. Every value is checked before it comes near the
+template; what does not pass is listed all at once, with exit code 2. Sets, weights and routes are no options: they reach a
+running gateway without a new nginx.conf.
+
+\`\`\`text
+ebbgate render --gateway-id edge-1 --redis-host 10.0.0.5 --out /etc/ebbgate/nginx.conf
+nginx -p /var/lib/ebbgate -c /etc/ebbgate/nginx.conf       start
+kill -HUP, -QUIT                                           reload, stop; TERM would cut running requests
+\`\`\`
+
+Without \`--lua-dir\` the Lua code is that of the Ebbgate which renders. The password of Redis comes from the environment variable \`EBBGATE_REDIS_PASSWORD\` of nginx and stands in no file.
+
+${table(['flag', 'takes', 'default', 'meaning'], rows)}
+
+This page is generated from \`control-plane/src/render/options.ts\`: \`${REWRITE}\` writes it anew.
+`;
+}
+
+it.each([
+  ['reference/configuration.md', configurationPage],
+  ['reference/gateway-options.md', gatewayPage],
+])('%s is what the code says', async (name, page) => {
+  const { stands, wanted } = await regenerate(name, page(), UPDATE);
+  expect(stands, `write it anew: ${REWRITE}`).toBe(wanted);
+});
+
+it('no page links to a file that is not there', () => {
+  const folders = ['.', 'docs', 'bench', 'e2e'];
+  const pages = folders.flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: folder === 'docs', encoding: 'utf8' })
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => join(ROOT, folder, name)),
+  );
+  const dead = pages.flatMap((page) =>
+    [...readFileSync(page, 'utf8').matchAll(/\]\(([^)#\s]+)(#[^)]*)?\)/g)]
+      .map(([, target = '']) => target)
+      .filter((target) => !/^[a-z]+:/.test(target))
+      .filter((target) => !statSync(join(dirname(page), target), { throwIfNoEntry: false }))
+      .map((target) => `${page.slice(ROOT.length)} → ${target}`),
+  );
+  expect(dead).toEqual([]);
+});
