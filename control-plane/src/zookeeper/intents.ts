@@ -1,14 +1,12 @@
 import type { StoredIntent } from '../model/intent.js';
 import type { IntentEdit, IntentStore, Term, WriteFailure } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
+import { ChildStore } from './child_store.js';
 import { fence, fenceFailure } from './fence.js';
 import { encodeIntentRecord, parseIntentRecord } from './intent_record.js';
 import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
 import type { Committed, NodeStat, TransactionOperation } from './protocol.js';
-import { WatchedTree, type TreeState } from './tree.js';
-
-type Intents = ReadonlyMap<string, StoredIntent>;
 
 /** An intent store over ZooKeeper, with what it shows of damage. */
 export interface ZooKeeperIntentStore extends IntentStore {
@@ -29,60 +27,25 @@ export function createIntentStore(
   return new TreeIntentStore(link, options.root);
 }
 
-class TreeIntentStore implements ZooKeeperIntentStore {
-  readonly #link: ZooKeeperLink;
+class TreeIntentStore extends ChildStore<StoredIntent> implements ZooKeeperIntentStore {
   readonly #root: string;
-  readonly #tree: WatchedTree;
-  readonly #listeners: ((intents: Intents) => void)[] = [];
   readonly #parsed = new WeakMap<TreeNode, Result<StoredIntent, string>>();
   #damaged: ReadonlyMap<string, string> = new Map();
-  /** What listeners were told last; null before the first complete reading. */
-  #shown: Intents | null = null;
 
   constructor(link: ZooKeeperLink, root: string) {
-    this.#link = link;
+    super(link, 'intents', `${root}/intents`);
     this.#root = root;
-    this.#tree = new WatchedTree(link, {
-      name: 'intents',
-      root: `${root}/intents`,
-      read: (names) => (names.length === 0 ? 'list' : names.length === 1 ? 'data' : 'ignore'),
-      createRoot: true,
-      onState: (state) => {
-        this.#onState(state);
-      },
-    });
-  }
-
-  start(): Promise<void> {
-    this.#tree.start();
-    return Promise.resolve();
-  }
-
-  close(): Promise<void> {
-    return this.#tree.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  onChange(listener: (intents: Intents) => void): void {
-    this.#listeners.push(listener);
   }
 
   damaged(): ReadonlyMap<string, string> {
     return this.#damaged;
   }
 
-  acceptDataLoss(): void {
-    this.#tree.acceptLoss();
-  }
-
   async write(
     term: Term,
     edits: readonly IntentEdit[],
   ): Promise<Result<readonly StoredIntent[], WriteFailure>> {
-    const { connection } = this.#link;
+    const { connection } = this.link;
     if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
     const operations: TransactionOperation[] = [fence(this.#root, term)];
     /** For each operation, which edit it belongs to. */
@@ -107,9 +70,9 @@ class TreeIntentStore implements ZooKeeperIntentStore {
   }
 
   async read(service: string): Promise<Result<StoredIntent | null, WriteFailure>> {
-    const { connection } = this.#link;
+    const { connection } = this.link;
     if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
-    const path = this.#pathOf(service);
+    const path = this.pathOf(service);
     void connection.sync(path); // answered in order, so the read below is not of the past
     const answer = await connection.getData(path);
     if (answer.ok) {
@@ -123,7 +86,7 @@ class TreeIntentStore implements ZooKeeperIntentStore {
 
   /** The operations of one edit; null if it is plain that its etag is of another node. */
   #stepsOf(edit: IntentEdit): readonly TransactionOperation[] | null {
-    const path = this.#pathOf(edit.service);
+    const path = this.pathOf(edit.service);
     const data = encodeIntentRecord(edit.record);
     // A create answers without a stat, so the data is set in a second step, whose stat makes the etag.
     if (edit.etag === null)
@@ -134,7 +97,7 @@ class TreeIntentStore implements ZooKeeperIntentStore {
     const match = /^([0-9a-f]{1,16})-(\d{1,10})$/.exec(edit.etag);
     if (match === null) return null;
     // A transaction checks versions only: a node that was deleted and created again could have the same one.
-    const known = this.#tree.get(path);
+    const known = this.tree.get(path);
     if (known !== undefined && shortHex(known.czxid) !== match[1]) return null;
     return [{ kind: 'set', path, data, version: Number(match[2]) }];
   }
@@ -145,60 +108,44 @@ class TreeIntentStore implements ZooKeeperIntentStore {
     owners: readonly number[],
     committed: Committed,
   ): readonly StoredIntent[] {
-    const shown = this.#shown === null ? null : new Map(this.#shown);
+    const shown = this.shown === null ? null : new Map(this.shown);
     const stored = edits.map((edit, index) => {
       const stat = committed.stats[owners.lastIndexOf(index)] as NodeStat;
       const node: TreeNode = { ...stat, data: encodeIntentRecord(edit.record) };
       const intent = { service: edit.service, record: edit.record, etag: etagOf(stat) };
       this.#parsed.set(node, ok(intent));
-      if (this.#tree.put(this.#pathOf(edit.service), node)) shown?.set(edit.service, intent);
+      if (this.tree.put(this.pathOf(edit.service), node)) shown?.set(edit.service, intent);
       return intent;
     });
-    if (shown !== null) this.#show(shown);
+    if (shown !== null) this.show(shown);
     return stored;
   }
 
-  #onState(state: TreeState): void {
-    if (state.status !== 'complete') return;
+  protected override readAll(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, StoredIntent> {
     const intents = new Map<string, StoredIntent>();
     const damaged = new Map<string, string>();
-    const prefix = `${this.#root}/intents/`;
-    for (const [path, node] of state.nodes) {
-      if (!path.startsWith(prefix)) continue;
-      const service = path.slice(prefix.length);
+    for (const [service, node] of children) {
       const parsed = this.#parse(service, node);
-      const last = this.#shown?.get(service);
+      const last = this.shown?.get(service);
       if (parsed.ok) intents.set(service, parsed.value);
       else damaged.set(service, parsed.error);
       if (!parsed.ok && last !== undefined) intents.set(service, last);
     }
     this.#tellDamage(damaged);
-    this.#show(intents);
+    return intents;
   }
 
   #tellDamage(damaged: ReadonlyMap<string, string>): void {
-    const { log } = this.#link;
+    const { log } = this.link;
     for (const [service, reason] of damaged)
       if (this.#damaged.get(service) !== reason)
         log.error(
-          { service, path: this.#pathOf(service), reason },
+          { service, path: this.pathOf(service), reason },
           'damaged intent record, keeping the last good one',
         );
     for (const service of this.#damaged.keys())
       if (!damaged.has(service)) log.info({ service }, 'intent record is good again');
     this.#damaged = damaged;
-  }
-
-  #show(intents: Intents): void {
-    if (this.#shown !== null && sameEntries(this.#shown, intents)) return;
-    this.#shown = intents;
-    for (const listener of this.#listeners) {
-      try {
-        listener(intents);
-      } catch (error) {
-        this.#link.log.error({ error: String(error) }, 'an intent listener threw');
-      }
-    }
   }
 
   #parse(service: string, node: TreeNode): Result<StoredIntent, string> {
@@ -209,10 +156,6 @@ class TreeIntentStore implements ZooKeeperIntentStore {
     this.#parsed.set(node, parsed);
     return parsed;
   }
-
-  #pathOf(service: string): string {
-    return `${this.#root}/intents/${service}`;
-  }
 }
 
 function etagOf(stat: NodeStat): string {
@@ -221,10 +164,4 @@ function etagOf(stat: NodeStat): string {
 
 function shortHex(zxid: string): string {
   return zxid.replace(/^0+(?=.)/, '');
-}
-
-function sameEntries(a: Intents, b: Intents): boolean {
-  if (a.size !== b.size) return false;
-  for (const [service, intent] of a) if (b.get(service) !== intent) return false;
-  return true;
 }

@@ -2,13 +2,11 @@ import { z } from 'zod';
 import type { RosterEntry } from '../model/gateway.js';
 import type { RosterStore, Term, WriteFailure } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
+import { ChildStore } from './child_store.js';
 import { fence, fenceFailure } from './fence.js';
 import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
 import type { Committed, TransactionOperation } from './protocol.js';
-import { WatchedTree, type TreeState } from './tree.js';
-
-type Roster = ReadonlyMap<string, RosterEntry>;
 
 /** A roster over ZooKeeper, with the verb for the person who has judged a data loss. */
 export interface ZooKeeperRosterStore extends RosterStore {
@@ -28,60 +26,26 @@ const entrySchema = z.object({ boot: z.string(), host: z.string(), since: z.stri
 /** A write may find the entry there, or gone, against what was known: then the other way is tried. */
 const ATTEMPTS = 3;
 
-class TreeRosterStore implements ZooKeeperRosterStore {
-  readonly #link: ZooKeeperLink;
+class TreeRosterStore extends ChildStore<RosterEntry> implements ZooKeeperRosterStore {
   readonly #root: string;
-  readonly #tree: WatchedTree;
-  readonly #listeners: ((roster: Roster) => void)[] = [];
-  #shown: Roster | null = null;
 
   constructor(link: ZooKeeperLink, root: string) {
-    this.#link = link;
+    super(link, 'roster', `${root}/gateways`);
     this.#root = root;
-    this.#tree = new WatchedTree(link, {
-      name: 'roster',
-      root: `${root}/gateways`,
-      read: (names) => (names.length === 0 ? 'list' : names.length === 1 ? 'data' : 'ignore'),
-      createRoot: true,
-      onState: (state) => {
-        this.#onState(state);
-      },
-    });
-  }
-
-  start(): Promise<void> {
-    this.#tree.start();
-    return Promise.resolve();
-  }
-
-  close(): Promise<void> {
-    return this.#tree.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  onChange(listener: (roster: Roster) => void): void {
-    this.#listeners.push(listener);
-  }
-
-  acceptDataLoss(): void {
-    this.#tree.acceptLoss();
   }
 
   async put(term: Term, entry: RosterEntry): Promise<Result<void, WriteFailure>> {
-    const path = this.#pathOf(entry.id);
+    const path = this.pathOf(entry.id);
     const data = Buffer.from(JSON.stringify(entry));
-    let exists = this.#tree.get(path) !== undefined;
+    let exists = this.tree.get(path) !== undefined;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const set: TransactionOperation = { kind: 'set', path, data, version: -1 };
       const create: TransactionOperation = { kind: 'create', path, data: Buffer.alloc(0) };
       const written = await this.#commit(term, exists ? [set] : [create, set]);
       if (written.ok) {
         const stat = written.value.stats.at(-1);
-        if (stat) this.#tree.put(path, { ...stat, data });
-        if (this.#shown !== null) this.#show(new Map(this.#shown).set(entry.id, entry));
+        if (stat) this.tree.put(path, { ...stat, data });
+        if (this.shown !== null) this.show(new Map(this.shown).set(entry.id, entry));
         return ok(undefined);
       }
       if (written.error !== 'exists' && written.error !== 'missing') return err(written.error);
@@ -93,16 +57,16 @@ class TreeRosterStore implements ZooKeeperRosterStore {
   }
 
   async remove(term: Term, id: string): Promise<Result<void, WriteFailure>> {
-    const path = this.#pathOf(id);
+    const path = this.pathOf(id);
     let written = await this.#commit(term, [{ kind: 'remove', path, version: -1 }]);
     // It is gone already; the fence still decides whether this controller may say so.
     if (!written.ok && written.error === 'missing') written = await this.#commit(term, []);
     if (!written.ok) return err(typeof written.error === 'string' ? { kind: 'conflict' } : written.error);
-    this.#tree.drop(path, written.value.zxid);
-    if (this.#shown === null) return ok(undefined);
-    const left = new Map(this.#shown);
+    this.tree.drop(path, written.value.zxid);
+    if (this.shown === null) return ok(undefined);
+    const left = new Map(this.shown);
     left.delete(id);
-    this.#show(left);
+    this.show(left);
     return ok(undefined);
   }
 
@@ -110,7 +74,7 @@ class TreeRosterStore implements ZooKeeperRosterStore {
     term: Term,
     operations: readonly TransactionOperation[],
   ): Promise<Result<Committed, WriteFailure | 'exists' | 'missing'>> {
-    const { connection } = this.#link;
+    const { connection } = this.link;
     if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
     const answer = await connection.transaction([fence(this.#root, term), ...operations]);
     if (answer.ok) return answer;
@@ -121,14 +85,8 @@ class TreeRosterStore implements ZooKeeperRosterStore {
     return err({ kind: 'unavailable', reason: answer.error.message });
   }
 
-  #onState(state: TreeState): void {
-    if (state.status !== 'complete') return;
-    const roster = new Map<string, RosterEntry>();
-    const prefix = `${this.#root}/gateways/`;
-    for (const [path, node] of state.nodes)
-      if (path.startsWith(prefix))
-        roster.set(path.slice(prefix.length), this.#entryOf(path.slice(prefix.length), node));
-    this.#show(roster);
+  protected override readAll(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, RosterEntry> {
+    return new Map([...children].map(([id, node]) => [id, this.#entryOf(id, node)]));
   }
 
   /** An entry that cannot be read still counts: its gateway must be heard before anything is drained. */
@@ -136,23 +94,8 @@ class TreeRosterStore implements ZooKeeperRosterStore {
     try {
       return { id, ...entrySchema.parse(JSON.parse(node.data.toString('utf8'))) };
     } catch {
-      this.#link.log.warn({ gateway: id }, 'damaged roster entry');
-      return this.#shown?.get(id) ?? { id, boot: '', host: '', since: new Date(node.ctime).toISOString() };
+      this.link.log.warn({ gateway: id }, 'damaged roster entry');
+      return this.shown?.get(id) ?? { id, boot: '', host: '', since: new Date(node.ctime).toISOString() };
     }
-  }
-
-  #show(roster: Roster): void {
-    this.#shown = roster;
-    for (const listener of this.#listeners) {
-      try {
-        listener(roster);
-      } catch (error) {
-        this.#link.log.error({ error: String(error) }, 'a roster listener threw');
-      }
-    }
-  }
-
-  #pathOf(id: string): string {
-    return `${this.#root}/gateways/${id}`;
   }
 }
