@@ -18,12 +18,13 @@ const READER = 'ann';
 
 describe.each(['README.md', 'docs/tutorial.md'])('%s', (page) => {
   const sections = readTranscript(readFileSync(join(ROOT, page), 'utf8'));
-  const dir = realpathSync(mkdtempSync(join(tmpdir(), 'ebbgate-pages-')));
+  let dir: string;
   let base: number;
   let shell: Shell;
   let broken: string | null = null;
 
   beforeAll(async () => {
+    dir = realpathSync(mkdtempSync(join(tmpdir(), 'ebbgate-pages-')));
     base = await freeBase();
     const env = { ...process.env, EBBGATE_API: placed('http://127.0.0.1:8090'), EBBGATE_ACTOR: READER };
     // The mark lets whatever a page left behind be found. It is not that of `dir`, or `down` would end bash too.
