@@ -33,6 +33,12 @@ export function converged(convergence: Convergence | null): string {
 const count = (n: number | null): string => (n === null ? '?' : String(n));
 const yes = (is: boolean): string => (is ? 'yes' : 'no');
 
+/** An isolated instance may be empty too, but nobody asked whether it is: it stays what it is. */
+function stateOf(instance: InstanceResource): string {
+  const { state } = instance.effective;
+  return state === 'draining' && instance.drain?.drained === true ? 'drained' : state;
+}
+
 export const SERVICE: readonly Column<ServiceResource>[] = [
   { head: 'SERVICE', show: (s) => s.service },
   { head: 'SERVING', show: (s) => `${String(s.instances.eligible)}/${String(s.instances.total)}` },
@@ -51,7 +57,7 @@ export const INSTANCE: readonly Column<InstanceResource>[] = [
   { head: 'SERVICE', show: (i) => i.service },
   { head: 'INSTANCE', show: (i) => i.id },
   { head: 'VERSION', show: (i) => i.version },
-  { head: 'STATE', show: (i) => (i.drain?.drained === true ? 'drained' : i.effective.state) },
+  { head: 'STATE', show: stateOf },
   { head: 'WEIGHT', show: (i) => String(i.effective.weight) },
   { head: 'IN-FLIGHT', show: (i) => sumInFlight(i.in_flight) },
   { head: 'REGISTERED', show: (i) => yes(i.registered) },

@@ -17,7 +17,11 @@ interface SteerFlags extends MutationFlags {
 /** `ebbgate drain|undrain|isolate|restore`: the verbs on instances. */
 export function addSteer(program: Command, terminal: Terminal): void {
   const drain = verb(program, terminal, 'drain', 'let no new request in, and say when the last one is gone');
-  addWait(drain, 'until it is proven, given up, or cut', 'when the operation stops waiting; absent: never');
+  addWait(
+    drain,
+    'until it is proven, given up, or cut',
+    'when the operation stops waiting; absent: after EBBGATE_DRAIN_TIMEOUT of the controller, 10m',
+  );
   drain.addOption(
     new Option(
       '--on-timeout <WHAT>',

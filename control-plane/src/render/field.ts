@@ -60,7 +60,10 @@ export function or<const W extends string, T>(word: W, other: Field<T>): Field<W
     const parsed = other.safeParse(value);
     if (parsed.success) return ok(parsed.data);
     return err(
-      `must be ${word}, or ${parsed.error.issues[0]?.message ?? 'valid'}`.replace('or must be', 'or'),
+      `must be ${word === '' ? 'empty' : word}, or ${parsed.error.issues[0]?.message ?? 'valid'}`.replace(
+        'or must be',
+        'or',
+      ),
     );
   });
 }
