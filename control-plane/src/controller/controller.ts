@@ -1,4 +1,3 @@
-import type { FleetReport, RosterEntry } from '../model/gateway.js';
 import type { StoredIntent } from '../model/intent.js';
 import type {
   Clock,
@@ -14,6 +13,7 @@ import type {
   RegistrySource,
   RosterStore,
 } from '../model/ports.js';
+import { checkName } from '../model/names.js';
 import type { Problem } from '../model/problem.js';
 import type {
   Convergence,
@@ -45,14 +45,15 @@ import {
   describeSet,
 } from '../plan/describe_service.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
-import { convergenceOf } from '../plan/proof.js';
-import { publishedAt, serviceNames, type World } from '../plan/world.js';
-import { DesiredState } from './desired_state.js';
+import { presentConvergence, serviceNames, type World } from '../plan/world.js';
+import { hasCaughtUp } from './catch_up.js';
+import { DesiredState, type Withheld } from './desired_state.js';
+import { Fleet } from './fleet.js';
 import { mutateGateway, mutateServices, type MutationDesk } from './mutations.js';
 import { Pacer } from './pacer.js';
 import { Publication } from './publication.js';
 import { readinessOf } from './readiness.js';
-import { upkeep } from './upkeep.js';
+import { Upkeep } from './upkeep.js';
 
 /** Everything the controller stands on; main.ts hands the implementations in. */
 export interface ControllerDeps {
@@ -81,6 +82,14 @@ export interface ControllerSettings {
 
 /** Silence is noticed within this, whatever else happens. */
 const TICK_MS = 500;
+/** How often this process looks at the clock, and from which gap on it must have stood still. */
+const PULSE_MS = { every: 250, gap: 3_000 };
+/** A proof needs Redis to have confirmed within this that what was published still stands. */
+const VERIFIED_MS = 5_000;
+/** How often everything in Redis is compared with what was published. */
+const AUDIT_MS = 30_000;
+/** How soon a controller that took over looks again whether it knows the last wishes. */
+const CATCH_UP_MS = 50;
 
 /**
  * The shell around the plan. Sources push their newest state into it; one loop recomputes everything from full state,
@@ -92,14 +101,20 @@ export class Controller implements ControlPlane, Lifecycle {
   readonly #desired: DesiredState;
   readonly #publication: Publication;
   readonly #stop = new AbortController();
+  readonly #fleet = new Fleet();
+  readonly #upkeep: Upkeep;
   #intents: ReadonlyMap<string, StoredIntent> | null = null;
-  #roster: ReadonlyMap<string, RosterEntry> | null = null;
-  #fleet: FleetReport | null = null;
   #compiled: ReadonlyMap<string, CompiledService> = new Map();
   #loop: Promise<void> | null = null;
   #passesBegun = 0;
   #passesEnded = 0;
   #watchers = new Set<() => void>();
+  #pulse: NodeJS.Timeout | undefined;
+  #pulseAt: number;
+  #auditAt = -Infinity;
+  /** The term whose first publications are learned about, and until when. */
+  #learning: { readonly epoch: number | null; readonly until: number };
+  #withheld: Withheld = { services: new Map(), published: new Map() };
 
   constructor(deps: ControllerDeps) {
     this.#deps = deps;
@@ -114,11 +129,27 @@ export class Controller implements ControlPlane, Lifecycle {
       office: deps.office,
       clock: deps.clock,
       log: deps.log,
-      highestHeard: () => this.#highestHeard(),
+      holds: (term) => deps.intents.write(term, []),
+      highestHeard: () => this.#fleet.highestEpoch(),
       onFirstRead: (published) => {
         this.#desired.remember(published, deps.clock.monotonic());
       },
     });
+    this.#upkeep = new Upkeep({
+      ...deps,
+      fence: () => {
+        this.#publication.fence();
+      },
+      doubt: (reason) => {
+        this.#publication.doubt(reason);
+      },
+      drop: (service, ids) => {
+        this.#desired.drop(service, ids);
+        this.#pacer.wake();
+      },
+    });
+    this.#pulseAt = deps.clock.monotonic();
+    this.#learning = { epoch: null, until: this.#learnUntil() };
   }
 
   async start(): Promise<void> {
@@ -128,15 +159,15 @@ export class Controller implements ControlPlane, Lifecycle {
       this.#pacer.wake();
     });
     intents.onChange((newest) => {
-      this.#intents = newest;
+      this.#intents = ofServices(newest);
       this.#pacer.wake();
     });
     roster.onChange((newest) => {
-      this.#roster = newest;
+      this.#fleet.takeRoster(newest, clock.monotonic());
       this.#pacer.wake();
     });
     feedback.onReport((report) => {
-      this.#fleet = report;
+      this.#fleet.takeReport(report, clock.monotonic());
       this.#pacer.wake();
     });
     publisher.onDoubt((reason) => {
@@ -144,11 +175,16 @@ export class Controller implements ControlPlane, Lifecycle {
       this.#pacer.wake();
     });
     for (const part of [publisher, feedback, intents, roster, registry, consumers]) await part.start();
+    this.#pulse = setInterval(() => {
+      this.#beat();
+    }, PULSE_MS.every);
     this.#loop = this.#run(this.#stop.signal);
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
+    clearInterval(this.#pulse);
+    this.#notify();
     await this.#loop;
     this.#notify();
     const { registry, intents, roster, consumers, publisher, feedback } = this.#deps;
@@ -163,57 +199,108 @@ export class Controller implements ControlPlane, Lifecycle {
     while (await this.#pacer.next(signal)) {
       this.#passesBegun += 1;
       try {
+        this.#beat();
         await this.#pass();
       } catch (error) {
         // A bug in one pass must not end the loop: the next pass starts from full state again.
         this.#deps.log.error({ error: String(error), stack: (error as Error).stack }, 'a pass failed');
       }
+      this.#setAlarms();
       this.#passesEnded = this.#passesBegun;
       this.#notify();
     }
   }
 
-  /** One reconcile pass: everything from full state, in the order of the data's way. */
-  async #pass(): Promise<void> {
-    const { clock, settings } = this.#deps;
-    const prepared = await this.#publication.prepare();
-    const intents = this.#intents;
-    if (intents && this.#desired.view) {
-      this.#desired.observe(intents, clock.monotonic(), clock.wall());
-      const { documents, compiled } = this.#desired.compile(intents, clock.wall());
-      this.#compiled = compiled;
-      if (prepared) await this.#publication.publishAll(documents);
-      await upkeep(this.#world(), {
-        ...this.#deps,
-        term: this.#publication.term,
-        fence: () => {
-          this.#publication.fence();
-        },
-        doubt: (reason) => {
-          this.#publication.doubt(reason);
-        },
-        drop: (service, ids) => {
-          this.#desired.drop(service, ids);
-          this.#pacer.wake();
-        },
-      });
-    }
-    this.#pacer.wakeAt(clock.monotonic() + Math.min(TICK_MS, settings.gatewaySilentMs / 3));
-    this.#pacer.wakeAt(this.#desired.wakeAt);
-    this.#pacer.wakeAt(this.#publication.retryAt);
-    if (this.#publication.state === 'unread' || this.#publication.state === 'read')
-      this.#pacer.wakeAt(clock.monotonic() + 50);
+  /** Notices that this process stood still: then the clock has gone on, and nothing that was read has. */
+  #beat(): void {
+    const now = this.#deps.clock.monotonic();
+    if (now - this.#pulseAt > PULSE_MS.gap) this.#desired.stoodStill(now);
+    this.#pulseAt = now;
   }
 
-  #highestHeard(): number {
-    const epochs = [...(this.#fleet?.heard.values() ?? [])].map(
-      (heard) => heard.heartbeat.applied?.epoch ?? 0,
+  /** One reconcile pass: everything from full state, in the order of the data's way. */
+  async #pass(): Promise<void> {
+    const { clock } = this.#deps;
+    const open = await this.#publication.prepare();
+    this.#learn();
+    const intents = this.#intents;
+    if (!intents || !this.#desired.view) return;
+    this.#desired.observe(intents, clock.monotonic(), clock.wall());
+    this.#withhold(intents);
+    const { documents, compiled } = this.#desired.compile(intents, clock.wall(), this.#withheld);
+    this.#compiled = compiled;
+    if (open && (await this.#hasCaughtUp(intents))) await this.#publication.publishAll(documents);
+    const { state, term } = this.#publication;
+    await this.#upkeep.run(this.#world(), state === 'fenced' ? null : term, this.#fleet.complete);
+    await this.#audit();
+  }
+
+  /** Whatever happened in a pass, another one follows. */
+  #setAlarms(): void {
+    const { clock, settings } = this.#deps;
+    const { state, retryAt, takenOver } = this.#publication;
+    this.#pacer.wakeAt(clock.monotonic() + Math.min(TICK_MS, settings.gatewaySilentMs / 3));
+    this.#pacer.wakeAt(this.#desired.wakeAt);
+    this.#pacer.wakeAt(retryAt);
+    const waiting = state === 'unread' || state === 'read' || takenOver !== null;
+    if (waiting && state !== 'fenced' && retryAt === Infinity)
+      this.#pacer.wakeAt(clock.monotonic() + CATCH_UP_MS);
+  }
+
+  /** Services whose record is damaged and was never seen whole. */
+  #withhold(intents: ReadonlyMap<string, StoredIntent>): void {
+    const damaged = [...ofServices(this.#deps.intents.damaged())].filter(
+      ([service]) => !intents.has(service),
     );
-    return Math.max(0, ...epochs);
+    const none = damaged.length === 0 && this.#withheld.services.size === 0;
+    if (!none) this.#withheld = { services: new Map(damaged), published: this.#publication.published };
+  }
+
+  /** True unless the office was taken over and the last wishes of the one before are still on their way. */
+  async #hasCaughtUp(compiledFrom: ReadonlyMap<string, StoredIntent>): Promise<boolean> {
+    const term = this.#publication.takenOver;
+    if (term === null) return true;
+    const names = [this.#publication.published.keys(), this.#desired.membership.keys(), compiledFrom.keys()];
+    const services = names.flatMap((some) => [...some]).filter((name) => checkName('service', name).ok);
+    const shown = () => this.#intents ?? compiledFrom;
+    if (!(await hasCaughtUp(services, shown, this.#deps.intents))) return false;
+    if (this.#publication.takenOver === term) this.#publication.caughtUp();
+    return this.#intents === compiledFrom;
+  }
+
+  async #audit(): Promise<void> {
+    const now = this.#deps.clock.monotonic();
+    if (this.#publication.state !== 'sealed' || now < this.#auditAt) return;
+    const first = this.#auditAt === -Infinity;
+    this.#auditAt = now + AUDIT_MS;
+    if (!first) await this.#publication.audit();
+  }
+
+  /** Time to hear everybody before anything is judged by the clock: after a start, and after each new epoch. */
+  #learn(): void {
+    const epoch = this.#publication.term?.epoch ?? null;
+    if (epoch !== this.#learning.epoch) this.#learning = { epoch, until: this.#learnUntil() };
+    if (epoch !== null && this.#fleet.highestEpoch() > epoch && this.#publication.state === 'sealed')
+      this.#publication.doubt('a gateway follows a higher epoch');
+  }
+
+  #learnUntil(): number {
+    return this.#deps.clock.monotonic() + Math.max(this.#deps.settings.gatewaySilentMs, VERIFIED_MS);
+  }
+
+  /** Why nothing can be proven now, or null. */
+  #unready(now: number): string | null {
+    const { state, verifiedAt } = this.#publication;
+    if (state === 'fenced') return 'this controller is out of office; ask the one that is in office';
+    if (!this.#fleet.complete) return 'the roster and the heartbeats of the gateways have not been read yet';
+    if (now - verifiedAt > Math.max(this.#deps.settings.gatewaySilentMs, VERIFIED_MS))
+      return 'Redis has not confirmed lately that what was published still stands';
+    return null;
   }
 
   #world(): World {
     const { clock, settings } = this.#deps;
+    const now = clock.monotonic();
     return {
       wall: clock.wall(),
       epoch: this.#publication.term?.epoch ?? null,
@@ -221,16 +308,17 @@ export class Controller implements ControlPlane, Lifecycle {
       intents: this.#intents ?? new Map(),
       compiled: this.#compiled,
       published: this.#publication.published,
+      unsettled: this.#publication.unsettled,
+      damaged: this.#deps.intents.damaged(),
       protections: this.#desired.protections,
       problems: this.#desired.view?.problems ?? [],
       clashes: this.#desired.clashes,
       recent: this.#desired.recent,
       witnesses: {
-        roster: this.#roster ?? new Map(),
-        fleet: this.#fleet ?? { complete: false, heard: new Map() },
-        now: clock.monotonic(),
+        ...this.#fleet.witnesses(now),
         silent_ms: settings.gatewaySilentMs,
-        complete: this.#roster !== null && this.#fleet?.complete === true,
+        unready: this.#unready(now),
+        learning: now < this.#learning.until,
       },
     };
   }
@@ -244,9 +332,14 @@ export class Controller implements ControlPlane, Lifecycle {
   /** Resolves once a pass that begins from now on has ended, or after `ms`. */
   async #passed(ms: number): Promise<void> {
     const target = this.#passesBegun + 1;
-    const deadline = AbortSignal.any([AbortSignal.timeout(ms), this.#stop.signal]);
     this.#pacer.urge();
-    while (this.#passesEnded < target && !deadline.aborted) await this.changed(deadline);
+    await this.#until(ms, () => this.#passesEnded >= target);
+  }
+
+  /** Resolves once `done` after a change, after `ms`, or when this controller closes. */
+  async #until(ms: number, done: () => boolean): Promise<void> {
+    const deadline = AbortSignal.timeout(Math.ceil(ms));
+    while (!done() && !deadline.aborted && !this.#stop.signal.aborted) await this.changed(deadline);
   }
 
   changed(signal: AbortSignal): Promise<void> {
@@ -275,6 +368,10 @@ export class Controller implements ControlPlane, Lifecycle {
       },
       known: () => this.hasView(),
       world: () => this.#world(),
+      hold: () => this.#publication.hold,
+      pause: (ms) => this.#until(ms, () => false),
+      moved: (service, etag) =>
+        this.#until(1_000, () => (this.#intents?.get(service)?.etag ?? null) !== etag),
       settled: () => this.#passed(1_500),
       stands: (service) => this.#setStands(service),
     };
@@ -290,7 +387,8 @@ export class Controller implements ControlPlane, Lifecycle {
   #setStands(service: string): boolean {
     const intents = this.#intents;
     if (!intents) return false;
-    const wanted = this.#desired.compile(intents, this.#deps.clock.wall()).documents.get(service);
+    const { documents } = this.#desired.compile(intents, this.#deps.clock.wall(), this.#withheld);
+    const wanted = documents.get(service);
     return wanted !== undefined && this.#publication.stands(service, wanted.hash);
   }
 
@@ -303,7 +401,7 @@ export class Controller implements ControlPlane, Lifecycle {
       wall: clock.wall(),
       publication: this.#publication,
       hasView: this.hasView(),
-      registryTrouble: this.#desired.trouble,
+      registryTrouble: this.#publication.hold ?? this.#desired.trouble,
       zookeeper: zookeeper(),
       publisher: publisher.state(),
       feedback: feedback.state(),
@@ -326,9 +424,7 @@ export class Controller implements ControlPlane, Lifecycle {
     return describeSet(this.#world(), service);
   }
   convergence(service: string): Convergence | undefined {
-    const world = this.#world();
-    const position = publishedAt(world, service);
-    return position ? convergenceOf(service, position, world.witnesses) : undefined;
+    return presentConvergence(this.#world(), service);
   }
   events(service: string): readonly ServiceEvent[] | undefined {
     return describeEvents(this.#world(), service);
@@ -345,4 +441,11 @@ export class Controller implements ControlPlane, Lifecycle {
   operation(id: string): OperationResource | undefined {
     return describeOperation(this.#world(), id);
   }
+}
+
+/** A znode that a person made under the wishes may have any name; one that is no service's steers nothing. */
+function ofServices<T>(named: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
+  const bad = [...named.keys()].filter((name) => !checkName('service', name).ok);
+  if (bad.length === 0) return named;
+  return new Map([...named].filter(([name]) => !bad.includes(name)));
 }

@@ -1,5 +1,5 @@
-import type { StoredIntent, ServiceEvent } from '../model/intent.js';
-import { NO_INTENT } from '../model/intent.js';
+import { NO_INTENT, type RouteSpec, type ServiceEvent, type StoredIntent } from '../model/intent.js';
+import { ROUTES } from '../model/names.js';
 import type { RegistryState, RegistryView } from '../model/registration.js';
 import type { EncodedDocument, PublishedDocument } from '../model/set.js';
 import {
@@ -21,6 +21,22 @@ import {
 /** How many remembered registration events a service keeps. */
 const KEPT_RECENT = 50;
 
+type Intents = ReadonlyMap<string, StoredIntent>;
+
+interface Looked {
+  readonly view: RegistryView;
+  readonly intents: Intents;
+  readonly membership: Membership;
+  readonly settleUntil: number;
+}
+
+/** Services for which it cannot be read what was decided: their sets and routes stay as they were published. */
+export interface Withheld {
+  /** Service → why. */
+  readonly services: ReadonlyMap<string, string>;
+  readonly published: ReadonlyMap<string, EncodedDocument>;
+}
+
 interface Compiled {
   readonly members: ServiceMembers;
   readonly record: StoredIntent['record'];
@@ -38,12 +54,16 @@ export class DesiredState {
   #view: RegistryView | null = null;
   #unknown: { readonly reason: string; readonly since: number } | null = null;
   #settleUntil = -Infinity;
+  /** What was published before this controller started; joins the membership at the next look. */
+  #remembered: { readonly published: readonly PublishedDocument[]; readonly now: number } | null = null;
+  /** What the last look was made from, and what came out: while none of it moves there is nothing to see. */
+  #seen: Looked | null = null;
   #membership: Membership = new Map();
   #protections: ReadonlyMap<string, string> = new Map();
   #recent = new Map<string, readonly ServiceEvent[]>();
   #wakeAt = Infinity;
   #routes: { readonly clashes: readonly RouteClash[]; readonly encoded: EncodedDocument } | null = null;
-  #routesFrom: ReadonlyMap<string, StoredIntent> | null = null;
+  #routesFrom: { readonly intents: Intents; readonly withheld: Withheld['services'] } | null = null;
 
   constructor(rules: MembershipRules) {
     this.#rules = rules;
@@ -86,12 +106,12 @@ export class DesiredState {
 
   /** Adds what was published before this controller started and is not registered: it vanished, nobody knows when. */
   remember(published: readonly PublishedDocument[], now: number): void {
-    const merged = new Map(this.#membership);
-    for (const [service, remembered] of membersOf(published, now)) {
-      const known = merged.get(service) ?? new Map<string, never>();
-      merged.set(service, new Map([...remembered, ...known]));
-    }
-    this.#membership = merged;
+    this.#remembered = { published, now };
+    this.#settleUntil = Math.max(this.#settleUntil, now + this.#rules.settle_ms);
+  }
+
+  /** This process stood still: what looks overdue by the clock may have come back meanwhile. */
+  stoodStill(now: number): void {
     this.#settleUntil = Math.max(this.#settleUntil, now + this.#rules.settle_ms);
   }
 
@@ -105,20 +125,30 @@ export class DesiredState {
     this.#membership = membership;
   }
 
-  /** Brings membership up to `now`; nothing happens before the first complete view. */
-  observe(intents: ReadonlyMap<string, StoredIntent>, now: number, wall: number): void {
-    if (!this.#view) return;
+  /**
+   * Brings membership up to `now`. Nothing happens before the first complete view, nor while the registry cannot be read:
+   * unknown is not empty, and time alone takes nobody out then.
+   */
+  observe(intents: Intents, now: number, wall: number): void {
+    const view = this.#view;
+    if (!view) return;
+    this.#joinRemembered(intents);
+    if (this.#unknown) this.#seen = null;
+    if (this.#unknown) this.#wakeAt = Infinity;
+    if (this.#unknown || !this.#hasNews(view, intents, now)) return;
     const observation = observe({
       previous: this.#membership,
-      view: this.#view,
+      view,
       now,
       settle_until: this.#settleUntil,
       rules: this.#rules,
       minAvailable: (service) => effectiveSpec(intents.get(service)?.record.spec ?? {}).min_available,
     });
-    this.#membership = observation.membership;
+    const { membership } = observation;
+    this.#membership = membership;
     this.#protections = observation.protections;
     this.#wakeAt = observation.wake_at;
+    this.#seen = { view, intents, membership, settleUntil: this.#settleUntil };
     for (const { service, instance, event, message } of observation.events) {
       const at = new Date(wall).toISOString();
       const before = this.#recent.get(service) ?? [];
@@ -127,24 +157,53 @@ export class DesiredState {
     }
   }
 
+  #hasNews(view: RegistryView, intents: Intents, now: number): boolean {
+    const seen = this.#seen;
+    return (
+      seen?.view !== view ||
+      seen.intents !== intents ||
+      seen.membership !== this.#membership ||
+      seen.settleUntil !== this.#settleUntil ||
+      now >= this.#wakeAt
+    );
+  }
+
+  #joinRemembered(intents: Intents): void {
+    if (!this.#remembered) return;
+    const { published, now } = this.#remembered;
+    this.#remembered = null;
+    const isShared = (service: string): boolean =>
+      Object.keys(intents.get(service)?.record.versions ?? {}).length > 0;
+    const merged = new Map(this.#membership);
+    for (const [service, remembered] of membersOf(published, now, isShared))
+      merged.set(service, new Map([...remembered, ...(merged.get(service) ?? [])]));
+    this.#membership = merged;
+  }
+
   /** Every set that should stand, by service, and what it was compiled from. */
   compile(
-    intents: ReadonlyMap<string, StoredIntent>,
+    intents: Intents,
     wall: number,
+    withheld: Withheld,
   ): {
     readonly documents: ReadonlyMap<string, EncodedDocument>;
     readonly compiled: ReadonlyMap<string, CompiledService>;
   } {
     const documents = new Map<string, EncodedDocument>();
     const compiled = new Map<string, CompiledService>();
-    const names = new Set([...this.#membership.keys(), ...intents.keys()]);
+    const names = new Set([...this.#membership.keys(), ...intents.keys(), ...withheld.services.keys()]);
     for (const service of names) {
-      const { result, encoded } = this.#compileOne(service, intents.get(service), wall);
-      documents.set(service, encoded);
+      const why = withheld.services.get(service);
+      const { result, encoded } =
+        why === undefined
+          ? this.#compileOne(service, intents.get(service), wall)
+          : asPublished(service, withheld.published.get(service), why);
+      if (encoded) documents.set(service, encoded);
       compiled.set(service, result);
     }
-    for (const service of this.#cache.keys()) if (!names.has(service)) this.#cache.delete(service);
-    documents.set('@routes', this.#compileRoutes(intents));
+    for (const known of [this.#cache, this.#recent])
+      for (const service of known.keys()) if (!names.has(service)) known.delete(service);
+    documents.set(ROUTES, this.#compileRoutes(intents, withheld));
     return { documents, compiled };
   }
 
@@ -161,12 +220,45 @@ export class DesiredState {
     return compiled;
   }
 
-  #compileRoutes(intents: ReadonlyMap<string, StoredIntent>): EncodedDocument {
-    if (this.#routes && this.#routesFrom === intents) return this.#routes.encoded;
+  #compileRoutes(intents: Intents, withheld: Withheld): EncodedDocument {
+    if (
+      this.#routes &&
+      this.#routesFrom?.intents === intents &&
+      this.#routesFrom.withheld === withheld.services
+    )
+      return this.#routes.encoded;
     const records = new Map([...intents].map(([service, stored]) => [service, stored.record]));
+    for (const [service, routes] of routesIn(withheld.published.get(ROUTES)))
+      if (withheld.services.has(service)) records.set(service, { ...NO_INTENT, spec: { routes } });
     const { table, clashes } = compileRoutes(records);
     this.#routes = { clashes, encoded: encode(table) };
-    this.#routesFrom = intents;
+    this.#routesFrom = { intents, withheld: withheld.services };
     return this.#routes.encoded;
   }
+}
+
+function asPublished(
+  service: string,
+  encoded: EncodedDocument | undefined,
+  why: string,
+): { readonly result: CompiledService; readonly encoded: EncodedDocument | undefined } {
+  const document = encoded?.document;
+  const peers = document && 'peers' in document ? document.peers : [];
+  const set = document && 'peers' in document ? document : emptySet(service);
+  const sentence = `kept as it was published: what was decided for ${service} cannot be read (${why})`;
+  const explained = new Map(peers.map((peer) => [peer.id, { peer, why: [sentence] }]));
+  return { result: { set, explained, valid_until: Infinity }, encoded };
+}
+
+function emptySet(service: string): CompiledService['set'] {
+  return compileService(service, new Map(), NO_INTENT, 0).set;
+}
+
+function routesIn(encoded: EncodedDocument | undefined): ReadonlyMap<string, readonly RouteSpec[]> {
+  const routes = new Map<string, RouteSpec[]>();
+  const document = encoded?.document;
+  if (!document || !('routes' in document)) return routes;
+  for (const { host, path, service } of document.routes)
+    routes.set(service, [...(routes.get(service) ?? []), { host, path }]);
+  return routes;
 }

@@ -33,9 +33,15 @@ export interface MutationDesk {
   readonly fenced: () => boolean;
   readonly fence: () => void;
   readonly known: () => boolean;
+  /** Waits so many milliseconds, or less when the controller closes. */
+  readonly pause: (ms: number) => Promise<void>;
   readonly world: () => World;
   /** Runs a pass now and waits for it, for a bounded time. */
   readonly settled: () => Promise<void>;
+  /** Resolves once the record shown for a service is not at `etag` any more, or after a bounded time. */
+  readonly moved: (service: string, etag: string | null) => Promise<void>;
+  /** Why nothing may be changed until a person has judged, or null. */
+  readonly hold: () => string | null;
   /** True if the set that is wanted for a service stands in Redis. */
   readonly stands: (service: string) => boolean;
 }
@@ -72,6 +78,8 @@ export async function mutateServices(
       drain_timeout_ms: desk.deps.settings.drainTimeoutMs,
     });
     if (!decided.ok) return decided;
+    const damage = damageIn(world, decided.value);
+    if (damage) return err(damage);
     if (context.dry_run) return ok(describeDryRun(world, decided.value));
     const written = await write(desk, world, decided.value);
     if (written.ok) {
@@ -85,12 +93,37 @@ export async function mutateServices(
     if (written.error.kind === 'unavailable') return err(UNAVAILABLE(written.error.reason));
     if (attempt >= ATTEMPTS)
       return err({ code: 'conflict', detail: 'The record keeps changing under the hand. Try again.' });
-    await desk.settled();
+    await caughtUp(desk, world, written.error.service, decided.value);
   }
+}
+
+/** Somebody else wrote first: what they wrote is on its way here. */
+async function caughtUp(
+  desk: MutationDesk,
+  world: World,
+  service: string | undefined,
+  decision: Decision,
+): Promise<void> {
+  const moved = service ?? [...decision.records.keys()][0] ?? '';
+  await desk.moved(moved, world.intents.get(moved)?.etag ?? null);
+}
+
+function damageIn(world: World, decision: Decision): Problem | null {
+  for (const service of decision.records.keys()) {
+    const damage = world.damaged.get(service);
+    if (damage === undefined) continue;
+    return {
+      code: 'conflict',
+      detail: `What was decided for ${service} cannot be read from ZooKeeper (${damage}), so nothing can be added to it. Mend or delete that znode first.`,
+    };
+  }
+  return null;
 }
 
 function officeRefusal(desk: MutationDesk, context: MutationContext): Problem | null {
   if (desk.fenced()) return NOT_LEADER;
+  const hold = desk.hold();
+  if (hold !== null) return { code: 'not_ready', detail: hold };
   if (!desk.known())
     return {
       code: 'not_ready',
@@ -155,7 +188,7 @@ function describeDone(desk: MutationDesk, before: World, decision: Decision): Mu
     guards: decision.guards,
     blockers: operation?.waiting_for ?? [],
     operation,
-    published: services.every((service) => desk.stands(service)),
+    published: decision.services.every((service) => desk.stands(service)),
     etags: Object.fromEntries(etags),
   };
 }
@@ -186,12 +219,7 @@ export async function mutateGateway(
       field: 'reason',
       detail: 'Forgetting a gateway needs a reason: say how it is known not to serve',
     });
-  if (kind === 'forget_gateway' && live)
-    return err({
-      code: 'conflict',
-      field: 'gateway',
-      detail: `Gateway ${id} is heard right now, so it serves. Stop it first; then it can leave or be forgotten.`,
-    });
+  if (kind === 'forget_gateway' && live) return err(stillServes(id));
   const change: PlannedChange = {
     service: '',
     instance: null,
@@ -200,6 +228,7 @@ export async function mutateGateway(
     to: 'out of the roster',
   };
   if (!context.dry_run) {
+    if (kind === 'leave_gateway' && !(await fellSilent(desk, id))) return err(stillServes(id));
     const failure = await takeOut(desk, id);
     if (failure) return err(failure);
     desk.deps.log.warn({ gateway: id, by: context.by, reason: context.reason }, `${kind}: out of the roster`);
@@ -215,6 +244,33 @@ export async function mutateGateway(
     published: !dry_run,
     etags: {},
   });
+}
+
+function stillServes(id: string): Problem {
+  return {
+    code: 'conflict',
+    field: 'gateway',
+    detail: `Gateway ${id} is heard right now, so it serves. Stop it first; then it can leave or be forgotten.`,
+  };
+}
+
+/** A gateway beats once a second, so one that makes no sound for this long has really stopped. */
+const QUIET_MS = 1_300;
+/** One that was stopped a moment ago is given this long to become quiet. */
+const PATIENCE_MS = 4_000;
+
+/** The word of who stopped it is taken, unless it goes on beating. */
+async function fellSilent(desk: MutationDesk, id: string): Promise<boolean> {
+  const { clock } = desk.deps;
+  const until = clock.monotonic() + PATIENCE_MS;
+  for (;;) {
+    const heard = desk.world().witnesses.fleet.heard.get(id);
+    const now = clock.monotonic();
+    const left = heard ? heard.changed_at + QUIET_MS - now : 0;
+    if (left <= 0) return true;
+    if (now >= until) return false;
+    await desk.pause(left);
+  }
 }
 
 async function takeOut(desk: MutationDesk, id: string): Promise<Problem | null> {

@@ -1,6 +1,7 @@
 /**
  * Says when the next pass is due. A passing of time wakes it, an operator's action wakes it at once, and events wake it at
  * once too unless a pass began a moment ago: the sources coalesce bursts themselves, this only bounds the rate.
+ * Whatever is asked of it, I/O gets its turn between two passes.
  */
 export class Pacer {
   readonly #now: () => number;
@@ -24,13 +25,14 @@ export class Pacer {
     this.#due(this.#lastBegan + this.#spacingMs);
   }
 
-  /** At monotonic moment `at` at the latest. */
+  /** At monotonic moment `at` at the latest, or as soon as the spacing allows: a moment that has passed is no reason to spin. */
   wakeAt(at: number): void {
-    this.#due(at);
+    this.#due(Math.max(at, this.#lastBegan + this.#spacingMs));
   }
 
   /** Resolves to true when a pass is due, to false when `signal` aborts. What is due is then taken as done. */
   async next(signal: AbortSignal): Promise<boolean> {
+    await new Promise((resolve) => setImmediate(resolve));
     while (!signal.aborted) {
       const left = this.#dueAt - this.#now();
       if (left <= 0) {

@@ -1,6 +1,8 @@
-import type { Clock, Log, Office, Publisher, Term } from '../model/ports.js';
+import type { Clock, Log, Meta, Office, Publisher, Term, WriteFailure } from '../model/ports.js';
+import type { Result } from '../model/result.js';
 import type { EncodedDocument, PublishedDocument } from '../model/set.js';
 import { encode } from '../plan/encode.js';
+import { Backoff } from './backoff.js';
 
 /*
  * The controller's hand on Redis. It holds an office (an epoch) or wants one:
@@ -9,21 +11,25 @@ import { encode } from '../plan/encode.js';
  *   read      known; no office yet, or the office was not opened in Redis
  *   open      sets may be published under the epoch; some still stand under an older one
  *   sealed    every set stands under this epoch
- *   fenced    another controller opened a higher epoch: this one never writes again
+ *   fenced    ZooKeeper has told that another controller is in office: this one never writes again
  *
- * Any doubt about Redis (reconnected, another server, lost data) leads back to unread, and so to a new epoch with
- * every set published again: one way of recovery for all doubts.
+ * Any doubt about Redis (reconnected, another server, lost data, a higher epoch) leads back to unread, and so to a
+ * new epoch with every set published again: one way of recovery for all doubts. ZooKeeper alone says who is in
+ * office: an epoch is renewed only while the term that is held still stands there.
  */
 
 export type PublicationState = 'unread' | 'read' | 'open' | 'sealed' | 'fenced';
 
 /** How many publishes may be under way at once. */
 const IN_FLIGHT = 64;
-const BACKOFF_MS = { first: 100, most: 2_000 };
+/** How often Redis is asked whether it still holds what was written: nobody tells of a FLUSHALL. */
+const LOOK_MS = 1_000;
 
 export interface PublicationDeps {
   readonly publisher: Publisher;
   readonly office: Office;
+  /** Asks ZooKeeper whether `term` is still the present one; `fenced` if not. */
+  readonly holds: (term: Term) => Promise<Result<unknown, WriteFailure>>;
   readonly clock: Clock;
   readonly log: Log;
   /** The highest epoch any gateway reports; 0 if none. */
@@ -34,22 +40,34 @@ export interface PublicationDeps {
 
 export class Publication {
   readonly #deps: PublicationDeps;
+  readonly #backoff: Backoff;
+  readonly #leastEpoch: number;
   #state: PublicationState = 'unread';
   #since: number;
   #term: Term | null = null;
-  #termSpent = false;
-  #firstRead = true;
+  /** The term, if it was taken after somebody else's or after nobody knows whose; null if the one before was ours too. */
+  #takenOver: Term | null = null;
+  /** The term's epoch has been in use, or Redis stands at or above it: a new one is needed before sets are published. */
+  #spent = false;
+  #doubts = 0;
+  #hold: string | null = null;
   #redisEpoch = 0;
   #lastGeneration = 0;
+  /** What Redis was found to hold, until it is known under which epoch to go on. */
+  #found: readonly PublishedDocument[] | null = null;
   #published = new Map<string, PublishedDocument>();
+  /** Services whose newest publish has no answer: it may have been applied. */
+  readonly #unsettled = new Set<string>();
   /** Where a service's set stands in Redis, as far as known; the publish script insists on it. */
   #standing = new Map<string, number>();
-  #backoff = 0;
-  #retryAt = -Infinity;
+  #lookAt = -Infinity;
+  #verifiedAt = -Infinity;
 
   constructor(deps: PublicationDeps) {
     this.#deps = deps;
+    this.#backoff = new Backoff(deps.clock);
     this.#since = deps.clock.wall();
+    this.#leastEpoch = Math.floor(this.#since / 1000);
   }
 
   /** Wall-clock milliseconds since which the state is what it is. */
@@ -62,20 +80,39 @@ export class Publication {
   get term(): Term | null {
     return this.#term;
   }
+  /** The present term if another controller may have decided something before it that has not been seen here. */
+  get takenOver(): Term | null {
+    return this.#takenOver;
+  }
+  /** Why nothing may be published until a person has judged, or null. */
+  get hold(): string | null {
+    return this.#hold;
+  }
   get published(): ReadonlyMap<string, PublishedDocument> {
     return this.#published;
   }
+  get unsettled(): ReadonlySet<string> {
+    return this.#unsettled;
+  }
+  /** Monotonic moment at which Redis last proved to hold this term's publications. */
+  get verifiedAt(): number {
+    return this.#verifiedAt;
+  }
   /** When trying again makes sense; Infinity while nothing has failed. */
   get retryAt(): number {
-    return this.#backoff === 0 ? Infinity : this.#retryAt;
+    return this.#backoff.retryAt;
   }
 
   /** Redis may not be what it was: read it again, under a new epoch. */
   doubt(reason: string): void {
-    if (this.#state === 'fenced' || (this.#state === 'unread' && this.#firstRead)) return;
-    this.#deps.log.warn({ reason, epoch: this.#term?.epoch }, 'Redis is in doubt; taking a new epoch');
+    if (this.#state === 'fenced') return;
+    this.#doubts += 1;
+    if (this.#state !== 'unread') {
+      const epoch = this.#term?.epoch;
+      this.#deps.log.warn({ reason, epoch }, 'Redis is in doubt; a new epoch is needed');
+    }
+    this.#spent ||= this.#state === 'open' || this.#state === 'sealed';
     this.#enter('unread');
-    this.#termSpent = true;
   }
 
   /** ZooKeeper told that another controller is in office. */
@@ -88,45 +125,73 @@ export class Publication {
   /** Works towards an open epoch; true once sets may be published. */
   async prepare(): Promise<boolean> {
     if (this.#state === 'fenced') return false;
-    if (this.#state === 'open' || this.#state === 'sealed') return true;
-    if (this.#deps.clock.monotonic() < this.#retryAt) return false;
-    if (this.#state === 'unread' && !(await this.#read())) return false;
-    if ((this.#term === null || this.#termSpent) && !(await this.#takeOffice())) return false;
+    await this.#look();
+    if (this.#isOpen()) return true;
+    if (!this.#backoff.over) return false;
+    const doubts = this.#doubts;
+    const known = this.#state === 'read' || (await this.#read());
+    if (!known) {
+      // Wishes can be taken without Redis, by an office that goes no higher than it must.
+      if (this.#term === null) await this.#takeOffice(0);
+      return false;
+    }
+    if (doubts !== this.#doubts || !(await this.#settleOffice())) return false;
+    if (doubts !== this.#doubts) return false;
     return this.#open();
   }
 
   /** Publishes what differs from what stands, and seals once all stands. `documents` is all that should be there. */
   async publishAll(documents: ReadonlyMap<string, EncodedDocument>): Promise<void> {
-    const { epoch } = this.#term ?? { epoch: -1 };
-    const gone = [...this.#published.values()].filter(
-      (one) => !documents.has(one.service) && !('removed' in one.document),
-    );
-    const tombstones = gone.map((one) => encode({ v: 1, service: one.service, removed: true }));
-    const kept = [...this.#published.values()].filter(
-      (one) => !documents.has(one.service) && 'removed' in one.document,
-    );
-    const due = [...documents.values(), ...tombstones, ...kept].filter((one) => {
-      const standing = this.#published.get(one.service);
-      return standing?.epoch !== epoch || standing.hash !== one.hash;
-    });
-    const queue = due.values();
-    await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, due.length) }, () => this.#drainQueue(queue)));
-    if (this.#state === 'open' && this.#backoff === 0 && this.#allStand(documents)) await this.#seal();
+    const wanted = [...documents.values(), ...this.#tombstones(documents)];
+    const queue = wanted.filter((one) => !this.stands(one.service, one.hash)).values();
+    await Promise.all(Array.from({ length: IN_FLIGHT }, () => this.#drainQueue(queue)));
+    if (!this.#isOpen() || !wanted.every((one) => this.stands(one.service, one.hash))) return;
+    if (this.#state === 'open' && this.#backoff.over) await this.#seal();
+    else if (this.#state === 'sealed') this.#backoff.succeeded();
   }
 
-  /** True if the set of `service` in Redis is `hash`, under the present epoch. */
+  /** True if the set of `service` in Redis is `hash`, under the present epoch, and that is sure. */
   stands(service: string, hash: string): boolean {
     const published = this.#published.get(service);
-    return published?.hash === hash && published.epoch === this.#term?.epoch;
+    return (
+      published?.hash === hash &&
+      published.epoch === this.#term?.epoch &&
+      !this.#unsettled.has(service) &&
+      this.#isOpen()
+    );
   }
 
-  #allStand(documents: ReadonlyMap<string, EncodedDocument>): boolean {
-    return [...documents.values()].every((one) => this.stands(one.service, one.hash));
+  /** Compares what Redis holds with what was published: what it lost, or somebody else wrote, is a doubt. */
+  async audit(): Promise<void> {
+    const doubts = this.#doubts;
+    if (!this.#isOpen() || this.#unsettled.size > 0) return;
+    const sets = await this.#deps.publisher.sets();
+    if (!sets.ok || doubts !== this.#doubts || !this.#isOpen()) return;
+    const held = new Map(sets.value.map((one) => [one.service, one]));
+    for (const { service, epoch, generation, hash } of this.#published.values()) {
+      const found = held.get(service);
+      if (found?.epoch === epoch && found.generation === generation && found.hash === hash) continue;
+      return void this.doubt(`the set of ${service} is not what was published`);
+    }
+  }
+
+  #isOpen(): boolean {
+    return this.#state === 'open' || this.#state === 'sealed';
+  }
+
+  /** What is out and no longer wanted, as the tombstones that should stand there. */
+  #tombstones(documents: ReadonlyMap<string, EncodedDocument>): readonly EncodedDocument[] {
+    return [...new Set([...this.#published.keys(), ...this.#unsettled])]
+      .filter((service) => !documents.has(service))
+      .map((service) => {
+        const out = this.#published.get(service);
+        return out && 'removed' in out.document ? out : encode({ v: 1, service, removed: true });
+      });
   }
 
   async #drainQueue(queue: Iterator<EncodedDocument>): Promise<void> {
     for (let next = queue.next(); !next.done; next = queue.next()) {
-      if (this.#state !== 'open' && this.#state !== 'sealed') return;
+      if (!this.#isOpen()) return;
       if (!(await this.#publishOne(next.value))) return;
     }
   }
@@ -134,12 +199,16 @@ export class Publication {
   /** False when going on with others makes no sense now. */
   async #publishOne(encoded: EncodedDocument, mayRetry = true): Promise<boolean> {
     const term = this.#term;
+    const { service } = encoded;
     if (!term) return false;
     const at = new Date(this.#deps.clock.wall()).toISOString();
+    const asked = this.#deps.clock.monotonic();
+    // From here on until an answer comes, what stands may be either.
+    this.#unsettled.add(service);
     const answer = await this.#deps.publisher.publish({
       epoch: term.epoch,
       last_generation: this.#lastGeneration,
-      expected_generation: this.#standing.get(encoded.service) ?? 0,
+      expected_generation: this.#standing.get(service) ?? 0,
       at,
       encoded,
     });
@@ -148,26 +217,22 @@ export class Publication {
       case 'published':
       case 'same':
         this.#lastGeneration = Math.max(this.#lastGeneration, answer.generation);
-        this.#standing.set(encoded.service, answer.generation);
-        this.#published.set(encoded.service, {
-          ...encoded,
-          epoch: term.epoch,
-          generation: answer.generation,
-          at,
-        });
-        this.#succeeded();
+        this.#standing.set(service, answer.generation);
+        this.#published.set(service, { ...encoded, epoch: term.epoch, generation: answer.generation, at });
+        this.#unsettled.delete(service);
+        this.#succeeded(asked);
         return true;
       case 'conflict':
         // Our own earlier write that seemed to fail, or one of the epoch before: what is wanted now goes on top.
-        this.#standing.set(encoded.service, answer.generation);
+        this.#standing.set(service, answer.generation);
         if (mayRetry) return this.#publishOne(encoded, false);
-        this.#failed(`the set of ${encoded.service} moves under the hand`);
+        this.#failed(`the set of ${service} moves under the hand`);
         return true;
       case 'lost':
         this.doubt('Redis has lost data');
         return false;
       case 'fenced':
-        this.fence();
+        this.doubt(`epoch ${String(answer.epoch)} is open in Redis`);
         return false;
       case 'unavailable':
         this.#failed(answer.reason);
@@ -175,83 +240,164 @@ export class Publication {
     }
   }
 
+  /** Asks Redis once a second where it stands. No answer changes nothing: the link's state tells of that. */
+  async #look(): Promise<void> {
+    const { clock, publisher } = this.#deps;
+    const [term, seen, asked] = [this.#term, this.#lastGeneration, clock.monotonic()];
+    if (term === null || asked < this.#lookAt) return;
+    this.#lookAt = asked + LOOK_MS;
+    const meta = await publisher.meta();
+    if (!meta.ok || this.#term !== term) return;
+    const trouble = troubleOf(meta.value, term.epoch, seen);
+    if (trouble === null) this.#verifiedAt = asked;
+    if (!this.#isOpen()) return;
+    if (trouble !== null) this.doubt(trouble);
+    else if (this.#state === 'sealed' && meta.value?.sealed === false) this.#enter('open');
+  }
+
   async #read(): Promise<boolean> {
-    const meta = await this.#deps.publisher.meta();
-    const sets = meta.ok ? await this.#deps.publisher.sets() : meta;
-    if (!meta.ok || !sets.ok) {
-      this.#failed(meta.ok ? (sets.ok ? '' : sets.error) : meta.error);
-      return false;
-    }
-    const documents = sets.value as readonly PublishedDocument[];
-    this.#redisEpoch = Math.max(this.#redisEpoch, meta.value?.epoch ?? 0);
-    this.#published = new Map(documents.map((one) => [one.service, one]));
-    this.#standing = new Map(documents.map((one) => [one.service, one.generation]));
-    if (this.#firstRead) this.#deps.onFirstRead(documents);
-    this.#firstRead = false;
+    const { publisher, onFirstRead } = this.#deps;
+    const doubts = this.#doubts;
+    const meta = await publisher.meta();
+    if (!meta.ok) return this.#failed(meta.error);
+    const sets = await publisher.sets();
+    if (!sets.ok) return this.#failed(sets.error);
+    if (doubts !== this.#doubts) return false;
+    const first = this.#found === null;
+    this.#redisEpoch = meta.value?.epoch ?? 0;
+    this.#found = sets.value;
     this.#enter('read');
+    if (first) onFirstRead(sets.value);
     return true;
   }
 
-  async #takeOffice(): Promise<boolean> {
-    const { clock, highestHeard, log, office } = this.#deps;
-    const floor = Math.max(this.#redisEpoch + 1, highestHeard() + 1, Math.floor(clock.wall() / 1000));
+  /** Holds the office under an epoch that may be opened, or says false. */
+  async #settleOffice(): Promise<boolean> {
+    if (this.#term === null && !(await this.#takeOffice(0))) return false;
+    const term = this.#term;
+    if (term === null || (await this.#isForgotten(term))) return false;
+    const needed = Math.max(this.#redisEpoch, this.#deps.highestHeard()) + 1;
+    if (!this.#spent && term.epoch >= Math.max(needed, this.#leastEpoch)) return true;
+    return this.#takeOffice(Math.max(needed, Math.floor(this.#deps.clock.wall() / 1000)));
+  }
+
+  /**
+   * An epoch comes from ZooKeeper and is raised there before it is opened in Redis. So if Redis stands at or above the
+   * one that a start was given, ZooKeeper has forgotten: what it holds now is not "no services".
+   */
+  async #isForgotten(term: Term): Promise<boolean> {
+    const strange = !this.#spent && this.#redisEpoch >= term.epoch;
+    if (strange && !(await this.#isHeld(term))) return true;
+    this.#hold = null;
+    if (!strange) return false;
+    this.#hold =
+      `Redis holds sets of epoch ${String(this.#redisEpoch)}, which ZooKeeper does not remember: its data is lost, ` +
+      'older, or of another installation. Nothing is published. Restore ZooKeeper; or, if what it holds now is ' +
+      'right, flush Redis';
+    this.#enter('unread'); // look again: a person may have flushed it
+    if (this.#backoff.failed()) this.#deps.log.error({}, this.#hold);
+    return true;
+  }
+
+  /** Whether ZooKeeper still has our term; if another has taken office, this was the last question. */
+  async #isHeld(term: Term): Promise<boolean> {
+    const still = await this.#deps.holds(term);
+    if (still.ok) return true;
+    if (still.error.kind === 'fenced') this.fence();
+    return this.#failed(`office: ${still.error.kind}`);
+  }
+
+  /** Takes the office anew: never one that another controller has taken since. */
+  async #takeOffice(floor: number): Promise<boolean> {
+    const { log, office } = this.#deps;
+    const held = this.#term;
+    if (held && !(await this.#isHeld(held))) return false;
     const taken = await office.take(floor);
-    if (!taken.ok) {
-      this.#failed(`office: ${taken.error.kind}`);
-      return false;
-    }
+    if (!taken.ok) return this.#failed(`office: ${taken.error.kind}`);
+    // Every taking counts the epoch's znode version up by one.
+    const continued = held !== null && taken.value.version === held.version + 1;
+    if (!continued || this.#takenOver === held) this.#takenOver = taken.value;
     this.#term = taken.value;
-    this.#termSpent = false;
+    this.#spent = false;
     log.info({ epoch: taken.value.epoch }, 'took office');
     return true;
   }
 
+  /** What had to be seen first has been seen: the term is as good as one that was held all the time. */
+  caughtUp(): void {
+    this.#takenOver = null;
+  }
+
   async #open(): Promise<boolean> {
-    if (!this.#term) return false;
-    const answer = await this.#deps.publisher.open(this.#term.epoch);
-    if (answer.kind === 'unavailable') {
-      this.#failed(answer.reason);
+    const [term, doubts, asked] = [this.#term, this.#doubts, this.#deps.clock.monotonic()];
+    if (!term) return false;
+    const answer = await this.#deps.publisher.open(term.epoch);
+    if (answer.kind === 'unavailable') return this.#failed(answer.reason);
+    if (doubts !== this.#doubts) {
+      this.#spent = true;
       return false;
     }
     if (answer.kind === 'fenced') {
-      // Redis remembers more than ZooKeeper did: go above it.
-      this.#redisEpoch = Math.max(this.#redisEpoch, answer.epoch);
-      this.#termSpent = true;
-      this.#failed(`Redis is at epoch ${String(answer.epoch)} already`);
-      return false;
+      this.doubt(`epoch ${String(answer.epoch)} is open in Redis`);
+      this.#spent = true;
+      return this.#failed(`Redis is at epoch ${String(answer.epoch)} already`);
     }
+    const found = this.#found ?? [];
+    this.#found = [];
+    this.#published = new Map(found.map((one) => [one.service, one]));
+    this.#standing = new Map(found.map((one) => [one.service, one.generation]));
+    this.#unsettled.clear();
     this.#lastGeneration = answer.generation;
     this.#enter('open');
-    this.#succeeded();
+    this.#succeeded(asked);
     return true;
   }
 
   async #seal(): Promise<void> {
-    if (!this.#term) return;
-    const answer = await this.#deps.publisher.seal(this.#term.epoch);
-    if (answer.kind === 'sealed') {
-      this.#enter('sealed');
-      this.#deps.log.info({ epoch: this.#term.epoch, sets: this.#published.size }, 'sealed');
-    } else if (answer.kind === 'fenced') this.fence();
-    else if (answer.kind === 'lost') this.doubt('Redis has lost data');
-    else this.#failed(answer.reason);
+    const [term, doubts, asked] = [this.#term, this.#doubts, this.#deps.clock.monotonic()];
+    if (!term) return;
+    const answer = await this.#deps.publisher.seal(term.epoch);
+    if (doubts !== this.#doubts) return;
+    switch (answer.kind) {
+      case 'sealed':
+        this.#enter('sealed');
+        this.#succeeded(asked);
+        this.#deps.log.info({ epoch: term.epoch, sets: this.#published.size }, 'sealed');
+        return;
+      case 'fenced':
+        this.doubt(`epoch ${String(answer.epoch)} is open in Redis`);
+        return;
+      case 'lost':
+        this.doubt('Redis has lost data');
+        return;
+      case 'unavailable':
+        this.#failed(answer.reason);
+    }
   }
 
-  /** The one setter of the state. */
+  /** The one setter of the state. Fenced is for ever. */
   #enter(state: PublicationState): void {
-    if (state !== this.#state) this.#since = this.#deps.clock.wall();
+    if (state === this.#state || this.#state === 'fenced') return;
+    this.#since = this.#deps.clock.wall();
     this.#state = state;
   }
 
-  #succeeded(): void {
-    if (this.#backoff > 0) this.#deps.log.info({}, 'Redis takes writes again');
-    this.#backoff = 0;
-    this.#retryAt = -Infinity;
+  /** `asked`: when the question was sent to which Redis answered under this term. */
+  #succeeded(asked: number): void {
+    this.#verifiedAt = asked;
+    if (this.#backoff.succeeded()) this.#deps.log.info({}, 'Redis takes writes again');
   }
 
-  #failed(reason: string): void {
-    if (this.#backoff === 0) this.#deps.log.warn({ reason }, 'cannot publish; will try again');
-    this.#backoff = Math.min(BACKOFF_MS.most, Math.max(BACKOFF_MS.first, this.#backoff * 2));
-    this.#retryAt = this.#deps.clock.monotonic() + this.#backoff;
+  #failed(reason: string): false {
+    if (this.#backoff.failed()) this.#deps.log.warn({ reason }, 'cannot publish; will try again');
+    return false;
   }
+}
+
+/** What a meta says against our term, or null. */
+function troubleOf(meta: Meta | null, epoch: number, generation: number): string | null {
+  if (meta === null) return 'Redis has lost its data';
+  if (meta.epoch > epoch) return `epoch ${String(meta.epoch)} is open in Redis`;
+  if (meta.epoch < epoch || meta.generation < generation) return 'Redis has lost data';
+  return null;
 }

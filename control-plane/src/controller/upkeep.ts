@@ -1,91 +1,157 @@
-import type { IntentRecord } from '../model/intent.js';
-import type { ConsumerRegistration, IntentStore, Log, RosterStore, Term } from '../model/ports.js';
+import type { IntentRecord, StoredIntent } from '../model/intent.js';
+import type {
+  Clock,
+  ConsumerRegistration,
+  IntentStore,
+  Log,
+  RosterStore,
+  Term,
+  WriteFailure,
+} from '../model/ports.js';
+import { surplusGone } from '../plan/membership.js';
 import { advanceOperations, expireIntents } from '../plan/operations.js';
 import { isSilent, proveDrained } from '../plan/proof.js';
 import { drainTarget, type World } from '../plan/world.js';
+import { Backoff } from './backoff.js';
 
-/** What a pass does besides publishing: everything here may fail and is tried again by the next pass. */
+/** What upkeep works with. */
 export interface UpkeepDeps {
   readonly intents: IntentStore;
   readonly roster: RosterStore;
   readonly consumers: ConsumerRegistration;
+  readonly clock: Clock;
   readonly log: Log;
-  readonly term: Term | null;
   readonly fence: () => void;
   readonly doubt: (reason: string) => void;
   readonly drop: (service: string, ids: readonly string[]) => void;
 }
 
-/** Consumers, roster, ended operations, expired wishes, and members that are gone for good. */
-export async function upkeep(world: World, deps: UpkeepDeps): Promise<void> {
-  deps.consumers.follow([...world.membership.keys()]);
-  healDamage(world, deps);
-  dropEmpty(world, deps);
-  if (!deps.term) return;
-  await enroll(world, deps, deps.term);
-  await recordEnds(world, deps, deps.term);
-}
-
-/** A gateway that is heard and not in the roster joins it; one that started anew is noted. */
-async function enroll(world: World, deps: UpkeepDeps, term: Term): Promise<void> {
-  const { roster, fleet } = world.witnesses;
-  if (!world.witnesses.complete) return;
-  for (const [id, heard] of fleet.heard) {
-    if (isSilent(heard, world.witnesses) || roster.get(id)?.boot === heard.heartbeat.boot) continue;
-    const { boot, host } = heard.heartbeat;
-    const since = new Date(world.wall).toISOString();
-    const put = await deps.roster.put(term, { id, boot, host, since });
-    if (put.ok) deps.log.info({ gateway: id, boot, host }, 'gateway joined the roster');
-    else if (put.error.kind === 'fenced') deps.fence();
-    if (!put.ok) return;
-  }
-}
-
-/** Writes down which operations ended and which wishes expired: one compare-and-set per service. */
-async function recordEnds(world: World, deps: UpkeepDeps, term: Term): Promise<void> {
-  const target = (service: string, instance: string) => drainTarget(world, service, instance);
-  for (const [service, stored] of world.intents) {
-    const advanced = advanceOperations(service, stored.record, target, world.witnesses, world.wall);
-    const record: IntentRecord | null = expireIntents(advanced ?? stored.record, world.wall) ?? advanced;
-    if (!record) continue;
-    const written = await deps.intents.write(term, [{ service, etag: stored.etag, record }]);
-    if (written.ok) {
-      const fresh = record.events.filter(
-        (event) => event.by === 'controller' && !stored.record.events.includes(event),
-      );
-      for (const event of fresh)
-        deps.log.info({ service, event: event.event, instance: event.instance }, event.message);
-    } else if (written.error.kind === 'fenced') deps.fence();
-    else if (written.error.kind === 'unavailable') return;
-  }
-}
-
-/** Members that are gone leave the set once no gateway holds a request for them. */
-function dropEmpty(world: World, deps: UpkeepDeps): void {
-  for (const [service, members] of world.membership) {
-    const empty = [...members]
-      .filter(([id, member]) => {
-        if (member.presence !== 'gone') return false;
-        return proveDrained(service, id, drainTarget(world, service, id), world.witnesses).drained;
-      })
-      .map(([id]) => id);
-    if (empty.length > 0) deps.drop(service, empty);
-  }
-}
-
+/** How many gone members a set lists while nobody can prove them empty. */
+const MOST_GONE = 100;
+/** A pass gives up writing after this many refusals; the next one goes on with others. */
+const MOST_REFUSALS = 3;
+/** The waits between two healings of damage that comes back. */
+const HEALING_MS = { first: 10_000, most: 600_000 };
 /** Refusals that mean damage in Redis, not a fault of the set. */
 const DAMAGE = new Set(['hash_mismatch', 'bad_json']);
 
-/** A set that a gateway found damaged is written again, with all others: Redis is in doubt. */
-function healDamage(world: World, deps: UpkeepDeps): void {
-  for (const [id, heard] of world.witnesses.fleet.heard) {
-    if (isSilent(heard, world.witnesses)) continue;
-    for (const { service, generation, code } of heard.heartbeat.rejected) {
-      const standing = world.published.get(service);
-      // At or above what we wrote: below it, the refusal is of something that is replaced already.
-      const present = standing?.epoch === world.epoch && generation >= standing.generation;
-      if (DAMAGE.has(code) && present)
-        return void deps.doubt(`gateway ${id} found the set of ${service} damaged (${code})`);
+/** What a pass does besides publishing. Everything here may fail; what failed is tried again later, and holds up nothing else. */
+export class Upkeep {
+  readonly #deps: UpkeepDeps;
+  readonly #healing: Backoff;
+  /** Service or gateway → how writing its record goes. */
+  readonly #writing = new Map<string, Backoff>();
+
+  constructor(deps: UpkeepDeps) {
+    this.#deps = deps;
+    this.#healing = new Backoff(deps.clock, HEALING_MS.first, HEALING_MS.most);
+  }
+
+  /** Consumers, members that are gone for good, damage; and under a term: roster, ended operations, expired wishes. */
+  async run(world: World, term: Term | null, rosterIsKnown: boolean): Promise<void> {
+    this.#deps.consumers.follow([...world.membership.keys()]);
+    this.#healDamage(world);
+    this.#dropEmpty(world);
+    if (!term) return;
+    if (rosterIsKnown) await this.#enroll(world, term);
+    await this.#recordEnds(world, term);
+  }
+
+  /** A gateway that is heard and not in the roster joins it; one that started anew is noted. */
+  async #enroll(world: World, term: Term): Promise<void> {
+    const { roster, fleet } = world.witnesses;
+    let refusals = 0;
+    for (const [id, heard] of fleet.heard) {
+      const { boot, host } = heard.heartbeat;
+      if (isSilent(heard, world.witnesses) || roster.get(id)?.boot === boot) continue;
+      if (world.witnesses.shared.has(id) && roster.has(id)) continue;
+      if (!this.#mayWrite(`gateway ${id}`)) continue;
+      const since = new Date(world.wall).toISOString();
+      const put = await this.#deps.roster.put(term, { id, boot, host, since });
+      this.#noteWrite(`gateway ${id}`, put.ok ? null : put.error);
+      if (put.ok) this.#deps.log.info({ gateway: id, boot, host }, 'gateway joined the roster');
+      else if (put.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
     }
   }
+
+  /** Writes down which operations ended and which wishes expired: one compare-and-set per service. */
+  async #recordEnds(world: World, term: Term): Promise<void> {
+    let refusals = 0;
+    for (const [service, stored] of world.intents) {
+      if (world.damaged.has(service) || !this.#mayWrite(service)) continue;
+      const record = recordAfter(world, service, stored);
+      if (!record) continue;
+      const written = await this.#deps.intents.write(term, [{ service, etag: stored.etag, record }]);
+      this.#noteWrite(service, written.ok ? null : written.error);
+      if (written.ok) this.#tell(service, stored.record, record);
+      else if (written.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
+    }
+  }
+
+  #tell(service: string, before: IntentRecord, after: IntentRecord): void {
+    const fresh = after.events.filter((event) => event.by === 'controller' && !before.events.includes(event));
+    for (const { event, instance, message } of fresh)
+      this.#deps.log.info({ service, event, instance }, message);
+  }
+
+  #mayWrite(what: string): boolean {
+    return this.#writing.get(what)?.over ?? true;
+  }
+
+  #noteWrite(what: string, failure: WriteFailure | null): void {
+    if (failure === null) return void this.#writing.delete(what);
+    if (failure.kind === 'fenced') return void this.#deps.fence();
+    const backoff = this.#writing.get(what) ?? new Backoff(this.#deps.clock);
+    this.#writing.set(what, backoff);
+    const reason = failure.kind === 'unavailable' ? failure.reason : failure.kind;
+    if (backoff.failed()) this.#deps.log.warn({ record: what, reason }, 'not written; will try again');
+  }
+
+  /** Members that are gone leave the set once no gateway holds a request for them. */
+  #dropEmpty(world: World): void {
+    for (const [service, members] of world.membership) {
+      const empty = [...members]
+        .filter(([id, member]) => {
+          if (member.presence !== 'gone') return false;
+          return proveDrained(service, id, drainTarget(world, service, id), world.witnesses).drained;
+        })
+        .map(([id]) => id);
+      const dropped = new Set([...empty, ...surplusGone(members, MOST_GONE)]);
+      if (dropped.size > 0) this.#deps.drop(service, [...dropped]);
+    }
+  }
+
+  /**
+   * A set that a gateway found damaged is written again, with all others: Redis is in doubt. Damage that is not healed by
+   * that (the gateway's own fault) must not become a storm of epochs, so each healing waits longer than the one before.
+   */
+  #healDamage(world: World): void {
+    const reason = damageIn(world);
+    const quietSince = this.#deps.clock.monotonic() - HEALING_MS.most;
+    if (reason === null && this.#healing.retryAt < quietSince) this.#healing.succeeded();
+    if (reason === null || !this.#healing.over) return;
+    this.#healing.failed();
+    this.#deps.doubt(reason);
+  }
+}
+
+function recordAfter(world: World, service: string, stored: StoredIntent): IntentRecord | null {
+  const target = (of: string, instance: string) => drainTarget(world, of, instance);
+  const advanced = advanceOperations(service, stored.record, target, world.witnesses, world.wall);
+  return expireIntents(advanced ?? stored.record, world.wall) ?? advanced;
+}
+
+function damageIn(world: World): string | null {
+  for (const [id, heard] of world.witnesses.fleet.heard) {
+    if (isSilent(heard, world.witnesses)) continue;
+    const { applied, rejected } = heard.heartbeat;
+    for (const { service, generation, code } of rejected) {
+      const standing = world.published.get(service);
+      // Of the present epoch, and at or above what we wrote: below it, the refusal is of something that is replaced already.
+      const present = standing?.epoch === world.epoch && applied?.epoch === world.epoch;
+      if (DAMAGE.has(code) && present && generation >= standing.generation)
+        return `gateway ${id} found the set of ${service} damaged (${code})`;
+    }
+  }
+  return null;
 }

@@ -95,6 +95,11 @@ export interface IntentStore extends Lifecycle {
   onChange(listener: (intents: ReadonlyMap<string, StoredIntent>) => void): void;
   /** Writes all edits or none, under the term's fence. The new etags come back in the edits' order. */
   write(term: Term, edits: readonly IntentEdit[]): Promise<Result<readonly StoredIntent[], WriteFailure>>;
+  /**
+   * Service → what is wrong with its record. `onChange` goes on showing its last good one, or none if none was seen; writes
+   * to it are refused as conflicts.
+   */
+  damaged(): ReadonlyMap<string, string>;
   /** Reads one record past every cache. */
   read(service: string): Promise<Result<StoredIntent | null, WriteFailure>>;
 }

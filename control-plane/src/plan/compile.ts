@@ -10,6 +10,7 @@ import {
 } from '../model/set.js';
 import { byCodeUnit } from './encode.js';
 import type { Member, ServiceMembers } from './membership.js';
+import { inForce, wishOf } from './record.js';
 
 /*
  * Registry and wishes become the published set. For one instance the strongest of these decides:
@@ -45,11 +46,6 @@ export function effectiveSpec(spec: ServiceSpec): EffectiveSpec {
   };
 }
 
-/** True while `intent` has not expired at `wall` (milliseconds). */
-export function inForce(intent: InstanceIntent, wall: number): boolean {
-  return intent.expires === undefined || Date.parse(intent.expires) > wall;
-}
-
 /** The set of one service: a pure function of its members, its record and the moment. */
 export function compileService(
   service: string,
@@ -60,8 +56,7 @@ export function compileService(
   const spec = effectiveSpec(record.spec);
   let validUntil = Infinity;
   const judged = [...members].map(([id, member]) => {
-    const intent = record.instances[id];
-    const live = intent && inForce(intent, wall) ? intent : undefined;
+    const live = inForce(wishOf(record.instances, id), wall);
     if (live?.expires !== undefined) validUntil = Math.min(validUntil, Date.parse(live.expires));
     return { id, member, ...judge(member, live) };
   });
@@ -140,7 +135,7 @@ function shared(
 ): { readonly weight: number; readonly why: readonly string[] } {
   if (Object.keys(shares).length === 0 || one.weight === 0) return one;
   const { version } = one.member.registration;
-  const share = shares[version] ?? 0;
+  const share = Object.hasOwn(shares, version) ? (shares[version] ?? 0) : 0;
   const why = [
     ...one.why,
     `version ${version === '' ? '(none)' : version} has a share of ${String(share)} %`,

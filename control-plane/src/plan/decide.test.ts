@@ -195,7 +195,10 @@ describe('the end of an operation', () => {
     },
     now: 0,
     silent_ms: 5_000,
-    complete: true,
+    left: new Map(),
+    shared: new Set(),
+    unready: null,
+    learning: false,
   });
   const silentInRoster = (): Witnesses => ({
     ...seen(0, true),
@@ -234,6 +237,12 @@ describe('the end of an operation', () => {
     expect(after?.ops).toMatchObject([{ result: 'drained' }]);
     expect(after?.ops[0]?.waited_for).toBeUndefined();
   });
+  test('a deadline that passed while nobody listened waits until everybody could be heard', () => {
+    const learning = { ...seen(3), learning: true };
+    expect(end(started('undrain'), learning, late)).toBeNull();
+    expect(end(started('undrain'), { ...seen(0), learning: true }, late)?.ops[0]?.result).toBe('drained');
+    expect(end(started('undrain'), learning, late + 60_000)?.ops[0]?.result).toBe('undrained');
+  });
   test('superseded when its instance is taken away', () => {
     const undrained = recordAfter(
       done({ kind: 'undrain', selector: { service: 'shop', ids: ['a'] } }, state({ shop: started() })),
@@ -257,6 +266,40 @@ describe('the end of an operation', () => {
       events: [{}, { event: 'expired', instance: 'a' }],
     });
   });
+});
+
+test('the expiry of a drain leaves a weight that was wished beside it', () => {
+  const weighted = recordAfter(done({ kind: 'set_weights', service: 'shop', weights: { a: 5 } }));
+  const drained = recordAfter(done(drain('a'), state({ shop: weighted }), { expires_ms: 1_000 }));
+  expect(expireIntents(drained, NOW + 1_000)?.instances).toMatchObject({ a: { weight: 5 } });
+  const { set } = compileService('shop', members(), drained, NOW + 1_000);
+  expect(set.peers[0]).toMatchObject({ id: 'a', state: 'up', weight: 5 });
+});
+
+test('a decision names the services it is about, changed or not', () => {
+  expect(done({ kind: 'undrain', selector: { service: 'shop', ids: ['a'] } }).services).toEqual(['shop']);
+  const key = { idempotency_key: 'k' };
+  const from = state({ shop: recordAfter(done(drain('a'), state(), key)) });
+  expect(done(drain('a'), from, key).services).toEqual(['shop']);
+});
+
+test('names that every object has are names like others', () => {
+  const registration = buildRegistration({ id: 'constructor', version: 'constructor' });
+  const one: Member = { registration, presence: 'present', since: 0, vanished_at: null };
+  const record = { ...NO_INTENT, versions: { v1: 100 } };
+  const { set } = compileService('shop', new Map([['constructor', one]]), record, NOW);
+  expect(set.peers).toMatchObject([{ state: 'up', weight: 0 }]);
+  const from = { ...state(), membership: new Map([['shop', new Map([['constructor', one]])]]) };
+  const after = recordAfter(
+    done({ kind: 'isolate', selector: { version: 'constructor' } }, from, { force: true, reason: 'x' }),
+  );
+  expect(Object.keys(after.instances)).toEqual(['constructor']);
+  expect(after.instances['constructor']).toMatchObject({ state: 'isolated', by: 'ann' });
+});
+
+test('history never grows past what can be read back', () => {
+  const after = recordAfter(done(drain('a'), state(), { reason: 'x'.repeat(9_000) }));
+  expect(after.events[0]?.message.length).toBeLessThanOrEqual(1_000);
 });
 
 test('property: whatever is asked for without force, capacity never shrinks below the floor', () => {

@@ -15,6 +15,8 @@ import { recordOf, requestHash, type DecisionState, type Proposal } from './deci
 
 /** The records to write. None = it is so already. */
 export interface Decision {
+  /** The services it is about, changed or not. */
+  readonly services: readonly string[];
   readonly records: ReadonlyMap<string, IntentRecord>;
   readonly guards: readonly GuardVerdict[];
   /** The operation that was started, or that an earlier request with the same key started. */
@@ -83,7 +85,9 @@ function findRepeated(
   state: DecisionState,
 ): Result<Decision, Problem> | null {
   if (context.idempotency_key === null || context.dry_run) return null;
-  for (const { record } of state.intents.values()) {
+  const services: string[] = [];
+  let operation: string | null = null;
+  for (const [service, { record }] of state.intents) {
     const event = record.events.find((one) => one.idempotency_key === context.idempotency_key);
     const op = record.ops.find((one) => one.idempotency_key === context.idempotency_key);
     const request = op?.request ?? event?.request;
@@ -94,9 +98,11 @@ function findRepeated(
         field: 'Idempotency-Key',
         detail: 'This key came with another request before. Use a new key for a new request.',
       });
-    return ok({ records: new Map(), guards: [], operation: op?.id ?? null, repeated: true });
+    services.push(service);
+    operation ??= op?.id ?? null;
   }
-  return null;
+  if (services.length === 0) return null;
+  return ok({ services, records: new Map(), guards: [], operation, repeated: true });
 }
 
 function checkPrecondition(

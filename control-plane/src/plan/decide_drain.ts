@@ -3,7 +3,7 @@ import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { err, ok, type Result } from '../model/result.js';
 import { eventOf, recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
-import { revise, withIntent, withoutState } from './record.js';
+import { revise, wishOf, withIntent, withoutState } from './record.js';
 import { select } from './select.js';
 
 type Drain = Extract<Mutation, { kind: 'drain' }>;
@@ -20,7 +20,7 @@ export function decideDrain(
   const records = new Map<string, IntentRecord>();
   for (const [service, ids] of selection.value) {
     const record = recordOf(state, service);
-    const isolated = ids.filter((id) => record.instances[id]?.state === 'isolated');
+    const isolated = ids.filter((id) => wishOf(record.instances, id)?.state === 'isolated');
     if (isolated.length > 0)
       return err({
         code: 'conflict',
@@ -29,7 +29,7 @@ export function decideDrain(
       });
     records.set(service, drained(service, ids, record, mutation, context, state));
   }
-  return ok({ records, operation: state.newId });
+  return ok({ services: [...selection.value.keys()], records, operation: state.newId });
 }
 
 function drained(
@@ -79,14 +79,14 @@ export function decideCancel(
   state: DecisionState,
 ): Result<Proposal, Problem> {
   const records = new Map<string, IntentRecord>();
-  let known = false;
+  const services: string[] = [];
   for (const [service, { record }] of state.intents) {
     const op = record.ops.find((one) => one.id === mutation.id);
     if (!op) continue;
-    known = true;
+    services.push(service);
     if (op.result === undefined) records.set(service, cancelled(record, op, mutation, context, state));
   }
-  if (!known)
+  if (services.length === 0)
     return err({ code: 'not_found', field: 'operation', detail: `There is no operation ${mutation.id}` });
   if (records.size === 0)
     return err({
@@ -94,7 +94,7 @@ export function decideCancel(
       field: 'operation',
       detail: `Operation ${mutation.id} has ended already`,
     });
-  return ok({ records, operation: mutation.id });
+  return ok({ services, records, operation: mutation.id });
 }
 
 function cancelled(
@@ -108,7 +108,7 @@ function cancelled(
   const events: ServiceEvent[] = [];
   let instances = record.instances;
   for (const id of op.instances) {
-    if (instances[id]?.op !== op.id) continue;
+    if (wishOf(instances, id)?.op !== op.id) continue;
     instances = withIntent(instances, id, withoutState);
     events.push(
       eventOf(state, mutation, context, {

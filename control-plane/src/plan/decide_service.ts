@@ -1,9 +1,9 @@
-import type { InstanceIntent, ServiceEvent, ServiceSpec } from '../model/intent.js';
+import type { InstanceIntent, IntentRecord, ServiceEvent, ServiceSpec } from '../model/intent.js';
 import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { err, ok, type Result } from '../model/result.js';
 import { eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
-import { revise, withIntent } from './record.js';
+import { revise, wishOf, withIntent } from './record.js';
 
 type PatchSpec = Extract<Mutation, { kind: 'patch_spec' }>;
 type SetWeights = Extract<Mutation, { kind: 'set_weights' }>;
@@ -29,10 +29,10 @@ export function decideSpec(
     else if (value !== undefined) merged[member] = value;
   }
   const spec = merged as ServiceSpec;
-  if (sameJson(spec, record.spec)) return ok({ records: new Map(), operation: null });
+  if (sameJson(spec, record.spec)) return ok(unchanged(mutation.service));
   const message = `changed ${Object.keys(mutation.spec).join(', ')}`;
   const event = eventOf(state, mutation, context, { event: 'spec_changed', message });
-  return ok({ records: new Map([[mutation.service, revise(record, { spec }, [event])]]), operation: null });
+  return ok(changed(mutation.service, revise(record, { spec }, [event])));
 }
 
 function takenRoutes(mutation: PatchSpec, state: DecisionState): readonly string[] {
@@ -55,7 +55,9 @@ export function decideWeights(
   const { service } = mutation;
   const record = recordOf(state, service);
   const members = state.membership.get(service);
-  const unknown = Object.keys(mutation.weights).filter((id) => !members?.has(id) && !record.instances[id]);
+  const unknown = Object.keys(mutation.weights).filter(
+    (id) => !members?.has(id) && !wishOf(record.instances, id),
+  );
   if (unknown.length > 0)
     return err({
       code: 'not_found',
@@ -65,13 +67,13 @@ export function decideWeights(
   let instances = record.instances;
   const events: ServiceEvent[] = [];
   for (const [id, weight] of Object.entries(mutation.weights)) {
-    if ((instances[id]?.weight ?? null) === weight) continue;
+    if ((wishOf(instances, id)?.weight ?? null) === weight) continue;
     instances = withIntent(instances, id, (before) => weighted(before, weight, context, state));
     const message = weight === null ? 'took its registered weight back' : `weight set to ${String(weight)}`;
     events.push(eventOf(state, mutation, context, { event: 'weight_changed', instance: id, message }));
   }
-  if (events.length === 0) return ok({ records: new Map(), operation: null });
-  return ok({ records: new Map([[service, revise(record, { instances }, events)]]), operation: null });
+  if (events.length === 0) return ok(unchanged(service));
+  return ok(changed(service, revise(record, { instances }, events)));
 }
 
 function weighted(
@@ -123,11 +125,19 @@ export function decideVersions(
       field: `body.${unknown[0] ?? ''}`,
       detail: `No instance of ${service} has version ${unknown.join(', ')}; its share would be lost`,
     });
-  if (sameJson(versions, record.versions)) return ok({ records: new Map(), operation: null });
+  if (sameJson(versions, record.versions)) return ok(unchanged(service));
   const listed = Object.entries(versions).map(([version, share]) => `${version} ${String(share)} %`);
   const message = listed.length === 0 ? 'took the version shares away' : `shares set to ${listed.join(', ')}`;
   const event = eventOf(state, mutation, context, { event: 'shares_changed', message });
-  return ok({ records: new Map([[service, revise(record, { versions }, [event])]]), operation: null });
+  return ok(changed(service, revise(record, { versions }, [event])));
+}
+
+function changed(service: string, record: IntentRecord): Proposal {
+  return { services: [service], records: new Map([[service, record]]), operation: null };
+}
+
+function unchanged(service: string): Proposal {
+  return { services: [service], records: new Map(), operation: null };
 }
 
 function sameJson(a: unknown, b: unknown): boolean {

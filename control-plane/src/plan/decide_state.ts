@@ -3,7 +3,7 @@ import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { ok, type Result } from '../model/result.js';
 import { eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
-import { revise, withIntent, withoutState } from './record.js';
+import { revise, wishOf, withIntent, withoutState } from './record.js';
 import { select } from './select.js';
 
 type Verb = Extract<Mutation, { kind: 'undrain' | 'isolate' | 'restore' }>;
@@ -23,7 +23,7 @@ export function decideState(
   const records = new Map<string, IntentRecord>();
   for (const [service, ids] of selection.value) {
     const record = recordOf(state, service);
-    const touched = ids.filter((id) => applies(mutation.kind, record.instances[id]));
+    const touched = ids.filter((id) => applies(mutation.kind, wishOf(record.instances, id)));
     if (touched.length === 0) continue;
     let instances = record.instances;
     const events: ServiceEvent[] = [];
@@ -34,7 +34,7 @@ export function decideState(
     }
     records.set(service, revise(record, { instances }, events));
   }
-  return ok({ records, operation: null });
+  return ok({ services: [...selection.value.keys()], records, operation: null });
 }
 
 function applies(verb: Verb['kind'], intent: InstanceIntent | undefined): boolean {

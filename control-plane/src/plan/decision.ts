@@ -14,6 +14,8 @@ export interface DecisionState {
 
 /** What one kind of mutation wants changed, before guards. */
 export interface Proposal {
+  /** What it is about, changed or not. */
+  readonly services: readonly string[];
   readonly records: ReadonlyMap<string, IntentRecord>;
   readonly operation: string | null;
 }

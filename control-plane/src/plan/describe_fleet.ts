@@ -1,7 +1,8 @@
 import type { OperationRecord, OperationResult } from '../model/intent.js';
 import type { GatewayResource, OperationResource, OverrideResource } from '../model/resources.js';
+import type { Position } from '../model/position.js';
 import { byCodeUnit } from './encode.js';
-import { inForce } from './compile.js';
+import { inForce } from './record.js';
 import { progressOf } from './operations.js';
 import { inFlightOf, isSilent } from './proof.js';
 import { drainTarget, membersIn, recordIn, type World } from './world.js';
@@ -20,7 +21,6 @@ function describeGateway(world: World, id: string): GatewayResource {
   const heard = fleet.heard.get(id);
   const live = heard !== undefined && !isSilent(heard, world.witnesses);
   const beat = heard?.heartbeat;
-  const newest = Math.max(0, ...[...world.published.values()].map((one) => one.generation));
   const open = Object.values(beat?.in_flight ?? {}).reduce((sum, count) => sum + count, beat?.uncounted ?? 0);
   return {
     id,
@@ -32,18 +32,26 @@ function describeGateway(world: World, id: string): GatewayResource {
     boot: beat?.boot ?? entry?.boot ?? null,
     workers: beat?.workers ?? null,
     applied: beat?.applied ?? null,
-    behind: live && beat?.applied ? Math.max(0, newest - beat.applied.generation) : null,
+    behind: live && beat?.applied ? generationsBehind(world, beat.applied) : null,
     rejected: beat?.rejected ?? [],
     in_flight: live ? open : null,
   };
+}
+
+/** Generations of another epoch cannot be compared: a gateway that stands in one has everything before it. */
+function generationsBehind(world: World, applied: Position): number {
+  let newest = 0;
+  for (const { generation } of world.published.values()) newest = Math.max(newest, generation);
+  return applied.epoch === world.epoch ? Math.max(0, newest - applied.generation) : newest;
 }
 
 /** Everything an operator has changed and not taken back. */
 export function describeOverrides(world: World): readonly OverrideResource[] {
   const lines: OverrideResource[] = [];
   for (const [service, { record }] of [...world.intents].sort(([a], [b]) => byCodeUnit(a, b))) {
-    for (const [instance, intent] of Object.entries(record.instances)) {
-      if (!inForce(intent, world.wall)) continue;
+    for (const [instance, wish] of Object.entries(record.instances)) {
+      const intent = inForce(wish, world.wall);
+      if (!intent) continue;
       const { by, reason, at: since, expires } = intent;
       const common = { service, instance, by, reason, since, until: expires ?? null };
       if (intent.state) lines.push({ ...common, kind: intent.state, value: intent.state });
@@ -69,9 +77,11 @@ export function describeOverrides(world: World): readonly OverrideResource[] {
 
 /** Every operation that is still remembered, newest first. */
 export function describeOperations(world: World): readonly OperationResource[] {
-  const ids = new Set([...world.intents.values()].flatMap(({ record }) => record.ops.map((op) => op.id)));
-  return [...ids]
-    .flatMap((id) => describeOperation(world, id) ?? [])
+  const parts = new Map<string, Part[]>();
+  for (const [service, { record }] of world.intents)
+    for (const op of record.ops) parts.set(op.id, [...(parts.get(op.id) ?? []), { service, op }]);
+  return [...parts.values()]
+    .flatMap((of) => describeTogether(world, of) ?? [])
     .sort((a, b) => byCodeUnit(b.at, a.at) || byCodeUnit(b.id, a.id));
 }
 
@@ -88,19 +98,30 @@ const SEVERITY: readonly OperationResult[] = [
 
 /** One operation over all services it touches; `undefined` if nobody remembers it. */
 export function describeOperation(world: World, id: string): OperationResource | undefined {
-  const parts = [...world.intents].flatMap(([service, { record }]) => {
+  const parts: Part[] = [];
+  for (const [service, { record }] of world.intents) {
     const op = record.ops.find((one) => one.id === id);
-    return op ? [{ service, op }] : [];
-  });
+    if (op) parts.push({ service, op });
+  }
+  return describeTogether(world, parts);
+}
+
+/** An operation's entry in one service. */
+interface Part {
+  readonly service: string;
+  readonly op: OperationRecord;
+}
+
+function describeTogether(world: World, parts: readonly Part[]): OperationResource | undefined {
   const first = parts[0]?.op;
   if (!first) return undefined;
   const instances = parts.flatMap(({ service, op }) => describeParts(world, service, op));
   const done = instances.every((one) => one.result !== null);
   const results = instances.flatMap((one) => one.result ?? []);
   const worst = [...results].sort((a, b) => SEVERITY.indexOf(b) - SEVERITY.indexOf(a))[0];
-  const ended = parts.map(({ op }) => op.ended_at ?? '').sort(byCodeUnit);
+  const ended = parts.flatMap(({ op }) => op.ended_at ?? []).sort(byCodeUnit);
   return {
-    id,
+    id: first.id,
     kind: 'drain',
     state: done ? 'done' : 'running',
     result: done ? (worst ?? null) : null,
@@ -132,7 +153,7 @@ function describeParts(world: World, service: string, op: OperationRecord): Oper
       in_flight: membersIn(world, service).has(one.id) ? inFlightOf(service, one.id, world.witnesses) : {},
       waiting_for: drained ? [] : missing,
       result,
-      left: op.left?.[one.id] ?? 0,
+      left: op.left && Object.hasOwn(op.left, one.id) ? (op.left[one.id] ?? 0) : 0,
     };
   });
 }

@@ -2,9 +2,18 @@ import type { InstanceIntent } from '../model/intent.js';
 import type { InstanceResource, ServiceResource, SetResource } from '../model/resources.js';
 import { eligible, type Peer } from '../model/set.js';
 import { byCodeUnit } from './encode.js';
-import { effectiveSpec, inForce } from './compile.js';
-import { convergenceOf, inFlightOf, proveDrained } from './proof.js';
-import { drainTarget, membersIn, publishedAt, recordIn, serviceNames, type World } from './world.js';
+import { effectiveSpec } from './compile.js';
+import { inFlightOf, proveDrained } from './proof.js';
+import { inForce, wishOf } from './record.js';
+import {
+  drainTarget,
+  isKnown,
+  membersIn,
+  presentConvergence,
+  publishedAt,
+  recordIn,
+  type World,
+} from './world.js';
 import type { ServiceEvent } from '../model/intent.js';
 
 /** `undefined` if nothing is registered or decided under that name. */
@@ -35,7 +44,7 @@ export function describeService(world: World, service: string): ServiceResource 
     },
     effective_shares: sharesOf(peers),
     published: position,
-    convergence: position && convergenceOf(service, position, world.witnesses),
+    convergence: presentConvergence(world, service) ?? null,
     problems: problemsOf(world, service, up),
     protection: world.protections.get(service) ?? null,
   };
@@ -62,11 +71,15 @@ function problemsOf(world: World, service: string, eligibleCount: number): Servi
       const message = `its route ${route.host} ${route.path} is taken by ${taken_by}`;
       return { code: 'route_taken', message };
     });
+  const damage = world.damaged.get(service);
   const routed = (record.spec.routes ?? []).length > 0;
   const empty = routed && eligibleCount === 0;
   return [
     ...world.problems.filter((problem) => problem.service === service),
     ...clashes,
+    ...(damage === undefined
+      ? []
+      : [{ code: 'damaged_intent', message: `its intent record in ZooKeeper cannot be read (${damage})` }]),
     ...(empty
       ? [{ code: 'no_instance', message: 'it has a route and no instance that takes requests' }]
       : []),
@@ -75,7 +88,7 @@ function problemsOf(world: World, service: string, eligibleCount: number): Servi
 
 /** `undefined` if there is no such service; sorted by id. */
 export function describeInstances(world: World, service: string): readonly InstanceResource[] | undefined {
-  if (!serviceNames(world).includes(service)) return undefined;
+  if (!isKnown(world, service)) return undefined;
   const ids = new Set([
     ...membersIn(world, service).keys(),
     ...Object.keys(recordIn(world, service).instances),
@@ -86,13 +99,13 @@ export function describeInstances(world: World, service: string): readonly Insta
 /** `undefined` if it is neither registered nor wished anything. */
 export function describeInstance(world: World, service: string, id: string): InstanceResource | undefined {
   const member = membersIn(world, service).get(id);
-  const intent = recordIn(world, service).instances[id];
+  const intent = wishOf(recordIn(world, service).instances, id);
   if (!member && !intent) return undefined;
   const registration = member?.registration;
   const explained = world.compiled.get(service)?.explained.get(id);
   const { state, weight, down } = explained?.peer ?? { state: 'gone' as const, weight: 0, down: true };
   const open = explained !== undefined && eligible(explained.peer);
-  const live = intent && inForce(intent, world.wall) ? intent : undefined;
+  const live = inForce(intent, world.wall);
   return {
     service,
     id,
@@ -136,7 +149,7 @@ export function describeSet(world: World, service: string): SetResource | undefi
 
 /** The last 50 things that happened to a service, oldest first: what was decided, and what its instances did. */
 export function describeEvents(world: World, service: string): readonly ServiceEvent[] | undefined {
-  if (!serviceNames(world).includes(service)) return undefined;
+  if (!isKnown(world, service)) return undefined;
   return [...recordIn(world, service).events, ...(world.recent.get(service) ?? [])]
     .map(({ at, event, by, instance, message }) => {
       return { at, event, by, ...(instance === undefined ? {} : { instance }), message };

@@ -3,6 +3,7 @@ import type { PlannedChange } from '../model/resources.js';
 import type { Peer } from '../model/set.js';
 import { compileService, effectiveSpec } from './compile.js';
 import type { ServiceMembers } from './membership.js';
+import { wishOf } from './record.js';
 
 /** What a new record changes in the published set of a service, line by line. Empty = nothing. */
 export function diffRecords(
@@ -39,7 +40,7 @@ function diffWish(
   before: IntentRecord,
   after: IntentRecord,
 ): readonly PlannedChange[] {
-  const say = (record: IntentRecord): string => record.instances[id]?.state ?? 'none';
+  const say = (record: IntentRecord): string => wishOf(record.instances, id)?.state ?? 'none';
   const [from, to] = [say(before), say(after)];
   return from === to ? [] : [{ service, instance: id, field: 'intent', from, to }];
 }

@@ -2,7 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Registration } from '../model/registration.js';
 import { buildPeer, buildRegistration, buildSet, buildEncoded } from '../testing/builders.js';
-import { DEFAULT_RULES, membersOf, observe, type Membership, type Observation } from './membership.js';
+import {
+  DEFAULT_RULES,
+  membersOf,
+  observe,
+  surplusGone,
+  type Membership,
+  type Observation,
+} from './membership.js';
 
 const RULES = { ...DEFAULT_RULES, settle_ms: 8_000 };
 
@@ -27,6 +34,7 @@ function history(rules = RULES) {
     presence(): Record<string, string> {
       return Object.fromEntries([...(membership.get('shop') ?? [])].map(([id, one]) => [id, one.presence]));
     },
+    members: () => membership.get('shop') ?? new Map<string, never>(),
     start(from: Membership): void {
       membership = from;
     },
@@ -133,6 +141,41 @@ test('what was published before a start has vanished, and is not unknown', () =>
   h.start(membersOf([published], 0));
   h.see(10, [c], 8_000);
   expect(h.presence()).toEqual({ a: 'held', b: 'gone', c: 'present' });
+});
+
+test('weights stretched by version shares come back to the scale of registered ones', () => {
+  const peers = [
+    buildPeer({ id: 'a', weight: 500_000 }),
+    buildPeer({ id: 'b', weight: 250_000 }),
+    buildPeer({ id: 'c', weight: 0, version: 'v2' }),
+  ];
+  const published = { ...buildEncoded(buildSet({ peers })), epoch: 1, generation: 1, at: '' };
+  const weights = [...(membersOf([published], 0, () => true).get('shop') ?? [])].map(
+    ([, member]) => member.registration.weight,
+  );
+  expect(weights).toEqual([100, 50, 100]);
+});
+
+test('after a standstill of this process nobody is taken out before the settle time', () => {
+  const h = history();
+  h.see(0, [a, b, c, d]);
+  h.see(1_000, [a, b]);
+  h.see(3_000, [a, b]);
+  h.see(200_000, [a, b], 208_000);
+  expect(h.presence()).toMatchObject({ c: 'suspect', d: 'suspect' });
+  h.see(208_000, [a, b], 208_000);
+  expect(h.presence()).toMatchObject({ c: 'gone', d: 'gone' });
+});
+
+test('of the gone only the newest are kept', () => {
+  const h = history({ ...RULES, suspect_ms: 0 });
+  h.see(0, [a, b, c, d]);
+  h.see(1_000, [a, b, c]);
+  h.see(4_000, [a, b]);
+  h.see(8_000, [a, b]);
+  const members = h.members();
+  expect(surplusGone(members, 2)).toEqual([]);
+  expect(surplusGone(members, 1)).toEqual(['d']);
 });
 
 test('a service in which nothing changed keeps its very map', () => {

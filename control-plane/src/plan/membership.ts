@@ -1,5 +1,5 @@
 import type { Registration, RegistryView } from '../model/registration.js';
-import type { PeerState, PublishedDocument } from '../model/set.js';
+import type { Peer, PeerState, PublishedDocument } from '../model/set.js';
 
 /*
  * Who belongs to a service, as far as can be known. A registration that is there is `present`. One that vanished is
@@ -188,8 +188,11 @@ function judgeRemovals(
     );
   const crowd = isCrowd(input, service, lost, before, seenCount);
   const suspectUntil = (member: Member): number =>
-    Math.max(vanishedAt(member), member.presence === 'suspect' ? member.since : heldUntil(member)) +
-    rules.suspect_ms;
+    Math.max(
+      Math.max(vanishedAt(member), member.presence === 'suspect' ? member.since : heldUntil(member)) +
+        rules.suspect_ms,
+      input.settle_until,
+    );
   return {
     judge: (_id: string, old: Member): Member => {
       if (old.presence === 'gone') return old;
@@ -240,6 +243,7 @@ function isCrowd(
 }
 
 function sameRegistration(a: Registration, b: Registration): boolean {
+  if (a === b) return true;
   return (
     a.host === b.host &&
     a.port === b.port &&
@@ -254,14 +258,33 @@ function sameRegistration(a: Registration, b: Registration): boolean {
 }
 
 /**
- * Members as the published sets remember them, for a controller that starts: what was published and is not in the
- * first view has vanished, and is not simply unknown. Registered weights cannot be read back; effective ones stand in.
+ * The members that have been gone longest, beyond the newest `most`. They need not be listed to be proven empty, and a
+ * list that only grows while one gateway is silent would end above what a set may hold.
  */
-export function membersOf(published: readonly PublishedDocument[], now: number): Membership {
+export function surplusGone(members: ServiceMembers, most: number): readonly string[] {
+  const gone = [...members].filter(([, member]) => member.presence === 'gone');
+  if (gone.length <= most) return [];
+  return gone
+    .sort(([, a], [, b]) => a.since - b.since)
+    .slice(0, gone.length - most)
+    .map(([id]) => id);
+}
+
+/**
+ * Members as the published sets remember them, for a controller that starts: what was published and is not in the
+ * first view has vanished, and is not simply unknown. Registered weights cannot be read back; effective ones stand in,
+ * brought back to the scale of registered ones where version shares (`isShared`) had stretched them.
+ */
+export function membersOf(
+  published: readonly PublishedDocument[],
+  now: number,
+  isShared: (service: string) => boolean = () => false,
+): Membership {
   const membership = new Map<string, ServiceMembers>();
   for (const { document, service } of published) {
     if (!('peers' in document)) continue;
     const members = new Map<string, Member>();
+    const weightOf = isShared(service) ? unshared(document.peers) : plainWeight;
     for (const peer of document.peers) {
       const registration: Registration = {
         service,
@@ -269,7 +292,7 @@ export function membersOf(published: readonly PublishedDocument[], now: number):
         host: peer.host,
         port: peer.port,
         version: peer.version,
-        weight: peer.state === 'up' || peer.state === 'suspect' ? Math.min(peer.weight, 10_000) : 100,
+        weight: peer.state === 'up' || peer.state === 'suspect' ? weightOf(peer) : USUAL_WEIGHT,
         zone: '',
         labels: {},
         ready: peer.state !== 'unready',
@@ -283,6 +306,25 @@ export function membersOf(published: readonly PublishedDocument[], now: number):
     if (members.size > 0) membership.set(service, members);
   }
   return membership;
+}
+
+/** What an instance registers with that names no weight. */
+const USUAL_WEIGHT = 100;
+
+function plainWeight(peer: Peer): number {
+  return Math.min(peer.weight, 10_000);
+}
+
+/** Inside a version only ratios are known: its heaviest instance is taken to have the usual weight. */
+function unshared(peers: readonly Peer[]): (peer: Peer) => number {
+  const heaviest = new Map<string, number>();
+  for (const { version, weight } of peers)
+    heaviest.set(version, Math.max(heaviest.get(version) ?? 0, weight));
+  return ({ version, weight }) => {
+    const most = heaviest.get(version) ?? 0;
+    if (most === 0) return USUAL_WEIGHT;
+    return weight === 0 ? 0 : Math.max(1, Math.round((USUAL_WEIGHT * weight) / most));
+  };
 }
 
 function rememberedPresence(state: PeerState): { readonly presence: Presence } {

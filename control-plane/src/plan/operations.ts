@@ -2,7 +2,7 @@ import type { IntentRecord, OperationRecord, OperationResult, ServiceEvent } fro
 import type { Position } from '../model/position.js';
 import type { DrainStatus } from '../model/resources.js';
 import { isUnknowable, proveDrained, type Witnesses } from './proof.js';
-import { revise, withIntent, withoutState } from './record.js';
+import { inForce, revise, wishOf, withIntent, withoutState } from './record.js';
 
 /*
  * A drain operation runs until it has a result:
@@ -38,7 +38,7 @@ export function progressOf(
   witnesses: Witnesses,
 ): readonly InstanceProgress[] {
   return op.instances.map((id) => {
-    const intent = record.instances[id];
+    const intent = wishOf(record.instances, id);
     const taken = intent?.op !== op.id || (intent.state !== 'draining' && intent.state !== 'cut');
     return { id, taken, status: proveDrained(service, id, target(service, id), witnesses) };
   });
@@ -66,6 +66,9 @@ export function advanceOperations(
 /** How many reasons a record keeps of what an operation waited for. */
 const MOST_REASONS = 20;
 
+/** A deadline that passed while no controller listened is judged only after this one has had time to hear everybody. */
+const LEARNING_GRACE_MS = 60_000;
+
 interface Verdict {
   readonly result: OperationResult;
   readonly left: Readonly<Record<string, number>>;
@@ -87,7 +90,9 @@ function judge(
   const nothingLeft = { left: {}, waited_for: [] };
   if (progress.some((one) => one.taken)) return running ? { result: 'superseded', ...nothingLeft } : null;
   if (progress.every((one) => one.status.drained)) return { result: 'drained', ...nothingLeft };
-  if (!running || op.deadline === undefined || wall < Date.parse(op.deadline)) return null;
+  if (!running || op.deadline === undefined) return null;
+  const grace = witnesses.learning ? LEARNING_GRACE_MS : 0;
+  if (wall < Date.parse(op.deadline) + grace) return null;
   const open = progress.filter((one) => (one.status.in_flight ?? 0) > 0);
   const left = Object.fromEntries(open.map((one) => [one.id, one.status.in_flight ?? 0]));
   const waited = [...new Set(progress.flatMap((one) => one.status.waiting_for))].slice(0, MOST_REASONS);
@@ -153,22 +158,11 @@ export function expireIntents(record: IntentRecord, wall: number): IntentRecord 
   );
   if (expired.length === 0) return null;
   let { instances } = record;
-  for (const [id] of expired) instances = withIntent(instances, id, () => undefined);
+  for (const [id] of expired) instances = withIntent(instances, id, (wish) => inForce(wish, wall));
   const events = expired.map(([id, intent]): ServiceEvent => {
     const what = intent.state ?? `weight ${String(intent.weight)}`;
     const message = `${what} by ${intent.by} expired`;
     return { at: new Date(wall).toISOString(), event: 'expired', by: 'controller', instance: id, message };
   });
   return revise(record, { instances }, events);
-}
-
-/** The next wall-clock moment at which time alone changes this record; Infinity if never. */
-export function nextDeadline(record: IntentRecord): number {
-  const deadlines = record.ops
-    .filter((op) => op.result === undefined && op.deadline !== undefined)
-    .map((op) => Date.parse(op.deadline ?? ''));
-  const expiries = Object.values(record.instances)
-    .filter((intent) => intent.expires !== undefined)
-    .map((intent) => Date.parse(intent.expires ?? ''));
-  return Math.min(Infinity, ...deadlines, ...expiries);
 }

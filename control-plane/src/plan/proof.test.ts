@@ -9,7 +9,7 @@ const acked = { applied: { epoch: 7, generation: 20 } };
 function witnesses(
   heard: Record<string, Partial<Heartbeat> & { readonly silentMs?: number }>,
   roster: readonly string[] = Object.keys(heard),
-  complete = true,
+  unready: string | null = null,
 ): Witnesses {
   const entry = (id: string): RosterEntry => ({ id, boot: 'b', host: 'h', since: '2026-05-01T12:00:00Z' });
   return {
@@ -25,7 +25,10 @@ function witnesses(
     },
     now: 100_000,
     silent_ms: 5_000,
-    complete,
+    left: new Map(),
+    shared: new Set(),
+    unready,
+    learning: false,
   };
 }
 const open = (count: number) => ({ in_flight: { 'shop|a': count } });
@@ -89,7 +92,7 @@ describe('not proven, and it says why', () => {
       0,
     ],
     ['no gateway at all', witnesses({}), TARGET, /no gateway has ever been heard/, 0],
-    ['nothing read yet', witnesses({ g1: acked }, ['g1'], false), TARGET, /have not been read/, 0],
+    ['nothing read yet', witnesses({ g1: acked }, ['g1'], 'nothing read yet'), TARGET, /nothing read yet/, 0],
     ['not published', witnesses({ g1: acked }), null, /not published/, 0],
   ])('%s', (_name, seen, target, why, inFlight) => {
     const status = proveDrained('shop', 'a', target, seen);
@@ -105,10 +108,26 @@ test('another service that is rejected, or another instance that is busy, does n
   expect(proveDrained('shop', 'a', TARGET, seen).drained).toBe(true);
 });
 
-test('a silent gateway outside the roster is forgotten', () => {
-  expect(
-    proveDrained('shop', 'a', TARGET, witnesses({ g1: acked, g2: { silentMs: 60_000 } }, ['g1'])).drained,
-  ).toBe(true);
+describe('a gateway that fell silent outside the roster', () => {
+  const seen = witnesses({ g1: acked, g2: { silentMs: 60_000 } }, ['g1']);
+  test('may still be serving, if it never was in it', () => {
+    const status = proveDrained('shop', 'a', TARGET, seen);
+    expect(status).toMatchObject({ drained: false, in_flight: null });
+    expect(status.waiting_for.join()).toMatch(/g2 has been silent/);
+  });
+  test('counts no more, if it has left since', () => {
+    const left = { ...seen, left: new Map([['g2', 50_000]]) };
+    expect(proveDrained('shop', 'a', TARGET, left).drained).toBe(true);
+    const heardAgain = { ...seen, left: new Map([['g2', 39_999]]) };
+    expect(proveDrained('shop', 'a', TARGET, heardAgain).drained).toBe(false);
+  });
+});
+
+test('an id under which two gateways report proves nothing: the one heard last hides the other', () => {
+  const seen = { ...witnesses({ g1: acked }), shared: new Set(['g1']) };
+  const status = proveDrained('shop', 'a', TARGET, seen);
+  expect(status).toMatchObject({ drained: false, in_flight: null });
+  expect(status.waiting_for.join()).toMatch(/two gateways report as g1/);
 });
 
 test('convergence names each gateway’s state', () => {

@@ -1,6 +1,7 @@
 import { inFlightKey, type FleetReport, type HeardGateway, type RosterEntry } from '../model/gateway.js';
 import type { Position } from '../model/position.js';
 import type { Convergence, DrainStatus } from '../model/resources.js';
+import { byCodeUnit } from './encode.js';
 
 /*
  * What can be proven from the gateways' heartbeats. A proof is a read: it is made anew at every question and stored
@@ -13,16 +14,31 @@ export interface Witnesses {
   readonly fleet: FleetReport;
   readonly now: number;
   readonly silent_ms: number;
-  /** False until roster and heartbeats have been read once: before that nothing is known. */
-  readonly complete: boolean;
+  /** Gateway → when its roster entry was seen to go: what was heard of it until then counts no more. */
+  readonly left: ReadonlyMap<string, number>;
+  /** Ids under which two running nginx report at once: the count of neither says anything of the other. */
+  readonly shared: ReadonlySet<string>;
+  /** Why nothing can be proven now whatever the heartbeats say, or null. */
+  readonly unready: string | null;
+  /** True for a while after a start and after a new epoch: what is not proven yet may be in a moment. */
+  readonly learning: boolean;
 }
 
-/** Every gateway that counts: the roster, and live ones that are not in it yet. Sorted. */
+const COUNTING = new WeakMap<Witnesses, readonly string[]>();
+
+/**
+ * Every gateway that counts: the roster, and whatever was heard and has not left since. One that was heard and fell
+ * silent before it could be written into the roster may still be serving. Sorted.
+ */
 export function gatewaysThatCount(witnesses: Witnesses): readonly string[] {
-  const heardNow = [...witnesses.fleet.heard]
-    .filter(([, heard]) => !isSilent(heard, witnesses))
+  const known = COUNTING.get(witnesses);
+  if (known) return known;
+  const heard = [...witnesses.fleet.heard]
+    .filter(([id, { changed_at }]) => changed_at > (witnesses.left.get(id) ?? -Infinity))
     .map(([id]) => id);
-  return [...new Set([...witnesses.roster.keys(), ...heardNow])].sort();
+  const ids = [...new Set([...witnesses.roster.keys(), ...heard])].sort(byCodeUnit);
+  COUNTING.set(witnesses, ids);
+  return ids;
 }
 
 /** True when a gateway's heartbeat has not changed for longer than allowed. */
@@ -46,6 +62,11 @@ export function ackOf(id: string, service: string, target: Position, witnesses: 
       message: `gateway ${id} has been silent for ${String(seconds)} s; it may still be serving`,
     };
   }
+  if (witnesses.shared.has(id))
+    return {
+      state: 'unknown',
+      message: `two gateways report as ${id}, and each hides the other; give each its own id`,
+    };
   const { applied, rejected } = heard.heartbeat;
   const refusal = rejected.find((one) => one.service === service);
   if (refusal)
@@ -72,10 +93,14 @@ export function inFlightOf(
   const counts: Record<string, number | null> = {};
   for (const id of gatewaysThatCount(witnesses)) {
     const heard = witnesses.fleet.heard.get(id);
-    const known = heard && !isSilent(heard, witnesses) && heard.heartbeat.uncounted === 0;
-    counts[id] = known ? (heard.heartbeat.in_flight[inFlightKey(service, instance)] ?? 0) : null;
+    const known = heard && !isSilent(heard, witnesses) && !witnesses.shared.has(id);
+    counts[id] = known && heard.heartbeat.uncounted === 0 ? openOn(heard, service, instance) : null;
   }
   return counts;
+}
+
+function openOn(heard: HeardGateway, service: string, instance: string): number {
+  return heard.heartbeat.in_flight[inFlightKey(service, instance)] ?? 0;
 }
 
 /**
@@ -92,8 +117,7 @@ export function proveDrained(
   const values = Object.values(counts);
   const inFlight = values.includes(null) ? null : values.reduce<number>((sum, n) => sum + (n ?? 0), 0);
   const waiting: string[] = [];
-  if (!witnesses.complete)
-    waiting.push('the roster and the heartbeats of the gateways have not been read yet');
+  if (witnesses.unready !== null) waiting.push(witnesses.unready);
   else if (values.length === 0) waiting.push('no gateway has ever been heard, so nothing can be proven');
   if (!target) waiting.push(`the set of ${service} that drains it is not published yet`);
   else
@@ -111,8 +135,8 @@ function missingFrom(
 ): readonly string[] {
   const ack = ackOf(id, service, target, witnesses);
   if (ack.state !== 'acked') return [ack.message];
-  const { in_flight, uncounted } = ack.heard.heartbeat;
-  const open = in_flight[inFlightKey(service, instance)] ?? 0;
+  const { uncounted } = ack.heard.heartbeat;
+  const open = openOn(ack.heard, service, instance);
   if (uncounted > 0)
     return [`gateway ${id} has ${String(uncounted)} open requests that it could not count by instance`];
   if (open > 0) return [`gateway ${id} still holds ${String(open)} open request${open === 1 ? '' : 's'}`];
@@ -121,7 +145,7 @@ function missingFrom(
 
 /** True if what is missing includes a gateway that nobody can speak for: then time-out means `unproven`. */
 export function isUnknowable(service: string, target: Position | null, witnesses: Witnesses): boolean {
-  if (!target || !witnesses.complete) return true;
+  if (!target || witnesses.unready !== null) return true;
   const ids = gatewaysThatCount(witnesses);
   return ids.length === 0 || ids.some((id) => ackOf(id, service, target, witnesses).state !== 'acked');
 }
@@ -134,6 +158,6 @@ export function convergenceOf(service: string, target: Position, witnesses: Witn
     return { id, applied, state: ack.state, ...(ack.state === 'rejected' ? { code: ack.code } : {}) };
   });
   const converged =
-    witnesses.complete && gateways.length > 0 && gateways.every((one) => one.state === 'acked');
+    witnesses.unready === null && gateways.length > 0 && gateways.every((one) => one.state === 'acked');
   return { service, target, converged, gateways };
 }

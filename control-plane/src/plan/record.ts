@@ -3,6 +3,8 @@ import type { InstanceIntent, IntentRecord, OperationRecord, ServiceEvent } from
 /** How many operations and events a record keeps. */
 export const KEPT_OPERATIONS = 20;
 export const KEPT_EVENTS = 50;
+/** How long an event's message may be: a record that grows past what can be read back is a lost record. */
+const MESSAGE_CHARACTERS = 1_000;
 
 /** A changed copy of `record`, one revision on, with `events` appended and the oldest history dropped. */
 export function revise(
@@ -15,8 +17,13 @@ export function revise(
     ...next,
     rev: record.rev + 1,
     ops: keepOperations(next.ops),
-    events: [...record.events, ...events].slice(-KEPT_EVENTS),
+    events: [...record.events, ...events.map(clipped)].slice(-KEPT_EVENTS),
   };
+}
+
+function clipped(event: ServiceEvent): ServiceEvent {
+  if (event.message.length <= MESSAGE_CHARACTERS) return event;
+  return { ...event, message: `${event.message.slice(0, MESSAGE_CHARACTERS - 1)}…` };
 }
 
 /** Drops the oldest ended operations; one that still runs is never dropped. */
@@ -30,14 +37,28 @@ function keepOperations(ops: readonly OperationRecord[]): readonly OperationReco
   });
 }
 
+/** The wish for `id` as it stands in the record. An id may well be called `constructor`. */
+export function wishOf(instances: IntentRecord['instances'], id: string): InstanceIntent | undefined {
+  return Object.hasOwn(instances, id) ? instances[id] : undefined;
+}
+
+/**
+ * What of `intent` is in force at `wall` (milliseconds). The expiry is that of its state; a weight that was wished
+ * beside it stays. A weight alone has the expiry for itself.
+ */
+export function inForce(intent: InstanceIntent | undefined, wall: number): InstanceIntent | undefined {
+  if (intent?.expires === undefined || Date.parse(intent.expires) > wall) return intent;
+  return intent.state === undefined ? undefined : withoutState(intent);
+}
+
 /** `instances` with the wish for `id` changed by `change`; a wish that says nothing any more is removed. */
 export function withIntent(
   instances: IntentRecord['instances'],
   id: string,
   change: (intent: InstanceIntent | undefined) => InstanceIntent | undefined,
 ): IntentRecord['instances'] {
-  const { [id]: before, ...others } = instances;
-  const after = change(before);
+  const { [id]: _before, ...others } = instances;
+  const after = change(wishOf(instances, id));
   const empty = after === undefined || (after.state === undefined && after.weight === undefined);
   return empty ? others : { ...others, [id]: after };
 }

@@ -1,10 +1,11 @@
 import { NO_INTENT, type IntentRecord, type ServiceEvent, type StoredIntent } from '../model/intent.js';
 import type { Position } from '../model/position.js';
+import type { Convergence } from '../model/resources.js';
 import type { RegistryProblem } from '../model/registration.js';
 import { eligible, type PublishedDocument } from '../model/set.js';
 import type { CompiledService, RouteClash } from './compile.js';
 import type { Membership, ServiceMembers } from './membership.js';
-import type { Witnesses } from './proof.js';
+import { convergenceOf, type Witnesses } from './proof.js';
 
 /** Everything the controller knows at one moment; what the API shows is computed from it and nothing else. */
 export interface World {
@@ -17,6 +18,10 @@ export interface World {
   readonly compiled: ReadonlyMap<string, CompiledService>;
   /** By service, and `@routes`. */
   readonly published: ReadonlyMap<string, PublishedDocument>;
+  /** Services whose newest publish has no answer: what `published` says of them may have been replaced already. */
+  readonly unsettled: ReadonlySet<string>;
+  /** Service → what is wrong with its intent record. */
+  readonly damaged: ReadonlyMap<string, string>;
   readonly protections: ReadonlyMap<string, string>;
   readonly problems: readonly RegistryProblem[];
   readonly clashes: readonly RouteClash[];
@@ -42,6 +47,11 @@ export function serviceNames(world: World): readonly string[] {
   return [...new Set([...world.membership.keys(), ...world.intents.keys(), ...world.compiled.keys()])].sort();
 }
 
+/** True if anything is registered or decided under that name. */
+export function isKnown(world: World, service: string): boolean {
+  return world.membership.has(service) || world.intents.has(service) || world.compiled.has(service);
+}
+
 /** Where the present publication of `service` stands; null while none is out under this epoch. */
 export function publishedAt(world: World, service: string): Position | null {
   const document = world.published.get(service);
@@ -49,10 +59,19 @@ export function publishedAt(world: World, service: string): Position | null {
   return { epoch: document.epoch, generation: document.generation };
 }
 
-/** Where the published set stands that gives `instance` no new request; null while no such set is out. */
+/** Where the published set stands that gives `instance` no new request; null while it is not sure that such a set is out. */
 export function drainTarget(world: World, service: string, instance: string): Position | null {
+  if (world.unsettled.has(service)) return null;
   const document = world.published.get(service)?.document;
   const peer =
     document && 'peers' in document ? document.peers.find((one) => one.id === instance) : undefined;
   return peer && eligible(peer) ? null : publishedAt(world, service);
+}
+
+/** Who follows the present publication of `service`; `undefined` while none is out under this epoch. */
+export function presentConvergence(world: World, service: string): Convergence | undefined {
+  const position = publishedAt(world, service);
+  if (!position) return undefined;
+  const convergence = convergenceOf(service, position, world.witnesses);
+  return world.unsettled.has(service) ? { ...convergence, converged: false } : convergence;
 }
