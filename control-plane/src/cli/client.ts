@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { request, type Dispatcher } from 'undici'; // fetch would refuse ports like 10080
 import { Away, CliFailure, EXIT, Refused, type ShownProblem } from './failure.js';
+import { withSecretFiles } from './secret_files.js';
 import type { Terminal } from './terminal.js';
 
 export const DEFAULT_API = 'http://127.0.0.1:8090';
@@ -98,8 +99,14 @@ function apiUrl(text: string): string {
 }
 
 function authorization(flags: ApiFlags, { env }: Terminal): Record<string, string> {
-  const token = flags.tokenFile === undefined ? env['EBBGATE_TOKEN'] : tokenFrom(flags.tokenFile);
+  const token = flags.tokenFile === undefined ? tokenOf(env) : tokenFrom(flags.tokenFile);
   return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+function tokenOf(env: Terminal['env']): string | undefined {
+  const secrets = withSecretFiles(env);
+  if (!secrets.ok) throw new CliFailure(EXIT.usage, secrets.error.join('; '));
+  return secrets.value['EBBGATE_TOKEN'];
 }
 
 function tokenFrom(file: string): string {

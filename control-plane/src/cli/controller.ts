@@ -3,13 +3,14 @@ import { pino } from 'pino';
 import { OPTIONS, parseConfig } from '../config.js';
 import { startController } from '../main.js';
 import { productRoot, productVersion } from './product.js';
+import { withSecretFiles } from './secret_files.js';
 
 /** `ebbgate controller`: runs until SIGTERM or SIGINT. Options that do not pass are all listed; exit code 2. */
 export function addController(program: Command): void {
   program
     .command('controller')
     .description('run the controller and its API; configured by environment variables')
-    .addHelpText('after', `\nEnvironment:\n${describeOptions()}`)
+    .addHelpText('after', `\nEnvironment:\n${describeOptions()}\n${SECRETS_TEXT}`)
     .action(runController);
 }
 
@@ -22,8 +23,12 @@ function describeOptions(): string {
     .join('\n');
 }
 
+const SECRETS_TEXT =
+  '\nEBBGATE_TOKEN_FILE and EBBGATE_REDIS_FILE name files that hold EBBGATE_TOKEN and EBBGATE_REDIS.';
+
 async function runController(): Promise<void> {
-  const config = parseConfig(process.env);
+  const env = withSecretFiles(process.env);
+  const config = env.ok ? parseConfig(env.value) : env;
   if (!config.ok) {
     for (const message of config.error) process.stderr.write(`error: ${message}\n`);
     process.exitCode = 2;

@@ -14,7 +14,7 @@ export function apiCommand(parent: Command, nameAndArgs: string, description: st
     .command(nameAndArgs)
     .description(description)
     .option('--api <URL>', `the control API (EBBGATE_API; default ${DEFAULT_API})`)
-    .option('--token-file <FILE>', 'a file that holds the token (or EBBGATE_TOKEN)');
+    .option('--token-file <FILE>', 'a file that holds the token (or EBBGATE_TOKEN, EBBGATE_TOKEN_FILE)');
   return addOutput(command);
 }
 

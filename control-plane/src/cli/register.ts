@@ -6,6 +6,7 @@ import { Registrar } from '../registrar/registrar.js';
 import { ZooKeeperLink } from '../zookeeper/link.js';
 import { createProviderRegistration } from '../zookeeper/provider.js';
 import { lineLog } from './line_log.js';
+import { withSecretFiles } from './secret_files.js';
 import { parseRegisterFlags, type RegisterFlags, type RegisterOptions } from './register_options.js';
 
 /**
@@ -39,12 +40,16 @@ export function addRegister(program: Command): void {
     .option('--session <DURATION>', 'ZooKeeper session: how long a loss stays unnoticed; 10s unless given')
     .option('--zookeeper <HOST:PORT,…>', 'or EBBGATE_ZOOKEEPER')
     .option('--registry-root <PATH>', 'where services register; /services unless given')
-    .option('--api <URL>', 'or EBBGATE_API; http://127.0.0.1:8090 unless given; its token from EBBGATE_TOKEN')
+    .option(
+      '--api <URL>',
+      'or EBBGATE_API; http://127.0.0.1:8090 unless given; its token from EBBGATE_TOKEN or EBBGATE_TOKEN_FILE',
+    )
     .action(runRegister);
 }
 
 async function runRegister(command: readonly string[], flags: RegisterFlags): Promise<void> {
-  const { EBBGATE_ZOOKEEPER, EBBGATE_API, EBBGATE_TOKEN } = process.env;
+  const env = withSecretFiles(process.env);
+  const { EBBGATE_ZOOKEEPER, EBBGATE_API, EBBGATE_TOKEN } = env.ok ? env.value : process.env;
   const zookeeper = flags.zookeeper ?? EBBGATE_ZOOKEEPER;
   const api = flags.api ?? (EBBGATE_API || undefined);
   const parsed = parseRegisterFlags({
@@ -52,8 +57,9 @@ async function runRegister(command: readonly string[], flags: RegisterFlags): Pr
     ...(zookeeper === undefined ? {} : { zookeeper }),
     ...(api === undefined ? {} : { api }),
   });
-  if (!parsed.ok) {
-    for (const message of parsed.error) process.stderr.write(`error: ${message}\n`);
+  if (!parsed.ok || !env.ok) {
+    const errors = [...(parsed.ok ? [] : parsed.error), ...(env.ok ? [] : env.error)];
+    for (const message of errors) process.stderr.write(`error: ${message}\n`);
     process.exitCode = 2;
     return;
   }

@@ -49,6 +49,15 @@ describe('nginx.conf', () => {
     expect(conf).toBe(readFileSync(file, 'utf8'));
   });
 
+  // Debian's nginx makes the directories of all five at its start, below /var/lib/nginx unless told otherwise, which a
+  // user of its own or a read-only system does not allow.
+  test.each(['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'])(
+    'has the temporary files of %s below the run directory',
+    (kind) => {
+      expect(render({ run_dir: '/srv/gw' })).toContain(`${kind}_temp_path /srv/gw/${kind}_temp;`);
+    },
+  );
+
   test('a running request is never cut unless asked for', () => {
     expect(render({})).not.toContain('worker_shutdown_timeout');
     expect(render({ worker_shutdown_timeout: '30s' })).toContain('worker_shutdown_timeout 30s;');

@@ -1,0 +1,96 @@
+#!/bin/sh
+# The gateway's container: runs nginx, stops it gracefully, and says so when its last worker is gone.
+#
+#   QUIT, TERM, INT   nginx stops listening and lets open requests end; then the gateway leaves the roster
+#   TERM, INT again   open requests are cut; then the gateway leaves
+#   HUP               nginx reads its conf again
+#
+#   EBBGATE_CONF                   the conf that `ebbgate render` wrote; /etc/ebbgate/nginx.conf unless given
+#   EBBGATE_REDIS_PASSWORD(_FILE)  the password of Redis, or the file that holds it
+#   EBBGATE_API and its token      see ebbgate-leave
+#
+# Exit: 0 stopped as asked, and told · 2 cannot start · 75 stopped as asked, but nobody could be told · else how nginx
+# ended: of itself, so nothing is told, because it is expected back.
+set -eu
+
+conf=${EBBGATE_CONF:-/etc/ebbgate/nginx.conf}
+
+say() {
+  echo "ebbgate-gateway: $*" >&2
+}
+cannot_start() {
+  say "$*"
+  exit 2
+}
+
+[ -r "$conf" ] || cannot_start "cannot read $conf; write it by: ebbgate render --out FILE"
+run_dir=$(sed -n 's/^pid \(\/.*\)\/nginx\.pid;$/\1/p' "$conf")
+[ -n "$run_dir" ] || cannot_start "$conf has no pid file; it must be written by: ebbgate render"
+if [ -n "${EBBGATE_REDIS_PASSWORD_FILE:-}" ]; then
+  EBBGATE_REDIS_PASSWORD=$(cat -- "$EBBGATE_REDIS_PASSWORD_FILE") ||
+    cannot_start "cannot read EBBGATE_REDIS_PASSWORD_FILE"
+  export EBBGATE_REDIS_PASSWORD
+fi
+program=$(command -v nginx || command -v openresty) || cannot_start "neither nginx nor openresty is on the PATH"
+mkdir -p "$run_dir/state" || cannot_start "cannot write below $run_dir; its owner must be uid $(id -u)"
+
+nginx='' asked=''
+
+signal() {
+  [ -z "$nginx" ] || kill "-$1" "$nginx" 2> /dev/null || :
+}
+quit() {
+  asked=yes
+  signal QUIT
+}
+# The second one is in a hurry.
+terminate() {
+  if [ -z "$asked" ]; then quit; else signal TERM; fi
+}
+trap quit QUIT
+trap terminate TERM INT
+trap 'signal HUP' HUP
+
+"$program" -p "$run_dir" -e stderr -c "$conf" &
+nginx=$!
+
+# A signal that comes while nginx reads its conf is lost on it, so the wish is said again until it is obeyed.
+repeat() {
+  trap - QUIT TERM INT HUP
+  while kill -QUIT "$nginx" 2> /dev/null; do sleep 1; done
+}
+
+# `wait` ends with every signal; nginx has ended when it cannot be signalled.
+repeater=''
+while :; do
+  status=0
+  wait "$nginx" || status=$?
+  kill -0 "$nginx" 2> /dev/null || break
+  if [ -n "$asked" ] && [ -z "$repeater" ]; then
+    repeat &
+    repeater=$!
+  fi
+done
+[ -z "$repeater" ] || kill -KILL "$repeater" 2> /dev/null || :
+
+if [ -z "$asked" ]; then
+  say "nginx ended of itself ($status)"
+  exit "$status"
+fi
+
+# Workers outlive a master that was killed.
+working() {
+  for process in /proc/[0-9]*; do
+    read -r name < "$process/comm" || continue
+    [ "$name" = nginx ] || continue
+    ! grep -q '^State:.Z' "$process/status" || continue
+    return 0
+  done 2> /dev/null
+  return 1
+}
+while working; do sleep 0.2; done
+told=0
+ebbgate-leave "$conf" || told=75
+[ "$status" -ne 0 ] || exit "$told"
+say "nginx was asked to stop and ended with $status"
+exit "$status"

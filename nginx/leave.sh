@@ -1,0 +1,52 @@
+#!/bin/sh
+# Tells the control API that a gateway was stopped and its last worker is gone, so that no drain waits for it any more.
+# To be called by whatever stopped nginx, and only then: while a worker lives, it would be untrue.
+#
+# usage: ebbgate-leave NGINX_CONF        the conf that `ebbgate render` wrote; the gateway's name is read from it
+#   EBBGATE_API                          the control API, like http://10.0.0.5:8090; without it nothing is told
+#   EBBGATE_TOKEN_FILE or EBBGATE_TOKEN  its token, or neither
+#   EBBGATE_LEAVE_PATIENCE               how many seconds to try at most; 10 unless given
+#
+# Exit: 0 told, or nobody to tell · 1 not told: it stays in the roster until somebody says `ebbgate gateway leave` · 2 usage
+set -eu
+
+say() {
+  echo "ebbgate-leave: $*" >&2
+}
+
+# The name of the gateway, as `ebbgate render` wrote it.
+id=$(sed -n 's/^ *gateway_id = "\([A-Za-z0-9._-]*\)",$/\1/p' "${1:-/etc/ebbgate/nginx.conf}") || exit 2
+if [ -z "$id" ]; then
+  say "${1:-/etc/ebbgate/nginx.conf} names no gateway; it must be written by: ebbgate render"
+  exit 2
+fi
+if [ -z "${EBBGATE_API:-}" ]; then
+  say "EBBGATE_API is not set, so nobody is told. Say it by hand: ebbgate gateway leave $id"
+  exit 0
+fi
+token=${EBBGATE_TOKEN:-}
+if [ -n "${EBBGATE_TOKEN_FILE:-}" ]; then
+  token=$(cat -- "$EBBGATE_TOKEN_FILE") || token=
+fi
+
+# The token goes in by stdin: arguments can be read by everybody on the machine.
+patience=${EBBGATE_LEAVE_PATIENCE:-10}
+answer=$(
+  { [ -z "$token" ] || printf 'header = "Authorization: Bearer %s"\n' "$token"; } |
+    curl --config - --silent --show-error --request POST \
+      --header 'Content-Type: application/json' --header "X-Ebbgate-Actor: gateway-$id" \
+      --data '{"reason":"stopped; its last worker is gone"}' \
+      --connect-timeout 2 --max-time 5 \
+      --retry 100 --retry-delay 1 --retry-max-time "$patience" --retry-all-errors \
+      --write-out '\n%{http_code}' "${EBBGATE_API%/}/v1/gateways/$id/leave"
+) || true
+status=${answer##*
+}
+case $status in
+  200) say "gateway $id has left"; exit 0 ;;
+  404) say "gateway $id was not in the roster"; exit 0 ;; # or it is what a repeated request was answered
+esac
+say "gateway $id could not leave (${status:-no answer}): ${answer%
+*}"
+say "drains wait for it until somebody says: ebbgate gateway leave $id"
+exit 1
