@@ -127,15 +127,18 @@ export class Rig implements AsyncDisposable {
     return this.#admin;
   }
 
-  /** Starts an instance in this process and registers it; resolves once every gateway that is heard obeys. */
-  async enlist(options: { readonly service?: string; readonly port?: number } = {}): Promise<Enlisted> {
+  /** Starts an instance in this process and registers it; resolves once every gateway obeys, unless `wait` is false. */
+  async enlist(
+    options: { readonly service?: string; readonly port?: number; readonly wait?: boolean } = {},
+  ): Promise<Enlisted> {
     const service = options.service ?? 'shop';
     const one = await enlist({ ...options, service, zookeeper: this.ports.zookeeper });
     this.#enlisted.push(one);
-    await until(`${one.id} is in use`, async () => {
-      const { effective } = await this.instance(one.id, service);
-      return effective.state === 'up' && (await this.service(service)).convergence?.converged;
-    });
+    if (options.wait !== false)
+      await until(`${one.id} is in use`, async () => {
+        const { effective } = await this.instance(one.id, service);
+        return effective.state === 'up' && (await this.service(service)).convergence?.converged;
+      });
     return one;
   }
 
