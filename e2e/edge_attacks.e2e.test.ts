@@ -37,7 +37,13 @@ afterEach(async () => {
 });
 
 /** A connection to the gateway that keeps what it hears. */
-async function knock(): Promise<{ readonly socket: Socket; text(): string; closed(): boolean }> {
+interface Knock {
+  readonly socket: Socket;
+  readonly text: () => string;
+  readonly closed: () => boolean;
+}
+
+async function knock(): Promise<Knock> {
   const socket = connect({ port: bench.place.port, host: '127.0.0.1' });
   let [text, closed] = ['', false];
   socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));

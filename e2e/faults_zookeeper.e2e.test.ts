@@ -69,9 +69,9 @@ test('ZooKeeper killed and started again: the sets are held, mutations answer 50
 test('ZooKeeper frozen for longer than every session: all providers expire at once, the instances live, nothing is lost', async () => {
   await using traffic = rig.traffic();
   let fewest = Infinity;
-  let watching = true;
+  const watching = new AbortController();
   const watch = (async () => {
-    while (watching) {
+    while (!watching.signal.aborted) {
       fewest = Math.min(fewest, (await eligible()).length);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -86,7 +86,7 @@ test('ZooKeeper frozen for longer than every session: all providers expire at on
   const back = performance.now();
   await calm();
   measured('ZooKeeper thawed past every session → all registered again', performance.now() - back);
-  watching = false;
+  watching.abort();
   await watch;
   expect(fewest).toBe(crew.length);
   await until('every instance is used', () => crew.every(({ requests }) => requests() > 0));

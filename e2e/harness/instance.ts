@@ -21,7 +21,7 @@ export interface Instance extends AsyncDisposable {
   /** Requests that came in since the start, by method; WebSockets count as GET. */
   readonly seen: Map<string, number>;
   /** All of them. */
-  requests(): number;
+  readonly requests: () => number;
   /** Each of them, oldest first; WebSockets too. */
   readonly arrivals: readonly Arrival[];
   /** Stops listening and cuts what is open; may be called twice. */
