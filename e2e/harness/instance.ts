@@ -4,6 +4,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 
+/** A request as the instance saw it, in milliseconds of the wall clock; `ended` is null while it is open. */
+export interface Arrival {
+  readonly at: number;
+  readonly url: string;
+  ended: number | null;
+}
+
 /** A small service instance; it counts what it gets. */
 export interface Instance extends AsyncDisposable {
   readonly id: string;
@@ -14,7 +21,9 @@ export interface Instance extends AsyncDisposable {
   /** Requests that came in since the start, by method; WebSockets count as GET. */
   readonly seen: Map<string, number>;
   /** All of them. */
-  requests(): number;
+  readonly requests: () => number;
+  /** Each of them, oldest first; WebSockets too. */
+  readonly arrivals: readonly Arrival[];
   /** Stops listening and cuts what is open; may be called twice. */
   stop(): Promise<void>;
 }
@@ -40,17 +49,23 @@ export async function startInstance(options: {
     version: options.version ?? 'v1',
     instance: options.id ?? `127.0.0.1:${port}`,
   };
-  const count = (request: IncomingMessage): void => {
+  const arrivals: Arrival[] = [];
+  const count = (request: IncomingMessage): (() => void) => {
     const method = request.method ?? '';
     seen.set(method, (seen.get(method) ?? 0) + 1);
+    const arrival: Arrival = { at: Date.now(), url: request.url ?? '', ended: null };
+    arrivals.push(arrival);
+    return () => (arrival.ended ??= Date.now());
   };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    count(request);
+    const end = count(request);
+    // The first of both: `close` alone comes later than the client's next step.
+    response.once('finish', end).once('close', end);
     answer(request, response, self).catch(() => response.destroy());
   });
   const sockets = new WebSocketServer({ server, path: '/ws' });
   sockets.on('connection', (socket, request) => {
-    count(request);
+    socket.once('close', count(request));
     socket.on('message', (data, binary) => {
       socket.send(data, { binary });
     });
@@ -66,6 +81,7 @@ export async function startInstance(options: {
     host: '127.0.0.1',
     port,
     seen,
+    arrivals,
     requests: () => [...seen.values()].reduce((sum, one) => sum + one, 0),
     stop,
     [Symbol.asyncDispose]: stop,

@@ -1,7 +1,8 @@
 --- The sets on disk: one file per service, so that a gateway that starts without Redis serves what it last acked.
 ---
---- A file is `ebbgate-set 1 <epoch> <generation> <hash>`, a line feed, and the payload. It is written beside and renamed, so it
---- is whole or absent. No fsync: it survives a crash of nginx; after a power cut the hash tells what is damaged.
+--- A file is `ebbgate-set 2 <epoch> <generation> <hash> <check>`, a line feed, and the payload. It is written beside and
+--- renamed, so it is whole or absent. No fsync: it survives a crash of nginx; after a power cut the hash tells what is damaged.
+--- The check is over the first line: a position that was damaged upwards would shut out every newer set for ever.
 local ffi = require 'ffi'
 local position = require 'ebbgate.core.position'
 local wire = require 'ebbgate.core.wire'
@@ -18,7 +19,7 @@ pcall(ffi.cdef, [[
 local disk = {}
 disk.__index = disk
 
-local HEADER = '^ebbgate%-set 1 (%d+) (%d+) (%x+)$'
+local HEADER = '^(ebbgate%-set 2 (%d+) (%d+) (%x+)) (%x+)$'
 --- rwx------ and what it leaves out: whoever can write these files steers traffic. nginx itself runs with umask 0.
 local OWNER_ONLY, OTHERS = 448, 63
 
@@ -44,10 +45,10 @@ function disk:write(name, publication)
   local file, err = io.open(temporary, 'wb')
   ffi.C.umask(umask)
   if not file then return nil, err end
-  local wrote, why = file:write(
-    'ebbgate-set 1 ', position.text(publication.epoch), ' ', position.text(publication.generation), ' ',
-    publication.hash, '\n', publication.payload
-  )
+  local header = table.concat({
+    'ebbgate-set 2', position.text(publication.epoch), position.text(publication.generation), publication.hash,
+  }, ' ')
+  local wrote, why = file:write(header, ' ', ngx.md5(header), '\n', publication.payload)
   local closed, close_err = file:close()
   if wrote and closed then
     local renamed, rename_err = os.rename(temporary, file_name)
@@ -86,9 +87,10 @@ local function read(self, name, tools)
   if not file then return nil, err end
   local header, payload = file:read('*l'), file:read('*a')
   file:close()
-  local epoch_text, generation_text, hash = string.match(header or '', HEADER)
+  local text, epoch_text, generation_text, hash, check = string.match(header or '', HEADER)
   local epoch, generation = position.whole(epoch_text), position.whole(generation_text)
   if not epoch or not generation then return nil, 'its first line is not that of a set' end
+  if ngx.md5(text) ~= check then return nil, 'its first line is damaged' end
   local document, code, detail = wire.decode(name, payload, tools, hash)
   if not document then return nil, code .. ': ' .. detail end
   return { epoch = epoch, generation = generation, hash = hash, payload = payload }, document

@@ -3,6 +3,7 @@ local heartbeat = require 'ebbgate.core.heartbeat'
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
 local wire = require 'ebbgate.core.wire'
+local link_state = require 'ebbgate.worker.link_state'
 local timer = require 'ebbgate.worker.timer'
 
 local reporter = {}
@@ -92,6 +93,8 @@ local function beat_once(self)
   local sent, err = send(self, beat, summary ~= self.told, with_stats)
   if not sent then
     self.troubles:raise('heartbeat', tostring(err))
+    -- The first to notice a half-open connection: the next poll may be seconds away. That one says when it is mended.
+    link_state.note(self.state, false)
     return
   end
   self.troubles:settle('heartbeat')

@@ -5,6 +5,7 @@
 --- timer frees what it took only at its end); about once a minute one begins by comparing everything.
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
+local link_state = require 'ebbgate.worker.link_state'
 local redis = require 'ebbgate.worker.redis'
 local timer = require 'ebbgate.worker.timer'
 
@@ -22,19 +23,12 @@ function sync.new(parts)
   return setmetatable(parts, sync)
 end
 
-local function note_link(self, connected)
-  local state = connected and 'connected' or 'disconnected'
-  if self.state:get(keys.state.redis) == state then return end
-  self.state:safe_set(keys.state.redis, state)
-  self.state:safe_set(keys.state.redis_since, ngx.now())
-end
-
 --- Catches up, and acks at once if that moved anything. True, or nil and why Redis did not answer.
 local function catch_up(self, whole)
   local before = self.state:get(keys.state.applied)
   local rejected = self.state:get(keys.state.rejected)
   local answered, err = self.catch_up:run(whole)
-  note_link(self, answered)
+  link_state.note(self.state, answered)
   if not answered then
     self.troubles:raise('redis', tostring(err))
     return nil, err

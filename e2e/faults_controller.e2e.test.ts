@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, beforeEach, afterEach, expect, test } from 'vitest';
+import type { MutationResource } from '../control-plane/src/model/resources.js';
+import type { Enlisted } from './harness/enlisted.js';
+import { holdRequest } from './harness/hold.js';
+import { measured } from './harness/measured.js';
+import { Rig, type RigTraffic } from './harness/rig.js';
+import { until } from './harness/until.js';
+
+let rig: Rig;
+let one: Enlisted;
+let two: Enlisted;
+let traffic: RigTraffic;
+let keys = 0;
+
+beforeAll(async () => {
+  rig = await Rig.start();
+  [one, two] = await Promise.all([rig.enlist(), rig.enlist()]);
+  await rig.route();
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+beforeEach(() => {
+  traffic = rig.traffic({ rate: 40 });
+});
+afterEach(async () => {
+  const failed = await traffic.stop();
+  await rig.undrain(one.id);
+  expect(failed).toEqual([]);
+});
+
+/** Kills the controller, if it lives, and starts it again; resolves once it leads. */
+async function restart(): Promise<void> {
+  if (rig.controller.running()) await rig.controller.kill();
+  const began = performance.now();
+  await rig.controller.start();
+  await rig.ready();
+  measured('controller killed and started again → in office and ready', performance.now() - began);
+}
+
+/** The drain of `one` by a key, as it is sent again after an answer was lost. */
+async function drainByKey(key: string): Promise<{ readonly status: number; readonly operation: string }> {
+  const path = `/v1/services/shop/instances/${one.id}/drain`;
+  const headers = { 'idempotency-key': key };
+  const body = { timeout: '60s', reason: 'again and again' };
+  const answer = await rig.call<MutationResource>('POST', path, body, headers);
+  return { status: answer.status, operation: answer.body.operation?.id ?? JSON.stringify(answer.body) };
+}
+
+/** How many operations there are. */
+async function operations(): Promise<number> {
+  const { body } = await rig.call<{ readonly items: readonly { readonly id: string }[] }>(
+    'GET',
+    '/v1/operations',
+  );
+  return body.items.length;
+}
+
+/** The drain is over, proven, and no request comes any more; the key still gives the first answer. */
+async function endsRight(operation: string, key: string): Promise<void> {
+  expect(await rig.ended(operation)).toMatchObject({ result: 'drained', waiting_for: [] });
+  const before = one.requests();
+  const sent = traffic.total();
+  await until('more traffic', () => traffic.total() > sent + 60);
+  expect(one.requests()).toBe(before);
+  expect(one.arrivals.filter(({ ended }) => ended === null)).toEqual([]);
+  expect(await drainByKey(key)).toEqual({ status: 202, operation });
+}
+
+test('killed while the request is under way: the same key makes one drain of both attempts', async () => {
+  for (const ms of [0, 4, 15]) {
+    const key = `under-way-${String((keys += 1))}`;
+    const before = await operations();
+    const lost = drainByKey(key).catch(() => null);
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    await restart();
+    await lost;
+    const { operation } = await drainByKey(key);
+    expect(await operations()).toBe(before + 1);
+    await endsRight(operation, key);
+    await rig.undrain(one.id);
+  }
+});
+
+test('killed when the wish is written and not yet published', async () => {
+  const key = `written-${String((keys += 1))}`;
+  await rig.redis.freeze();
+  const { operation } = await drainByKey(key);
+  expect(await rig.operation(operation)).toMatchObject({ published: false, state: 'running' });
+  await rig.controller.kill();
+  rig.redis.thaw();
+  await restart();
+  await endsRight(operation, key);
+});
+
+test('killed when it is published and one gateway has not acked', async () => {
+  const key = `published-${String((keys += 1))}`;
+  const [, second] = rig.gateways;
+  await second!.freeze();
+  const { operation } = await drainByKey(key);
+  await restart();
+  const { state, waiting_for } = await rig.operation(operation);
+  expect(state).toBe('running');
+  expect(waiting_for.some((text) => text.includes('gateway gw-2'))).toBe(true);
+  second!.thaw();
+  await endsRight(operation, key);
+});
+
+test('killed when all have acked and a request is still open', async () => {
+  const key = `acked-${String((keys += 1))}`;
+  const held = await holdRequest(rig.gateways[0]!.url, one, 6);
+  const { operation } = await drainByKey(key);
+  await rig.converged();
+  await restart();
+  await until('the open request is what it waits for', async () => {
+    const { waiting_for, result } = await rig.operation(operation);
+    expect(result).toBeNull();
+    return waiting_for.length === 1 && /gw-1 still holds 1 open request/.test(waiting_for[0] ?? '');
+  });
+  expect(await held.answered).toBe(200);
+  await endsRight(operation, key);
+});
+
+test('killed while it is being proven and written down, and after', async () => {
+  const key = `proven-${String((keys += 1))}`;
+  const held = await holdRequest(rig.gateways[1]!.url, one, 2);
+  const { operation } = await drainByKey(key);
+  expect(await held.answered).toBe(200);
+  await restart();
+  await endsRight(operation, key);
+  await restart();
+  expect(await rig.operation(operation)).toMatchObject({ state: 'done', result: 'drained' });
+  await endsRight(operation, key);
+  expect(two.requests()).toBeGreaterThan(0);
+});

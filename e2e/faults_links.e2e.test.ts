@@ -1,0 +1,114 @@
+import { request } from 'undici';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { ProxyMode, TcpProxy } from '../control-plane/src/testing/tcp_proxy.js';
+import type { Enlisted } from './harness/enlisted.js';
+import { measured } from './harness/measured.js';
+import { Rig, type RigGateway } from './harness/rig.js';
+import { until } from './harness/until.js';
+
+let rig: Rig;
+let one: Enlisted;
+
+/** A connection that is open and carries nothing must be noticed within this. */
+const NOTICED_MS = 3_000;
+const HEALED_MS = 5_000;
+
+beforeAll(async () => {
+  rig = await Rig.start({ doors: true });
+  [one] = await Promise.all([rig.enlist(), rig.enlist()]);
+  await rig.route();
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+afterEach(async () => {
+  for (const each of rig.doors.values()) each.setMode('pass');
+  await rig.ready();
+  await rig.undrain(one.id);
+});
+
+const door = (name: string): TcpProxy => {
+  const found = rig.doors.get(name);
+  if (found === undefined) throw new Error(`no door is called ${name}`);
+  return found;
+};
+
+/** What a gateway says of its Redis. */
+async function redisOf(gateway: RigGateway): Promise<boolean> {
+  const answer = await request(`http://127.0.0.1:${gateway.place.adminPort}/readyz`);
+  const { redis } = (await answer.body.json()) as { readonly redis: { readonly state: string } };
+  return redis.state === 'connected';
+}
+
+/** What the controller says of its own. */
+async function redisOfController(): Promise<boolean> {
+  const { body } = await rig.call<{ readonly redis: { readonly state: string } }>('GET', '/readyz');
+  return body.redis.state === 'ok';
+}
+
+async function within(ms: number, what: string, probe: () => Promise<boolean>): Promise<void> {
+  const began = performance.now();
+  await until(what, probe, { timeoutMs: ms + 10_000 });
+  expect(measured(what, performance.now() - began)).toBeLessThan(ms);
+}
+
+const HALF_OPEN: readonly ProxyMode[] = ['swallow', 'swallow_answers'];
+
+test.each(HALF_OPEN)(
+  'a gateway behind a half-open connection (%s) notices, is waited for, and heals',
+  async (mode) => {
+    const [, second] = rig.gateways;
+    await using traffic = rig.traffic();
+    await until('it is connected', () => redisOf(second!));
+    door('gw-2').setMode(mode);
+    await within(NOTICED_MS, `half-open (${mode}), gateway → notices`, async () => !(await redisOf(second!)));
+    const id = await rig.drain(one.id);
+    await until('the gateway is waited for by name', async () => {
+      const { waiting_for, state } = await rig.operation(id);
+      expect(state).toBe('running');
+      return waiting_for.length === 1 && (waiting_for[0] ?? '').startsWith('gateway gw-2');
+    });
+    const before = traffic.total();
+    await until('it serves on', () => traffic.total() > before + 100);
+    door('gw-2').setMode('pass');
+    await within(
+      HEALED_MS,
+      `half-open (${mode}), gateway, mended → on the newest sets`,
+      async () => (await rig.service()).convergence?.converged === true,
+    );
+    expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
+    await rig.undrain(one.id);
+    expect(await traffic.stop()).toEqual([]);
+  },
+);
+
+test.each(HALF_OPEN)(
+  'a controller behind half-open connections (%s) notices, claims nothing, and heals',
+  async (mode) => {
+    await using traffic = rig.traffic();
+    await until('it is connected', redisOfController);
+    door('controller').setMode(mode);
+    await within(
+      NOTICED_MS,
+      `half-open (${mode}), controller → notices`,
+      async () => !(await redisOfController()),
+    );
+    const id = await rig.drain(one.id);
+    expect(await rig.operation(id)).toMatchObject({ state: 'running', result: null });
+    await until('every gateway is unknown to it', async () =>
+      (await rig.fleet()).every(({ state }) => state === 'unknown'),
+    );
+    expect(await rig.operation(id)).toMatchObject({ state: 'running', result: null, published: false });
+    door('controller').setMode('pass');
+    await within(
+      HEALED_MS,
+      `half-open (${mode}), controller, mended → everybody on the newest sets`,
+      async () => (await redisOfController()) && (await rig.service()).convergence?.converged === true,
+    );
+    expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
+    const before = one.requests();
+    const sent = traffic.total();
+    await until('more traffic', () => traffic.total() > sent + 100);
+    expect(one.requests()).toBe(before);
+    await rig.undrain(one.id);
+    expect(await traffic.stop()).toEqual([]);
+  },
+);

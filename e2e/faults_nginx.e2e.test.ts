@@ -1,0 +1,191 @@
+import { once } from 'node:events';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { request } from 'undici';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Enlisted } from './harness/enlisted.js';
+import { holdRequest, holdSocket } from './harness/hold.js';
+import { measured } from './harness/measured.js';
+import { Rig, statusOf, type RigGateway } from './harness/rig.js';
+import { sendMany } from './harness/traffic.js';
+import { until } from './harness/until.js';
+
+let rig: Rig;
+let one: Enlisted;
+let two: Enlisted;
+let first: RigGateway;
+let second: RigGateway;
+
+beforeAll(async () => {
+  rig = await Rig.start();
+  [one, two] = await Promise.all([rig.enlist(), rig.enlist()]);
+  await rig.route();
+  [first, second] = rig.gateways as [RigGateway, RigGateway];
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+
+const setsOf = (gateway: RigGateway): string => join(gateway.place.dir, 'state', 'sets');
+
+async function inFlight(gateway: string): Promise<number | null | undefined> {
+  return (await rig.instance(one.id)).in_flight[gateway];
+}
+
+async function readiness(gateway: RigGateway): Promise<number> {
+  return statusOf(`http://127.0.0.1:${gateway.place.adminPort}/readyz`);
+}
+
+/** Which instances answer `count` requests through the gateway; every one of them must be answered with 200. */
+async function answering(gateway: RigGateway, count = 60): Promise<readonly string[]> {
+  const sent = await sendMany({ url: gateway.url, count });
+  expect(sent.failed).toEqual([]);
+  return [...sent.instances.keys()].sort();
+}
+
+test('reloaded during a drain, old workers with a slow request and a WebSocket: the count stays true', async () => {
+  await using traffic = rig.traffic();
+  const slow = await holdRequest(first.url, one, 5);
+  const socket = await holdSocket(first.url, one);
+  const id = await rig.drain(one.id);
+  await until('both are counted', async () => (await inFlight('gw-1')) === 2);
+  const old = first.process.workers();
+  await first.process.reload();
+  expect(first.process.workers().filter((pid) => old.includes(pid)).length).toBeGreaterThan(0);
+  await until('both are counted after the reload', async () => (await inFlight('gw-1')) === 2);
+  expect((await rig.operation(id)).state).toBe('running');
+  expect(await slow.answered).toBe(200);
+  await until('the WebSocket alone is counted', async () => (await inFlight('gw-1')) === 1);
+  expect((await rig.operation(id)).waiting_for).toEqual(['gateway gw-1 still holds 1 open request']);
+  const echoed = once(socket, 'message');
+  socket.send('still here');
+  expect(String((await echoed)[0])).toBe('still here');
+  socket.close();
+  expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
+  await until('the old workers are gone', () => !first.process.workers().some((pid) => old.includes(pid)));
+  await rig.undrain(one.id);
+  expect(await traffic.stop()).toEqual([]);
+});
+
+test('one worker killed -9 during a drain: its own requests go with it, the rest is counted to its end', async () => {
+  await using traffic = rig.traffic({}, [first]);
+  const SENT = 12;
+  // Workers take connections as they please: again, until both of them hold some.
+  for (let attempt = 0; ; attempt += 1) {
+    const held = await Promise.all(Array.from({ length: SENT }, () => holdRequest(second.url, one, 3)));
+    const id = await rig.drain(one.id);
+    await until('all are counted', async () => (await inFlight('gw-2')) === SENT);
+    const victim = second.process.workers()[attempt % 2];
+    process.kill(victim!, 'SIGKILL');
+    await until('a new worker', () => {
+      const workers = second.process.workers();
+      return workers.length === 2 && !workers.includes(victim!);
+    });
+    const open = (): number =>
+      one.arrivals.filter(({ url, ended }) => url.includes('held') && ended === null).length;
+    const { count } = await until('the count is that of the instance', async () => {
+      const now = await inFlight('gw-2');
+      return now === open() && { count: now };
+    });
+    if (count > 0) expect((await rig.operation(id)).state).toBe('running');
+    const statuses = await Promise.all(held.map(({ answered }) => answered));
+    expect(statuses.filter((status) => status === 200)).toHaveLength(count);
+    expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
+    expect(open()).toBe(0);
+    await rig.undrain(one.id);
+    if (count > 0 && count < SENT) break;
+    expect(attempt).toBeLessThan(8);
+  }
+  expect(await traffic.stop()).toEqual([]);
+});
+
+test('killed -9 as a whole and started again with Redis away: its disk serves, and keeps drained instances out', async () => {
+  expect(await rig.ended(await rig.drain(one.id))).toMatchObject({ result: 'drained' });
+  const before = one.requests();
+  await using traffic = rig.traffic({}, [first]);
+  await rig.redis.kill();
+  await second.restart();
+  expect(await answering(second)).toEqual([two.id]);
+  expect(await readiness(second)).toBe(200);
+  expect(one.requests()).toBe(before);
+  await rig.redis.start();
+  await rig.ready();
+  await until('both are on the newest sets', async () => (await rig.service()).convergence?.converged);
+  await rig.undrain(one.id);
+  expect(await answering(second)).toEqual([one.id, two.id].sort());
+  expect(await traffic.stop()).toEqual([]);
+});
+
+test('started with an empty disk and Redis away: 503 and not ready, then it heals by itself', async () => {
+  await using traffic = rig.traffic({}, [first]);
+  await rig.redis.kill();
+  await second.restart(() => {
+    rmSync(join(second.place.dir, 'state'), { recursive: true });
+  });
+  const answer = await request(second.url);
+  expect([answer.statusCode, await answer.body.json()]).toMatchObject([503, { code: 'not_ready' }]);
+  expect(await readiness(second)).toBe(503);
+  await rig.redis.start();
+  const back = performance.now();
+  await until('it is ready', async () => (await readiness(second)) === 200);
+  measured('gateway with an empty disk, Redis back → ready', performance.now() - back);
+  expect(await answering(second)).toEqual([one.id, two.id].sort());
+  await rig.converged();
+  expect(await traffic.stop()).toEqual([]);
+});
+
+test('a disk that cannot be written: traffic obeys, nothing is claimed to be safe, and it heals by itself', async () => {
+  await using traffic = rig.traffic();
+  const sets = setsOf(second);
+  renameSync(sets, `${sets}.away`);
+  writeFileSync(sets, 'no folder'); // for root, too, no file can be made below it
+  const id = await rig.drain(one.id);
+  await until('the set is in force', async () => {
+    const before = one.requests();
+    expect(await answering(second)).toBeDefined();
+    return one.requests() === before;
+  });
+  // An ack survives a crash; without a disk it would not, so there is none.
+  await until('only that gateway is waited for', async () => {
+    const { waiting_for } = await rig.operation(id);
+    return waiting_for.length === 1 && /^gateway gw-2 is at .* and has not acked/.test(waiting_for[0] ?? '');
+  });
+  const metrics = await request(`http://127.0.0.1:${second.place.adminPort}/metrics`);
+  const text = await metrics.body.text();
+  expect(text).toMatch(/disk/);
+  rmSync(sets);
+  renameSync(`${sets}.away`, sets);
+  expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
+  expect(readFileSync(join(sets, 'shop.set'), 'utf8')).toContain('"draining"');
+  await rig.undrain(one.id);
+  expect(await traffic.stop()).toEqual([]);
+});
+
+test.each([
+  ['truncated', (text: string) => text.slice(0, text.length - 40)],
+  [
+    'tampered with',
+    (text: string) => text.replace('"draining"', '"up"').replace('"weight":0', '"weight":100'),
+  ],
+  ['given a later position', (text: string) => text.replace(/^(ebbgate-set \d) \d+/, '$1 9999999999')],
+  ['empty', () => ''],
+])('a snapshot file that was %s is left out; Redis mends it', async (_, damage) => {
+  expect(await rig.ended(await rig.drain(one.id))).toMatchObject({ result: 'drained' });
+  const before = one.requests();
+  await using traffic = rig.traffic({}, [first]);
+  await rig.redis.kill();
+  const file = join(setsOf(second), 'shop.set');
+  const good = readFileSync(file, 'utf8');
+  expect(damage(good)).not.toBe(good);
+  await second.restart(() => {
+    writeFileSync(file, damage(good));
+  });
+  expect(await statusOf(second.url)).toBe(503);
+  await rig.redis.start();
+  await until('it serves again', async () => (await statusOf(second.url)) === 200);
+  await rig.ready();
+  await rig.converged();
+  expect(await answering(second)).toEqual([two.id]);
+  expect(one.requests()).toBe(before);
+  expect(readFileSync(file, 'utf8')).toContain('"draining"');
+  await rig.undrain(one.id);
+  expect(await traffic.stop()).toEqual([]);
+});

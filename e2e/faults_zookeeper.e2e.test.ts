@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { request } from 'undici';
+import { PROVIDER_SESSION_MS, type Enlisted } from './harness/enlisted.js';
+import { measured } from './harness/measured.js';
+import { Rig } from './harness/rig.js';
+import { until } from './harness/until.js';
+
+let rig: Rig;
+let crew: readonly Enlisted[];
+
+beforeAll(async () => {
+  rig = await Rig.start();
+  crew = await Promise.all([rig.enlist(), rig.enlist(), rig.enlist()]);
+  await rig.route();
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+
+/** The peers of the published set that get requests. */
+async function eligible(): Promise<readonly string[]> {
+  const { peers } = await rig.published();
+  const used = peers.filter(({ state, weight, down }) => /up|suspect/.test(state) && weight > 0 && !down);
+  return used.map(({ id }) => id).sort();
+}
+
+const all = (): readonly string[] => crew.map(({ id }) => id).sort();
+
+async function state(): Promise<string> {
+  const { body } = await rig.call<{ readonly zookeeper: { readonly state: string } }>('GET', '/readyz');
+  return body.zookeeper.state;
+}
+
+/** Every instance is registered again, and ready to be removed again: nothing is protected any more. */
+async function calm(): Promise<void> {
+  await rig.ready();
+  await until(
+    'every instance is registered again',
+    async () => {
+      const seen = await Promise.all(crew.map(({ id }) => rig.instance(id)));
+      return seen.every(({ registered }) => registered) && (await rig.service()).protection === null;
+    },
+    { timeoutMs: 30_000 },
+  );
+}
+
+test('ZooKeeper killed and started again: the sets are held, mutations answer 503, then all is as before', async () => {
+  await using traffic = rig.traffic();
+  await rig.zookeeper.kill();
+  await until('the controller says so', async () => (await state()) !== 'ok');
+  const refused = await rig.call<{ readonly code: string }>(
+    'POST',
+    `/v1/services/shop/instances/${crew[0]!.id}/drain`,
+    {},
+  );
+  expect(refused).toMatchObject({ status: 503, body: { code: 'zookeeper_unavailable' } });
+  const before = traffic.total();
+  await until('more traffic', () => traffic.total() > before + 200);
+  expect(await eligible()).toEqual(all());
+  await rig.zookeeper.start();
+  const back = performance.now();
+  await calm();
+  measured('ZooKeeper restarted → registry complete again', performance.now() - back);
+  expect(await eligible()).toEqual(all());
+  // It works: a drain and back.
+  expect(await rig.ended(await rig.drain(crew[0]!.id))).toMatchObject({ result: 'drained' });
+  await rig.undrain(crew[0]!.id);
+  expect(await traffic.stop()).toEqual([]);
+});
+
+test('ZooKeeper frozen for longer than every session: all providers expire at once, the instances live, nothing is lost', async () => {
+  await using traffic = rig.traffic();
+  let fewest = Infinity;
+  const watching = new AbortController();
+  const watch = (async () => {
+    while (!watching.signal.aborted) {
+      fewest = Math.min(fewest, (await eligible()).length);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  })();
+  await rig.zookeeper.freeze();
+  const began = performance.now();
+  await until(
+    'frozen for longer than every session',
+    () => performance.now() - began > 2 * PROVIDER_SESSION_MS,
+  );
+  rig.zookeeper.thaw();
+  const back = performance.now();
+  await calm();
+  measured('ZooKeeper thawed past every session → all registered again', performance.now() - back);
+  watching.abort();
+  await watch;
+  expect(fewest).toBe(crew.length);
+  await until('every instance is used', () => crew.every(({ requests }) => requests() > 0));
+  expect(await traffic.stop()).toEqual([]);
+});
+
+test('a drain that is published before ZooKeeper goes away is confirmed without it, and written down after', async () => {
+  const [instance] = crew;
+  await using traffic = rig.traffic();
+  // Held open until ZooKeeper is gone, so that it cannot be over before.
+  const held = [...rig.gateways, ...rig.gateways, ...rig.gateways].map(({ url }) =>
+    request(`${url}/?delay=4`),
+  );
+  await until('the instance holds one of them', async () =>
+    Object.values((await rig.instance(instance!.id)).in_flight).some((count) => (count ?? 0) > 0),
+  );
+  const id = await rig.drain(instance!.id);
+  await rig.converged();
+  await rig.zookeeper.kill();
+  await until('the controller says so', async () => (await state()) !== 'ok');
+  expect((await rig.operation(id)).result).toBeNull();
+  for (const one of held) {
+    const answer = await one;
+    await answer.body.dump();
+    expect(answer.statusCode).toBe(200);
+  }
+  const confirmed = await until('it is confirmed with ZooKeeper away', async () => {
+    const { drain } = await rig.instance(instance!.id);
+    return drain?.drained && drain;
+  });
+  expect(confirmed).toEqual({ drained: true, waiting_for: [], in_flight: 0 });
+  expect((await rig.operation(id)).instances).toMatchObject([{ drained: true }]);
+  const before = instance!.requests();
+  await rig.zookeeper.start();
+  expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
+  await calm();
+  expect(instance!.requests()).toBe(before);
+  await rig.undrain(instance!.id);
+  expect(await traffic.stop()).toEqual([]);
+});

@@ -1,0 +1,62 @@
+import { startTcpProxy } from '../../control-plane/src/testing/tcp_proxy.js';
+import { createRecordingLog } from '../../control-plane/src/testing/log.js';
+import { ZooKeeperLink } from '../../control-plane/src/zookeeper/link.js';
+import { createProviderRegistration } from '../../control-plane/src/zookeeper/provider.js';
+import { startInstance, type Instance } from './instance.js';
+
+/** An instance of this process with a registration of its own, in a session of its own. */
+export interface Enlisted extends Instance {
+  /** Says `leaving`; the registration stays until `withdraw`. */
+  leave(): Promise<void>;
+  /** Takes the registration away, then stops listening. */
+  withdraw(): Promise<void>;
+  /** Gone without a word: connections are cut, its session runs out. May be called twice. */
+  die(): Promise<void>;
+}
+
+/** Sessions of the instances, in milliseconds: half of the rig's settle time. */
+export const PROVIDER_SESSION_MS = 2_000;
+
+/** Starts an instance and registers it as `ebbgate register` would. */
+export async function enlist(options: {
+  readonly service: string;
+  readonly zookeeper: number;
+  readonly port?: number;
+}): Promise<Enlisted> {
+  const instance = await startInstance(options);
+  const { id, service, host, port, version } = instance;
+  // Through a door that can be slammed, so that a death leaves the session open as a real one does.
+  const door = await startTcpProxy(options.zookeeper);
+  const link = new ZooKeeperLink({
+    connect: `127.0.0.1:${door.port}`,
+    sessionTimeoutMs: PROVIDER_SESSION_MS,
+    log: createRecordingLog(),
+    clock: { monotonic: () => performance.now(), wall: () => Date.now() },
+    random: Math.random,
+  });
+  const registration = createProviderRegistration({ link, root: '/services', service, node: id });
+  await registration.start();
+  await link.start();
+  const data = { id, host, port, version, ready: true };
+  await registration.set(data);
+  let ended: Promise<void> | undefined;
+  return {
+    ...instance,
+    leave: () => registration.set({ ...data, leaving: true }),
+    withdraw: () =>
+      (ended ??= (async () => {
+        await registration.withdraw();
+        await registration.close();
+        await link.close();
+        await door.close();
+        await instance.stop();
+      })()),
+    die: () =>
+      (ended ??= (async () => {
+        door.setMode('cut');
+        await Promise.all([instance.stop(), link.close()]);
+        await registration.close();
+        await door.close();
+      })()),
+  };
+}

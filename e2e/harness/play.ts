@@ -1,0 +1,216 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { MutationResource } from '../../control-plane/src/model/resources.js';
+import type { Enlisted } from './enlisted.js';
+import { describeStep, type History, type Step } from './history.js';
+import type { Rig, RigTraffic } from './rig.js';
+import { until, untilValue } from './until.js';
+
+/** A drain that the controller has called drained, in milliseconds of the wall clock. */
+export interface Confirmation {
+  readonly instance: Enlisted;
+  readonly operation: string;
+  readonly at: number;
+  /** When giving the instance back was first asked for; Infinity if it never was. */
+  readonly until: number;
+}
+
+/** What came of a history. */
+export interface Played {
+  readonly confirmations: readonly Confirmation[];
+  /** What was done when, a line each. */
+  readonly diary: readonly string[];
+  readonly requests: number;
+  readonly failed: RigTraffic['failed'];
+  /** Sentences; empty = every promise was kept. */
+  readonly broken: readonly string[];
+}
+
+interface Drain {
+  readonly instance: Enlisted;
+  readonly operation: string;
+  undrainedAt: number;
+}
+
+/** Plays a history on a rig, under a service of its own, waits until everything has settled, and asks the instances. */
+export async function play(rig: Rig, history: History): Promise<Played> {
+  const service = `history-${String(history.seed)}`;
+  const player = new Player(rig, service);
+  try {
+    return await player.play(history);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n${player.diary.join('\n')}`, { cause: error });
+  } finally {
+    await player.leave();
+  }
+}
+
+class Player {
+  readonly diary: string[] = [];
+  readonly #rig: Rig;
+  readonly #service: string;
+  readonly #instances: Enlisted[] = [];
+  readonly #drains: Drain[] = [];
+  readonly #thaws = new Map<number, Promise<void>>();
+  readonly #began = Date.now();
+
+  constructor(rig: Rig, service: string) {
+    this.#rig = rig;
+    this.#service = service;
+  }
+
+  async play(history: History): Promise<Played> {
+    for (let i = 0; i < history.instances; i += 1) await this.#enlist(true);
+    const path = `/${this.#service}`;
+    await this.#rig.route(this.#service, path);
+    const streams = [
+      this.#rig.traffic({ path, rate: 40 }),
+      this.#rig.traffic({ path: `${path}?delay=0.3`, rate: 15 }),
+    ];
+    try {
+      for (const step of history.steps) {
+        this.#note(describeStep(step));
+        await this.#take(step);
+      }
+      this.#note('all steps are taken');
+      await this.#settle(history);
+      this.#note('settled');
+    } finally {
+      await Promise.all([...this.#thaws.values()]);
+      await Promise.all(streams.map((one) => one.stop()));
+    }
+    const confirmations = await this.#confirmations();
+    const failed = streams.flatMap((one) => one.failed());
+    return {
+      confirmations,
+      diary: this.diary,
+      requests: streams.reduce((sum, one) => sum + one.total(), 0),
+      failed: () => failed,
+      broken: [
+        ...confirmations.flatMap(judge),
+        ...failed.map(({ status, error }) => `a request failed: ${String(status)} ${error}`),
+      ],
+    };
+  }
+
+  async leave(): Promise<void> {
+    await Promise.all(this.#instances.map((one) => one.die()));
+  }
+
+  #note(text: string): void {
+    this.diary.push(`${String(Date.now() - this.#began).padStart(6)} ms  ${text}`);
+  }
+
+  async #enlist(wait: boolean): Promise<void> {
+    const one = await this.#rig.enlist({ service: this.#service, wait });
+    this.#note(`instance ${String(this.#instances.length)} is ${one.id}`);
+    this.#instances.push(one);
+  }
+
+  #instance(number: number): Enlisted {
+    const found = this.#instances[number];
+    if (found === undefined) throw new Error(`there is no instance ${String(number)}`);
+    return found;
+  }
+
+  async #take(step: Step): Promise<void> {
+    switch (step.kind) {
+      case 'drain':
+        return this.#drain(this.#instance(step.instance));
+      case 'undrain':
+        return this.#undrain(this.#instance(step.instance));
+      case 'register':
+        return this.#enlist(false);
+      case 'die':
+        return this.#instance(step.instance).die();
+      case 'freeze':
+        return this.#freeze(step.gateway, step.ms);
+      case 'flush':
+        await this.#rig.data.flushall();
+        return;
+      case 'restart':
+        return this.#rig.controller.restart();
+      case 'wait':
+        return pause(step.ms);
+    }
+  }
+
+  /** Asks until it is taken, with one key: the controller may just be starting, or the registration not be read yet. */
+  async #drain(instance: Enlisted): Promise<void> {
+    const key = `${this.#service}-${String(this.#drains.length)}`;
+    const operation = await until(
+      `the drain of ${instance.id} is taken`,
+      () => this.#rig.drain(instance.id, { service: this.#service, key }),
+      { timeoutMs: 30_000, everyMs: 50 },
+    );
+    this.#drains.push({ instance, operation, undrainedAt: Infinity });
+  }
+
+  async #undrain(instance: Enlisted): Promise<void> {
+    for (const drain of this.#drains)
+      if (drain.instance === instance) drain.undrainedAt = Math.min(drain.undrainedAt, Date.now());
+    const path = `/v1/services/${this.#service}/instances/${encodeURIComponent(instance.id)}/undrain`;
+    await until(
+      `${instance.id} is given back`,
+      async () => (await this.#rig.call<MutationResource>('POST', path, {})).status === 200,
+      { timeoutMs: 30_000, everyMs: 50 },
+    );
+  }
+
+  /** Thaws by itself; a gateway that is frozen already is thawed first. */
+  async #freeze(number: number, ms: number): Promise<void> {
+    await this.#thaws.get(number);
+    const gateway = this.#rig.gateways[number];
+    if (gateway === undefined) throw new Error(`there is no gateway ${String(number)}`);
+    await gateway.freeze();
+    const thaw = pause(ms).then(() => {
+      gateway.thaw();
+      this.#note(`gateway ${String(number)} is thawed`);
+    });
+    this.#thaws.set(number, thaw);
+  }
+
+  /** Waits until the published set is the model's, every gateway obeys it, and every drain has ended. */
+  async #settle(history: History): Promise<void> {
+    await Promise.all([...this.#thaws.values()]);
+    await this.#rig.ready();
+    const wanted = history.wanted
+      .flatMap((state, number) => (state === 'gone' ? [] : [`${this.#instance(number).id} ${state}`]))
+      .sort();
+    const standing = async (): Promise<readonly string[]> => {
+      const { peers } = await this.#rig.published(this.#service);
+      return peers
+        .map(({ id, state, weight, down }) => {
+          const right = !down && weight === (state === 'up' ? 100 : 0);
+          return `${id} ${state}${right ? '' : ` weight=${String(weight)} down=${String(down)}`}`;
+        })
+        .sort();
+    };
+    const same = (now: readonly string[]): boolean => now.join() === wanted.join();
+    await untilValue(`the set of the model: ${wanted.join(', ')}`, standing, same, { timeoutMs: 30_000 });
+    await this.#rig.converged(this.#service);
+    for (const { operation } of this.#drains) await this.#rig.ended(operation);
+  }
+
+  async #confirmations(): Promise<readonly Confirmation[]> {
+    const confirmations: Confirmation[] = [];
+    for (const { instance, operation, undrainedAt } of this.#drains) {
+      const { result, ended_at } = await this.#rig.operation(operation);
+      if (result === 'drained')
+        confirmations.push({ instance, operation, at: Date.parse(ended_at ?? ''), until: undrainedAt });
+      else if (undrainedAt === Infinity || result !== 'superseded')
+        throw new Error(`${operation} of ${instance.id} ended as ${String(result)}`);
+    }
+    return confirmations;
+  }
+}
+
+/** What the instance itself saw against what was promised of it. */
+function judge({ instance, operation, at, until: end }: Confirmation): readonly string[] {
+  const told = `${instance.id} (${operation})`;
+  return instance.arrivals.flatMap((one) => {
+    if (one.at > at && one.at < end)
+      return [`${told}: a request came ${String(one.at - at)} ms after the proof`];
+    const held = one.at <= at && (one.ended === null || one.ended > at);
+    return held ? [`${told}: proven while a request was open, from ${String(at - one.at)} ms before`] : [];
+  });
+}
