@@ -46,6 +46,7 @@ import {
 } from '../plan/describe_service.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
 import { presentConvergence, serviceNames, type World } from '../plan/world.js';
+import { Backoff } from './backoff.js';
 import { hasCaughtUp } from './catch_up.js';
 import { DesiredState, type Withheld } from './desired_state.js';
 import { Fleet } from './fleet.js';
@@ -86,8 +87,8 @@ const TICK_MS = 500;
 const PULSE_MS = { every: 250, gap: 3_000 };
 /** A proof needs Redis to have confirmed within this that what was published still stands. */
 const VERIFIED_MS = 5_000;
-/** How often everything in Redis is compared with what was published. */
-const AUDIT_MS = 30_000;
+/** How often everything in Redis is compared with what was published; less often while a new epoch does not mend it. */
+const AUDIT_MS = { usual: 30_000, most: 3_600_000 };
 /** How soon a controller that took over looks again whether it knows the last wishes. */
 const CATCH_UP_MS = 50;
 
@@ -111,7 +112,8 @@ export class Controller implements ControlPlane, Lifecycle {
   #watchers = new Set<() => void>();
   #pulse: NodeJS.Timeout | undefined;
   #pulseAt: number;
-  #auditAt = -Infinity;
+  readonly #audits: Backoff;
+  #auditAt: number;
   /** The term whose first publications are learned about, and until when. */
   #learning: { readonly epoch: number | null; readonly until: number };
   #withheld: Withheld = { services: new Map(), published: new Map() };
@@ -148,6 +150,8 @@ export class Controller implements ControlPlane, Lifecycle {
         this.#pacer.wake();
       },
     });
+    this.#audits = new Backoff(deps.clock, 2 * AUDIT_MS.usual, AUDIT_MS.most);
+    this.#auditAt = deps.clock.monotonic() + AUDIT_MS.usual;
     this.#pulseAt = deps.clock.monotonic();
     this.#learning = { epoch: null, until: this.#learnUntil() };
   }
@@ -271,9 +275,10 @@ export class Controller implements ControlPlane, Lifecycle {
   async #audit(): Promise<void> {
     const now = this.#deps.clock.monotonic();
     if (this.#publication.state !== 'sealed' || now < this.#auditAt) return;
-    const first = this.#auditAt === -Infinity;
-    this.#auditAt = now + AUDIT_MS;
-    if (!first) await this.#publication.audit();
+    const clean = await this.#publication.audit();
+    if (clean) this.#audits.succeeded();
+    else this.#audits.failed();
+    this.#auditAt = clean ? now + AUDIT_MS.usual : this.#audits.retryAt;
   }
 
   /** Time to hear everybody before anything is judged by the clock: after a start, and after each new epoch. */

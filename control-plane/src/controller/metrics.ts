@@ -1,5 +1,6 @@
 import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import type { ControlPlane } from '../model/ports.js';
+import type { ServiceResource } from '../model/resources.js';
 
 /**
  * The controller's own metrics in Prometheus' text format, read from the control plane at each scrape: a service or gateway
@@ -8,6 +9,9 @@ import type { ControlPlane } from '../model/ports.js';
 export function createMetrics(plane: ControlPlane): () => Promise<string> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'ebbgate_controller_' });
+  let read: readonly ServiceResource[] | null = null;
+  /** All services, read once a scrape: they are many. */
+  const services = (): readonly ServiceResource[] => (read ??= plane.services());
   const gauge = (
     name: string,
     help: string,
@@ -37,16 +41,15 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
     self.set(plane.readiness().controller.epoch ?? 0);
   });
   gauge('ebbgate_instances', 'Instances in the published set', ['service', 'state'], (self) => {
-    for (const { service, instances } of plane.services())
+    for (const { service, instances } of services())
       for (const [state, count] of Object.entries(instances))
         if (state !== 'total') self.set({ service, state }, count);
   });
   gauge('ebbgate_service_problems', 'Problems shown for the service', ['service'], (self) => {
-    for (const { service, problems } of plane.services()) self.set({ service }, problems.length);
+    for (const { service, problems } of services()) self.set({ service }, problems.length);
   });
   gauge('ebbgate_service_converged', '1 while every gateway obeys the present set', ['service'], (self) => {
-    for (const { service, convergence } of plane.services())
-      self.set({ service }, convergence?.converged ? 1 : 0);
+    for (const { service, convergence } of services()) self.set({ service }, convergence?.converged ? 1 : 0);
   });
   gauge(
     'ebbgate_gateway_live',
@@ -62,5 +65,10 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
   gauge('ebbgate_overrides', 'Wishes of operators that are in force', ['kind'], (self) => {
     for (const { kind } of plane.overrides()) self.inc({ kind });
   });
-  return () => registry.metrics();
+  return async () => {
+    read = null;
+    const text = await registry.metrics();
+    read = null;
+    return text;
+  };
 }

@@ -161,18 +161,23 @@ export class Publication {
     );
   }
 
-  /** Compares what Redis holds with what was published: what it lost, or somebody else wrote, is a doubt. */
-  async audit(): Promise<void> {
+  /**
+   * Compares what Redis holds with what was published: what it lost, or somebody else wrote, is a doubt. False if one
+   * was found.
+   */
+  async audit(): Promise<boolean> {
     const doubts = this.#doubts;
-    if (!this.#isOpen() || this.#unsettled.size > 0) return;
+    if (!this.#isOpen() || this.#unsettled.size > 0) return true;
     const sets = await this.#deps.publisher.sets();
-    if (!sets.ok || doubts !== this.#doubts || !this.#isOpen()) return;
+    if (!sets.ok || doubts !== this.#doubts || !this.#isOpen()) return true;
     const held = new Map(sets.value.map((one) => [one.service, one]));
     for (const { service, epoch, generation, hash } of this.#published.values()) {
       const found = held.get(service);
       if (found?.epoch === epoch && found.generation === generation && found.hash === hash) continue;
-      return void this.doubt(`the set of ${service} is not what was published`);
+      this.doubt(`the set of ${service} is not what was published`);
+      return false;
     }
+    return true;
   }
 
   #isOpen(): boolean {

@@ -99,8 +99,14 @@ export class Upkeep {
   }
 
   #noteWrite(what: string, failure: WriteFailure | null): void {
-    if (failure === null) return void this.#writing.delete(what);
-    if (failure.kind === 'fenced') return void this.#deps.fence();
+    if (failure === null) {
+      this.#writing.delete(what);
+      return;
+    }
+    if (failure.kind === 'fenced') {
+      this.#deps.fence();
+      return;
+    }
     const backoff = this.#writing.get(what) ?? new Backoff(this.#deps.clock);
     this.#writing.set(what, backoff);
     const reason = failure.kind === 'unavailable' ? failure.reason : failure.kind;

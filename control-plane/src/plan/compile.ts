@@ -93,7 +93,7 @@ function judge(member: Member, intent: InstanceIntent | undefined): Omit<Judged,
   const { registration, presence } = member;
   const why: string[] = [];
   const given = intent ? ` by ${intent.by}${intent.reason === '' ? '' : `: ${intent.reason}`}` : '';
-  let state: PeerState = 'up';
+  let state = 'up' as PeerState;
   const say = (next: PeerState, sentence: string): void => {
     if (state === 'up') state = next;
     why.push(sentence);

@@ -24,7 +24,7 @@ export function decideSpec(
       detail: `${taken.join('; ')}. Take it away there first.`,
     });
   const merged: Record<string, unknown> = { ...record.spec };
-  for (const [member, value] of Object.entries(mutation.spec)) {
+  for (const [member, value] of Object.entries(mutation.spec) as [string, unknown][]) {
     if (value === null) Reflect.deleteProperty(merged, member);
     else if (value !== undefined) merged[member] = value;
   }

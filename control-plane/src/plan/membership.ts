@@ -120,7 +120,7 @@ function observeService(
 ): ServiceObservation {
   const members = new Map<string, Member>();
   const events: MembershipEvent[] = [];
-  let changed = false;
+  let changed = false as boolean;
   const put = (id: string, member: Member, event: MembershipEventName | null, message: string): void => {
     members.set(id, member);
     changed ||= member !== before.get(id);
