@@ -32,7 +32,7 @@ fi
 # The token goes in by stdin: arguments can be read by everybody on the machine.
 patience=${EBBGATE_LEAVE_PATIENCE:-10}
 answer=$(
-  { [ -z "$token" ] || printf 'header = "Authorization: Bearer %s"\n' "$token"; } |
+  { [ -z "$token" ] || printf 'Authorization: Bearer %s' "$token" | sed 's/[\\"]/\\&/g; s/^/header = "/; s/$/"/'; } |
     curl --config - --silent --show-error --request POST \
       --header 'Content-Type: application/json' --header "X-Ebbgate-Actor: gateway-$id" \
       --data '{"reason":"stopped; its last worker is gone"}' \
@@ -44,9 +44,17 @@ status=${answer##*
 }
 case $status in
   200) say "gateway $id has left"; exit 0 ;;
-  404) say "gateway $id was not in the roster"; exit 0 ;; # or it is what a repeated request was answered
+  404)
+    # Or it is what a repeated request was answered. Another server's 404 is none.
+    case $answer in
+      *'"code":"not_found"'*) say "gateway $id was not in the roster"; exit 0 ;;
+    esac
+    ;;
 esac
-say "gateway $id could not leave (${status:-no answer}): ${answer%
-*}"
+case $status in
+  000) say "gateway $id could not leave: $EBBGATE_API gave no answer within $patience s" ;;
+  *) say "gateway $id could not leave (${status}): ${answer%
+*}" ;;
+esac
 say "drains wait for it until somebody says: ebbgate gateway leave $id"
 exit 1

@@ -39,6 +39,7 @@ const TESTS = [
   { package: 'lua-cjson' },
   { package: 'lua-busted', found: () => onPath('busted') },
   { package: 'lua-check', found: () => onPath('luacheck') },
+  { package: 'curl', found: () => onPath('curl') }, // a gateway's leave
 ];
 
 /** The packages that are needed and not there. With EBBGATE_NGINX set, nginx and its Lua come from elsewhere. */

@@ -23,6 +23,30 @@ cannot_start() {
   exit 2
 }
 
+nginx='' asked='' repeater=''
+
+signal() {
+  [ -z "$nginx" ] || kill "-$1" "$nginx" 2> /dev/null || :
+}
+# A signal that comes while nginx reads its conf is lost on it, so the wish is said again until it is obeyed.
+repeat() {
+  while kill -QUIT "$nginx" 2> /dev/null; do sleep 1; done
+}
+quit() {
+  asked=yes
+  if [ -n "$nginx" ] && [ -z "$repeater" ]; then
+    repeat &
+    repeater=$!
+  fi
+}
+# The second one is in a hurry.
+terminate() {
+  if [ -z "$asked" ]; then quit; else signal TERM; fi
+}
+trap quit QUIT
+trap terminate TERM INT
+trap 'signal HUP' HUP
+
 [ -r "$conf" ] || cannot_start "cannot read $conf; write it by: ebbgate render --out FILE"
 run_dir=$(sed -n 's/^pid \(\/.*\)\/nginx\.pid;$/\1/p' "$conf")
 [ -n "$run_dir" ] || cannot_start "$conf has no pid file; it must be written by: ebbgate render"
@@ -34,42 +58,15 @@ fi
 program=$(command -v nginx || command -v openresty) || cannot_start "neither nginx nor openresty is on the PATH"
 mkdir -p "$run_dir/state" || cannot_start "cannot write below $run_dir; its owner must be uid $(id -u)"
 
-nginx='' asked=''
-
-signal() {
-  [ -z "$nginx" ] || kill "-$1" "$nginx" 2> /dev/null || :
-}
-quit() {
-  asked=yes
-  signal QUIT
-}
-# The second one is in a hurry.
-terminate() {
-  if [ -z "$asked" ]; then quit; else signal TERM; fi
-}
-trap quit QUIT
-trap terminate TERM INT
-trap 'signal HUP' HUP
-
 "$program" -p "$run_dir" -e stderr -c "$conf" &
 nginx=$!
-
-# A signal that comes while nginx reads its conf is lost on it, so the wish is said again until it is obeyed.
-repeat() {
-  trap - QUIT TERM INT HUP
-  while kill -QUIT "$nginx" 2> /dev/null; do sleep 1; done
-}
+[ -z "$asked" ] || quit # asked before there was anything to stop
 
 # `wait` ends with every signal; nginx has ended when it cannot be signalled.
-repeater=''
 while :; do
   status=0
   wait "$nginx" || status=$?
   kill -0 "$nginx" 2> /dev/null || break
-  if [ -n "$asked" ] && [ -z "$repeater" ]; then
-    repeat &
-    repeater=$!
-  fi
 done
 [ -z "$repeater" ] || kill -KILL "$repeater" 2> /dev/null || :
 
@@ -78,13 +75,12 @@ if [ -z "$asked" ]; then
   exit "$status"
 fi
 
-# Workers outlive a master that was killed.
+# Workers outlive a master that was killed; they stay in the process group of this shell.
+read -r _ _ _ _ group _ < "/proc/$$/stat"
 working() {
   for process in /proc/[0-9]*; do
-    read -r name < "$process/comm" || continue
-    [ "$name" = nginx ] || continue
-    ! grep -q '^State:.Z' "$process/status" || continue
-    return 0
+    read -r _ name state _ its_group _ < "$process/stat" || continue
+    [ "$name" != '(nginx)' ] || [ "$its_group" != "$group" ] || [ "$state" = Z ] || return 0
   done 2> /dev/null
   return 1
 }

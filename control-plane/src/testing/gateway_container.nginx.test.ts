@@ -1,0 +1,305 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { request } from 'undici';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createApi, type Api } from '../api/server.js';
+import { productRoot, productVersion, readTemplates } from '../cli/product.js';
+import { startDemoInstance, type DemoInstance } from '../local/demo_instance.js';
+import { freePort, type LocalProcess } from '../local/process.js';
+import { ask, launchRedis } from '../local/redis.js';
+import { renderConf } from '../render/render.js';
+import { createPublisher } from '../redis/publisher.js';
+import { loadScripts } from '../redis/scripts.js';
+import { buildEncoded, buildPeer, buildRoutes, buildSet } from './builders.js';
+import { createFakeClock } from './clock.js';
+import { createRecordingLog } from './log.js';
+import { MemoryPlane } from './memory_plane.js';
+
+/*
+ * What is process 1 in the gateway's container, with a real nginx and the real API, but without a container: it stops
+ * nginx gracefully, and says that the gateway has left when the last worker is gone, and only then.
+ */
+
+const root = productRoot();
+const dir = mkdtempSync(join(tmpdir(), 'ebbgate-container-'));
+const conf = join(dir, 'nginx.conf');
+const TOKEN = 's3cret';
+const clock = createFakeClock();
+const log = createRecordingLog();
+let plane: MemoryPlane;
+let api: Api;
+let redis: LocalProcess;
+let instance: DemoInstance;
+let port: number;
+let adminPort: number;
+let container: Container | undefined;
+
+interface Container {
+  readonly child: ChildProcess;
+  readonly exited: Promise<number>;
+  readonly said: () => string;
+}
+
+const nginxPid = (): number => Number(readFileSync(join(dir, 'nginx.pid'), 'utf8'));
+const left = (): string[] => plane.mutated.map(({ mutation, context }) => `${mutation.kind} ${context.by}`);
+const until = <T>(read: () => T) => expect.poll(read, { timeout: 20_000, interval: 20 });
+
+/** Starts the entrypoint as the image does, and waits until nginx serves unless told otherwise. */
+async function start(env: NodeJS.ProcessEnv = {}, wait = true): Promise<Container> {
+  const child = spawn('sh', [join(root, 'nginx/container/gateway.sh')], {
+    env: {
+      PATH: `${join(dir, 'bin')}${delimiter}${process.env.PATH ?? ''}`,
+      EBBGATE_CONF: conf,
+      EBBGATE_API: `http://127.0.0.1:${api.address().port}`,
+      EBBGATE_TOKEN_FILE: join(dir, 'token'),
+      EBBGATE_LEAVE_PATIENCE: '2',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true, // a process group of its own, as in a container
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  const exited = once(child, 'exit').then(([code]) => code as number);
+  container = { child, exited, said: () => said };
+  if (wait) await until(() => ask(adminPort, 'GET /readyz HTTP/1.0\r\n\r\n', ' 200 ')).toBe(true);
+  return container;
+}
+
+/** A request that takes `seconds`, open by the time this resolves. */
+async function openRequest(seconds: number): Promise<{ readonly status: Promise<number> }> {
+  const status = request(`http://127.0.0.1:${port}/?delay=${seconds}`).then(
+    async ({ statusCode, body }) => {
+      await body.dump();
+      return statusCode;
+    },
+    () => 0,
+  );
+  const open = async (): Promise<boolean> => {
+    const metrics = await request(`http://127.0.0.1:${adminPort}/metrics`);
+    return /^ebbgate_in_flight\{.*\} 1$/m.test(await metrics.body.text());
+  };
+  await until(open).toBe(true);
+  return { status };
+}
+
+beforeAll(async () => {
+  mkdirSync(join(dir, 'bin'));
+  symlinkSync(join(root, 'nginx/leave.sh'), join(dir, 'bin/ebbgate-leave'));
+  if (process.env.EBBGATE_NGINX) symlinkSync(process.env.EBBGATE_NGINX, join(dir, 'bin/nginx'));
+  writeFileSync(join(dir, 'token'), `${TOKEN}\n`);
+  [port, adminPort] = [await freePort(), await freePort()];
+  instance = await startDemoInstance({
+    service: 'shop',
+    version: 'v1',
+    instance: 'a',
+    host: '127.0.0.1',
+    port: 0,
+  });
+  const redisPort = await freePort();
+  redis = await launchRedis({ dir: join(dir, 'redis'), port: redisPort });
+  const rendered = renderConf(
+    {
+      gateway_id: 'gateway-1',
+      listen: [`127.0.0.1:${port}`],
+      admin_listen: `127.0.0.1:${adminPort}`,
+      run_dir: dir,
+      lua_dir: join(root, 'lua'),
+      workers: 2,
+      redis_port: redisPort,
+      error_log: 'stderr',
+      user: process.getuid?.() === 0 ? 'root' : '',
+      lua_module: process.env.EBBGATE_NGINX?.includes('openresty') ? 'builtin' : 'debian',
+    },
+    readTemplates(root),
+    productVersion(root),
+  );
+  if (!rendered.ok) throw new Error(rendered.error.map(({ message }) => message).join('\n'));
+  writeFileSync(conf, rendered.value);
+  const scripts = await loadScripts(join(root, 'lua/redis'));
+  const url = `redis://127.0.0.1:${redisPort}`;
+  await using publisher = createPublisher({ url, log, clock, scripts, commandTimeoutMs: 10_000 });
+  await publisher.start();
+  await vi.waitFor(() => expect(publisher.state().state).toBe('connected'), { timeout: 15_000 });
+  await publisher.open(1);
+  const peer = buildPeer({
+    id: 'a',
+    host: '127.0.0.1',
+    port: instance.port,
+    state: 'up',
+    down: false,
+    weight: 100,
+  });
+  const documents = [
+    buildSet({ service: 'shop', peers: [peer] }),
+    buildRoutes([{ host: '*', path: '/', service: 'shop' }]),
+  ];
+  for (const document of documents)
+    await publisher.publish({
+      ...{ epoch: 1, last_generation: 0, expected_generation: 0, at: '2026-11-21T00:00:00Z' },
+      encoded: buildEncoded(document),
+    });
+  await publisher.seal(1);
+});
+afterAll(async () => {
+  await Promise.all([redis.stop(), instance.close()]);
+  rmSync(dir, { recursive: true });
+});
+
+beforeEach(async () => {
+  plane = new MemoryPlane();
+  api = createApi({
+    ...{ plane, log, clock, version: '1', token: TOKEN, listen: { host: '127.0.0.1', port: 0 } },
+    randomId: () => 'req-1',
+    metrics: () => Promise.resolve(''),
+  });
+  await api.start();
+});
+afterEach(async () => {
+  const running = container;
+  container = undefined;
+  if (running !== undefined) {
+    try {
+      process.kill(-running.child.pid!, 'SIGKILL'); // what a failed test has left
+    } catch {
+      // nothing, as it should be
+    }
+    await running.exited;
+  }
+  await api.close();
+});
+
+describe.each(['SIGQUIT', 'SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
+  it('lets the last request end, then leaves', async () => {
+    const { child, exited, said } = await start();
+    const answer = await openRequest(2);
+    child.kill(signal);
+    await until(said).toContain('gracefully shutting down');
+    expect(left()).toEqual([]);
+    expect(await answer.status).toBe(200);
+    expect(await exited).toBe(0);
+    expect(left()).toEqual(['leave_gateway gateway-gateway-1']);
+    expect(said()).toContain('gateway gateway-1 has left');
+  });
+});
+
+describe('the stop', () => {
+  it('cuts requests when it is asked a second time, and leaves', async () => {
+    const { child, exited, said } = await start();
+    const answer = await openRequest(60);
+    child.kill('SIGTERM');
+    await until(said).toContain('gracefully shutting down');
+    child.kill('SIGTERM');
+    expect(await exited).toBe(0);
+    expect(await answer.status).not.toBe(200);
+    expect(left()).toHaveLength(1);
+  });
+
+  it('is not lost while nginx starts', async () => {
+    const { child, exited } = await start({}, false);
+    const children = (): string => readFileSync(`/proc/${child.pid!}/task/${child.pid!}/children`, 'utf8');
+    await vi.waitUntil(() => children() !== '', { timeout: 20_000, interval: 1 });
+    child.kill('SIGQUIT');
+    expect(await exited).toBe(0);
+    expect(left()).toHaveLength(1);
+  });
+
+  it.each([
+    ['nobody answers', 'http://127.0.0.1:1', 'gave no answer within 2 s'],
+    ['the token is wrong', undefined, '(401)'],
+  ])('ends with 75 when %s, and says what to do', async (_, url, why) => {
+    const { child, exited, said } = await start(
+      url === undefined ? { EBBGATE_TOKEN_FILE: '', EBBGATE_TOKEN: 'wrong' } : { EBBGATE_API: url },
+    );
+    child.kill('SIGQUIT');
+    expect(await exited).toBe(75);
+    expect(said()).toContain(why);
+    expect(said()).toContain('ebbgate gateway leave gateway-1');
+    expect(left()).toEqual([]);
+  });
+
+  it('ends with 0 when the gateway had left before, and when nobody is to be told', async () => {
+    plane.refusal = { code: 'not_found', field: 'gateway', detail: 'There is no gateway gateway-1' };
+    const first = await start();
+    first.child.kill('SIGQUIT');
+    expect(await first.exited).toBe(0);
+    expect(first.said()).toContain('was not in the roster');
+    const second = await start({ EBBGATE_API: '' });
+    second.child.kill('SIGQUIT');
+    expect(await second.exited).toBe(0);
+    expect(second.said()).toContain('Say it by hand: ebbgate gateway leave gateway-1');
+  });
+
+  it('tries again while the API cannot', async () => {
+    plane.refusal = { code: 'not_ready', detail: 'ZooKeeper is away' };
+    const { child, exited } = await start({ EBBGATE_LEAVE_PATIENCE: '20' });
+    child.kill('SIGQUIT');
+    await until(() => plane.mutated.length).toBeGreaterThan(0);
+    plane.refusal = null;
+    expect(await exited).toBe(0);
+  });
+
+  it('keeps the token out of every command line', async () => {
+    plane.refusal = { code: 'not_ready', detail: 'ZooKeeper is away' };
+    const { child, exited } = await start({ EBBGATE_LEAVE_PATIENCE: '20' });
+    child.kill('SIGQUIT');
+    await until(() => plane.mutated.length).toBeGreaterThan(0);
+    const seen = spawn('ps', ['-eo', 'args'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    let lines = '';
+    seen.stdout.on('data', (chunk: Buffer) => (lines += chunk.toString()));
+    await once(seen, 'close');
+    expect(lines).toContain('/v1/gateways/gateway-1/leave');
+    expect(lines).not.toContain(TOKEN);
+    plane.refusal = null;
+    expect(await exited).toBe(0);
+  });
+});
+
+describe('an end that nobody asked for', () => {
+  it('is passed on, and nobody is told: it is expected back', async () => {
+    const { exited, said } = await start();
+    process.kill(nginxPid(), 'SIGKILL');
+    expect(await exited).toBe(137);
+    expect(said()).toContain('nginx ended of itself (137)');
+    expect(left()).toEqual([]);
+  });
+});
+
+it('reads its conf again on HUP', async () => {
+  const { child, exited, said } = await start();
+  const workers = (): string => readFileSync(`/proc/${nginxPid()}/task/${nginxPid()}/children`, 'utf8');
+  const before = workers();
+  child.kill('SIGHUP');
+  await until(said).toContain('reconfiguring');
+  await vi.waitFor(
+    () =>
+      expect(
+        workers()
+          .split(' ')
+          .some((pid) => before.includes(pid) && pid !== ''),
+      ).toBe(false),
+    {
+      timeout: 20_000,
+    },
+  );
+  child.kill('SIGQUIT');
+  expect(await exited).toBe(0);
+});
+
+it.each([
+  ['there is no conf', { EBBGATE_CONF: '/nonexistent' }, 'ebbgate render'],
+  ['the conf is somebody else’s', { EBBGATE_CONF: '/dev/null' }, 'ebbgate render'],
+  [
+    'the password cannot be read',
+    { EBBGATE_REDIS_PASSWORD_FILE: '/nonexistent' },
+    'EBBGATE_REDIS_PASSWORD_FILE',
+  ],
+])('does not start when %s', async (_, env, why) => {
+  const { exited, said } = await start(env, false);
+  expect(await exited).toBe(2);
+  expect(said()).toContain(why);
+});
