@@ -77,15 +77,29 @@ test('ZooKeeper frozen for longer than every session: all providers expire at on
     }
   })();
   await rig.zookeeper.freeze();
+  // They cannot come back at once, so the first view after the thaw is complete, fresh and empty.
+  for (const each of crew) each.cutOff(true);
   const began = performance.now();
   await until(
     'frozen for longer than every session',
     () => performance.now() - began > 2 * PROVIDER_SESSION_MS,
   );
   rig.zookeeper.thaw();
+  await until('the registry is seen empty', async () => {
+    const seen = await Promise.all(crew.map(({ id }) => rig.instance(id)));
+    return seen.every(({ registered }) => !registered);
+  });
+  expect((await rig.service()).protection).toMatch(/settle|suspects/);
+  const before = traffic.total();
+  await until('more traffic', () => traffic.total() > before + 200);
+  expect(await eligible()).toEqual(all());
+  for (const each of crew) each.cutOff(false);
   const back = performance.now();
   await calm();
-  measured('ZooKeeper thawed past every session → all registered again', performance.now() - back);
+  measured(
+    'ZooKeeper thawed past every session, way back free → all registered again',
+    performance.now() - back,
+  );
   watching.abort();
   await watch;
   expect(fewest).toBe(crew.length);

@@ -10,6 +10,8 @@ export interface Enlisted extends Instance {
   leave(): Promise<void>;
   /** Takes the registration away, then stops listening. */
   withdraw(): Promise<void>;
+  /** Takes its way to ZooKeeper away, or gives it back; it serves on. */
+  readonly cutOff: (cut: boolean) => void;
   /** Gone without a word: connections are cut, its session runs out. May be called twice. */
   die(): Promise<void>;
 }
@@ -42,6 +44,9 @@ export async function enlist(options: {
   let ended: Promise<void> | undefined;
   return {
     ...instance,
+    cutOff: (cut) => {
+      door.setMode(cut ? 'cut' : 'pass');
+    },
     leave: () => registration.set({ ...data, leaving: true }),
     withdraw: () =>
       (ended ??= (async () => {
