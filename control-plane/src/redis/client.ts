@@ -221,7 +221,7 @@ export class RedisLink implements Lifecycle {
     this.#failures = 0;
     this.#healthy(identity);
     if (this.#everUsable)
-      this.doubt(describeChange(before, identity) ?? 'the connection was lost and made anew');
+      this.#doubt(describeChange(before, identity) ?? 'the connection was lost and made anew');
     this.#everUsable = true;
     for (const listener of this.#usableListeners) listener();
   }
@@ -252,7 +252,7 @@ export class RedisLink implements Lifecycle {
       const change = describeChange(this.#identity, identity);
       this.#identity = identity;
       this.#healthy(identity);
-      if (change !== null) this.doubt(change);
+      if (change !== null) this.#doubt(change);
     } catch (error) {
       if (turn !== this.#turn) return;
       this.#lastError = describeError(error, this.#timeoutMs);
@@ -266,8 +266,7 @@ export class RedisLink implements Lifecycle {
     else this.#setState('connected', describeAddress(this.#options.address));
   }
 
-  /** For whoever sees in the data itself that the server is not what it was: tells all listeners. */
-  doubt(reason: string): void {
+  #doubt(reason: string): void {
     this.#options.log.warn({ link: this.#options.name, reason }, 'redis data in doubt');
     for (const listener of this.#doubtListeners) listener(reason);
   }

@@ -383,31 +383,6 @@ describe('reading', () => {
   });
 });
 
-describe('a server that lost what was published, while nobody publishes', () => {
-  test.each([
-    ['emptied', () => command('FLUSHALL')],
-    ['at a lower generation', () => command('HSET', KEYS.meta, 'generation', '1')],
-    ['at a lower epoch', () => command('HSET', KEYS.meta, 'epoch', '9')],
-  ])('is doubted once: %s', async (_, lose) => {
-    const doubts: string[] = [];
-    publisher.onDoubt((reason) => doubts.push(reason));
-    await publisher.open(10);
-    await publish();
-    await publish({ weight: 7, expected: 1 });
-    await publisher.seal(10);
-    await lose();
-    await vi.waitFor(() => {
-      expect(doubts).toEqual(['the server has lost what was published']);
-    }, 10_000);
-    // The answer to a doubt is a new epoch, and what that holds is watched again.
-    await publisher.open(11);
-    await command('DEL', KEYS.meta);
-    await vi.waitFor(() => {
-      expect(doubts).toHaveLength(2);
-    }, 10_000);
-  });
-});
-
 test('10,000 sets are published and read back in a few seconds', async () => {
   const all = Array.from({ length: 10_000 }, (_, number) =>
     buildEncoded(buildSet({ service: `service-${number}` })),

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock, LinkState, Log, Meta, PublishAnswer, Publisher } from '../model/ports.js';
 import { checkName, ROUTES } from '../model/names.js';
-import { comparePositions, type Position } from '../model/position.js';
 import { ok, type Result } from '../model/result.js';
 import type { PublishedDocument } from '../model/set.js';
 import { parseRedisUrl } from './address.js';
@@ -12,8 +11,6 @@ import type { PublishingScripts } from './scripts.js';
 
 /** How many sets are asked for at a time when all are read. */
 const READ_BATCH = 500;
-/** A server that was emptied keeps its connections and its run_id, so its meta is looked at this often. */
-const WATCH_MS = 1_000;
 
 type Fenced = Extract<PublishAnswer, { kind: 'fenced' }>;
 type Lost = Extract<PublishAnswer, { kind: 'lost' }>;
@@ -57,15 +54,10 @@ export function createPublisher(options: PublisherOptions): RedisPublisher {
 export class RedisPublisher implements Publisher {
   readonly #link: RedisLink;
   /** The newest publication that Redis has told of: what a seal must not find missing. */
-  #seen: Position = { epoch: 0, generation: 0 };
-  /** What had been seen at the last doubt of any kind: one loss is one doubt. */
-  #toldLost: Position | null = null;
-  #timer: NodeJS.Timeout | undefined;
-  #watching: Promise<void> | undefined;
+  #seen = { epoch: 0, generation: 0 };
 
   constructor(link: RedisLink) {
     this.#link = link;
-    link.onDoubt(() => (this.#toldLost = this.#seen));
   }
 
   state(): LinkState {
@@ -77,16 +69,11 @@ export class RedisPublisher implements Publisher {
   }
 
   start(): Promise<void> {
-    this.#timer ??= setInterval(() => {
-      this.#watching ??= this.#watch().finally(() => (this.#watching = undefined));
-    }, WATCH_MS);
     return this.#link.start();
   }
 
-  async close(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#link.close();
-    await this.#watching;
+  close(): Promise<void> {
+    return this.#link.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -158,15 +145,6 @@ export class RedisPublisher implements Publisher {
     const seen = this.#seen.epoch === epoch ? this.#seen.generation : 0;
     const answer = await this.#ask('seal', [KEYS.meta], [String(epoch), String(seen), CHANNELS.changed]);
     return only(answer, 'sealed', 'fenced', 'lost', 'unavailable');
-  }
-
-  /** Doubts a server that has lost what was published, though nobody publishes and the connection stands. */
-  async #watch(): Promise<void> {
-    const seen = this.#seen;
-    if (seen.epoch === 0 || seen === this.#toldLost) return;
-    const meta = await this.meta();
-    if (!meta.ok || (meta.value !== null && comparePositions(meta.value, seen) >= 0)) return;
-    this.#link.doubt('the server has lost what was published');
   }
 
   /** Never downwards within an epoch: a server that went back must not make a seal forget what it once held. */
