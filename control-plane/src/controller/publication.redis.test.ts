@@ -131,6 +131,24 @@ test('an answer that is lost leaves unsettled what stands, until a later one tel
   expect(await command('HGET', KEYS.set('shop'), 'generation')).toBe('3');
 });
 
+test('what waits for its turn is as unsure as what is under way', async () => {
+  const names = Array.from({ length: 100 }, (_, n) => `shop-${String(n)}`);
+  const all = (weight: number): ReadonlyMap<string, EncodedDocument> =>
+    new Map(
+      names.map((service) => {
+        return [service, buildEncoded(buildSet({ service, peers: [buildPeer({ weight })] }))];
+      }),
+    );
+  const subject = publication();
+  await subject.prepare();
+  await subject.publishAll(all(0));
+  expect(subject.unsettled.size).toBe(0);
+  const publishing = subject.publishAll(all(5));
+  expect([...subject.unsettled].sort()).toEqual([...names].sort());
+  await publishing;
+  expect(subject.unsettled.size).toBe(0);
+});
+
 test('a doubt that comes while the seal is under way is not forgotten', async () => {
   const subject: Publication = publication({
     seal: async (epoch) => {
