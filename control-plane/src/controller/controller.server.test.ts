@@ -151,6 +151,8 @@ interface Changes {
   readonly intents?: (real: IntentStore) => IntentStore;
   readonly office?: (real: Office) => Office;
   readonly clock?: Clock;
+  /** Its door to Redis is shut when it starts. */
+  readonly withoutRedis?: boolean;
   readonly suspectMs?: number;
 }
 
@@ -159,6 +161,7 @@ async function start(changes: Changes = {}): Promise<Running> {
     redis: await startTcpProxy(ports.redis),
     zookeeper: await startTcpProxy(ports.zookeeper),
   };
+  if (changes.withoutRedis === true) doors.redis.setMode('cut');
   const link = new ZooKeeperLink({
     connect: `127.0.0.1:${String(doors.zookeeper.port)}`,
     sessionTimeoutMs: 3_000,
@@ -497,6 +500,23 @@ describe('Redis', () => {
     running.doors.redis.setMode('pass');
     await until(async () => expect(await peers()).toEqual({ a: 'isolated 0', b: 'up 100' }));
     await until(() => expect(gateway.applied?.epoch).toBe(running.controller.readiness().controller.epoch));
+  });
+
+  test('away when the controller starts: wishes are taken, and nothing that stands is published over before it is read', async () => {
+    const provider = await session(30_000);
+    for (const id of ['a', 'b']) await register(id);
+    const path = await register('c', provider);
+    const first = await lead();
+    await first.close();
+    await provider.remove(path, -1);
+    const second = await start({ withoutRedis: true });
+    await until(() => expect(second.controller.readiness().controller.epoch).not.toBeNull());
+    await until(() => expect(second.controller.hasView()).toBe(true));
+    expect(await done(second, { kind: 'isolate', selector: only('a') })).toMatchObject({ published: false });
+    expect(await peers()).toEqual({ a: 'up 100', b: 'up 100', c: 'up 100' });
+    second.doors.redis.setMode('pass');
+    await until(() => expect(second.controller.readiness()).toMatchObject({ ready: true }));
+    await until(async () => expect(await peers()).toEqual({ a: 'isolated 0', b: 'up 100', c: 'up 100' }));
   });
 
   test('restarted with old data: a new epoch, everything stands again', async () => {

@@ -227,13 +227,16 @@ export class Controller implements ControlPlane, Lifecycle {
     const { clock } = this.#deps;
     const open = await this.#publication.prepare();
     this.#learn();
+    if (!this.#desired.view) return;
+    const mayPublish = open && (await this.#hasCaughtUp());
+    // From here to the first publish nothing waits: a wish that comes later finds what is under way marked as unsure.
     const intents = this.#intents;
-    if (!intents || !this.#desired.view) return;
+    if (!intents) return;
     this.#desired.observe(intents, clock.monotonic(), clock.wall());
     this.#withhold(intents);
     const { documents, compiled } = this.#desired.compile(intents, clock.wall(), this.#withheld);
     this.#compiled = compiled;
-    if (open && (await this.#hasCaughtUp(intents))) await this.#publication.publishAll(documents);
+    if (mayPublish) await this.#publication.publishAll(documents);
     const { state, term } = this.#publication;
     await this.#upkeep.run(this.#world(), state === 'fenced' ? null : term, this.#fleet.complete);
     await this.#audit();
@@ -261,15 +264,22 @@ export class Controller implements ControlPlane, Lifecycle {
   }
 
   /** True unless the office was taken over and the last wishes of the one before are still on their way. */
-  async #hasCaughtUp(compiledFrom: ReadonlyMap<string, StoredIntent>): Promise<boolean> {
+  async #hasCaughtUp(): Promise<boolean> {
     const term = this.#publication.takenOver;
     if (term === null) return true;
-    const names = [this.#publication.published.keys(), this.#desired.membership.keys(), compiledFrom.keys()];
-    const services = names.flatMap((some) => [...some]).filter((name) => checkName('service', name).ok);
-    const shown = () => this.#intents ?? compiledFrom;
+    const shown = () => this.#intents ?? new Map<string, StoredIntent>();
+    const { view, membership } = this.#desired;
+    const places = [
+      view?.services ?? [],
+      membership.keys(),
+      this.#publication.published.keys(),
+      shown().keys(),
+    ];
+    const services = places.flatMap((names) => [...names]).filter((name) => checkName('service', name).ok);
     if (!(await hasCaughtUp(services, shown, this.#deps.intents))) return false;
-    if (this.#publication.takenOver === term) this.#publication.caughtUp();
-    return this.#intents === compiledFrom;
+    if (this.#publication.takenOver !== term) return false;
+    this.#publication.caughtUp();
+    return true;
   }
 
   async #audit(): Promise<void> {

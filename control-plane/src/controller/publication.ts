@@ -143,7 +143,10 @@ export class Publication {
   /** Publishes what differs from what stands, and seals once all stands. `documents` is all that should be there. */
   async publishAll(documents: ReadonlyMap<string, EncodedDocument>): Promise<void> {
     const wanted = [...documents.values(), ...this.#tombstones(documents)];
-    const queue = wanted.filter((one) => !this.stands(one.service, one.hash)).values();
+    const due = wanted.filter((one) => !this.stands(one.service, one.hash));
+    // From here on until an answer comes, what stands may be either; also for those that wait for their turn.
+    if (this.#isOpen()) for (const { service } of due) this.#unsettled.add(service);
+    const queue = due.values();
     await Promise.all(Array.from({ length: IN_FLIGHT }, () => this.#drainQueue(queue)));
     if (!this.#isOpen() || !wanted.every((one) => this.stands(one.service, one.hash))) return;
     if (this.#state === 'open' && this.#backoff.over) await this.#seal();
@@ -208,8 +211,6 @@ export class Publication {
     if (!term) return false;
     const at = new Date(this.#deps.clock.wall()).toISOString();
     const asked = this.#deps.clock.monotonic();
-    // From here on until an answer comes, what stands may be either.
-    this.#unsettled.add(service);
     const answer = await this.#deps.publisher.publish({
       epoch: term.epoch,
       last_generation: this.#lastGeneration,

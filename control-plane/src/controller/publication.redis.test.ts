@@ -1,0 +1,215 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { freePort, type LocalProcess } from '../local/process.js';
+import { launchRedis } from '../local/redis.js';
+import type { Office, Publisher, Term, WriteFailure } from '../model/ports.js';
+import { err, ok, type Result } from '../model/result.js';
+import type { EncodedDocument } from '../model/set.js';
+import { RedisLink } from '../redis/client.js';
+import { KEYS } from '../redis/keys.js';
+import { createPublisher } from '../redis/publisher.js';
+import { loadScripts, type PublishingScripts } from '../redis/scripts.js';
+import { buildEncoded, buildPeer, buildSet } from '../testing/builders.js';
+import { createFakeClock, type FakeClock } from '../testing/clock.js';
+import { createRecordingLog } from '../testing/log.js';
+import { Publication } from './publication.js';
+
+/* The hand on Redis against a real one. The office is a counter, as ZooKeeper's znode is one. */
+
+const dir = mkdtempSync(join(tmpdir(), 'ebbgate-publication-'));
+const log = createRecordingLog();
+let redis: LocalProcess;
+let url: string;
+let scripts: PublishingScripts;
+let cli: RedisLink;
+let publisher: Publisher;
+let clock: FakeClock;
+let office: Term;
+
+beforeAll(async () => {
+  const port = await freePort();
+  url = `redis://127.0.0.1:${String(port)}`;
+  scripts = await loadScripts(fileURLToPath(new URL('../../../lua/redis', import.meta.url)));
+  redis = await launchRedis({ dir, port });
+  const address = { host: '127.0.0.1', port, username: null, password: null, database: 0 };
+  cli = new RedisLink({ address, name: 'cli', log, clock: createFakeClock(), commandTimeoutMs: 10_000 });
+  await cli.start();
+});
+afterAll(async () => {
+  await cli.close();
+  await redis.stop();
+  rmSync(dir, { recursive: true });
+});
+beforeEach(async () => {
+  clock = createFakeClock();
+  publisher = createPublisher({ url, log, clock, scripts, commandTimeoutMs: 10_000 });
+  await publisher.start();
+  await vi.waitFor(
+    () => {
+      for (const one of [publisher, cli]) expect(one.state().state).toBe('connected');
+    },
+    { timeout: 20_000, interval: 5 },
+  );
+  await command('FLUSHALL');
+  office = { epoch: 0, version: 0 };
+});
+afterEach(() => publisher.close());
+
+async function command(...words: readonly string[]): Promise<unknown> {
+  const [name = '', ...rest] = words;
+  const answer = await cli.run(name, ...rest);
+  if (!answer.ok) throw new Error(answer.error);
+  return answer.value;
+}
+
+const counter: Office = {
+  take: (floor) => {
+    office = { epoch: Math.max(office.epoch + 1, floor), version: office.version + 1 };
+    return Promise.resolve(ok(office));
+  },
+};
+const holds = (term: Term): Promise<Result<unknown, WriteFailure>> =>
+  Promise.resolve(term.version === office.version ? ok(null) : err({ kind: 'fenced' }));
+
+function publication(over: Partial<Publisher> = {}, heard = 0): Publication {
+  const bound = new Proxy(publisher, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(over, name) ?? Reflect.get(target, name);
+      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
+    },
+  });
+  return new Publication({
+    publisher: bound,
+    office: counter,
+    holds,
+    clock,
+    log,
+    highestHeard: () => heard,
+    onFirstRead: () => undefined,
+  });
+}
+const documents = (weight: number): ReadonlyMap<string, EncodedDocument> =>
+  new Map([['shop', buildEncoded(buildSet({ peers: [buildPeer({ weight })] }))]]);
+
+test('a set that vanished or was changed in Redis is found by the audit, and put back under a new epoch', async () => {
+  const subject = publication();
+  expect(await subject.prepare()).toBe(true);
+  await subject.publishAll(documents(1));
+  expect(subject.state).toBe('sealed');
+  expect(await subject.audit()).toBe(true);
+  await command('DEL', KEYS.set('shop'));
+  expect(await subject.audit()).toBe(false);
+  expect(await subject.prepare()).toBe(true);
+  await subject.publishAll(documents(1));
+  expect(await subject.audit()).toBe(true);
+  expect(subject.state).toBe('sealed');
+  expect(subject.stands('shop', documents(1).get('shop')!.hash)).toBe(true);
+});
+
+test('an answer that is lost leaves unsettled what stands, until a later one tells', async () => {
+  let lost = false;
+  const subject = publication({
+    publish: async (request) => {
+      const answer = await publisher.publish(request);
+      return lost ? { kind: 'unavailable', reason: 'the answer is lost' } : answer;
+    },
+  });
+  await subject.prepare();
+  await subject.publishAll(documents(0));
+  const hash = documents(0).get('shop')!.hash;
+  lost = true;
+  await subject.publishAll(documents(5));
+  expect([...subject.unsettled]).toEqual(['shop']);
+  expect(subject.stands('shop', hash)).toBe(false);
+  lost = false;
+  await subject.publishAll(documents(0));
+  expect([...subject.unsettled]).toEqual([]);
+  expect(subject.stands('shop', hash)).toBe(true);
+  expect(await command('HGET', KEYS.set('shop'), 'generation')).toBe('3');
+});
+
+test('what waits for its turn is as unsure as what is under way', async () => {
+  const names = Array.from({ length: 100 }, (_, n) => `shop-${String(n)}`);
+  const all = (weight: number): ReadonlyMap<string, EncodedDocument> =>
+    new Map(
+      names.map((service) => {
+        return [service, buildEncoded(buildSet({ service, peers: [buildPeer({ weight })] }))];
+      }),
+    );
+  const subject = publication();
+  await subject.prepare();
+  await subject.publishAll(all(0));
+  expect(subject.unsettled.size).toBe(0);
+  const publishing = subject.publishAll(all(5));
+  expect([...subject.unsettled].sort()).toEqual([...names].sort());
+  await publishing;
+  expect(subject.unsettled.size).toBe(0);
+});
+
+test('a doubt that comes while the seal is under way is not forgotten', async () => {
+  const subject: Publication = publication({
+    seal: async (epoch) => {
+      const answer = await publisher.seal(epoch);
+      subject.doubt('its master_replid changed');
+      return answer;
+    },
+  });
+  await subject.prepare();
+  await subject.publishAll(documents(1));
+  expect(subject.state).toBe('unread');
+});
+
+test('a higher epoch in Redis: out of office if ZooKeeper says so, above it if not', async () => {
+  const subject = publication();
+  await subject.prepare();
+  await subject.publishAll(documents(1));
+  await command('HSET', KEYS.meta, 'epoch', String(office.epoch + 100));
+  clock.advance(2_000);
+  expect(await subject.prepare()).toBe(true);
+  expect(subject.term?.epoch).toBe(office.epoch);
+  await subject.publishAll(documents(1));
+  expect(subject.state).toBe('sealed');
+
+  office = { epoch: office.epoch + 1, version: office.version + 1 };
+  await publisher.open(office.epoch);
+  const taken = office;
+  clock.advance(2_000);
+  expect(await subject.prepare()).toBe(false);
+  expect(subject.state).toBe('fenced');
+  expect(office).toBe(taken);
+  subject.doubt('anything');
+  expect(await subject.prepare()).toBe(false);
+  expect(subject.state).toBe('fenced');
+});
+
+test('an epoch that Redis has and ZooKeeper has not is held, start after start, until Redis is flushed', async () => {
+  await publisher.open(5_000_000_000);
+  for (let starts = 0; starts < 3; starts += 1) {
+    const subject = publication();
+    expect(await subject.prepare()).toBe(false);
+    expect(subject.hold).toMatch(/flush Redis/);
+    clock.advance(5_000);
+    expect(await subject.prepare()).toBe(false);
+  }
+  const subject = publication();
+  await subject.prepare();
+  await command('FLUSHALL');
+  clock.advance(5_000);
+  expect(await subject.prepare()).toBe(true);
+  expect(subject.hold).toBeNull();
+});
+
+test('an epoch goes above what gateways report, and is not raised again while it waits', async () => {
+  const subject = publication(
+    { open: () => Promise.resolve({ kind: 'unavailable', reason: 'away' }) },
+    6_000_000_000,
+  );
+  await subject.prepare();
+  expect(office.epoch).toBe(6_000_000_001);
+  clock.advance(60_000);
+  await subject.prepare();
+  expect(office.epoch).toBe(6_000_000_001);
+});
