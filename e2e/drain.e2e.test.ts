@@ -42,7 +42,7 @@ async function hold(id: string, seconds: number): Promise<{ readonly ended: Prom
   throw new Error(`no request came to ${id}`);
 }
 
-test('a drain with a 5 s request and an open WebSocket ends with the last of them, and never before', async () => {
+test('a drain with a slow request and an open WebSocket ends with the last of them, and never before', async () => {
   const [instance, other] = [a as Registered, b as Registered];
   const [first = '', second = ''] = stack.gateways;
   // A WebSocket that is held by the instance, through the second gateway.
@@ -59,7 +59,7 @@ test('a drain with a 5 s request and an open WebSocket ends with the last of the
     else opened.terminate();
     return here;
   });
-  const slow = await hold(instance.id, 5);
+  const slow = await hold(instance.id, 8);
   await using oneStream = startTraffic({ url: first, rate: 100 });
   await using otherStream = startTraffic({ url: second, rate: 100 });
 

@@ -68,6 +68,10 @@ while :; do
   wait "$nginx" || status=$?
   kill -0 "$nginx" 2> /dev/null || break
 done
+# A signal may have ended the wait in which nginx ended too; how it ended is then still to be asked for.
+again=0
+wait "$nginx" || again=$?
+[ "$again" -eq 127 ] || status=$again
 [ -z "$repeater" ] || kill -KILL "$repeater" 2> /dev/null || :
 
 if [ -z "$asked" ]; then

@@ -53,12 +53,12 @@ describe.each(['nginx/systemd/ebbgate-gateway.service', 'control-plane/systemd/e
   '%s',
   (file) => {
     it.each([
-      /^(User=ebbgate|DynamicUser=yes)$/m,
+      /^User=ebbgate(-controller)?$/m,
       /^NoNewPrivileges=yes$/m,
       /^ProtectSystem=strict$/m,
       /^LimitNOFILE=\d+$/m,
       /^Restart=(always|on-failure)$/m,
-      /^LoadCredential=token:/m,
+      /^Environment=EBBGATE_TOKEN_FILE=\/etc\/ebbgate\//m,
       /^SystemCallFilter=@system-service$/m,
     ])('says %s', (line) => {
       expect(read(file)).toMatch(line);
