@@ -157,6 +157,11 @@ test('Redis away while instances come and go: the last good sets serve, wishes a
   await coming.leave();
   await until('it is drained', async () => (await rig.instance(coming.id)).drain?.drained);
   await coming.withdraw();
+  const left = [one.id, two.id].sort();
+  await until('only the first two are left', async () => {
+    const { peers } = await rig.published();
+    return peers.map(({ id }) => id).join() === left.join();
+  });
 });
 
 test('a late duplicate of an old publish changes nothing', async () => {

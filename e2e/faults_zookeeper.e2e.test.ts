@@ -9,7 +9,8 @@ let rig: Rig;
 let crew: readonly Enlisted[];
 
 beforeAll(async () => {
-  rig = await Rig.start();
+  // Whoever has not come back within the settle time is taken out: long enough for a busy machine.
+  rig = await Rig.start({ env: { EBBGATE_SETTLE: '10s' } });
   crew = await Promise.all([rig.enlist(), rig.enlist(), rig.enlist()]);
   await rig.route();
 });

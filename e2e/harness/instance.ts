@@ -4,7 +4,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 
-/** A request as the instance saw it, in milliseconds of the wall clock; `ended` is null while it is open. */
+/**
+ * A request as the instance saw it, in milliseconds of the wall clock; `ended` is null while it is open. It is read just
+ * before the last bytes are handed to the kernel: after that a busy machine may let everybody else go first.
+ */
 export interface Arrival {
   readonly at: number;
   readonly url: string;
@@ -59,8 +62,12 @@ export async function startInstance(options: {
   };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const end = count(request);
-    // The first of both: `close` alone comes later than the client's next step.
-    response.once('finish', end).once('close', end);
+    response.once('close', end);
+    const send = response.end.bind(response);
+    response.end = ((...given: Parameters<typeof send>) => {
+      end();
+      return send(...given);
+    }) as typeof response.end;
     answer(request, response, self).catch(() => response.destroy());
   });
   const sockets = new WebSocketServer({ server, path: '/ws' });

@@ -211,6 +211,9 @@ function judge({ instance, operation, at, until: end }: Confirmation): readonly 
     if (one.at > at && one.at < end)
       return [`${told}: a request came ${String(one.at - at)} ms after the proof`];
     const held = one.at <= at && (one.ended === null || one.ended > at);
-    return held ? [`${told}: proven while a request was open, from ${String(at - one.at)} ms before`] : [];
+    const after = one.ended === null ? 'never' : `${String(one.ended - at)} ms after`;
+    return held
+      ? [`${told}: proven while a request was open, from ${String(at - one.at)} ms before it, ended ${after}`]
+      : [];
   });
 }

@@ -81,6 +81,7 @@ export class Rig implements AsyncDisposable {
       host: '127.0.0.1',
       lazyConnect: true,
       maxRetriesPerRequest: 1,
+      retryStrategy: () => 50,
     });
     this.#admin.on('error', () => undefined); // a server that is away is part of the scenarios
   }
