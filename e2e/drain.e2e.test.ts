@@ -7,6 +7,9 @@ import { startStack, type Registered, type Stack } from './harness/stack.js';
 import { sendMany, startTraffic } from './harness/traffic.js';
 import { until } from './harness/until.js';
 
+/** A count shows at the next beat (1 s) and the next reading of the beats (1 s); a second request would spoil the numbers. */
+const SEEN_MS = 3_000;
+
 let stack: Stack;
 let [a, b]: Registered[] = [];
 
@@ -30,7 +33,7 @@ async function hold(id: string, seconds: number): Promise<{ readonly ended: Prom
         const { in_flight } = await stack.instance('shop', id);
         return (in_flight['gateway-1'] ?? 0) > 0;
       },
-      { timeoutMs: 1_500 },
+      { timeoutMs: SEEN_MS },
     ).catch(() => undefined);
     if (held === undefined) continue; // another instance has it; it ends by itself
     const ended = answer.then((one) => {
@@ -53,13 +56,13 @@ test('a drain with a slow request and an open WebSocket ends with the last of th
     const here = await until(
       'it is counted',
       async () => ((await stack.instance('shop', instance.id)).in_flight['gateway-2'] ?? 0) > 0,
-      { timeoutMs: 1_500 },
+      { timeoutMs: SEEN_MS },
     ).catch(() => false);
     if (here) socket = opened;
     else opened.terminate();
     return here;
   });
-  const slow = await hold(instance.id, 8);
+  const slow = await hold(instance.id, 10);
   await using oneStream = startTraffic({ url: first, rate: 100 });
   await using otherStream = startTraffic({ url: second, rate: 100 });
 
@@ -160,7 +163,7 @@ test('the drain of the last instance is refused by a guard that says why; a dry 
 
 test('a drain by host covers services in one operation, and one that times out says what it waited for', async () => {
   const instance = a as Registered;
-  const slow = await hold(instance.id, 6);
+  const slow = await hold(instance.id, 8);
   const drained = await stack.call<MutationResource>('POST', '/v1/drains', {
     selector: { service: 'shop', ids: [instance.id] },
     timeout: '1s',
