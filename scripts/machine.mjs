@@ -42,9 +42,13 @@ const TESTS = [
   { package: 'curl', found: () => onPath('curl') }, // a gateway's leave
 ];
 
+// What Ebbgate is compared with.
+const BENCH = [{ package: 'haproxy', found: () => existsSync('/usr/sbin/haproxy') }];
+
 /** The packages that are needed and not there. With EBBGATE_NGINX set, nginx and its Lua come from elsewhere. */
-export function missingPackages({ tests = false } = {}) {
-  const needed = [...(process.env.EBBGATE_NGINX ? [] : NGINX), ...SERVERS, ...(tests ? TESTS : [])];
+export function missingPackages({ tests = false, bench = false } = {}) {
+  const nginx = process.env.EBBGATE_NGINX ? [] : NGINX;
+  const needed = [...nginx, ...SERVERS, ...(tests ? TESTS : []), ...(bench ? BENCH : [])];
   const unknown = needed.filter((need) => !need.found?.());
   const names = [...new Set(unknown.map((need) => need.package))];
   const installed = installedPackages(names);
@@ -92,7 +96,7 @@ if [ ! -e "$policy" ] || grep -q 'placed by ebbgate' "$policy"; then
 fi
 has_unit() { [ -e "/lib/systemd/system/$1.service" ] || [ -e "/usr/lib/systemd/system/$1.service" ] || [ -e "/etc/systemd/system/$1.service" ] || [ -e "/etc/init.d/$1" ]; }
 new=
-for unit in nginx redis-server zookeeper; do has_unit "$unit" || new="$new $unit"; done
+for unit in nginx redis-server zookeeper haproxy; do has_unit "$unit" || new="$new $unit"; done
 links=/etc/nginx/modules-enabled
 before=$(ls "$links" 2>/dev/null)
 had_nginx=

@@ -1,0 +1,65 @@
+import { test } from 'vitest';
+import { cpuTime } from './harness/cpu_time.js';
+import { burst, type Aim } from './harness/drive.js';
+import { Lab, type Subject } from './harness/lab.js';
+import { median, quantile, ratios } from './harness/numbers.js';
+import { report, rounded, type Verdict } from './harness/results.js';
+
+const ROUNDS = 15;
+const SLICE_MS = 200;
+const NO_LOG = { access_log: 'off' } as const;
+
+test('CPU time of the proxy per request', async () => {
+  await using lab = await Lab.open();
+  const subjects = [
+    await lab.staticNginx('static nginx, access log'),
+    await lab.ebbgate('Ebbgate, access log'),
+    await lab.staticNginx('static nginx', NO_LOG),
+    await lab.ebbgate('Ebbgate', NO_LOG),
+    await lab.haproxy('HAProxy'),
+  ];
+  const costs = await compare(subjects, lab.host);
+  const rows = subjects.map(({ name }) => {
+    const all = costs.get(name)!;
+    const toHaproxy = rounded(median(ratios(all, costs.get('HAProxy')!)));
+    return [name, rounded(median(all)), rounded(quantile(all, 0)), rounded(quantile(all, 1)), toHaproxy];
+  });
+  const verdict = (above: string, below: string, limit: number): Verdict => ({
+    what: `${above} / ${below}, median of ${ROUNDS} rounds`,
+    measured: rounded(median(ratios(costs.get(above)!, costs.get(below)!)), 3),
+    limit,
+    unit: '×',
+  });
+  report('cpu', {
+    title: 'CPU time per proxied request',
+    how: `Time on a core (\`/proc/PID/schedstat\`, user and system) of the one worker, per request. 16 kept connections, each sends as
+soon as it has its answer, GET with a small answer, three instances of equal weight. All proxies run all the time and take turns of
+${SLICE_MS} ms within one run, so that a disturbance meets all of them; ${ROUNDS} rounds, and ratios are taken round by round. Static
+nginx is the conf of Ebbgate with the Lua taken out and the instances written in: same proxy settings, headers and timeouts. Where
+it says access log, both sides write the same JSON lines. HAProxy is Debian's, one thread, the same headers, without a log.
+Ebbgate does all it always does: route, generation check, weighted round robin, in-flight count, metrics.`,
+    columns: ['proxy', 'µs per request, median', 'least', 'most', '× HAProxy'],
+    rows,
+    verdicts: [
+      verdict('Ebbgate, access log', 'static nginx, access log', 1.35),
+      verdict('Ebbgate', 'static nginx', 1.35),
+    ],
+  });
+});
+
+/** Microseconds per request of each subject, one for every round. */
+async function compare(subjects: readonly Subject[], host: string): Promise<ReadonlyMap<string, number[]>> {
+  const costs = new Map<string, number[]>(subjects.map(({ name }) => [name, []]));
+  const lap = (subjects.length * SLICE_MS) / 1_000;
+  const aim: Aim = { host, ports: subjects.map(({ port }) => port), connections: 16, seconds: lap };
+  await burst({ ...aim, seconds: lap * 4 }, SLICE_MS); // LuaJIT compiles what it sees often
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const before = subjects.map(({ pids }) => cpuTime(pids));
+    const answered = await burst({ ...aim, seconds: lap * 2 }, SLICE_MS);
+    for (const [i, { name, pids, port }] of subjects.entries()) {
+      const spent = cpuTime(pids) - before[i]!;
+      costs.get(name)!.push(spent / answered.get(port)! / 1_000);
+    }
+  }
+  return costs;
+}
