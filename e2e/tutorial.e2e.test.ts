@@ -15,6 +15,8 @@ import { compareOutput, readTranscript, Shell, type Step } from './harness/trans
 const ROOT = join(import.meta.dirname, '..');
 /** Whoever reads is called ann in the pages. */
 const READER = 'ann';
+/** Commands that only look, and may be given again. */
+const LOOKING = /^(npx )?ebbgate (get|describe) /;
 
 describe.each(['README.md', 'docs/tutorial.md'])('%s', (page) => {
   const sections = readTranscript(readFileSync(join(ROOT, page), 'utf8'));
@@ -59,11 +61,16 @@ describe.each(['README.md', 'docs/tutorial.md'])('%s', (page) => {
   }
 
   async function runStep(step: Step): Promise<void> {
-    const { code, printed } = await shell.run(command(step.command));
     const where = `${page}:${String(step.line)}: $ ${step.command}\n`;
-    if (code !== 0) throw new Error(`${where}ended with ${String(code)} and printed:\n${printed}`);
-    const wrong = step.output && compareOutput(step.output.map(placed), printed);
-    if (wrong !== null) throw new Error(where + wrong);
+    const deadline = Date.now() + 10_000;
+    for (;;) {
+      const { code, printed } = await shell.run(command(step.command));
+      if (code !== 0) throw new Error(`${where}ended with ${String(code)} and printed:\n${printed}`);
+      const wrong = step.output && compareOutput(step.output.map(placed), printed);
+      if (wrong === null) return;
+      // Counts are as old as the last heartbeat: whoever looks at once after a request looks again.
+      if (!LOOKING.test(step.command) || Date.now() > deadline) throw new Error(where + wrong);
+    }
   }
 
   for (const { title, steps } of sections)
