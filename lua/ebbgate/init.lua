@@ -22,7 +22,8 @@ function init.init(given)
     access = require 'ebbgate.phase.access', balancer = require 'ebbgate.phase.balancer',
     filter = require 'ebbgate.phase.filter', log = require 'ebbgate.phase.log', status = require 'ebbgate.phase.status',
   }
-  init.access, init.balance, init.log = init.phases.access.run, init.phases.balancer.run, init.phases.log.run
+  init.route, init.access = init.phases.access.route, init.phases.access.run
+  init.balance, init.log = init.phases.balancer.run, init.phases.log.run
   init.header_filter, init.body_filter = init.phases.filter.header, init.phases.filter.body
   init.healthz, init.readyz = init.phases.status.healthz, init.phases.status.readyz
   init.metrics, init.sets = init.phases.status.metrics, init.phases.status.sets
@@ -35,8 +36,12 @@ function init.init_worker()
   local boot, live = require 'ebbgate.worker.boot', require 'ebbgate.worker.live'
   local dicts = require('ebbgate.worker.shm').open()
   boot.seed()
+  boot.relax_collector()
   local incarnation = boot.enlist(dicts.state)
-  live.start({ dicts = dicts, incarnation = incarnation, tools = boot.tools, max_tries = settings.max_tries })
+  live.start({
+    dicts = dicts, incarnation = incarnation, tools = boot.tools, max_tries = settings.max_tries,
+    access_log = settings.access_log,
+  })
   require('ebbgate.worker.startup').start(dicts.state, settings.start_wait_ms)
   require('ebbgate.worker.background').start(settings, dicts, incarnation)
 end

@@ -14,6 +14,10 @@ local function whole(low, high)
   end
 end
 
+local function flag()
+  return function(value) return type(value) == 'boolean', 'true or false' end
+end
+
 local RULES = {
   gateway_id = { text('^[A-Za-z0-9][A-Za-z0-9._-]*$', '1 to 63 of A-Z a-z 0-9 . _ -, starting with a letter or digit') },
   redis_host = { text('^[A-Za-z0-9.:_-]+$', 'a host name or an IP literal') },
@@ -26,6 +30,7 @@ local RULES = {
   poll_ms = { whole(100, 60000), 2000 },
   heartbeat_ms = { whole(100, 5000), 1000 },
   max_tries = { whole(1, 5), 5 },
+  access_log = { flag(), true },
   version = { text('^[^%c%s]+$', 'a version'), '0' },
 }
 

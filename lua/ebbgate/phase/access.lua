@@ -9,6 +9,15 @@ local access = {}
 local ngx = ngx
 local clear_header = ngx.req.clear_header
 
+--- One table per request, with room for all that the later phases put in: false, not nil, because LuaJIT leaves nil out of
+--- the template, and the three keys that every request sets would then make the table grow each time.
+local function new_ctx(entry)
+  return {
+    entry = entry or false, member = false, counter = false, tries = 0, limit = 1, tried = false, instances = false,
+    answered = false,
+  }
+end
+
 --- Answers with one of the gateway's own problems.
 local function refuse(ctx, status, code, var)
   ctx.answered = true
@@ -28,24 +37,37 @@ local function strip(value)
   for i = 1, #names do clear_header(names[i]) end
 end
 
-function access.run()
-  if not startup.over then startup.wait() end
-  local var = ngx.var
-  -- One table per request, with room for all that the later phases put in.
-  local ctx = {
-    entry = nil, member = nil, counter = nil, tries = 0, limit = 1, tried = nil, instances = nil, answered = false,
-  }
-  ngx.ctx = ctx
+--- Puts the request on its way to a service that has an instance for it: the service, and nil. Or nil, why not, and the
+--- entry of the service if there is a route to one.
+local function route(var)
   local router = live.router()
-  if not router then return refuse(ctx, 503, 'not_ready', var) end
+  if not router then return nil, 'not_ready' end
   local service = router:match(var.host, var.uri)
-  if not service then return refuse(ctx, 404, 'no_route', var) end
-  var.ebb_service = service
+  if not service then return nil, 'no_route' end
   local entry = live.entry(service)
-  ctx.entry = entry
   local fleet = live.fleet(entry)
-  if not fleet or fleet.picker.size == 0 then return refuse(ctx, 503, 'no_instance', var) end
+  if not fleet or fleet.picker.size == 0 then return nil, 'no_instance', entry end
+  ngx.ctx = new_ctx(entry)
   strip(var.http_connection)
+  return service
+end
+
+--- In set_by_lua, which unlike the access phase needs no coroutine: the service, or nil if `run` must see to the request.
+function access.route()
+  if not startup.over then return nil end
+  return (route(ngx.var))
+end
+
+--- In the access phase, for what `route` left: waits until this gateway may serve, or answers why it cannot.
+function access.run()
+  startup.wait()
+  local var = ngx.var
+  local service, code, entry = route(var)
+  var.ebb_service = service or entry and entry.service or ''
+  if service then return end
+  local ctx = new_ctx(entry)
+  ngx.ctx = ctx
+  return refuse(ctx, code == 'no_route' and 404 or 503, code, var)
 end
 
 return access

@@ -14,7 +14,7 @@ local BUSY = -3
 --- Lets go of the try that failed, and keeps the next one off its instance.
 local function give_up(ctx, member)
   live.leave(member, ctx.counter)
-  ctx.member = nil
+  ctx.member = false
   ctx.tried = ctx.tried or {}
   ctx.tried[member.id] = true
 end

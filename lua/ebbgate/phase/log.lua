@@ -1,4 +1,5 @@
 --- Runs once per request, however it ended: gives back what it held, and counts it.
+local filter = require 'ebbgate.phase.filter'
 local live = require 'ebbgate.worker.live'
 
 local log = {}
@@ -12,14 +13,15 @@ function log.run()
   local ctx = ngx.ctx
   local member, entry = ctx.member, ctx.entry
   if member then
-    ctx.member = nil
+    ctx.member = false
     live.leave(member, ctx.counter)
   end
+  filter.forget(ctx)
   local status = ngx.status
   -- A WebSocket's duration is no latency.
   local ms = status ~= 101 and (now() - start_time()) * 1000 or nil
   live.counters:request(member or entry and entry.nobody or nobody, status, ms)
-  if ctx.instances then ngx.var.ebb_instances = ctx.instances end
+  if live.access_log and ctx.instances then ngx.var.ebb_instances = ctx.instances end
   -- The flushing timer has ended by now.
   if exiting() then live.counters:flush() end
 end

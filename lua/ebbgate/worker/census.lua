@@ -9,8 +9,11 @@ local process = require 'ebbgate.worker.process'
 local census = {}
 census.__index = census
 
+--- Counters that are read before traffic gets its turn: 0.1 to 0.2 ms.
+local SLICE = 200
+
 function census.new(dicts)
-  return setmetatable({ inflight = dicts.inflight, state = dicts.state, made = nil, counters = {} }, census)
+  return setmetatable({ inflight = dicts.inflight, state = dicts.state, made = nil, counters = {}, by_key = {} }, census)
 end
 
 --- Incarnations that live, as a set, and their number. The dead ones are struck off.
@@ -32,27 +35,46 @@ end
 local function refresh(self)
   local made = self.inflight:get(keys.inflight.made)
   if made and made == self.made then return end
-  self.counters, self.made = {}, made
+  local known, counters = self.by_key, {}
+  self.counters, self.made, self.by_key = counters, made, {}
   for _, key in ipairs(self.inflight:get_keys(0)) do
-    local worker, name = keys.inflight.parse(key)
-    if worker then
-      self.counters[#self.counters + 1] = { key = key, worker = worker, name = name }
+    -- Taking a key apart costs more than all else here.
+    local counter = known[key]
+    if not counter then
+      local worker, name = keys.inflight.parse(key)
+      counter = worker and { key = key, worker = worker, name = name }
     end
+    if counter then counters[#counters + 1], self.by_key[key] = counter, counter end
   end
 end
 
-local function sum(self, alive)
-  local in_flight, kept = {}, {}
+--- Without those that are no more.
+local function drop(self, gone)
+  local kept = {}
   for _, counter in ipairs(self.counters) do
-    if alive[counter.worker] then
-      local count = self.inflight:get(counter.key)
-      if count then kept[#kept + 1] = counter end
-      if count and count > 0 then in_flight[counter.name] = (in_flight[counter.name] or 0) + count end
-    else
-      self.inflight:delete(counter.key)
-    end
+    if not gone[counter] then kept[#kept + 1] = counter end
   end
   self.counters = kept
+end
+
+--- 'service|instance' → open requests. In slices: a zero that is read later is as true, because requests that begin after
+--- `applied` was read obey the new set.
+local function sum(self, alive)
+  local counters, in_flight, gone = self.counters, {}, nil
+  for i = 1, #counters do
+    if i % SLICE == 0 then ngx.sleep(0) end
+    local counter = counters[i]
+    local count = alive[counter.worker] and self.inflight:get(counter.key)
+    if count and count > 0 then
+      in_flight[counter.name] = (in_flight[counter.name] or 0) + count
+    elseif not count then
+      gone = gone or {}
+      gone[counter] = true
+      if not alive[counter.worker] then self.inflight:delete(counter.key) end
+    end
+  end
+  -- Another take may have listed anew meanwhile: its list stands.
+  if gone and self.counters == counters then drop(self, gone) end
   return in_flight
 end
 
@@ -65,7 +87,7 @@ local function blind(self)
   return 0
 end
 
---- {in_flight = 'service|instance' → n > 0, uncounted, workers}
+--- {in_flight = 'service|instance' → n > 0, uncounted, workers}. Yields.
 function census:take()
   local alive, workers = living(self)
   refresh(self)

@@ -12,10 +12,10 @@ local live = {}
 --- Sets may move under a pick; after this many moves within one pick something else is wrong.
 local MAX_MOVES = 5
 
---- `parts` {dicts, incarnation, tools (for wire.decode), max_tries}
+--- `parts` {dicts, incarnation, tools (for wire.decode), max_tries, access_log (true if one is written)}
 function live.start(parts)
   live.dicts, live.sets, live.tools, live.incarnation = parts.dicts, parts.dicts.sets, parts.tools, parts.incarnation
-  live.max_tries = parts.max_tries
+  live.max_tries, live.access_log = parts.max_tries, parts.access_log
   live.inflight = inflight.new(parts.dicts.inflight, parts.incarnation)
   live.counters = counters.new(parts.dicts.metrics)
   live.entries = {}

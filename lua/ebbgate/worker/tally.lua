@@ -7,28 +7,34 @@ tally.__index = tally
 
 --- A version's series stay this long after its last instance has gone, so that a roll-back finds them again.
 local VERSION_GRACE = 3600
+--- Counters that are read before traffic gets its turn: 0.1 to 0.2 ms.
+local SLICE = 200
 
 --- `membership(service)` gives {ids = set, versions = set} of the set in force, or nil if there is none.
 function tally.new(dict, membership)
-  return setmetatable({ dict = dict, membership = membership, made = nil, entries = {}, absent = {} }, tally)
+  return setmetatable({ dict = dict, membership = membership, made = nil, entries = {}, by_key = {}, absent = {} }, tally)
 end
 
 --- Every counter as {key, parts}; listed anew only when one was made, because listing locks the dictionary.
 local function entries_of(self)
   local made = self.dict:get(keys.metrics.made)
   if made and made == self.made then return self.entries end
-  self.entries, self.made = {}, made
-  for _, key in ipairs(self.dict:get_keys(0)) do
+  local known, entries, by_key = self.by_key, {}, {}
+  for i, key in ipairs(self.dict:get_keys(0)) do
+    if i % SLICE == 0 then ngx.sleep(0) end
     if key ~= keys.metrics.made then
-      self.entries[#self.entries + 1] = { key = key, parts = keys.metrics.parse(key) }
+      local entry = known[key] or { key = key, parts = keys.metrics.parse(key) }
+      entries[#entries + 1], by_key[key] = entry, entry
     end
   end
-  return self.entries
+  self.entries, self.by_key, self.made = entries, by_key, made
+  return entries
 end
 
---- Calls `take(parts, value)` for every counter.
+--- Calls `take(parts, value)` for every counter. Yields.
 function tally:each(take)
-  for _, entry in ipairs(entries_of(self)) do
+  for i, entry in ipairs(entries_of(self)) do
+    if i % SLICE == 0 then ngx.sleep(0) end
     local value = self.dict:get(entry.key)
     if value then take(entry.parts, value) end
   end
@@ -94,7 +100,8 @@ function tally:sweep(now)
     return known[service]
   end
   local swept = false
-  for _, entry in ipairs(entries_of(self)) do
+  for i, entry in ipairs(entries_of(self)) do
+    if i % SLICE == 0 then ngx.sleep(0) end
     if is_stale(self, entry.parts, membership, now) then
       self.dict:delete(entry.key)
       swept = true
