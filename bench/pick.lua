@@ -6,7 +6,7 @@ local PICKS, ROUNDS = 1000000, 5
 
 local function members(count, mixed)
   local list = {}
-  for i = 1, count do list[i] = { id = 'i' .. i, weight = mixed and i % 7 * 25 + 1 or 100, eligible = true } end
+  for i = 1, count do list[i] = { id = 'i' .. i, share = mixed and i % 7 * 25 + 1 or 100 } end
   return list
 end
 

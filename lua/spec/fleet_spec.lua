@@ -1,11 +1,12 @@
 package.path = 'lua/spec/?.lua;' .. package.path
 local fleet = require 'ebbgate.core.fleet'
+local selection = require 'ebbgate.core.selection'
 local tools = require 'tools'
 local wire = require 'ebbgate.core.wire'
 
 local function set(peers)
   return {
-    kind = 'set', service = 'shop', algorithm = 'weighted_round_robin', retry = { tries = 3 },
+    kind = 'set', service = 'shop', balancer = { algorithm = 'weighted_round_robin' }, retry = { tries = 3 },
     timeouts = { connect_ms = 500, send_ms = 1000, read_ms = 2000 }, peers = peers,
   }
 end
@@ -25,7 +26,7 @@ describe('eligible', function()
   for _, row in ipairs(rows) do
     local p = peer('a', row[1])
     it(('is %s for state %s, weight %d, down %s'):format(tostring(row[2]), p.state, p.weight, tostring(p.down)), function()
-      assert.equal(row[2], fleet.eligible(p))
+      assert.equal(row[2], selection.eligible(p))
     end)
   end
 end)

@@ -1,11 +1,19 @@
 package.path = 'lua/spec/?.lua;' .. package.path
 local tools = require 'tools'
 
---- What every picker promises; one more algorithm is one more row.
-local pickers = { weighted_round_robin = require 'ebbgate.core.picker.weighted_round_robin' }
+local selection = require 'ebbgate.core.selection'
+
+--- What every picker promises of the members that were selected; one more algorithm is one more row.
+local pickers = {}
+for _, name in ipairs { 'weighted_round_robin' } do
+  local built = require('ebbgate.core.picker.' .. name)
+  pickers[name] = {
+    new = function(members, roll) return built.new(selection.choose(members), roll, { algorithm = name }) end,
+  }
+end
 
 local function member(id, weight, eligible)
-  return { id = id, weight = weight, eligible = eligible ~= false }
+  return { id = id, weight = weight, eligible = eligible ~= false and weight > 0 }
 end
 
 local function some_members(random, count)

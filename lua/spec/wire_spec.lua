@@ -25,14 +25,36 @@ describe('the examples of the contract', function()
     local payload = tools.example('set')
     local set = assert(decode('orders', payload, tools.sha1(payload)))
     assert.equal('set', set.kind)
-    assert.same({ connect_ms = 500, send_ms = 60000, read_ms = 60000 }, set.timeouts)
-    assert.same({ tries = 2 }, set.retry)
+    assert.same({ connect_ms = 500, send_ms = 60000, read_ms = 60000, try_ms = 0, total_ms = 0 }, set.timeouts)
+    assert.same(
+      { tries = 2, on = 'error', non_idempotent = false, budget_percent = 20, budget_min_per_s = 3 }, set.retry
+    )
     assert.equal(3, #set.peers)
     assert.same(
-      { id = 'orders-9', host = '2001:db8::9', port = 8080, version = '', weight = 0, down = true, state = 'isolated' },
+      {
+        id = 'orders-9', host = '2001:db8::9', port = 8080, version = '', weight = 0, down = true, state = 'isolated',
+        zone = '', backup = false, keep_sticky = false,
+      },
       set.peers[3]
     )
     assert.is_true(set.restless)
+  end)
+
+  it('accepts the set with every member', function()
+    local payload = tools.example('set_full')
+    local set = assert(decode('orders', payload, tools.sha1(payload)))
+    assert.same({ source = 'header', name = 'x-user' }, set.balancer.hash_on)
+    assert.same({ cookie = 'orders_at', max_age_s = 3600 }, set.balancer.sticky)
+    assert.equal(15000, set.timeouts.total_ms)
+    assert.equal('gateway_error', set.retry.on)
+    assert.same({ 500, 503 }, set.health.fail_statuses)
+    assert.same({
+      type = 'http', path = '/health', host = 'orders.internal', port = 9090, interval_ms = 2000, timeout_ms = 500, rise = 3,
+      fall = 2, statuses = { { 200, 299 }, { 304, 304 } }, body = 'ok',
+    }, set.health.check)
+    assert.same({ scheme = 'https', tls = 'internal' }, set.upstream)
+    assert.equal('eu-1a', set.peers[1].zone)
+    assert.is_true(set.peers[2].keep_sticky and set.peers[3].backup)
   end)
 
   it('accepts the tombstone', function()

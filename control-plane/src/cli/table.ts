@@ -36,9 +36,14 @@ export function fields(pairs: readonly (readonly [string, string | readonly stri
 }
 
 /** `a=1 b=2` in the order of the keys. */
-export function pairs(map: Readonly<Record<string, string | number | null>>, separator = ' '): string {
+export function pairs(map: Readonly<Record<string, unknown>>, separator = ' '): string {
   return Object.entries(map)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${key}=${value === null ? '?' : String(value)}`)
+    .map(([key, value]) => `${key}=${cell(value)}`)
     .join(separator);
+}
+
+function cell(value: unknown): string {
+  if (value === null) return '?';
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

@@ -24,26 +24,93 @@ export interface Peer {
   readonly weight: number;
   readonly down: boolean;
   readonly state: PeerState;
+  readonly zone?: string;
+  /** Used only while no other peer may be. */
+  readonly backup?: boolean;
+  /** While draining it still serves the clients whose cookie names it. */
+  readonly keep_sticky?: boolean;
 }
 
-export type Algorithm = 'weighted_round_robin';
+/*
+ * The sections of a set. A member that may be absent has a default (docs/contract/wire.md), and is left out where its
+ * value is the default: what nobody asked for changes no bytes.
+ */
 
+export const ALGORITHMS = ['weighted_round_robin'] as const;
+export type Algorithm = (typeof ALGORITHMS)[number];
+
+/** What a request hashes to. `path` alone has no name. */
+export interface HashOn {
+  readonly source: 'header' | 'cookie' | 'query' | 'path';
+  readonly name?: string;
+}
+/** Clients keep their instance by a cookie. */
+export interface Sticky {
+  readonly cookie: string;
+  /** Seconds; 0 = until the browser closes. */
+  readonly max_age_s?: number;
+}
 export interface Balancer {
   readonly algorithm: Algorithm;
+  /** Needed by `consistent_hash`. */
+  readonly hash_on?: HashOn;
+  /** Of the mean load, in percent; 0 = no bound. */
+  readonly max_load_percent?: number;
+  readonly prefer_zone?: boolean;
+  readonly sticky?: Sticky;
 }
-/** Milliseconds, 1 … 86,400,000. */
+/** Milliseconds, 1 … 86,400,000; 0 = none where a member may be absent. */
 export interface Timeouts {
   readonly connect_ms: number;
   readonly send_ms: number;
   readonly read_ms: number;
+  readonly try_ms?: number;
+  readonly total_ms?: number;
 }
-/** `tries` counts the first one: 1 = no retry. 1 … 5. */
+export const RETRY_CLASSES = ['error', 'gateway_error', 'server_error'] as const;
+export type RetryClass = (typeof RETRY_CLASSES)[number];
 export interface Retry {
+  /** The first one included: 1 = no retry. 1 … 5. */
   readonly tries: number;
+  readonly on?: RetryClass;
+  /** True: POST, PATCH and LOCK are repeated too, once sent. */
+  readonly non_idempotent?: boolean;
+  /** Retries per requests over ten seconds; 100 = no budget. */
+  readonly budget_percent?: number;
+  readonly budget_min_per_s?: number;
+}
+/** How each gateway probes each instance. */
+export interface HealthCheck {
+  readonly type: 'http' | 'tcp';
+  readonly path?: string;
+  /** The Host header; empty = the instance's address. */
+  readonly host?: string;
+  /** 0 = the instance's. */
+  readonly port?: number;
+  readonly interval_ms?: number;
+  readonly timeout_ms?: number;
+  /** Successes in a row until it counts as well. */
+  readonly rise?: number;
+  /** Failures in a row until it counts as failing. */
+  readonly fall?: number;
+  /** Ranges, ends included. */
+  readonly statuses?: readonly (readonly [number, number])[];
+  /** Must occur in the first 64 KiB of the body; empty = any body. */
+  readonly body?: string;
 }
 export interface Health {
+  /** 0 = failures of requests never take an instance out. */
   readonly max_fails: number;
   readonly fail_timeout_ms: number;
+  readonly fail_statuses?: readonly number[];
+  readonly max_ejected_percent?: number;
+  readonly slow_start_ms?: number;
+  readonly check?: HealthCheck;
+}
+export interface Upstream {
+  readonly scheme: 'http' | 'https' | 'grpc' | 'grpcs';
+  /** A TLS profile of the gateway's configuration. */
+  readonly tls?: string;
 }
 
 /** Contract v1: the set of one service. Peers are sorted by id. Bytes and hash are reproducible. */
@@ -54,6 +121,7 @@ export interface ServiceSet {
   readonly timeouts: Timeouts;
   readonly retry: Retry;
   readonly health: Health;
+  readonly upstream?: Upstream;
   readonly peers: readonly Peer[];
 }
 

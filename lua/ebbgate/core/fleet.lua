@@ -1,21 +1,28 @@
 --- A set's document turned into what a worker serves by. A fleet is never changed: the next set builds the next one.
 local address = require 'ebbgate.core.address'
 local peer = require 'ebbgate.core.peer'
+local selection = require 'ebbgate.core.selection'
 
+--- Algorithm → its picker. All are `new(members, roll, options)`, `carry(previous)`, `pick(tried, key, now)`, `size`:
+---   members   what selection.choose gave; each has id, share > 0, peer (core/peer.lua)
+---   roll      in [0, 1): where it starts, so that workers and gateways do not march in step
+---   options   the set's balancer
+---   carry     takes over from the picker before it, of whatever algorithm; called at most once, before any pick
+---   tried     nil, or the set of ids that this request was at: never picked again
+---   key       what the request hashes to, 0 … 2^32 - 1; nil if it has nothing to hash
+---   now       microseconds of a clock that never goes back; given if `clocked` is true
+---   size      members it chooses from
+---   observe   optional: (member, microseconds, failed, now) of a try that ended; asked for by `clocked`
 local pickers = { weighted_round_robin = require 'ebbgate.core.picker.weighted_round_robin' }
 
 local fleet = {}
-
---- True if new requests may go to `p` (docs/contract/wire.md).
-function fleet.eligible(p)
-  return (p.state == 'up' or p.state == 'suspect') and p.weight > 0 and not p.down
-end
 
 --- A peer of one set. It is what a request holds while it is open: the set may change meanwhile, its version too.
 local function new_member(p, service, state)
   return {
     id = p.id, service = service, address = address.in_url(p.host), port = p.port, version = p.version,
-    weight = p.weight, state_name = p.state, eligible = fleet.eligible(p), peer = state,
+    zone = p.zone, backup = p.backup, weight = p.weight, share = 0, state_name = p.state,
+    eligible = selection.eligible(p), peer = state,
   }
 end
 
@@ -33,7 +40,8 @@ function fleet.build(document, worker, previous, retiring, roll)
     members[i] = new_member(p, document.service, state)
     by_id[p.id] = members[i]
   end
-  local picker = pickers[document.algorithm or 'weighted_round_robin'].new(members, roll)
+  local balancer = document.balancer or { algorithm = 'weighted_round_robin' }
+  local picker = pickers[balancer.algorithm].new(selection.choose(members), roll, balancer)
   if previous then picker:carry(previous.picker) end
   local timeouts = document.timeouts or { connect_ms = 1, send_ms = 1, read_ms = 1 }
   return {

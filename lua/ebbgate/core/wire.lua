@@ -3,7 +3,7 @@
 --- `decode(name, payload, tools, hash)` gives the document with exactly the members named here, or nil, one of the codes
 --- in `wire.CODES`, and a detail for people. `tools.json(text)` decodes JSON and may throw or return nil;
 --- `tools.sha1(text)` is the lower-case hex digest, needed only with `hash`.
----   {kind = 'set', service, algorithm, timeouts, retry, health, peers, restless}
+---   {kind = 'set', service, balancer, timeouts, retry, health, upstream, peers, restless}, with every default filled in
 ---   {kind = 'tombstone', service}
 ---   {kind = 'routes', service = '@routes', routes}
 local address = require 'ebbgate.core.address'
@@ -53,6 +53,12 @@ local function is_version(version)
   return type(version) == 'string' and #version <= 64 and match(version, '^[A-Za-z0-9._+-]*$') ~= nil
 end
 
+local function is_zone(zone)
+  return type(zone) == 'string' and #zone <= 63 and match(zone, '^[A-Za-z0-9._-]*$') ~= nil
+end
+
+local function is_flag(value) return value == nil or type(value) == 'boolean' end
+
 --- A peer's members, checked; or nil and what is wrong.
 local function read_peer(peer, index, seen)
   local at = 'peers[' .. (index - 1) .. ']'
@@ -65,10 +71,14 @@ local function read_peer(peer, index, seen)
   if not whole(peer.weight, 0, 1000000) then return nil, at .. '.weight' end
   if type(peer.down) ~= 'boolean' then return nil, at .. '.down' end
   if type(peer.state) ~= 'string' then return nil, at .. '.state' end
+  if peer.zone ~= nil and not is_zone(peer.zone) then return nil, at .. '.zone' end
+  if not is_flag(peer.backup) then return nil, at .. '.backup' end
+  if not is_flag(peer.keep_sticky) then return nil, at .. '.keep_sticky' end
   seen[peer.id] = true
   return {
     id = peer.id, host = peer.host, port = peer.port, version = peer.version,
     weight = peer.weight, down = peer.down, state = peer.state,
+    zone = peer.zone or '', backup = peer.backup or false, keep_sticky = peer.keep_sticky or false,
   }
 end
 
@@ -85,34 +95,121 @@ local function read_peers(list)
   return peers, restless
 end
 
---- Copies the whole numbers of `section` that `limits` names as {low, high}; or nil and the name of a bad one.
-local function read_numbers(section, limits)
-  if type(section) ~= 'table' then return nil, 'is not an object' end
-  local numbers = {}
-  for name, limit in pairs(limits) do
-    if not whole(section[name], limit[1], limit[2]) then return nil, name end
-    numbers[name] = section[name]
+--- Rules give (value, name of what is wrong): each reads one member. `given` nil = absent.
+local function number(low, high, default)
+  return function(given)
+    if given == nil then return default, default == nil end
+    return given, not whole(given, low, high)
   end
-  return numbers
 end
 
+local function flag(default)
+  return function(given)
+    if given == nil then return default, false end
+    return given, type(given) ~= 'boolean'
+  end
+end
+
+local function one_of(names, default)
+  return function(given)
+    if given == nil then return default, default == nil end
+    return given, names[given] == nil
+  end
+end
+
+--- Text of up to `most` bytes that `pattern` matches as a whole.
+local function text(pattern, most, default)
+  return function(given)
+    if given == nil then return default, default == nil end
+    return given, type(given) ~= 'string' or #given > most or not match(given, pattern)
+  end
+end
+
+--- An array of up to `most` values, each by `rule`.
+local function list(rule, most, default)
+  return function(given)
+    if given == nil then return default, default == nil end
+    if not is_array(given) or #given > most then return nil, true end
+    for i = 1, #given do
+      local _, wrong = rule(given[i])
+      if wrong then return nil, true end
+    end
+    return given, false
+  end
+end
+
+local function range(given)
+  return given, not (is_array(given) and #given == 2 and whole(given[1], 100, 599) and whole(given[2], given[1], 599))
+end
+
+--- Reads the members of an object by their rules; members that have none are ignored. An `optional` one may be absent: nil.
+local function object(rules, optional)
+  return function(given)
+    if given == nil and optional then return nil, false end
+    if type(given) ~= 'table' then return nil, true end
+    local read = {}
+    for name, rule in pairs(rules) do
+      local value, wrong = rule(given[name])
+      if wrong then return nil, wrong == true and name or name .. '.' .. wrong end
+      read[name] = value
+    end
+    return read, false
+  end
+end
+
+local TOKEN = '^[A-Za-z0-9!#$%%&\'*+.^_`|~-]+$'
+
+local function hash_on(given)
+  local read, wrong = object({
+    source = one_of({ header = true, cookie = true, query = true, path = true }), name = text(TOKEN, 128, ''),
+  }, true)(given)
+  if not wrong and read and (read.name == '') ~= (read.source == 'path') then return nil, 'name' end
+  return read, wrong
+end
+
+local ALGORITHMS = { weighted_round_robin = true }
+
+--- The sections of a set beside its peers, with the defaults of docs/contract/wire.md.
 local SECTIONS = {
-  timeouts = { connect_ms = { 1, DAY_MS }, send_ms = { 1, DAY_MS }, read_ms = { 1, DAY_MS } },
-  retry = { tries = { 1, 5 } },
-  health = { max_fails = { 0, 1000000 }, fail_timeout_ms = { 0, DAY_MS } },
+  balancer = object {
+    algorithm = one_of(ALGORITHMS), hash_on = hash_on, max_load_percent = number(0, 10000, 125), prefer_zone = flag(false),
+    sticky = object({ cookie = text(TOKEN, 64), max_age_s = number(0, 31536000, 0) }, true),
+  },
+  timeouts = object {
+    connect_ms = number(1, DAY_MS), send_ms = number(1, DAY_MS), read_ms = number(1, DAY_MS),
+    try_ms = number(0, DAY_MS, 0), total_ms = number(0, DAY_MS, 0),
+  },
+  retry = object {
+    tries = number(1, 5), on = one_of({ error = true, gateway_error = true, server_error = true }, 'error'),
+    non_idempotent = flag(false), budget_percent = number(0, 100, 20), budget_min_per_s = number(0, 1000000, 3),
+  },
+  health = object {
+    max_fails = number(0, 1000000), fail_timeout_ms = number(0, DAY_MS), fail_statuses = list(number(400, 599), 200, {}),
+    max_ejected_percent = number(0, 100, 50), slow_start_ms = number(0, DAY_MS, 0),
+    check = object({
+      type = one_of { http = true, tcp = true }, path = text('^/[^%c%s]*$', 1024, '/'),
+      host = text('^[A-Za-z0-9._:%[%]-]*$', 255, ''), port = number(0, 65535, 0), interval_ms = number(100, DAY_MS, 5000),
+      timeout_ms = number(10, DAY_MS, 2000), rise = number(1, 100, 2), fall = number(1, 100, 3),
+      statuses = list(range, 20, { { 200, 399 } }), body = text('^[^%c]*$', 1024, ''),
+    }, true),
+  },
+  upstream = object({
+    scheme = one_of({ http = true, https = true, grpc = true, grpcs = true }, 'http'),
+    tls = text('^[a-z0-9_]*$', 32, ''),
+  }, true),
 }
 
 local function read_set(document)
   local set = { kind = 'set', service = document.service }
-  local balancer = document.balancer
-  if type(balancer) ~= 'table' or balancer.algorithm ~= 'weighted_round_robin' then
-    return nil, 'bad_document', 'balancer.algorithm'
+  for name, rule in pairs(SECTIONS) do
+    local section, wrong = rule(document[name])
+    if wrong then return nil, 'bad_document', wrong == true and name or name .. '.' .. wrong end
+    set[name] = section
   end
-  set.algorithm = balancer.algorithm
-  for name, limits in pairs(SECTIONS) do
-    local numbers, wrong = read_numbers(document[name], limits)
-    if not numbers then return nil, 'bad_document', name .. '.' .. wrong end
-    set[name] = numbers
+  set.upstream = set.upstream or { scheme = 'http', tls = '' }
+  local balancer = set.balancer
+  if balancer.algorithm == 'consistent_hash' and not balancer.hash_on then
+    return nil, 'bad_document', 'balancer.hash_on'
   end
   local peers, restless, wrong = read_peers(document.peers)
   if not peers then return nil, restless, wrong end

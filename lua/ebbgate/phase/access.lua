@@ -14,7 +14,7 @@ local clear_header = ngx.req.clear_header
 local function new_ctx(entry)
   return {
     entry = entry or false, member = false, counter = false, tries = 0, limit = 1, tried = false, instances = false,
-    answered = false,
+    answered = false, key = false, began = false,
   }
 end
 

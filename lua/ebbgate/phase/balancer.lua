@@ -8,13 +8,17 @@ local ngx = ngx
 local log, ERR = ngx.log, ngx.ERR
 local set_current_peer, set_more_tries, set_timeouts =
   balancer.set_current_peer, balancer.set_more_tries, balancer.set_timeouts
+local get_last_failure = balancer.get_last_failure
 --- nginx's "no live upstreams": a clean 502. Any other code here is a 500, or, with -5, a loop without end.
 local BUSY = -3
 
 --- Lets go of the try that failed, and keeps the next one off its instance.
-local function give_up(ctx, member)
+local function give_up(ctx, entry, member)
   live.leave(member, ctx.counter)
   ctx.member = false
+  -- 'next' = the instance answered with a status that is to be tried elsewhere; 'failed' = it gave no answer.
+  local kind, status = get_last_failure()
+  live.outcome(entry, member, kind == 'next' and status or status == 504 and 'timeout' or 'error', ctx.began)
   ctx.tried = ctx.tried or {}
   ctx.tried[member.id] = true
 end
@@ -33,7 +37,7 @@ end
 function phase.run()
   local ctx = ngx.ctx
   local entry, failed = ctx.entry, ctx.member
-  if failed then give_up(ctx, failed) end
+  if failed then give_up(ctx, entry, failed) end
   if ctx.tries == 0 then
     allow_tries(ctx, entry)
   elseif ctx.tries >= ctx.limit then

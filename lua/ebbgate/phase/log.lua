@@ -11,13 +11,16 @@ local nobody = { id = '', service = '', version = '' }
 
 function log.run()
   local ctx = ngx.ctx
-  local member, entry = ctx.member, ctx.entry
+  local member, entry, status = ctx.member, ctx.entry, ngx.status
   if member then
     ctx.member = false
     live.leave(member, ctx.counter)
+    -- 499: the client went away, which says nothing about the instance. A problem of the gateway's own: it gave no answer.
+    if status ~= 499 then
+      live.outcome(entry, member, ctx.problem and (status == 504 and 'timeout' or 'error') or status, ctx.began)
+    end
   end
   filter.forget(ctx)
-  local status = ngx.status
   -- A WebSocket's duration is no latency.
   local ms = status ~= 101 and (now() - start_time()) * 1000 or nil
   live.counters:request(member or entry and entry.nobody or nobody, status, ms)

@@ -116,10 +116,10 @@ end
 
 --- Picks a peer and counts the request on it, so that a zero that is reported after an ack is true: count first, look at
 --- the generation after. Returns the member and the counter's key for `live.leave`, or nil when no peer is eligible.
-function live.enter(entry, tried)
+function live.enter(entry, tried, key, now)
   local current = entry.fleet
   for _ = 1, MAX_MOVES do
-    local member = current and current.picker:pick(tried)
+    local member = current and current.picker:pick(tried, key, now)
     if not member then return nil end
     local counter = live.inflight:enter(member.peer)
     if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter end
@@ -133,6 +133,11 @@ function live.enter(entry, tried)
     live.inflight:leave(member.peer, counter)
   end
   return nil
+end
+
+--- What a try at `member` came to, told once after `live.leave`. `status` is what the instance answered, or 'error' or 'timeout'
+--- if it gave no answer; `began` in microseconds is when it was picked, false if nobody wants to know.
+function live.outcome(_entry, _member, _status, _began)
 end
 
 --- Uncounts what `live.enter` counted; exactly once.

@@ -6,7 +6,7 @@
 --- Time here is virtual: a peer of weight w is due w times per unit, at (k + phase) / w for k = 0, 1, 2 … The phases
 --- are a golden-ratio sequence over the peers sorted by weight, so that many light peers do not fall due at one moment.
 ---
---- All pickers are `new(members, roll)`, `carry(previous)`, `pick(tried)`; a member needs id, weight and eligible.
+--- core/fleet.lua tells what every picker is.
 local floor = math.floor
 
 local picker = {}
@@ -38,20 +38,16 @@ local function heapify(due, members)
   for index = floor(size / 2), 1, -1 do sift_down(due, members, index, size) end
 end
 
---- `members` may hold ineligible ones. `roll` in [0, 1) is where in the cycle it starts, so that gateways and workers
---- do not march in step.
 function picker.new(members, roll)
   local chosen = {}
-  for i = 1, #members do
-    if members[i].eligible and members[i].weight > 0 then chosen[#chosen + 1] = members[i] end
-  end
+  for i = 1, #members do chosen[i] = members[i] end
   table.sort(chosen, function(a, b)
-    if a.weight ~= b.weight then return a.weight > b.weight end
+    if a.share ~= b.share then return a.share > b.share end
     return a.id < b.id
   end)
   local due = {}
   for i = 1, #chosen do
-    local weight, phase = chosen[i].weight, (i * GOLDEN) % 1
+    local weight, phase = chosen[i].share, (i * GOLDEN) % 1
     due[i] = (math.ceil(roll * weight - phase) + phase) / weight
   end
   heapify(due, chosen)
@@ -61,15 +57,16 @@ end
 --- Goes on where `previous` stood: who had waited for half of its next turn still has, whatever its weight is now.
 --- Peers that `previous` did not have keep the place that `new` gave them.
 function picker:carry(previous)
+  if not previous.due then return end
   local waiting = {}
   for i = 1, previous.size do
     local member = previous.members[i]
-    waiting[member.id] = (previous.due[i] - previous.now) * member.weight
+    waiting[member.id] = (previous.due[i] - previous.now) * member.share
   end
   for i = 1, self.size do
     local member = self.members[i]
     local turn = waiting[member.id]
-    if turn then self.due[i] = self.now + turn / member.weight end
+    if turn then self.due[i] = self.now + turn / member.share end
   end
   heapify(self.due, self.members)
 end
@@ -79,7 +76,7 @@ local function take_root(self)
   local due, members = self.due, self.members
   local member = members[1]
   self.now = due[1]
-  due[1] = due[1] + 1 / member.weight
+  due[1] = due[1] + 1 / member.share
   sift_down(due, members, 1, self.size)
   return member
 end
