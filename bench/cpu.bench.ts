@@ -15,6 +15,7 @@ test('CPU time of the proxy per request', async () => {
     await lab.staticNginx('static nginx, access log'),
     await lab.ebbgate('Ebbgate, access log'),
     await lab.staticNginx('static nginx', NO_LOG),
+    await lab.hollow('nginx with hollow Lua', NO_LOG),
     await lab.ebbgate('Ebbgate', NO_LOG),
     await lab.haproxy('HAProxy'),
   ];
@@ -37,6 +38,7 @@ soon as it has its answer, GET with a small answer, three instances of equal wei
 ${SLICE_MS} ms within one run, so that a disturbance meets all of them; ${ROUNDS} rounds, and ratios are taken round by round. Static
 nginx is the conf of Ebbgate with the Lua taken out and the instances written in: same proxy settings, headers and timeouts. Where
 it says access log, both sides write the same JSON lines. HAProxy is Debian's, one thread, the same headers, without a log.
+Hollow Lua is Ebbgate's conf whose handlers do nothing but choose the next instance: what calling Lua at all costs.
 Ebbgate does all it always does: route, generation check, weighted round robin, in-flight count, metrics.`,
     columns: ['proxy', 'µs per request, median', 'least', 'most', '× HAProxy'],
     rows,

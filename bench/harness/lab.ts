@@ -12,6 +12,7 @@ import { peer, reached } from '../../e2e/harness/publish.js';
 import { untilValue } from '../../e2e/harness/until.js';
 import { hostOf, Workbench } from '../../e2e/harness/workbench.js';
 import { haproxyConf } from './haproxy.js';
+import { hollowConf } from './hollow.js';
 import { staticConf } from './static_nginx.js';
 
 /** A proxy under measurement. */
@@ -70,6 +71,14 @@ export class Lab implements AsyncDisposable {
   async staticNginx(name: string, options: GivenOptions = {}): Promise<Subject> {
     const place = await this.place();
     const conf = staticConf(gatewayConf(place, { workers: 1, ...options }), this.addresses());
+    const gateway = await this.nginx(place, conf);
+    return this.subject(name, place.port, gateway.workers());
+  }
+
+  /** The same nginx with the same conf, whose Lua does nothing but pass requests on. */
+  async hollow(name: string, options: GivenOptions = {}): Promise<Subject> {
+    const place = await this.place();
+    const conf = hollowConf(gatewayConf(place, { workers: 1, ...options }), this.ports);
     const gateway = await this.nginx(place, conf);
     return this.subject(name, place.port, gateway.workers());
   }
