@@ -27,9 +27,9 @@ function found(text: string, pattern: RegExp): readonly string[] {
 }
 
 const lua = sources('lua/ebbgate/', '.lua');
-const METRIC = /(?:\bname\s*=|\b[a-z_]+\()\s*['"](ebbgate_[a-z0-9_]+)['"]/g;
+const METRIC = /(?:\bname\s*[=:]|\b[A-Za-z_]+\()\s*['"](ebbgate_[a-z0-9_]+)['"]/g;
 const ofGateway = found(lua, METRIC);
-const ofController = found(sources('control-plane/src/controller/', '.ts'), METRIC).filter(
+const ofController = found(sources('control-plane/src/', '.ts'), METRIC).filter(
   (name) => !name.endsWith('_'),
 );
 const sectionOf = (title: string): string => page.split(/^## /m).find((one) => one.startsWith(title)) ?? '';
