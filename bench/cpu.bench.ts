@@ -1,12 +1,9 @@
 import { test } from 'vitest';
-import { cpuTime } from './harness/cpu_time.js';
-import { burst, type Aim } from './harness/drive.js';
-import { Lab, type Subject } from './harness/lab.js';
+import { compareCpu, ROUNDS, SLICE_MS } from './harness/compare.js';
+import { Lab } from './harness/lab.js';
 import { median, quantile, ratios } from './harness/numbers.js';
 import { report, rounded, type Verdict } from './harness/results.js';
 
-const ROUNDS = 15;
-const SLICE_MS = 200;
 const NO_LOG = { access_log: 'off' } as const;
 
 test('CPU time of the proxy per request', async () => {
@@ -19,7 +16,7 @@ test('CPU time of the proxy per request', async () => {
     await lab.ebbgate('Ebbgate', NO_LOG),
     await lab.haproxy('HAProxy'),
   ];
-  const costs = await compare(subjects, lab.host);
+  const costs = await compareCpu(subjects, lab.host);
   const rows = subjects.map(({ name }) => {
     const all = costs.get(name)!;
     const toHaproxy = rounded(median(ratios(all, costs.get('HAProxy')!)));
@@ -48,20 +45,3 @@ Ebbgate does all it always does: route, generation check, weighted round robin, 
     ],
   });
 });
-
-/** Microseconds per request of each subject, one for every round. */
-async function compare(subjects: readonly Subject[], host: string): Promise<ReadonlyMap<string, number[]>> {
-  const costs = new Map<string, number[]>(subjects.map(({ name }) => [name, []]));
-  const lap = (subjects.length * SLICE_MS) / 1_000;
-  const aim: Aim = { host, ports: subjects.map(({ port }) => port), connections: 16, seconds: lap };
-  await burst({ ...aim, seconds: lap * 4 }, SLICE_MS); // LuaJIT compiles what it sees often
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const before = subjects.map(({ pids }) => cpuTime(pids));
-    const answered = await burst({ ...aim, seconds: lap * 2 }, SLICE_MS);
-    for (const [i, { name, pids, port }] of subjects.entries()) {
-      const spent = cpuTime(pids) - before[i]!;
-      costs.get(name)!.push(spent / answered.get(port)! / 1_000);
-    }
-  }
-  return costs;
-}
