@@ -797,7 +797,7 @@ describe('ZooKeeper', () => {
     await until(() =>
       expect(second.controller.readiness().zookeeper).toMatchObject({
         state: 'degraded',
-        detail: expect.stringMatching(/flush Redis/) as string,
+        detail: expect.stringMatching(/accept-data-loss/) as string,
       }),
     );
     expect(await refused(second, { kind: 'patch_spec', service: 'shop', spec: {} })).toMatchObject({
@@ -805,7 +805,7 @@ describe('ZooKeeper', () => {
     });
     expect(await projection()).toBe(before);
     const third = await start();
-    await until(() => expect(third.controller.readiness().zookeeper.detail).toMatch(/flush Redis/));
+    await until(() => expect(third.controller.readiness().zookeeper.detail).toMatch(/accept-data-loss/));
     expect(await projection()).toBe(before);
     await second.close();
     await command('FLUSHALL');

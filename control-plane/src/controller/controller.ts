@@ -29,7 +29,7 @@ import type {
   ServiceResource,
   SetResource,
 } from '../model/resources.js';
-import type { Result } from '../model/result.js';
+import { err, type Result } from '../model/result.js';
 import type { CompiledService } from '../plan/compile.js';
 import {
   describeGateways,
@@ -48,9 +48,10 @@ import { DEFAULT_RULES } from '../plan/membership.js';
 import { presentConvergence, serviceNames, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
 import { hasCaughtUp } from './catch_up.js';
+import { DataLoss } from './data_loss.js';
 import { DesiredState, type Withheld } from './desired_state.js';
 import { Fleet } from './fleet.js';
-import { mutateGateway, mutateServices, type MutationDesk } from './mutations.js';
+import { mutateGateway, mutateServices, NOT_LEADER, type MutationDesk } from './mutations.js';
 import { Pacer } from './pacer.js';
 import { Publication } from './publication.js';
 import { readinessOf } from './readiness.js';
@@ -91,6 +92,8 @@ const VERIFIED_MS = 5_000;
 const AUDIT_MS = { usual: 30_000, most: 3_600_000 };
 /** How soon a controller that took over looks again whether it knows the last wishes. */
 const CATCH_UP_MS = 50;
+/** How long the answer to an acceptance of a data loss waits for everything to stand again. */
+const ACCEPTANCE_MS = 15_000;
 
 /**
  * The shell around the plan. Sources push their newest state into it; one loop recomputes everything from full state,
@@ -104,6 +107,7 @@ export class Controller implements ControlPlane, Lifecycle {
   readonly #stop = new AbortController();
   readonly #fleet = new Fleet();
   readonly #upkeep: Upkeep;
+  readonly #loss: DataLoss;
   #intents: ReadonlyMap<string, StoredIntent> | null = null;
   #compiled: ReadonlyMap<string, CompiledService> = new Map();
   #loop: Promise<void> | null = null;
@@ -133,6 +137,7 @@ export class Controller implements ControlPlane, Lifecycle {
       log: deps.log,
       holds: (term) => deps.intents.write(term, []),
       highestHeard: () => this.#fleet.highestEpoch(),
+      settleLoss: (term) => this.#loss.settle(term),
       onFirstRead: (published) => {
         this.#desired.remember(published, deps.clock.monotonic());
       },
@@ -148,6 +153,21 @@ export class Controller implements ControlPlane, Lifecycle {
       drop: (service, ids) => {
         this.#desired.drop(service, ids);
         this.#pacer.wake();
+      },
+    });
+    this.#loss = new DataLoss({
+      ...deps,
+      hold: () => this.#publication.hold,
+      world: () => this.#world(),
+      published: () => this.#publication.remembered,
+      begin: () => {
+        this.#publication.acceptLoss();
+        this.#pacer.urge();
+      },
+      ended: async () => {
+        const isOver = (): boolean => this.#loss.reason === null && this.#publication.state === 'sealed';
+        await this.#until(ACCEPTANCE_MS, isOver);
+        return isOver();
       },
     });
     this.#audits = new Backoff(deps.clock, 2 * AUDIT_MS.usual, AUDIT_MS.most);
@@ -225,7 +245,9 @@ export class Controller implements ControlPlane, Lifecycle {
   /** One reconcile pass: everything from full state, in the order of the data's way. */
   async #pass(): Promise<void> {
     const { clock } = this.#deps;
-    const open = await this.#publication.prepare();
+    const lost = this.#loss.seen !== null;
+    if (lost) await this.#publication.look();
+    const open = !lost && (await this.#publication.prepare());
     this.#learn();
     if (!this.#desired.view) return;
     const mayPublish = open && (await this.#hasCaughtUp());
@@ -238,7 +260,11 @@ export class Controller implements ControlPlane, Lifecycle {
     this.#compiled = compiled;
     if (mayPublish) await this.#publication.publishAll(documents);
     const { state, term } = this.#publication;
-    await this.#upkeep.run(this.#world(), state === 'fenced' ? null : term, this.#fleet.complete);
+    await this.#upkeep.run(
+      this.#world(),
+      state === 'fenced' || this.#loss.reason !== null ? null : term,
+      this.#fleet.complete,
+    );
     await this.#audit();
   }
 
@@ -249,7 +275,8 @@ export class Controller implements ControlPlane, Lifecycle {
     this.#pacer.wakeAt(clock.monotonic() + Math.min(TICK_MS, settings.gatewaySilentMs / 3));
     this.#pacer.wakeAt(this.#desired.wakeAt);
     this.#pacer.wakeAt(retryAt);
-    const waiting = state === 'unread' || state === 'read' || takenOver !== null;
+    const waiting =
+      (state === 'unread' || state === 'read' || takenOver !== null) && this.#loss.seen === null;
     if (waiting && state !== 'fenced' && retryAt === Infinity)
       this.#pacer.wakeAt(clock.monotonic() + CATCH_UP_MS);
   }
@@ -383,7 +410,7 @@ export class Controller implements ControlPlane, Lifecycle {
       },
       known: () => this.hasView(),
       world: () => this.#world(),
-      hold: () => this.#publication.hold,
+      hold: () => this.#loss.reason,
       pause: (ms) => this.#until(ms, () => false),
       moved: (service, etag) =>
         this.#until(1_000, () => (this.#intents?.get(service)?.etag ?? null) !== etag),
@@ -394,6 +421,8 @@ export class Controller implements ControlPlane, Lifecycle {
       case 'forget_gateway':
       case 'leave_gateway':
         return mutateGateway(desk, mutation, context);
+      case 'accept_data_loss':
+        return desk.fenced() ? err(NOT_LEADER) : this.#loss.accept(mutation, context);
       default:
         return mutateServices(desk, mutation, context);
     }
@@ -416,7 +445,8 @@ export class Controller implements ControlPlane, Lifecycle {
       wall: clock.wall(),
       publication: this.#publication,
       hasView: this.hasView(),
-      registryTrouble: this.#publication.hold ?? this.#desired.trouble,
+      dataLoss: this.#loss.reason,
+      registryTrouble: this.#desired.trouble,
       zookeeper: zookeeper(),
       publisher: publisher.state(),
       feedback: feedback.state(),

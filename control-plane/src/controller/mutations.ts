@@ -49,7 +49,8 @@ export interface MutationDesk {
 /** A record that changed under the hand is decided anew this often. */
 const ATTEMPTS = 4;
 
-const NOT_LEADER: Problem = {
+/** What one that is out of office answers. */
+export const NOT_LEADER: Problem = {
   code: 'not_leader',
   detail:
     'Another controller has taken office. Send this to that one, or restart this one to take office back.',

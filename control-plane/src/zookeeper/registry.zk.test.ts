@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { freePort, type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
-import type { Clock } from '../model/ports.js';
+import type { Clock, RegistrySource } from '../model/ports.js';
 import type { RegistryState, RegistryView } from '../model/registration.js';
 import { err } from '../model/result.js';
 import { createRecordingLog, type RecordingLog } from '../testing/log.js';
@@ -12,11 +12,7 @@ import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
 import { createPath } from './create_path.js';
 import { ZooKeeperLink } from './link.js';
-import {
-  createRegistrySource,
-  type RegistrySourceOptions,
-  type ZooKeeperRegistrySource,
-} from './registry.js';
+import { createRegistrySource, type RegistrySourceOptions } from './registry.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-registry-'));
 const clock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
@@ -75,7 +71,7 @@ async function openWriter(to = port): Promise<ZooKeeperConnection> {
   return result.value;
 }
 
-async function follow(options: Partial<RegistrySourceOptions> = {}): Promise<ZooKeeperRegistrySource> {
+async function follow(options: Partial<RegistrySourceOptions> = {}): Promise<RegistrySource> {
   const source = createRegistrySource(link, {
     roots: [{ path: root, format: 'json' }],
     allowedNetworks: [],

@@ -54,6 +54,8 @@ export class WatchedTree implements LinkUser {
   #root: Root | undefined;
   #newestZxid = '';
   #loss: string | undefined;
+  /** A loss was accepted, and nothing has been read completely since. */
+  #accepted = false;
   #gap = true;
   #flushing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -99,9 +101,35 @@ export class WatchedTree implements LinkUser {
     this.#mirror.drop(path, zxid);
   }
 
+  /** What was lost, or null; after an acceptance until what stands there has been read. */
+  get loss(): string | null {
+    return (
+      this.#loss ?? (this.#accepted ? 'a data loss was accepted; what stands there is being read' : null)
+    );
+  }
+
+  /** Reads what stands there now and keeps nothing of it; a missing root is an empty answer. */
+  async peek(): Promise<Result<ReadonlyMap<string, TreeNode>, string>> {
+    const connection = this.#link.connection;
+    if (connection === null) return err('no connection to ZooKeeper');
+    const { root } = this.#options;
+    const mirror = new TreeMirror();
+    void connection.sync(root); // answered in order, so the reads below are not of the past
+    const read = await readPaths(connection, [root], {
+      root,
+      readingOf: (path) => this.#readingOf(path),
+      mirror,
+      watch: false,
+      deep: true,
+      current: () => connection.alive,
+    });
+    return read.ok ? ok(mirror.snapshot()) : read;
+  }
+
   /** A person says that what stands there now is right: the next reading is taken as a first contact. */
   acceptLoss(): void {
     if (this.#loss === undefined) return;
+    this.#accepted = true;
     this.#loss = this.#root = undefined;
     this.#newestZxid = '';
     this.#mirror.clear();
@@ -293,7 +321,7 @@ export class WatchedTree implements LinkUser {
 
   #showComplete(): void {
     const gap = this.#gap;
-    this.#gap = false;
+    this.#gap = this.#accepted = false;
     this.#mirror.takeChanged();
     this.#show({ status: 'complete', nodes: this.#mirror.snapshot(), gap });
   }

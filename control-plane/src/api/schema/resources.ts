@@ -227,6 +227,7 @@ const dependency = z.object({
 });
 export const readiness = z.object({
   ready: z.boolean(),
+  data_loss: z.string().nullable(),
   controller: z.object({
     state: z.enum(['starting', 'leading', 'fenced']),
     epoch: count.nullable(),
@@ -235,6 +236,10 @@ export const readiness = z.object({
   zookeeper: dependency,
   redis: dependency,
 }) satisfies z.ZodType<model.ReadinessResource>;
+export const protection = z.object({
+  data_loss: z.string().nullable(),
+  services: z.array(z.object({ service: z.string(), protection: z.string() })),
+}) satisfies z.ZodType<model.ProtectionResource>;
 export const liveness = z.object({ live: z.literal(true) });
 
 const codes = Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]];
