@@ -108,7 +108,7 @@ function stage() {
       tellRoster(roster);
     },
     fleet: (heard: ReadonlyMap<string, HeardGateway>) => {
-      tellFleet({ complete: true, heard: new Map(heard) });
+      tellFleet({ complete: true, heard: new Map(heard), listed: new Map() });
     },
   };
 }

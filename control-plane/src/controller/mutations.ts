@@ -211,7 +211,7 @@ export async function mutateGateway(
   const world = desk.world();
   const heard = world.witnesses.fleet.heard.get(id);
   const entry = world.witnesses.roster.get(id);
-  if (!heard && !entry)
+  if (!heard && !entry && !world.witnesses.fleet.listed.has(id))
     return err({ code: 'not_found', field: 'gateway', detail: `There is no gateway ${id}` });
   const live = heard !== undefined && !isSilent(heard, world.witnesses);
   if (kind === 'forget_gateway' && context.reason.trim() === '')
