@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { cpSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type {
@@ -221,4 +221,67 @@ test('accepted without the wishes: they are told as lost, the sets equal the reg
   await until('requests flow', () => traffic.total() > 100);
   expect(await traffic.stop()).toEqual([]);
   expect(isolated!.requests()).toBe(from);
+});
+
+test.each(['runs on', 'is restarted, and its heartbeat has run out'])(
+  'a gateway that is frozen while ZooKeeper is lost must be heard before anything is drained; the controller %s',
+  async (how) => {
+    const [, drained] = crew;
+    const [thawed, frozen] = rig.gateways;
+    await using traffic = rig.traffic({}, [thawed!]);
+    await frozen!.freeze();
+    if (how !== 'runs on') {
+      await rig.controller.kill();
+      await rig.data.del(`{ebb}:gw:${frozen!.id}`);
+    }
+    await wipe();
+    if (how !== 'runs on') await rig.controller.start();
+    await held();
+    await registeredAgain();
+    expect(await accept('--keep-intents', '--yes')).toMatchObject({ code: 0 });
+    const id = await rig.drain(drained!.id);
+    await until('only the frozen one is missing', async () => {
+      const { waiting_for } = await rig.operation(id);
+      return (
+        waiting_for.length === 1 &&
+        new RegExp(`gateway ${frozen!.id} has (been silent|not been heard)`).test(waiting_for[0] ?? '')
+      );
+    });
+    expect((await rig.operation(id)).result).toBeNull();
+    frozen!.thaw();
+    expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
+    await rig.undrain(drained!.id);
+    expect(await traffic.stop()).toEqual([]);
+  },
+);
+
+test('restored from an older copy: what was decided since is named, and kept if a person wants it', async () => {
+  const [, other] = crew;
+  const [data, copy] = [join(rig.dir, 'zookeeper', 'data'), join(rig.dir, 'copy')];
+  await rig.zookeeper.restart(() => {
+    cpSync(data, copy, { recursive: true });
+  });
+  await rig.ready();
+  // Since the copy: an epoch, and a wish.
+  await rig.data.flushall();
+  await until('Redis stands again', async () => (await rig.data.hget('{ebb}:meta', 'sealed')) === '1');
+  const path = `/v1/services/shop/instances/${encodeURIComponent(other!.id)}`;
+  expect(await rig.call('PATCH', path, { weight: 7 }, { 'if-match': '*' })).toMatchObject({ status: 200 });
+  await rig.converged();
+  const [published, before] = [await rig.published(), await epoch()];
+  await using traffic = rig.traffic();
+  await rig.zookeeper.restart(() => {
+    rmSync(data, { recursive: true });
+    renameSync(copy, data);
+  });
+  expect(await held()).toMatch(/lost data.*went back/);
+  await registeredAgain();
+  expect((await accept('--dry-run')).stdout).toMatch(new RegExp(`${other!.id}  weight: 7 → 100`));
+  expect(await rig.published()).toEqual(published);
+  expect(await accept('--keep-intents', '--yes')).toMatchObject({ code: 0 });
+  await rig.ready();
+  await rig.converged();
+  expect(await rig.published()).toEqual(published);
+  expect(await epoch()).toBeGreaterThan(before);
+  expect(await traffic.stop()).toEqual([]);
 });

@@ -73,7 +73,7 @@ export function describeOverrides(world: World): readonly OverrideResource[] {
       kind: 'versions',
       value: shares.map(([version, share]) => `${version}=${String(share)}`).join(','),
       by: event?.by ?? '',
-      reason: event?.message ?? '',
+      reason: event?.reason ?? '',
       since: event?.at ?? '',
       until: null,
     });

@@ -157,6 +157,7 @@ export const event = z.object({
   by: z.string(),
   instance: z.string().optional(),
   message: z.string(),
+  reason: z.string().optional(),
 }) satisfies z.ZodType<model.ServiceEvent>;
 
 const peer = z.object({
