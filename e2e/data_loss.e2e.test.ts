@@ -228,6 +228,7 @@ test.each(['runs on', 'is restarted, and its heartbeat has run out'])(
   async (how) => {
     const [, drained] = crew;
     const [thawed, frozen] = rig.gateways;
+    await rig.enlist(); // so that somebody is left to serve
     await using traffic = rig.traffic({}, [thawed!]);
     await frozen!.freeze();
     if (how !== 'runs on') {
