@@ -542,6 +542,49 @@ describe('trouble', () => {
     });
   });
 
+  test.each([
+    ['a node was rewritten', async () => must(writer.setData(`${root}/shop/providers/a`, provider('a'), -1))],
+    ['a service came', async () => must(createPath(writer, `${root}/cart/providers`))],
+  ])(
+    'put back to before %s, and past its newest transaction again, is data loss too',
+    async (_what, change) => {
+      const { data, restart, proxy } = await behindDoor();
+      await must(createPath(writer, `${root}/shop/providers`));
+      await must(writer.create(`${root}/shop/providers/a`, provider('a')));
+      await follow();
+      await until(() => {
+        expect(view().instances).toHaveLength(1);
+      });
+      rmSync(`${data}-backup`, { recursive: true, force: true });
+      await restart(() => {
+        cpSync(data, `${data}-backup`, { recursive: true });
+      });
+      proxy.setMode('pass');
+      await until(() => {
+        expect(last()).toMatchObject({ status: 'complete' });
+      });
+      await change();
+      const seen = writer.zxid;
+      await until(() => {
+        expect(link.connection?.zxid ?? '').toBe(seen);
+      });
+      await restart(() => {
+        rmSync(data, { recursive: true });
+        cpSync(`${data}-backup`, data, { recursive: true });
+      });
+      await must(createPath(writer, '/elsewhere'));
+      for (let i = 0; writer.zxid <= seen; i++)
+        await must(writer.create(`/elsewhere/n${i}-${seen}`, provider('n')));
+      proxy.setMode('pass');
+      await until(() => {
+        expect(last()).toMatchObject({
+          status: 'data_loss',
+          reason: expect.stringMatching(/went back: .* is older than it was/) as string,
+        });
+      });
+    },
+  );
+
   test('close ends everything, before the first contact as well', async () => {
     const nobody = new ZooKeeperLink({
       connect: `127.0.0.1:${await freePort()}`,

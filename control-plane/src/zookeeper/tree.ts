@@ -32,6 +32,7 @@ const CHASE_MS = 2_000;
 
 interface Root {
   readonly czxid: string;
+  readonly pzxid: string;
   readonly ctime: number;
 }
 
@@ -199,10 +200,14 @@ export class WatchedTree implements LinkUser {
   async #checkRoot(connection: ZooKeeperConnection): Promise<Result<null, string>> {
     const stat = await connection.exists(this.#options.root, this.#watchChildren);
     if (!stat.ok) return err(stat.error.message);
-    this.#loss ??= this.#lossOf(stat.value);
+    this.#judgeRoot(stat.value);
     if (this.#loss !== undefined) this.#link.log.error({ tree: this.name, reason: this.#loss }, 'data loss');
-    else if (stat.value !== null) this.#root = { czxid: stat.value.czxid, ctime: stat.value.ctime };
     return ok(null);
+  }
+
+  #judgeRoot(stat: NodeStat | null): void {
+    this.#loss ??= this.#lossOf(stat);
+    if (this.#loss === undefined && stat !== null) this.#root = stat;
   }
 
   /** A wiped server counts its transactions from the start again, so the root's birth time is part of its identity. */
@@ -210,7 +215,9 @@ export class WatchedTree implements LinkUser {
     const { root } = this.#options;
     if (stat === null) return `${root} does not exist`;
     if (this.#root === undefined) return undefined;
-    if (stat.czxid === this.#root.czxid && stat.ctime === this.#root.ctime) return undefined;
+    // One that was put back may have come past the newest transaction again by what others wrote to it meanwhile.
+    if (stat.czxid === this.#root.czxid && stat.ctime === this.#root.ctime)
+      return stat.pzxid < this.#root.pzxid ? `ZooKeeper went back: ${root} is older than it was` : undefined;
     return `${root} was created anew (transaction ${stat.czxid}, before ${this.#root.czxid})`;
   }
 
@@ -237,7 +244,7 @@ export class WatchedTree implements LinkUser {
     if (!read.ok) return read;
     const stat = await connection.exists(this.#options.root);
     if (!stat.ok) return err(stat.error.message);
-    this.#loss ??= this.#lossOf(stat.value);
+    this.#judgeRoot(stat.value);
     return ok(null);
   }
 
@@ -255,7 +262,10 @@ export class WatchedTree implements LinkUser {
       current: () => this.#connection === connection,
     });
     if (!read.ok) return read;
-    if (read.value.root !== undefined) this.#loss ??= this.#lossOf(read.value.root);
+    const { root } = read.value;
+    if (root !== undefined) this.#judgeRoot(root);
+    const { contradicted } = this.#mirror;
+    if (contradicted !== null) this.#loss ??= `ZooKeeper went back: ${contradicted} is older than it was`;
     if (connection.zxid > this.#newestZxid) this.#newestZxid = connection.zxid;
     return ok(null);
   }
