@@ -195,7 +195,7 @@ export class Controller implements ControlPlane, Lifecycle {
       this.#pacer.wake();
     });
     publisher.onDoubt((reason) => {
-      this.#publication.doubt(reason);
+      this.#publication.reconnected(reason);
       this.#pacer.wake();
     });
     for (const part of [publisher, feedback, intents, roster, registry, consumers]) await part.start();

@@ -123,6 +123,12 @@ export class Publication {
     this.#enter('unread');
   }
 
+  /** The connection to Redis is a new one: a doubt, and a reason not to wait any longer for the next attempt. */
+  reconnected(reason: string): void {
+    this.doubt(reason);
+    this.#backoff.succeeded();
+  }
+
   /**
    * A person says that what ZooKeeper holds is right, whatever Redis remembers: the office is taken anew, and raised above
    * Redis once `settleLoss` has succeeded.

@@ -200,12 +200,13 @@ export class WatchedTree implements LinkUser {
   async #checkRoot(connection: ZooKeeperConnection): Promise<Result<null, string>> {
     const stat = await connection.exists(this.#options.root, this.#watchChildren);
     if (!stat.ok) return err(stat.error.message);
-    this.#judgeRoot(stat.value);
+    this.#judgeRoot(connection, stat.value);
     if (this.#loss !== undefined) this.#link.log.error({ tree: this.name, reason: this.#loss }, 'data loss');
     return ok(null);
   }
 
-  #judgeRoot(stat: NodeStat | null): void {
+  #judgeRoot(connection: ZooKeeperConnection, stat: NodeStat | null): void {
+    if (connection !== this.#connection) return; // an answer of before says nothing of now
     this.#loss ??= this.#lossOf(stat);
     if (this.#loss === undefined && stat !== null) this.#root = stat;
   }
@@ -244,7 +245,7 @@ export class WatchedTree implements LinkUser {
     if (!read.ok) return read;
     const stat = await connection.exists(this.#options.root);
     if (!stat.ok) return err(stat.error.message);
-    this.#judgeRoot(stat.value);
+    this.#judgeRoot(connection, stat.value);
     return ok(null);
   }
 
@@ -263,7 +264,7 @@ export class WatchedTree implements LinkUser {
     });
     if (!read.ok) return read;
     const { root } = read.value;
-    if (root !== undefined) this.#judgeRoot(root);
+    if (root !== undefined) this.#judgeRoot(connection, root);
     const { contradicted } = this.#mirror;
     if (contradicted !== null) this.#loss ??= `ZooKeeper went back: ${contradicted} is older than it was`;
     if (connection.zxid > this.#newestZxid) this.#newestZxid = connection.zxid;
