@@ -15,37 +15,11 @@ import type {
 } from '../model/ports.js';
 import { checkName } from '../model/names.js';
 import type { Problem } from '../model/problem.js';
-import type {
-  Convergence,
-  GatewayResource,
-  InstanceResource,
-  Mutation,
-  MutationContext,
-  MutationResource,
-  OperationResource,
-  OverrideResource,
-  ReadinessResource,
-  ServiceEvent,
-  ServiceResource,
-  SetResource,
-} from '../model/resources.js';
+import type { Mutation, MutationContext, MutationResource, ReadinessResource } from '../model/resources.js';
 import { err, type Result } from '../model/result.js';
 import type { CompiledService } from '../plan/compile.js';
-import {
-  describeGateways,
-  describeOperation,
-  describeOperations,
-  describeOverrides,
-} from '../plan/describe_fleet.js';
-import {
-  describeEvents,
-  describeInstance,
-  describeInstances,
-  describeService,
-  describeSet,
-} from '../plan/describe_service.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
-import { presentConvergence, serviceNames, type World } from '../plan/world.js';
+import type { World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
 import { hasCaughtUp } from './catch_up.js';
 import { DataLoss } from './data_loss.js';
@@ -56,6 +30,7 @@ import { Pacer } from './pacer.js';
 import { Publication } from './publication.js';
 import { readinessOf } from './readiness.js';
 import { Upkeep } from './upkeep.js';
+import { WorldReads } from './world_reads.js';
 
 /** Everything the controller stands on; main.ts hands the implementations in. */
 export interface ControllerDeps {
@@ -99,7 +74,7 @@ const ACCEPTANCE_MS = 15_000;
  * The shell around the plan. Sources push their newest state into it; one loop recomputes everything from full state,
  * publishes what differs, and records what has ended. A notification that was lost costs latency, never correctness.
  */
-export class Controller implements ControlPlane, Lifecycle {
+export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   readonly #deps: ControllerDeps;
   readonly #pacer: Pacer;
   readonly #desired: DesiredState;
@@ -123,6 +98,7 @@ export class Controller implements ControlPlane, Lifecycle {
   #withheld: Withheld = { services: new Map(), published: new Map() };
 
   constructor(deps: ControllerDeps) {
+    super();
     this.#deps = deps;
     this.#pacer = new Pacer(() => deps.clock.monotonic());
     this.#desired = new DesiredState({
@@ -158,7 +134,7 @@ export class Controller implements ControlPlane, Lifecycle {
     this.#loss = new DataLoss({
       ...deps,
       hold: () => this.#publication.hold,
-      world: () => this.#world(),
+      world: () => this.world(),
       published: () => this.#publication.remembered,
       begin: () => {
         this.#publication.acceptLoss();
@@ -261,7 +237,7 @@ export class Controller implements ControlPlane, Lifecycle {
     if (mayPublish) await this.#publication.publishAll(documents);
     const { state, term } = this.#publication;
     await this.#upkeep.run(
-      this.#world(),
+      this.world(),
       state === 'fenced' || this.#loss.reason !== null ? null : term,
       this.#fleet.complete,
     );
@@ -340,7 +316,7 @@ export class Controller implements ControlPlane, Lifecycle {
     return null;
   }
 
-  #world(): World {
+  protected override world(): World {
     const { clock, settings } = this.#deps;
     const now = clock.monotonic();
     return {
@@ -409,7 +385,7 @@ export class Controller implements ControlPlane, Lifecycle {
         this.#publication.fence();
       },
       known: () => this.hasView(),
-      world: () => this.#world(),
+      world: () => this.world(),
       hold: () => this.#loss.reason,
       pause: (ms) => this.#until(ms, () => false),
       moved: (service, etag) =>
@@ -451,40 +427,6 @@ export class Controller implements ControlPlane, Lifecycle {
       publisher: publisher.state(),
       feedback: feedback.state(),
     });
-  }
-  services(): readonly ServiceResource[] {
-    const world = this.#world();
-    return serviceNames(world).flatMap((service) => describeService(world, service) ?? []);
-  }
-  service(service: string): ServiceResource | undefined {
-    return describeService(this.#world(), service);
-  }
-  instances(service: string): readonly InstanceResource[] | undefined {
-    return describeInstances(this.#world(), service);
-  }
-  instance(service: string, id: string): InstanceResource | undefined {
-    return describeInstance(this.#world(), service, id);
-  }
-  set(service: string): SetResource | undefined {
-    return describeSet(this.#world(), service);
-  }
-  convergence(service: string): Convergence | undefined {
-    return presentConvergence(this.#world(), service);
-  }
-  events(service: string): readonly ServiceEvent[] | undefined {
-    return describeEvents(this.#world(), service);
-  }
-  overrides(): readonly OverrideResource[] {
-    return describeOverrides(this.#world());
-  }
-  gateways(): readonly GatewayResource[] {
-    return describeGateways(this.#world());
-  }
-  operations(): readonly OperationResource[] {
-    return describeOperations(this.#world());
-  }
-  operation(id: string): OperationResource | undefined {
-    return describeOperation(this.#world(), id);
   }
 }
 
