@@ -4,7 +4,7 @@ import type { FleetReport, HeardGateway, RosterEntry } from '../control-plane/sr
 import { NO_INTENT, type StoredIntent } from '../control-plane/src/model/intent.js';
 import type { Clock, Lifecycle, Publisher } from '../control-plane/src/model/ports.js';
 import type { Registration, RegistryState } from '../control-plane/src/model/registration.js';
-import { ok } from '../control-plane/src/model/result.js';
+import { err, ok } from '../control-plane/src/model/result.js';
 import { buildHeartbeat, buildRegistration } from '../control-plane/src/testing/builders.js';
 import { createRecordingLog } from '../control-plane/src/testing/log.js';
 
@@ -53,11 +53,18 @@ function stage() {
   let tellRoster: (roster: ReadonlyMap<string, RosterEntry>) => void = () => undefined;
   let tellFleet: (report: FleetReport) => void = () => undefined;
   let version = 0;
+  /** Nothing is ever lost here. */
+  const whole = {
+    loss: () => null,
+    acceptDataLoss: () => undefined,
+    peek: () => Promise.resolve(err('never asked')),
+  };
   const deps: ControllerDeps = {
-    registry: { ...life(), onState: (listener) => (tellView = listener) },
+    registry: { ...life(), ...whole, onState: (listener) => (tellView = listener) },
     office: { take: (floor) => Promise.resolve(ok({ epoch: Math.max(1, floor), version: ++version })) },
     intents: {
       ...life(),
+      ...whole,
       onChange: (listener) => (tellIntents = listener),
       damaged: () => new Map(),
       read: (service) => Promise.resolve(ok(intents.get(service) ?? null)),
@@ -65,6 +72,7 @@ function stage() {
     },
     roster: {
       ...life(),
+      ...whole,
       onChange: (listener) => (tellRoster = listener),
       put: () => Promise.resolve(ok(undefined)),
       remove: () => Promise.resolve(ok(undefined)),
@@ -100,7 +108,7 @@ function stage() {
       tellRoster(roster);
     },
     fleet: (heard: ReadonlyMap<string, HeardGateway>) => {
-      tellFleet({ complete: true, heard: new Map(heard) });
+      tellFleet({ complete: true, heard: new Map(heard), listed: new Map() });
     },
   };
 }

@@ -97,7 +97,7 @@ describe.each<{
     variable: 'EBBGATE_ZOOKEEPER',
     name: 'zookeeper',
     good: [['10.0.0.1:2181,10.0.0.2:2181', '10.0.0.1:2181,10.0.0.2:2181']],
-    bad: ['10.0.0.1', '10.0.0.1:2181,', '10.0.0.1:2181/root'],
+    bad: ['10.0.0.1', '10.0.0.1:2181,', '10.0.0.1:2181/root', 'host:0', 'host:65536'],
   },
   {
     kind: 'znode path',
@@ -121,7 +121,7 @@ describe.each<{
       ['10.0.0.0/8, fd00::/8', ['10.0.0.0/8', 'fd00::/8']],
       ['10.0.0.0/8,', ['10.0.0.0/8']],
     ],
-    bad: ['10.0.0.0', 'example.com/8', '10.0.0.0/8 fd00::/8'],
+    bad: ['10.0.0.0', 'example.com/8', '10.0.0.0/8 fd00::/8', '10.0.0.0/99', '10.0.0/8', 'fd00::/129'],
   },
   {
     kind: 'word of a few',
@@ -147,5 +147,20 @@ describe.each<{
     expect(line.startsWith(`${variable}: `)).toBe(true);
     expect(line).toContain('must');
     expect(line).toContain(given.trim());
+  });
+});
+
+describe('what may hold a secret is named and not repeated', () => {
+  it.each([
+    ['EBBGATE_REDIS', 'foo', /must look like redis:\/\//],
+    ['EBBGATE_REDIS', 'redis://:hunter2@host:0', /port must be a whole number from 1 to 65535/],
+    ['EBBGATE_REDIS', 'rediss://:hunter2@host', /TLS is not supported/],
+    ['EBBGATE_TOKEN', 'hunter2 b', /must be visible ASCII characters without spaces/],
+    ['EBBGATE_TOKEN', 'hunter2\n', /must be visible ASCII/],
+  ])('%s=%j', (variable, given, message) => {
+    const [line = '', ...others] = errors({ [variable]: given });
+    expect(others).toEqual([]);
+    expect(line).toMatch(new RegExp(`^${variable}: .*${message.source}`));
+    expect(line).not.toContain('hunter2');
   });
 });

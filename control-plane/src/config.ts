@@ -1,6 +1,9 @@
 import { formatDuration, parseDuration } from './model/duration.js';
 import { checkName } from './model/names.js';
 import { err, ok, type Result } from './model/result.js';
+import { parseRedisUrl } from './redis/address.js';
+import { parseNetworks } from './zookeeper/formats/hosts.js';
+import { parseServers } from './zookeeper/servers.js';
 
 /*
  * One table holds every option of the controller: its name, environment variable, type, default and meaning. The
@@ -8,8 +11,6 @@ import { err, ok, type Result } from './model/result.js';
  */
 
 type Kind<T> = { readonly label: string; readonly parse: (text: string) => Result<T, string> };
-
-const text: Kind<string> = { label: 'text', parse: (value) => ok(value) };
 
 const path: Kind<string> = {
   label: 'znode path',
@@ -61,9 +62,23 @@ const listen: Kind<HostPort> = {
 const servers: Kind<string> = {
   label: 'host:port[,host:port…]',
   parse: (value) =>
-    value.split(',').every((part) => listen.parse(part).ok)
+    parseServers(value).ok
       ? ok(value)
       : err('must be host:port, several comma-separated, like 10.0.0.1:2181,10.0.0.2:2181'),
+};
+
+const redisUrl: Kind<string> = {
+  label: 'redis:// URL',
+  parse: (value) => {
+    const address = parseRedisUrl(value);
+    return address.ok ? ok(value) : address;
+  },
+};
+
+const token: Kind<string> = {
+  label: 'text without spaces',
+  parse: (value) =>
+    /^[\x21-\x7e]*$/.test(value) ? ok(value) : err('must be visible ASCII characters without spaces'),
 };
 
 const networks: Kind<readonly string[]> = {
@@ -73,8 +88,8 @@ const networks: Kind<readonly string[]> = {
       .split(',')
       .map((part) => part.trim())
       .filter((part) => part !== '');
-    const bad = parts.find((part) => !/^[0-9A-Fa-f:.]+\/\d{1,3}$/.test(part));
-    return bad === undefined ? ok(parts) : err(`"${bad}" must be a network like 10.0.0.0/8 or fd00::/8`);
+    const networks = parseNetworks(parts);
+    return networks.ok ? ok(parts) : networks;
   },
 };
 
@@ -123,14 +138,14 @@ export const OPTIONS = {
   ),
   redis: option(
     'EBBGATE_REDIS',
-    text,
+    redisUrl,
     'redis://127.0.0.1:6379',
     'Redis, as redis://user:password@host:port/0.',
   ),
   apiListen: option('EBBGATE_API_LISTEN', listen, '127.0.0.1:8090', 'Where the control API listens.'),
   token: option(
     'EBBGATE_TOKEN',
-    text,
+    token,
     '',
     'Bearer token of the control API. Without one the API listens on loopback only.',
   ),
@@ -185,6 +200,9 @@ export type Config = {
   readonly [K in keyof Options]: Options[K]['kind'] extends Kind<infer T> ? T : never;
 };
 
+/** What is given for these is never repeated. */
+const SECRETS: ReadonlySet<string> = new Set(['EBBGATE_TOKEN', 'EBBGATE_REDIS']);
+
 /** Reads every option from `env`. A failure lists all that is wrong, a line each. */
 export function parseConfig(
   env: Readonly<Record<string, string | undefined>>,
@@ -198,7 +216,7 @@ export function parseConfig(
     // An unset list option parses its empty default; a set one that is bad is named with what was given.
     else
       errors.push(
-        `${variable}: ${parsed.error} (got "${variable === 'EBBGATE_TOKEN' ? '…' : (given ?? fallback)}")`,
+        `${variable}: ${parsed.error} (got "${SECRETS.has(variable) ? '…' : (given ?? fallback)}")`,
       );
   }
   return errors.length === 0 ? ok(Object.freeze(values) as Config) : err(errors);

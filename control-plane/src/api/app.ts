@@ -17,6 +17,7 @@ import { healthEndpoints } from './routes/health.js';
 import { instanceEndpoints } from './routes/instances.js';
 import { operationEndpoints } from './routes/operations.js';
 import { overrideEndpoints } from './routes/overrides.js';
+import { protectionEndpoints } from './routes/protection.js';
 import { selectionEndpoints } from './routes/selections.js';
 import { serviceEndpoints } from './routes/services.js';
 import { createWait } from './wait.js';
@@ -48,6 +49,7 @@ export function endpoints(
     operationEndpoints(parts.plane, wait),
     overrideEndpoints(parts.plane),
     gatewayEndpoints(parts.plane),
+    protectionEndpoints(parts.plane),
     healthEndpoints(parts.plane, parts.metrics, () => (document ??= openApi(nouns.flat(), parts.version))),
   ];
   return nouns;

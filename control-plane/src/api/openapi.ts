@@ -24,6 +24,7 @@ const NAMED = {
   Set: resource.set,
   Mutation: resource.mutation,
   Readiness: resource.readiness,
+  Protection: resource.protection,
   Liveness: resource.liveness,
   Problem: resource.problem,
 } as const;

@@ -405,6 +405,38 @@ it('forgets gateways, lets them leave, cancels operations', async () => {
   ]);
 });
 
+describe('accept-data-loss', () => {
+  const line = 'accept-data-loss --reason burnt';
+
+  it('shows what would go, and does nothing without --yes', async () => {
+    const shown = await ebbgate(line);
+    expect(shown).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/nothing was done: this needs --yes/) as string,
+    });
+    expect(shown.out).toContain('dry run: nothing was written');
+    expect(mutation()).toMatchObject({
+      mutation: { kind: 'accept_data_loss', keep_intents: false },
+      context: { dry_run: true, reason: 'burnt' },
+    });
+  });
+
+  it('does it with --yes, and never with --dry-run', async () => {
+    expect(await ebbgate(`${line} --keep-intents --yes`)).toMatchObject({ code: 0, err: '' });
+    expect(await ebbgate(`${line} --yes --dry-run`)).toMatchObject({ code: 0, err: '' });
+    expect(plane.mutated.map(({ mutation, context }) => [mutation, context.dry_run])).toEqual([
+      [{ kind: 'accept_data_loss', keep_intents: true }, false],
+      [{ kind: 'accept_data_loss', keep_intents: false }, true],
+    ]);
+  });
+
+  it('needs a reason, and ends with 6 when nothing is lost', async () => {
+    expect(await ebbgate('accept-data-loss --yes')).toMatchObject({ code: 2 });
+    plane.refusal = { code: 'no_data_loss', detail: 'nothing is lost' };
+    expect(await ebbgate(`${line} --yes`)).toMatchObject({ code: 6 });
+  });
+});
+
 describe('failures', () => {
   const EXITS: Partial<Record<ProblemCode, number>> = {
     invalid_request: 2,
@@ -412,6 +444,7 @@ describe('failures', () => {
     conflict: 6,
     route_taken: 6,
     idempotency_conflict: 6,
+    no_data_loss: 6,
     precondition_failed: 6,
     precondition_required: 6,
     not_leader: 7,

@@ -66,6 +66,7 @@ const EXITS: Readonly<Partial<Record<ProblemCode, number>>> = {
   conflict: EXIT.conflict,
   route_taken: EXIT.conflict,
   idempotency_conflict: EXIT.conflict,
+  no_data_loss: EXIT.conflict,
   precondition_failed: EXIT.conflict,
   precondition_required: EXIT.conflict,
   not_leader: EXIT.unavailable,
@@ -83,6 +84,7 @@ const NEXT: Readonly<Partial<Record<ProblemCode, string>>> = {
   precondition_failed: 'somebody else changed it meanwhile: look again, then repeat the command',
   not_leader: 'another controller holds the office: ask that one by --api',
   zookeeper_unavailable: 'try again once ZooKeeper answers; ebbgate get services shows whether it was done',
+  no_data_loss: 'GET /v1/protection says what is held back; nothing has to be accepted',
   not_ready: 'try again in a moment; GET /readyz says what is missing',
   internal: "look in the controller's log for the request id",
 };

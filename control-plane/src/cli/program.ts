@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { addAcceptDataLoss } from './accept_data_loss.js';
 import { addDescribe } from './describe.js';
 import { CliFailure, EXIT } from './failure.js';
 import { addGateway } from './gateway.js';
@@ -33,6 +34,7 @@ export function addApiCommands(program: Command, terminal: Terminal): void {
   addRoute(program, terminal);
   addWaitCommand(program, terminal);
   addGateway(program, terminal);
+  addAcceptDataLoss(program, terminal);
 }
 
 /** Runs `argv` (without node and script); says on stderr why it failed, and returns the exit code. */

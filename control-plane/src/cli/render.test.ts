@@ -63,4 +63,7 @@ test('--help documents every option', () => {
   }).toThrow();
   expect(out).toMatch(/--trusted-proxy <NETWORK>/);
   expect(out).toMatch(/Required\./);
+  const help = out.replaceAll(/\s+/g, ' ');
+  expect(help).toMatch(/--lua-dir <DIR> .* Lua code\. Default: that of this installation\./);
+  expect(help).not.toContain('/usr/share/ebbgate/lua');
 });

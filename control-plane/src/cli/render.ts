@@ -10,7 +10,7 @@ export function addRender(program: Command): void {
   const command = program.command('render').description('write the nginx.conf of a gateway');
   command.option('--out <FILE>', 'write there instead of to stdout');
   const options = Object.entries<GatewayOption>(GATEWAY_OPTIONS).map(([name, one]) => {
-    const option = commanderOption(one);
+    const option = commanderOption(one, name === 'lua_dir' ? 'that of this installation' : null);
     command.addOption(option);
     return { name, key: option.attributeName() };
   });
@@ -44,17 +44,21 @@ function writeOut(file: string, conf: string): void {
 }
 
 /** commander only collects; the table validates, so that all errors are listed at once and worded in one place. */
-function commanderOption(one: GatewayOption): Option {
+function commanderOption(one: GatewayOption, fallback: string | null): Option {
   const [placeholder = ''] = one.value.split(/[[,|]/); // commander takes a comma or a bar for a second flag
-  const option = new Option(placeholder === '' ? one.flag : `${one.flag} <${placeholder}>`, describe(one));
+  const option = new Option(
+    placeholder === '' ? one.flag : `${one.flag} <${placeholder}>`,
+    describe(one, fallback),
+  );
   if (Array.isArray(one.default))
     option.argParser((value: string, before?: readonly string[]) => [...(before ?? []), value]);
   return option;
 }
 
-function describe(one: GatewayOption): string {
+/** `instead`: what this command takes where the table has a default for others. */
+function describe(one: GatewayOption, instead: string | null): string {
   const form = /[[,|]/.test(one.value) ? ` Form: ${one.value}.` : '';
-  const { default: fallback } = one;
+  const fallback = instead ?? one.default;
   if (fallback === undefined) return `${one.doc}${form} Required.`;
   const shown = Array.isArray(fallback) ? fallback.join(' ') : String(fallback);
   return shown === '' || fallback === false ? `${one.doc}${form}` : `${one.doc}${form} Default: ${shown}.`;

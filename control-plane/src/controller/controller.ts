@@ -15,46 +15,22 @@ import type {
 } from '../model/ports.js';
 import { checkName } from '../model/names.js';
 import type { Problem } from '../model/problem.js';
-import type {
-  Convergence,
-  GatewayResource,
-  InstanceResource,
-  Mutation,
-  MutationContext,
-  MutationResource,
-  OperationResource,
-  OverrideResource,
-  ReadinessResource,
-  ServiceEvent,
-  ServiceResource,
-  SetResource,
-} from '../model/resources.js';
-import type { Result } from '../model/result.js';
+import type { Mutation, MutationContext, MutationResource, ReadinessResource } from '../model/resources.js';
+import { err, type Result } from '../model/result.js';
 import type { CompiledService } from '../plan/compile.js';
-import {
-  describeGateways,
-  describeOperation,
-  describeOperations,
-  describeOverrides,
-} from '../plan/describe_fleet.js';
-import {
-  describeEvents,
-  describeInstance,
-  describeInstances,
-  describeService,
-  describeSet,
-} from '../plan/describe_service.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
-import { presentConvergence, serviceNames, type World } from '../plan/world.js';
+import type { World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
 import { hasCaughtUp } from './catch_up.js';
+import { DataLoss } from './data_loss.js';
 import { DesiredState, type Withheld } from './desired_state.js';
 import { Fleet } from './fleet.js';
-import { mutateGateway, mutateServices, type MutationDesk } from './mutations.js';
+import { mutateGateway, mutateServices, NOT_LEADER, type MutationDesk } from './mutations.js';
 import { Pacer } from './pacer.js';
 import { Publication } from './publication.js';
 import { readinessOf } from './readiness.js';
 import { Upkeep } from './upkeep.js';
+import { WorldReads } from './world_reads.js';
 
 /** Everything the controller stands on; main.ts hands the implementations in. */
 export interface ControllerDeps {
@@ -91,12 +67,14 @@ const VERIFIED_MS = 5_000;
 const AUDIT_MS = { usual: 30_000, most: 3_600_000 };
 /** How soon a controller that took over looks again whether it knows the last wishes. */
 const CATCH_UP_MS = 50;
+/** How long the answer to an acceptance of a data loss waits for everything to stand again. */
+const ACCEPTANCE_MS = 15_000;
 
 /**
  * The shell around the plan. Sources push their newest state into it; one loop recomputes everything from full state,
  * publishes what differs, and records what has ended. A notification that was lost costs latency, never correctness.
  */
-export class Controller implements ControlPlane, Lifecycle {
+export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   readonly #deps: ControllerDeps;
   readonly #pacer: Pacer;
   readonly #desired: DesiredState;
@@ -104,6 +82,7 @@ export class Controller implements ControlPlane, Lifecycle {
   readonly #stop = new AbortController();
   readonly #fleet = new Fleet();
   readonly #upkeep: Upkeep;
+  readonly #loss: DataLoss;
   #intents: ReadonlyMap<string, StoredIntent> | null = null;
   #compiled: ReadonlyMap<string, CompiledService> = new Map();
   #loop: Promise<void> | null = null;
@@ -119,6 +98,7 @@ export class Controller implements ControlPlane, Lifecycle {
   #withheld: Withheld = { services: new Map(), published: new Map() };
 
   constructor(deps: ControllerDeps) {
+    super();
     this.#deps = deps;
     this.#pacer = new Pacer(() => deps.clock.monotonic());
     this.#desired = new DesiredState({
@@ -133,6 +113,7 @@ export class Controller implements ControlPlane, Lifecycle {
       log: deps.log,
       holds: (term) => deps.intents.write(term, []),
       highestHeard: () => this.#fleet.highestEpoch(),
+      settleLoss: (term) => this.#loss.settle(term),
       onFirstRead: (published) => {
         this.#desired.remember(published, deps.clock.monotonic());
       },
@@ -148,6 +129,21 @@ export class Controller implements ControlPlane, Lifecycle {
       drop: (service, ids) => {
         this.#desired.drop(service, ids);
         this.#pacer.wake();
+      },
+    });
+    this.#loss = new DataLoss({
+      ...deps,
+      hold: () => this.#publication.hold,
+      world: () => this.world(),
+      published: () => this.#publication.remembered,
+      begin: () => {
+        this.#publication.acceptLoss();
+        this.#pacer.urge();
+      },
+      ended: async () => {
+        const isOver = (): boolean => this.#loss.reason === null && this.#publication.state === 'sealed';
+        await this.#until(ACCEPTANCE_MS, isOver);
+        return isOver();
       },
     });
     this.#audits = new Backoff(deps.clock, 2 * AUDIT_MS.usual, AUDIT_MS.most);
@@ -175,7 +171,7 @@ export class Controller implements ControlPlane, Lifecycle {
       this.#pacer.wake();
     });
     publisher.onDoubt((reason) => {
-      this.#publication.doubt(reason);
+      this.#publication.reconnected(reason);
       this.#pacer.wake();
     });
     for (const part of [publisher, feedback, intents, roster, registry, consumers]) await part.start();
@@ -225,7 +221,9 @@ export class Controller implements ControlPlane, Lifecycle {
   /** One reconcile pass: everything from full state, in the order of the data's way. */
   async #pass(): Promise<void> {
     const { clock } = this.#deps;
-    const open = await this.#publication.prepare();
+    const lost = this.#loss.seen !== null;
+    if (lost) await this.#publication.look();
+    const open = !lost && (await this.#publication.prepare());
     this.#learn();
     if (!this.#desired.view) return;
     const mayPublish = open && (await this.#hasCaughtUp());
@@ -238,7 +236,11 @@ export class Controller implements ControlPlane, Lifecycle {
     this.#compiled = compiled;
     if (mayPublish) await this.#publication.publishAll(documents);
     const { state, term } = this.#publication;
-    await this.#upkeep.run(this.#world(), state === 'fenced' ? null : term, this.#fleet.complete);
+    await this.#upkeep.run(
+      this.world(),
+      state === 'fenced' || this.#loss.reason !== null ? null : term,
+      this.#fleet.complete,
+    );
     await this.#audit();
   }
 
@@ -249,7 +251,8 @@ export class Controller implements ControlPlane, Lifecycle {
     this.#pacer.wakeAt(clock.monotonic() + Math.min(TICK_MS, settings.gatewaySilentMs / 3));
     this.#pacer.wakeAt(this.#desired.wakeAt);
     this.#pacer.wakeAt(retryAt);
-    const waiting = state === 'unread' || state === 'read' || takenOver !== null;
+    const waiting =
+      (state === 'unread' || state === 'read' || takenOver !== null) && this.#loss.seen === null;
     if (waiting && state !== 'fenced' && retryAt === Infinity)
       this.#pacer.wakeAt(clock.monotonic() + CATCH_UP_MS);
   }
@@ -313,7 +316,7 @@ export class Controller implements ControlPlane, Lifecycle {
     return null;
   }
 
-  #world(): World {
+  protected override world(): World {
     const { clock, settings } = this.#deps;
     const now = clock.monotonic();
     return {
@@ -382,8 +385,8 @@ export class Controller implements ControlPlane, Lifecycle {
         this.#publication.fence();
       },
       known: () => this.hasView(),
-      world: () => this.#world(),
-      hold: () => this.#publication.hold,
+      world: () => this.world(),
+      hold: () => this.#loss.reason,
       pause: (ms) => this.#until(ms, () => false),
       moved: (service, etag) =>
         this.#until(1_000, () => (this.#intents?.get(service)?.etag ?? null) !== etag),
@@ -394,6 +397,8 @@ export class Controller implements ControlPlane, Lifecycle {
       case 'forget_gateway':
       case 'leave_gateway':
         return mutateGateway(desk, mutation, context);
+      case 'accept_data_loss':
+        return desk.fenced() ? err(NOT_LEADER) : this.#loss.accept(mutation, context);
       default:
         return mutateServices(desk, mutation, context);
     }
@@ -416,45 +421,12 @@ export class Controller implements ControlPlane, Lifecycle {
       wall: clock.wall(),
       publication: this.#publication,
       hasView: this.hasView(),
-      registryTrouble: this.#publication.hold ?? this.#desired.trouble,
+      dataLoss: this.#loss.reason,
+      registryTrouble: this.#desired.trouble,
       zookeeper: zookeeper(),
       publisher: publisher.state(),
       feedback: feedback.state(),
     });
-  }
-  services(): readonly ServiceResource[] {
-    const world = this.#world();
-    return serviceNames(world).flatMap((service) => describeService(world, service) ?? []);
-  }
-  service(service: string): ServiceResource | undefined {
-    return describeService(this.#world(), service);
-  }
-  instances(service: string): readonly InstanceResource[] | undefined {
-    return describeInstances(this.#world(), service);
-  }
-  instance(service: string, id: string): InstanceResource | undefined {
-    return describeInstance(this.#world(), service, id);
-  }
-  set(service: string): SetResource | undefined {
-    return describeSet(this.#world(), service);
-  }
-  convergence(service: string): Convergence | undefined {
-    return presentConvergence(this.#world(), service);
-  }
-  events(service: string): readonly ServiceEvent[] | undefined {
-    return describeEvents(this.#world(), service);
-  }
-  overrides(): readonly OverrideResource[] {
-    return describeOverrides(this.#world());
-  }
-  gateways(): readonly GatewayResource[] {
-    return describeGateways(this.#world());
-  }
-  operations(): readonly OperationResource[] {
-    return describeOperations(this.#world());
-  }
-  operation(id: string): OperationResource | undefined {
-    return describeOperation(this.#world(), id);
   }
 }
 

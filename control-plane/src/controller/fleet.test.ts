@@ -5,6 +5,7 @@ import { Fleet } from './fleet.js';
 
 const report = (now: number, ...beats: readonly Partial<Heartbeat>[]): FleetReport => ({
   complete: true,
+  listed: new Map(),
   heard: new Map(
     beats.map((beat) => {
       const heartbeat = buildHeartbeat(beat);
@@ -22,7 +23,7 @@ test('nothing is known before roster and heartbeats have both been read', () => 
   expect(fleet.complete).toBe(false);
   fleet.takeRoster(roster(), 0);
   expect(fleet.complete).toBe(true);
-  fleet.takeReport({ complete: false, heard: new Map() }, 1);
+  fleet.takeReport({ complete: false, heard: new Map(), listed: new Map() }, 1);
   expect(fleet.complete).toBe(false);
 });
 
@@ -54,6 +55,16 @@ test('who left the roster is remembered for as long as something was heard of it
   fleet.takeRoster(roster(), 9);
   fleet.takeReport(report(10), 10);
   expect(fleet.witnesses(11).left).toEqual(new Map());
+});
+
+test('who left stays away for as long as Redis goes on listing it', () => {
+  const fleet = new Fleet();
+  const listed = { ...report(0), listed: new Map([['g', 1_700_000_000]]) };
+  fleet.takeReport(listed, 0);
+  fleet.takeRoster(roster('g'), 0);
+  fleet.takeRoster(roster(), 5);
+  fleet.takeReport(listed, 6);
+  expect(fleet.witnesses(7).left).toEqual(new Map([['g', 5]]));
 });
 
 test('the highest epoch is that of an honest gateway', () => {

@@ -21,7 +21,7 @@ interface Boots {
  */
 export class Fleet {
   #roster: ReadonlyMap<string, RosterEntry> | null = null;
-  #report: FleetReport = { complete: false, heard: new Map() };
+  #report: FleetReport = { complete: false, heard: new Map(), listed: new Map() };
   readonly #left = new Map<string, number>();
   readonly #boots = new Map<string, Boots>();
 
@@ -39,7 +39,7 @@ export class Fleet {
   takeReport(report: FleetReport, now: number): void {
     this.#report = report;
     for (const known of [this.#left, this.#boots])
-      for (const id of known.keys()) if (!report.heard.has(id)) known.delete(id);
+      for (const id of known.keys()) if (!report.heard.has(id) && !report.listed.has(id)) known.delete(id);
     for (const [id, { heartbeat }] of report.heard) this.#noteBoot(id, heartbeat.boot, heartbeat.seq, now);
   }
 

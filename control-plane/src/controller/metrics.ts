@@ -40,6 +40,9 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
   gauge('ebbgate_controller_epoch', 'The epoch this controller publishes under', [], (self) => {
     self.set(plane.readiness().controller.epoch ?? 0);
   });
+  gauge('ebbgate_controller_data_loss', '1 while a data loss of ZooKeeper waits for a person', [], (self) => {
+    self.set(plane.readiness().data_loss === null ? 0 : 1);
+  });
   gauge('ebbgate_instances', 'Instances in the published set', ['service', 'state'], (self) => {
     for (const { service, instances } of services())
       for (const [state, count] of Object.entries(instances))

@@ -49,7 +49,8 @@ export interface MutationDesk {
 /** A record that changed under the hand is decided anew this often. */
 const ATTEMPTS = 4;
 
-const NOT_LEADER: Problem = {
+/** What one that is out of office answers. */
+export const NOT_LEADER: Problem = {
   code: 'not_leader',
   detail:
     'Another controller has taken office. Send this to that one, or restart this one to take office back.',
@@ -210,7 +211,7 @@ export async function mutateGateway(
   const world = desk.world();
   const heard = world.witnesses.fleet.heard.get(id);
   const entry = world.witnesses.roster.get(id);
-  if (!heard && !entry)
+  if (!heard && !entry && !world.witnesses.fleet.listed.has(id))
     return err({ code: 'not_found', field: 'gateway', detail: `There is no gateway ${id}` });
   const live = heard !== undefined && !isSilent(heard, world.witnesses);
   if (kind === 'forget_gateway' && context.reason.trim() === '')

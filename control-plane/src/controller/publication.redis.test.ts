@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { freePort, type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
-import type { Office, Publisher, Term, WriteFailure } from '../model/ports.js';
+import type { Meta, Office, Publisher, Term, WriteFailure } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import type { EncodedDocument } from '../model/set.js';
 import { RedisLink } from '../redis/client.js';
@@ -74,7 +74,11 @@ const counter: Office = {
 const holds = (term: Term): Promise<Result<unknown, WriteFailure>> =>
   Promise.resolve(term.version === office.version ? ok(null) : err({ kind: 'fenced' }));
 
-function publication(over: Partial<Publisher> = {}, heard = 0): Publication {
+function publication(
+  over: Partial<Publisher> = {},
+  heard = 0,
+  settleLoss: (term: Term) => Promise<Result<null, string>> = () => Promise.resolve(ok(null)),
+): Publication {
   const bound = new Proxy(publisher, {
     get: (target, name) => {
       const value: unknown = Reflect.get(over, name) ?? Reflect.get(target, name);
@@ -87,6 +91,7 @@ function publication(over: Partial<Publisher> = {}, heard = 0): Publication {
     holds,
     clock,
     log,
+    settleLoss,
     highestHeard: () => heard,
     onFirstRead: () => undefined,
   });
@@ -190,7 +195,7 @@ test('an epoch that Redis has and ZooKeeper has not is held, start after start, 
   for (let starts = 0; starts < 3; starts += 1) {
     const subject = publication();
     expect(await subject.prepare()).toBe(false);
-    expect(subject.hold).toMatch(/flush Redis/);
+    expect(subject.hold).toMatch(/accept-data-loss/);
     clock.advance(5_000);
     expect(await subject.prepare()).toBe(false);
   }
@@ -212,4 +217,45 @@ test('an epoch goes above what gateways report, and is not raised again while it
   clock.advance(60_000);
   await subject.prepare();
   expect(office.epoch).toBe(6_000_000_001);
+});
+
+test('a new connection ends the wait that failures before it had earned', async () => {
+  let away = true;
+  const meta = (): Promise<Result<Meta | null, string>> =>
+    away ? Promise.resolve(err('away')) : publisher.meta();
+  const subject = publication({ meta });
+  for (let i = 0; i < 8; i++) {
+    expect(await subject.prepare()).toBe(false);
+    clock.advance(2_000);
+  }
+  expect(await subject.prepare()).toBe(false);
+  away = false;
+  subject.doubt('not a new connection');
+  expect(await subject.prepare()).toBe(false);
+  subject.reconnected('a new connection');
+  expect(await subject.prepare()).toBe(true);
+});
+
+test('an accepted loss is settled under a term below what Redis holds, and only then the office goes above it', async () => {
+  await command('HSET', KEYS.meta, 'epoch', '5000000000', 'generation', '7', 'sealed', '1', 'layout', '1');
+  const terms: number[] = [];
+  let settles = false;
+  const subject = publication({}, 0, ({ epoch }) => {
+    terms.push(epoch);
+    return Promise.resolve(settles ? ok(null) : err('not yet'));
+  });
+  expect(await subject.prepare()).toBe(false);
+  expect(subject.hold).toMatch(/accept-data-loss/);
+  subject.acceptLoss();
+  expect(await subject.prepare()).toBe(false);
+  expect(subject.hold).toMatch(/accept-data-loss/);
+  settles = true;
+  clock.advance(5_000);
+  expect(await subject.prepare()).toBe(true);
+  expect(terms.every((epoch) => epoch < 5_000_000_000)).toBe(true);
+  expect(terms).toHaveLength(2);
+  expect(subject.term?.epoch).toBe(5_000_000_001);
+  expect(subject.hold).toBeNull();
+  await subject.publishAll(documents(1));
+  expect(subject.state).toBe('sealed');
 });

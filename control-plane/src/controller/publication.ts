@@ -34,6 +34,8 @@ export interface PublicationDeps {
   readonly log: Log;
   /** The highest epoch any gateway reports; 0 if none. */
   readonly highestHeard: () => number;
+  /** A person has accepted a data loss: writes under `term` what must stand in ZooKeeper before anything is published. */
+  readonly settleLoss: (term: Term) => Promise<Result<null, string>>;
   /** What Redis held when it was first read. */
   readonly onFirstRead: (published: readonly PublishedDocument[]) => void;
 }
@@ -51,6 +53,8 @@ export class Publication {
   #spent = false;
   #doubts = 0;
   #hold: string | null = null;
+  /** A person has accepted what ZooKeeper holds, and that is not settled yet. */
+  #accepting = false;
   #redisEpoch = 0;
   #lastGeneration = 0;
   /** What Redis was found to hold, until it is known under which epoch to go on. */
@@ -91,6 +95,10 @@ export class Publication {
   get published(): ReadonlyMap<string, PublishedDocument> {
     return this.#published;
   }
+  /** What was published last under any epoch: before an epoch is opened, what Redis was found to hold. */
+  get remembered(): ReadonlyMap<string, PublishedDocument> {
+    return new Map([...this.#published, ...(this.#found ?? []).map((one) => [one.service, one] as const)]);
+  }
   get unsettled(): ReadonlySet<string> {
     return this.#unsettled;
   }
@@ -115,6 +123,25 @@ export class Publication {
     this.#enter('unread');
   }
 
+  /** The connection to Redis is a new one: a doubt, and a reason not to wait any longer for the next attempt. */
+  reconnected(reason: string): void {
+    this.doubt(reason);
+    this.#backoff.succeeded();
+  }
+
+  /**
+   * A person says that what ZooKeeper holds is right, whatever Redis remembers: the office is taken anew, and raised above
+   * Redis once `settleLoss` has succeeded.
+   */
+  acceptLoss(): void {
+    if (this.#state === 'fenced') return;
+    this.#doubts += 1;
+    this.#accepting = true;
+    this.#term = this.#takenOver = null;
+    this.#backoff.succeeded();
+    this.#enter('unread');
+  }
+
   /** ZooKeeper told that another controller is in office. */
   fence(): void {
     if (this.#state !== 'fenced')
@@ -125,7 +152,7 @@ export class Publication {
   /** Works towards an open epoch; true once sets may be published. */
   async prepare(): Promise<boolean> {
     if (this.#state === 'fenced') return false;
-    await this.#look();
+    await this.look();
     if (this.#isOpen()) return true;
     if (!this.#backoff.over) return false;
     const doubts = this.#doubts;
@@ -247,7 +274,7 @@ export class Publication {
   }
 
   /** Asks Redis once a second where it stands. No answer changes nothing: the link's state tells of that. */
-  async #look(): Promise<void> {
+  async look(): Promise<void> {
     const { clock, publisher } = this.#deps;
     const [term, seen, asked] = [this.#term, this.#lastGeneration, clock.monotonic()];
     if (term === null || asked < this.#lookAt) return;
@@ -281,10 +308,20 @@ export class Publication {
   async #settleOffice(): Promise<boolean> {
     if (this.#term === null && !(await this.#takeOffice(0))) return false;
     const term = this.#term;
-    if (term === null || (await this.#isForgotten(term))) return false;
+    if (term === null) return false;
+    if (this.#accepting ? !(await this.#settleLoss(term)) : await this.#isForgotten(term)) return false;
     const needed = Math.max(this.#redisEpoch, this.#deps.highestHeard()) + 1;
     if (!this.#spent && term.epoch >= Math.max(needed, this.#leastEpoch)) return true;
     return this.#takeOffice(Math.max(needed, Math.floor(this.#deps.clock.wall() / 1000)));
+  }
+
+  async #settleLoss(term: Term): Promise<boolean> {
+    const settled = await this.#deps.settleLoss(term);
+    if (!settled.ok) return this.#failed(`the data loss: ${settled.error}`);
+    this.#accepting = false;
+    this.#hold = null;
+    this.#spent = true; // whatever Redis holds, the next epoch is above it
+    return true;
   }
 
   /**
@@ -299,7 +336,7 @@ export class Publication {
     this.#hold =
       `Redis holds sets of epoch ${String(this.#redisEpoch)}, which ZooKeeper does not remember: its data is lost, ` +
       'older, or of another installation. Nothing is published. Restore ZooKeeper; or, if what it holds now is ' +
-      'right, flush Redis';
+      'right, say so: ebbgate accept-data-loss';
     this.#enter('unread'); // look again: a person may have flushed it
     if (this.#backoff.failed()) this.#deps.log.error({}, this.#hold);
     return true;

@@ -7,6 +7,7 @@ export function readinessOf(facts: {
   readonly wall: number;
   readonly publication: Pick<Publication, 'state' | 'term' | 'since'>;
   readonly hasView: boolean;
+  readonly dataLoss: string | null;
   readonly registryTrouble: string | null;
   readonly zookeeper: LinkState;
   readonly publisher: LinkState;
@@ -16,13 +17,16 @@ export function readinessOf(facts: {
   const leading = publication.state === 'open' || publication.state === 'sealed';
   const state = publication.state === 'fenced' ? 'fenced' : leading ? 'leading' : 'starting';
   const zookeeper = dependency(facts.zookeeper);
+  const trouble = facts.dataLoss ?? facts.registryTrouble;
   const registry: DependencyState =
-    facts.registryTrouble === null || zookeeper.state !== 'ok'
+    trouble === null || zookeeper.state !== 'ok'
       ? zookeeper
-      : { ...zookeeper, state: 'degraded', detail: facts.registryTrouble };
+      : { ...zookeeper, state: 'degraded', detail: trouble };
   const redis = worse(dependency(facts.publisher), dependency(facts.feedback));
   return {
-    ready: leading && facts.hasView && registry.state === 'ok' && redis.state === 'ok',
+    data_loss: facts.dataLoss,
+    ready:
+      leading && facts.dataLoss === null && facts.hasView && registry.state === 'ok' && redis.state === 'ok',
     controller: {
       state,
       epoch: publication.term?.epoch ?? null,

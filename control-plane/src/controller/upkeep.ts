@@ -57,7 +57,10 @@ export class Upkeep {
     await this.#recordEnds(world, term);
   }
 
-  /** A gateway that is heard and not in the roster joins it; one that started anew is noted. */
+  /**
+   * A gateway that is heard and not in the roster joins it; one that started anew is noted. So does one that only Redis
+   * tells of, because a flushed Redis would forget that it may be serving.
+   */
   async #enroll(world: World, term: Term): Promise<void> {
     const { roster, fleet } = world.witnesses;
     let refusals = 0;
@@ -70,6 +73,18 @@ export class Upkeep {
       const put = await this.#deps.roster.put(term, { id, boot, host, since });
       this.#noteWrite(`gateway ${id}`, put.ok ? null : put.error);
       if (put.ok) this.#deps.log.info({ gateway: id, boot, host }, 'gateway joined the roster');
+      else if (put.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
+    }
+    for (const [id, seconds] of fleet.listed) {
+      if (roster.has(id) || world.witnesses.left.has(id) || !this.#mayWrite(`gateway ${id}`)) continue;
+      const since = new Date(seconds * 1_000).toISOString();
+      const put = await this.#deps.roster.put(term, { id, boot: '', host: '', since });
+      this.#noteWrite(`gateway ${id}`, put.ok ? null : put.error);
+      if (put.ok)
+        this.#deps.log.warn(
+          { gateway: id, seen: since },
+          'silent gateway that Redis lists joined the roster',
+        );
       else if (put.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
     }
   }

@@ -47,6 +47,11 @@ export interface FleetReport {
   /** False until every gateway that Redis knows has been read once since the start: before that nothing is known. */
   readonly complete: boolean;
   readonly heard: ReadonlyMap<string, HeardGateway>;
+  /**
+   * Gateways that Redis lists and of which nothing could be read since the start, with the unix second at which they were
+   * seen last: their heartbeats have run out or are damaged, and they may be serving.
+   */
+  readonly listed: ReadonlyMap<string, number>;
 }
 
 /** The key of an instance in `in_flight`. Neither part may hold a pipe. */

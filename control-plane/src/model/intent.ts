@@ -79,6 +79,8 @@ export interface ServiceEvent {
   readonly by: string;
   readonly instance?: string;
   readonly message: string;
+  /** Why a person did it, in that person's words; absent if none were given. */
+  readonly reason?: string;
   /** Of the request that caused it, so that the same request does not act twice. */
   readonly idempotency_key?: string;
   readonly request?: string;

@@ -1,7 +1,7 @@
 import type { FleetReport, RosterEntry } from './gateway.js';
 import type { IntentRecord, StoredIntent } from './intent.js';
 import type { Problem } from './problem.js';
-import type { RegistryState } from './registration.js';
+import type { RegistryState, RegistryView } from './registration.js';
 import type {
   Convergence,
   GatewayResource,
@@ -56,11 +56,26 @@ export interface Log {
 /* ---- ZooKeeper ------------------------------------------------------------------------------------------------ */
 
 /**
+ * Something read from ZooKeeper that notices when ZooKeeper has lost what it held: it goes on showing what it knew, and
+ * takes in nothing, until a person has judged.
+ */
+export interface LossAware<T> {
+  /**
+   * What was lost, or null. After an acceptance it stays until what stands in ZooKeeper has been read completely.
+   */
+  loss(): string | null;
+  /** What stands in ZooKeeper now is right: read it as if for the first time. Nothing happens without a loss. */
+  acceptDataLoss(): void;
+  /** Reads what stands in ZooKeeper now past what is shown, and changes nothing. Nothing there is an empty answer. */
+  peek(): Promise<Result<T, string>>;
+}
+
+/**
  * Pushes complete states of the registry: once as soon as one is known, then at every change, coalesced. After any
  * doubt it re-reads everything and pushes the difference by pushing the whole. It never pushes a partial view, and
  * an `unknown` never takes anything back. Listeners are called one at a time, from one place, and must not throw.
  */
-export interface RegistrySource extends Lifecycle {
+export interface RegistrySource extends Lifecycle, LossAware<RegistryView> {
   onState(listener: (state: RegistryState) => void): void;
 }
 
@@ -91,7 +106,7 @@ export interface IntentEdit {
 }
 
 /** The operators' wishes. Pushes the complete map at start and at every change; a lost link pushes nothing. */
-export interface IntentStore extends Lifecycle {
+export interface IntentStore extends Lifecycle, LossAware<ReadonlyMap<string, StoredIntent>> {
   onChange(listener: (intents: ReadonlyMap<string, StoredIntent>) => void): void;
   /** Writes all edits or none, under the term's fence. The new etags come back in the edits' order. */
   write(term: Term, edits: readonly IntentEdit[]): Promise<Result<readonly StoredIntent[], WriteFailure>>;
@@ -105,7 +120,7 @@ export interface IntentStore extends Lifecycle {
 }
 
 /** The gateways that must be heard before anything is drained. */
-export interface RosterStore extends Lifecycle {
+export interface RosterStore extends Lifecycle, LossAware<ReadonlyMap<string, RosterEntry>> {
   onChange(listener: (roster: ReadonlyMap<string, RosterEntry>) => void): void;
   /** Creates or replaces an entry. */
   put(term: Term, entry: RosterEntry): Promise<Result<void, WriteFailure>>;

@@ -9,6 +9,7 @@ export const PROBLEMS = {
   guard_refused: { status: 409, title: 'A guard refused' },
   route_taken: { status: 409, title: 'Another service has this route' },
   idempotency_conflict: { status: 409, title: 'This Idempotency-Key was used for another request' },
+  no_data_loss: { status: 409, title: 'There is no data loss to accept' },
   precondition_failed: { status: 412, title: 'The object has changed since you read it' },
   too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body must be JSON' },

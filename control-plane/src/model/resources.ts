@@ -199,6 +199,8 @@ export interface DependencyState {
 }
 export interface ReadinessResource {
   readonly ready: boolean;
+  /** Why everything stands still until a person has judged what ZooKeeper holds; null while nothing is lost. */
+  readonly data_loss: string | null;
   readonly controller: {
     readonly state: 'starting' | 'leading' | 'fenced';
     readonly epoch: number | null;
@@ -206,6 +208,14 @@ export interface ReadinessResource {
   };
   readonly zookeeper: DependencyState;
   readonly redis: DependencyState;
+}
+
+/** What is held back now, and why. */
+export interface ProtectionResource {
+  /** As in `ReadinessResource`. */
+  readonly data_loss: string | null;
+  /** Services of which removals are held back. */
+  readonly services: readonly { readonly service: string; readonly protection: string }[];
 }
 
 /** Selects instances across services. At least one member besides `service` is given. */
@@ -238,7 +248,13 @@ export type Mutation =
     }
   | { readonly kind: 'undrain' | 'isolate' | 'restore'; readonly selector: Selector }
   | { readonly kind: 'cancel_operation'; readonly id: string }
-  | { readonly kind: 'forget_gateway' | 'leave_gateway'; readonly gateway: string };
+  | { readonly kind: 'forget_gateway' | 'leave_gateway'; readonly gateway: string }
+  /** A person's word that what ZooKeeper holds after a data loss is right. */
+  | {
+      readonly kind: 'accept_data_loss';
+      /** What was decided, as far as it is known, is written back; else it is lost. */
+      readonly keep_intents: boolean;
+    };
 
 /** A merge patch (RFC 7396): null takes a member back to its default. */
 export type SpecPatch = { readonly [K in keyof ServiceSpec]?: ServiceSpec[K] | null };

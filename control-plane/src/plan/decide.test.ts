@@ -183,6 +183,7 @@ describe('the end of an operation', () => {
     roster: new Map(),
     fleet: {
       complete: true,
+      listed: new Map(),
       heard: new Map([
         [
           'g1',

@@ -26,7 +26,10 @@ export interface Decision {
 }
 
 /** The mutations that concern services; gateways are the controller's own matter. */
-export type ServiceMutation = Exclude<Mutation, { kind: 'forget_gateway' | 'leave_gateway' }>;
+export type ServiceMutation = Exclude<
+  Mutation,
+  { kind: 'forget_gateway' | 'leave_gateway' | 'accept_data_loss' }
+>;
 
 /** Judges `mutation`; a failure says what stands in the way. */
 export function decide(

@@ -44,6 +44,7 @@ export function eventOf(
     by: context.by,
     ...(event.instance === undefined ? {} : { instance: event.instance }),
     message: `${event.message}${reason}`,
+    ...(context.reason === '' ? {} : { reason: context.reason }),
     ...(context.idempotency_key === null
       ? {}
       : { idempotency_key: context.idempotency_key, request: requestHash(mutation, context) }),

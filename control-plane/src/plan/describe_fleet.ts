@@ -7,10 +7,10 @@ import { progressOf } from './operations.js';
 import { inFlightOf, isSilent } from './proof.js';
 import { drainTarget, membersIn, recordIn, type World } from './world.js';
 
-/** Every gateway of the roster, and every one that was heard, sorted by id. */
+/** Every gateway of the roster, and every one that was heard or that Redis lists, sorted by id. */
 export function describeGateways(world: World): readonly GatewayResource[] {
   const { roster, fleet } = world.witnesses;
-  return [...new Set([...roster.keys(), ...fleet.heard.keys()])]
+  return [...new Set([...roster.keys(), ...fleet.heard.keys(), ...fleet.listed.keys()])]
     .sort(byCodeUnit)
     .map((id) => describeGateway(world, id));
 }
@@ -27,7 +27,7 @@ function describeGateway(world: World, id: string): GatewayResource {
     state: live ? 'live' : 'unknown',
     in_roster: entry !== undefined,
     since: entry?.since ?? null,
-    silent_ms: heard ? Math.max(0, Math.round(now - heard.changed_at)) : null,
+    silent_ms: heard ? Math.max(0, Math.round(now - heard.changed_at)) : silenceOf(world, id),
     host: beat?.host ?? entry?.host ?? null,
     boot: beat?.boot ?? entry?.boot ?? null,
     workers: beat?.workers ?? null,
@@ -36,6 +36,12 @@ function describeGateway(world: World, id: string): GatewayResource {
     rejected: beat?.rejected ?? [],
     in_flight: live ? open : null,
   };
+}
+
+/** By the wall clock, for one that only Redis' list tells of; null if nobody knows. */
+function silenceOf(world: World, id: string): number | null {
+  const seconds = world.witnesses.fleet.listed.get(id);
+  return seconds === undefined ? null : Math.max(0, Math.round(world.wall - seconds * 1_000));
 }
 
 /** Generations of another epoch cannot be compared: a gateway that stands in one has everything before it. */
@@ -67,7 +73,7 @@ export function describeOverrides(world: World): readonly OverrideResource[] {
       kind: 'versions',
       value: shares.map(([version, share]) => `${version}=${String(share)}`).join(','),
       by: event?.by ?? '',
-      reason: event?.message ?? '',
+      reason: event?.reason ?? '',
       since: event?.at ?? '',
       until: null,
     });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Heartbeat, RosterEntry } from '../model/gateway.js';
 import { buildHeartbeat } from '../testing/builders.js';
-import { convergenceOf, proveDrained, type Witnesses } from './proof.js';
+import { convergenceOf, isUnknowable, proveDrained, type Witnesses } from './proof.js';
 
 const TARGET = { epoch: 7, generation: 20 };
 const acked = { applied: { epoch: 7, generation: 20 } };
@@ -16,6 +16,7 @@ function witnesses(
     roster: new Map(roster.map((id) => [id, entry(id)])),
     fleet: {
       complete: true,
+      listed: new Map(),
       heard: new Map(
         Object.entries(heard).map(([id, { silentMs, ...beat }]) => [
           id,
@@ -41,6 +42,19 @@ test('proven: every gateway acked the set and reports nothing open', () => {
     witnesses({ g1: acked, g2: { applied: { epoch: 7, generation: 21 } } }),
   );
   expect(status).toEqual({ drained: true, waiting_for: [], in_flight: 0 });
+});
+
+test('a gateway that only Redis lists must be heard too, unless it has left', () => {
+  const known = witnesses({ g1: acked });
+  const listed = { ...known, fleet: { ...known.fleet, listed: new Map([['g2', 1_700_000_000]]) } };
+  expect(proveDrained('shop', 'a', TARGET, listed)).toEqual({
+    drained: false,
+    waiting_for: ['gateway g2 has not been heard; it may be serving'],
+    in_flight: null,
+  });
+  expect(isUnknowable('shop', TARGET, listed)).toBe(true);
+  const left = { ...listed, left: new Map([['g2', 99_000]]) };
+  expect(proveDrained('shop', 'a', TARGET, left)).toEqual({ drained: true, waiting_for: [], in_flight: 0 });
 });
 
 describe('not proven, and it says why', () => {

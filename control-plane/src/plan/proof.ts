@@ -27,8 +27,8 @@ export interface Witnesses {
 const COUNTING = new WeakMap<Witnesses, readonly string[]>();
 
 /**
- * Every gateway that counts: the roster, and whatever was heard and has not left since. One that was heard and fell
- * silent before it could be written into the roster may still be serving. Sorted.
+ * Every gateway that counts: the roster, and whatever was heard or is listed in Redis, and has not left since. One that
+ * fell silent before it could be written into the roster, or before this controller started, may still be serving. Sorted.
  */
 export function gatewaysThatCount(witnesses: Witnesses): readonly string[] {
   const known = COUNTING.get(witnesses);
@@ -36,7 +36,8 @@ export function gatewaysThatCount(witnesses: Witnesses): readonly string[] {
   const heard = [...witnesses.fleet.heard]
     .filter(([id, { changed_at }]) => changed_at > (witnesses.left.get(id) ?? -Infinity))
     .map(([id]) => id);
-  const ids = [...new Set([...witnesses.roster.keys(), ...heard])].sort(byCodeUnit);
+  const listed = [...witnesses.fleet.listed.keys()].filter((id) => !witnesses.left.has(id));
+  const ids = [...new Set([...witnesses.roster.keys(), ...heard, ...listed])].sort(byCodeUnit);
   COUNTING.set(witnesses, ids);
   return ids;
 }

@@ -95,9 +95,9 @@ const seqs = (): Record<string, number> =>
 
 test('a listener gets the present report at once, and is told when everything has been read once', async () => {
   await listen(NEVER);
-  expect(reports[0]).toEqual({ complete: false, heard: new Map() });
+  expect(reports[0]).toEqual({ complete: false, heard: new Map(), listed: new Map() });
   await eventually(() => {
-    expect(reports.at(-1)).toEqual({ complete: true, heard: new Map() });
+    expect(reports.at(-1)).toEqual({ complete: true, heard: new Map(), listed: new Map() });
   });
 });
 
@@ -249,6 +249,46 @@ test('forget takes a gateway out for good, unless it beats on', async () => {
   });
   await feedback.forget('unheard-of');
   await expect(feedback.forget('no name')).rejects.toThrow(/gateway must be/);
+});
+
+test('a gateway that Redis lists and that cannot be heard is told apart, until it is heard or forgotten', async () => {
+  await command(
+    'ZADD',
+    KEYS.gateways,
+    '1700000000',
+    'expired',
+    '1700000009',
+    'damaged',
+    '1700000005',
+    'later',
+  );
+  await write('damaged', '{');
+  await beat(buildHeartbeat({ id: 'alive', seq: 1 }));
+  const listed = (): Record<string, number> => Object.fromEntries(reports.at(-1)!.listed);
+  await listen(20);
+  await eventually(() => {
+    expect(listed()).toEqual({ damaged: 1_700_000_009, expired: 1_700_000_000, later: 1_700_000_005 });
+  });
+  expect(reports.filter(({ complete }) => complete)[0]!.listed.size).toBe(3); // never complete without them
+  await beat(buildHeartbeat({ id: 'later', seq: 1 }));
+  await eventually(() => {
+    expect(listed()).toEqual({ damaged: 1_700_000_009, expired: 1_700_000_000 });
+  });
+  proxy.setMode('cut');
+  await eventually(() => {
+    expect(feedback.state().state).toBe('connecting');
+  });
+  await feedback.forget('expired'); // Redis is away: it is taken out there when it returns
+  expect(listed()).toEqual({ damaged: 1_700_000_009 });
+  proxy.setMode('pass');
+  await eventually(async () => {
+    expect(await command('ZSCORE', KEYS.gateways, 'expired')).toBeNull();
+  });
+  await command('ZADD', KEYS.gateways, '1700000000', 'expired'); // Redis went back
+  await eventually(async () => {
+    expect(await command('ZSCORE', KEYS.gateways, 'expired')).toBeNull();
+  });
+  expect(listed()).toEqual({ damaged: 1_700_000_009 });
 });
 
 test('a lost Redis takes nothing back, and what was missed is read when it returns', async () => {

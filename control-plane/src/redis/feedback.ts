@@ -34,7 +34,8 @@ export function createFeedback(options: FeedbackOptions): RedisFeedback {
 
 /**
  * Hears the gateways. A gateway once heard stays in the report with its last good heartbeat: when its key expires, is
- * damaged, or Redis is away, `changed_at` just stands still, so it ages into unknown. Only `forget` takes it out.
+ * damaged, or Redis is away, `changed_at` just stands still, so it ages into unknown. Only `forget` takes it out. One that
+ * Redis lists and that was never heard is told apart, until it is heard or forgotten.
  * `changed_at` moves when the boot or the sequence moved **as seen here**; a lower sequence of the same boot is old
  * data and ignored.
  */
@@ -48,6 +49,10 @@ export class RedisFeedback implements Feedback {
   readonly #heard = new Map<string, HeardGateway>();
   /** The last beats of forgotten gateways: what is not newer is a leftover, not a sign of life. */
   readonly #forgotten = new Map<string, Heartbeat>();
+  /** Gateways that were forgotten and not heard since: what Redis lists of them is a leftover. */
+  readonly #removed = new Set<string>();
+  /** Gateways that Redis lists and that were never heard, with the unix second at which they were seen last. */
+  #listed: ReadonlyMap<string, number> = new Map();
   /** Gateway → what is wrong with what it writes; so that it is logged once. */
   readonly #complaints = new Map<string, string>();
   /** What the next read must cover. */
@@ -127,11 +132,10 @@ export class RedisFeedback implements Feedback {
     const name = checkName('gateway', id);
     if (!name.ok) throw new Error(name.error.message);
     const known = this.#heard.get(id);
-    if (known !== undefined) {
-      this.#forgotten.set(id, known.heartbeat);
-      this.#heard.delete(id);
-      this.#push();
-    }
+    this.#removed.add(id);
+    if (known !== undefined) this.#forgotten.set(id, known.heartbeat);
+    const wasHeard = this.#heard.delete(id);
+    if (this.#list(this.#listed) || wasHeard) this.#push();
     this.#complaints.delete(id);
     const answers = await Promise.all([
       this.#reads.run('ZREM', KEYS.gateways, id),
@@ -162,27 +166,48 @@ export class RedisFeedback implements Feedback {
     const all = this.#wantsAll;
     this.#wanted.clear();
     this.#wantsAll = false;
-    const listed = all ? await this.#listed() : null;
-    for (const id of listed ?? []) ids.add(id);
+    const listed = all ? await this.#readList() : null;
+    for (const id of listed?.keys() ?? []) ids.add(id);
     const list = [...ids];
     let readAll = listed !== null;
     for (let start = 0; start < list.length; start += READ_BATCH)
       readAll = (await this.#readBatch(list.slice(start, start + READ_BATCH))) && readAll;
-    if (!readAll || this.#complete) return;
+    if (!readAll || listed === null) return;
+    const isNews = this.#list(listed) || !this.#complete;
     this.#complete = true;
-    this.#push();
+    if (isNews) this.#push();
+    await this.#sweep(listed);
   }
 
-  /** Null when Redis did not answer: the next poll asks again, and the link's state tells. */
-  async #listed(): Promise<readonly string[] | null> {
-    const answer = await this.#reads.run('ZRANGE', KEYS.gateways, '0', '-1');
+  /** Keeps of `seen` who is neither heard nor forgotten; true if that differs from before. */
+  #list(seen: ReadonlyMap<string, number>): boolean {
+    const unheard = [...seen].filter(([id]) => !this.#heard.has(id) && !this.#removed.has(id));
+    const differs =
+      unheard.length !== this.#listed.size || unheard.some(([id, at]) => this.#listed.get(id) !== at);
+    if (differs) this.#listed = new Map(unheard);
+    return differs;
+  }
+
+  /** A forgotten gateway that Redis still lists (Redis was away, or went back) is taken out there too. */
+  async #sweep(listed: ReadonlyMap<string, number>): Promise<void> {
+    for (const id of this.#removed) if (listed.has(id)) await this.#reads.run('ZREM', KEYS.gateways, id);
+  }
+
+  /** Id → unix second of its last sign of life. Null when Redis did not answer: the next poll asks again, and the link's state tells. */
+  async #readList(): Promise<ReadonlyMap<string, number> | null> {
+    const answer = await this.#reads.run('ZRANGE', KEYS.gateways, '0', '-1', 'WITHSCORES');
     if (!answer.ok || !Array.isArray(answer.value)) return null;
-    const ids = answer.value.filter((id): id is string => typeof id === 'string');
-    return ids.filter((id) => {
+    // Pairs by RESP3, one flat list by RESP2.
+    const flat = (answer.value as readonly unknown[]).flat();
+    const found = new Map<string, number>();
+    for (let at = 0; at < flat.length; at += 2) {
+      const id = flat[at];
+      if (typeof id !== 'string') continue;
       const name = checkName('gateway', id);
-      if (!name.ok) this.#complain(id, name.error.message);
-      return name.ok;
-    });
+      if (name.ok) found.set(id, Math.floor(Number(flat[at + 1])) || 0);
+      else this.#complain(id, name.error.message);
+    }
+    return found;
   }
 
   /** True if Redis answered. */
@@ -194,7 +219,10 @@ export class RedisFeedback implements Feedback {
       const text = texts[position];
       return typeof text === 'string' && this.#hear(id, text);
     });
-    if (news.length > 0) this.#push();
+    if (news.length > 0) {
+      this.#list(this.#listed);
+      this.#push();
+    }
     return true;
   }
 
@@ -206,6 +234,7 @@ export class RedisFeedback implements Feedback {
     const last = this.#heard.get(id)?.heartbeat ?? this.#forgotten.get(id);
     if (last?.boot === parsed.value.boot && parsed.value.seq <= last.seq) return false;
     this.#forgotten.delete(id);
+    this.#removed.delete(id);
     this.#heard.set(id, { heartbeat: parsed.value, changed_at: this.#clock.monotonic() });
     return true;
   }
@@ -225,6 +254,6 @@ export class RedisFeedback implements Feedback {
   }
 
   #report(): FleetReport {
-    return { complete: this.#complete, heard: new Map(this.#heard) };
+    return { complete: this.#complete, heard: new Map(this.#heard), listed: this.#listed };
   }
 }

@@ -177,6 +177,17 @@ export const listen = field((value): Result<Listen, string> => {
   return ok({ address: shown, port, tls, http2: members.has('http2') });
 });
 
+/** An address to listen on, without TLS. */
+export const plainListen = field((value): Result<Listen, string> => {
+  if (typeof value === 'string' && value.includes(','))
+    return err('takes no TLS: it must be ADDRESS:PORT and no more');
+  const parsed = listen.safeParse(value);
+  if (parsed.success) return ok(parsed.data);
+  const message = parsed.error.issues[0]?.message ?? LISTEN_HINT;
+  return err(message === LISTEN_HINT ? PLAIN_LISTEN_HINT : message);
+});
+const PLAIN_LISTEN_HINT = 'must be ADDRESS:PORT, IPv6 in brackets';
+
 function splitOnce(part: string): [string, string] {
   const at = part.indexOf('=');
   return at < 0 ? [part, ''] : [part.slice(0, at), part.slice(at + 1)];

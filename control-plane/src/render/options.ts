@@ -16,6 +16,7 @@ import {
   or,
   osUser,
   path,
+  plainListen,
   redisUser,
   size,
   whole,
@@ -58,7 +59,7 @@ export const GATEWAY_OPTIONS = {
   ),
   admin_listen: option(
     '--admin-listen ADDRESS:PORT',
-    listen,
+    plainListen,
     '127.0.0.1:8180',
     'Where /healthz, /readyz, /metrics and /sets answer, without authentication: keep it on loopback or a private network.',
   ),
@@ -315,7 +316,6 @@ function crossErrors(options: GatewayOptions): OptionError[] {
     if (names.has(name)) errors.push(optionError('log_fields', `${name} is in the log already`));
     names.add(name);
   }
-  if (options.admin_listen.tls !== null) errors.push(optionError('admin_listen', 'takes no TLS'));
   if (!isAddress(options.redis_host) && options.resolver.length === 0)
     errors.push(optionError('redis_host', 'is a name: give its IP address, or add --resolver ADDRESS'));
   return errors;

@@ -96,6 +96,7 @@ describe('what is refused', () => {
     [{ listen: ['0177.0.0.1:8080'] }, /^--listen must be ADDRESS:PORT/],
     [{ listen: ['127.0.0.1:8180'] }, /^--listen 127.0.0.1:8180 is used twice/],
     [{ admin_listen: '127.0.0.1:1,cert=/a,key=/b' }, /^--admin-listen takes no TLS/],
+    [{ admin_listen: 'nowhere' }, /^--admin-listen must be ADDRESS:PORT, IPv6 in brackets(?!.*TLS)/],
     [{ trusted_proxies: ['10.0.0.0/33'] }, /^--trusted-proxy must be a network/],
     [{ trusted_proxies: ['10.0.0.0/8', 'all'] }, /^--trusted-proxy must be a network/],
     [{ redis_host: 'redis' }, /^--redis-host is a name/],

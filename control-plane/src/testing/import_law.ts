@@ -16,7 +16,10 @@ const LAW: Readonly<Record<string, { readonly may: readonly string[] | 'all'; re
   local: { may: ['model'], because: 'what starts servers must not know what runs in them' },
   testing: { may: ['model'], because: 'builders speak the model and nothing else' },
   controller: { may: ['model', 'plan'], because: 'the shell around the plan gets its I/O handed in' },
-  'config.ts': { may: ['model'], because: 'options are read before anything else exists' },
+  'config.ts': {
+    may: ['model', 'redis', 'zookeeper'],
+    because: 'options are judged by the very parsers of those who use them, before anything else exists',
+  },
   'main.ts': { may: 'all', because: 'it wires' },
   cli: { may: 'all', because: 'it wires' },
 };

@@ -18,6 +18,7 @@ export function makeReadiness(parts: Partial<ReadinessResource> = {}): Readiness
   const fine = { state: 'ok', since: AT, detail: 'connected' } as const;
   return {
     ready: true,
+    data_loss: null,
     controller: { state: 'leading', epoch: 7, since: AT },
     zookeeper: fine,
     redis: fine,

@@ -1,4 +1,5 @@
-import type { Lifecycle } from '../model/ports.js';
+import type { Lifecycle, LossAware } from '../model/ports.js';
+import { ok, type Result } from '../model/result.js';
 import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
 import { WatchedTree, type TreeState } from './tree.js';
@@ -7,7 +8,7 @@ import { WatchedTree, type TreeState } from './tree.js';
  * The children of one znode, read as a map from name to value and shown to listeners whole. Creates the znode at the first
  * contact. Only a complete reading shows anything; a lost link or a loss of data keeps what was shown last.
  */
-export abstract class ChildStore<T> implements Lifecycle {
+export abstract class ChildStore<T> implements Lifecycle, LossAware<ReadonlyMap<string, T>> {
   protected readonly link: ZooKeeperLink;
   protected readonly tree: WatchedTree;
   /** What listeners were told last; null before the first complete reading. */
@@ -53,6 +54,18 @@ export abstract class ChildStore<T> implements Lifecycle {
     this.tree.acceptLoss();
   }
 
+  loss(): string | null {
+    return this.tree.loss;
+  }
+
+  async peek(): Promise<Result<ReadonlyMap<string, T>, string>> {
+    const nodes = await this.tree.peek();
+    return nodes.ok ? ok(this.valuesOf(this.#childrenIn(nodes.value))) : nodes;
+  }
+
+  /** What of `children` can be read, without a trace of the reading. */
+  protected abstract valuesOf(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, T>;
+
   /** The values of all children of one complete reading. */
   protected abstract readAll(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, T>;
 
@@ -75,11 +88,15 @@ export abstract class ChildStore<T> implements Lifecycle {
 
   #onState(state: TreeState): void {
     if (state.status !== 'complete') return;
+    this.show(this.readAll(this.#childrenIn(state.nodes)));
+  }
+
+  #childrenIn(nodes: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, TreeNode> {
     const prefix = `${this.#folder}/`;
     const children = new Map<string, TreeNode>();
-    for (const [path, node] of state.nodes)
+    for (const [path, node] of nodes)
       if (path.startsWith(prefix)) children.set(path.slice(prefix.length), node);
-    this.show(this.readAll(children));
+    return children;
   }
 }
 

@@ -272,6 +272,7 @@ function codeOf(error: unknown): number {
 function statOf(stat: Stat): NodeStat {
   return {
     czxid: stat.czxid.toString('hex'),
+    pzxid: stat.pzxid.toString('hex'),
     mzxid: stat.mzxid.toString('hex'),
     ctime: Number(stat.ctime.readBigInt64BE()),
     version: stat.version,

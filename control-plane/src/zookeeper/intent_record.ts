@@ -66,6 +66,7 @@ const event = z.strictObject({
   by: text,
   instance: text.optional(),
   message: text,
+  reason: text.optional(),
   idempotency_key: text.optional(),
   request: text.optional(),
 });

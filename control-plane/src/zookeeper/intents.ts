@@ -8,26 +8,12 @@ import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
 import type { Committed, NodeStat, TransactionOperation } from './protocol.js';
 
-/** An intent store over ZooKeeper, with what it shows of damage. */
-export interface ZooKeeperIntentStore extends IntentStore {
-  /**
-   * Service → what is wrong with its record. While a service stands here, `onChange` shows its last good record (none
-   * if none was seen), and writes to it are refused as conflicts.
-   */
-  damaged(): ReadonlyMap<string, string>;
-  /** After a loss of data: take what stands in ZooKeeper now. */
-  acceptDataLoss(): void;
-}
-
 /** The store at `<root>/intents`, which it creates at the first contact. */
-export function createIntentStore(
-  link: ZooKeeperLink,
-  options: { readonly root: string },
-): ZooKeeperIntentStore {
+export function createIntentStore(link: ZooKeeperLink, options: { readonly root: string }): IntentStore {
   return new TreeIntentStore(link, options.root);
 }
 
-class TreeIntentStore extends ChildStore<StoredIntent> implements ZooKeeperIntentStore {
+class TreeIntentStore extends ChildStore<StoredIntent> implements IntentStore {
   readonly #root: string;
   readonly #parsed = new WeakMap<TreeNode, Result<StoredIntent, string>>();
   #damaged: ReadonlyMap<string, string> = new Map();
@@ -119,6 +105,11 @@ class TreeIntentStore extends ChildStore<StoredIntent> implements ZooKeeperInten
     });
     if (shown !== null) this.show(shown);
     return stored;
+  }
+
+  protected override valuesOf(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, StoredIntent> {
+    const parsed = [...children].map(([service, node]) => this.#parse(service, node));
+    return new Map(parsed.flatMap((one) => (one.ok ? [[one.value.service, one.value] as const] : [])));
   }
 
   protected override readAll(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, StoredIntent> {

@@ -4,6 +4,7 @@ import { TreeMirror, type TreeNode } from './mirror.js';
 const node = (mzxid: string, czxid = '01'): TreeNode => ({
   czxid,
   mzxid,
+  pzxid: '01',
   ctime: 0,
   version: 0,
   ephemeralOwner: '0',
@@ -43,4 +44,17 @@ test('only what differs counts as a change', () => {
   expect(mirror.get('/r')).toBe(before);
   mirror.put('/r', node('02', '02'));
   expect(mirror.takeChanged()).toBe(true);
+});
+
+test('an older node from a server that has come past the newer one is a contradiction; an answer from before it is not', () => {
+  const mirror = new TreeMirror();
+  mirror.put('/r/a', node('05'));
+  mirror.put('/r/a', node('03'), '04');
+  mirror.put('/r/a', node('05'), '09');
+  mirror.put('/r/b', node('03'), '09');
+  expect(mirror.contradicted).toBeNull();
+  mirror.put('/r/a', node('03'), '05');
+  expect(mirror.contradicted).toBe('/r/a');
+  mirror.clear();
+  expect(mirror.contradicted).toBeNull();
 });

@@ -13,6 +13,7 @@ export class TreeMirror {
   readonly #nodes = new Map<string, TreeNode>();
   readonly #children = new Map<string, Set<string>>();
   #changed = false;
+  #contradicted: string | null = null;
 
   get(path: string): TreeNode | undefined {
     return this.#nodes.get(path);
@@ -34,13 +35,23 @@ export class TreeMirror {
   clear(): void {
     this.#nodes.clear();
     this.#children.clear();
+    this.#contradicted = null;
     this.#changed = true;
   }
 
-  /** `path` was read. False if what stands is newer. */
-  put(path: string, node: TreeNode): boolean {
+  /**
+   * A node that was read older than it is known, from a server that had come past what is known: its history is another
+   * one. Null while there is none.
+   */
+  get contradicted(): string | null {
+    return this.#contradicted;
+  }
+
+  /** `path` was read, at `zxid` if it was not an own write that told. False if what stands is newer. */
+  put(path: string, node: TreeNode, zxid?: string): boolean {
     const known = this.#nodes.get(path);
     if (known !== undefined) {
+      if (zxid !== undefined && zxid >= known.mzxid && known.mzxid > node.mzxid) this.#contradicted ??= path;
       if (known.mzxid > node.mzxid) return false;
       if (known.mzxid === node.mzxid && known.czxid === node.czxid) return true;
     }

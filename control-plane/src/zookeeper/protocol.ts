@@ -11,6 +11,8 @@ export interface NodeStat {
   /** Milliseconds of the server's wall clock. */
   readonly ctime: number;
   readonly version: number;
+  /** The transaction that last created or removed a child. */
+  readonly pzxid: string;
   /** The session that owns an ephemeral node, 16 hex digits; all zeros for a persistent one. */
   readonly ephemeralOwner: string;
 }

@@ -79,10 +79,10 @@ async function readOne(
   }
   const { stat, zxid } = answer.value;
   if ('data' in answer.value) {
-    plan.mirror.put(path, { ...stat, data: answer.value.data });
+    plan.mirror.put(path, { ...stat, data: answer.value.data }, zxid);
     return ok(stat);
   }
-  plan.mirror.put(path, { ...stat, data: NO_DATA });
+  plan.mirror.put(path, { ...stat, data: NO_DATA }, zxid);
   const prefix = path === '/' ? '/' : `${path}/`;
   const children = new Set(answer.value.names.map((name) => prefix + name));
   plan.mirror.keepChildren(path, children, zxid);

@@ -1,6 +1,7 @@
 import type { Log, RegistrySource } from '../model/ports.js';
 import { checkName } from '../model/names.js';
 import type { RegistryProblem, RegistryState, RegistryView } from '../model/registration.js';
+import { ok, type Result } from '../model/result.js';
 import type { RegistrationFormat } from './formats/format.js';
 import { parseNetworks, type AllowedNetworks } from './formats/hosts.js';
 import { jsonFormat } from './formats/json.js';
@@ -31,17 +32,8 @@ export interface RegistrySourceOptions {
   readonly createRoots?: boolean;
 }
 
-/** A registry source over ZooKeeper, with the verb for the person who has judged a data loss. */
-export interface ZooKeeperRegistrySource extends RegistrySource {
-  /** What stands in ZooKeeper now is right: read it as if for the first time. Nothing happens without a data loss. */
-  acceptDataLoss(): void;
-}
-
 /** Throws if a root or a network cannot be read. */
-export function createRegistrySource(
-  link: ZooKeeperLink,
-  options: RegistrySourceOptions,
-): ZooKeeperRegistrySource {
+export function createRegistrySource(link: ZooKeeperLink, options: RegistrySourceOptions): RegistrySource {
   const networks = parseNetworks(options.allowedNetworks);
   if (!networks.ok) throw new TypeError(`allowed networks: ${networks.error}`);
   if (options.roots.length === 0) throw new TypeError('at least one registry root is needed');
@@ -133,7 +125,7 @@ class WatchedRoot {
   }
 }
 
-class TreeRegistrySource implements ZooKeeperRegistrySource {
+class TreeRegistrySource implements RegistrySource {
   readonly #log: Log;
   readonly #roots: readonly WatchedRoot[];
   readonly #listeners: ((state: RegistryState) => void)[] = [];
@@ -168,6 +160,20 @@ class TreeRegistrySource implements ZooKeeperRegistrySource {
 
   acceptDataLoss(): void {
     for (const root of this.#roots) root.tree.acceptLoss();
+  }
+
+  loss(): string | null {
+    return this.#roots.map((root) => root.tree.loss).find((loss) => loss !== null) ?? null;
+  }
+
+  async peek(): Promise<Result<RegistryView, string>> {
+    const found: ParsedNode[] = [];
+    for (const root of this.#roots) {
+      const nodes = await root.tree.peek();
+      if (!nodes.ok) return nodes;
+      found.push(...root.parse(nodes.value));
+    }
+    return ok(composeView(found));
   }
 
   #onChange(): void {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { freePort, type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
-import type { Clock } from '../model/ports.js';
+import type { Clock, RegistrySource } from '../model/ports.js';
 import type { RegistryState, RegistryView } from '../model/registration.js';
 import { err } from '../model/result.js';
 import { createRecordingLog, type RecordingLog } from '../testing/log.js';
@@ -12,11 +12,7 @@ import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
 import { createPath } from './create_path.js';
 import { ZooKeeperLink } from './link.js';
-import {
-  createRegistrySource,
-  type RegistrySourceOptions,
-  type ZooKeeperRegistrySource,
-} from './registry.js';
+import { createRegistrySource, type RegistrySourceOptions } from './registry.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-registry-'));
 const clock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
@@ -75,7 +71,7 @@ async function openWriter(to = port): Promise<ZooKeeperConnection> {
   return result.value;
 }
 
-async function follow(options: Partial<RegistrySourceOptions> = {}): Promise<ZooKeeperRegistrySource> {
+async function follow(options: Partial<RegistrySourceOptions> = {}): Promise<RegistrySource> {
   const source = createRegistrySource(link, {
     roots: [{ path: root, format: 'json' }],
     allowedNetworks: [],
@@ -545,6 +541,49 @@ describe('trouble', () => {
       });
     });
   });
+
+  test.each([
+    ['a node was rewritten', async () => must(writer.setData(`${root}/shop/providers/a`, provider('a'), -1))],
+    ['a service came', async () => must(createPath(writer, `${root}/cart/providers`))],
+  ])(
+    'put back to before %s, and past its newest transaction again, is data loss too',
+    async (_what, change) => {
+      const { data, restart, proxy } = await behindDoor();
+      await must(createPath(writer, `${root}/shop/providers`));
+      await must(writer.create(`${root}/shop/providers/a`, provider('a')));
+      await follow();
+      await until(() => {
+        expect(view().instances).toHaveLength(1);
+      });
+      rmSync(`${data}-backup`, { recursive: true, force: true });
+      await restart(() => {
+        cpSync(data, `${data}-backup`, { recursive: true });
+      });
+      proxy.setMode('pass');
+      await until(() => {
+        expect(last()).toMatchObject({ status: 'complete' });
+      });
+      await change();
+      const seen = writer.zxid;
+      await until(() => {
+        expect(link.connection?.zxid ?? '').toBe(seen);
+      });
+      await restart(() => {
+        rmSync(data, { recursive: true });
+        cpSync(`${data}-backup`, data, { recursive: true });
+      });
+      await must(createPath(writer, '/elsewhere'));
+      for (let i = 0; writer.zxid <= seen; i++)
+        await must(writer.create(`/elsewhere/n${i}-${seen}`, provider('n')));
+      proxy.setMode('pass');
+      await until(() => {
+        expect(last()).toMatchObject({
+          status: 'data_loss',
+          reason: expect.stringMatching(/went back: .* is older than it was/) as string,
+        });
+      });
+    },
+  );
 
   test('close ends everything, before the first contact as well', async () => {
     const nobody = new ZooKeeperLink({

@@ -8,17 +8,8 @@ import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
 import type { Committed, TransactionOperation } from './protocol.js';
 
-/** A roster over ZooKeeper, with the verb for the person who has judged a data loss. */
-export interface ZooKeeperRosterStore extends RosterStore {
-  /** After a loss of data: take what stands in ZooKeeper now. */
-  acceptDataLoss(): void;
-}
-
 /** The roster at `<root>/gateways`, which it creates at the first contact. */
-export function createRosterStore(
-  link: ZooKeeperLink,
-  options: { readonly root: string },
-): ZooKeeperRosterStore {
+export function createRosterStore(link: ZooKeeperLink, options: { readonly root: string }): RosterStore {
   return new TreeRosterStore(link, options.root);
 }
 
@@ -26,7 +17,7 @@ const entrySchema = z.object({ boot: z.string(), host: z.string(), since: z.stri
 /** A write may find the entry there, or gone, against what was known: then the other way is tried. */
 const ATTEMPTS = 3;
 
-class TreeRosterStore extends ChildStore<RosterEntry> implements ZooKeeperRosterStore {
+class TreeRosterStore extends ChildStore<RosterEntry> implements RosterStore {
   readonly #root: string;
 
   constructor(link: ZooKeeperLink, root: string) {
@@ -83,6 +74,10 @@ class TreeRosterStore extends ChildStore<RosterEntry> implements ZooKeeperRoster
     if (answer.error.kind === 'node_exists') return err('exists');
     if (answer.error.kind === 'no_node') return err('missing');
     return err({ kind: 'unavailable', reason: answer.error.message });
+  }
+
+  protected override valuesOf(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, RosterEntry> {
+    return this.readAll(children);
   }
 
   protected override readAll(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, RosterEntry> {

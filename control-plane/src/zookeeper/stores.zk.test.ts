@@ -6,13 +6,13 @@ import { freePort, type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { RosterEntry } from '../model/gateway.js';
 import { NO_INTENT, type IntentRecord, type StoredIntent } from '../model/intent.js';
-import type { Clock, Lifecycle, Term } from '../model/ports.js';
+import type { Clock, IntentStore, Lifecycle, Term } from '../model/ports.js';
 import { createRecordingLog, type RecordingLog } from '../testing/log.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
 import { createConsumers } from './consumers.js';
 import { createPath } from './create_path.js';
 import { createOffice } from './epoch.js';
-import { createIntentStore, type ZooKeeperIntentStore } from './intents.js';
+import { createIntentStore } from './intents.js';
 import { ZooKeeperLink } from './link.js';
 import { createRosterStore } from './roster.js';
 
@@ -121,7 +121,7 @@ describe('the office', () => {
 describe('intents', () => {
   let pushed: ReadonlyMap<string, StoredIntent>[];
 
-  async function openStore(over = link): Promise<ZooKeeperIntentStore> {
+  async function openStore(over = link): Promise<IntentStore> {
     const store = createIntentStore(over, { root });
     store.onChange((intents) => pushed.push(intents));
     opened.push(store);

@@ -32,6 +32,7 @@ const CHASE_MS = 2_000;
 
 interface Root {
   readonly czxid: string;
+  readonly pzxid: string;
   readonly ctime: number;
 }
 
@@ -54,6 +55,8 @@ export class WatchedTree implements LinkUser {
   #root: Root | undefined;
   #newestZxid = '';
   #loss: string | undefined;
+  /** A loss was accepted, and nothing has been read completely since. */
+  #accepted = false;
   #gap = true;
   #flushing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -99,9 +102,35 @@ export class WatchedTree implements LinkUser {
     this.#mirror.drop(path, zxid);
   }
 
+  /** What was lost, or null; after an acceptance until what stands there has been read. */
+  get loss(): string | null {
+    return (
+      this.#loss ?? (this.#accepted ? 'a data loss was accepted; what stands there is being read' : null)
+    );
+  }
+
+  /** Reads what stands there now and keeps nothing of it; a missing root is an empty answer. */
+  async peek(): Promise<Result<ReadonlyMap<string, TreeNode>, string>> {
+    const connection = this.#link.connection;
+    if (connection === null) return err('no connection to ZooKeeper');
+    const { root } = this.#options;
+    const mirror = new TreeMirror();
+    void connection.sync(root); // answered in order, so the reads below are not of the past
+    const read = await readPaths(connection, [root], {
+      root,
+      readingOf: (path) => this.#readingOf(path),
+      mirror,
+      watch: false,
+      deep: true,
+      current: () => connection.alive,
+    });
+    return read.ok ? ok(mirror.snapshot()) : read;
+  }
+
   /** A person says that what stands there now is right: the next reading is taken as a first contact. */
   acceptLoss(): void {
     if (this.#loss === undefined) return;
+    this.#accepted = true;
     this.#loss = this.#root = undefined;
     this.#newestZxid = '';
     this.#mirror.clear();
@@ -171,10 +200,15 @@ export class WatchedTree implements LinkUser {
   async #checkRoot(connection: ZooKeeperConnection): Promise<Result<null, string>> {
     const stat = await connection.exists(this.#options.root, this.#watchChildren);
     if (!stat.ok) return err(stat.error.message);
-    this.#loss ??= this.#lossOf(stat.value);
+    this.#judgeRoot(connection, stat.value);
     if (this.#loss !== undefined) this.#link.log.error({ tree: this.name, reason: this.#loss }, 'data loss');
-    else if (stat.value !== null) this.#root = { czxid: stat.value.czxid, ctime: stat.value.ctime };
     return ok(null);
+  }
+
+  #judgeRoot(connection: ZooKeeperConnection, stat: NodeStat | null): void {
+    if (connection !== this.#connection) return; // an answer of before says nothing of now
+    this.#loss ??= this.#lossOf(stat);
+    if (this.#loss === undefined && stat !== null) this.#root = stat;
   }
 
   /** A wiped server counts its transactions from the start again, so the root's birth time is part of its identity. */
@@ -182,7 +216,9 @@ export class WatchedTree implements LinkUser {
     const { root } = this.#options;
     if (stat === null) return `${root} does not exist`;
     if (this.#root === undefined) return undefined;
-    if (stat.czxid === this.#root.czxid && stat.ctime === this.#root.ctime) return undefined;
+    // One that was put back may have come past the newest transaction again by what others wrote to it meanwhile.
+    if (stat.czxid === this.#root.czxid && stat.ctime === this.#root.ctime)
+      return stat.pzxid < this.#root.pzxid ? `ZooKeeper went back: ${root} is older than it was` : undefined;
     return `${root} was created anew (transaction ${stat.czxid}, before ${this.#root.czxid})`;
   }
 
@@ -209,7 +245,7 @@ export class WatchedTree implements LinkUser {
     if (!read.ok) return read;
     const stat = await connection.exists(this.#options.root);
     if (!stat.ok) return err(stat.error.message);
-    this.#loss ??= this.#lossOf(stat.value);
+    this.#judgeRoot(connection, stat.value);
     return ok(null);
   }
 
@@ -227,7 +263,10 @@ export class WatchedTree implements LinkUser {
       current: () => this.#connection === connection,
     });
     if (!read.ok) return read;
-    if (read.value.root !== undefined) this.#loss ??= this.#lossOf(read.value.root);
+    const { root } = read.value;
+    if (root !== undefined) this.#judgeRoot(connection, root);
+    const { contradicted } = this.#mirror;
+    if (contradicted !== null) this.#loss ??= `ZooKeeper went back: ${contradicted} is older than it was`;
     if (connection.zxid > this.#newestZxid) this.#newestZxid = connection.zxid;
     return ok(null);
   }
@@ -293,7 +332,7 @@ export class WatchedTree implements LinkUser {
 
   #showComplete(): void {
     const gap = this.#gap;
-    this.#gap = false;
+    this.#gap = this.#accepted = false;
     this.#mirror.takeChanged();
     this.#show({ status: 'complete', nodes: this.#mirror.snapshot(), gap });
   }

@@ -56,6 +56,14 @@ export const forgetBody = z.strictObject({
   reason: reason.meta({ description: 'Why it may be left out of every proof from now on.' }),
 });
 
+export const acceptBody = z.strictObject({
+  reason: reason.meta({ description: 'How it is known that what ZooKeeper holds now is right.' }),
+  keep_intents: z.boolean().optional().meta({
+    description:
+      'Write back what was decided (routes, drains, isolations, weights, shares), as this controller remembers it or as the published sets tell it. Default false: it is lost.',
+  }),
+});
+
 /** Which instances, across services. */
 export const selector = z
   .strictObject({

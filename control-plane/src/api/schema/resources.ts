@@ -157,6 +157,7 @@ export const event = z.object({
   by: z.string(),
   instance: z.string().optional(),
   message: z.string(),
+  reason: z.string().optional(),
 }) satisfies z.ZodType<model.ServiceEvent>;
 
 const peer = z.object({
@@ -227,6 +228,7 @@ const dependency = z.object({
 });
 export const readiness = z.object({
   ready: z.boolean(),
+  data_loss: z.string().nullable(),
   controller: z.object({
     state: z.enum(['starting', 'leading', 'fenced']),
     epoch: count.nullable(),
@@ -235,6 +237,10 @@ export const readiness = z.object({
   zookeeper: dependency,
   redis: dependency,
 }) satisfies z.ZodType<model.ReadinessResource>;
+export const protection = z.object({
+  data_loss: z.string().nullable(),
+  services: z.array(z.object({ service: z.string(), protection: z.string() })),
+}) satisfies z.ZodType<model.ProtectionResource>;
 export const liveness = z.object({ live: z.literal(true) });
 
 const codes = Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]];

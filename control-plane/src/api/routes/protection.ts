@@ -1,0 +1,47 @@
+import type { ControlPlane } from '../../model/ports.js';
+import { endpoint, type Endpoint } from '../endpoint.js';
+import { mutate } from '../mutate.js';
+import * as request from '../schema/requests.js';
+import * as resource from '../schema/resources.js';
+import { CHANGED, MUTATION_CODES } from './answers.js';
+
+const tag = 'protection';
+
+/** What is held back until a person has judged, and the person's word. */
+export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/protection',
+      tag,
+      summary:
+        'Whether a data loss of ZooKeeper waits for a person, and which services keep lost instances for now',
+      params: null,
+      query: request.noQuery,
+      body: null,
+      answers: { 200: { description: 'What is held back, and why.', schema: resource.protection } },
+      handle: () => ({
+        body: {
+          data_loss: plane.readiness().data_loss,
+          services: plane
+            .services()
+            .flatMap(({ service, protection }) => (protection === null ? [] : [{ service, protection }])),
+        },
+      }),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/protection/accept_data_loss',
+      tag,
+      summary: 'Say that what ZooKeeper holds after a data loss is right; refused while there is none',
+      params: null,
+      query: request.mutationQuery,
+      body: request.acceptBody,
+      ifMatch: 'optional',
+      answers: CHANGED,
+      codes: [...MUTATION_CODES, 'no_data_loss', 'idempotency_conflict'],
+      handle: ({ query, body: { reason, keep_intents = false } }, exchange) =>
+        mutate(plane, { kind: 'accept_data_loss', keep_intents }, { reason, ...query }, exchange),
+    }),
+  ];
+}

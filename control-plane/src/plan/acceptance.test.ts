@@ -1,0 +1,88 @@
+import { expect, test } from 'vitest';
+import { NO_INTENT, type IntentRecord } from '../model/intent.js';
+import { buildRegistration } from '../testing/builders.js';
+import { changesOfAcceptance, recordsOfAcceptance, type LossFacts } from './acceptance.js';
+import type { Member } from './membership.js';
+
+const member = (id: string, presence: Member['presence'] = 'present'): [string, Member] => [
+  id,
+  { registration: buildRegistration({ id }), presence, since: 0, vanished_at: null },
+];
+const KNOWN: IntentRecord = {
+  ...NO_INTENT,
+  rev: 4,
+  spec: { routes: [{ host: '*', path: '/' }], min_available: 2 },
+  instances: { a: { state: 'isolated', by: 'ann', reason: 'it lies', at: '2026-05-01T11:00:00Z' } },
+  versions: { v1: 100 },
+  ops: [
+    {
+      id: 'op-1',
+      kind: 'drain',
+      instances: ['b'],
+      by: 'ann',
+      reason: '',
+      at: '2026-05-01T11:00:00Z',
+      on_timeout: 'wait',
+    },
+  ],
+};
+const entry = (id: string) => ({ id, boot: 'b', host: 'h', since: '2026-05-01T11:00:00Z' });
+
+function facts(more: Partial<LossFacts> = {}): LossFacts {
+  return {
+    membership: new Map([['shop', new Map([member('a'), member('b', 'held'), member('c', 'gone')])]]),
+    view: { instances: [buildRegistration({ id: 'a' })], services: ['shop'], problems: [] },
+    known: new Map([['shop', KNOWN]]),
+    held: new Map(),
+    roster: { known: new Map([['g-1', entry('g-1')]]), held: new Set() },
+    keep: false,
+    wall: Date.parse('2026-05-01T12:00:00Z'),
+    ...more,
+  };
+}
+const lines = (of: LossFacts): readonly string[] =>
+  changesOfAcceptance(of).map(
+    ({ instance, field, from, to }) => `${instance ?? '-'} ${field}: ${from} → ${to}`,
+  );
+const WHO = { by: 'ann', reason: 'disk died' };
+
+test('it says what goes: registrations, wishes, running operations; and that gateways come back into the roster', () => {
+  expect(lines(facts())).toEqual([
+    'b registration: known → none',
+    'a state: isolated → up',
+    'a weight: 0 → 100',
+    'a down: true → false',
+    'b weight: 1000000 → 100',
+    '- routes: [{"host":"*","path":"/"}] → []',
+    '- min_available: 2 → 1',
+    '- versions: v1=100 → ',
+    '- operation op-1: running → none',
+    '- gateway g-1: lost → in the roster',
+  ]);
+});
+
+test('with the wishes kept only registrations go, and the record lives on with the acceptance in its history', () => {
+  const kept = facts({ keep: true, held: new Map([['shop', NO_INTENT]]) });
+  expect(lines(kept)).toEqual(['b registration: known → none', '- gateway g-1: lost → in the roster']);
+  const record = recordsOfAcceptance(kept, WHO).get('shop');
+  expect(record).toMatchObject({ rev: 5, spec: KNOWN.spec, instances: KNOWN.instances, ops: KNOWN.ops });
+  expect(record?.events).toMatchObject([
+    {
+      event: 'data_loss_accepted',
+      by: 'ann',
+      message: expect.stringMatching(/disk died.*no wish is lost/) as string,
+    },
+  ]);
+});
+
+test('what ZooKeeper holds counts, and a service of which all is lost keeps the history of it', () => {
+  const held: IntentRecord = { ...KNOWN, rev: 2, instances: {}, ops: [] };
+  expect(recordsOfAcceptance(facts({ held: new Map([['shop', held]]) }), WHO).get('shop')).toMatchObject({
+    rev: 3,
+    instances: {},
+    spec: KNOWN.spec,
+  });
+  const empty = recordsOfAcceptance(facts(), WHO).get('shop');
+  expect(empty).toMatchObject({ rev: 1, spec: {}, instances: {}, ops: [] });
+  expect(empty?.events[0]?.message).toMatch(/changed by it: a state isolated → up; .*routes/);
+});

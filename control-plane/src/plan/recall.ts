@@ -1,0 +1,83 @@
+import { NO_INTENT, type InstanceIntent, type IntentRecord, type RouteSpec } from '../model/intent.js';
+import { ROUTES } from '../model/names.js';
+import type { Registration, RegistryView } from '../model/registration.js';
+import type { Peer, PublishedDocument, ServiceSet } from '../model/set.js';
+import { effectiveSpec } from './compile.js';
+
+/*
+ * What the published sets still tell of wishes that nobody remembers any more. `min_available`, who wished, why and until
+ * when are in no set; all that steers traffic is.
+ */
+
+/** Registered weights end here; above it stand only what version shares have stretched. */
+const MOST_WEIGHT = 10_000;
+
+/** Service → the record that would publish what stands now, for every published service. */
+export function recallRecords(
+  published: ReadonlyMap<string, PublishedDocument>,
+  view: RegistryView,
+  wall: number,
+): ReadonlyMap<string, IntentRecord> {
+  const registered = new Map(view.instances.map((one) => [`${one.service}|${one.id}`, one]));
+  const routes = routesIn(published.get(ROUTES));
+  const records = new Map<string, IntentRecord>();
+  for (const { document } of published.values()) {
+    if (!('peers' in document)) continue;
+    const { service } = document;
+    const spec = {
+      ...specOf(document),
+      ...(routes.has(service) ? { routes: routes.get(service) ?? [] } : {}),
+    };
+    const instances = wishesIn(document, (id) => registered.get(`${service}|${id}`), wall);
+    if (Object.keys(spec).length + Object.keys(instances).length > 0)
+      records.set(service, { ...NO_INTENT, spec, instances });
+  }
+  return records;
+}
+
+function routesIn(table: PublishedDocument | undefined): ReadonlyMap<string, readonly RouteSpec[]> {
+  const routes = new Map<string, RouteSpec[]>();
+  if (!table || !('routes' in table.document)) return routes;
+  for (const { host, path, service } of table.document.routes)
+    routes.set(service, [...(routes.get(service) ?? []), { host, path }]);
+  return routes;
+}
+
+/** Only what differs from the defaults: nobody is known to have wished for those. */
+function specOf(set: ServiceSet): IntentRecord['spec'] {
+  const usual = effectiveSpec({});
+  const differs = (field: 'balancer' | 'timeouts' | 'retry' | 'health'): boolean =>
+    JSON.stringify(set[field]) !== JSON.stringify(usual[field]);
+  return {
+    ...(differs('balancer') ? { balancer: set.balancer } : {}),
+    ...(differs('timeouts') ? { timeouts: set.timeouts } : {}),
+    ...(differs('retry') ? { retry: set.retry } : {}),
+    ...(differs('health') ? { health: set.health } : {}),
+  };
+}
+
+function wishesIn(
+  set: ServiceSet,
+  registrationOf: (id: string) => Registration | undefined,
+  wall: number,
+): Readonly<Record<string, InstanceIntent>> {
+  const serving = set.peers.filter(({ state }) => state === 'up' || state === 'suspect');
+  const heaviest = Math.max(0, ...serving.map(({ weight }) => weight));
+  const steered = serving.some(({ id, weight }) => weight !== (registrationOf(id)?.weight ?? weight));
+  const weightOf = ({ weight }: Peer): number => {
+    if (heaviest <= MOST_WEIGHT || weight === 0) return weight;
+    return Math.max(1, Math.round((weight * MOST_WEIGHT) / heaviest));
+  };
+  const common = {
+    by: 'controller',
+    reason: 'recalled from the published set',
+    at: new Date(wall).toISOString(),
+  };
+  const wishes = set.peers.flatMap((peer): [string, InstanceIntent][] => {
+    const { id, state } = peer;
+    if (state === 'isolated' || state === 'cut') return [[id, { ...common, state }]];
+    if (state === 'draining') return registrationOf(id)?.leaving ? [] : [[id, { ...common, state }]];
+    return steered && serving.includes(peer) ? [[id, { ...common, weight: weightOf(peer) }]] : [];
+  });
+  return Object.fromEntries(wishes);
+}

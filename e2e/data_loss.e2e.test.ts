@@ -1,0 +1,288 @@
+import { cpSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type {
+  MutationResource,
+  OverrideResource,
+  ProtectionResource,
+  ReadinessResource,
+  ServiceEvent,
+} from '../control-plane/src/model/resources.js';
+import type { Enlisted } from './harness/enlisted.js';
+import { Rig, statusOf } from './harness/rig.js';
+import { runCli, type Run } from './harness/stack.js';
+import { until } from './harness/until.js';
+
+/*
+ * ZooKeeper loses everything, under live traffic: nothing moves until a person has judged, and then what it holds counts.
+ */
+
+let rig: Rig;
+let crew: readonly Enlisted[];
+
+beforeAll(async () => {
+  rig = await Rig.start({ env: { EBBGATE_SETTLE: '6s' } });
+  crew = await Promise.all([1, 2, 3].map(() => rig.enlist({ wait: false })));
+  await until('all three are in use', async () => (await rig.service()).instances.eligible === 3);
+  await rig.route();
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+
+const cli = (...args: readonly string[]): Promise<Run> =>
+  runCli(args, { EBBGATE_API: `http://127.0.0.1:${rig.ports.api}`, EBBGATE_ACTOR: 'ann' });
+const accept = (...more: readonly string[]): Promise<Run> =>
+  cli('accept-data-loss', '--reason', 'disk died, no backup', ...more);
+const protection = async (): Promise<ProtectionResource> =>
+  (await rig.call<ProtectionResource>('GET', '/v1/protection')).body;
+const readiness = async (): Promise<ReadinessResource> =>
+  (await rig.call<ReadinessResource>('GET', '/readyz')).body;
+const eventsOf = async (service = 'shop'): Promise<readonly ServiceEvent[]> =>
+  (await rig.call<{ readonly items: readonly ServiceEvent[] }>('GET', `/v1/services/${service}/events`)).body
+    .items;
+const epoch = async (): Promise<number> => Number(await rig.data.hget('{ebb}:meta', 'epoch'));
+
+/** ZooKeeper starts again with an empty disk. */
+async function wipe(): Promise<void> {
+  await rig.zookeeper.restart(() => {
+    rmSync(join(rig.dir, 'zookeeper', 'data'), { recursive: true });
+  });
+}
+
+async function held(): Promise<string> {
+  const { data_loss } = await until('the data loss is named', async () => {
+    const now = await protection();
+    return now.data_loss !== null && now;
+  });
+  return data_loss ?? '';
+}
+
+/** Every instance has registered itself again: a dry run names none. */
+async function registeredAgain(): Promise<void> {
+  await until(
+    'all instances have registered again',
+    async () => {
+      const { status, body } = await rig.call<MutationResource>(
+        'POST',
+        '/v1/protection/accept_data_loss?dry_run=true',
+        { reason: 'look' },
+      );
+      return status === 200 && body.changes.every(({ field }) => field !== 'registration');
+    },
+    { timeoutMs: 30_000 },
+  );
+}
+
+test('there is nothing to accept while nothing is lost', async () => {
+  const refused = await rig.call('POST', '/v1/protection/accept_data_loss', { reason: 'try' });
+  expect(refused).toMatchObject({ status: 409, body: { code: 'no_data_loss' } });
+  expect(await protection()).toEqual({ data_loss: null, services: [] });
+  expect(await accept('--yes')).toMatchObject({ code: 6 });
+});
+
+test('wiped: all stands still and says so; accepted with the wishes kept, no request fails from first to last', async () => {
+  const [isolated] = crew;
+  const path = `/v1/services/shop/instances/${encodeURIComponent(isolated!.id)}/isolate`;
+  expect(await rig.call('POST', path, { reason: 'it lies' })).toMatchObject({ status: 200 });
+  await rig.converged();
+  const from = isolated!.requests();
+  const [published, before] = [await rig.published(), await epoch()];
+  await using traffic = rig.traffic();
+
+  await wipe();
+  expect(await held()).toMatch(/lost data.*ebbgate accept-data-loss/);
+  expect(await readiness()).toMatchObject({
+    ready: false,
+    zookeeper: { state: 'degraded' },
+    data_loss: expect.stringMatching(/lost data/) as string,
+  });
+  const metrics = await fetch(`http://127.0.0.1:${rig.ports.api}/metrics`);
+  expect(await metrics.text()).toMatch(/^ebbgate_controller_data_loss 1$/m);
+  expect(await rig.call('POST', path.replace('isolate', 'restore'), {})).toMatchObject({
+    status: 503,
+    body: { code: 'not_ready' },
+  });
+  await registeredAgain();
+  expect(await rig.published()).toEqual(published);
+
+  const looked = await accept();
+  expect(looked).toMatchObject({ code: 2 });
+  expect(looked.stdout).toMatch(/routes: \[\{"host":"\*","path":"\/"\}\] → \[\]/);
+  expect(looked.stdout).toMatch(new RegExp(`${isolated!.id}  state: isolated → up`));
+  expect(looked.stderr).toMatch(/--keep-intents keeps them/);
+  expect(await rig.published()).toEqual(published);
+
+  const accepted = await accept('--keep-intents', '--yes');
+  expect(accepted).toMatchObject({ code: 0 });
+  await rig.ready();
+  await rig.converged();
+  expect(await protection()).toMatchObject({ data_loss: null });
+  expect(await epoch()).toBeGreaterThan(before);
+  expect(await rig.published()).toEqual(published);
+  expect((await rig.fleet()).map(({ id, in_roster, state }) => [id, in_roster, state])).toEqual([
+    ['gw-1', true, 'live'],
+    ['gw-2', true, 'live'],
+  ]);
+  expect(await rig.instance(isolated!.id)).toMatchObject({
+    intent: { by: expect.any(String), reason: 'it lies' },
+  });
+  expect(await eventsOf()).toContainEqual(
+    expect.objectContaining({
+      event: 'data_loss_accepted',
+      by: 'ann',
+      message: expect.stringMatching(/disk died, no backup.*no wish is lost/) as string,
+    }),
+  );
+  const [, drained] = crew;
+  expect(await rig.ended(await rig.drain(drained!.id))).toMatchObject({ result: 'drained' });
+  await rig.undrain(drained!.id);
+  expect(await traffic.stop()).toEqual([]);
+  expect(isolated!.requests()).toBe(from);
+});
+
+test('wiped while no controller runs: the next one finds it, keeps what the sets tell, and an instance that is gone goes', async () => {
+  const [, , dead] = crew;
+  const before = await rig.published();
+  await using traffic = rig.traffic();
+  await rig.controller.kill();
+  await dead!.die();
+  await wipe();
+  await rig.controller.start();
+  expect(await held()).toMatch(/epoch \d+, which ZooKeeper does not remember/);
+  await until('the two that live have registered again', async () => {
+    const { body } = await rig.call<MutationResource>(
+      'POST',
+      '/v1/protection/accept_data_loss?dry_run=true',
+      { reason: 'look' },
+    );
+    const lost = body.changes.filter(({ field }) => field === 'registration');
+    return lost.length === 1 && lost[0]?.instance === dead!.id;
+  });
+  expect(await rig.published()).toEqual(before);
+  expect(await accept('--keep-intents', '--yes')).toMatchObject({ code: 0 });
+  await rig.ready();
+  await until('the dead one has gone after the settle time, the others stand as they were', async () => {
+    const { peers } = await rig.published();
+    expect(peers.length).toBeGreaterThanOrEqual(2);
+    return (
+      peers.length === 2 &&
+      JSON.stringify(peers) === JSON.stringify(before.peers.filter((p) => p.id !== dead!.id))
+    );
+  });
+  expect(await rig.call('GET', '/v1/overrides')).toMatchObject({
+    body: {
+      items: [expect.objectContaining({ kind: 'isolated', reason: 'recalled from the published set' })],
+    },
+  });
+  expect(await traffic.stop()).toEqual([]);
+});
+
+test('accepted without the wishes: they are told as lost, the sets equal the registrations, and a person gives them back', async () => {
+  const [isolated] = crew;
+  await wipe();
+  await held();
+  await registeredAgain();
+  const accepted = await accept('--yes', '-o', 'json');
+  expect(accepted).toMatchObject({ code: 0 });
+  const outcome = JSON.parse(accepted.stdout) as MutationResource;
+  expect(outcome).toMatchObject({ dry_run: false, published: true });
+  expect(outcome.changes).toContainEqual({
+    service: 'shop',
+    instance: isolated!.id,
+    field: 'state',
+    from: 'isolated',
+    to: 'up',
+  });
+  await rig.converged();
+  await until('the set equals the registrations', async () =>
+    (await rig.published()).peers.every(({ state, weight }) => state === 'up' && weight === 100),
+  );
+  expect((await rig.published()).peers.map(({ id }) => id)).toEqual(
+    crew
+      .slice(0, 2)
+      .map(({ id }) => id)
+      .sort(),
+  );
+  const told = (await eventsOf()).filter(({ event }) => event === 'data_loss_accepted');
+  expect(told.map(({ message }) => message)).toEqual([
+    expect.stringMatching(/disk died, no backup.*isolated → up.*routes .* → \[\]/),
+  ]);
+  for (const { url } of rig.gateways) expect(await statusOf(url)).toBe(404);
+
+  await rig.route();
+  expect(
+    await cli('isolate', '-s', 'shop', isolated!.id, '--reason', 'it still lies', '--wait'),
+  ).toMatchObject({
+    code: 0,
+  });
+  const { body } = await rig.call<{ readonly items: readonly OverrideResource[] }>('GET', '/v1/overrides');
+  expect(body.items).toMatchObject([{ instance: isolated!.id, kind: 'isolated', by: 'ann' }]);
+  await using traffic = rig.traffic();
+  const from = isolated!.requests();
+  await until('requests flow', () => traffic.total() > 100);
+  expect(await traffic.stop()).toEqual([]);
+  expect(isolated!.requests()).toBe(from);
+});
+
+test.each(['runs on', 'is restarted, and its heartbeat has run out'])(
+  'a gateway that is frozen while ZooKeeper is lost must be heard before anything is drained; the controller %s',
+  async (how) => {
+    const [, drained] = crew;
+    const [thawed, frozen] = rig.gateways;
+    await rig.enlist(); // so that somebody is left to serve
+    await using traffic = rig.traffic({}, [thawed!]);
+    await frozen!.freeze();
+    if (how !== 'runs on') {
+      await rig.controller.kill();
+      await rig.data.del(`{ebb}:gw:${frozen!.id}`);
+    }
+    await wipe();
+    if (how !== 'runs on') await rig.controller.start();
+    await held();
+    await registeredAgain();
+    expect(await accept('--keep-intents', '--yes')).toMatchObject({ code: 0 });
+    const id = await rig.drain(drained!.id);
+    await until('only the frozen one is missing', async () => {
+      const { waiting_for } = await rig.operation(id);
+      return (
+        waiting_for.length === 1 &&
+        new RegExp(`gateway ${frozen!.id} has (been silent|not been heard)`).test(waiting_for[0] ?? '')
+      );
+    });
+    expect((await rig.operation(id)).result).toBeNull();
+    frozen!.thaw();
+    expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
+    await rig.undrain(drained!.id);
+    expect(await traffic.stop()).toEqual([]);
+  },
+);
+
+test('restored from an older copy: what was decided since is named, and kept if a person wants it', async () => {
+  const [, other] = crew;
+  const [data, copy] = [join(rig.dir, 'zookeeper', 'data'), join(rig.dir, 'copy')];
+  await rig.zookeeper.restart(() => {
+    cpSync(data, copy, { recursive: true });
+  });
+  await rig.ready();
+  // Since the copy: an epoch, and a wish.
+  await rig.data.flushall();
+  await until('Redis stands again', async () => (await rig.data.hget('{ebb}:meta', 'sealed')) === '1');
+  const path = `/v1/services/shop/instances/${encodeURIComponent(other!.id)}`;
+  expect(await rig.call('PATCH', path, { weight: 7 }, { 'if-match': '*' })).toMatchObject({ status: 200 });
+  await rig.converged();
+  const [published, before] = [await rig.published(), await epoch()];
+  await using traffic = rig.traffic();
+  await rig.zookeeper.restart(() => {
+    rmSync(data, { recursive: true });
+    renameSync(copy, data);
+  });
+  expect(await held()).toMatch(/lost data.*went back/);
+  await registeredAgain();
+  expect((await accept('--dry-run')).stdout).toMatch(new RegExp(`${other!.id}  weight: 7 → 100`));
+  expect(await rig.published()).toEqual(published);
+  expect(await accept('--keep-intents', '--yes')).toMatchObject({ code: 0 });
+  await rig.ready();
+  await rig.converged();
+  expect(await rig.published()).toEqual(published);
+  expect(await epoch()).toBeGreaterThan(before);
+  expect(await traffic.stop()).toEqual([]);
+});
