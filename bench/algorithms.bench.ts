@@ -59,9 +59,7 @@ whole, failures by status, active checks, slow start. ${ROUNDS} rounds, everybod
 });
 
 function balancer(algorithm: Algorithm): Balancer {
-  return String(algorithm) === 'consistent_hash'
-    ? { algorithm, hash_on: { source: 'header', name: 'host' } }
-    : { algorithm };
+  return { algorithm, hash_on: { source: 'header', name: 'host' } };
 }
 
 async function inTurn<A, B>(all: readonly A[], make: (one: A) => Promise<B>): Promise<readonly B[]> {

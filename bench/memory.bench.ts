@@ -1,6 +1,6 @@
 import { request } from 'undici';
 import { test } from 'vitest';
-import { privateMemory } from '../e2e/harness/memory.js';
+import { ownMemory } from '../e2e/harness/memory.js';
 import { askEach, Lab } from './harness/lab.js';
 import { manyPeers, manyServices } from './harness/many.js';
 import { report, rounded } from './harness/results.js';
@@ -21,7 +21,7 @@ test('memory of a worker', async () => {
     Promise.all(names.map((name) => publishing.set(name, manyPeers(lab.ports, INSTANCES, weight))));
   const rows: (readonly [string, number, number])[] = [];
   const note = async (when: string): Promise<void> => {
-    const whole = rounded(privateMemory(worker) / MIB, 1);
+    const whole = rounded(ownMemory(worker) / MIB, 1);
     rows.push([when, whole, rounded((await liveHeap(gateway.adminUrl)) / MIB, 2)]);
   };
   await note('one service');
@@ -39,7 +39,7 @@ test('memory of a worker', async () => {
   const grown = rows.at(-1)![2] / rows.at(-3)![2];
   report('memory', {
     title: 'Memory of a worker',
-    how: `What belongs to the one worker alone (\`Private_*\` in \`/proc/PID/smaps_rollup\`, dictionaries not counted), which both serves and
+    how: `What belongs to the one worker alone (\`Pss_Anon\` in \`/proc/PID/smaps_rollup\`: no dictionaries), which both serves and
 follows Redis. After every ${BATCH} changes each changed service is asked once, so that the worker builds all sets.
 LuaJIT lets garbage grow to a multiple of what lives; what lives is counted after a full collection.`,
     columns: ['when', 'memory, MiB', 'live Lua objects, MiB'],

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Enlisted } from './harness/enlisted.js';
-import { privateMemory } from './harness/memory.js';
+import { ownMemory } from './harness/memory.js';
 import { Rig } from './harness/rig.js';
 import { until } from './harness/until.js';
 
@@ -54,6 +54,7 @@ test(
       failed: failed.length,
       half,
       end,
+      memory,
     });
     expect(churn.refused).toEqual([]);
     expect(failed).toEqual([]);
@@ -90,12 +91,13 @@ class Churn {
 
   step(): void {
     const kind = this.#turn++ % this.#kinds.length;
+    const make = this.#kinds[kind];
+    if (make === undefined) return;
     if (this.#busy.has(kind)) {
       this.late += 1;
       return;
     }
-    const change = this.#kinds
-      [kind]?.()
+    const change = make()
       .then(() => {
         this.changes += 1;
       })
@@ -103,7 +105,7 @@ class Churn {
         this.refused.push(error instanceof Error ? error.message : String(error));
       })
       .finally(() => this.#busy.delete(kind));
-    if (change) this.#busy.set(kind, change);
+    this.#busy.set(kind, change);
   }
 
   async settle(): Promise<void> {
@@ -158,7 +160,7 @@ class Churn {
 /** MiB of all workers of all gateways. */
 function workersMemory(): number {
   const pids = rig.gateways.flatMap((gateway) => gateway.process.workers());
-  return pids.reduce((sum, pid) => sum + privateMemory(pid), 0) / MIB;
+  return pids.reduce((sum, pid) => sum + ownMemory(pid), 0) / MIB;
 }
 
 function mean(values: readonly number[]): number {

@@ -107,7 +107,7 @@ function tellSoak(found) {
     intro: [
       'Traffic through two gateways of two workers each while an instance changes every 100 ms: registered weights, weights',
       'set by an operator, drains taken back, instances that join, leave, and are drained for good. Memory is what belongs to the',
-      'four workers alone (`Private_*` in `/proc/PID/smaps_rollup`): its mean over the third quarter, and over the last.',
+      'four workers alone (`Pss_Anon` in `/proc/PID/smaps_rollup`): its mean over the third quarter, and over the last.',
       'Written by `npm run test:long -- soak`.',
     ],
     rows: [

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 
-/** Bytes that belong to this process alone: neither the shared dictionaries nor what it shares with its master. */
-export function privateMemory(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  return [...text.matchAll(/^Private_\w+: +(\d+) kB$/gm)].reduce(
-    (sum, [, kb]) => sum + Number(kb) * 1_024,
-    0,
-  );
+/**
+ * Bytes of its own that this process holds: heaps and stacks, without the shared dictionaries (a page of theirs that
+ * only one worker has touched would else count as its own). Pages it still shares with its master count in part.
+ */
+export function ownMemory(pid: number): number {
+  const text = readFileSync(`/proc/${String(pid)}/smaps_rollup`, 'utf8');
+  const found = /^Pss_Anon: +(\d+) kB$/m.exec(text);
+  if (found === null) throw new Error(`/proc/${String(pid)}/smaps_rollup does not tell Pss_Anon`);
+  return Number(found[1]) * 1_024;
 }
