@@ -152,7 +152,7 @@ describe('get', () => {
     const before = plain.terminal.stdout();
     plane.instanceMap.set('shop', [
       makeInstance({ id: 'a' }),
-      makeInstance({ id: 'b', effective: { state: 'draining', weight: 0, down: false } }),
+      makeInstance({ id: 'b', effective: { ...makeInstance().effective, state: 'draining', weight: 0 } }),
     ]);
     await until(plain.terminal.stdout).toMatch(/draining/);
     await until(drawn.terminal.stdout).toMatch(/draining/);

@@ -24,6 +24,7 @@ const DEFAULTS: Registration = {
   version: '',
   weight: 100,
   zone: '',
+  backup: false,
   labels: {},
   ready: true,
   leaving: false,

@@ -1,0 +1,56 @@
+import type { ServiceSpec } from '../model/intent.js';
+import type { EffectiveSections, EffectiveSpec, SpecPatch } from '../model/resources.js';
+import { contradictions, SECTIONS } from '../model/service_spec.js';
+import type { Balancer, Health, Retry, Timeouts, Upstream } from '../model/set.js';
+import { isObject, onWire, withDefaults, type Fault } from '../model/shape.js';
+
+/** Fills the defaults in. */
+export function effectiveSpec(spec: ServiceSpec): EffectiveSpec {
+  const sections = withDefaults(SECTIONS, spec) as unknown as EffectiveSections;
+  return { routes: spec.routes ?? [], ...sections, min_available: spec.min_available ?? 1 };
+}
+
+/** The sections of a set, as they are published: without what equals its default. */
+export interface WireSections {
+  readonly balancer: Balancer;
+  readonly timeouts: Timeouts;
+  readonly retry: Retry;
+  readonly health: Health;
+  readonly upstream?: Upstream;
+}
+
+/** Equal wishes give equal sections, in the order of the wire. */
+export function wireSections(sections: WireSections | EffectiveSections): WireSections {
+  return onWire(SECTIONS, { ...sections }) as unknown as WireSections;
+}
+
+/**
+ * `spec` after a merge patch (RFC 7396): null takes a member away, objects are merged, all else replaces. A section in which
+ * nothing is left says nothing, and is left out.
+ */
+export function mergeSpec(spec: ServiceSpec, patch: SpecPatch): ServiceSpec {
+  const merged = merge(spec as Json, patch as Json);
+  for (const name of Object.keys(SECTIONS)) {
+    const section = merged[name];
+    if (isObject(section) && Object.keys(section).length === 0) Reflect.deleteProperty(merged, name);
+  }
+  return merged as ServiceSpec;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+function merge(before: Json, patch: Json): Record<string, unknown> {
+  const merged: Record<string, unknown> = { ...before };
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === undefined) continue;
+    const old = merged[name];
+    if (value === null) Reflect.deleteProperty(merged, name);
+    else merged[name] = isObject(value) ? merge(isObject(old) ? old : {}, value) : value;
+  }
+  return merged;
+}
+
+/** What in a spec does not go together, each a sentence that names its member. */
+export function specFaults(spec: ServiceSpec): readonly Fault[] {
+  return contradictions(effectiveSpec(spec));
+}
