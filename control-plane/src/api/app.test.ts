@@ -371,7 +371,7 @@ describe('mutations', () => {
 
 describe('inputs', () => {
   const patches: readonly [string, object | string, string, RegExp][] = [
-    [INSTANCE, {}, 'body.weight', /missing/],
+    [INSTANCE, {}, 'body', /missing/],
     [INSTANCE, { weight: 10_001 }, 'body.weight', /at most 10000/],
     [INSTANCE, { weight: 1.5 }, 'body.weight', /whole number/],
     [INSTANCE, { weight: '5' }, 'body.weight', /number/],

@@ -227,7 +227,13 @@ interface Filled {
     readonly max_load_percent: number;
   };
   readonly timeouts: { readonly try_ms: number; readonly total_ms: number };
-  readonly health: { readonly check: { readonly interval_ms: number; readonly timeout_ms: number } | null };
+  readonly health: {
+    readonly check: {
+      readonly interval_ms: number;
+      readonly timeout_ms: number;
+      readonly statuses: readonly unknown[];
+    } | null;
+  };
   readonly upstream: { readonly scheme: string; readonly tls: string };
 }
 
@@ -260,6 +266,8 @@ export function contradictions({ balancer, timeouts, health, upstream }: Filled)
       'health.check.timeout_ms',
       `must be below health.check.interval_ms (${String(check.interval_ms)}); it is ${String(check.timeout_ms)}`,
     );
+  if (check?.statuses.length === 0)
+    say('health.check.statuses', 'must hold at least one range, or no answer would be good');
   if (upstream.tls !== '' && upstream.scheme !== 'https' && upstream.scheme !== 'grpcs')
     say(
       'upstream.tls',
