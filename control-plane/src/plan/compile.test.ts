@@ -194,6 +194,28 @@ describe('version shares', () => {
   });
 });
 
+describe('backups', () => {
+  const wish = (backup: boolean) => ({ '10.0.0.1:8080': intent({ backup }) });
+  test.each<[boolean, IntentRecord['instances'], boolean | undefined]>([
+    [false, {}, undefined],
+    [true, {}, true],
+    [true, wish(false), undefined],
+    [false, wish(true), true],
+  ])('registered %j, wished %j', (backup, instances, expected) => {
+    const { explained } = compileService('shop', members(member({ backup })), record({ instances }), NOW);
+    expect(explained.get('10.0.0.1:8080')?.peer.backup).toBe(expected);
+  });
+  test('a backup takes nothing of the share that the others of its version divide', () => {
+    const fleet = members(
+      member({ host: '10.0.0.1', version: 'v1' }),
+      member({ host: '10.0.0.2', version: 'v1', backup: true, weight: 300 }),
+      member({ host: '10.0.0.3', version: 'v2' }),
+    );
+    const { set } = compileService('shop', fleet, record({ versions: { v1: 80, v2: 20 } }), NOW);
+    expect(set.peers.map((peer) => peer.weight)).toEqual([800_000, 800_000, 200_000]);
+  });
+});
+
 const anyMember = fc.record({
   host: fc.integer({ min: 1, max: 12 }).map((n) => `10.0.0.${String(n)}`),
   version: fc.constantFrom('v1', 'v2'),

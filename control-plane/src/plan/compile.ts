@@ -49,7 +49,8 @@ export function compileService(
     const judgement = judge(member, live);
     const kept = judgement.state === 'draining' ? keptUntil(record.spec, member, live, wall) : null;
     if (kept !== null) validUntil = Math.min(validUntil, Date.parse(kept));
-    return { id, member, ...judgement, kept };
+    const why = kept === null ? judgement.why : [...judgement.why, `sticky clients are kept until ${kept}`];
+    return { id, member, ...judgement, why, kept };
   });
   const total = shareTotals(judged);
   const explained = new Map<string, ExplainedPeer>();

@@ -9,7 +9,11 @@ import type { World } from './world.js';
  */
 
 /** How `instance` fares at every gateway that counts, by gateway. A gateway that reports nothing of it finds it healthy. */
-export function healthOf(world: World, service: string, instance: string): readonly InstanceHealth[] {
+export function healthOf(
+  world: Pick<World, 'witnesses'>,
+  service: string,
+  instance: string,
+): readonly InstanceHealth[] {
   const key = inFlightKey(service, instance);
   return gatewaysThatCount(world.witnesses).map((gateway): InstanceHealth => {
     const heard = heardNow(world, gateway);
@@ -23,13 +27,13 @@ export function healthOf(world: World, service: string, instance: string): reado
 }
 
 /** The gateways that ignore health in `service` now, because too many of its instances are out there. */
-export function panickingIn(world: World, service: string): readonly string[] {
+export function panickingIn(world: Pick<World, 'witnesses'>, service: string): readonly string[] {
   return gatewaysThatCount(world.witnesses).filter((gateway) =>
     heardNow(world, gateway)?.heartbeat.panic?.includes(service),
   );
 }
 
-function heardNow(world: World, gateway: string): HeardGateway | null {
+function heardNow(world: Pick<World, 'witnesses'>, gateway: string): HeardGateway | null {
   const { fleet, shared } = world.witnesses;
   const heard = fleet.heard.get(gateway);
   if (!heard || isSilent(heard, world.witnesses) || shared.has(gateway)) return null;

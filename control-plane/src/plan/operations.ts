@@ -127,8 +127,7 @@ function apply(
 ): Pick<IntentRecord, 'instances' | 'ops'> {
   let { instances } = record;
   if (verdict.result === 'cut')
-    for (const id of op.instances)
-      instances = withIntent(instances, id, (before) => (before ? { ...before, state: 'cut' } : before));
+    for (const id of op.instances) instances = withIntent(instances, id, (before) => cutOff(before));
   if (verdict.result === 'undrained')
     for (const id of op.instances) instances = withIntent(instances, id, withoutState);
   const { left: _left, waited_for: _waited, ...rest } = op;
@@ -140,6 +139,12 @@ function apply(
     ...(verdict.waited_for.length > 0 ? { waited_for: verdict.waited_for } : {}),
   };
   return { instances, ops: record.ops.map((one) => (one.id === op.id ? done : one)) };
+}
+
+function cutOff(intent: InstanceIntent | undefined): InstanceIntent | undefined {
+  if (intent === undefined) return undefined;
+  const { keep_sticky_until: _kept, ...rest } = intent;
+  return { ...rest, state: 'cut' };
 }
 
 function eventOf(op: OperationRecord, verdict: Verdict, wall: number): ServiceEvent {
