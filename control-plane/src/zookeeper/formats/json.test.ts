@@ -37,7 +37,16 @@ describe('good nodes', () => {
     ['only the address', {}, {}],
     [
       'null is absent',
-      { id: null, version: null, weight: null, zone: null, labels: null, ready: null, leaving: null },
+      {
+        id: null,
+        version: null,
+        weight: null,
+        zone: null,
+        backup: null,
+        labels: null,
+        ready: null,
+        leaving: null,
+      },
       {},
     ],
     ['unknown members', { color: 'red', v: 9 }, {}],
@@ -49,6 +58,7 @@ describe('good nodes', () => {
     ['the highest weight', { weight: 10_000 }, { weight: 10_000 }],
     ['a zone', { zone: 'eu-1a' }, { zone: 'eu-1a' }],
     ['labels', { labels: { team: 'shop', 'a.b/c': '' } }, { labels: { team: 'shop', 'a.b/c': '' } }],
+    ['a backup', { backup: true }, { backup: true }],
     ['not ready', { ready: false }, { ready: false }],
     ['leaving', { leaving: true }, { leaving: true }],
   ])('%s', (_, members, expected) => {
