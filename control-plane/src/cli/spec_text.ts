@@ -33,7 +33,7 @@ export function specPatch(words: readonly string[]): SpecPatch {
 function put(patch: Record<string, unknown>, path: readonly string[], value: unknown, word: string): void {
   let inner = patch;
   for (const name of path.slice(0, -1)) {
-    const next = (inner[name] ??= {});
+    const next = inner[name] === undefined ? (inner[name] = {}) : inner[name];
     if (!isObject(next)) throw usage(`${JSON.stringify(word)} contradicts an earlier word`);
     inner = next as Record<string, unknown>;
   }

@@ -100,6 +100,7 @@ describe('bad nodes', () => {
         ['weight', 1.5],
         ['weight', '100'],
         ['zone', 'eu/1'],
+        ['backup', 'yes'],
         ['labels', []],
         ['labels', 'team=shop'],
         ['labels', { 'a b': 'x' }],
