@@ -161,16 +161,17 @@ describe('a drain that keeps sticky clients', () => {
 });
 
 test('property: while a published set keeps anybody, or one that will is on its way, nothing is proven', () => {
+  const mostly = <T>(value: T): readonly T[] => [value, value, value, value];
   const anyWish = fc.record({
-    state: fc.constantFrom('draining' as const, 'isolated' as const, 'cut' as const),
-    until: fc.option(fc.integer({ min: -5, max: 5 })),
-    expires: fc.option(fc.integer({ min: -5, max: 5 })),
+    state: fc.constantFrom(...mostly('draining' as const), 'isolated' as const, 'cut' as const),
+    until: fc.constantFrom(...mostly(4), -4, 0, 1, null),
+    expires: fc.constantFrom(...mostly(null), -4, 0, 1, 5),
   });
   const anyService = fc.record({
     wish: anyWish,
-    sticky: fc.boolean(),
-    ready: fc.boolean(),
-    leaving: fc.boolean(),
+    sticky: fc.constantFrom(...mostly(true), false),
+    ready: fc.constantFrom(...mostly(true), false),
+    leaving: fc.constantFrom(...mostly(false), true),
     publishedAt: fc.integer({ min: -5, max: 5 }),
     wall: fc.integer({ min: -5, max: 5 }),
   });
@@ -213,5 +214,5 @@ test('property: while a published set keeps anybody, or one that will is on its 
     }),
     { numRuns: 2_000 },
   );
-  expect(Math.min(proven, kept)).toBeGreaterThan(20);
+  expect(Math.min(proven, kept)).toBeGreaterThan(100);
 });
