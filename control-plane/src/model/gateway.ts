@@ -27,6 +27,8 @@ export interface Heartbeat {
   readonly uncounted: number;
   /** `service|instance` → how it fares there, for those that are not simply healthy. Absent = none. */
   readonly health?: Readonly<Record<string, ReportedHealth>> | undefined;
+  /** How many of them found no room in `health`: then who is absent there may be anything. Absent = 0. */
+  readonly health_unlisted?: number | undefined;
   /** Services in which too many instances are out, so that health is ignored. Absent = none. */
   readonly panic?: readonly string[] | undefined;
 }

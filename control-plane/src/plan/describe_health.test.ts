@@ -49,6 +49,12 @@ test('each gateway tells for itself; who says nothing of an instance finds it he
   ]);
 });
 
+test('who is not listed by a gateway that had no room for all may be anything', () => {
+  const world = seen({ g1: { applied, health: ejected, health_unlisted: 2 } });
+  expect(healthOf(world, 'shop', 'a')[0]).toMatchObject({ state: 'ejected' });
+  expect(healthOf(world, 'shop', 'b')[0]).toMatchObject({ state: 'unknown', since: null });
+});
+
 test('panic is told by those who are heard', () => {
   const world = seen({
     g1: { applied, panic: ['shop'] },

@@ -18,8 +18,10 @@ export function healthOf(
   return gatewaysThatCount(world.witnesses).map((gateway): InstanceHealth => {
     const heard = heardNow(world, gateway);
     if (!heard) return { gateway, state: 'unknown', reason: 'the gateway cannot be heard', since: null };
-    const { health } = heard.heartbeat;
+    const { health, health_unlisted: unlisted = 0 } = heard.heartbeat;
     const report = health && Object.hasOwn(health, key) ? health[key] : undefined;
+    if (!report && unlisted > 0)
+      return { gateway, state: 'unknown', reason: 'the gateway has more to report than room', since: null };
     if (!report) return { gateway, state: 'healthy', reason: '', since: null };
     const { state, reason, since } = report;
     return { gateway, state, reason, since: new Date(since * 1_000).toISOString() };

@@ -19,6 +19,7 @@ test('health and panic are read, states of tomorrow too', () => {
       'shop|a': { state: 'ejected', reason: '3 failures: connection refused', since: 1_795_000_000 },
       'shop|b': { state: 'meditating', reason: '', since: 0 },
     },
+    health_unlisted: 3,
     panic: ['shop'],
   });
   expect(parseHeartbeat('gw-1', JSON.stringify(beat))).toEqual({ ok: true, value: beat });
@@ -30,6 +31,7 @@ test.each([
   { health: { 'shop|a': { state: 'ejected', reason: 'a\nb', since: 1 } } },
   { health: { 'shop|a': { state: 'ejected', reason: '', since: 1e300 } } },
   { health: [] },
+  { health_unlisted: -1 },
   { panic: 'shop' },
   { panic: ['No Service'] },
 ])('what is only shown costs nothing when it is wrong: %j', (wrong) => {

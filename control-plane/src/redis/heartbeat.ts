@@ -43,6 +43,7 @@ const heartbeat = z.object({
     )
     .optional()
     .catch(undefined),
+  health_unlisted: count.optional().catch(undefined),
   panic: z.array(nameSchema('service')).optional().catch(undefined),
 });
 

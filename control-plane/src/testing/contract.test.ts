@@ -23,11 +23,14 @@ describe('the examples of the wire contract', () => {
     },
   );
 
-  test('heartbeat.json is a heartbeat, and nothing of it is dropped', () => {
-    const parsed = parseHeartbeat('gw-1', example('heartbeat'));
-    expect(parsed).toMatchObject({ ok: true });
-    expect(parsed.ok && JSON.stringify(parsed.value)).toBe(example('heartbeat'));
-  });
+  test.each(['heartbeat', 'heartbeat_health'])(
+    '%s.json is a heartbeat, and nothing of it is dropped',
+    (name) => {
+      const parsed = parseHeartbeat('gw-1', example(name));
+      expect(parsed).toMatchObject({ ok: true });
+      expect(parsed.ok && JSON.stringify(parsed.value)).toBe(example(name));
+    },
+  );
 });
 
 test('the keys and channels in use are those of the table in wire.md', () => {
