@@ -35,7 +35,7 @@ function put(patch: Record<string, unknown>, path: readonly string[], value: unk
   for (const name of path.slice(0, -1)) {
     const next = inner[name] === undefined ? (inner[name] = {}) : inner[name];
     if (!isObject(next)) throw usage(`${JSON.stringify(word)} contradicts an earlier word`);
-    inner = next as Record<string, unknown>;
+    inner = next;
   }
   const last = path.at(-1) ?? '';
   if (Object.hasOwn(inner, last)) throw usage(`${path.join('.')} is given twice`);
@@ -120,7 +120,7 @@ function shown(value: unknown, name: string): string {
         Array.isArray(item) ? [...new Set(item as readonly unknown[])].join('-') : String(item),
       )
       .join(',');
-  return String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /**

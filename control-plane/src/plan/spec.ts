@@ -29,12 +29,12 @@ export function wireSections(sections: WireSections | EffectiveSections): WireSe
  * nothing is left says nothing, and is left out.
  */
 export function mergeSpec(spec: ServiceSpec, patch: SpecPatch): ServiceSpec {
-  const merged = merge(spec as Json, patch as Json);
+  const merged = merge(spec as Json, patch);
   for (const name of Object.keys(SECTIONS)) {
     const section = merged[name];
     if (isObject(section) && Object.keys(section).length === 0) Reflect.deleteProperty(merged, name);
   }
-  return merged as ServiceSpec;
+  return merged;
 }
 
 type Json = Readonly<Record<string, unknown>>;

@@ -43,7 +43,7 @@ export const service = z.object({
     routes: z.array(route),
     ...sectionSchemas('effective'),
     min_available: count,
-  }) as z.ZodType<unknown> as z.ZodType<model.EffectiveSpec>,
+  }) as z.ZodType as z.ZodType<model.EffectiveSpec>,
   versions: numbers,
   instances: z.object({
     total: count,
@@ -186,7 +186,7 @@ const serviceSet = z.object({
   service: z.string(),
   ...sectionSchemas('wire'),
   peers: z.array(peer),
-}) as z.ZodType<unknown> as z.ZodType<ServiceSet>;
+}) as z.ZodType as z.ZodType<ServiceSet>;
 const document = z.union([
   serviceSet,
   z.object({ v: z.literal(1), service: z.string(), removed: z.literal(true) }),
