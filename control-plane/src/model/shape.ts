@@ -136,6 +136,8 @@ export function onWire(
 /** True if a filled value is what it would be had nobody said anything. */
 export function isDefault(member: Member, value: unknown): boolean {
   const { rule, fallback } = member;
+  if (value === fallback) return true;
+  if (typeof value !== 'object' || value === null) return false;
   const usual =
     rule.kind === 'object' && isObject(fallback) ? withDefaults(rule.members, fallback) : (fallback ?? null);
   return JSON.stringify(value) === JSON.stringify(usual);

@@ -4,10 +4,17 @@ import { contradictions, SECTIONS } from '../model/service_spec.js';
 import type { Balancer, Health, Retry, Timeouts, Upstream } from '../model/set.js';
 import { isObject, onWire, withDefaults, type Fault } from '../model/shape.js';
 
+/** Specs never change, and each is asked about at every pass and every look. */
+const EFFECTIVE = new WeakMap<ServiceSpec, EffectiveSpec>();
+
 /** Fills the defaults in. */
 export function effectiveSpec(spec: ServiceSpec): EffectiveSpec {
+  const known = EFFECTIVE.get(spec);
+  if (known) return known;
   const sections = withDefaults(SECTIONS, spec) as unknown as EffectiveSections;
-  return { routes: spec.routes ?? [], ...sections, min_available: spec.min_available ?? 1 };
+  const filled = { routes: spec.routes ?? [], ...sections, min_available: spec.min_available ?? 1 };
+  EFFECTIVE.set(spec, filled);
+  return filled;
 }
 
 /** The sections of a set, as they are published: without what equals its default. */
