@@ -2,7 +2,7 @@ import type { ServiceSpec } from '../model/intent.js';
 import type { EffectiveSections, EffectiveSpec, SpecPatch } from '../model/resources.js';
 import { contradictions, SECTIONS } from '../model/service_spec.js';
 import type { Balancer, Health, Retry, Timeouts, Upstream } from '../model/set.js';
-import { isObject, onWire, withDefaults, type Fault } from '../model/shape.js';
+import { isDefault, isObject, onWire, withDefaults, type Fault, type Members } from '../model/shape.js';
 
 /** Specs never change, and each is asked about at every pass and every look. */
 const EFFECTIVE = new WeakMap<ServiceSpec, EffectiveSpec>();
@@ -29,6 +29,28 @@ export interface WireSections {
 /** Equal wishes give equal sections, in the order of the wire. */
 export function wireSections(sections: WireSections | EffectiveSections): WireSections {
   return onWire(SECTIONS, { ...sections }) as unknown as WireSections;
+}
+
+/** What of a published set somebody must have decided: the spec that gives these sections, and says nothing else. */
+export function decidedIn(sections: WireSections): ServiceSpec {
+  return withoutDefaults(SECTIONS, { ...sections });
+}
+
+function withoutDefaults(members: Members, values: Json, whole = false): Json {
+  const decided = Object.entries(members).flatMap(
+    ([name, member]): readonly (readonly [string, unknown])[] => {
+      const value = values[name];
+      if (value === undefined) return [];
+      const { rule, fallback } = member;
+      if (rule.kind === 'object' && isObject(value)) {
+        // An object that nobody has to give tells something by being there at all.
+        const inner = withoutDefaults(rule.members, value, fallback === null);
+        return fallback === null || Object.keys(inner).length > 0 ? [[name, inner]] : [];
+      }
+      return isDefault(member, value) && !(whole && member.always === true) ? [] : [[name, value]];
+    },
+  );
+  return Object.fromEntries(decided);
 }
 
 /**
