@@ -130,7 +130,7 @@ export interface InstanceResource {
   readonly in_flight: Readonly<Record<string, number | null>>;
   /** Present while no new request may go to it. */
   readonly drain: DrainStatus | null;
-  /** How it fares at every gateway; empty while it is in no set. */
+  /** How it fares at every gateway; empty while no new request may go to it, because then nobody judges it. */
   readonly health: readonly InstanceHealth[];
 }
 

@@ -133,7 +133,7 @@ export function describeInstance(world: World, service: string, id: string): Ins
     why: explained?.why ?? ['it is not registered; the wish waits for it'],
     in_flight: inFlightOf(service, id, world.witnesses),
     drain: open ? null : proveDrained(service, id, drainTarget(world, service, id), world.witnesses),
-    health: peer ? healthOf(world, service, id) : [],
+    health: open ? healthOf(world, service, id) : [],
   };
 }
 

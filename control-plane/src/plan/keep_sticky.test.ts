@@ -117,6 +117,7 @@ describe('a drain that keeps sticky clients', () => {
     expect(end(record, kept)).toBeNull();
     expect(describeInstance(kept, 'shop', 'a')).toMatchObject({
       effective: { state: 'draining', keep_sticky: true },
+      health: [],
       intent: { keep_sticky_until: '2026-05-01T12:10:00.000Z' },
       drain: {
         drained: false,
