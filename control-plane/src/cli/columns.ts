@@ -53,14 +53,10 @@ export const SERVICE: readonly Column<ServiceResource>[] = [
   { head: 'ETAG', show: (s) => s.etag ?? '', wide: true },
 ];
 
-/** One word if all gateways agree, else what each of the others finds. */
-function healthOf({ health }: InstanceResource): string {
-  const [first] = health;
-  if (first && health.every((one) => one.state === first.state)) return first.state;
-  return health
-    .filter((one) => one.state !== 'healthy')
-    .map((one) => `${one.gateway}:${one.state}`)
-    .join(',');
+/** What each gateway finds that does not find it healthy. */
+function healthOf({ health, drain }: InstanceResource): string {
+  if (drain !== null) return '';
+  return health.map((one) => `${one.gateway}:${one.state}`).join(',') || 'healthy';
 }
 
 export const INSTANCE: readonly Column<InstanceResource>[] = [

@@ -97,7 +97,7 @@ function instancePairs(instance: InstanceResource): Pairs {
     ['In-flight', pairs(instance.in_flight)],
     ['Drained', drain === null ? 'not asked for' : drain.drained ? 'yes' : 'not yet'],
     ['Waits for', drain?.waiting_for ?? []],
-    ['Health', instance.health.map(healthText)],
+    ['Health', healthLines(instance)],
   ];
 }
 
@@ -116,8 +116,15 @@ function effectiveText({
   return [state, `weight ${String(weight)}`, ...marks].join(', ');
 }
 
-function healthText({ gateway, state, reason, since }: InstanceResource['health'][number]): string {
-  return `${gateway} ${state}${since === null ? '' : ` since ${since}`}${reason === '' ? '' : `: ${reason}`}`;
+/** A line per gateway; one that reports nothing finds it healthy. */
+function healthLines({ health, in_flight: gateways, drain }: InstanceResource): readonly string[] {
+  if (drain !== null) return ['not judged while no new request may go to it'];
+  return Object.keys(gateways).map((gateway) => {
+    const found = health.find((one) => one.gateway === gateway);
+    if (!found) return `${gateway} healthy`;
+    const { state, since, reason } = found;
+    return `${gateway} ${state}${since === null ? '' : ` since ${since}`}${reason === '' ? '' : `: ${reason}`}`;
+  });
 }
 
 function registered(instance: InstanceResource): string {

@@ -130,14 +130,17 @@ export interface InstanceResource {
   readonly in_flight: Readonly<Record<string, number | null>>;
   /** Present while no new request may go to it. */
   readonly drain: DrainStatus | null;
-  /** How it fares at every gateway; empty while no new request may go to it, because then nobody judges it. */
+  /**
+   * How it fares where it is not simply healthy: gateways that find it so are left out. Empty while no new request may go to
+   * it, because then nobody judges it.
+   */
   readonly health: readonly InstanceHealth[];
 }
 
 /** One instance as one gateway sees it. */
 export interface InstanceHealth {
   readonly gateway: string;
-  /** `healthy`, `unknown` (the gateway cannot be heard), or what it reports: `ejected`, `failing`, `trial`, `warming`. */
+  /** `unknown` (the gateway cannot be heard), or what it reports: `ejected`, `failing`, `trial`, `warming`; others may come. */
   readonly state: string;
   readonly reason: string;
   readonly since: string | null;

@@ -157,6 +157,14 @@ describe('the service', () => {
       fail_statuses: [500],
     });
     expect(patched({ health: { max_fails: null } }, { health: { max_fails: 5 } })).toEqual({});
+    const event = recordAfter(
+      done({
+        kind: 'patch_spec',
+        service: 'shop',
+        spec: { health: { check: null, max_fails: 9 }, retry: {}, min_available: 2 },
+      }),
+    ).events[0];
+    expect(event?.message).toBe('changed health.check, health.max_fails, retry, min_available');
     // An empty check is a check with every default.
     expect(patched({ health: { check: {} } }, {})).toEqual({ health: { check: {} } });
   });

@@ -2,6 +2,7 @@ import type { InstanceIntent, IntentRecord, ServiceEvent } from '../model/intent
 import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { err, ok, type Result } from '../model/result.js';
+import { isObject } from '../model/shape.js';
 import { eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
 import { revise, wishOf, withIntent } from './record.js';
 import { mergeSpec, specFaults } from './spec.js';
@@ -35,9 +36,18 @@ export function decideSpec(
       detail: sentences.join('; '),
     });
   }
-  const message = `changed ${Object.keys(mutation.spec).join(', ')}`;
+  const message = `changed ${pathsIn(mutation.spec).join(', ')}`;
   const event = eventOf(state, mutation, context, { event: 'spec_changed', message });
   return ok(changed(mutation.service, revise(record, { spec }, [event])));
+}
+
+/** `retry.tries` and the like: what a patch names. */
+function pathsIn(patch: object): readonly string[] {
+  return Object.entries(patch).flatMap(([name, value]: readonly [string, unknown]) => {
+    if (value === undefined) return [];
+    const inner = isObject(value) ? pathsIn(value) : [];
+    return inner.length === 0 ? [name] : inner.map((path) => `${name}.${path}`);
+  });
 }
 
 function takenRoutes(mutation: PatchSpec, state: DecisionState): readonly string[] {

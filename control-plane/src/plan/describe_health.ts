@@ -8,21 +8,24 @@ import type { World } from './world.js';
  * reported, and the plan does nothing by it.
  */
 
-/** How `instance` fares at every gateway that counts, by gateway. A gateway that reports nothing of it finds it healthy. */
+/**
+ * How `instance` fares, by gateway. Those that find it healthy are left out: most do, and a list of every instance at every
+ * gateway would be most of what is answered.
+ */
 export function healthOf(
   world: Pick<World, 'witnesses'>,
   service: string,
   instance: string,
 ): readonly InstanceHealth[] {
   const key = inFlightKey(service, instance);
-  return gatewaysThatCount(world.witnesses).map((gateway): InstanceHealth => {
+  return gatewaysThatCount(world.witnesses).flatMap((gateway): InstanceHealth | [] => {
     const heard = heardNow(world, gateway);
     if (!heard) return { gateway, state: 'unknown', reason: 'the gateway cannot be heard', since: null };
     const { health, health_unlisted: unlisted = 0 } = heard.heartbeat;
     const report = health && Object.hasOwn(health, key) ? health[key] : undefined;
     if (!report && unlisted > 0)
       return { gateway, state: 'unknown', reason: 'the gateway has more to report than room', since: null };
-    if (!report) return { gateway, state: 'healthy', reason: '', since: null };
+    if (!report) return [];
     const { state, reason, since } = report;
     return { gateway, state, reason, since: new Date(since * 1_000).toISOString() };
   });
