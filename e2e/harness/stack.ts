@@ -68,6 +68,8 @@ export interface Stack extends AsyncDisposable {
     readonly port?: number;
     readonly weight?: number;
     readonly host?: string;
+    readonly zone?: string;
+    readonly backup?: boolean;
   }): Promise<Registered>;
   service(name: string): Promise<ServiceResource>;
   instance(service: string, id: string): Promise<InstanceResource>;
@@ -232,6 +234,8 @@ class LocalStack implements Stack {
       readonly port?: number;
       readonly weight?: number;
       readonly host?: string;
+      readonly zone?: string;
+      readonly backup?: boolean;
     } = {},
   ): Promise<Registered> {
     const { service = 'shop', version = 'v1', port = await freePort(), host = '127.0.0.1' } = options;
@@ -239,12 +243,26 @@ class LocalStack implements Stack {
     const place = ['--service', service, '--version', version, '--host', host, '--port', String(port)];
     const named = options.id === undefined ? [] : ['--id', options.id];
     const weighted = options.weight === undefined ? [] : ['--weight', String(options.weight)];
+    const zoned = options.zone === undefined ? [] : ['--zone', options.zone];
+    const role = options.backup === true ? ['--backup'] : [];
     const [program, ...first] = EBBGATE;
     const log = openSync(join(this.dir, `${service}-${String(port)}.log`), 'a');
     const child = spawn(
       program,
       [
-        ...[...first, 'register', ...place, ...named, ...weighted, '--session', '4s', '--ready-http', '/'],
+        ...[
+          ...first,
+          'register',
+          ...place,
+          ...named,
+          ...weighted,
+          ...zoned,
+          ...role,
+          '--session',
+          '4s',
+          '--ready-http',
+          '/',
+        ],
         ...['--', program, ...first, 'demo', 'instance', ...place, '--instance', id, '--with-parent'],
       ],
       { env: { ...process.env, ...this.#env }, stdio: ['ignore', log, log], detached: true },

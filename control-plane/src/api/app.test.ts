@@ -263,6 +263,51 @@ describe('mutations', () => {
     ]);
   });
 
+  it('hands every member of the spec on, nulls too', async () => {
+    const spec = {
+      balancer: { algorithm: 'consistent_hash', hash_on: { source: 'header', name: 'x-user' }, sticky: null },
+      timeouts: { try_ms: 0, total_ms: 15_000 },
+      retry: { on: 'gateway_error', non_idempotent: null, budget_percent: 100 },
+      health: {
+        ...{ fail_statuses: [500], slow_start_ms: 30_000 },
+        check: { type: 'tcp', interval_ms: null, statuses: [[200, 204]] },
+      },
+      upstream: { scheme: 'https', tls: 'inside' },
+    };
+    await client().patch('/v1/services/shop').set('If-Match', '*').send(spec).expect(200);
+    expect(plane.mutated[0]?.mutation).toEqual({ kind: 'patch_spec', service: 'shop', spec });
+  });
+
+  it('makes an instance a backup, alone or with a weight, and gives the role back', async () => {
+    const send = (body: object) => client().patch(INSTANCE).set('If-Match', '*').send(body).expect(200);
+    await send({ backup: true, reason: 'spare' });
+    await send({ backup: null, weight: 7 });
+    expect(plane.mutated.map((call) => call.mutation)).toEqual([
+      { kind: 'set_weights', service: 'shop', weights: {}, backups: { '10.0.1.7:8080': true } },
+      {
+        kind: 'set_weights',
+        service: 'shop',
+        weights: { '10.0.1.7:8080': 7 },
+        backups: { '10.0.1.7:8080': null },
+      },
+    ]);
+  });
+
+  it('drains that keep sticky clients', async () => {
+    await client().post(`${INSTANCE}/drain`).send({ keep_sticky: '10m' }).expect(202);
+    await client()
+      .post('/v1/drains')
+      .send({ selector: { version: 'v1' }, keep_sticky: '1h', timeout: '2h' })
+      .expect(202);
+    await client().post(`${INSTANCE}/drain`).send({ keep_sticky: null }).expect(202);
+    expect(plane.mutated.map(({ mutation }) => mutation)).toMatchObject([
+      { keep_sticky_ms: 600_000 },
+      { keep_sticky_ms: 3_600_000, timeout_ms: 7_200_000 },
+      {},
+    ]);
+    expect(plane.mutated[2]?.mutation).not.toHaveProperty('keep_sticky_ms');
+  });
+
   it('sets weights, shares and the spec', async () => {
     const send = (path: string, body: object) =>
       client().patch(path).set('If-Match', '*').send(body).expect(200);
@@ -371,7 +416,7 @@ describe('mutations', () => {
 
 describe('inputs', () => {
   const patches: readonly [string, object | string, string, RegExp][] = [
-    [INSTANCE, {}, 'body.weight', /missing/],
+    [INSTANCE, {}, 'body', /needs weight or backup/],
     [INSTANCE, { weight: 10_001 }, 'body.weight', /at most 10000/],
     [INSTANCE, { weight: 1.5 }, 'body.weight', /whole number/],
     [INSTANCE, { weight: '5' }, 'body.weight', /number/],
@@ -397,6 +442,30 @@ describe('inputs', () => {
       /weighted_round_robin/,
     ],
     ['/v1/services/shop', { retry: { tries: 0 } }, 'body.retry.tries', /at least 1/],
+    ['/v1/services/shop', { retry: { on: 'always' } }, 'body.retry.on', /"gateway_error"/],
+    ['/v1/services/shop', { retry: { time: 1 } }, 'body.retry.time', /known: tries, on/],
+    [
+      '/v1/services/shop',
+      { health: { check: { rises: 1 } } },
+      'body.health.check.rises',
+      /known: type, path/,
+    ],
+    ['/v1/services/shop', { health: { check: { path: 'x' } } }, 'body.health.check.path', /starts with \//],
+    [
+      '/v1/services/shop',
+      { health: { check: { statuses: [[300, 200]] } } },
+      'body.health.check.statuses.0',
+      /from ≤ to/,
+    ],
+    [
+      '/v1/services/shop',
+      { balancer: { sticky: { cookie: 'a;b' } } },
+      'body.balancer.sticky.cookie',
+      /token/,
+    ],
+    ['/v1/services/shop', { timeouts: { total_ms: -1 } }, 'body.timeouts.total_ms', /at least 0/],
+    ['/v1/services/shop', { upstream: { tls: '../x' } }, 'body.upstream.tls', /TLS profile/],
+    [INSTANCE, { backup: 'yes' }, 'body.backup', /boolean/],
     ['/v1/services/BAD', {}, 'path.service', /must be 1 to 128/],
     [`${INSTANCE}?dryrun=true`, { weight: 1 }, 'query.dryrun', /known: dry_run/],
     [`${INSTANCE}?dry_run=yes`, { weight: 1 }, 'query.dry_run', /true/],

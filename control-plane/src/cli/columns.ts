@@ -53,6 +53,12 @@ export const SERVICE: readonly Column<ServiceResource>[] = [
   { head: 'ETAG', show: (s) => s.etag ?? '', wide: true },
 ];
 
+/** What each gateway finds that does not find it healthy. */
+function healthOf({ health, drain }: InstanceResource): string {
+  if (drain !== null) return '';
+  return health.map((one) => `${one.gateway}:${one.state}`).join(',') || 'healthy';
+}
+
 export const INSTANCE: readonly Column<InstanceResource>[] = [
   { head: 'SERVICE', show: (i) => i.service },
   { head: 'INSTANCE', show: (i) => i.id },
@@ -64,6 +70,8 @@ export const INSTANCE: readonly Column<InstanceResource>[] = [
   { head: 'HOST', show: (i) => i.host, wide: true },
   { head: 'PORT', show: (i) => String(i.port), wide: true },
   { head: 'ZONE', show: (i) => i.zone, wide: true },
+  { head: 'BACKUP', show: (i) => (i.effective.backup ? 'yes' : 'no'), wide: true },
+  { head: 'HEALTH', show: healthOf, wide: true },
   { head: 'BY', show: (i) => i.intent?.by ?? '', wide: true },
   { head: 'UNTIL', show: (i) => i.intent?.expires ?? '', wide: true },
   { head: 'WHY', show: (i) => i.why.join('; '), wide: true },

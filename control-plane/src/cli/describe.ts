@@ -9,6 +9,7 @@ import { createClient, path, type ApiClient } from './client.js';
 import * as columns from './columns.js';
 import { apiCommand, type CommonFlags } from './flags.js';
 import { print } from './output.js';
+import { specLines } from './spec_text.js';
 import { fields, pairs, table } from './table.js';
 import type { Terminal } from './terminal.js';
 
@@ -58,15 +59,13 @@ async function serviceText(
 
 function servicePairs(service: ServiceResource): Pairs {
   const { spec, convergence } = service;
+  const { decided, usual } = specLines(spec);
   return [
     ['Service', service.service],
     ['ETag', service.etag ?? 'nothing was decided yet'],
     ['Routes', spec.routes.map((route) => `${route.host} ${route.path}`)],
-    ['Balancer', spec.balancer.algorithm],
-    ['Timeouts', pairs({ ...spec.timeouts })],
-    ['Retry', pairs({ ...spec.retry })],
-    ['Health', pairs({ ...spec.health })],
-    ['Min available', String(spec.min_available)],
+    ['Decided', decided],
+    ['By default', usual],
     ['Versions', pairs(service.versions) || 'by weight alone'],
     ['Shares now', pairs(service.effective_shares)],
     ['Published', columns.position(service.published)],
@@ -78,6 +77,7 @@ function servicePairs(service: ServiceResource): Pairs {
       ),
     ],
     ['Protection', service.protection ?? ''],
+    ['Panic', service.panic.map((gateway) => `${gateway} ignores health: too many instances are out`)],
     ['Problems', service.problems.map((problem) => `${problem.code}: ${problem.message}`)],
   ];
 }
@@ -92,18 +92,46 @@ function instancePairs(instance: InstanceResource): Pairs {
     ['Labels', pairs(instance.labels)],
     ['Registered', registered(instance)],
     ['Intent', intent === null ? 'none' : intentText(intent)],
-    ['Effective', `${effective.state}, weight ${String(effective.weight)}${effective.down ? ', down' : ''}`],
+    ['Effective', effectiveText(effective)],
     ['Why', instance.why],
     ['In-flight', pairs(instance.in_flight)],
     ['Drained', drain === null ? 'not asked for' : drain.drained ? 'yes' : 'not yet'],
     ['Waits for', drain?.waiting_for ?? []],
+    ['Health', healthLines(instance)],
   ];
+}
+
+function effectiveText({
+  state,
+  weight,
+  down,
+  backup,
+  keep_sticky: kept,
+}: InstanceResource['effective']): string {
+  const marks = [
+    ...(down ? ['down'] : []),
+    ...(backup ? ['backup'] : []),
+    ...(kept ? ['kept for sticky clients'] : []),
+  ];
+  return [state, `weight ${String(weight)}`, ...marks].join(', ');
+}
+
+/** A line per gateway; one that reports nothing finds it healthy. */
+function healthLines({ health, in_flight: gateways, drain }: InstanceResource): readonly string[] {
+  if (drain !== null) return ['not judged while no new request may go to it'];
+  return Object.keys(gateways).map((gateway) => {
+    const found = health.find((one) => one.gateway === gateway);
+    if (!found) return `${gateway} healthy`;
+    const { state, since, reason } = found;
+    return `${gateway} ${state}${since === null ? '' : ` since ${since}`}${reason === '' ? '' : `: ${reason}`}`;
+  });
 }
 
 function registered(instance: InstanceResource): string {
   if (!instance.registered) return 'no';
   const marks = [
     `weight ${String(instance.registered_weight)}`,
+    ...(instance.registered_backup ? ['backup'] : []),
     ...(instance.ready ? [] : ['not ready']),
     ...(instance.leaving ? ['leaving'] : []),
   ];
@@ -114,6 +142,8 @@ function intentText(intent: NonNullable<InstanceResource['intent']>): string {
   return [
     intent.state ?? '',
     intent.weight === null ? '' : `weight ${String(intent.weight)}`,
+    intent.backup === null ? '' : intent.backup ? 'backup' : 'no backup',
+    intent.keep_sticky_until === null ? '' : `sticky clients kept until ${intent.keep_sticky_until}`,
     `by ${intent.by} at ${intent.at}`,
     intent.expires === null ? '' : `until ${intent.expires}`,
     intent.operation === null ? '' : `operation ${intent.operation}`,

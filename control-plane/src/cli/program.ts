@@ -5,6 +5,7 @@ import { CliFailure, EXIT } from './failure.js';
 import { addGateway } from './gateway.js';
 import { addGet } from './get.js';
 import { addRoute } from './route.js';
+import { addSet } from './set.js';
 import { addSteer } from './steer.js';
 import type { Terminal } from './terminal.js';
 import { addWaitCommand } from './wait.js';
@@ -32,6 +33,7 @@ export function addApiCommands(program: Command, terminal: Terminal): void {
   addSteer(program, terminal);
   addWeight(program, terminal);
   addRoute(program, terminal);
+  addSet(program, terminal);
   addWaitCommand(program, terminal);
   addGateway(program, terminal);
   addAcceptDataLoss(program, terminal);

@@ -26,6 +26,7 @@ export function addRegister(program: Command): void {
     .option('--weight <N>', '0 to 10000; 100 unless given')
     .option('--id <ID>', 'its identity, kept over restarts; HOST:PORT unless given')
     .option('--zone <ZONE>', 'where it stands')
+    .option('--backup', 'used only while no other instance of the service may be')
     .option('--label <KEY=VALUE>', 'may be repeated', collect)
     .option(
       '--ready-http <PATH>',

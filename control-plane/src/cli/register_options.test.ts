@@ -29,14 +29,29 @@ test('the least that works, with the defaults', () => {
 test('every flag, IPv6 in brackets', () => {
   const parsed = parseRegisterFlags({
     ...GOOD,
-    ...{ host: 'fd00::7', version: 'v2', weight: '0', id: 'a-1', zone: 'z1', label: ['team=checkout', 'x='] },
+    ...{
+      host: 'fd00::7',
+      version: 'v2',
+      weight: '0',
+      id: 'a-1',
+      zone: 'z1',
+      backup: true,
+      label: ['team=checkout', 'x='],
+    },
     ...{ readyHttp: '/healthz?x=1', readyInterval: '250ms', drainTimeout: '2m', stopTimeout: '0s' },
     ...{ session: '4s', registryRoot: '/a/b', api: 'https://ebbgate.example/' },
   });
   expect(parsed).toMatchObject({
     ok: true,
     value: {
-      data: { id: 'a-1', version: 'v2', weight: 0, zone: 'z1', labels: { team: 'checkout', x: '' } },
+      data: {
+        id: 'a-1',
+        version: 'v2',
+        weight: 0,
+        zone: 'z1',
+        backup: true,
+        labels: { team: 'checkout', x: '' },
+      },
       readyUrl: 'http://[fd00::7]:8080/healthz?x=1',
       readyEveryMs: 250,
       drainTimeoutMs: 120_000,

@@ -13,6 +13,7 @@ export interface RegisterFlags {
   readonly weight?: string;
   readonly id?: string;
   readonly zone?: string;
+  readonly backup?: boolean;
   readonly label?: readonly string[];
   readonly readyHttp?: string;
   readonly readyInterval?: string;
@@ -70,6 +71,7 @@ export function parseRegisterFlags(flags: RegisterFlags): Result<RegisterOptions
       ...(version === undefined ? {} : { version }),
       ...(weight === undefined ? {} : { weight }),
       ...(zone === undefined ? {} : { zone }),
+      ...(flags.backup === true ? { backup: true } : {}),
       ...(labels === undefined ? {} : { labels }),
     },
     readyUrl: take(checkReadyPath(flags.readyHttp, addressId(host, port)), undefined),

@@ -2,7 +2,15 @@ import { Option, type Command } from 'commander';
 import type { MutationResource, Selector } from '../model/resources.js';
 import { createClient } from './client.js';
 import { CliFailure, EXIT } from './failure.js';
-import { addCircumstances, addWait, apiCommand, circumstances, dryRun, type MutationFlags } from './flags.js';
+import {
+  addCircumstances,
+  addWait,
+  apiCommand,
+  circumstances,
+  dryRun,
+  durationOption,
+  type MutationFlags,
+} from './flags.js';
 import { conclude } from './outcome.js';
 import type { Terminal } from './terminal.js';
 
@@ -12,6 +20,7 @@ interface SteerFlags extends MutationFlags {
   readonly host?: string;
   readonly zone?: string;
   readonly onTimeout?: string;
+  readonly keepSticky?: string;
 }
 
 /** `ebbgate drain|undrain|isolate|restore`: the verbs on instances. */
@@ -27,6 +36,12 @@ export function addSteer(program: Command, terminal: Terminal): void {
       '--on-timeout <WHAT>',
       'then leave it draining, cut it off, or give it back (default wait)',
     ).choices(['wait', 'cut', 'undrain']),
+  );
+  drain.addOption(
+    durationOption(
+      '--keep-sticky <DURATION>',
+      'so long clients that are bound to it by cookie keep it; it is proven empty only after that',
+    ),
   );
   addCircumstances(drain, { lasting: true });
   for (const [name, text, lasting] of [
@@ -54,6 +69,7 @@ function verb(program: Command, terminal: Terminal, name: string, description: s
         ...circumstances(flags),
         ...(name === 'drain' && flags.timeout !== undefined ? { timeout: flags.timeout } : {}),
         ...(flags.onTimeout === undefined ? {} : { on_timeout: flags.onTimeout }),
+        ...(flags.keepSticky === undefined ? {} : { keep_sticky: flags.keepSticky }),
       };
       const outcome = await client.post<MutationResource>(`/v1/${name}s`, body, dryRun(flags));
       await conclude(terminal, client, flags, outcome.body);

@@ -2,13 +2,7 @@ import { NO_INTENT, type RouteSpec, type ServiceEvent, type StoredIntent } from 
 import { ROUTES } from '../model/names.js';
 import type { RegistryState, RegistryView } from '../model/registration.js';
 import type { EncodedDocument, PublishedDocument } from '../model/set.js';
-import {
-  compileRoutes,
-  compileService,
-  effectiveSpec,
-  type CompiledService,
-  type RouteClash,
-} from '../plan/compile.js';
+import { compileRoutes, compileService, type CompiledService, type RouteClash } from '../plan/compile.js';
 import { encode } from '../plan/encode.js';
 import {
   membersOf,
@@ -18,6 +12,7 @@ import {
   type ServiceMembers,
 } from '../plan/membership.js';
 import { inForce, wishOf } from '../plan/record.js';
+import { effectiveSpec } from '../plan/spec.js';
 
 /** How many remembered registration events a service keeps. */
 const KEPT_RECENT = 50;

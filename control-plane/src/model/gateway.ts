@@ -25,6 +25,21 @@ export interface Heartbeat {
   readonly in_flight: Readonly<Record<string, number>>;
   /** Open requests that could not be counted by instance; while above 0 nothing is proven. */
   readonly uncounted: number;
+  /** `service|instance` → how it fares there, for those that are not simply healthy. Absent = none. */
+  readonly health?: Readonly<Record<string, ReportedHealth>> | undefined;
+  /** How many of them found no room in `health`: then who is absent there may be anything. Absent = 0. */
+  readonly health_unlisted?: number | undefined;
+  /** Services in which too many instances are out, so that health is ignored. Absent = none. */
+  readonly panic?: readonly string[] | undefined;
+}
+
+/** What one gateway makes of one instance. */
+export interface ReportedHealth {
+  /** `ejected`, `failing`, `trial`, `warming`; a newer gateway may know more. */
+  readonly state: string;
+  readonly reason: string;
+  /** Unix seconds. */
+  readonly since: number;
 }
 
 /** A gateway's entry in ZooKeeper: it blocks every drain until it is heard, forgotten or left. */

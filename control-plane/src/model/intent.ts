@@ -1,4 +1,4 @@
-import type { Balancer, Health, Retry, Timeouts } from './set.js';
+import type { Balancer, Health, HealthCheck, Retry, Timeouts, Upstream } from './set.js';
 
 /** A route wish of one service. */
 export interface RouteSpec {
@@ -9,10 +9,11 @@ export interface RouteSpec {
 /** What operators decided for a service. Every field is optional: absent means the default. */
 export interface ServiceSpec {
   readonly routes?: readonly RouteSpec[];
-  readonly balancer?: Balancer;
+  readonly balancer?: Partial<Balancer>;
   readonly timeouts?: Partial<Timeouts>;
-  readonly retry?: Retry;
-  readonly health?: Partial<Health>;
+  readonly retry?: Partial<Retry>;
+  readonly health?: Partial<Omit<Health, 'check'>> & { readonly check?: Partial<HealthCheck> };
+  readonly upstream?: Partial<Upstream>;
   /** Guards refuse what would leave fewer eligible instances. Default 1. */
   readonly min_available?: number;
 }
@@ -24,6 +25,10 @@ export interface InstanceIntent {
   readonly state?: IntentState;
   /** Replaces the registered weight. 0 … 10000. */
   readonly weight?: number;
+  /** Replaces the registered `backup`. */
+  readonly backup?: boolean;
+  /** Until then a drain leaves it to the clients that are bound to it by cookie. */
+  readonly keep_sticky_until?: string;
   readonly by: string;
   readonly reason: string;
   readonly at: string;

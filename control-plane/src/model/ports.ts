@@ -141,6 +141,7 @@ export interface ProviderData {
   readonly version?: string;
   readonly weight?: number;
   readonly zone?: string;
+  readonly backup?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
   readonly ready?: boolean;
   readonly leaving?: boolean;

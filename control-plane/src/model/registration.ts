@@ -11,6 +11,8 @@ export interface Registration {
   /** 0 … 10000, default 100. */
   readonly weight: number;
   readonly zone: string;
+  /** True: used only while no other instance of the service may be. */
+  readonly backup: boolean;
   readonly labels: Readonly<Record<string, string>>;
   /** False while the instance says that it is not ready; it is listed, with no traffic. */
   readonly ready: boolean;

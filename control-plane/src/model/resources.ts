@@ -9,20 +9,39 @@ import type {
 import type { Position } from './position.js';
 import type { GuardVerdict } from './problem.js';
 import type { RegistryProblem } from './registration.js';
-import type { Balancer, Document, Health, PeerState, Retry, Timeouts } from './set.js';
+import type {
+  Balancer,
+  Document,
+  HashOn,
+  Health,
+  HealthCheck,
+  PeerState,
+  Retry,
+  Sticky,
+  Timeouts,
+  Upstream,
+} from './set.js';
 
 /*
  * What the API answers, exactly as its JSON. Times are RFC 3339, durations in fields are milliseconds (`_ms`).
  */
 
 /** The spec with every default filled in. */
-export interface EffectiveSpec {
+export interface EffectiveSpec extends EffectiveSections {
   readonly routes: readonly RouteSpec[];
-  readonly balancer: Balancer;
-  readonly timeouts: Timeouts;
-  readonly retry: Retry;
-  readonly health: Health;
   readonly min_available: number;
+}
+
+/** What of it goes into the set. null = none. */
+export interface EffectiveSections {
+  readonly balancer: Required<Omit<Balancer, 'hash_on' | 'sticky'>> & {
+    readonly hash_on: { readonly source: HashOn['source']; readonly name: string | null } | null;
+    readonly sticky: Required<Sticky> | null;
+  };
+  readonly timeouts: Required<Timeouts>;
+  readonly retry: Required<Retry>;
+  readonly health: Required<Omit<Health, 'check'>> & { readonly check: Required<HealthCheck> | null };
+  readonly upstream: Required<Upstream>;
 }
 
 export interface ServiceResource {
@@ -46,6 +65,8 @@ export interface ServiceResource {
   readonly problems: readonly (RegistryProblem | { readonly code: string; readonly message: string })[];
   /** Why removals are held back now, or null. */
   readonly protection: string | null;
+  /** Gateways that have too few healthy instances and therefore ignore health. */
+  readonly panic: readonly string[];
 }
 
 /** Who follows the present set of a service. */
@@ -83,22 +104,46 @@ export interface InstanceResource {
   readonly ready: boolean;
   readonly leaving: boolean;
   readonly registered_weight: number;
+  readonly registered_backup: boolean;
   readonly intent: {
     readonly state: IntentState | null;
     readonly weight: number | null;
+    readonly backup: boolean | null;
+    readonly keep_sticky_until: string | null;
     readonly by: string;
     readonly reason: string;
     readonly at: string;
     readonly expires: string | null;
     readonly operation: string | null;
   } | null;
-  readonly effective: { readonly state: PeerState; readonly weight: number; readonly down: boolean };
+  readonly effective: {
+    readonly state: PeerState;
+    readonly weight: number;
+    readonly down: boolean;
+    readonly backup: boolean;
+    /** True while it is drained and still serves the clients that are bound to it by cookie. */
+    readonly keep_sticky: boolean;
+  };
   /** Sentences that explain `effective`, strongest first. */
   readonly why: readonly string[];
   /** Gateway id → open requests; null = that gateway cannot be counted now. */
   readonly in_flight: Readonly<Record<string, number | null>>;
   /** Present while no new request may go to it. */
   readonly drain: DrainStatus | null;
+  /**
+   * How it fares where it is not simply healthy: gateways that find it so are left out. Empty while no new request may go to
+   * it, because then nobody judges it.
+   */
+  readonly health: readonly InstanceHealth[];
+}
+
+/** One instance as one gateway sees it. */
+export interface InstanceHealth {
+  readonly gateway: string;
+  /** `unknown` (the gateway cannot be heard), or what it reports: `ejected`, `failing`, `trial`, `warming`; others may come. */
+  readonly state: string;
+  readonly reason: string;
+  readonly since: string | null;
 }
 
 export interface OperationResource {
@@ -151,7 +196,7 @@ export interface GatewayResource {
 export interface OverrideResource {
   readonly service: string;
   readonly instance: string | null;
-  readonly kind: IntentState | 'weight' | 'versions';
+  readonly kind: IntentState | 'weight' | 'backup' | 'versions';
   readonly value: string;
   readonly by: string;
   readonly reason: string;
@@ -234,6 +279,8 @@ export type Mutation =
       readonly kind: 'set_weights';
       readonly service: string;
       readonly weights: Readonly<Record<string, number | null>>;
+      /** Instance → whether it is a backup; null = as it registers. */
+      readonly backups?: Readonly<Record<string, boolean | null>>;
     }
   | {
       readonly kind: 'set_versions';
@@ -245,6 +292,8 @@ export type Mutation =
       readonly selector: Selector;
       readonly timeout_ms: number | null;
       readonly on_timeout: OnTimeout;
+      /** So long clients that are bound by cookie keep their instance. */
+      readonly keep_sticky_ms?: number;
     }
   | { readonly kind: 'undrain' | 'isolate' | 'restore'; readonly selector: Selector }
   | { readonly kind: 'cancel_operation'; readonly id: string }
@@ -256,8 +305,11 @@ export type Mutation =
       readonly keep_intents: boolean;
     };
 
-/** A merge patch (RFC 7396): null takes a member back to its default. */
-export type SpecPatch = { readonly [K in keyof ServiceSpec]?: ServiceSpec[K] | null };
+/** A merge patch (RFC 7396): null takes a member back to its default, at every depth; lists are replaced. */
+export type SpecPatch = MergePatch<ServiceSpec>;
+type MergePatch<T> = T extends readonly unknown[] | string | number | boolean
+  ? T
+  : { readonly [K in keyof T]?: MergePatch<NonNullable<T[K]>> | null };
 
 /** The circumstances of a mutation. */
 export interface MutationContext {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { NO_INTENT, type InstanceIntent, type IntentRecord } from '../model/intent.js';
+import { NO_INTENT, type InstanceIntent, type IntentRecord, type ServiceSpec } from '../model/intent.js';
 import type { Registration } from '../model/registration.js';
 import { eligible } from '../model/set.js';
 import { buildRegistration } from '../testing/builders.js';
@@ -44,6 +44,56 @@ describe('the bytes of the contract come out of the plan', () => {
       NOW,
     );
     expect(encode(compiled.set).payload).toBe(example('set'));
+  });
+
+  test('a set with every member', () => {
+    const spec: ServiceSpec = {
+      // Not in the order of the wire, and with members that equal their defaults.
+      upstream: { tls: 'internal', scheme: 'https' },
+      health: {
+        check: {
+          body: 'ok',
+          ...{ type: 'http', path: '/health', host: 'orders.internal', port: 9090, interval_ms: 2_000 },
+          ...{ timeout_ms: 500, rise: 3, fall: 2 },
+          statuses: [
+            [200, 299],
+            [304, 304],
+          ],
+        },
+        slow_start_ms: 30_000,
+        max_ejected_percent: 40,
+        fail_statuses: [500, 503],
+      },
+      retry: {
+        ...{ budget_min_per_s: 5, budget_percent: 10, non_idempotent: true },
+        on: 'gateway_error',
+        tries: 3,
+      },
+      timeouts: { total_ms: 15_000, try_ms: 5_000, read_ms: 60_000 },
+      balancer: {
+        sticky: { max_age_s: 3_600, cookie: 'orders_at' },
+        prefer_zone: true,
+        max_load_percent: 150,
+        hash_on: { name: 'x-user', source: 'header' },
+      },
+    };
+    const compiled = compileService(
+      'orders',
+      members(
+        member({ service: 'orders', host: '10.0.2.9', zone: 'eu-1b', backup: true }),
+        member({ service: 'orders', host: '10.0.1.8', version: 'v2' }),
+        member({ service: 'orders', host: '10.0.1.7', zone: 'eu-1a' }),
+      ),
+      record({
+        spec,
+        instances: {
+          '10.0.1.8:8080': intent({ state: 'draining', keep_sticky_until: '2026-05-01T12:10:00Z' }),
+        },
+      }),
+      NOW,
+    );
+    expect(encode(compiled.set).payload).toBe(example('set_full'));
+    expect(compiled.valid_until).toBe(Date.parse('2026-05-01T12:10:00Z'));
   });
 
   test('the routes, in order, each with one owner', () => {
@@ -141,6 +191,28 @@ describe('version shares', () => {
     expect(weights({ v1: 80, v2: 20 }, { '10.0.0.2:8080': intent({ state: 'draining' }) })).toEqual([
       800_000, 0, 200_000,
     ]);
+  });
+});
+
+describe('backups', () => {
+  const wish = (backup: boolean) => ({ '10.0.0.1:8080': intent({ backup }) });
+  test.each<[boolean, IntentRecord['instances'], boolean | undefined]>([
+    [false, {}, undefined],
+    [true, {}, true],
+    [true, wish(false), undefined],
+    [false, wish(true), true],
+  ])('registered %j, wished %j', (backup, instances, expected) => {
+    const { explained } = compileService('shop', members(member({ backup })), record({ instances }), NOW);
+    expect(explained.get('10.0.0.1:8080')?.peer.backup).toBe(expected);
+  });
+  test('a backup takes nothing of the share that the others of its version divide', () => {
+    const fleet = members(
+      member({ host: '10.0.0.1', version: 'v1' }),
+      member({ host: '10.0.0.2', version: 'v1', backup: true, weight: 300 }),
+      member({ host: '10.0.0.3', version: 'v2' }),
+    );
+    const { set } = compileService('shop', fleet, record({ versions: { v1: 80, v2: 20 } }), NOW);
+    expect(set.peers.map((peer) => peer.weight)).toEqual([800_000, 800_000, 200_000]);
   });
 });
 

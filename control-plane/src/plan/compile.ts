@@ -1,5 +1,4 @@
 import type { InstanceIntent, IntentRecord, RouteSpec, ServiceSpec } from '../model/intent.js';
-import type { EffectiveSpec } from '../model/resources.js';
 import {
   eligible,
   type Peer,
@@ -11,6 +10,7 @@ import {
 import { byCodeUnit } from './encode.js';
 import type { Member, ServiceMembers } from './membership.js';
 import { inForce, wishOf } from './record.js';
+import { effectiveSpec, wireSections } from './spec.js';
 
 /*
  * Registry and wishes become the published set. For one instance the strongest of these decides:
@@ -27,24 +27,12 @@ export interface ExplainedPeer {
 export interface CompiledService {
   readonly set: ServiceSet;
   readonly explained: ReadonlyMap<string, ExplainedPeer>;
-  /** Wall-clock milliseconds at which a wish expires and the set must be compiled again; Infinity if never. */
+  /** Wall-clock milliseconds at which a wish or a part of it ends and the set must be compiled again; Infinity if never. */
   readonly valid_until: number;
 }
 
 /** What a share of 100 % is divided into: fine enough that 1 % of 100 instances is still a whole number. */
 const SHARE_SCALE = 10_000;
-
-/** Fills the defaults in. */
-export function effectiveSpec(spec: ServiceSpec): EffectiveSpec {
-  return {
-    routes: spec.routes ?? [],
-    balancer: spec.balancer ?? { algorithm: 'weighted_round_robin' },
-    timeouts: { connect_ms: 500, send_ms: 60_000, read_ms: 60_000, ...spec.timeouts },
-    retry: spec.retry ?? { tries: 2 },
-    health: { max_fails: 3, fail_timeout_ms: 10_000, ...spec.health },
-    min_available: spec.min_available ?? 1,
-  };
-}
 
 /** The set of one service: a pure function of its members, its record and the moment. */
 export function compileService(
@@ -58,20 +46,21 @@ export function compileService(
   const judged = [...members].map(([id, member]) => {
     const live = inForce(wishOf(record.instances, id), wall);
     if (live?.expires !== undefined) validUntil = Math.min(validUntil, Date.parse(live.expires));
-    return { id, member, ...judge(member, live) };
+    const judgement = judge(member, live);
+    const kept = judgement.state === 'draining' ? keptUntil(record.spec, member, live, wall) : null;
+    if (kept !== null) validUntil = Math.min(validUntil, Date.parse(kept));
+    const why = kept === null ? judgement.why : [...judgement.why, `sticky clients are kept until ${kept}`];
+    return { id, member, ...judgement, why, kept };
   });
   const total = shareTotals(judged);
   const explained = new Map<string, ExplainedPeer>();
   for (const one of judged.sort((a, b) => byCodeUnit(a.id, b.id))) {
-    const { host, port, version } = one.member.registration;
     const { weight, why } = shared(one, record.versions, total);
-    const peer = { id: one.id, host, port, version, weight, down: isDown(one.state), state: one.state };
-    explained.set(one.id, { peer, why });
+    explained.set(one.id, { peer: peerOf(one, weight), why });
   }
   const peers = [...explained.values()].map(({ peer }) => peer);
-  const { balancer, timeouts, retry, health } = spec;
   return {
-    set: { v: 1, service, balancer, timeouts, retry, health, peers },
+    set: { v: 1, service, ...wireSections(spec), peers },
     explained,
     valid_until: validUntil,
   };
@@ -82,14 +71,43 @@ interface Judged {
   readonly member: Member;
   readonly state: PeerState;
   readonly weight: number;
+  readonly backup: boolean;
   readonly why: readonly string[];
+  /** Until then it is left to the clients that are bound to it; null = not at all. */
+  readonly kept: string | null;
+}
+
+/** A member with a default is left out where its value is the default. */
+function peerOf(one: Judged, weight: number): Peer {
+  const { host, port, version, zone } = one.member.registration;
+  return {
+    ...{ id: one.id, host, port, version, weight, down: isDown(one.state), state: one.state },
+    ...(zone === '' ? {} : { zone }),
+    ...(one.backup ? { backup: true } : {}),
+    ...(one.kept === null ? {} : { keep_sticky: true }),
+  };
+}
+
+/**
+ * Until when a drained instance is left to the clients that are bound to it by cookie; null = it is not. One that is gone,
+ * wants to stop, or says that it is not ready, is not kept for anybody.
+ */
+export function keptUntil(
+  spec: ServiceSpec,
+  { registration, presence }: Member,
+  intent: InstanceIntent | undefined,
+  wall: number,
+): string | null {
+  const until = intent?.state === 'draining' ? intent.keep_sticky_until : undefined;
+  if (until === undefined || Date.parse(until) <= wall || spec.balancer?.sticky === undefined) return null;
+  return presence !== 'gone' && registration.ready && !registration.leaving ? until : null;
 }
 
 function isDown(state: PeerState): boolean {
   return state === 'isolated' || state === 'cut' || state === 'gone';
 }
 
-function judge(member: Member, intent: InstanceIntent | undefined): Omit<Judged, 'id' | 'member'> {
+function judge(member: Member, intent: InstanceIntent | undefined): Omit<Judged, 'id' | 'member' | 'kept'> {
   const { registration, presence } = member;
   const why: string[] = [];
   const given = intent ? ` by ${intent.by}${intent.reason === '' ? '' : `: ${intent.reason}`}` : '';
@@ -110,17 +128,22 @@ function judge(member: Member, intent: InstanceIntent | undefined): Omit<Judged,
   const serving = state === 'up' || state === 'suspect';
   if (intent?.weight !== undefined) why.push(`weight ${String(intent.weight)} set${given}`);
   else if (serving) why.push(`registered weight ${String(registration.weight)}`);
-  return { state, weight: serving ? (intent?.weight ?? registration.weight) : 0, why };
+  const backup = intent?.backup ?? registration.backup;
+  if (intent?.backup !== undefined) why.push(`${backup ? 'made a backup' : 'made no backup'}${given}`);
+  else if (backup) why.push('registered as a backup');
+  return { state, weight: serving ? (intent?.weight ?? registration.weight) : 0, backup, why };
 }
 
-/** Sum of the weights of what could serve, by version. */
+/** Sum of the weights of what could serve, by crew. */
 function shareTotals(judged: readonly Judged[]): ReadonlyMap<string, number> {
   const totals = new Map<string, number>();
-  for (const { member, weight } of judged) {
-    const { version } = member.registration;
-    totals.set(version, (totals.get(version) ?? 0) + weight);
-  }
+  for (const one of judged) totals.set(crewOf(one), (totals.get(crewOf(one)) ?? 0) + one.weight);
   return totals;
+}
+
+/** Those of one version that serve at the same time: its backups are no part of what its other instances divide. */
+function crewOf({ member, backup }: Judged): string {
+  return `${backup ? 'backups of' : ''} ${member.registration.version}`;
 }
 
 /**
@@ -141,7 +164,7 @@ function shared(
     `version ${version === '' ? '(none)' : version} has a share of ${String(share)} %`,
   ];
   if (share === 0) return { weight: 0, why };
-  const weight = Math.round((share * SHARE_SCALE * one.weight) / (totals.get(version) ?? one.weight));
+  const weight = Math.round((share * SHARE_SCALE * one.weight) / (totals.get(crewOf(one)) ?? one.weight));
   return { weight: Math.max(1, weight), why };
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { NO_INTENT, type IntentRecord, type StoredIntent } from '../model/intent.js';
-import type { Mutation, MutationContext } from '../model/resources.js';
+import { NO_INTENT, type IntentRecord, type ServiceSpec, type StoredIntent } from '../model/intent.js';
+import type { Mutation, MutationContext, SpecPatch } from '../model/resources.js';
 import { buildHeartbeat, buildRegistration } from '../testing/builders.js';
 import { compileService, countEligible } from './compile.js';
 import { decide, type Decision, type ServiceMutation } from './decide.js';
@@ -141,6 +141,66 @@ describe('the service', () => {
     );
     expect(recordAfter(second).spec).toEqual({ retry: { tries: 3 } });
   });
+  test('a patch merges at every depth, replaces lists, and takes members and sections back', () => {
+    const patched = (spec: SpecPatch, before: ServiceSpec): ServiceSpec =>
+      recordAfter(
+        done({ kind: 'patch_spec', service: 'shop', spec }, state({ shop: { ...NO_INTENT, spec: before } })),
+      ).spec;
+    const health = { max_fails: 5, check: { path: '/health', rise: 4 }, fail_statuses: [500] };
+    expect(patched({ health: { check: { rise: null, fall: 1 }, fail_statuses: [502] } }, { health })).toEqual(
+      {
+        health: { max_fails: 5, check: { path: '/health', fall: 1 }, fail_statuses: [502] },
+      },
+    );
+    expect(patched({ health: { check: null } }, { health }).health).toEqual({
+      max_fails: 5,
+      fail_statuses: [500],
+    });
+    expect(patched({ health: { max_fails: null } }, { health: { max_fails: 5 } })).toEqual({});
+    const event = recordAfter(
+      done({
+        kind: 'patch_spec',
+        service: 'shop',
+        spec: { health: { check: null, max_fails: 9 }, retry: {}, min_available: 2 },
+      }),
+    ).events[0];
+    expect(event?.message).toBe('changed health.check, health.max_fails, retry, min_available');
+    // An empty check is a check with every default.
+    expect(patched({ health: { check: {} } }, {})).toEqual({ health: { check: {} } });
+  });
+  test.each<[SpecPatch, string, RegExp]>([
+    [{ balancer: { algorithm: 'consistent_hash' } }, 'balancer.hash_on', /source header and name x-user/],
+    [{ balancer: { hash_on: { source: 'path', name: 'x' } } }, 'balancer.hash_on.name', /left out/],
+    [{ balancer: { hash_on: { source: 'cookie' } } }, 'balancer.hash_on.name', /name of the cookie/],
+    [{ balancer: { max_load_percent: 50 } }, 'balancer.max_load_percent', /at least 100, or 0/],
+    [{ timeouts: { try_ms: 900, total_ms: 800 } }, 'timeouts.total_ms', /try_ms \(900\).*it is 800/],
+    [{ health: { check: { interval_ms: 2_000 } } }, 'health.check.timeout_ms', /interval_ms \(2000\)/],
+    [{ health: { check: { statuses: [] } } }, 'health.check.statuses', /at least one range/],
+    [{ upstream: { tls: 'internal' } }, 'upstream.tls', /https or grpcs only, and that is http/],
+  ])('what does not go together is refused by name: %j', (spec, field, detail) => {
+    const problem = refused({ kind: 'patch_spec', service: 'shop', spec });
+    expect(problem).toMatchObject({ code: 'invalid_request', field: `body.${field}` });
+    expect(problem.detail).toMatch(detail);
+  });
+  test('what goes together passes, also in two steps', () => {
+    const first = recordAfter(
+      done({
+        kind: 'patch_spec',
+        service: 'shop',
+        spec: { balancer: { hash_on: { source: 'query', name: 'key' } } },
+      }),
+    );
+    const second = done(
+      { kind: 'patch_spec', service: 'shop', spec: { balancer: { algorithm: 'consistent_hash' } } },
+      state({ shop: first }),
+    );
+    expect(recordAfter(second).spec.balancer).toMatchObject({ algorithm: 'consistent_hash' });
+    const third = refused(
+      { kind: 'patch_spec', service: 'shop', spec: { balancer: { hash_on: null } } },
+      state({ shop: recordAfter(second) }),
+    );
+    expect(third.field).toBe('body.balancer.hash_on');
+  });
   test('a route that another service has is refused', () => {
     const from = state({ cart: { ...NO_INTENT, spec: { routes: [{ host: '*', path: '/' }] } } });
     const patch: ServiceMutation = {
@@ -174,6 +234,51 @@ describe('the service', () => {
     );
     expect(back.instances.a).toMatchObject({ weight: 5 });
     expect(back.instances.a?.state).toBeUndefined();
+  });
+});
+
+describe('backups', () => {
+  const made = (backup: boolean | null, from = state(), context = {}): IntentRecord =>
+    recordAfter(
+      done({ kind: 'set_weights', service: 'shop', weights: {}, backups: { a: backup } }, from, context),
+    );
+  test('a wish about the role stands beside weight and state, and goes by itself', () => {
+    const first = made(true, state(), { reason: 'spare' });
+    expect(first.instances.a).toEqual({
+      backup: true,
+      by: 'ann',
+      reason: 'spare',
+      at: '2026-05-01T12:00:00.000Z',
+    });
+    expect(first.events).toMatchObject([{ event: 'backup_changed', instance: 'a' }]);
+    const weighted = recordAfter(
+      done({ kind: 'set_weights', service: 'shop', weights: { a: 7 } }, state({ shop: first })),
+    );
+    expect(weighted.instances.a).toMatchObject({ backup: true, weight: 7 });
+    const drained = recordAfter(done(drain('a'), state({ shop: weighted })));
+    expect(drained.instances.a).toMatchObject({ backup: true, weight: 7, state: 'draining' });
+    const back = recordAfter(
+      done({ kind: 'undrain', selector: { service: 'shop', ids: ['a'] } }, state({ shop: drained })),
+    );
+    expect(back.instances.a).toMatchObject({ backup: true, weight: 7 });
+    expect(made(null, state({ shop: back })).instances.a).toMatchObject({ weight: 7 });
+    expect(made(null, state({ shop: back })).instances.a?.backup).toBeUndefined();
+    expect(made(null, state({ shop: first })).instances).toEqual({});
+    expect(
+      done({ kind: 'set_weights', service: 'shop', weights: {}, backups: { a: null } }).records.size,
+    ).toBe(0);
+  });
+  test('it expires alone', () => {
+    const expiring = made(true, state(), { expires_ms: 1_000 });
+    expect(expireIntents(expiring, NOW + 1_000)).toMatchObject({
+      instances: {},
+      events: [{}, { event: 'expired', message: 'backup by ann expired' }],
+    });
+  });
+  test('a backup counts as available: the last of the others may go', () => {
+    const from = state({ shop: { ...NO_INTENT, instances: made(true).instances } });
+    expect(done(drain('b', 'c'), from).guards).toEqual([]);
+    expect(refused(drain('a', 'b', 'c'), from).code).toBe('guard_refused');
   });
 });
 

@@ -1,4 +1,5 @@
 import type { InstanceIntent, IntentRecord, OperationRecord, ServiceEvent } from '../model/intent.js';
+import { formatDuration } from '../model/duration.js';
 import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { err, ok, type Result } from '../model/result.js';
@@ -17,6 +18,8 @@ export function decideDrain(
 ): Result<Proposal, Problem> {
   const selection = select(mutation.selector, state);
   if (!selection.ok) return selection;
+  const refused = checkKept([...selection.value.keys()], mutation, context, state);
+  if (refused) return err(refused);
   const records = new Map<string, IntentRecord>();
   for (const [service, ids] of selection.value) {
     const record = recordOf(state, service);
@@ -27,13 +30,44 @@ export function decideDrain(
         field: 'selector',
         detail: `${service} ${isolated.join(', ')} is isolated, which is stronger than a drain. Restore it first, or leave it.`,
       });
-    records.set(service, drained(service, ids, record, mutation, context, state));
+    records.set(service, drained(ids, record, mutation, context, state));
   }
   return ok({ services: [...selection.value.keys()], records, operation: state.newId });
 }
 
+/** Keeping sticky clients needs some, and an operation that outlives the keeping, or it could only end without proof. */
+function checkKept(
+  services: readonly string[],
+  { keep_sticky_ms: keep, timeout_ms: timeout }: Drain,
+  { expires_ms: expires }: MutationContext,
+  state: DecisionState,
+): Problem | null {
+  if (keep === undefined) return null;
+  const detail = (problem: string): Problem => ({
+    code: 'invalid_request',
+    field: 'body.keep_sticky',
+    detail: `body.keep_sticky ${problem}`,
+  });
+  if (!services.some((service) => isSticky(recordOf(state, service))))
+    return detail(
+      `binds nobody: ${services.join(', ')} has no balancer.sticky, so no client is bound to an instance. Leave it out`,
+    );
+  if (timeout !== null && timeout <= keep)
+    return detail(
+      `(${formatDuration(keep)}) must be shorter than timeout (${formatDuration(timeout)}): nothing can be proven while sticky clients are kept`,
+    );
+  if (expires !== null && expires <= keep)
+    return detail(
+      `(${formatDuration(keep)}) must be shorter than expires (${formatDuration(expires)}), after which the drain itself is over`,
+    );
+  return null;
+}
+
+function isSticky(record: IntentRecord): boolean {
+  return record.spec.balancer?.sticky !== undefined;
+}
+
 function drained(
-  _service: string,
   ids: readonly string[],
   record: IntentRecord,
   mutation: Drain,
@@ -41,17 +75,21 @@ function drained(
   state: DecisionState,
 ): IntentRecord {
   const at = new Date(state.wall).toISOString();
-  const deadline = state.wall + (mutation.timeout_ms ?? state.drain_timeout_ms);
+  const kept = isSticky(record) ? (mutation.keep_sticky_ms ?? 0) : 0;
+  // The usual time-out begins when a proof becomes possible.
+  const deadline =
+    state.wall + (mutation.timeout_ms ?? state.drain_timeout_ms + (mutation.keep_sticky_ms ?? 0));
   let instances = record.instances;
   for (const id of ids)
     instances = withIntent(instances, id, (before): InstanceIntent => {
-      const { expires: _old, ...kept } = before ?? {};
+      const { expires: _old, keep_sticky_until: _kept, ...rest } = before ?? {};
       const expires =
         context.expires_ms === null
           ? {}
           : { expires: new Date(state.wall + context.expires_ms).toISOString() };
       const { by, reason } = context;
-      return { ...kept, ...expires, state: 'draining', by, reason, at, op: state.newId };
+      const sticky = kept === 0 ? {} : { keep_sticky_until: new Date(state.wall + kept).toISOString() };
+      return { ...rest, ...expires, ...sticky, state: 'draining', by, reason, at, op: state.newId };
     });
   const op: OperationRecord = {
     id: state.newId,

@@ -1,15 +1,17 @@
-import type { InstanceIntent, IntentRecord, ServiceEvent, ServiceSpec } from '../model/intent.js';
+import type { InstanceIntent, IntentRecord, ServiceEvent } from '../model/intent.js';
 import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { err, ok, type Result } from '../model/result.js';
+import { isObject } from '../model/shape.js';
 import { eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
 import { revise, wishOf, withIntent } from './record.js';
+import { mergeSpec, specFaults } from './spec.js';
 
 type PatchSpec = Extract<Mutation, { kind: 'patch_spec' }>;
 type SetWeights = Extract<Mutation, { kind: 'set_weights' }>;
 type SetVersions = Extract<Mutation, { kind: 'set_versions' }>;
 
-/** A merge patch of the spec (RFC 7396 at its first level). Routes that another service has are refused. */
+/** A merge patch of the spec (RFC 7396). Routes that another service has are refused, and members that do not go together. */
 export function decideSpec(
   mutation: PatchSpec,
   context: MutationContext,
@@ -23,16 +25,29 @@ export function decideSpec(
       field: 'routes',
       detail: `${taken.join('; ')}. Take it away there first.`,
     });
-  const merged: Record<string, unknown> = { ...record.spec };
-  for (const [member, value] of Object.entries(mutation.spec) as [string, unknown][]) {
-    if (value === null) Reflect.deleteProperty(merged, member);
-    else if (value !== undefined) merged[member] = value;
-  }
-  const spec = merged as ServiceSpec;
+  const spec = mergeSpec(record.spec, mutation.spec);
   if (sameJson(spec, record.spec)) return ok(unchanged(mutation.service));
-  const message = `changed ${Object.keys(mutation.spec).join(', ')}`;
+  const faults = specFaults(spec);
+  if (faults.length > 0) {
+    const sentences = faults.map(({ path, message }) => `body.${path.join('.')} ${message}`);
+    return err({
+      code: 'invalid_request',
+      field: `body.${faults[0]?.path.join('.') ?? ''}`,
+      detail: sentences.join('; '),
+    });
+  }
+  const message = `changed ${pathsIn(mutation.spec).join(', ')}`;
   const event = eventOf(state, mutation, context, { event: 'spec_changed', message });
   return ok(changed(mutation.service, revise(record, { spec }, [event])));
+}
+
+/** `retry.tries` and the like: what a patch names. */
+function pathsIn(patch: object): readonly string[] {
+  return Object.entries(patch).flatMap(([name, value]: readonly [string, unknown]) => {
+    if (value === undefined) return [];
+    const inner = isObject(value) ? pathsIn(value) : [];
+    return inner.length === 0 ? [name] : inner.map((path) => `${name}.${path}`);
+  });
 }
 
 function takenRoutes(mutation: PatchSpec, state: DecisionState): readonly string[] {
@@ -46,7 +61,7 @@ function takenRoutes(mutation: PatchSpec, state: DecisionState): readonly string
     );
 }
 
-/** Weights by instance; null takes the registered weight back. */
+/** Weights and roles by instance; null takes what is registered back. */
 export function decideWeights(
   mutation: SetWeights,
   context: MutationContext,
@@ -55,7 +70,8 @@ export function decideWeights(
   const { service } = mutation;
   const record = recordOf(state, service);
   const members = state.membership.get(service);
-  const unknown = Object.keys(mutation.weights).filter(
+  const backups = mutation.backups ?? {};
+  const unknown = [...new Set([...Object.keys(mutation.weights), ...Object.keys(backups)])].filter(
     (id) => !members?.has(id) && !wishOf(record.instances, id),
   );
   if (unknown.length > 0)
@@ -68,31 +84,39 @@ export function decideWeights(
   const events: ServiceEvent[] = [];
   for (const [id, weight] of Object.entries(mutation.weights)) {
     if ((wishOf(instances, id)?.weight ?? null) === weight) continue;
-    instances = withIntent(instances, id, (before) => weighted(before, weight, context, state));
+    instances = withIntent(instances, id, (before) => wished(before, { weight }, context, state));
     const message = weight === null ? 'took its registered weight back' : `weight set to ${String(weight)}`;
     events.push(eventOf(state, mutation, context, { event: 'weight_changed', instance: id, message }));
+  }
+  for (const [id, backup] of Object.entries(backups)) {
+    if ((wishOf(instances, id)?.backup ?? null) === backup) continue;
+    instances = withIntent(instances, id, (before) => wished(before, { backup }, context, state));
+    const message =
+      backup === null ? 'is a backup or not as it registers' : backup ? 'made a backup' : 'made no backup';
+    events.push(eventOf(state, mutation, context, { event: 'backup_changed', instance: id, message }));
   }
   if (events.length === 0) return ok(unchanged(service));
   return ok(changed(service, revise(record, { instances }, events)));
 }
 
-function weighted(
+/** `before` with one member set, or with null taken away. */
+function wished(
   before: InstanceIntent | undefined,
-  weight: number | null,
+  change: { readonly weight: number | null } | { readonly backup: boolean | null },
   context: MutationContext,
   state: DecisionState,
 ): InstanceIntent | undefined {
-  if (weight === null) {
-    if (before === undefined) return undefined;
-    const { weight: _weight, ...rest } = before;
-    return rest;
-  }
-  // A wish about the state keeps its own author, reason and expiry; a weight alone takes this request's.
-  if (before?.state !== undefined) return { ...before, weight };
+  const { weight: oldWeight, backup: oldBackup, ...rest } = before ?? {};
+  const weight = ('weight' in change ? change.weight : oldWeight) ?? undefined;
+  const backup = ('backup' in change ? change.backup : oldBackup) ?? undefined;
+  const wish = { ...(weight === undefined ? {} : { weight }), ...(backup === undefined ? {} : { backup }) };
+  const takesBack = Object.values(change).includes(null);
+  // A wish about the state keeps its own author, reason and expiry; one without takes this request's.
+  if (before && (takesBack || before.state !== undefined)) return { ...(rest as InstanceIntent), ...wish };
   const expires =
     context.expires_ms === null ? {} : { expires: new Date(state.wall + context.expires_ms).toISOString() };
   return {
-    weight,
+    ...wish,
     by: context.by,
     reason: context.reason,
     at: new Date(state.wall).toISOString(),

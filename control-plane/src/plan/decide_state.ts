@@ -50,7 +50,7 @@ function after(
   state: DecisionState,
 ): InstanceIntent | undefined {
   if (verb !== 'isolate') return withoutState(before);
-  const { op: _op, expires: _expires, ...kept } = before ?? {};
+  const { op: _op, expires: _expires, keep_sticky_until: _sticky, ...kept } = before ?? {};
   const expires =
     context.expires_ms === null ? {} : { expires: new Date(state.wall + context.expires_ms).toISOString() };
   const at = new Date(state.wall).toISOString();

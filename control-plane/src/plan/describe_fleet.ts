@@ -63,6 +63,8 @@ export function describeOverrides(world: World): readonly OverrideResource[] {
       if (intent.state) lines.push({ ...common, kind: intent.state, value: intent.state });
       if (intent.weight !== undefined)
         lines.push({ ...common, kind: 'weight', value: String(intent.weight) });
+      if (intent.backup !== undefined)
+        lines.push({ ...common, kind: 'backup', value: String(intent.backup) });
     }
     const shares = Object.entries(record.versions);
     if (shares.length === 0) continue;

@@ -2,9 +2,10 @@ import type { InstanceIntent } from '../model/intent.js';
 import type { InstanceResource, ServiceResource, SetResource } from '../model/resources.js';
 import { eligible, type Peer } from '../model/set.js';
 import { byCodeUnit } from './encode.js';
-import { effectiveSpec } from './compile.js';
+import { healthOf, panickingIn } from './describe_health.js';
 import { inFlightOf, proveDrained } from './proof.js';
 import { inForce, wishOf } from './record.js';
+import { effectiveSpec } from './spec.js';
 import {
   drainTarget,
   isKnown,
@@ -47,12 +48,15 @@ export function describeService(world: World, service: string): ServiceResource 
     convergence: presentConvergence(world, service) ?? null,
     problems: problemsOf(world, service, up),
     protection: world.protections.get(service) ?? null,
+    panic: panickingIn(world, service),
   };
 }
 
-/** How the eligible weight is spread over versions, in percent with one decimal. */
+/** How the eligible weight is spread over versions, in percent with one decimal. Backups count where nothing else is left. */
 function sharesOf(peers: readonly Peer[]): Readonly<Record<string, number>> {
-  const open = peers.filter(eligible);
+  const usable = peers.filter(eligible);
+  const first = usable.filter((peer) => peer.backup !== true);
+  const open = first.length > 0 ? first : usable;
   const total = open.reduce((sum, peer) => sum + peer.weight, 0);
   const shares: Record<string, number> = {};
   for (const { version, weight } of open) shares[version] = (shares[version] ?? 0) + weight;
@@ -103,7 +107,8 @@ export function describeInstance(world: World, service: string, id: string): Ins
   if (!member && !intent) return undefined;
   const registration = member?.registration;
   const explained = world.compiled.get(service)?.explained.get(id);
-  const { state, weight, down } = explained?.peer ?? { state: 'gone' as const, weight: 0, down: true };
+  const peer = explained?.peer;
+  const { state, weight, down } = peer ?? { state: 'gone' as const, weight: 0, down: true };
   const open = explained !== undefined && eligible(explained.peer);
   const live = inForce(intent, world.wall);
   return {
@@ -118,19 +123,27 @@ export function describeInstance(world: World, service: string, id: string): Ins
     ready: registration?.ready ?? false,
     leaving: registration?.leaving ?? false,
     registered_weight: registration?.weight ?? 0,
+    registered_backup: registration?.backup ?? false,
     intent: live ? describeIntent(live) : null,
-    effective: { state, weight, down },
+    effective: {
+      ...{ state, weight, down },
+      backup: peer?.backup ?? false,
+      keep_sticky: peer?.keep_sticky ?? false,
+    },
     why: explained?.why ?? ['it is not registered; the wish waits for it'],
     in_flight: inFlightOf(service, id, world.witnesses),
     drain: open ? null : proveDrained(service, id, drainTarget(world, service, id), world.witnesses),
+    health: open ? healthOf(world, service, id) : [],
   };
 }
 
 function describeIntent(intent: InstanceIntent): NonNullable<InstanceResource['intent']> {
-  const { state, weight, by, reason, at, expires, op } = intent;
+  const { state, weight, backup, keep_sticky_until: kept, by, reason, at, expires, op } = intent;
   return {
     state: state ?? null,
     weight: weight ?? null,
+    backup: backup ?? null,
+    keep_sticky_until: kept ?? null,
     by,
     reason,
     at,

@@ -1,9 +1,11 @@
 import type { IntentRecord, ServiceSpec } from '../model/intent.js';
 import type { PlannedChange } from '../model/resources.js';
 import type { Peer } from '../model/set.js';
-import { compileService, effectiveSpec } from './compile.js';
+import { isObject } from '../model/shape.js';
+import { compileService } from './compile.js';
 import type { ServiceMembers } from './membership.js';
 import { wishOf } from './record.js';
+import { effectiveSpec } from './spec.js';
 
 /** What a new record changes in the published set of a service, line by line. Empty = nothing. */
 export function diffRecords(
@@ -28,10 +30,11 @@ export function diffRecords(
 }
 
 function diffPeer(service: string, was: Peer, is: Peer): readonly PlannedChange[] {
-  const fields = ['state', 'weight', 'down'] as const;
+  const fields = ['state', 'weight', 'down', 'backup', 'keep_sticky'] as const;
+  const say = (peer: Peer, field: (typeof fields)[number]): string => String(peer[field] ?? false);
   return fields
-    .filter((field) => was[field] !== is[field])
-    .map((field) => ({ service, instance: is.id, field, from: String(was[field]), to: String(is[field]) }));
+    .filter((field) => say(was, field) !== say(is, field))
+    .map((field) => ({ service, instance: is.id, field, from: say(was, field), to: say(is, field) }));
 }
 
 function diffWish(
@@ -46,12 +49,26 @@ function diffWish(
 }
 
 function diffSpec(service: string, before: ServiceSpec, after: ServiceSpec): readonly PlannedChange[] {
-  const [old, now] = [effectiveSpec(before), effectiveSpec(after)];
-  const fields = Object.keys(now) as (keyof typeof now)[];
-  return fields
-    .filter((field) => JSON.stringify(old[field]) !== JSON.stringify(now[field]))
-    .map((field) => {
-      const [from, to] = [JSON.stringify(old[field]), JSON.stringify(now[field])];
-      return { service, instance: null, field, from, to };
-    });
+  return diffValues('', effectiveSpec(before), effectiveSpec(after)).map((change) => {
+    return { service, instance: null, ...change };
+  });
+}
+
+/** One line per member that differs, at any depth: `health.check.path`. What appears or goes as a whole is one line. */
+function diffValues(
+  field: string,
+  before: unknown,
+  after: unknown,
+): readonly Pick<PlannedChange, 'field' | 'from' | 'to'>[] {
+  if (isObject(before) && isObject(after))
+    return Object.keys(after).flatMap((name) =>
+      diffValues(field === '' ? name : `${field}.${name}`, before[name], after[name]),
+    );
+  const [from, to] = [say(before), say(after)];
+  return from === to ? [] : [{ field, from, to }];
+}
+
+function say(value: unknown): string {
+  if (value === null || value === undefined) return 'none';
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

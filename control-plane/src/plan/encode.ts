@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Document, EncodedDocument } from '../model/set.js';
+import type { Document, EncodedDocument, Peer } from '../model/set.js';
+import { wireSections } from './spec.js';
 
 /** A document's bytes as they go to Redis (contract v1) with their SHA-1. Equal documents give equal bytes. */
 export function encode(document: Document): EncodedDocument {
@@ -19,17 +20,21 @@ function ordered(document: Document): Document {
     const routes = document.routes.map(({ host, path, service }) => ({ host, path, service }));
     return { v: 1, service: document.service, routes };
   }
-  const { balancer, timeouts, retry, health } = document;
   return {
     v: 1,
     service: document.service,
-    balancer: { algorithm: balancer.algorithm },
-    timeouts: { connect_ms: timeouts.connect_ms, send_ms: timeouts.send_ms, read_ms: timeouts.read_ms },
-    retry: { tries: retry.tries },
-    health: { max_fails: health.max_fails, fail_timeout_ms: health.fail_timeout_ms },
-    peers: document.peers.map(({ id, host, port, version, weight, down, state }) => {
-      return { id, host, port, version, weight, down, state };
-    }),
+    ...wireSections(document),
+    peers: document.peers.map(orderedPeer),
+  };
+}
+
+function orderedPeer(peer: Peer): Peer {
+  const { id, host, port, version, weight, down, state, zone = '', backup, keep_sticky: kept } = peer;
+  return {
+    ...{ id, host, port, version, weight, down, state },
+    ...(zone === '' ? {} : { zone }),
+    ...(backup === true ? { backup } : {}),
+    ...(kept === true ? { keep_sticky: kept } : {}),
   };
 }
 

@@ -1,7 +1,8 @@
 import type { GuardVerdict } from '../model/problem.js';
 import type { IntentRecord } from '../model/intent.js';
-import { compileService, countEligible, effectiveSpec } from './compile.js';
+import { compileService, countEligible } from './compile.js';
 import type { ServiceMembers } from './membership.js';
+import { effectiveSpec } from './spec.js';
 
 /**
  * What a change of one service's record would do to its capacity. Empty when capacity does not shrink, or stays at

@@ -161,6 +161,17 @@ test('what was published before a start has vanished, and is not unknown', () =>
   expect(h.presence()).toEqual({ a: 'held', b: 'gone', c: 'present' });
 });
 
+test('zone and role of what was published are remembered; a changed role is a changed registration', () => {
+  const peers = [buildPeer({ id: 'a', zone: 'z1', backup: true })];
+  const published = { ...buildEncoded(buildSet({ peers })), epoch: 1, generation: 1, at: '' };
+  const remembered = membersOf([published], 0).get('shop')?.get('a')?.registration;
+  expect(remembered).toMatchObject({ zone: 'z1', backup: true });
+  const h = history();
+  h.see(0, [a]);
+  expect(h.see(10, [{ ...a }]).events).toEqual([]);
+  expect(h.see(20, [{ ...a, backup: true }]).events).toMatchObject([{ event: 'updated' }]);
+});
+
 test('weights stretched by version shares come back to the scale of registered ones', () => {
   const peers = [
     buildPeer({ id: 'a', weight: 500_000 }),

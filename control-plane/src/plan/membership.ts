@@ -257,6 +257,7 @@ function sameRegistration(a: Registration, b: Registration): boolean {
     a.version === b.version &&
     a.weight === b.weight &&
     a.zone === b.zone &&
+    a.backup === b.backup &&
     a.ready === b.ready &&
     a.leaving === b.leaving &&
     a.czxid === b.czxid &&
@@ -300,7 +301,8 @@ export function membersOf(
         port: peer.port,
         version: peer.version,
         weight: peer.state === 'up' || peer.state === 'suspect' ? weightOf(peer) : USUAL_WEIGHT,
-        zone: '',
+        zone: peer.zone ?? '',
+        backup: peer.backup ?? false,
         labels: {},
         ready: peer.state !== 'unready',
         // Draining by an operator is in the intents too; what is left here had said that it was leaving.

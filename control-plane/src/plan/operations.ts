@@ -1,7 +1,12 @@
-import type { IntentRecord, OperationRecord, OperationResult, ServiceEvent } from '../model/intent.js';
-import type { Position } from '../model/position.js';
+import type {
+  InstanceIntent,
+  IntentRecord,
+  OperationRecord,
+  OperationResult,
+  ServiceEvent,
+} from '../model/intent.js';
 import type { DrainStatus } from '../model/resources.js';
-import { isUnknowable, proveDrained, type Witnesses } from './proof.js';
+import { isUnknowable, proveDrained, type ProofTarget, type Witnesses } from './proof.js';
 import { inForce, revise, wishOf, withIntent, withoutState } from './record.js';
 
 /*
@@ -19,8 +24,8 @@ import { inForce, revise, wishOf, withIntent, withoutState } from './record.js';
  * `unproven` and `timed_out` leave the instances draining; if the proof comes later, the result becomes `drained`.
  */
 
-/** Where the published set of a service stands if it gives `instance` no new requests; else null. */
-export type DrainTarget = (service: string, instance: string) => Position | null;
+/** Where the published set of a service stands if it gives `instance` no new requests; else why there is none. */
+export type DrainTarget = (service: string, instance: string) => ProofTarget;
 
 /** One instance of an operation, judged now. `taken` = another wish has it. */
 export interface InstanceProgress {
@@ -122,8 +127,7 @@ function apply(
 ): Pick<IntentRecord, 'instances' | 'ops'> {
   let { instances } = record;
   if (verdict.result === 'cut')
-    for (const id of op.instances)
-      instances = withIntent(instances, id, (before) => (before ? { ...before, state: 'cut' } : before));
+    for (const id of op.instances) instances = withIntent(instances, id, (before) => cutOff(before));
   if (verdict.result === 'undrained')
     for (const id of op.instances) instances = withIntent(instances, id, withoutState);
   const { left: _left, waited_for: _waited, ...rest } = op;
@@ -135,6 +139,12 @@ function apply(
     ...(verdict.waited_for.length > 0 ? { waited_for: verdict.waited_for } : {}),
   };
   return { instances, ops: record.ops.map((one) => (one.id === op.id ? done : one)) };
+}
+
+function cutOff(intent: InstanceIntent | undefined): InstanceIntent | undefined {
+  if (intent === undefined) return undefined;
+  const { keep_sticky_until: _kept, ...rest } = intent;
+  return { ...rest, state: 'cut' };
 }
 
 function eventOf(op: OperationRecord, verdict: Verdict, wall: number): ServiceEvent {
@@ -151,6 +161,11 @@ function eventOf(op: OperationRecord, verdict: Verdict, wall: number): ServiceEv
   };
 }
 
+function wishedBeside({ weight, backup }: InstanceIntent): string {
+  const role = backup === undefined ? [] : [backup ? 'backup' : 'no backup'];
+  return [...(weight === undefined ? [] : [`weight ${String(weight)}`]), ...role].join(', ');
+}
+
 /** The record without wishes that have expired at `wall`, or null if none has. */
 export function expireIntents(record: IntentRecord, wall: number): IntentRecord | null {
   const expired = Object.entries(record.instances).filter(
@@ -160,7 +175,7 @@ export function expireIntents(record: IntentRecord, wall: number): IntentRecord 
   let { instances } = record;
   for (const [id] of expired) instances = withIntent(instances, id, (wish) => inForce(wish, wall));
   const events = expired.map(([id, intent]): ServiceEvent => {
-    const what = intent.state ?? `weight ${String(intent.weight)}`;
+    const what = intent.state ?? wishedBeside(intent);
     const message = `${what} by ${intent.by} expired`;
     return { at: new Date(wall).toISOString(), event: 'expired', by: 'controller', instance: id, message };
   });

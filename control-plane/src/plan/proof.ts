@@ -85,6 +85,12 @@ export function ackOf(id: string, service: string, target: Position, witnesses: 
   return { state: 'acked', heard };
 }
 
+/**
+ * Where the set stands that gives an instance no new request; or until when it is still left to the clients that are
+ * bound to it; or null while neither is published.
+ */
+export type ProofTarget = Position | { readonly kept_until: string } | null;
+
 /** Open requests at one instance by gateway; null = that gateway cannot be counted now. */
 export function inFlightOf(
   service: string,
@@ -105,13 +111,13 @@ function openOn(heard: HeardGateway, service: string, instance: string): number 
 }
 
 /**
- * Whether `instance` is empty on every gateway. `target` is where the published set stands that gives it no new
- * request, or null while no such set is published.
+ * Whether `instance` is empty on every gateway, and will be: while clients that are bound to it may still come, a count
+ * of zero says nothing of the next moment.
  */
 export function proveDrained(
   service: string,
   instance: string,
-  target: Position | null,
+  target: ProofTarget,
   witnesses: Witnesses,
 ): DrainStatus {
   const counts = inFlightOf(service, instance, witnesses);
@@ -121,6 +127,7 @@ export function proveDrained(
   if (witnesses.unready !== null) waiting.push(witnesses.unready);
   else if (values.length === 0) waiting.push('no gateway has ever been heard, so nothing can be proven');
   if (!target) waiting.push(`the set of ${service} that drains it is not published yet`);
+  else if ('kept_until' in target) waiting.push(`sticky clients are kept until ${target.kept_until}`);
   else
     for (const id of Object.keys(counts))
       waiting.push(...missingFrom(id, service, instance, target, witnesses));
@@ -145,8 +152,9 @@ function missingFrom(
 }
 
 /** True if what is missing includes a gateway that nobody can speak for: then time-out means `unproven`. */
-export function isUnknowable(service: string, target: Position | null, witnesses: Witnesses): boolean {
+export function isUnknowable(service: string, target: ProofTarget, witnesses: Witnesses): boolean {
   if (!target || witnesses.unready !== null) return true;
+  if ('kept_until' in target) return false;
   const ids = gatewaysThatCount(witnesses);
   return ids.length === 0 || ids.some((id) => ackOf(id, service, target, witnesses).state !== 'acked');
 }

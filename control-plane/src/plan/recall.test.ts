@@ -43,6 +43,7 @@ test.each<[string, Partial<IntentRecord>]>([
   ['timeouts and retries', { spec: { timeouts: { read_ms: 1_000 }, retry: { tries: 3 } } }],
   ['states', { instances: { a: wish({ state: 'isolated' }), b: wish({ state: 'draining' }) } }],
   ['a cut', { instances: { a: wish({ state: 'cut' }) } }],
+  ['a backup', { instances: { a: wish({ backup: true }), b: wish({ weight: 7, backup: true }) } }],
   ['weights', { instances: { a: wish({ weight: 7 }), b: wish({ weight: 0 }) } }],
 ])('%s: what is recalled would publish the same bytes', (_name, record) => {
   const before = published({ ...NO_INTENT, ...record });

@@ -2,7 +2,7 @@ import { NO_INTENT, type InstanceIntent, type IntentRecord, type RouteSpec } fro
 import { ROUTES } from '../model/names.js';
 import type { Registration, RegistryView } from '../model/registration.js';
 import type { Peer, PublishedDocument, ServiceSet } from '../model/set.js';
-import { effectiveSpec } from './compile.js';
+import { decidedIn } from './spec.js';
 
 /*
  * What the published sets still tell of wishes that nobody remembers any more. `min_available`, who wished, why and until
@@ -25,7 +25,7 @@ export function recallRecords(
     if (!('peers' in document)) continue;
     const { service } = document;
     const spec = {
-      ...specOf(document),
+      ...decidedIn(document),
       ...(routes.has(service) ? { routes: routes.get(service) ?? [] } : {}),
     };
     const instances = wishesIn(document, (id) => registered.get(`${service}|${id}`), wall);
@@ -41,19 +41,6 @@ function routesIn(table: PublishedDocument | undefined): ReadonlyMap<string, rea
   for (const { host, path, service } of table.document.routes)
     routes.set(service, [...(routes.get(service) ?? []), { host, path }]);
   return routes;
-}
-
-/** Only what differs from the defaults: nobody is known to have wished for those. */
-function specOf(set: ServiceSet): IntentRecord['spec'] {
-  const usual = effectiveSpec({});
-  const differs = (field: 'balancer' | 'timeouts' | 'retry' | 'health'): boolean =>
-    JSON.stringify(set[field]) !== JSON.stringify(usual[field]);
-  return {
-    ...(differs('balancer') ? { balancer: set.balancer } : {}),
-    ...(differs('timeouts') ? { timeouts: set.timeouts } : {}),
-    ...(differs('retry') ? { retry: set.retry } : {}),
-    ...(differs('health') ? { health: set.health } : {}),
-  };
 }
 
 function wishesIn(
@@ -77,7 +64,12 @@ function wishesIn(
     const { id, state } = peer;
     if (state === 'isolated' || state === 'cut') return [[id, { ...common, state }]];
     if (state === 'draining') return registrationOf(id)?.leaving ? [] : [[id, { ...common, state }]];
-    return steered && serving.includes(peer) ? [[id, { ...common, weight: weightOf(peer) }]] : [];
+    const backup = peer.backup ?? false;
+    const wish = {
+      ...(steered && serving.includes(peer) ? { weight: weightOf(peer) } : {}),
+      ...(backup === (registrationOf(id)?.backup ?? backup) ? {} : { backup }),
+    };
+    return Object.keys(wish).length > 0 ? [[id, { ...common, ...wish }]] : [];
   });
   return Object.fromEntries(wishes);
 }

@@ -43,8 +43,8 @@ export function wishOf(instances: IntentRecord['instances'], id: string): Instan
 }
 
 /**
- * What of `intent` is in force at `wall` (milliseconds). The expiry is that of its state; a weight that was wished
- * beside it stays. A weight alone has the expiry for itself.
+ * What of `intent` is in force at `wall` (milliseconds). The expiry is that of its state; a weight and a role as backup
+ * that were wished beside it stay. Alone they have the expiry for themselves.
  */
 export function inForce(intent: InstanceIntent | undefined, wall: number): InstanceIntent | undefined {
   if (intent?.expires === undefined || Date.parse(intent.expires) > wall) return intent;
@@ -59,13 +59,16 @@ export function withIntent(
 ): IntentRecord['instances'] {
   const { [id]: _before, ...others } = instances;
   const after = change(wishOf(instances, id));
-  const empty = after === undefined || (after.state === undefined && after.weight === undefined);
-  return empty ? others : { ...others, [id]: after };
+  return after === undefined || saysNothing(after) ? others : { ...others, [id]: after };
+}
+
+function saysNothing(intent: InstanceIntent): boolean {
+  return intent.state === undefined && intent.weight === undefined && intent.backup === undefined;
 }
 
 /** The wish without its state; undefined if nothing is left of it. */
 export function withoutState(intent: InstanceIntent | undefined): InstanceIntent | undefined {
-  if (intent?.weight === undefined) return undefined;
-  const { state: _state, op: _op, expires: _expires, ...rest } = intent;
-  return rest;
+  if (intent === undefined) return undefined;
+  const { state: _state, op: _op, expires: _expires, keep_sticky_until: _kept, ...rest } = intent;
+  return saysNothing(rest) ? undefined : rest;
 }

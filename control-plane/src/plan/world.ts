@@ -3,9 +3,10 @@ import type { Position } from '../model/position.js';
 import type { Convergence } from '../model/resources.js';
 import type { RegistryProblem } from '../model/registration.js';
 import { eligible, type PublishedDocument } from '../model/set.js';
-import type { CompiledService, RouteClash } from './compile.js';
+import { keptUntil, type CompiledService, type RouteClash } from './compile.js';
 import type { Membership, ServiceMembers } from './membership.js';
-import { convergenceOf, type Witnesses } from './proof.js';
+import { convergenceOf, type ProofTarget, type Witnesses } from './proof.js';
+import { inForce, wishOf } from './record.js';
 
 /** Everything the controller knows at one moment; what the API shows is computed from it and nothing else. */
 export interface World {
@@ -59,13 +60,21 @@ export function publishedAt(world: World, service: string): Position | null {
   return { epoch: document.epoch, generation: document.generation };
 }
 
-/** Where the published set stands that gives `instance` no new request; null while it is not sure that such a set is out. */
-export function drainTarget(world: World, service: string, instance: string): Position | null {
+/**
+ * Where the published set stands that gives `instance` no new request; null while it is not sure that such a set is out.
+ * A drain that keeps sticky clients has such a set only after that; until then a proof would be of a moment.
+ */
+export function drainTarget(world: World, service: string, instance: string): ProofTarget {
   if (world.unsettled.has(service)) return null;
+  const record = recordIn(world, service);
+  const member = membersIn(world, service).get(instance);
+  const wish = inForce(wishOf(record.instances, instance), world.wall);
+  const kept = member ? keptUntil(record.spec, member, wish, world.wall) : null;
+  if (kept !== null) return { kept_until: kept };
   const document = world.published.get(service)?.document;
   const peer =
     document && 'peers' in document ? document.peers.find((one) => one.id === instance) : undefined;
-  return peer && eligible(peer) ? null : publishedAt(world, service);
+  return peer && (eligible(peer) || peer.keep_sticky === true) ? null : publishedAt(world, service);
 }
 
 /** Who follows the present publication of `service`; `undefined` while none is out under this epoch. */

@@ -12,6 +12,23 @@ test.each([
   expect(parsed.ok && JSON.stringify(parsed.value)).toBe(JSON.stringify(document));
 });
 
+test('members that the contract lacks are dropped, inside sections too', () => {
+  const set = buildSet();
+  const more = {
+    ...set,
+    balancer: { ...set.balancer, mood: 'good' },
+    health: { ...set.health, check: { type: 'tcp', depth: 3 } },
+    peers: [{ ...buildPeer(), zone: 'a', colour: 'red' }],
+  };
+  expect(parseDocument(JSON.stringify(more))).toEqual({
+    ok: true,
+    value: buildSet({
+      health: { ...set.health, check: { type: 'tcp' } },
+      peers: [buildPeer({ zone: 'a' })],
+    }),
+  });
+});
+
 test.each([
   ['text', /is not JSON/, 'peers'],
   ['a number', /object/, '7'],
@@ -22,6 +39,21 @@ test.each([
     JSON.stringify(buildSet({ peers: [buildPeer({ host: 'h' })] })),
   ],
   ['two of one id', /same id/, JSON.stringify(buildSet({ peers: [buildPeer(), buildPeer()] }))],
+  [
+    'no connect_ms',
+    /^timeouts.connect_ms: is missing/,
+    JSON.stringify({ ...buildSet(), timeouts: { send_ms: 1, read_ms: 1 } }),
+  ],
+  [
+    'a check without a type',
+    /^health.check.type: is missing/,
+    JSON.stringify({ ...buildSet(), health: { ...buildSet().health, check: {} } }),
+  ],
+  [
+    'an unknown scheme',
+    /^upstream.scheme: must be one of http, https/,
+    JSON.stringify({ ...buildSet(), upstream: { scheme: 'ftp' } }),
+  ],
   ['half a tombstone', /^removed: /, JSON.stringify({ ...buildTombstone(), removed: false })],
   [
     'a route to nowhere',

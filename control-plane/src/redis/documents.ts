@@ -2,7 +2,9 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { checkName, type NameKind, ROUTES } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
-import type { Document } from '../model/set.js';
+import { SECTIONS, type SectionName } from '../model/service_spec.js';
+import type { Document, ServiceSet } from '../model/set.js';
+import { readMembers, type Fault } from '../model/shape.js';
 
 /** A name by the rules of `model/names.ts`. */
 export function nameSchema(kind: NameKind): z.ZodString {
@@ -16,8 +18,16 @@ export function describeIssue(error: z.ZodError): string {
   return issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`;
 }
 
-const count = z.int().min(0);
-const milliseconds = z.int().min(1).max(86_400_000);
+/** A section by the table of `model/service_spec.ts`; members that the contract lacks are dropped. */
+function section<S extends SectionName>(name: S) {
+  return z.unknown().transform((given, context): NonNullable<ServiceSet[S]> => {
+    const faults: Fault[] = [];
+    const read = readMembers(SECTIONS[name].rule.members, given, 'wire', faults);
+    for (const { path, message } of faults)
+      context.issues.push({ code: 'custom', path: [...path], message, input: given });
+    return read as unknown as NonNullable<ServiceSet[S]>;
+  });
+}
 
 const peer = z.object({
   id: nameSchema('instance'),
@@ -27,15 +37,19 @@ const peer = z.object({
   weight: z.int().min(0).max(1_000_000),
   down: z.boolean(),
   state: z.enum(['up', 'suspect', 'draining', 'unready', 'isolated', 'cut', 'gone']),
+  zone: z.literal('').or(nameSchema('zone')).optional(),
+  backup: z.boolean().optional(),
+  keep_sticky: z.boolean().optional(),
 });
 
 const serviceSet = z.object({
   v: z.literal(1),
   service: nameSchema('service'),
-  balancer: z.object({ algorithm: z.literal('weighted_round_robin') }),
-  timeouts: z.object({ connect_ms: milliseconds, send_ms: milliseconds, read_ms: milliseconds }),
-  retry: z.object({ tries: z.int().min(1).max(5) }),
-  health: z.object({ max_fails: count, fail_timeout_ms: count }),
+  balancer: section('balancer'),
+  timeouts: section('timeouts'),
+  retry: section('retry'),
+  health: section('health'),
+  upstream: section('upstream').optional(),
   peers: z
     .array(peer)
     .max(10_000)

@@ -13,6 +13,32 @@ test('a heartbeat is read back as it was written; members that the contract lack
   });
 });
 
+test('health and panic are read, states of tomorrow too', () => {
+  const beat = buildHeartbeat({
+    health: {
+      'shop|a': { state: 'ejected', reason: '3 failures: connection refused', since: 1_795_000_000 },
+      'shop|b': { state: 'meditating', reason: '', since: 0 },
+    },
+    health_unlisted: 3,
+    panic: ['shop'],
+  });
+  expect(parseHeartbeat('gw-1', JSON.stringify(beat))).toEqual({ ok: true, value: beat });
+});
+
+test.each([
+  { health: { shop: { state: 'ejected', reason: '', since: 1 } } },
+  { health: { 'shop|a': { state: '<b>', reason: '', since: 1 } } },
+  { health: { 'shop|a': { state: 'ejected', reason: 'a\nb', since: 1 } } },
+  { health: { 'shop|a': { state: 'ejected', reason: '', since: 1e300 } } },
+  { health: [] },
+  { health_unlisted: -1 },
+  { panic: 'shop' },
+  { panic: ['No Service'] },
+])('what is only shown costs nothing when it is wrong: %j', (wrong) => {
+  const beat = buildHeartbeat({ in_flight: { 'shop|a': 2 } });
+  expect(parseHeartbeat('gw-1', JSON.stringify({ ...beat, ...wrong }))).toEqual({ ok: true, value: beat });
+});
+
 test.each([
   ['not JSON', 'is not JSON', '{"v":1'],
   ['an array', /object/, '[]'],

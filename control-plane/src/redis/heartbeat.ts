@@ -10,6 +10,12 @@ const MAX_CHARACTERS = 4_000_000;
 const count = z.int().min(0);
 const setName = z.literal(ROUTES).or(nameSchema('service'));
 
+const INSTANCE_KEY = /^[^|]{1,128}\|[^|]{1,127}$/;
+const line = z
+  .string()
+  .max(1_000)
+  .regex(/^\P{Cc}*$/u);
+
 const heartbeat = z.object({
   v: z.literal(1),
   id: nameSchema('gateway'),
@@ -23,11 +29,22 @@ const heartbeat = z.object({
   rejected: z.array(
     z.object({ service: setName, generation: count, code: z.string().regex(/^[a-z0-9_]{1,64}$/) }),
   ),
-  in_flight: z.record(
-    z.string().regex(/^[^|]{1,128}\|[^|]{1,127}$/, { error: 'is not service|instance' }),
-    count,
-  ),
+  in_flight: z.record(z.string().regex(INSTANCE_KEY, { error: 'is not service|instance' }), count),
   uncounted: count,
+  // Shown to people and nothing else: what cannot be read of it must not cost the acks and counts beside it.
+  health: z
+    .record(
+      z.string().regex(INSTANCE_KEY),
+      z.object({
+        state: z.string().regex(/^[a-z0-9_]{1,32}$/),
+        reason: line,
+        since: z.number().min(0).max(8e12),
+      }),
+    )
+    .optional()
+    .catch(undefined),
+  health_unlisted: count.optional().catch(undefined),
+  panic: z.array(nameSchema('service')).optional().catch(undefined),
 });
 
 /**

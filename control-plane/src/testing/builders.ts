@@ -18,6 +18,7 @@ export function buildRegistration(overrides: Partial<Registration> = {}): Regist
     version: 'v1',
     weight: 100,
     zone: '',
+    backup: false,
     labels: {},
     ready: true,
     leaving: false,

@@ -11,20 +11,26 @@ const contract = (path: string): string =>
 const example = (name: string): string => contract(`examples/${name}.json`);
 
 describe('the examples of the wire contract', () => {
-  test.each(['set', 'tombstone', 'routes'])('%s.json is a document, written to the byte', (name) => {
-    const parsed = parseDocument(example(name));
-    expect(parsed).toMatchObject({ ok: true });
-    if (!parsed.ok) return;
-    const encoded = buildEncoded(parsed.value);
-    expect(encoded.payload).toBe(example(name));
-    expect(encoded.hash).toBe(createHash('sha1').update(example(name)).digest('hex'));
-  });
+  test.each(['set', 'set_full', 'tombstone', 'routes'])(
+    '%s.json is a document, written to the byte',
+    (name) => {
+      const parsed = parseDocument(example(name));
+      expect(parsed).toMatchObject({ ok: true });
+      if (!parsed.ok) return;
+      const encoded = buildEncoded(parsed.value);
+      expect(encoded.payload).toBe(example(name));
+      expect(encoded.hash).toBe(createHash('sha1').update(example(name)).digest('hex'));
+    },
+  );
 
-  test('heartbeat.json is a heartbeat, and nothing of it is dropped', () => {
-    const parsed = parseHeartbeat('gw-1', example('heartbeat'));
-    expect(parsed).toMatchObject({ ok: true });
-    expect(parsed.ok && JSON.stringify(parsed.value)).toBe(example('heartbeat'));
-  });
+  test.each(['heartbeat', 'heartbeat_health'])(
+    '%s.json is a heartbeat, and nothing of it is dropped',
+    (name) => {
+      const parsed = parseHeartbeat('gw-1', example(name));
+      expect(parsed).toMatchObject({ ok: true });
+      expect(parsed.ok && JSON.stringify(parsed.value)).toBe(example(name));
+    },
+  );
 });
 
 test('the keys and channels in use are those of the table in wire.md', () => {

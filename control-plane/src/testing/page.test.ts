@@ -3,6 +3,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { OPTIONS } from '../config.js';
+import { SECTIONS } from '../model/service_spec.js';
+import type { Member, Members, Rule } from '../model/shape.js';
 import { GATEWAY_OPTIONS, type GatewayOption } from '../render/options.js';
 import { regenerate, REWRITE, table } from './page.js';
 
@@ -77,8 +79,87 @@ This page is generated from \`control-plane/src/render/options.ts\`: \`${REWRITE
 `;
 }
 
+/** What a member of the spec may be. */
+function takes(rule: Rule): string {
+  const span = (min: number, max: number): string =>
+    `${min.toLocaleString('en')} … ${max.toLocaleString('en')}`;
+  switch (rule.kind) {
+    case 'whole':
+      return span(rule.min, rule.max);
+    case 'flag':
+      return '`true`, `false`';
+    case 'one_of':
+      return rule.values.map(code).join(', ');
+    case 'text':
+      return rule.hint;
+    case 'range':
+      return `\`[from, to]\` within ${span(rule.min, rule.max)}`;
+    case 'list':
+      return `a list of ${takes(rule.of)}`;
+    case 'object':
+      return 'an object';
+  }
+}
+
+function specRows(members: Members, path: string): readonly (readonly string[])[] {
+  return Object.entries(members).flatMap(([name, member]): readonly (readonly string[])[] => {
+    const { rule, doc } = member;
+    const row = [code(`${path}.${name}`), takes(rule), usual(member), doc];
+    return rule.kind === 'object' ? [row, ...specRows(rule.members, `${path}.${name}`)] : [row];
+  });
+}
+
+function usual({ fallback }: Member): string {
+  if (fallback === undefined) return 'required';
+  if (fallback === null) return 'none';
+  return typeof fallback === 'string' ? code(fallback) : code(JSON.stringify(fallback));
+}
+
+function specPage(): string {
+  const sections = Object.entries(SECTIONS).map(
+    ([name, { doc, rule }]) => `## ${name}
+
+${doc}
+
+${table(['member', 'takes', 'default', 'meaning'], specRows(rule.members, name))}
+`,
+  );
+  return `# The spec of a service
+
+What can be decided for a service, while it runs, without touching a gateway's nginx.conf:
+
+\`\`\`text
+ebbgate set service shop balancer.algorithm=ewma health.max_fails=5 timeouts.read_ms=10s
+ebbgate set service shop health.check.type=http health.check.path=/health health.check.statuses=200-299
+ebbgate set service shop health.check= retry=            back to the default: one member, a whole section
+ebbgate set service shop retry.tries=3 --dry-run         show what would change
+ebbgate describe service shop                            all of it: what was decided, and what is by default
+\`\`\`
+
+The [API](api.md) takes the same as a merge patch (RFC 7396): \`PATCH /v1/services/shop\` with \`{"health": {"max_fails": 5, "check": null}}\`
+changes these two and nothing beside them; null takes a member, or a whole section, back to its default; lists are replaced. An answer shows the whole spec with
+every default filled in, and null where there is none. Members that do not go together are refused by name; nothing is written then.
+
+Times are milliseconds up to a day. The command line also takes them as durations: \`500ms\`, \`10s\`, \`5m\`.
+Routes are a list, \`routes: [{host, path}]\`, and are changed with \`ebbgate route\`. \`min_available\` (1) is what guards keep: they refuse
+what would leave fewer instances that may take requests, backups included.
+
+${sections.join('\n')}
+## What goes together
+
+- \`balancer.hash_on\` is needed by \`consistent_hash\`; the other algorithms leave it alone, so it may stay while another is tried.
+- \`balancer.hash_on.name\` is needed unless the source is \`path\`, which has none.
+- \`health.check.timeout_ms\` is below \`health.check.interval_ms\`.
+- \`timeouts.total_ms\`, if not 0, is at least \`timeouts.try_ms\`.
+- \`upstream.tls\` goes with the schemes \`https\` and \`grpcs\`.
+
+This page is generated from \`control-plane/src/model/service_spec.ts\`: \`${REWRITE}\` writes it anew.
+`;
+}
+
 it.each([
   ['reference/configuration.md', configurationPage],
+  ['reference/service-spec.md', specPage],
   ['reference/gateway-options.md', gatewayPage],
 ])('%s is what the code says', async (name, page) => {
   const { stands, wanted } = await regenerate(name, page(), UPDATE);

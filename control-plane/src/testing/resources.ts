@@ -1,10 +1,13 @@
 import type {
+  EffectiveSections,
   GatewayResource,
   InstanceResource,
   OperationResource,
   ReadinessResource,
   ServiceResource,
 } from '../model/resources.js';
+import { SECTIONS } from '../model/service_spec.js';
+import { withDefaults } from '../model/shape.js';
 
 /*
  * Builders of what the API answers: complete resources in a plain state; name only what the test is about.
@@ -36,10 +39,7 @@ export function makeService({
     etag: '17-3',
     spec: {
       routes: [{ host: '*', path: '/' }],
-      balancer: { algorithm: 'weighted_round_robin' },
-      timeouts: { connect_ms: 500, send_ms: 60_000, read_ms: 60_000 },
-      retry: { tries: 2 },
-      health: { max_fails: 3, fail_timeout_ms: 10_000 },
+      ...(withDefaults(SECTIONS, {}) as unknown as EffectiveSections),
       min_available: 1,
     },
     versions: {},
@@ -49,6 +49,7 @@ export function makeService({
     convergence: null,
     problems: [],
     protection: null,
+    panic: [],
     ...parts,
   };
 }
@@ -67,11 +68,13 @@ export function makeInstance(parts: Partial<InstanceResource> = {}): InstanceRes
     ready: true,
     leaving: false,
     registered_weight: 100,
+    registered_backup: false,
     intent: null,
-    effective: { state: 'up', weight: 100, down: false },
+    effective: { state: 'up', weight: 100, down: false, backup: false, keep_sticky: false },
     why: ['registered with weight 100'],
     in_flight: { 'gw-a': 0, 'gw-b': 0 },
     drain: null,
+    health: [],
     ...parts,
   };
 }

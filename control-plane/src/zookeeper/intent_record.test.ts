@@ -8,16 +8,19 @@ const FULL: IntentRecord = {
   rev: 7,
   spec: {
     routes: [{ host: '*', path: '/' }],
-    balancer: { algorithm: 'weighted_round_robin' },
-    timeouts: { connect_ms: 500 },
-    retry: { tries: 2 },
-    health: { max_fails: 3 },
+    balancer: { algorithm: 'consistent_hash', hash_on: { source: 'path' }, sticky: { cookie: 'shop_at' } },
+    timeouts: { connect_ms: 500, total_ms: 0 },
+    retry: { on: 'server_error', non_idempotent: true },
+    health: { max_fails: 3, fail_statuses: [500], check: { statuses: [[200, 204]] } },
+    upstream: { scheme: 'grpcs', tls: 'inside' },
     min_available: 2,
   },
   instances: {
     '[fd00::7]:8080': {
       state: 'isolated',
       weight: 0,
+      backup: true,
+      keep_sticky_until: AT,
       by: 'ann',
       reason: 'leaks',
       at: AT,
@@ -62,6 +65,27 @@ test.each<[string, unknown, string]>([
   ],
   ['a bad instance id', { ...FULL, instances: { 'a b': { by: '', reason: '', at: AT } } }, 'instances'],
   ['a bad time', { ...FULL, events: [{ ...FULL.events[0], at: 'yesterday' }] }, 'events.0.at'],
+  [
+    'an algorithm',
+    { ...FULL, spec: { balancer: { algorithm: 'best' } } },
+    'spec.balancer.algorithm: must be one of weighted_round_robin',
+  ],
+  [
+    'an unknown member of a check',
+    { ...FULL, spec: { health: { check: { rises: 2 } } } },
+    'spec.health.check.rises: is not known; known: type, path',
+  ],
+  [
+    'a cookie that is no token',
+    { ...FULL, spec: { balancer: { sticky: { cookie: 'a b' } } } },
+    'spec.balancer.sticky.cookie: must be a token',
+  ],
+  [
+    'statuses the wrong way round',
+    { ...FULL, spec: { health: { check: { statuses: [[299, 200]] } } } },
+    'spec.health.check.statuses: has an item 1 that must be [from, to]',
+  ],
+  ['a section that is a list', { ...FULL, spec: { retry: [] } }, 'spec.retry: must be an object'],
   [
     'a weight',
     { ...FULL, instances: { a: { weight: -1, by: '', reason: '', at: AT } } },

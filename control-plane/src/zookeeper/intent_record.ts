@@ -2,6 +2,8 @@ import { z } from 'zod';
 import type { IntentRecord } from '../model/intent.js';
 import { checkName, type NameKind } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
+import { SECTION_NAMES, SECTIONS, type SectionName } from '../model/service_spec.js';
+import { readMembers, type Fault } from '../model/shape.js';
 
 /*
  * Everything is strict: a member that is not known here was written by another release, and writing the record back
@@ -11,29 +13,29 @@ const name = (kind: NameKind): z.ZodType<string> =>
   z.string().refine((value) => checkName(kind, value).ok, { error: `not a name of kind ${kind}` });
 const moment = z.iso.datetime({ offset: true });
 const text = z.string().max(4_096);
-const milliseconds = z.int().min(1).max(86_400_000);
 const onTimeout = z.enum(['wait', 'cut', 'undrain']);
+
+/** A section by the table of `model/service_spec.ts`. */
+function section(name: SectionName) {
+  return z.unknown().check((context) => {
+    const faults: Fault[] = [];
+    readMembers(SECTIONS[name].rule.members, context.value, 'spec', faults);
+    for (const { path, message } of faults)
+      context.issues.push({ code: 'custom', path: [...path], message, input: context.value });
+  });
+}
 
 const spec = z.strictObject({
   routes: z.array(z.strictObject({ host: text, path: text })).optional(),
-  balancer: z.strictObject({ algorithm: z.enum(['weighted_round_robin']) }).optional(),
-  timeouts: z
-    .strictObject({
-      connect_ms: milliseconds.optional(),
-      send_ms: milliseconds.optional(),
-      read_ms: milliseconds.optional(),
-    })
-    .optional(),
-  retry: z.strictObject({ tries: z.int().min(1).max(5) }).optional(),
-  health: z
-    .strictObject({ max_fails: z.int().min(0).optional(), fail_timeout_ms: z.int().min(0).optional() })
-    .optional(),
+  ...Object.fromEntries(SECTION_NAMES.map((name) => [name, section(name).optional()])),
   min_available: z.int().min(0).optional(),
 });
 
 const instance = z.strictObject({
   state: z.enum(['draining', 'isolated', 'cut']).optional(),
   weight: z.int().min(0).max(10_000).optional(),
+  backup: z.boolean().optional(),
+  keep_sticky_until: moment.optional(),
   by: text,
   reason: text,
   at: moment,

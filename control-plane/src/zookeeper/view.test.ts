@@ -12,6 +12,7 @@ function instance(over: Partial<Registration>): ParsedNode {
     version: '',
     weight: 100,
     zone: '',
+    backup: false,
     labels: {},
     ready: true,
     leaving: false,

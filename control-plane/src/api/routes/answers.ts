@@ -35,3 +35,8 @@ export const STARTED: Readonly<Record<number, Answer>> = {
     headers: { ...ETAG, Location: 'The operation.' },
   },
 };
+
+/** How long a drain keeps sticky clients, as a member of its mutation; absent = not at all. */
+export function kept(keepSticky: number | null | undefined): { readonly keep_sticky_ms?: number } {
+  return keepSticky === null || keepSticky === undefined ? {} : { keep_sticky_ms: keepSticky };
+}

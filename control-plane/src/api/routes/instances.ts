@@ -7,7 +7,7 @@ import { absent } from '../refusal.js';
 import { name } from '../schema/atoms.js';
 import * as request from '../schema/requests.js';
 import * as resource from '../schema/resources.js';
-import { CHANGED, ETAG, MUTATION_CODES, STARTED } from './answers.js';
+import { CHANGED, ETAG, kept, MUTATION_CODES, STARTED } from './answers.js';
 
 const tag = 'instances';
 const params = z.strictObject({ service: name('service') });
@@ -55,7 +55,7 @@ export function instanceEndpoints(plane: ControlPlane): readonly Endpoint[] {
       method: 'patch',
       path: PATH,
       tag,
-      summary: 'Set the weight of one instance',
+      summary: 'Set the weight of one instance, or whether it is a backup',
       params: one,
       query: request.mutationQuery,
       body: request.instancePatch,
@@ -65,7 +65,12 @@ export function instanceEndpoints(plane: ControlPlane): readonly Endpoint[] {
       handle: ({ params: { service, instance }, query, body }, exchange) =>
         mutate(
           plane,
-          { kind: 'set_weights', service, weights: { [instance]: body.weight } },
+          {
+            kind: 'set_weights',
+            service,
+            weights: body.weight === undefined ? {} : { [instance]: body.weight },
+            ...(body.backup === undefined ? {} : { backups: { [instance]: body.backup } }),
+          },
           { ...body, ...query },
           exchange,
         ),
@@ -89,6 +94,7 @@ export function instanceEndpoints(plane: ControlPlane): readonly Endpoint[] {
             selector: { service, ids: [instance] },
             timeout_ms: body.timeout ?? null,
             on_timeout: body.on_timeout ?? 'wait',
+            ...kept(body.keep_sticky),
           },
           { ...body, ...query },
           exchange,

@@ -2,7 +2,7 @@ import type { ControlPlane } from '../../model/ports.js';
 import { endpoint, type Endpoint } from '../endpoint.js';
 import { mutate } from '../mutate.js';
 import * as request from '../schema/requests.js';
-import { CHANGED, MUTATION_CODES, STARTED } from './answers.js';
+import { CHANGED, kept, MUTATION_CODES, STARTED } from './answers.js';
 
 const tag = 'selections';
 const codes = [...MUTATION_CODES, 'idempotency_conflict'] as const;
@@ -29,6 +29,7 @@ export function selectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
             selector: body.selector,
             timeout_ms: body.timeout ?? null,
             on_timeout: body.on_timeout ?? 'wait',
+            ...kept(body.keep_sticky),
           },
           { ...body, ...query },
           exchange,

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { ControlPlane } from '../../model/ports.js';
-import type { ServiceResource } from '../../model/resources.js';
+import type { ServiceResource, SpecPatch } from '../../model/resources.js';
 import { endpoint, type Endpoint, type Reply } from '../endpoint.js';
 import { mutate } from '../mutate.js';
 import { absent } from '../refusal.js';
@@ -111,7 +111,13 @@ function patchEndpoints(plane: ControlPlane): readonly Endpoint[] {
       codes: [...MUTATION_CODES, 'route_taken'],
       handle: ({ params: { service }, query, body }, exchange) => {
         const { reason, force, ...spec } = body;
-        return mutate(plane, { kind: 'patch_spec', service, spec }, { ...query, reason, force }, exchange);
+        const patch = spec as SpecPatch;
+        return mutate(
+          plane,
+          { kind: 'patch_spec', service, spec: patch },
+          { ...query, reason, force },
+          exchange,
+        );
       },
     }),
     endpoint({

@@ -1,6 +1,5 @@
 import * as z from 'zod';
 import {
-  DAY_MS,
   DRAIN_TIMEOUT_MAX_MS,
   duration,
   EXPIRES_MAX_MS,
@@ -11,6 +10,7 @@ import {
   WEIGHT_MAX,
   whole,
 } from './atoms.js';
+import { sectionSchemas } from './spec.js';
 
 /*
  * What clients may send. Every object is strict: a member that is not known here is refused by name.
@@ -50,7 +50,12 @@ const waiting = {
 
 export const instanceBody = z.strictObject(circumstances);
 export const isolateBody = z.strictObject(lasting);
-export const drainBody = z.strictObject(waiting);
+const keepSticky = duration(1_000, DRAIN_TIMEOUT_MAX_MS).meta({
+  description:
+    'So long clients that are bound by cookie keep their instance. Nothing is proven before; shorter than `timeout`.',
+});
+const draining = { ...waiting, keep_sticky: keepSticky.nullable().optional() };
+export const drainBody = z.strictObject(draining);
 export const reasonBody = z.strictObject({ reason: reason.optional() });
 export const forgetBody = z.strictObject({
   reason: reason.meta({ description: 'Why it may be left out of every proof from now on.' }),
@@ -85,7 +90,7 @@ export const selector = z
   })
   .meta({ description: 'Every member that is given must match. At least one besides `service`.' });
 
-export const drainsBody = z.strictObject({ selector, ...waiting });
+export const drainsBody = z.strictObject({ selector, ...draining });
 export const isolatesBody = z.strictObject({ selector, ...lasting });
 export const undrainsBody = z.strictObject({ selector, ...circumstances });
 
@@ -93,7 +98,16 @@ const weight = whole(0, WEIGHT_MAX)
   .nullable()
   .meta({ description: 'Replaces the registered weight; null gives it back.' });
 
-export const instancePatch = z.strictObject({ weight, ...lasting });
+const backup = z.boolean().nullable().meta({
+  description:
+    'True: used only while no other instance may be. Replaces the registered role; null gives it back.',
+});
+
+export const instancePatch = z
+  .strictObject({ weight: weight.optional(), backup: backup.optional(), ...lasting })
+  .refine((patch) => patch.weight !== undefined || patch.backup !== undefined, {
+    error: 'needs weight or backup',
+  });
 export const weightsPatch = z
   .record(name('instance'), weight)
   .refine((map) => Object.keys(map).length > 0, { error: 'names no instance' })
@@ -142,26 +156,10 @@ const routes = z
     error: 'lists a route twice',
   });
 
-const span = whole(1, DAY_MS);
-/** RFC 7396: null takes a member back to its default. */
+/** RFC 7396: null takes a member back to its default, at every depth. */
 export const specPatch = z.strictObject({
   routes: routes.nullable().optional(),
-  balancer: z
-    .strictObject({ algorithm: z.enum(['weighted_round_robin']) })
-    .nullable()
-    .optional(),
-  timeouts: z
-    .strictObject({ connect_ms: span.optional(), send_ms: span.optional(), read_ms: span.optional() })
-    .nullable()
-    .optional(),
-  retry: z
-    .strictObject({ tries: whole(1, 5) })
-    .nullable()
-    .optional(),
-  health: z
-    .strictObject({ max_fails: whole(0, 1_000).optional(), fail_timeout_ms: span.optional() })
-    .nullable()
-    .optional(),
+  ...sectionSchemas('patch'),
   min_available: whole(0, 10_000).nullable().optional(),
   ...circumstances,
 });

@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import type * as model from '../../model/resources.js';
 import { PROBLEMS, type ProblemCode } from '../../model/problem.js';
+import type { ServiceSet } from '../../model/set.js';
+import { sectionSchemas } from './spec.js';
 
 /*
  * What the API answers, as schemas. `satisfies` holds them to the model's types; the API does not run them.
@@ -12,10 +14,6 @@ const counts = z.record(z.string(), count.nullable());
 const numbers = z.record(z.string(), z.number());
 
 export const position = z.object({ epoch: count, generation: count });
-const balancer = z.object({ algorithm: z.enum(['weighted_round_robin']) });
-const timeouts = z.object({ connect_ms: count, send_ms: count, read_ms: count });
-const retry = z.object({ tries: count });
-const health = z.object({ max_fails: count, fail_timeout_ms: count });
 const route = z.object({ host: z.string(), path: z.string() });
 const peerState = z.enum(['up', 'suspect', 'draining', 'unready', 'isolated', 'cut', 'gone']);
 const intentState = z.enum(['draining', 'isolated', 'cut']);
@@ -43,12 +41,9 @@ export const service = z.object({
   etag: z.string().nullable(),
   spec: z.object({
     routes: z.array(route),
-    balancer,
-    timeouts,
-    retry,
-    health,
+    ...sectionSchemas('effective'),
     min_available: count,
-  }),
+  }) as z.ZodType as z.ZodType<model.EffectiveSpec>,
   versions: numbers,
   instances: z.object({
     total: count,
@@ -62,6 +57,9 @@ export const service = z.object({
   convergence: convergence.nullable(),
   problems: z.array(z.looseObject({ code: z.string(), message: z.string() })),
   protection: z.string().nullable(),
+  panic: z
+    .array(z.string())
+    .meta({ description: 'Gateways that ignore health, too many instances being out.' }),
 }) satisfies z.ZodType<model.ServiceResource>;
 
 const drainStatus = z.object({
@@ -82,10 +80,13 @@ export const instance = z.object({
   ready: z.boolean(),
   leaving: z.boolean(),
   registered_weight: count,
+  registered_backup: z.boolean(),
   intent: z
     .object({
       state: intentState.nullable(),
       weight: count.nullable(),
+      backup: z.boolean().nullable(),
+      keep_sticky_until: time.nullable(),
       by: z.string(),
       reason: z.string(),
       at: time,
@@ -93,10 +94,19 @@ export const instance = z.object({
       operation: z.string().nullable(),
     })
     .nullable(),
-  effective: z.object({ state: peerState, weight: count, down: z.boolean() }),
+  effective: z.object({
+    state: peerState,
+    weight: count,
+    down: z.boolean(),
+    backup: z.boolean(),
+    keep_sticky: z.boolean(),
+  }),
   why: z.array(z.string()),
   in_flight: counts,
   drain: drainStatus.nullable(),
+  health: z.array(
+    z.object({ gateway: z.string(), state: z.string(), reason: z.string(), since: time.nullable() }),
+  ),
 }) satisfies z.ZodType<model.InstanceResource>;
 
 export const operation = z.object({
@@ -143,7 +153,7 @@ export const gateway = z.object({
 export const override = z.object({
   service: z.string(),
   instance: z.string().nullable(),
-  kind: z.enum(['draining', 'isolated', 'cut', 'weight', 'versions']),
+  kind: z.enum(['draining', 'isolated', 'cut', 'weight', 'backup', 'versions']),
   value: z.string(),
   by: z.string(),
   reason: z.string(),
@@ -168,17 +178,18 @@ const peer = z.object({
   weight: count,
   down: z.boolean(),
   state: peerState,
+  zone: z.string().optional(),
+  backup: z.boolean().optional(),
+  keep_sticky: z.boolean().optional(),
 });
+const serviceSet = z.object({
+  v: z.literal(1),
+  service: z.string(),
+  ...sectionSchemas('wire'),
+  peers: z.array(peer),
+}) as z.ZodType as z.ZodType<ServiceSet>;
 const document = z.union([
-  z.object({
-    v: z.literal(1),
-    service: z.string(),
-    balancer,
-    timeouts,
-    retry,
-    health,
-    peers: z.array(peer),
-  }),
+  serviceSet,
   z.object({ v: z.literal(1), service: z.string(), removed: z.literal(true) }),
   z.object({
     v: z.literal(1),

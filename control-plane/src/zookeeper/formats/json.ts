@@ -49,6 +49,8 @@ function parseFields(data: Buffer, allowed: AllowedNetworks): Result<Fields, Fla
   if (!weight.ok) return weight;
   const zone = name(raw.value, 'zone', 'zone', '');
   if (!zone.ok) return zone;
+  const backup = flag(raw.value, 'backup', false);
+  if (!backup.ok) return backup;
   const labels = parseLabels(raw.value.labels);
   if (!labels.ok) return labels;
   const ready = flag(raw.value, 'ready', true);
@@ -62,6 +64,7 @@ function parseFields(data: Buffer, allowed: AllowedNetworks): Result<Fields, Fla
     version: version.value,
     weight: weight.value,
     zone: zone.value,
+    backup: backup.value,
     labels: labels.value,
     ready: ready.value,
     leaving: leaving.value,

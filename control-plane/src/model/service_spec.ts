@@ -1,0 +1,277 @@
+import { ALGORITHMS, RETRY_CLASSES } from './set.js';
+import type { Fault, Member, Members } from './shape.js';
+
+/*
+ * What can be decided for a service besides its routes, as one table: limits, defaults, meaning. The API, the intent
+ * record, the published set, the command line and docs/reference/service-spec.md are made from it, so the defaults
+ * stand here and in docs/contract/wire.md, and nowhere else.
+ */
+
+const DAY_MS = 86_400_000;
+const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+
+const whole = (min: number, max: number) => ({ kind: 'whole', min, max }) as const;
+const milliseconds = (min: number) => whole(min, DAY_MS);
+const flag = { kind: 'flag' } as const;
+const percent = (max: number) => whole(0, max);
+
+const HASH_ON: Members = {
+  source: {
+    rule: { kind: 'one_of', values: ['header', 'cookie', 'query', 'path'] },
+    always: true,
+    doc: 'what of a request is hashed; `path` is the path without the query',
+  },
+  name: {
+    rule: { kind: 'text', pattern: TOKEN, most: 128, hint: 'a token of 1 to 128 characters, like x-user' },
+    fallback: null,
+    doc: 'of the header, cookie or query argument; none for `path`',
+  },
+};
+
+const STICKY: Members = {
+  cookie: {
+    rule: { kind: 'text', pattern: TOKEN, most: 64, hint: 'a token of 1 to 64 characters, like shop_at' },
+    always: true,
+    doc: "the cookie's name",
+  },
+  max_age_s: {
+    rule: whole(0, 31_536_000),
+    fallback: 0,
+    doc: 'seconds that the browser keeps it; 0 = until it is closed',
+  },
+};
+
+const CHECK: Members = {
+  type: {
+    rule: { kind: 'one_of', values: ['http', 'tcp'] },
+    fallback: 'http',
+    always: true,
+    doc: '`http` asks and judges the answer; `tcp` only connects',
+  },
+  path: {
+    rule: {
+      kind: 'text',
+      pattern: /^\/[\x21-\x7e]*$/,
+      most: 1_024,
+      hint: 'a path that starts with /, without white space, of at most 1024 characters',
+    },
+    fallback: '/',
+    doc: 'what is asked for',
+  },
+  host: {
+    rule: {
+      kind: 'text',
+      pattern: /^[A-Za-z0-9._:[\]-]*$/,
+      most: 255,
+      hint: 'a host name or address of at most 255 characters',
+    },
+    fallback: '',
+    doc: "the Host header; empty = the instance's address",
+  },
+  port: { rule: whole(0, 65_535), fallback: 0, doc: "0 = the instance's port" },
+  interval_ms: { rule: milliseconds(100), fallback: 5_000, doc: 'how often, with jitter' },
+  timeout_ms: {
+    rule: milliseconds(10),
+    fallback: 2_000,
+    doc: 'no answer within this is a failure; shorter than the interval',
+  },
+  rise: { rule: whole(1, 100), fallback: 2, doc: 'successes in a row until it counts as well' },
+  fall: { rule: whole(1, 100), fallback: 3, doc: 'failures in a row until it counts as failing' },
+  statuses: {
+    rule: { kind: 'list', of: { kind: 'range', min: 100, max: 599 }, most: 20 },
+    fallback: [[200, 399]],
+    doc: 'good answers, as ranges `[from, to]`',
+  },
+  body: {
+    rule: {
+      kind: 'text',
+      pattern: /^\P{Cc}*$/u,
+      most: 256,
+      hint: 'at most 256 characters without control characters',
+    },
+    fallback: '',
+    doc: 'must occur in the first 64 KiB of the body; empty = any body',
+  },
+};
+
+/** Every section of a service's spec that goes into its set, in the order of the wire. */
+export const SECTIONS = {
+  balancer: section('How an instance is picked.', true, {
+    algorithm: {
+      rule: { kind: 'one_of', values: ALGORITHMS },
+      fallback: 'weighted_round_robin',
+      always: true,
+      doc: 'how an instance is picked; a change is a live one, and counts and averages survive it',
+    },
+    hash_on: {
+      rule: { kind: 'object', members: HASH_ON },
+      fallback: null,
+      doc: 'what a request hashes to; needed by `consistent_hash`',
+    },
+    max_load_percent: {
+      rule: percent(10_000),
+      fallback: 125,
+      doc: '`consistent_hash`: an instance takes at most this share of the mean load; at least 100, or 0 = no bound',
+    },
+    prefer_zone: {
+      rule: flag,
+      fallback: false,
+      doc: "the gateway's own zone first; what is too much for it spills over",
+    },
+    sticky: {
+      rule: { kind: 'object', members: STICKY },
+      fallback: null,
+      doc: 'clients keep their instance by a cookie',
+    },
+  }),
+  timeouts: section('How long a request may take.', true, {
+    connect_ms: { rule: milliseconds(1), fallback: 500, always: true, doc: 'to connect to an instance' },
+    send_ms: { rule: milliseconds(1), fallback: 60_000, always: true, doc: 'between two writes to it' },
+    read_ms: { rule: milliseconds(1), fallback: 60_000, always: true, doc: 'between two reads from it' },
+    try_ms: { rule: milliseconds(0), fallback: 0, doc: 'bounds each wait of one try; 0 = none' },
+    total_ms: {
+      rule: milliseconds(0),
+      fallback: 0,
+      doc: 'after it no other try is begun, and none may wait past it; 0 = none, else at least `try_ms`',
+    },
+  }),
+  retry: section('When a request is sent again, to another instance.', true, {
+    tries: { rule: whole(1, 5), fallback: 2, always: true, doc: 'the first one included: 1 = no retry' },
+    on: {
+      rule: { kind: 'one_of', values: RETRY_CLASSES },
+      fallback: 'error',
+      doc: '`error`: the instance gave no answer; `gateway_error`: also 502, 503, 504; `server_error`: also 500, 429',
+    },
+    non_idempotent: {
+      rule: flag,
+      fallback: false,
+      doc: 'true = POST, PATCH and LOCK are repeated too, once sent',
+    },
+    budget_percent: {
+      rule: percent(100),
+      fallback: 20,
+      doc: 'retries per requests over ten seconds, in percent; 100 = no budget',
+    },
+    budget_min_per_s: {
+      rule: whole(0, 1_000_000),
+      fallback: 3,
+      doc: 'retries per second of one gateway that are allowed whatever the percentage',
+    },
+  }),
+  health: section('When an instance is left out because it fails.', true, {
+    max_fails: {
+      rule: whole(0, 1_000),
+      fallback: 3,
+      always: true,
+      doc: 'failures of requests within `fail_timeout_ms` that take an instance out; 0 = never',
+    },
+    fail_timeout_ms: {
+      rule: milliseconds(1),
+      fallback: 10_000,
+      always: true,
+      doc: 'the time in which they count, and how long it stays out',
+    },
+    fail_statuses: {
+      rule: { kind: 'list', of: whole(400, 599), most: 200 },
+      fallback: [],
+      doc: 'answers that count as a failure',
+    },
+    max_ejected_percent: {
+      rule: percent(100),
+      fallback: 50,
+      doc: 'if more instances than this are out, health is ignored (panic); drained ones stay out',
+    },
+    slow_start_ms: {
+      rule: milliseconds(0),
+      fallback: 0,
+      doc: 'how long a new, recovered or undrained instance takes to its full weight; 0 = none',
+    },
+    check: {
+      rule: { kind: 'object', members: CHECK },
+      fallback: null,
+      doc: 'how each gateway probes each instance; none = it does not',
+    },
+  }),
+  upstream: section('How a gateway speaks to the instances.', false, {
+    scheme: {
+      rule: { kind: 'one_of', values: ['http', 'https', 'grpc', 'grpcs'] },
+      fallback: 'http',
+      always: true,
+      doc: 'the protocol',
+    },
+    tls: {
+      rule: {
+        kind: 'text',
+        pattern: /^[a-z0-9_]*$/,
+        most: 32,
+        hint: 'the name of a TLS profile: at most 32 of a-z 0-9 _',
+      },
+      fallback: '',
+      doc: "a TLS profile of the gateways' configuration, for `https` and `grpcs`; empty = their default",
+    },
+  }),
+} as const satisfies Members;
+
+export type SectionName = keyof typeof SECTIONS;
+export const SECTION_NAMES = Object.keys(SECTIONS) as readonly SectionName[];
+
+function section(doc: string, always: boolean, members: Members) {
+  return { rule: { kind: 'object', members }, fallback: {}, always, doc } as const satisfies Member;
+}
+
+/** The sections as they are checked against each other: every default filled in. */
+interface Filled {
+  readonly balancer: {
+    readonly algorithm: string;
+    readonly hash_on: { readonly source: string; readonly name?: string | null } | null;
+    readonly max_load_percent: number;
+  };
+  readonly timeouts: { readonly try_ms: number; readonly total_ms: number };
+  readonly health: {
+    readonly check: {
+      readonly interval_ms: number;
+      readonly timeout_ms: number;
+      readonly statuses: readonly unknown[];
+    } | null;
+  };
+  readonly upstream: { readonly scheme: string; readonly tls: string };
+}
+
+/** Members that are each right and do not go together. Empty = all is well. */
+export function contradictions({ balancer, timeouts, health, upstream }: Filled): readonly Fault[] {
+  const faults: Fault[] = [];
+  const say = (path: string, message: string): void => {
+    faults.push({ path: path.split('.'), message });
+  };
+  const { hash_on: hashOn, max_load_percent: load } = balancer;
+  if (balancer.algorithm === 'consistent_hash' && hashOn === null)
+    say(
+      'balancer.hash_on',
+      'is needed by consistent_hash: say what is hashed, like source header and name x-user',
+    );
+  const named = (hashOn?.name ?? null) !== null;
+  if (hashOn?.source === 'path' && named)
+    say('balancer.hash_on.name', 'must be left out with source path, which has no name');
+  if (hashOn !== null && hashOn.source !== 'path' && !named)
+    say('balancer.hash_on.name', `is needed with source ${hashOn.source}: the name of the ${hashOn.source}`);
+  if (load > 0 && load < 100) say('balancer.max_load_percent', 'must be at least 100, or 0 for no bound');
+  if (timeouts.total_ms > 0 && timeouts.total_ms < timeouts.try_ms)
+    say(
+      'timeouts.total_ms',
+      `must be at least timeouts.try_ms (${String(timeouts.try_ms)}), or 0 for none; it is ${String(timeouts.total_ms)}`,
+    );
+  const check = health.check;
+  if (check !== null && check.timeout_ms >= check.interval_ms)
+    say(
+      'health.check.timeout_ms',
+      `must be below health.check.interval_ms (${String(check.interval_ms)}); it is ${String(check.timeout_ms)}`,
+    );
+  if (check?.statuses.length === 0)
+    say('health.check.statuses', 'must hold at least one range, or no answer would be good');
+  if (upstream.tls !== '' && upstream.scheme !== 'https' && upstream.scheme !== 'grpcs')
+    say(
+      'upstream.tls',
+      `goes with upstream.scheme https or grpcs only, and that is ${upstream.scheme}; leave it out or change the scheme`,
+    );
+  return faults;
+}

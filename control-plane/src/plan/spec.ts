@@ -1,0 +1,85 @@
+import type { ServiceSpec } from '../model/intent.js';
+import type { EffectiveSections, EffectiveSpec, SpecPatch } from '../model/resources.js';
+import { contradictions, SECTIONS } from '../model/service_spec.js';
+import type { Balancer, Health, Retry, Timeouts, Upstream } from '../model/set.js';
+import { isDefault, isObject, onWire, withDefaults, type Fault, type Members } from '../model/shape.js';
+
+/** Specs never change, and each is asked about at every pass and every look. */
+const EFFECTIVE = new WeakMap<ServiceSpec, EffectiveSpec>();
+
+/** Fills the defaults in. */
+export function effectiveSpec(spec: ServiceSpec): EffectiveSpec {
+  const known = EFFECTIVE.get(spec);
+  if (known) return known;
+  const sections = withDefaults(SECTIONS, spec) as unknown as EffectiveSections;
+  const filled = { routes: spec.routes ?? [], ...sections, min_available: spec.min_available ?? 1 };
+  EFFECTIVE.set(spec, filled);
+  return filled;
+}
+
+/** The sections of a set, as they are published: without what equals its default. */
+export interface WireSections {
+  readonly balancer: Balancer;
+  readonly timeouts: Timeouts;
+  readonly retry: Retry;
+  readonly health: Health;
+  readonly upstream?: Upstream;
+}
+
+/** Equal wishes give equal sections, in the order of the wire. */
+export function wireSections(sections: WireSections | EffectiveSections): WireSections {
+  return onWire(SECTIONS, { ...sections }) as unknown as WireSections;
+}
+
+/** What of a published set somebody must have decided: the spec that gives these sections, and says nothing else. */
+export function decidedIn(sections: WireSections): ServiceSpec {
+  return withoutDefaults(SECTIONS, { ...sections });
+}
+
+function withoutDefaults(members: Members, values: Json, whole = false): Json {
+  const decided = Object.entries(members).flatMap(
+    ([name, member]): readonly (readonly [string, unknown])[] => {
+      const value = values[name];
+      if (value === undefined) return [];
+      const { rule, fallback } = member;
+      if (rule.kind === 'object' && isObject(value)) {
+        // An object that nobody has to give tells something by being there at all.
+        const inner = withoutDefaults(rule.members, value, fallback === null);
+        return fallback === null || Object.keys(inner).length > 0 ? [[name, inner]] : [];
+      }
+      return isDefault(member, value) && !(whole && member.always === true) ? [] : [[name, value]];
+    },
+  );
+  return Object.fromEntries(decided);
+}
+
+/**
+ * `spec` after a merge patch (RFC 7396): null takes a member away, objects are merged, all else replaces. A section in which
+ * nothing is left says nothing, and is left out.
+ */
+export function mergeSpec(spec: ServiceSpec, patch: SpecPatch): ServiceSpec {
+  const merged = merge(spec as Json, patch);
+  for (const name of Object.keys(SECTIONS)) {
+    const section = merged[name];
+    if (isObject(section) && Object.keys(section).length === 0) Reflect.deleteProperty(merged, name);
+  }
+  return merged;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+function merge(before: Json, patch: Json): Record<string, unknown> {
+  const merged: Record<string, unknown> = { ...before };
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === undefined) continue;
+    const old = merged[name];
+    if (value === null) Reflect.deleteProperty(merged, name);
+    else merged[name] = isObject(value) ? merge(isObject(old) ? old : {}, value) : value;
+  }
+  return merged;
+}
+
+/** What in a spec does not go together, each a sentence that names its member. */
+export function specFaults(spec: ServiceSpec): readonly Fault[] {
+  return contradictions(effectiveSpec(spec));
+}

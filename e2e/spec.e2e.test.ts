@@ -1,0 +1,189 @@
+import { request } from 'undici';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { OperationResource } from '../control-plane/src/model/resources.js';
+import type { ServiceSet } from '../control-plane/src/model/set.js';
+import { startStack, type Registered, type Stack } from './harness/stack.js';
+import { startTraffic } from './harness/traffic.js';
+import { until } from './harness/until.js';
+
+let stack: Stack;
+let [a, b]: Registered[] = [];
+
+beforeAll(async () => {
+  stack = await startStack();
+  [a, b] = await Promise.all([stack.register({ zone: 'z1' }), stack.register({ zone: 'z2' })]);
+  await stack.route('shop');
+});
+afterAll(() => stack[Symbol.asyncDispose]());
+
+/** The set of `shop` as every gateway has it in force; they agree. */
+async function inForce(): Promise<ServiceSet> {
+  await stack.converged('shop');
+  const sets = await Promise.all(
+    stack.admin.map(async (admin) => {
+      const answer = await request(`${admin}/sets`);
+      const { sets: all, rejected } = (await answer.body.json()) as {
+        readonly sets: readonly { readonly service: string; readonly document: ServiceSet }[];
+        readonly rejected: readonly unknown[];
+      };
+      expect(rejected).toEqual([]);
+      return all.find((one) => one.service === 'shop')?.document;
+    }),
+  );
+  const [first] = sets;
+  for (const other of sets) expect(other).toEqual(first);
+  if (!first) throw new Error('no gateway has the set');
+  return first;
+}
+
+/** Runs the CLI and wants it to succeed. */
+async function ebbgate(...args: readonly string[]): Promise<string> {
+  const run = await stack.cli(...args);
+  expect(run, `ebbgate ${args.join(' ')}`).toMatchObject({ code: 0, stderr: '' });
+  return run.stdout;
+}
+
+test('a spec is decided, seen in force at every gateway, and taken back, under traffic and without a reload', async () => {
+  const before = await stack.nginxPids();
+  const traffic = stack.gateways.map((url) => startTraffic({ url, rate: 100 }));
+  const untouched = await inForce();
+  expect(untouched).not.toHaveProperty('upstream');
+  expect(untouched.peers.map((peer) => peer.zone).toSorted()).toEqual(['z1', 'z2']);
+
+  const dry = await ebbgate('set', 'service', 'shop', 'balancer.algorithm=least_connections', '--dry-run');
+  expect(dry).toBe(
+    'shop  balancer.algorithm: weighted_round_robin → least_connections\ndry run: nothing was written\n',
+  );
+  expect(await inForce()).toEqual(untouched);
+
+  const words = [
+    ...['balancer.prefer_zone=true', 'retry.on=gateway_error', 'retry.tries=3', 'timeouts.total_ms=15s'],
+    ...['health.max_fails=5', 'health.fail_statuses=500,503', 'health.check.path=/', 'min_available=2'],
+  ];
+  const said = await ebbgate('set', 'service', 'shop', ...words, '--wait', '--reason', 'try it');
+  expect(said).toMatch(/shop {2}retry.on: error → gateway_error\n/);
+  expect(said).toMatch(/shop: 2 gateways follow it\n$/);
+  const decided = await inForce();
+  expect(decided).toMatchObject({
+    balancer: { algorithm: 'weighted_round_robin', prefer_zone: true },
+    timeouts: { connect_ms: 500, total_ms: 15_000 },
+    retry: { tries: 3, on: 'gateway_error' },
+    health: { max_fails: 5, fail_statuses: [500, 503], check: { type: 'http' } },
+  });
+  // What equals its default is left out, and what was not named is as it was.
+  expect(decided.retry).toEqual({ tries: 3, on: 'gateway_error' });
+  expect(decided.health.check).toEqual({ type: 'http' });
+  expect(decided.peers).toEqual(untouched.peers);
+  const shown = await ebbgate('describe', 'service', 'shop');
+  expect(shown).toMatch(/Decided: +balancer.prefer_zone=true\n +timeouts.total_ms=15s\n +retry.tries=3\n/);
+  expect(shown).toMatch(/ +health: fail_timeout_ms=10s .*check.path=\/ /);
+  expect((await stack.service('shop')).spec.health.check).toMatchObject({ interval_ms: 5_000, fall: 3 });
+
+  const back = ['balancer=', 'retry=', 'timeouts.total_ms=', 'health=', 'min_available='];
+  await ebbgate('set', 'service', 'shop', ...back, '--wait');
+  expect(await inForce()).toEqual(untouched);
+  for (const stream of traffic) {
+    await stream.stop();
+    expect(stream.failed).toEqual([]);
+    expect(stream.total()).toBeGreaterThan(100);
+  }
+  expect(await stack.nginxPids()).toBe(before);
+});
+
+test.each<[readonly string[], number, RegExp]>([
+  [['retry.tries=9'], 2, /body.retry.tries must be at most 5/],
+  [['retry.trees=3'], 2, /retry.trees is not known; known: retry.tries/],
+  [['balancer.algorithm=consistent_hash'], 2, /body.balancer.hash_on is needed by consistent_hash/],
+  [['balancer.hash_on.source=cookie'], 2, /body.balancer.hash_on.name is needed/],
+  [['health.check.interval_ms=1s'], 2, /body.health.check.timeout_ms must be below .* \(1000\)/],
+  [['balancer.sticky.cookie=a b'], 2, /body.balancer.sticky.cookie must be a token/],
+  [['upstream.tls=inside'], 2, /body.upstream.tls goes with upstream.scheme https or grpcs/],
+])('%j is refused with the field and what to do, and changes nothing', async (words, code, message) => {
+  const before = await stack.service('shop');
+  const run = await stack.cli('set', 'service', 'shop', ...words);
+  expect(run.code).toBe(code);
+  expect(run.stderr).toMatch(message);
+  expect((await stack.service('shop')).etag).toBe(before.etag);
+});
+
+test('a service that nobody knows is not made by a typing error', async () => {
+  expect(await stack.cli('set', 'service', 'shpo', 'retry.tries=3')).toMatchObject({ code: 1 });
+  expect((await stack.cli('describe', 'service', 'shpo')).code).toBe(1);
+});
+
+test('an instance is a backup because it registers so, or because somebody said so', async () => {
+  const spare = await stack.register({ backup: true, zone: 'z1' });
+  const role = async (id: string): Promise<unknown> =>
+    (await inForce()).peers.find((peer) => peer.id === id)?.backup ?? false;
+  expect(await role(spare.id)).toBe(true);
+  expect(await stack.instance('shop', spare.id)).toMatchObject({
+    registered_backup: true,
+    effective: { state: 'up', backup: true },
+  });
+
+  await ebbgate('set', 'instance', '-s', 'shop', spare.id, 'backup=false', '--wait', '--reason', 'needed');
+  expect(await role(spare.id)).toBe(false);
+  await ebbgate('set', 'instance', '-s', 'shop', spare.id, 'backup=', '--wait');
+  expect(await role(spare.id)).toBe(true);
+  const other = (a as Registered).id;
+  await ebbgate('set', 'instance', '-s', 'shop', other, 'backup=true', '--wait', '--expires', '1h');
+  expect(await role(other)).toBe(true);
+  expect(await ebbgate('get', 'overrides', 'shop')).toMatch(/shop +\S+ +backup +true +e2e/);
+  await ebbgate('set', 'instance', '-s', 'shop', other, 'backup=', '--wait');
+  expect(await role(other)).toBe(false);
+  expect(await spare.leave()).toBe(0);
+});
+
+test('a drain that keeps sticky clients is proven only after it has stopped keeping them', async () => {
+  const instance = b as Registered;
+  const drain = ['drain', '-s', 'shop', instance.id, '--timeout', '60s'];
+  const nobody = await stack.cli(...drain, '--keep-sticky', '5s');
+  expect(nobody.code).toBe(2);
+  expect(nobody.stderr).toMatch(/shop has no balancer.sticky/);
+  await ebbgate('set', 'service', 'shop', 'balancer.sticky.cookie=shop_at', '--wait');
+  const short = await stack.cli(...drain, '--keep-sticky', '2m');
+  expect(short.code).toBe(2);
+  expect(short.stderr).toMatch(/must be shorter than timeout \(1m\)/);
+
+  const said = await ebbgate(...drain, '--keep-sticky', '6s');
+  const id = /operation (\S+)/.exec(said)?.[1] ?? '';
+  const kept = await inForce();
+  expect(kept.peers.find((peer) => peer.id === instance.id)).toMatchObject({
+    state: 'draining',
+    weight: 0,
+    keep_sticky: true,
+  });
+  // Nothing is open anywhere and every gateway follows: still nothing may be claimed.
+  const waiting = await stack.operation(id);
+  const shown = await stack.instance('shop', instance.id);
+  const end = shown.intent?.keep_sticky_until ?? '';
+  expect(waiting).toMatchObject({ state: 'running', waiting_for: [`sticky clients are kept until ${end}`] });
+  expect(shown).toMatchObject({ effective: { keep_sticky: true }, drain: { drained: false } });
+
+  const done = await until(
+    'the drain is proven',
+    async () => {
+      const operation: OperationResource = await stack.operation(id);
+      // The proof is there before it is written down.
+      if (operation.ended_at === null) return undefined;
+      return operation;
+    },
+    { timeoutMs: 30_000 },
+  );
+  expect(done).toMatchObject({ result: 'drained', waiting_for: [] });
+  expect(Date.parse(done.ended_at ?? '')).toBeGreaterThanOrEqual(Date.parse(end));
+  const after = (await inForce()).peers.find((peer) => peer.id === instance.id);
+  expect(after).toMatchObject({ state: 'draining', weight: 0 });
+  expect(after).not.toHaveProperty('keep_sticky');
+  await ebbgate('undrain', '-s', 'shop', instance.id, '--wait');
+  await ebbgate('set', 'service', 'shop', 'balancer.sticky=', '--wait');
+});
+
+test('a person sees how an instance fares at every gateway', async () => {
+  const { id } = a as Registered;
+  expect((await stack.instance('shop', id)).health).toEqual([]);
+  expect(await ebbgate('describe', 'instance', '-s', 'shop', id)).toMatch(
+    /Health: +gateway-1 healthy\n +gateway-2 healthy\n/,
+  );
+  expect((await stack.service('shop')).panic).toEqual([]);
+});
