@@ -36,7 +36,14 @@ export interface Peer {
  * value is the default: what nobody asked for changes no bytes.
  */
 
-export const ALGORITHMS = ['weighted_round_robin'] as const;
+export const ALGORITHMS = [
+  'weighted_round_robin',
+  'random',
+  'least_connections',
+  'ewma',
+  'ip_hash',
+  'consistent_hash',
+] as const;
 export type Algorithm = (typeof ALGORITHMS)[number];
 
 /** What a request hashes to. `path` alone has no name. */
