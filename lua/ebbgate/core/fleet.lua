@@ -9,7 +9,8 @@ local sticky = require 'ebbgate.core.sticky'
 ---   members   what selection.choose gave; each has id, share > 0, peer (core/peer.lua)
 ---   roll      in [0, 1): where it starts, so that workers and gateways do not march in step
 ---   options   the set's balancer
----   carry     takes over from the picker before it, of whatever algorithm; called at most once, before any pick
+---   carry     takes over from the picker before it, of whatever algorithm, which parks if it can; called at most once, before
+---             any pick
 ---   tried     nil, or the set of ids that this request was at: never picked again
 ---   key       what the request hashes to, 32 bits; nil or false if it has nothing to hash
 ---   now       microseconds of a clock that never goes back; given if `clocked` is true

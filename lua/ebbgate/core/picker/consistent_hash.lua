@@ -38,7 +38,9 @@ function picker.new(members, roll, options)
 end
 
 --- Keys are owned, not remembered; what is open stands on the peers.
-function picker.carry() end
+function picker.carry(_, previous)
+  if previous.park then previous:park() end
+end
 
 function picker:moved(_, by)
   self.open = self.open + by

@@ -47,6 +47,7 @@ function picker.new(members, roll)
 end
 
 function picker:carry(previous)
+  if previous.park then previous:park() end
   if not previous.mean or previous.mean == 0 then return end
   self.mean, self.seen, self.touched = previous.mean, previous.seen, previous.touched
 end
@@ -85,7 +86,7 @@ function picker:observe(member, microseconds, failed, now)
   local peer = member.peer
   if not failed then learn_mean(self, max(1, microseconds), now) end
   local usual = self.mean + NOISE
-  local before = expected(peer, self.mean, now)
+  local before = peer.average > 0 and peer.average or self.mean
   local after
   if failed then
     after = max(before, microseconds, PENALTY * usual)

@@ -18,7 +18,9 @@ function picker.new(members, roll)
 end
 
 --- Chance has no position; what is open stands on the peers.
-function picker.carry() end
+function picker.carry(_, previous)
+  if previous.park then previous:park() end
+end
 
 --- The one of two that carries less per share.
 function picker.quieter(first, second)
