@@ -231,7 +231,8 @@ describe('any history of sets and algorithms', function()
           backup = false,
         }
       end
-      return { kind = 'set', service = 'shop', balancer = { algorithm = algorithm, max_load_percent = 125 }, peers = peers }
+      local balancer = { algorithm = algorithm, max_load_percent = 125, hash_on = { source = 'path', name = '' } }
+      return { kind = 'set', service = 'shop', balancer = balancer, peers = peers }
     end
     for _, between in ipairs(balancing.ALGORITHMS) do
       local random = tools.random(8)

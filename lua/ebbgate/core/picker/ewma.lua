@@ -9,7 +9,8 @@
 ---   - The second wins by chance, the more often the cheaper it is, and not at all below BAND: "the lower one wins" turns a
 ---     difference of a few microseconds into all or nothing.
 ---   - NOISE is added to every latency: what a scheduler does to a request is not the instance's.
----   - A slow answer lifts the average by RISE of the way, not to the top: one hiccup is no verdict, four are.
+---   - A slow answer lifts the average by RISE of the way, not to the top: one hiccup is no verdict, four are. A quick one lowers
+---     it by FALL at least: by time alone, of equal peers the one with more requests would remember more hiccups.
 ---   - A failure costs PENALTY times the mean latency, at once: measured by its time alone, who fails fast looks best.
 ---   - What is not seen goes to the mean of all, not to 0: a new peer begins there, and one that was slow comes back.
 ---
@@ -23,9 +24,9 @@ picker.__index = picker
 
 --- Microseconds in which an average forgets 63 % of what it knew: Finagle's default of ten seconds.
 local DECAY = 10e6
-local NOISE, BAND, RISE = 500, 1.5, 0.25
+local NOISE, BAND, STARK, RISE, FALL = 500, 1.5, 0.3, 1 / 4, 1 / 16
 --- In means: what a failure counts, and the most that anything may: who is worse than hopeless would only come back later.
-local PENALTY, WORST = 20, 100
+local PENALTY, WORST = 50, 100
 
 --- What the peers already know: their harmonic mean, which one bad peer hardly moves; 0 if they know nothing.
 local function mean_of(members)
@@ -41,7 +42,8 @@ function picker.new(members, roll)
   local shares = 0
   for i = 1, #members do shares = shares + members[i].share end
   return setmetatable({
-    draws = lottery.new(members, roll), size = #members, typical_share = shares / math.max(1, #members),
+    draws = lottery.new(members, roll), size = #members, shares = shares,
+    typical_share = shares / max(1, #members),
     mean = mean_of(members), seen = 0, touched = 0,
   }, picker)
 end
@@ -64,13 +66,21 @@ local function cost(self, member, now)
   return (expected(peer, self.mean, now) + NOISE) * (1 + peer.open * self.typical_share / member.share)
 end
 
+--- What keeps the weights of equal peers whatever noise there is: a heavy peer is first more often, so it would more often be
+--- the one to give way. It gives way less by its share of the weights, as if the second might have been itself, but in full if the
+--- difference is STARK.
+local function fairness(self, first, keep)
+  local stark = keep < STARK and keep / STARK or 1
+  return 1 - stark * stark * stark * first.share / self.shares
+end
+
 function picker:pick(tried, _, now)
   local draws = self.draws
   local first = draws:draw_other(tried)
   local second = first and draws:draw_other(tried, first)
   if not second then return first end
   local keep = BAND * cost(self, second, now) / cost(self, first, now)
-  if keep >= 1 or draws:roll() < keep * keep then return first end
+  if keep >= 1 or draws:roll() >= (1 - keep * keep) * fairness(self, first, keep) then return first end
   return second
 end
 
@@ -91,8 +101,8 @@ function picker:observe(member, microseconds, failed, now)
   if failed then
     after = max(before, microseconds, PENALTY * usual)
   else
-    local step = peer.average == 0 and RISE or 1 - exp(min(0, peer.touched - now) / DECAY)
-    if microseconds > before then step = max(step, RISE) end
+    local rising = microseconds > before or peer.average == 0
+    local step = max(1 - exp(min(0, peer.touched - now) / DECAY), rising and RISE or FALL)
     after = before + (microseconds - before) * step
   end
   peer.average, peer.touched = max(1, min(after, WORST * usual)), now
