@@ -67,8 +67,8 @@ local function cost(self, member, now)
 end
 
 --- What keeps the weights of equal peers whatever noise there is: a heavy peer is first more often, so it would more often be
---- the one to give way. It gives way less by its share of the weights, as if the second might have been itself, but in full if the
---- difference is STARK.
+--- the one to give way. It gives way less by its share of the weights, as if the second might have been itself, but in full if
+--- the difference is STARK.
 local function fairness(self, first, keep)
   local stark = keep < STARK and keep / STARK or 1
   return 1 - stark * stark * stark * first.share / self.shares
