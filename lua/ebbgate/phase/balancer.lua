@@ -52,7 +52,7 @@ function phase.run()
     return ngx.exit(BUSY)
   end
   -- The averages want to know how long it took.
-  local began = entry.fleet and entry.fleet.picker.clocked and microseconds()
+  local began = entry.fleet and entry.fleet.picker.clocked and microseconds() or false
   local member, counter = live.enter(entry, ctx.tried, ctx.key, began, ctx.token)
   if not member then return ngx.exit(BUSY) end
   -- At once: from here on the log phase gives the count back, whatever happens.
