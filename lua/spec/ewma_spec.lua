@@ -96,6 +96,18 @@ describe('peak ewma', function()
     end
   end)
 
+  it('tries it again without much traffic too', function()
+    local subject, random = new({ a = 1, b = 1, c = 1 }), tools.random(13)
+    local function usual() return 1000 + random(500), false end
+    local _, now = send(subject, 2, 60, function(member)
+      if member.id == 'a' then return 100, true end
+      return usual()
+    end)
+    _, now = send(subject, 2, 90, usual, now)
+    local counts = send(subject, 2, 60, usual, now)
+    assert.is_true((counts.a or 0) > 20, 'after a minute and a half it got ' .. (counts.a or 0) .. ' of 120')
+  end)
+
   it('lets a new peer begin as the others are', function()
     local subject, members = new({ a = 1, b = 1 })
     local random = tools.random(11)
