@@ -66,6 +66,23 @@ describe('a fleet', function()
     assert.is_nil(state.retiring)
   end)
 
+  it('lets only the picker in force watch its instances, and nobody those that left', function()
+    local function with(algorithm, peers)
+      local document = set(peers)
+      document.balancer = { algorithm = algorithm, max_load_percent = 125, hash_on = { source = 'path', name = '' } }
+      return document
+    end
+    local first = fleet.build(with('least_connections', { peer('a'), peer('b'), peer('c') }), 'w', nil, {}, 0)
+    assert.equal(first.picker, first.by_id.b.peer.watcher)
+    local peers = { peer('a'), peer('b', { state = 'draining' }) }
+    local second = fleet.build(with('consistent_hash', peers), 'w', first, {}, 0)
+    assert.equal(second.picker, first.by_id.a.peer.watcher)
+    assert.is_false(first.by_id.b.peer.watcher)
+    assert.is_false(first.by_id.c.peer.watcher)
+    fleet.build(with('random', peers), 'w', second, {}, 0)
+    assert.is_false(first.by_id.a.peer.watcher)
+  end)
+
   it('of a tombstone has nobody', function()
     local built = fleet.build({ kind = 'tombstone', service = 'shop' }, 'w', nil, {}, 0)
     assert.is_true(built.removed)

@@ -109,7 +109,7 @@ describe('a payload that is refused', function()
     { 'with a version as text', 'unknown_version', function(d) d.v = '1' end },
     { 'of another service', 'bad_document', function(d) d.service = 'billing' end },
     { 'with null for a service', 'bad_document', function(d) d.service = null end },
-    { 'of another algorithm', 'bad_document', function(d) d.balancer.algorithm = 'random' end },
+    { 'of another algorithm', 'bad_document', function(d) d.balancer.algorithm = 'astrology' end },
     { 'with null for a balancer', 'bad_document', function(d) d.balancer = null end },
     { 'without timeouts', 'bad_document', function(d) d.timeouts = nil end },
     { 'with a timeout of 0', 'bad_document', function(d) d.timeouts.read_ms = 0 end },

@@ -1,29 +1,71 @@
 --- A set's document turned into what a worker serves by. A fleet is never changed: the next set builds the next one.
 local address = require 'ebbgate.core.address'
 local peer = require 'ebbgate.core.peer'
+local request_key = require 'ebbgate.core.request_key'
 local selection = require 'ebbgate.core.selection'
+local sticky = require 'ebbgate.core.sticky'
 
 --- Algorithm → its picker. All are `new(members, roll, options)`, `carry(previous)`, `pick(tried, key, now)`, `size`:
 ---   members   what selection.choose gave; each has id, share > 0, peer (core/peer.lua)
 ---   roll      in [0, 1): where it starts, so that workers and gateways do not march in step
 ---   options   the set's balancer
----   carry     takes over from the picker before it, of whatever algorithm; called at most once, before any pick
+---   carry     takes over from the picker before it, of whatever algorithm, which parks if it can; called at most once, before
+---             any pick
 ---   tried     nil, or the set of ids that this request was at: never picked again
----   key       what the request hashes to, 0 … 2^32 - 1; nil if it has nothing to hash
+---   key       what the request hashes to, 32 bits; nil or false if it has nothing to hash
 ---   now       microseconds of a clock that never goes back; given if `clocked` is true
 ---   size      members it chooses from
 ---   observe   optional: (member, microseconds, failed, now) of a try that ended; asked for by `clocked`
-local pickers = { weighted_round_robin = require 'ebbgate.core.picker.weighted_round_robin' }
+---   moved     optional: (peer, by) when the open requests of a peer whose `watcher` it made itself have moved by 1 or -1
+---   park      optional: notes its position on the peers, for the next of its kind
+local pickers = {
+  weighted_round_robin = require 'ebbgate.core.picker.weighted_round_robin',
+  random = require 'ebbgate.core.picker.random',
+  least_connections = require 'ebbgate.core.picker.least_connections',
+  ewma = require 'ebbgate.core.picker.ewma',
+  ip_hash = require 'ebbgate.core.picker.ip_hash',
+  consistent_hash = require 'ebbgate.core.picker.consistent_hash',
+}
 
 local fleet = {}
 
---- A peer of one set. It is what a request holds while it is open: the set may change meanwhile, its version too.
+--- A peer of one set. It is what a request holds while it is open: the set may change meanwhile, its version too. `share` is
+--- above 0 iff it was selected. `keeps`: drained, but still there for the clients whose cookie names it.
 local function new_member(p, service, state)
   return {
     id = p.id, service = service, address = address.in_url(p.host), port = p.port, version = p.version,
     zone = p.zone, backup = p.backup, weight = p.weight, share = 0, state_name = p.state,
-    eligible = selection.eligible(p), peer = state,
+    eligible = selection.eligible(p), peer = state, token = false,
+    keeps = p.keep_sticky == true and p.state == 'draining' and not p.down,
   }
+end
+
+--- Takes the members that cookies may name into `by_token`.
+local function name_members(service, members)
+  local by_token = {}
+  for i = 1, #members do
+    local member = members[i]
+    member.token = sticky.token(service, member.id)
+    by_token[member.token] = member
+  end
+  return by_token
+end
+
+--- Builds the picker that chooses among `chosen`, in place of `previous` (or nil): peers tell only the new one what is open.
+function fleet.picker(balancer, chosen, roll, previous, members)
+  for i = 1, #members do members[i].peer.watcher = false end
+  local picker = pickers[balancer.algorithm].new(chosen, roll, balancer)
+  if previous then picker:carry(previous) end
+  return picker
+end
+
+--- The member that `token` names, if it may serve whom it names and is not in `tried` (or nil). It may if it was selected, or
+--- if it drains and keeps its clients.
+function fleet.named(self, token, tried)
+  local member = self.by_token and self.by_token[token]
+  if not member or (tried and tried[member.id]) then return nil end
+  if member.share > 0 and member.eligible or member.keeps then return member end
+  return nil
 end
 
 --- Builds the fleet of `document` (a set or a tombstone, from wire.decode).
@@ -40,12 +82,18 @@ function fleet.build(document, worker, previous, retiring, roll)
     members[i] = new_member(p, document.service, state)
     by_id[p.id] = members[i]
   end
+  -- Who left tells nobody any more.
+  for id, member in pairs(previous and previous.by_id or {}) do
+    if not by_id[id] then member.peer.watcher = false end
+  end
   local balancer = document.balancer or { algorithm = 'weighted_round_robin' }
-  local picker = pickers[balancer.algorithm].new(selection.choose(members), roll, balancer)
-  if previous then picker:carry(previous.picker) end
+  local picker = fleet.picker(balancer, selection.choose(members), roll, previous and previous.picker, members)
   local timeouts = document.timeouts or { connect_ms = 1, send_ms = 1, read_ms = 1 }
+  local settings = sticky.settings(balancer.sticky)
   return {
     service = document.service, removed = document.kind == 'tombstone', members = members, by_id = by_id, picker = picker,
+    key_variable = request_key.variable(balancer), sticky = settings,
+    by_token = settings and name_members(document.service, members),
     tries = document.retry and document.retry.tries or 1,
     connect = timeouts.connect_ms / 1000, send = timeouts.send_ms / 1000, read = timeouts.read_ms / 1000,
   }

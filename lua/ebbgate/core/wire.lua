@@ -167,7 +167,9 @@ local function hash_on(given)
   return read, wrong
 end
 
-local ALGORITHMS = { weighted_round_robin = true }
+local ALGORITHMS = {
+  weighted_round_robin = true, random = true, least_connections = true, ewma = true, ip_hash = true, consistent_hash = true,
+}
 
 --- The sections of a set beside its peers, with the defaults of docs/contract/wire.md.
 local SECTIONS = {

@@ -1,6 +1,7 @@
 --- Chooses the service, before anything is picked: what cannot be served is answered here.
 local connection = require 'ebbgate.core.connection'
 local problem = require 'ebbgate.core.problem'
+local affinity = require 'ebbgate.phase.affinity'
 local live = require 'ebbgate.worker.live'
 local startup = require 'ebbgate.worker.startup'
 
@@ -14,7 +15,7 @@ local clear_header = ngx.req.clear_header
 local function new_ctx(entry)
   return {
     entry = entry or false, member = false, counter = false, tries = 0, limit = 1, tried = false, instances = false,
-    answered = false, key = false, began = false,
+    answered = false, key = false, began = false, took = false, token = false,
   }
 end
 
@@ -46,8 +47,10 @@ local function route(var)
   if not service then return nil, 'no_route' end
   local entry = live.entry(service)
   local fleet = live.fleet(entry)
-  if not fleet or fleet.picker.size == 0 then return nil, 'no_instance', entry end
-  ngx.ctx = new_ctx(entry)
+  if not fleet or fleet.picker.size == 0 and not affinity.is_kept(fleet, var) then return nil, 'no_instance', entry end
+  local ctx = new_ctx(entry)
+  if fleet.sticky or fleet.key_variable then affinity.read(ctx, fleet, var) end
+  ngx.ctx = ctx
   strip(var.http_connection)
   return service
 end

@@ -1,8 +1,12 @@
 --- Picks the instance of each try. Nothing here may yield, and nothing may throw once a request is counted.
 local balancer = require 'ngx.balancer'
+local fleets = require 'ebbgate.core.fleet'
 local live = require 'ebbgate.worker.live'
+local microseconds = require('ebbgate.worker.process').microseconds
 
 local phase = {}
+
+local named = fleets.named
 
 local ngx = ngx
 local log, ERR = ngx.log, ngx.ERR
@@ -28,8 +32,12 @@ end
 local function allow_tries(ctx, entry)
   local fleet = entry.fleet
   local wanted = fleet and fleet.tries or 1
-  -- Not more than there are instances: a try that finds none left would turn a time-out (504) into a 502.
-  if fleet and fleet.picker.size < wanted then wanted = fleet.picker.size end
+  -- Not more than there are instances: a try that finds none left would turn a time-out (504) into a 502. One that keeps its
+  -- clients while it drains is one more for them.
+  if fleet and fleet.picker.size < wanted then
+    local kept = ctx.token and named(fleet, ctx.token)
+    wanted = math.min(wanted, fleet.picker.size + (kept and not kept.eligible and 1 or 0))
+  end
   ctx.limit = wanted < live.max_tries and wanted or live.max_tries
   if ctx.limit > 1 then set_more_tries(ctx.limit) end
 end
@@ -43,10 +51,12 @@ function phase.run()
   elseif ctx.tries >= ctx.limit then
     return ngx.exit(BUSY)
   end
-  local member, counter = live.enter(entry, ctx.tried)
+  -- The averages want to know how long it took.
+  local began = entry.fleet and entry.fleet.picker.clocked and microseconds() or false
+  local member, counter = live.enter(entry, ctx.tried, ctx.key, began, ctx.token)
   if not member then return ngx.exit(BUSY) end
   -- At once: from here on the log phase gives the count back, whatever happens.
-  ctx.member, ctx.counter, ctx.tries = member, counter, ctx.tries + 1
+  ctx.member, ctx.counter, ctx.tries, ctx.began = member, counter, ctx.tries + 1, began
   if ctx.tries > 1 then live.counters:retry(member) end
   ctx.instances = ctx.instances and ctx.instances .. ', ' .. member.id or member.id
 

@@ -1,6 +1,8 @@
 --- Turns nginx's own error pages into problem+json. Filters, not error_page: an internal redirect would lose what the
 --- request holds. What an instance answered passes untouched, its errors too.
 local problem = require 'ebbgate.core.problem'
+local affinity = require 'ebbgate.phase.affinity'
+local live = require 'ebbgate.worker.live'
 
 local filter = {}
 
@@ -19,9 +21,16 @@ end
 
 function filter.header()
   local status = ngx.status
-  if status < 400 then return end
+  if status < 400 then
+    if live.attentive then affinity.note(ngx.ctx, ngx.var) end
+    return
+  end
   local ctx, var = ngx.ctx, ngx.var
-  if ctx.answered or from_instance(var.upstream_header_time) then return end
+  if ctx.answered then return end
+  if from_instance(var.upstream_header_time) then
+    if live.attentive then affinity.note(ctx, var) end
+    return
+  end
   local body = problem.body(problem.code_of(status), status, var.request_id)
   ctx.problem, unwritten = body, unwritten + 1
   local header = ngx.header

@@ -17,7 +17,8 @@ function log.run()
     live.leave(member, ctx.counter)
     -- 499: the client went away, which says nothing about the instance. A problem of the gateway's own: it gave no answer.
     if status ~= 499 then
-      live.outcome(entry, member, ctx.problem and (status == 504 and 'timeout' or 'error') or status, ctx.began)
+      local outcome = ctx.problem and (status == 504 and 'timeout' or 'error') or status
+      live.outcome(entry, member, outcome, ctx.began, ctx.took)
     end
   end
   filter.forget(ctx)

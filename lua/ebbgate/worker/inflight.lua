@@ -34,6 +34,7 @@ end
 --- Counts one request on `peer`. The counter's key comes back: the same must be given to `leave`.
 function inflight:enter(peer)
   peer.open = peer.open + 1
+  if peer.watcher then peer.watcher:moved(peer, 1) end
   if peer.counted or make_counter(self, peer) then
     if self.dict:incr(peer.key, 1) then return peer.key end
     peer.counted = false
@@ -45,6 +46,7 @@ end
 --- Uncounts a request that `enter` counted.
 function inflight:leave(peer, key)
   peer.open = peer.open - 1
+  if peer.watcher then peer.watcher:moved(peer, -1) end
   self.dict:incr(key, -1)
   if peer.retired and peer.open == 0 then self:forget(peer) end
 end

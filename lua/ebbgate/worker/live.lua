@@ -6,8 +6,11 @@ local router = require 'ebbgate.core.router'
 local wire = require 'ebbgate.core.wire'
 local counters = require 'ebbgate.worker.counters'
 local inflight = require 'ebbgate.worker.inflight'
+local process = require 'ebbgate.worker.process'
 
 local live = {}
+
+local named, microseconds = fleet.named, process.microseconds
 
 --- Sets may move under a pick; after this many moves within one pick something else is wrong.
 local MAX_MOVES = 5
@@ -19,6 +22,8 @@ function live.start(parts)
   live.inflight = inflight.new(parts.dicts.inflight, parts.incarnation)
   live.counters = counters.new(parts.dicts.metrics)
   live.entries = {}
+  -- True once a set wants to know more of answers than the log phase sees (phase/affinity.lua).
+  live.attentive = false
   live.routes = { stamp_key = keys.sets.stamp(wire.ROUTES) }
 end
 
@@ -74,6 +79,7 @@ local function refresh(entry)
   local old = entry.fleet
   local new = fleet.build(document, live.incarnation, old, entry.retiring, math.random())
   entry.fleet, entry.stamp = new, stamp
+  if new.sticky or new.picker.clocked then live.attentive = true end
   if old then retire(entry, old, new) end
   return true
 end
@@ -116,10 +122,12 @@ end
 
 --- Picks a peer and counts the request on it, so that a zero that is reported after an ack is true: count first, look at
 --- the generation after. Returns the member and the counter's key for `live.leave`, or nil when no peer is eligible.
-function live.enter(entry, tried, key, now)
+---   key, now  for the picker (core/fleet.lua)
+---   token     what the client's cookie says, or false: the instance that it names comes before any that would be picked
+function live.enter(entry, tried, key, now, token)
   local current = entry.fleet
   for _ = 1, MAX_MOVES do
-    local member = current and current.picker:pick(tried, key, now)
+    local member = current and (token and named(current, token, tried) or current.picker:pick(tried, key, now))
     if not member then return nil end
     local counter = live.inflight:enter(member.peer)
     if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter end
@@ -129,15 +137,23 @@ function live.enter(entry, tried, key, now)
     current = entry.fleet
     -- The count stood before the new set was read, so it may stay if the new set still wants the peer.
     local same = current and current.by_id[member.id]
-    if same and same.eligible and same.peer == member.peer then return same, counter end
+    if same and same.peer == member.peer and (same.eligible or token and same == named(current, token, tried)) then
+      return same, counter
+    end
     live.inflight:leave(member.peer, counter)
   end
   return nil
 end
 
 --- What a try at `member` came to, told once after `live.leave`. `status` is what the instance answered, or 'error' or 'timeout'
---- if it gave no answer; `began` in microseconds is when it was picked, false if nobody wants to know.
-function live.outcome(_entry, _member, _status, _began)
+--- if it gave no answer; `began` in microseconds is when it was picked, false if nobody wants to know. `took`, if known, is how
+--- long its answer's head took: what follows goes at the client's pace.
+function live.outcome(entry, member, status, began, took)
+  local picker = began and entry.fleet and entry.fleet.picker
+  if picker and picker.observe then
+    local now = microseconds()
+    picker:observe(member, took or now - began, type(status) == 'string' or status >= 500, now)
+  end
 end
 
 --- Uncounts what `live.enter` counted; exactly once.

@@ -54,19 +54,24 @@ function picker.new(members, roll)
   return setmetatable({ due = due, members = chosen, size = #chosen, now = roll }, picker)
 end
 
---- Goes on where `previous` stood: who had waited for half of its next turn still has, whatever its weight is now.
---- Peers that `previous` did not have keep the place that `new` gave them.
-function picker:carry(previous)
-  if not previous.due then return end
-  local waiting = {}
-  for i = 1, previous.size do
-    local member = previous.members[i]
-    waiting[member.id] = (previous.due[i] - previous.now) * member.share
-  end
+--- Notes on the peers how much of their next turn they have still to wait.
+function picker:park()
   for i = 1, self.size do
     local member = self.members[i]
-    local turn = waiting[member.id]
-    if turn then self.due[i] = self.now + turn / member.share end
+    member.peer.turn = (self.due[i] - self.now) * member.share
+  end
+end
+
+--- Goes on where the last of its kind stood, other algorithms in between or not: who had waited for half of its next turn
+--- still has, whatever its weight is now. Peers that were not there keep the place that `new` gave them.
+function picker:carry(previous)
+  if previous.park then previous:park() end
+  for i = 1, self.size do
+    local member = self.members[i]
+    local turn = member.peer.turn
+    if turn then
+      self.due[i], member.peer.turn = self.now + turn / member.share, false
+    end
   end
   heapify(self.due, self.members)
 end

@@ -1,0 +1,123 @@
+package.path = 'lua/spec/?.lua;' .. package.path
+local balancing = require 'balancing'
+local fleet = require 'ebbgate.core.fleet'
+local hash = require 'ebbgate.core.hash'
+local lottery = require 'ebbgate.core.lottery'
+local request_key = require 'ebbgate.core.request_key'
+local sticky = require 'ebbgate.core.sticky'
+
+describe('the key of a request', function()
+  local rows = {
+    { 'weighted_round_robin', { source = 'header', name = 'X-User' }, false },
+    { 'ip_hash', nil, 'remote_addr' },
+    { 'consistent_hash', { source = 'header', name = 'X-User-Id' }, 'http_x_user_id' },
+    { 'consistent_hash', { source = 'cookie', name = 'Session-Id' }, 'cookie_Session-Id' },
+    { 'consistent_hash', { source = 'query', name = 'key' }, 'arg_key' },
+    { 'consistent_hash', { source = 'path', name = '' }, 'uri' },
+  }
+  for _, row in ipairs(rows) do
+    it(('of %s on %s is in %s'):format(row[1], row[2] and row[2].source or 'nothing', tostring(row[3])), function()
+      assert.equal(row[3], request_key.variable({ algorithm = row[1], hash_on = row[2] }))
+    end)
+  end
+end)
+
+describe('a hash', function()
+  it('is MurmurHash3\'s finaliser', function()
+    -- From its reference code.
+    assert.equal(0, hash.mix(0))
+    assert.equal(bit.tobit(0x514e28b7), hash.mix(1))
+    assert.equal(bit.tobit(0x81f16f39), hash.mix(-1))
+  end)
+
+  it('of a text spreads texts that are nearly alike over all bits', function()
+    local ones, seen = {}, {}
+    for i = 1, 4096 do
+      local value = hash.text('10.0.0.' .. i .. ':8080')
+      assert.is_nil(seen[value])
+      seen[value] = true
+      for place = 0, 31 do ones[place] = (ones[place] or 0) + bit.band(bit.rshift(value, place), 1) end
+    end
+    for place = 0, 31 do assert.is_true(math.abs(ones[place] - 2048) < 160, 'bit ' .. place .. ': ' .. ones[place]) end
+  end)
+end)
+
+describe('a lottery', function()
+  it('draws by shares, however they differ, and leaves nobody out', function()
+    for _, weights in ipairs {
+      { a = 1 }, { a = 1, b = 999 }, { a = 0.001, b = 0.002, c = 0.003 }, { a = 1, b = 1, c = 7, d = 91 },
+    } do
+      local members, sum = balancing.members(weights), 0
+      for _, each in ipairs(members) do
+        each.share, sum = each.weight, sum + each.weight
+      end
+      local subject, counts = lottery.new(members, 0.77), {}
+      for _ = 1, 100000 do
+        local id = subject:draw().id
+        counts[id] = (counts[id] or 0) + 1
+      end
+      for id, weight in pairs(weights) do
+        local wanted = 100000 * weight / sum
+        assert.is_true(math.abs((counts[id] or 0) - wanted) <= 5 * wanted ^ 0.5 + 1, id .. ' ' .. (counts[id] or 0))
+      end
+    end
+  end)
+end)
+
+describe('a sticky session', function()
+  local function built(algorithm, peers, given)
+    local list = {}
+    for id, changes in pairs(peers) do
+      local p = { id = id, host = '10.0.0.1', port = 80, version = 'v1', weight = 1, down = false, state = 'up' }
+      for name, value in pairs(changes) do p[name] = value end
+      list[#list + 1] = p
+    end
+    return fleet.build({
+      kind = 'set', service = 'shop', balancer = { algorithm = algorithm, sticky = given }, peers = list,
+    }, 'w', nil, {}, 0.5)
+  end
+  local SETTINGS = { cookie = 'at', max_age_s = 0 }
+
+  it('names who was selected or keeps its clients while it drains, and nobody else', function()
+    local rows = {
+      { {}, true }, { { state = 'suspect' }, true },
+      { { weight = 0, state = 'draining', keep_sticky = true }, true },
+      { { weight = 0, state = 'draining' }, false }, { { weight = 0 }, false }, { { down = true }, false },
+      { { weight = 0, state = 'draining', keep_sticky = true, down = true }, false },
+      { { state = 'isolated', keep_sticky = true }, false }, { { state = 'gone', keep_sticky = true }, false },
+      { { weight = 0, state = 'up', keep_sticky = true }, false },
+      { { state = 'never heard of', keep_sticky = true }, false },
+    }
+    for index, row in ipairs(rows) do
+      local subject = built('random', { a = row[1], b = {} }, SETTINGS)
+      local named = fleet.named(subject, sticky.token('shop', 'a'))
+      assert.equal(row[2] and 'a' or nil, named and named.id, 'row ' .. index)
+      assert.is_nil(fleet.named(subject, sticky.token('shop', 'a'), { a = true }))
+    end
+  end)
+
+  it('does not name one whose share was taken', function()
+    local subject = built('random', { a = {}, b = {} }, SETTINGS)
+    subject.by_id.a.share = 0
+    assert.is_nil(fleet.named(subject, sticky.token('shop', 'a')))
+  end)
+
+  it('takes no foreign token, and none at all in a set without it', function()
+    local subject = built('random', { a = {} }, SETTINGS)
+    for _, token in ipairs { '', 'a', '10.0.0.1:80', sticky.token('other', 'a'), sticky.token('shop', 'b') } do
+      assert.is_nil(fleet.named(subject, token))
+    end
+    assert.is_nil(fleet.named(built('random', { a = {} }), sticky.token('shop', 'a')))
+  end)
+
+  it('has a cookie that tells no address and is kept from scripts and other sites', function()
+    local token = sticky.token('shop', '10.0.1.7:8080')
+    assert.is_truthy(string.match(token, '^%x+$') and #token == 16)
+    assert.equal(token, sticky.token('shop', '10.0.1.7:8080'))
+    assert.are_not.equal(token, sticky.token('shop', '10.0.1.7:8081'))
+    assert.equal('at=t; Path=/; HttpOnly; SameSite=Lax', sticky.cookie(sticky.settings(SETTINGS), 't', false))
+    assert.equal('at=t; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure',
+      sticky.cookie(sticky.settings({ cookie = 'at', max_age_s = 60 }), 't', true))
+    assert.is_false(sticky.settings(nil))
+  end)
+end)
