@@ -52,6 +52,7 @@ end
 function keys.metrics.version(kind, service, version) return kind .. '|' .. service .. '|' .. version end
 function keys.metrics.bucket(service, version, index) return 'bucket|' .. service .. '|' .. version .. '|' .. index end
 function keys.metrics.retries(service) return 'retries|' .. service end
+function keys.metrics.budget_exhausted(service) return 'budget_exhausted|' .. service end
 function keys.metrics.sync_error(kind) return 'sync_error|' .. kind end
 --- The parts of a key, as a list.
 function keys.metrics.parse(key)

@@ -21,6 +21,12 @@ end
 --- For wire.decode.
 boot.tools = { json = cjson.decode, sha1 = function(text) return hex(ngx.sha1_bin(text)) end }
 
+--- Tells wire.decode which TLS profiles the conf has, by their names with a space between.
+function boot.profiles(names)
+  boot.tools.profiles = {}
+  for name in string.gmatch(names, '%S+') do boot.tools.profiles[name] = true end
+end
+
 --- lua/redis/<name>.lua, found beside this code: {text, sha1}.
 function boot.script(name)
   local here = assert(package.searchpath('ebbgate.init', package.path))

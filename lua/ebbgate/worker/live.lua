@@ -1,5 +1,6 @@
 --- What this worker serves by: the one module that holds state. `start` makes it, sets reach it through the shared
 --- dictionary, and every pick looks at its service's generation key (keys.sets.stamp) before it is final.
+local budget = require 'ebbgate.core.budget'
 local fleet = require 'ebbgate.core.fleet'
 local keys = require 'ebbgate.core.keys'
 local router = require 'ebbgate.core.router'
@@ -74,6 +75,11 @@ local function refresh(entry)
   local old = entry.fleet
   local new = fleet.build(document, live.incarnation, old, entry.retiring, math.random())
   entry.fleet, entry.stamp = new, stamp
+  local retry = document.retry
+  if retry then
+    -- Each worker counts its own requests, so the percentage needs no sharing, and the minimum is shared out.
+    entry.budget = budget.new(retry.budget_percent, retry.budget_min_per_s / ngx.worker.count(), entry.budget or nil)
+  end
   if old then retire(entry, old, new) end
   return true
 end
@@ -83,7 +89,7 @@ function live.entry(service)
   local entry = live.entries[service]
   if not entry then
     entry = {
-      service = service, stamp_key = keys.sets.stamp(service), stamp = nil, fleet = nil, retiring = {},
+      service = service, stamp_key = keys.sets.stamp(service), stamp = nil, fleet = nil, retiring = {}, budget = false,
       -- Stands for the instance in the counters of requests that never came to one.
       nobody = { id = '', service = service, version = '' },
     }
