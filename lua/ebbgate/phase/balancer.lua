@@ -14,10 +14,13 @@ local get_last_failure = balancer.get_last_failure
 --- nginx's "no live upstreams": a clean 502. Any other code here is a 500, or, with -5, a loop without end.
 local BUSY = -3
 
---- Whether the try that failed came as far as these times tell (one per try, a dash where it did not). The try that begins stands
---- behind it already, without a time.
+--- Timers fire within a millisecond.
+local GRAIN = 0.002
+
+--- Whether the try that failed came as far as these times tell: one per try, a dash where it did not. The try that begins stands
+--- behind it already, as ` : `, because it has no instance yet.
 local function reached(times)
-  return times ~= nil and find(times, '%d, %-$') ~= nil
+  return times ~= nil and find(times, '%d[,:%s]*%-?$') ~= nil
 end
 
 --- Lets go of the try that failed, and keeps the next one off its instance. If there is none, the client is told of this one.
@@ -53,7 +56,7 @@ local function begin(ctx, entry, fleet)
   if fleet and fleet.patience.total then ctx.deadline = now() + fleet.patience.total end
 end
 
---- True if nginx asks once more, beyond the limit, because the connection it had kept to the only instance broke before an answer:
+--- True if nginx asks once more, beyond the limit, since the connection it had kept to the only instance broke before an answer:
 --- then that instance is no wrong one (docs/adr/0012).
 local function reconnects(ctx, fleet)
   if ctx.limit > 1 or ctx.tries > 1 or fleet.picker.size ~= 1 then return false end
@@ -64,7 +67,7 @@ end
 --- Whether there may be another try.
 local function goes_on(ctx, entry, fleet)
   if not fleet then return false end
-  if ctx.deadline and now() >= ctx.deadline then return false end
+  if ctx.deadline and now() >= ctx.deadline - GRAIN then return false end
   if ctx.tries >= ctx.limit and not reconnects(ctx, fleet) then return false end
   -- A try that was never connected put no load on an instance, so the one after it is not an additional one.
   if not entry.budget or not reached(ngx.var.upstream_connect_time) or entry.budget:take(now()) then return true end
