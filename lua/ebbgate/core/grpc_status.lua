@@ -11,9 +11,9 @@ function grpc_status.of(status)
   return BY_STATUS[status] or 13
 end
 
---- Whether a request with this Content-Type (or nil) is one of gRPC.
+--- Whether a request with this Content-Type (or nil) is one of gRPC; gRPC-Web is not.
 function grpc_status.asked(content_type)
-  return content_type ~= nil and string.sub(content_type, 1, 16) == grpc_status.CONTENT_TYPE
+  return content_type ~= nil and string.find(content_type, '^application/grpc%f[+;%z]') ~= nil
 end
 
 --- Writes a refusal as gRPC's "trailers only": HTTP says 200, and no body may follow.

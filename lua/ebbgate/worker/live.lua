@@ -24,7 +24,7 @@ function live.start(parts)
 end
 
 --- The document under `name` if it differs from the one of `stamp`: document, its stamp. Nil, stamp when it does not; nil, nil
---- when there is none; nil, nil, reason when it cannot be read.
+--- when there is none; nil, its stamp or nil, reason when it cannot be read.
 local function newer_document(name, stamp_key, stamp)
   for _ = 1, MAX_MOVES do
     local now = live.sets:get(stamp_key)
@@ -33,7 +33,7 @@ local function newer_document(name, stamp_key, stamp)
     if payload then
       local document, code, detail = wire.decode(name, payload, live.tools)
       if document then return document, now end
-      return nil, nil, code .. ': ' .. detail
+      return nil, now, code .. ': ' .. detail
     end
     -- Replaced between the two reads: look again.
   end
@@ -64,6 +64,8 @@ local function refresh(entry)
   local document, stamp, reason = newer_document(entry.service, entry.stamp_key, entry.stamp)
   if reason then
     complain(entry.service, reason)
+    -- Told once: what cannot be read now, as a TLS profile that a reload took away, cannot be read at the next request either.
+    entry.stamp = stamp or entry.stamp
     return false
   end
   if not document then
