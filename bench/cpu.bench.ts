@@ -1,12 +1,9 @@
 import { test } from 'vitest';
-import { cpuTime } from './harness/cpu_time.js';
-import { burst, type Aim } from './harness/drive.js';
-import { Lab, type Subject } from './harness/lab.js';
+import { compareCpu, ROUNDS, SLICE_MS } from './harness/compare.js';
+import { Lab } from './harness/lab.js';
 import { median, quantile, ratios } from './harness/numbers.js';
 import { report, rounded, type Verdict } from './harness/results.js';
 
-const ROUNDS = 15;
-const SLICE_MS = 200;
 const NO_LOG = { access_log: 'off' } as const;
 
 test('CPU time of the proxy per request', async () => {
@@ -15,10 +12,11 @@ test('CPU time of the proxy per request', async () => {
     await lab.staticNginx('static nginx, access log'),
     await lab.ebbgate('Ebbgate, access log'),
     await lab.staticNginx('static nginx', NO_LOG),
+    await lab.hollow('nginx with hollow Lua', NO_LOG),
     await lab.ebbgate('Ebbgate', NO_LOG),
     await lab.haproxy('HAProxy'),
   ];
-  const costs = await compare(subjects, lab.host);
+  const costs = await compareCpu(subjects, lab.host);
   const rows = subjects.map(({ name }) => {
     const all = costs.get(name)!;
     const toHaproxy = rounded(median(ratios(all, costs.get('HAProxy')!)));
@@ -37,6 +35,7 @@ soon as it has its answer, GET with a small answer, three instances of equal wei
 ${SLICE_MS} ms within one run, so that a disturbance meets all of them; ${ROUNDS} rounds, and ratios are taken round by round. Static
 nginx is the conf of Ebbgate with the Lua taken out and the instances written in: same proxy settings, headers and timeouts. Where
 it says access log, both sides write the same JSON lines. HAProxy is Debian's, one thread, the same headers, without a log.
+Hollow Lua is Ebbgate's conf whose handlers do nothing but choose the next instance: what calling Lua at all costs.
 Ebbgate does all it always does: route, generation check, weighted round robin, in-flight count, metrics.`,
     columns: ['proxy', 'µs per request, median', 'least', 'most', '× HAProxy'],
     rows,
@@ -46,20 +45,3 @@ Ebbgate does all it always does: route, generation check, weighted round robin, 
     ],
   });
 });
-
-/** Microseconds per request of each subject, one for every round. */
-async function compare(subjects: readonly Subject[], host: string): Promise<ReadonlyMap<string, number[]>> {
-  const costs = new Map<string, number[]>(subjects.map(({ name }) => [name, []]));
-  const lap = (subjects.length * SLICE_MS) / 1_000;
-  const aim: Aim = { host, ports: subjects.map(({ port }) => port), connections: 16, seconds: lap };
-  await burst({ ...aim, seconds: lap * 4 }, SLICE_MS); // LuaJIT compiles what it sees often
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const before = subjects.map(({ pids }) => cpuTime(pids));
-    const answered = await burst({ ...aim, seconds: lap * 2 }, SLICE_MS);
-    for (const [i, { name, pids, port }] of subjects.entries()) {
-      const spent = cpuTime(pids) - before[i]!;
-      costs.get(name)!.push(spent / answered.get(port)! / 1_000);
-    }
-  }
-  return costs;
-}

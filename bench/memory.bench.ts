@@ -1,6 +1,6 @@
 import { request } from 'undici';
 import { test } from 'vitest';
-import { privateMemory } from './harness/cpu_time.js';
+import { privateMemory } from '../e2e/harness/memory.js';
 import { askEach, Lab } from './harness/lab.js';
 import { manyPeers, manyServices } from './harness/many.js';
 import { report, rounded } from './harness/results.js';

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -32,6 +32,12 @@ async function inFlight(gateway: string): Promise<number | null | undefined> {
 
 async function readiness(gateway: RigGateway): Promise<number> {
   return statusOf(`http://127.0.0.1:${gateway.place.adminPort}/readyz`);
+}
+
+/** Writes that failed, as its metrics tell. */
+async function diskErrors(gateway: RigGateway): Promise<number> {
+  const metrics = await request(`http://127.0.0.1:${gateway.place.adminPort}/metrics`);
+  return Number(/kind="disk"\} (\d+)/.exec(await metrics.body.text())?.[1] ?? 0);
 }
 
 /** Which instances answer `count` requests through the gateway; every one of them must be answered with 200. */
@@ -148,11 +154,24 @@ test('a disk that cannot be written: traffic obeys, nothing is claimed to be saf
     const { waiting_for } = await rig.operation(id);
     return waiting_for.length === 1 && /^gateway gw-2 is at .* and has not acked/.test(waiting_for[0] ?? '');
   });
-  const metrics = await request(`http://127.0.0.1:${second.place.adminPort}/metrics`);
-  const text = await metrics.body.text();
-  expect(text).toMatch(/disk/);
+  expect(await diskErrors(second)).toBeGreaterThan(0);
   rmSync(sets);
   renameSync(`${sets}.away`, sets);
+  expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
+  expect(readFileSync(join(sets, 'shop.set'), 'utf8')).toContain('"draining"');
+  await rig.undrain(one.id);
+  expect(await traffic.stop()).toEqual([]);
+});
+
+test('a disk that is full: the write fails halfway, nothing is acked or left behind, and the next one mends it', async () => {
+  await using traffic = rig.traffic();
+  const sets = setsOf(second);
+  // What is written to /dev/full fails with ENOSPC, as late as on a real disk: when the buffer is flushed.
+  for (const pid of second.process.workers())
+    symlinkSync('/dev/full', join(sets, `.shop.${String(pid)}.tmp`));
+  const before = await diskErrors(second);
+  const id = await rig.drain(one.id);
+  await until('the failure is counted', async () => (await diskErrors(second)) > before);
   expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
   expect(readFileSync(join(sets, 'shop.set'), 'utf8')).toContain('"draining"');
   await rig.undrain(one.id);

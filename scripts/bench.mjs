@@ -9,7 +9,7 @@ import { readyDependencies, ROOT } from './deps.mjs';
 import { readyMachine } from './machine.mjs';
 
 /** The order of the page. */
-const NAMES = ['cpu', 'latency', 'pick', 'change', 'control', 'stall', 'memory'];
+const NAMES = ['cpu', 'algorithms', 'latency', 'pick', 'change', 'control', 'stall', 'memory'];
 /** Printed only. */
 const ALL = [...NAMES, 'controller_pass'];
 const PAGE = 'docs/benchmarks.md';

@@ -1,102 +1,124 @@
-// `npm run test:long [-- histories]`: the long versions of all suites, or the random histories alone. The histories are
-// summed up in docs/results/histories.md. EBBGATE_HISTORIES and EBBGATE_SEED choose how many and which. Alone they are
-// played in three lanes, each on servers of its own: most of their time is waiting.
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+// `npm run test:long [-- histories | soak]`: the long versions of all suites, or one kind alone. What they found stands in
+// docs/results. EBBGATE_HISTORIES and EBBGATE_SEED choose how many histories and which, EBBGATE_SOAK_SECONDS how long the
+// soak takes. Histories alone are played in three lanes, each on servers of its own: most of their time is waiting.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readyDependencies, ROOT } from './deps.mjs';
 import { readyMachine } from './machine.mjs';
+import { whole, writeResults } from './results.mjs';
 
 const LANES = 3;
-const dir = mkdtempSync(join(tmpdir(), 'ebbgate-histories-'));
-const report = join(dir, 'histories.jsonl');
+const dir = mkdtempSync(join(tmpdir(), 'ebbgate-long-'));
+const histories = join(dir, 'histories.jsonl');
+const soak = join(dir, 'soak.json');
 const wanted = Number(process.env.EBBGATE_HISTORIES ?? 300);
 const first = Number(process.env.EBBGATE_SEED ?? 1);
+const [kind = 'all'] = process.argv.slice(2);
 
 /** Runs a command with `count` histories from `seed` on; resolves with its exit code. */
-function run(command, args, seed, count) {
+function run(command, args, seed = first, count = wanted) {
   const env = {
     ...process.env,
     EBBGATE_LONG: '1',
     EBBGATE_HISTORIES: String(count),
     EBBGATE_SEED: String(seed),
-    EBBGATE_HISTORIES_REPORT: report,
+    EBBGATE_HISTORIES_REPORT: histories,
+    EBBGATE_SOAK_REPORT: soak,
   };
   return new Promise((resolve) => {
     spawn(command, args, { cwd: ROOT, stdio: 'inherit', env }).once('close', (code) => resolve(code ?? 1));
   });
 }
 
-if (process.argv.includes('histories')) {
-  await readyMachine({ tests: true });
-  readyDependencies();
+/** Runs one file of e2e. */
+async function scenario(name, seed, count) {
   const vitest = join(ROOT, 'node_modules/.bin/vitest');
-  const share = Math.ceil(wanted / LANES);
-  const lanes = Array.from({ length: LANES }, (_, lane) => ({
-    seed: first + lane * share,
-    count: Math.min(share, wanted - lane * share),
-  }));
-  const codes = await Promise.all(
-    lanes
-      .filter(({ count }) => count > 0)
-      .map(({ seed, count }) =>
-        run(vitest, ['run', '--config', 'e2e/vitest.config.ts', 'histories'], seed, count),
-      ),
-  );
-  process.exitCode = Math.max(...codes);
-} else {
-  process.exitCode = await run(process.execPath, [join(ROOT, 'scripts/test.mjs'), '--long'], first, wanted);
+  return run(vitest, ['run', '--config', 'e2e/vitest.config.ts', name], seed, count);
 }
 
-if (existsSync(report))
-  writeResults(
-    readFileSync(report, 'utf8')
+function lanes() {
+  const share = Math.ceil(wanted / LANES);
+  return Array.from({ length: LANES }, (_, lane) => ({
+    seed: first + lane * share,
+    count: Math.min(share, wanted - lane * share),
+  })).filter(({ count }) => count > 0);
+}
+
+if (!['all', 'histories', 'soak'].includes(kind)) {
+  console.error(`There is no long test ${kind}; there are histories and soak, and all without a name.`);
+  process.exit(2);
+}
+if (kind === 'all')
+  process.exitCode = await run(process.execPath, [join(ROOT, 'scripts/test.mjs'), '--long']);
+else {
+  await readyMachine({ tests: true });
+  readyDependencies();
+  const runs =
+    kind === 'soak' ? [scenario('soak')] : lanes().map(({ seed, count }) => scenario(kind, seed, count));
+  process.exitCode = Math.max(...(await Promise.all(runs)));
+}
+if (existsSync(histories))
+  tellHistories(
+    readFileSync(histories, 'utf8')
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line)),
   );
+if (existsSync(soak)) tellSoak(JSON.parse(readFileSync(soak, 'utf8')));
 rmSync(dir, { recursive: true, force: true });
 
-function writeResults(histories) {
-  const sum = (read) => histories.reduce((total, one) => total + read(one), 0);
+function tellHistories(played) {
+  const sum = (read) => played.reduce((total, one) => total + read(one), 0);
   const steps = new Map();
-  for (const kind of histories.flatMap((one) => one.steps)) steps.set(kind, (steps.get(kind) ?? 0) + 1);
-  const broken = histories.filter((one) => one.broken.length > 0);
-  const missing = wanted - histories.length;
-  const seeds = histories.map(({ seed }) => seed);
-  const whole = (number) => Math.round(number).toLocaleString('en');
-  const lines = [
-    '# Random histories',
-    '',
-    'Operations and faults drawn from a seed, under live traffic through two gateways; the instances themselves write down',
-    'every request, and are asked afterwards. Broken is: a request that came to an instance after its drain was called drained,',
-    'a drain called drained while a request was open, a request that failed. Unfinished is a history whose published set',
-    'or whose operations did not end as the model says. Written by `npm run test:long`; a history is played again by',
-    '`EBBGATE_SEED=N EBBGATE_HISTORIES=1 npx vitest run --config e2e/vitest.config.ts histories`.',
-    '',
-    '| what | count |',
-    '| --- | --- |',
-    `| date | ${new Date().toISOString().slice(0, 10)} |`,
-    `| machine | ${cpus().length} cores, ${cpus()[0]?.model.trim() ?? 'unknown'}, Node ${process.versions.node} |`,
-    `| seeds | ${Math.min(...seeds)} to ${Math.max(...seeds)} |`,
-    `| histories | ${whole(histories.length)} |`,
-    `| broken | ${whole(broken.length)} |`,
-    `| unfinished | ${whole(missing)} |`,
-    `| requests | ${whole(sum((one) => one.requests))} |`,
-    `| drains proven | ${whole(sum((one) => one.confirmations))} |`,
-    ...[...steps]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([kind, count]) => `| steps: ${kind} | ${whole(count)} |`),
-    `| minutes | ${(sum((one) => one.seconds) / 60).toFixed(1)} |`,
-    '',
-    ...broken.flatMap((one) => [`Seed ${one.seed}:`, '', ...one.broken.map((line) => `- ${line}`), '']),
-  ];
-  mkdirSync(join(ROOT, 'docs/results'), { recursive: true });
-  const file = join(ROOT, 'docs/results/histories.md');
-  writeFileSync(file, lines.join('\n'));
-  spawnSync(join(ROOT, 'node_modules/.bin/prettier'), ['--write', '--log-level', 'warn', file], {
-    cwd: ROOT,
+  for (const step of played.flatMap((one) => one.steps)) steps.set(step, (steps.get(step) ?? 0) + 1);
+  const broken = played.filter((one) => one.broken.length > 0);
+  const seeds = played.map(({ seed }) => seed);
+  writeResults('histories', {
+    title: 'Random histories',
+    intro: [
+      'Operations and faults drawn from a seed, under live traffic through two gateways; the instances themselves write down',
+      'every request, and are asked afterwards. Broken is: a request that came to an instance after its drain was called drained,',
+      'a drain called drained while a request was open, a request that failed. Unfinished is a history whose published set',
+      'or whose operations did not end as the model says. Written by `npm run test:long`; a history is played again by',
+      '`EBBGATE_SEED=N EBBGATE_HISTORIES=1 npx vitest run --config e2e/vitest.config.ts histories`.',
+    ],
+    rows: [
+      ['seeds', `${Math.min(...seeds)} to ${Math.max(...seeds)}`],
+      ['histories', whole(played.length)],
+      ['broken', whole(broken.length)],
+      ['unfinished', whole(wanted - played.length)],
+      ['requests', whole(sum((one) => one.requests))],
+      ['drains proven', whole(sum((one) => one.confirmations))],
+      ...[...steps]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([step, count]) => [`steps: ${step}`, whole(count)]),
+      ['minutes', (sum((one) => one.seconds) / 60).toFixed(1)],
+    ],
+    after: broken.flatMap((one) => [`Seed ${one.seed}:`, '', ...one.broken.map((line) => `- ${line}`), '']),
   });
-  console.log(`${whole(histories.length)} histories, ${broken.length} broken; see docs/results/histories.md`);
+  console.log(`${whole(played.length)} histories, ${broken.length} broken; see docs/results/histories.md`);
+}
+
+function tellSoak(found) {
+  writeResults('soak', {
+    title: 'Soak',
+    intro: [
+      'Traffic through two gateways of two workers each while an instance changes every 100 ms: registered weights, weights',
+      'set by an operator, drains taken back, instances that join, leave, and are drained for good. Memory is what belongs to the',
+      'four workers alone (`Private_*` in `/proc/PID/smaps_rollup`): its mean over the third quarter, and over the last.',
+      'Written by `npm run test:long -- soak`.',
+    ],
+    rows: [
+      ['seconds', whole(found.seconds)],
+      ['changes', whole(found.changes)],
+      ['changes passed over, because the one before was still on its way', whole(found.late)],
+      ['requests', whole(found.requests)],
+      ['failed', whole(found.failed)],
+      ['memory, third quarter, MiB', found.half.toFixed(1)],
+      ['memory, last quarter, MiB', found.end.toFixed(1)],
+    ],
+  });
+  console.log(`soak: ${whole(found.requests)} requests, ${found.failed} failed; see docs/results/soak.md`);
 }

@@ -8,10 +8,12 @@ import { ask } from '../../control-plane/src/local/redis.js';
 import type { GivenOptions } from '../../control-plane/src/render/options.js';
 import { gatewayConf, gatewayPlace, type GatewayPlace } from '../../e2e/harness/gateway.js';
 import type { Position } from '../../control-plane/src/model/position.js';
-import { peer, reached } from '../../e2e/harness/publish.js';
+import type { Peer, ServiceSet } from '../../control-plane/src/model/set.js';
+import { peer, Publishing, reached } from '../../e2e/harness/publish.js';
 import { untilValue } from '../../e2e/harness/until.js';
 import { hostOf, Workbench } from '../../e2e/harness/workbench.js';
 import { haproxyConf } from './haproxy.js';
+import { hollowConf } from './hollow.js';
 import { staticConf } from './static_nginx.js';
 
 /** A proxy under measurement. */
@@ -37,6 +39,7 @@ export class Lab implements AsyncDisposable {
   readonly host = hostOf('bench');
   private readonly running: LocalProcess[] = [];
   private readonly gateways: string[] = [];
+  private databases = 0;
 
   private constructor(
     readonly workbench: Workbench,
@@ -59,17 +62,34 @@ export class Lab implements AsyncDisposable {
     const place = await this.place();
     this.gateways.push(place.id);
     const gateway = await this.nginx(place, edit(gatewayConf(place, { workers: 1, ...options }), place));
-    const peers = this.ports.map((port) =>
-      peer({ id: `127.0.0.1:${port}`, host: '127.0.0.1', port, version: 'v1' }),
-    );
-    await this.workbench.publish(this.service, peers);
+    await this.workbench.publish(this.service, this.peers());
     return this.subject(name, place.port, gateway.workers(), gateway.adminUrl);
+  }
+
+  /** The product with a set of its own: `more` replaces sections of it. */
+  async ebbgateWith(name: string, more: Partial<ServiceSet>, options: GivenOptions = {}): Promise<Subject> {
+    const place = await this.place();
+    this.databases += 1; // where only this gateway looks
+    const conf = gatewayConf(place, { workers: 1, ...options, redis_database: this.databases });
+    await using publishing = new Publishing(this.workbench.redisPort, undefined, this.databases);
+    await publishing.set(this.service, this.peers(), more);
+    await publishing.routes([{ host: this.host, path: '/', service: this.service }]);
+    const gateway = await this.nginx(place, conf);
+    return await this.subject(name, place.port, gateway.workers(), gateway.adminUrl);
   }
 
   /** The same nginx with the same conf, without Lua. */
   async staticNginx(name: string, options: GivenOptions = {}): Promise<Subject> {
     const place = await this.place();
     const conf = staticConf(gatewayConf(place, { workers: 1, ...options }), this.addresses());
+    const gateway = await this.nginx(place, conf);
+    return this.subject(name, place.port, gateway.workers());
+  }
+
+  /** The same nginx with the same conf, whose Lua does nothing but pass requests on. */
+  async hollow(name: string, options: GivenOptions = {}): Promise<Subject> {
+    const place = await this.place();
+    const conf = hollowConf(gatewayConf(place, { workers: 1, ...options }), this.ports);
     const gateway = await this.nginx(place, conf);
     return this.subject(name, place.port, gateway.workers());
   }
@@ -94,6 +114,12 @@ export class Lab implements AsyncDisposable {
     for (const one of this.running.reverse()) await one.stop();
     await this.workbench[Symbol.asyncDispose]();
     rmSync(this.workbench.dir, { recursive: true, force: true });
+  }
+
+  private peers(): readonly Peer[] {
+    return this.ports.map((port) =>
+      peer({ id: `127.0.0.1:${port}`, host: '127.0.0.1', port, version: 'v1' }),
+    );
   }
 
   addresses(): readonly string[] {

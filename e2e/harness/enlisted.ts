@@ -6,6 +6,8 @@ import { startInstance, type Instance } from './instance.js';
 
 /** An instance of this process with a registration of its own, in a session of its own. */
 export interface Enlisted extends Instance {
+  /** Writes another weight into its registration. */
+  weigh(weight: number): Promise<void>;
   /** Says `leaving`; the registration stays until `withdraw`. */
   leave(): Promise<void>;
   /** Takes the registration away, then stops listening. */
@@ -47,6 +49,7 @@ export async function enlist(options: {
     cutOff: (cut) => {
       door.setMode(cut ? 'cut' : 'pass');
     },
+    weigh: (weight) => registration.set({ ...data, weight }),
     leave: () => registration.set({ ...data, leaving: true }),
     withdraw: () =>
       (ended ??= (async () => {

@@ -19,8 +19,14 @@ export class Publishing implements AsyncDisposable {
   epoch: number;
   generation = 0;
 
-  constructor(port: number, epoch = 1_795_000_000) {
-    this.redis = new Redis({ port, host: '127.0.0.1', maxRetriesPerRequest: 1, commandTimeout: 5_000 });
+  constructor(port: number, epoch = 1_795_000_000, database = 0) {
+    this.redis = new Redis({
+      port,
+      db: database,
+      host: '127.0.0.1',
+      maxRetriesPerRequest: 1,
+      commandTimeout: 5_000,
+    });
     this.redis.on('error', () => undefined); // a server that is away is part of the scenarios
     this.epoch = epoch;
   }

@@ -17,6 +17,7 @@ import {
   type MembershipRules,
   type ServiceMembers,
 } from '../plan/membership.js';
+import { inForce, wishOf } from '../plan/record.js';
 
 /** How many remembered registration events a service keeps. */
 const KEPT_RECENT = 50;
@@ -142,6 +143,8 @@ export class DesiredState {
       now,
       settle_until: this.#settleUntil,
       rules: this.#rules,
+      takenOut: (service, id) =>
+        inForce(wishOf(intents.get(service)?.record.instances ?? {}, id), wall)?.state !== undefined,
       minAvailable: (service) => effectiveSpec(intents.get(service)?.record.spec ?? {}).min_available,
     });
     const { membership } = observation;

@@ -17,7 +17,9 @@ const RULES = { ...DEFAULT_RULES, settle_ms: 8_000 };
 function history(rules = RULES) {
   let membership: Membership = new Map();
   let last: Observation | undefined;
+  const takenOut = new Set<string>();
   return {
+    takenOut,
     see(now: number, instances: readonly Registration[], settleUntil = -Infinity): Observation {
       const view = { instances, problems: [], services: ['shop'] };
       last = observe({
@@ -27,6 +29,7 @@ function history(rules = RULES) {
         settle_until: settleUntil,
         rules,
         minAvailable: () => 1,
+        takenOut: (_service, id) => takenOut.has(id),
       });
       membership = last.membership;
       return last;
@@ -71,6 +74,21 @@ describe('a registration that vanishes', () => {
     h.see(0, [{ ...a, leaving: true }]);
     expect(h.see(10, []).events).toMatchObject([{ event: 'deregistered' }]);
     expect(h.presence()).toEqual({ a: 'gone' });
+  });
+
+  test('after a person had taken it out of use, is gone at once, and counts for no crowd', () => {
+    const h = history();
+    h.see(0, [a, b, c, d]);
+    h.takenOut.add('a').add('b');
+    expect(h.see(1_000, [c, d]).events.map(({ instance, event }) => `${instance} ${event}`)).toEqual([
+      'a deregistered',
+      'b deregistered',
+    ]);
+    h.takenOut.clear();
+    expect(h.see(1_100, [c, d]).protections.size).toBe(0);
+    expect(h.presence()).toEqual({ a: 'gone', b: 'gone', c: 'present', d: 'present' });
+    h.see(1_200, [a, c, d]);
+    expect(h.presence()).toMatchObject({ a: 'present' });
   });
 
   test('and leaves its service empty, waits for the settle time', () => {

@@ -10,8 +10,9 @@ import type { Peer, PeerState, PublishedDocument } from '../model/set.js';
  *   gone     down, and listed only until its last request is over.
  *
  * present → held → suspect → gone, each step optional, and back to present from all of them. An instance that
- * said `leaving` and whose node is deleted was deregistered: it is gone at once. All moments are monotonic
- * milliseconds.
+ * said `leaving` and whose node is deleted was deregistered: it is gone at once. So is one that a person had taken out of
+ * use (drained, isolated): nobody loses it, and giving it back must not aim traffic at where it was. All moments are
+ * monotonic milliseconds.
  */
 
 export type Presence = 'present' | 'held' | 'suspect' | 'gone';
@@ -75,6 +76,8 @@ export interface ObserveInput {
   readonly settle_until: number;
   readonly rules: MembershipRules;
   readonly minAvailable: (service: string) => number;
+  /** True while a person's wish keeps the instance out of use. */
+  readonly takenOut: (service: string, id: string) => boolean;
 }
 
 /** The membership after `view`. Maps of services in which nothing changed are the same objects as before. */
@@ -142,7 +145,7 @@ function observeService(
   for (const [id, old] of missing) {
     const next = removal.judge(id, old);
     if (next === old) put(id, old, null, '');
-    else put(id, next, ...departure(old, next));
+    else put(id, next, ...departure(old, next, input.takenOut(service, id)));
   }
   return {
     members: changed || members.size !== before.size ? members : before,
@@ -160,11 +163,12 @@ function arrival(old: Member | undefined, now: Registration): [MembershipEventNa
   return ['updated', `changed its registration: ${what}`];
 }
 
-function departure(old: Member, next: Member): [MembershipEventName | null, string] {
+function departure(old: Member, next: Member, takenOut: boolean): [MembershipEventName | null, string] {
   if (next.presence === 'held') return ['missing', 'its registration vanished; kept for now'];
   if (next.presence === 'suspect')
     return ['suspected', 'vanished together with too many others; kept in use as suspect'];
   if (old.registration.leaving) return ['deregistered', 'deregistered after leaving'];
+  if (takenOut) return ['deregistered', 'its registration vanished after it had been taken out of use'];
   return ['lost', 'its registration vanished without a word; taken out'];
 }
 
@@ -177,7 +181,9 @@ function judgeRemovals(
   seenCount: number,
 ) {
   const { now, rules } = input;
-  const lost = missing.filter(([, member]) => member.presence !== 'gone' && !member.registration.leaving);
+  const expected = (id: string, member: Member): boolean =>
+    member.registration.leaving || input.takenOut(service, id);
+  const lost = missing.filter(([id, member]) => member.presence !== 'gone' && !expected(id, member));
   const vanishedAt = (member: Member): number => member.vanished_at ?? now;
   const wouldBeEmpty = seenCount === 0;
   const heldUntil = (member: Member): number =>
@@ -194,10 +200,10 @@ function judgeRemovals(
       input.settle_until,
     );
   return {
-    judge: (_id: string, old: Member): Member => {
+    judge: (id: string, old: Member): Member => {
       if (old.presence === 'gone') return old;
       const at = vanishedAt(old);
-      if (old.registration.leaving) return { ...old, presence: 'gone', since: now, vanished_at: at };
+      if (expected(id, old)) return { ...old, presence: 'gone', since: now, vanished_at: at };
       if (old.presence === 'suspect')
         return now < suspectUntil(old) ? old : { ...old, presence: 'gone', since: now, vanished_at: at };
       if (now < heldUntil(old))
@@ -229,9 +235,10 @@ function isCrowd(
   before: ServiceMembers,
   seenCount: number,
 ): boolean {
-  const recent = [...before.values()].filter(
-    (member) =>
+  const recent = [...before].filter(
+    ([id, member]) =>
       !member.registration.leaving &&
+      !input.takenOut(service, id) &&
       member.presence !== 'present' &&
       member.vanished_at !== null &&
       input.now - member.vanished_at <= input.rules.crowd_ms + input.rules.settle_ms,

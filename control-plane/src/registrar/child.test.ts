@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { startChild, type Child } from './child.js';
 
 const send = (pid: number, signal: NodeJS.Signals | 0): boolean => {
@@ -11,6 +11,14 @@ const send = (pid: number, signal: NodeJS.Signals | 0): boolean => {
     return false;
   }
 };
+/** A folder that goes with its test. */
+function scratch(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'ebbgate-child-'));
+  onTestFinished(() => {
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return dir;
+}
 const never = new AbortController().signal;
 
 function run(script: string): Child {
@@ -35,7 +43,7 @@ test('a command that is not there gives 127 and a sentence', async () => {
 });
 
 test('stop asks politely and passes the exit code on', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'ebbgate-child-'));
+  const dir = scratch();
   const mark = join(dir, 'mark');
   const child = run(`trap 'exit 7' TERM; touch ${mark}; while :; do sleep 0.05; done`);
   await expect.poll(() => existsSync(mark)).toBe(true);
@@ -44,7 +52,7 @@ test('stop asks politely and passes the exit code on', async () => {
 
 test('a command that will not go is killed after the grace, and at once when hastened', async () => {
   const stubborn = async (): Promise<Child> => {
-    const mark = join(mkdtempSync(join(tmpdir(), 'ebbgate-child-')), 'mark');
+    const mark = join(scratch(), 'mark');
     const child = run(`trap '' TERM; touch ${mark}; while :; do sleep 0.05; done`);
     await expect.poll(() => existsSync(mark)).toBe(true);
     return child;
@@ -54,7 +62,7 @@ test('a command that will not go is killed after the grace, and at once when has
 });
 
 test('what the command started is ended with it', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'ebbgate-child-'));
+  const dir = scratch();
   const file = join(dir, 'pid');
   const child = run(`sleep 1000 & echo $! > ${file}; wait`);
   await expect.poll(() => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n')).toBe(true);

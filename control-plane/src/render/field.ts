@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import { parseDuration } from '../model/duration.js';
 import { checkName } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 
@@ -68,16 +69,15 @@ export function or<const W extends string, T>(word: W, other: Field<T>): Field<W
   });
 }
 
-const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const DAY_MS = 86_400_000;
 
 /** A span of time in nginx's words, from `minMs` to one day. */
 export function duration(minMs = 1): Field<string> {
   const hint = `must be a duration like 500ms, 30s, 5m or 1h, from ${String(minMs)}ms to 1d`;
   return field((value) => {
-    const parts = typeof value === 'string' ? /^(\d{1,9})(ms|s|m|h|d)$/.exec(value) : null;
-    if (parts === null) return err(hint);
-    const span = Number(parts[1]) * UNIT_MS[parts[2] as keyof typeof UNIT_MS];
-    return span >= minMs && span <= UNIT_MS.d ? ok(parts[0]) : err(hint);
+    if (typeof value !== 'string') return err(hint);
+    const span = parseDuration(value);
+    return span.ok && span.value >= minMs && span.value <= DAY_MS ? ok(value) : err(hint);
   });
 }
 
