@@ -344,7 +344,6 @@ function crossErrors(options: GatewayOptions): OptionError[] {
 export const LOG_MEMBERS = [
   'time',
   'request_id',
-  'trace_id',
   'client',
   'method',
   'host',
@@ -362,4 +361,5 @@ export const LOG_MEMBERS = [
   'request_time',
   'bytes_in',
   'bytes_out',
+  'trace_id',
 ] as const;

@@ -56,7 +56,6 @@ function triesPatterns(max: number): View[] {
 const LOG_VARIABLES: Readonly<Record<(typeof LOG_MEMBERS)[number], readonly [string, 'text' | 'number']>> = {
   time: ['time_iso8601', 'text'],
   request_id: ['request_id', 'text'],
-  trace_id: ['ebb_trace_id', 'text'],
   client: ['remote_addr', 'text'],
   method: ['request_method', 'text'],
   host: ['host', 'text'],
@@ -74,6 +73,7 @@ const LOG_VARIABLES: Readonly<Record<(typeof LOG_MEMBERS)[number], readonly [str
   request_time: ['request_time', 'number'],
   bytes_in: ['request_length', 'number'],
   bytes_out: ['bytes_sent', 'number'],
+  trace_id: ['ebb_trace_id', 'text'],
 };
 
 function logLines(options: GatewayOptions): string[] {
