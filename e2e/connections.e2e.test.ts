@@ -15,7 +15,12 @@ let bench: Workbench;
 const stubs: Stub[] = [];
 
 beforeAll(async () => {
-  bench = await Workbench.start({ client_max_body: '4m', client_header_buffer: '4k', workers: 1 });
+  bench = await Workbench.start({
+    client_max_body: '4m',
+    client_header_buffer: '4k',
+    workers: 1,
+    upstream_keepalive_requests: 50,
+  });
 });
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
@@ -124,13 +129,14 @@ describe('what is tried elsewhere', () => {
       two.map((one) => peer(one)),
       wishes({}),
     );
-    let failed = 0;
+    const failed: Answer[] = [];
     let asked = 0;
     let over = false;
     const traffic = Array.from({ length: 4 }, async () => {
       while (!over) {
         asked += 1;
-        if ((await bench.ask('mind')).status !== 200) failed += 1;
+        const answer = await bench.ask('mind');
+        if (answer.status !== 200) failed.push(answer);
       }
     });
     for (const on of ['gateway_error', 'server_error', 'error', 'server_error', 'error'] as const)
@@ -139,10 +145,10 @@ describe('what is tried elsewhere', () => {
         two.map((one) => peer(one)),
         wishes({ on }),
       );
+    await until('it was used', () => asked > 50);
     over = true;
     await Promise.all(traffic);
-    expect(failed).toBe(0);
-    expect(asked).toBeGreaterThan(50);
+    expect(failed).toEqual([]);
     for (const one of two) await one.stop();
   });
 });
@@ -366,8 +372,8 @@ describe('limits', () => {
 
   test('after so many requests a connection to an instance is closed', async () => {
     const service = await serve([await stub(saying(200))], wishes({}));
-    await askMany(service, 5);
-    expect(stubs.at(-1)?.seen.some(({ turn }) => turn > 1)).toBe(true);
+    await askMany(service, 120);
+    expect(Math.max(...(stubs.at(-1)?.seen ?? []).map(({ turn }) => turn))).toBe(50);
   });
 });
 

@@ -198,7 +198,7 @@ describe('a call', () => {
       const calls: IncomingHttpHeaders[] = [];
       const server = createSecureServer({ cert: readFileSync(own.cert), key: readFileSync(own.key) });
       server.on('stream', handled(calls, echoing));
-      const instance = await listening(server as unknown as Http2Server, calls);
+      const instance = await listening(server, calls);
       const service = `grpcs-${name.split('.')[0] ?? ''}`;
       await bench.serve(service, [peer(instance)], grpc({ upstream: { scheme: 'grpcs', tls: 'internal' } }));
       const reply = await call(overTls, service);
