@@ -203,10 +203,14 @@ test('a reload without the profile takes the service out and says so; with it, a
   const full = readFileSync(join(bench.place.dir, 'nginx.conf'), 'utf8');
   await bench.gateway.reload(confWith([`internal,server_name=orders.internal,ca=${authority.ca}`]));
   await until('it is out', async () => (await bench.ask('reloaded')).status === 503);
+  await bench.heard('it is rejected', ({ rejected }) =>
+    rejected.some(({ service, code }) => service === 'reloaded' && code === 'unknown_profile'),
+  );
   expect((await bench.ask('plain')).status).toBe(200);
   expect(readFileSync(bench.gateway.errorLog, 'utf8')).toMatch(
     /reloaded .*unknown_profile: upstream.tls: mutual/,
   );
   await bench.gateway.reload(full);
+  await bench.heard('nothing is rejected', ({ rejected }) => rejected.length === 0);
   await until('it is back', async () => (await bench.ask('reloaded')).status === 200);
 });

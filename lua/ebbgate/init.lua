@@ -15,8 +15,7 @@ function init.init(given)
   if checked.password == '' then checked.password = nil end
   checked.follow = boot.script('follow')
   settings = checked
-  boot.profiles(checked.tls_profiles)
-  boot.prepare(shm.open(), checked.state_dir)
+  boot.prepare(shm.open(), checked.state_dir, checked.tls_profiles)
   -- Read before the fork, so that workers share the code's memory.
   require 'ebbgate.worker.background'
   init.phases = {
