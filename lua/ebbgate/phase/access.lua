@@ -13,12 +13,12 @@ local byte = string.byte
 local AT = byte('@')
 
 --- One table per request, with room for all that the later phases put in: false, not nil, because LuaJIT leaves nil out of
---- the template, and the three keys that every request sets would then make the table grow each time.
+--- the template, and the three keys that every request sets would then make the table grow each time. What only failures set
+--- is left out: beyond 16 keys every request would pay for a table of twice the size.
 local function new_ctx(entry)
   return {
     entry = entry or false, member = false, counter = false, tries = 0, limit = 1, tried = false, instances = false,
-    answered = false, own = false, problem = false, key = false, began = false, transport = false, deadline = false,
-    verdict = false, answer = false,
+    answered = false, key = false, began = false, transport = false, deadline = false,
   }
 end
 
