@@ -8,6 +8,7 @@ export function staticConf(conf: string, peers: readonly string[]): string {
     .replace(/^ *server 0\.0\.0\.1 down;$/m, `        ${servers}`)
     .replace(/^ *set \$ebb_\w+ "";\n/gm, '')
     .replaceAll('$ebb_service', 'bench')
+    .replaceAll('$ebb_version', 'v1')
     .replaceAll('$ebb_instances', '$upstream_addr');
 }
 

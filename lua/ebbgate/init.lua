@@ -15,7 +15,7 @@ function init.init(given)
   if checked.password == '' then checked.password = nil end
   checked.follow = boot.script('follow')
   settings = checked
-  boot.prepare(shm.open(), checked.state_dir)
+  boot.prepare(shm.open(), checked.state_dir, checked.tls_profiles)
   -- Read before the fork, so that workers share the code's memory.
   require 'ebbgate.worker.background'
   init.phases = {
@@ -23,6 +23,7 @@ function init.init(given)
     filter = require 'ebbgate.phase.filter', log = require 'ebbgate.phase.log', status = require 'ebbgate.phase.status',
   }
   init.route, init.access = init.phases.access.route, init.phases.access.run
+  init.resume = init.phases.access.resume
   init.balance, init.log = init.phases.balancer.run, init.phases.log.run
   init.header_filter, init.body_filter = init.phases.filter.header, init.phases.filter.body
   init.healthz, init.readyz = init.phases.status.healthz, init.phases.status.readyz

@@ -36,7 +36,7 @@ describe('a fleet', function()
     local document = assert(wire.decode('orders', tools.example('set'), tools))
     local built = fleet.build(document, 'w', nil, {}, 0)
     assert.equal(2, built.tries)
-    assert.equal(0.5, built.connect)
+    assert.equal(0.5, built.patience.connect)
     assert.equal('[2001:db8::9]', built.by_id['orders-9'].address)
     assert.equal('w|orders|10.0.1.7:8080', built.by_id['10.0.1.7:8080'].peer.key)
     for _ = 1, 10 do assert.equal('10.0.1.7:8080', built.picker:pick().id) end

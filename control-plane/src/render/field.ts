@@ -150,8 +150,7 @@ export interface Listen {
   readonly http2: boolean;
 }
 
-const LISTEN_HINT =
-  'must be ADDRESS:PORT, IPv6 in brackets, and for TLS ADDRESS:PORT,cert=FILE,key=FILE[,http2]';
+const LISTEN_HINT = 'must be ADDRESS:PORT[,cert=FILE,key=FILE][,http2], IPv6 in brackets';
 
 /** `127.0.0.1:8080`, `[::]:8443,cert=/a.pem,key=/a.key,http2`. */
 export const listen = field((value): Result<Listen, string> => {
@@ -168,8 +167,7 @@ export const listen = field((value): Result<Listen, string> => {
   const certificate = members.get('cert');
   const key = members.get('key');
   if ((certificate === undefined) !== (key === undefined)) return err('needs both cert= and key= for TLS');
-  if (members.has('http2') && (certificate === undefined || members.get('http2') !== ''))
-    return err('http2 takes no value and needs TLS: add cert= and key=');
+  if (members.has('http2') && members.get('http2') !== '') return err('http2 takes no value');
   const tls = certificate === undefined || key === undefined ? null : { certificate, key };
   if (tls !== null && !(PATH.test(tls.certificate) && PATH.test(tls.key)))
     return err(`cert= and key= ${PATH_HINT}`);
@@ -192,6 +190,44 @@ function splitOnce(part: string): [string, string] {
   const at = part.indexOf('=');
   return at < 0 ? [part, ''] : [part.slice(0, at), part.slice(at + 1)];
 }
+
+/** How this gateway reaches instances over TLS, under the name that sets use (`upstream.tls`). */
+export interface TlsProfile {
+  readonly name: string;
+  /** What the instance's certificate must be for, sent as SNI too. */
+  readonly serverName: string;
+  /** Certificates of the authorities that are believed. */
+  readonly ca: string;
+  /** What this gateway shows of itself, if instances ask. */
+  readonly client: { readonly certificate: string; readonly key: string } | null;
+}
+
+/** Where Debian, Ubuntu and Alpine keep the authorities that the system believes. */
+export const SYSTEM_CA = '/etc/ssl/certs/ca-certificates.crt';
+
+const PROFILE_HINT =
+  'must be NAME,server_name=DNS[,ca=FILE][,cert=FILE,key=FILE], NAME of 1 to 32 of a-z 0-9 _';
+
+/** `internal,server_name=orders.internal,ca=/etc/ebbgate/ca.pem`. */
+export const tlsProfile = field((value): Result<TlsProfile, string> => {
+  if (typeof value !== 'string') return err(PROFILE_HINT);
+  const [name = '', ...rest] = value.split(',');
+  const members = new Map(rest.map((part): [string, string] => splitOnce(part)));
+  const unknown = [...members.keys()].find((key) => !['server_name', 'ca', 'cert', 'key'].includes(key));
+  if (!/^[a-z0-9_]{1,32}$/.test(name) || unknown !== undefined || members.size !== rest.length)
+    return err(PROFILE_HINT);
+  const serverName = members.get('server_name') ?? '';
+  if (!host.safeParse(serverName).success || isAddress(serverName))
+    return err('needs server_name=, the DNS name that the certificates of the instances are for');
+  const [certificate, key] = [members.get('cert'), members.get('key')];
+  if ((certificate === undefined) !== (key === undefined))
+    return err('needs both cert= and key=, or neither');
+  const ca = members.get('ca') ?? SYSTEM_CA;
+  const client = certificate === undefined || key === undefined ? null : { certificate, key };
+  for (const file of [ca, ...(client === null ? [] : [client.certificate, client.key])])
+    if (!PATH.test(file)) return err(`ca=, cert= and key= ${PATH_HINT}`);
+  return ok({ name, serverName, ca, client });
+});
 
 /** One more member of the access log. */
 export interface LogField {

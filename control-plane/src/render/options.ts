@@ -19,6 +19,7 @@ import {
   plainListen,
   redisUser,
   size,
+  tlsProfile,
   whole,
 } from './field.js';
 
@@ -52,10 +53,10 @@ export const GATEWAY_OPTIONS = {
     'Name of this gateway; no two may share one.',
   ),
   listen: option(
-    '--listen ADDRESS:PORT[,cert=FILE,key=FILE[,http2]]',
+    '--listen ADDRESS:PORT[,cert=FILE,key=FILE][,http2]',
     list(listen, 1),
     ['0.0.0.0:8080'],
-    'Where traffic comes in. With cert and key it speaks TLS. May be repeated.',
+    'Where traffic comes in. With cert and key it speaks TLS. http2 without them is HTTP/2 alone, for clients that begin with it (gRPC). May be repeated.',
   ),
   admin_listen: option(
     '--admin-listen ADDRESS:PORT',
@@ -209,13 +210,25 @@ export const GATEWAY_OPTIONS = {
     '--upstream-keepalive N',
     whole(1, 65_535),
     64,
-    'Idle connections to instances kept per worker.',
+    'Idle connections to instances kept per worker, for each protocol and TLS profile.',
+  ),
+  upstream_keepalive_requests: option(
+    '--upstream-keepalive-requests N',
+    whole(1, 1_000_000_000),
+    10_000,
+    'After so many requests a connection to an instance is closed.',
   ),
   upstream_keepalive_timeout: option(
     '--upstream-keepalive-timeout TIME',
     duration(1),
     '4s',
     'How long one stays idle. Keep it below the idle timeout of the instances (Node.js: 5 s), or a POST may meet a closing connection.',
+  ),
+  upstream_tls: option(
+    '--upstream-tls NAME,server_name=DNS[,ca=FILE][,cert=FILE,key=FILE]',
+    list(tlsProfile),
+    [],
+    'How to reach instances over TLS, for sets whose upstream names it; the one called default is for sets that name none. Certificates are always verified: against ca (default: what the system believes), for server_name. cert and key are shown to instances that ask. May be repeated.',
   ),
   access_log: option(
     '--access-log FILE|off',
@@ -316,6 +329,11 @@ function crossErrors(options: GatewayOptions): OptionError[] {
     if (names.has(name)) errors.push(optionError('log_fields', `${name} is in the log already`));
     names.add(name);
   }
+  const profiles = new Set<string>();
+  for (const { name } of options.upstream_tls) {
+    if (profiles.has(name)) errors.push(optionError('upstream_tls', `${name} is there twice`));
+    profiles.add(name);
+  }
   if (!isAddress(options.redis_host) && options.resolver.length === 0)
     errors.push(optionError('redis_host', 'is a name: give its IP address, or add --resolver ADDRESS'));
   return errors;
@@ -333,6 +351,7 @@ export const LOG_MEMBERS = [
   'status',
   'service',
   'instances',
+  'version',
   'tries',
   'upstream_status',
   'upstream_connect_time',
@@ -341,4 +360,5 @@ export const LOG_MEMBERS = [
   'request_time',
   'bytes_in',
   'bytes_out',
+  'trace_id',
 ] as const;

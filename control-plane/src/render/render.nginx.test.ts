@@ -42,7 +42,12 @@ test('nginx accepts every option at once', async () => {
       stdio: 'ignore',
     });
     return {
-      listen: ['127.0.0.1:18080', '[::1]:18081', `127.0.0.1:18443,cert=${cert},key=${key},http2`],
+      listen: [
+        '127.0.0.1:18080',
+        '[::1]:18081',
+        `127.0.0.1:18443,cert=${cert},key=${key},http2`,
+        '127.0.0.1:18082,http2',
+      ],
       workers: 2,
       worker_shutdown_timeout: '10m',
       redis_host: 'redis.internal',
@@ -52,6 +57,10 @@ test('nginx accepts every option at once', async () => {
       client_max_body: '100m',
       buffer_requests: true,
       buffer_responses: true,
+      upstream_tls: [
+        `internal,server_name=a.internal,ca=${cert},cert=${cert},key=${key}`,
+        'default,server_name=b.example',
+      ],
       log_fields: ['user_agent=http_user_agent', 'etag=upstream_http_etag'],
       error_log: 'stderr',
       error_log_level: 'warn',

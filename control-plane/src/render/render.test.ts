@@ -36,6 +36,9 @@ const FULL: GivenOptions = {
   trusted_proxies: ['10.0.0.0/8', '192.0.2.7'],
   client_max_body: '100m',
   log_fields: ['user_agent=http_user_agent'],
+  upstream_tls: [
+    'internal,server_name=orders.internal,ca=/etc/ebbgate/ca.pem,cert=/etc/ebbgate/gw.pem,key=/etc/ebbgate/gw.key',
+  ],
 };
 
 describe('nginx.conf', () => {
@@ -88,7 +91,14 @@ describe('what is refused', () => {
 
   test.each<[GivenOptions, RegExp]>([
     [{ listen: [] }, /^--listen needs 1 to/],
-    [{ listen: ['127.0.0.1:8080,http2'] }, /^--listen http2 .* needs TLS/],
+    [{ listen: ['127.0.0.1:8080,http2=on'] }, /^--listen http2 takes no value/],
+    [{ admin_listen: '127.0.0.1:8080,http2' }, /^--admin-listen takes no TLS/],
+    [{ upstream_tls: ['internal'] }, /^--upstream-tls needs server_name=/],
+    [{ upstream_tls: ['internal,server_name=10.0.0.1'] }, /^--upstream-tls needs server_name=/],
+    [{ upstream_tls: ['Internal,server_name=a.b'] }, /^--upstream-tls must be NAME/],
+    [{ upstream_tls: ['a,server_name=a.b,verify=off'] }, /^--upstream-tls must be NAME/],
+    [{ upstream_tls: ['a,server_name=a.b,cert=/x.pem'] }, /^--upstream-tls needs both/],
+    [{ upstream_tls: ['a,server_name=a.b', 'a,server_name=c.d'] }, /^--upstream-tls a is there twice/],
     [{ listen: ['127.0.0.1:8080,cert=/a.pem'] }, /^--listen needs both/],
     [{ listen: ['127.0.0.1:8080,cert=/a;b.pem,key=/a.key'] }, /^--listen cert= and key= must be an abs/],
     [{ listen: ['localhost:8080'] }, /^--listen must be ADDRESS:PORT/],

@@ -1,4 +1,5 @@
 import { type Listen } from './field.js';
+import { lanesOf, upstreamsOf } from './lanes.js';
 import { LOG_MEMBERS, type GatewayOptions } from './options.js';
 
 /** What the templates read: every value validated, every decision taken; a template only places and repeats. */
@@ -25,6 +26,9 @@ export function viewOf(options: GatewayOptions, version: string): View {
     error_log: options.error_log || `${options.run_dir}/error.log`,
     any_tls: options.listen.some(({ tls }) => tls !== null),
     servers: options.listen.map(serverView),
+    upstreams: upstreamsOf(options.upstream_tls),
+    lanes: lanesOf(options.upstream_tls),
+    tls_profiles: options.upstream_tls.map(({ name }) => name).join(' '),
     admin: `${options.admin_listen.address}:${String(options.admin_listen.port)}`,
     trusted_proxies: [...new Set(options.trusted_proxies)],
     any_trusted: options.trusted_proxies.length > 0,
@@ -60,6 +64,7 @@ const LOG_VARIABLES: Readonly<Record<(typeof LOG_MEMBERS)[number], readonly [str
   status: ['status', 'number'],
   service: ['ebb_service', 'text'],
   instances: ['ebb_instances', 'text'],
+  version: ['ebb_version', 'text'],
   tries: ['ebb_tries', 'number'],
   upstream_status: ['upstream_status', 'text'],
   upstream_connect_time: ['upstream_connect_time', 'text'],
@@ -68,6 +73,7 @@ const LOG_VARIABLES: Readonly<Record<(typeof LOG_MEMBERS)[number], readonly [str
   request_time: ['request_time', 'number'],
   bytes_in: ['request_length', 'number'],
   bytes_out: ['bytes_sent', 'number'],
+  trace_id: ['ebb_trace_id', 'text'],
 };
 
 function logLines(options: GatewayOptions): string[] {

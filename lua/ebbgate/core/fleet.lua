@@ -1,5 +1,7 @@
 --- A set's document turned into what a worker serves by. A fleet is never changed: the next set builds the next one.
 local address = require 'ebbgate.core.address'
+local lane = require 'ebbgate.core.lane'
+local patience = require 'ebbgate.core.patience'
 local peer = require 'ebbgate.core.peer'
 local request_key = require 'ebbgate.core.request_key'
 local selection = require 'ebbgate.core.selection'
@@ -88,14 +90,16 @@ function fleet.build(document, worker, previous, retiring, roll)
   end
   local balancer = document.balancer or { algorithm = 'weighted_round_robin' }
   local picker = fleet.picker(balancer, selection.choose(members), roll, previous and previous.picker, members)
-  local timeouts = document.timeouts or { connect_ms = 1, send_ms = 1, read_ms = 1 }
+  local transport = lane.transport(document.upstream)
   local settings = sticky.settings(balancer.sticky)
   return {
     service = document.service, removed = document.kind == 'tombstone', members = members, by_id = by_id, picker = picker,
     key_variable = request_key.variable(balancer), sticky = settings,
     by_token = settings and name_members(document.service, members),
     tries = document.retry and document.retry.tries or 1,
-    connect = timeouts.connect_ms / 1000, send = timeouts.send_ms / 1000, read = timeouts.read_ms / 1000,
+    patience = patience.of(document.timeouts or { connect_ms = 1, send_ms = 1, read_ms = 1 }),
+    repeats_answers = document.retry ~= nil and document.retry.on ~= nil and document.retry.on ~= 'error',
+    transport = transport, location = lane.location(transport, document.retry),
   }
 end
 

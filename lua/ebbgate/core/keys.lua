@@ -38,7 +38,7 @@ function keys.inflight.parse(key) return string.match(key, '^([^|]+)|([^|]+|[^|]
 keys.state = {
   boot = 'boot', started = 'started', started_at = 'started_at', seq = 'seq', serving = 'serving', blind = 'blind',
   applied = 'applied', floor = 'floor', rejected = 'rejected', sealed_epoch = 'sealed_epoch', caught_up_at = 'caught_up_at',
-  lock = 'lock', redis = 'redis', redis_since = 'redis_since',
+  profiles = 'profiles', lock = 'lock', redis = 'redis', redis_since = 'redis_since',
 }
 function keys.state.worker(incarnation) return 'worker|' .. incarnation end
 --- The incarnation in a key that `keys.state.worker` made, else nil.
@@ -52,6 +52,7 @@ end
 function keys.metrics.version(kind, service, version) return kind .. '|' .. service .. '|' .. version end
 function keys.metrics.bucket(service, version, index) return 'bucket|' .. service .. '|' .. version .. '|' .. index end
 function keys.metrics.retries(service) return 'retries|' .. service end
+function keys.metrics.budget_exhausted(service) return 'budget_exhausted|' .. service end
 function keys.metrics.sync_error(kind) return 'sync_error|' .. kind end
 --- The parts of a key, as a list.
 function keys.metrics.parse(key)

@@ -31,6 +31,7 @@ local RULES = {
   heartbeat_ms = { whole(100, 5000), 1000 },
   max_tries = { whole(1, 5), 5 },
   access_log = { flag(), true },
+  tls_profiles = { text('^[a-z0-9_ ]*$', 'names of a-z 0-9 _ with a space between them'), '' },
   version = { text('^[^%c%s]+$', 'a version'), '0' },
 }
 

@@ -8,6 +8,7 @@ local OWN = {
   no_route = { 404, 'No route', 'No service has a route for this host and path.' },
   no_instance = { 503, 'No instance', 'No instance of this service takes requests now.' },
   instance_failed = { 502, 'Instance failed', 'No instance of this service gave an answer.' },
+  gateway_timeout = { 504, 'Time is over', 'The time that this service gives a request is over.' },
   instance_timeout = { 504, 'Instance timed out', 'No instance of this service answered in time.' },
 }
 
@@ -29,13 +30,13 @@ function problem.code_of(status)
   return known and known[1] or 'refused'
 end
 
---- The body for `code`; `status` is used where the code has none of its own. `request_id` is hex, made by nginx.
+--- The body for `code`; `status` nil is the code's own. `request_id` is hex, made by nginx.
 function problem.body(code, status, request_id)
   local own = OWN[code]
   local known = BY_STATUS[status]
   local title = own and own[2] or known and known[2] or 'The gateway refused the request'
   local detail = own and own[3] or title .. '.'
-  return '{"type":"about:blank","title":"' .. title .. '","status":' .. (own and own[1] or status) .. ',"detail":"'
+  return '{"type":"about:blank","title":"' .. title .. '","status":' .. (status or own[1]) .. ',"detail":"'
     .. detail .. '","code":"' .. code .. '","request_id":"' .. (request_id or '') .. '"}\n'
 end
 

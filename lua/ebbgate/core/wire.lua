@@ -2,7 +2,8 @@
 ---
 --- `decode(name, payload, tools, hash)` gives the document with exactly the members named here, or nil, one of the codes
 --- in `wire.CODES`, and a detail for people. `tools.json(text)` decodes JSON and may throw or return nil;
---- `tools.sha1(text)` is the lower-case hex digest, needed only with `hash`.
+--- `tools.sha1(text)` is the lower-case hex digest, needed only with `hash`. `tools.profiles` is the set of TLS
+--- profiles that this gateway has; nil takes any.
 ---   {kind = 'set', service, balancer, timeouts, retry, health, upstream, peers, restless}, with every default filled in
 ---   {kind = 'tombstone', service}
 ---   {kind = 'routes', service = '@routes', routes}
@@ -17,6 +18,7 @@ wire.MAX_BYTES = 4 * 1024 * 1024
 wire.MAX_PEERS = 10000
 wire.CODES = {
   hash_mismatch = true, bad_json = true, unknown_version = true, bad_document = true, too_large = true,
+  unknown_profile = true,
 }
 
 local DAY_MS = 86400000
@@ -201,7 +203,16 @@ local SECTIONS = {
   }, true),
 }
 
-local function read_set(document)
+--- `tls` filled in: a scheme with TLS and no profile takes the one called `default`. Plain text under the name of a profile
+--- would be believed to be TLS.
+local function settle_upstream(upstream, profiles)
+  local secure = upstream.scheme == 'https' or upstream.scheme == 'grpcs'
+  if not secure then return upstream.tls ~= '' and 'bad_document', 'upstream.tls, with a scheme without TLS' end
+  if upstream.tls == '' then upstream.tls = 'default' end
+  return profiles and not profiles[upstream.tls] and 'unknown_profile', 'upstream.tls: ' .. upstream.tls
+end
+
+local function read_set(document, profiles)
   local set = { kind = 'set', service = document.service }
   for name, rule in pairs(SECTIONS) do
     local section, wrong = rule(document[name])
@@ -209,6 +220,8 @@ local function read_set(document)
     set[name] = section
   end
   set.upstream = set.upstream or { scheme = 'http', tls = '' }
+  local code, detail = settle_upstream(set.upstream, profiles)
+  if code then return nil, code, detail end
   local balancer = set.balancer
   if balancer.algorithm == 'consistent_hash' and not balancer.hash_on then
     return nil, 'bad_document', 'balancer.hash_on'
@@ -260,7 +273,7 @@ function wire.decode(name, payload, tools, hash)
   if name == wire.ROUTES then return read_routes(document) end
   if not wire.is_service(name) then return nil, 'bad_document', 'service' end
   if document.removed == true then return { kind = 'tombstone', service = name } end
-  return read_set(document)
+  return read_set(document, tools.profiles)
 end
 
 return wire

@@ -1,5 +1,6 @@
 --- Chooses the service, before anything is picked: what cannot be served is answered here.
 local connection = require 'ebbgate.core.connection'
+local grpc_status = require 'ebbgate.core.grpc_status'
 local problem = require 'ebbgate.core.problem'
 local affinity = require 'ebbgate.phase.affinity'
 local live = require 'ebbgate.worker.live'
@@ -9,19 +10,35 @@ local access = {}
 
 local ngx = ngx
 local clear_header = ngx.req.clear_header
+local byte = string.byte
+local AT = byte('@')
 
 --- One table per request, with room for all that the later phases put in: false, not nil, because LuaJIT leaves nil out of
---- the template, and the three keys that every request sets would then make the table grow each time.
+--- the template, and the three keys that every request sets would then make the table grow each time. What only failures set
+--- is left out: beyond 16 keys every request would pay for a table of twice the size.
 local function new_ctx(entry)
   return {
     entry = entry or false, member = false, counter = false, tries = 0, limit = 1, tried = false, instances = false,
-    answered = false, key = false, began = false, took = false, token = false,
+    answered = false, key = false, began = false, took = false, token = false, transport = false, deadline = false,
   }
+end
+
+--- The same, with what the service's balancer wants to know of the request.
+local function begin(entry, fleet, var)
+  local ctx = new_ctx(entry)
+  if fleet.sticky or fleet.key_variable then affinity.read(ctx, fleet, var) end
+  return ctx
 end
 
 --- Answers with one of the gateway's own problems.
 local function refuse(ctx, status, code, var)
-  ctx.answered = true
+  ctx.answered = status
+  if grpc_status.asked(var.content_type) then
+    grpc_status.refuse(ngx.header, status)
+    ngx.status = 200
+    ngx.send_headers()
+    return ngx.exit(ngx.HTTP_OK)
+  end
   ngx.status = status
   ngx.header.content_type = problem.CONTENT_TYPE
   local body = problem.body(code, status, var.request_id)
@@ -39,7 +56,7 @@ local function strip(value)
 end
 
 --- Puts the request on its way to a service that has an instance for it: the service, and nil. Or nil, why not, and the
---- entry of the service if there is a route to one.
+--- entry of the service if there is a route to one. For a service that needs a lane (core/lane.lua) the reason is its location.
 local function route(var)
   local router = live.router()
   if not router then return nil, 'not_ready' end
@@ -48,10 +65,9 @@ local function route(var)
   local entry = live.entry(service)
   local fleet = live.fleet(entry)
   if not fleet or fleet.picker.size == 0 and not affinity.is_kept(fleet, var) then return nil, 'no_instance', entry end
-  local ctx = new_ctx(entry)
-  if fleet.sticky or fleet.key_variable then affinity.read(ctx, fleet, var) end
-  ngx.ctx = ctx
   strip(var.http_connection)
+  if fleet.location then return nil, fleet.location, entry end
+  ngx.ctx = begin(entry, fleet, var)
   return service
 end
 
@@ -68,9 +84,23 @@ function access.run()
   local service, code, entry = route(var)
   var.ebb_service = service or entry and entry.service or ''
   if service then return end
+  -- Nothing is picked or counted yet, so nothing is lost with what the request held.
+  if byte(code) == AT then return ngx.exec(code) end
   local ctx = new_ctx(entry)
   ngx.ctx = ctx
   return refuse(ctx, code == 'no_route' and 404 or 503, code, var)
+end
+
+--- In set_by_lua of a lane: makes anew what was lost on the way. The service comes back.
+function access.resume()
+  local var = ngx.var
+  local service = var.ebb_service
+  local entry = live.entry(service)
+  local fleet = entry.fleet
+  local ctx = fleet and begin(entry, fleet, var) or new_ctx(entry)
+  ctx.transport = fleet and fleet.transport or false
+  ngx.ctx = ctx
+  return service
 end
 
 return access

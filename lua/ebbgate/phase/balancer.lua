@@ -1,45 +1,26 @@
 --- Picks the instance of each try. Nothing here may yield, and nothing may throw once a request is counted.
 local balancer = require 'ngx.balancer'
-local fleets = require 'ebbgate.core.fleet'
+local tries = require 'ebbgate.phase.tries'
 local live = require 'ebbgate.worker.live'
 local microseconds = require('ebbgate.worker.process').microseconds
 
 local phase = {}
 
-local named = fleets.named
-
 local ngx = ngx
 local log, ERR = ngx.log, ngx.ERR
-local set_current_peer, set_more_tries, set_timeouts =
-  balancer.set_current_peer, balancer.set_more_tries, balancer.set_timeouts
-local get_last_failure = balancer.get_last_failure
+local set_current_peer, get_last_failure = balancer.set_current_peer, balancer.get_last_failure
 --- nginx's "no live upstreams": a clean 502. Any other code here is a 500, or, with -5, a loop without end.
 local BUSY = -3
 
---- Lets go of the try that failed, and keeps the next one off its instance.
+--- Lets go of the try that failed, and keeps the next one off its instance. If there is none, the client is told of this one.
 local function give_up(ctx, entry, member)
   live.leave(member, ctx.counter)
   ctx.member = false
-  -- 'next' = the instance answered with a status that is to be tried elsewhere; 'failed' = it gave no answer.
-  local kind, status = get_last_failure()
-  live.outcome(entry, member, kind == 'next' and status or status == 504 and 'timeout' or 'error', ctx.began)
+  local _, status = get_last_failure()
+  ctx.verdict, ctx.answer = status, tries.reached(ngx.var.upstream_header_time)
+  live.outcome(entry, member, ctx.answer and status or status == 504 and 'timeout' or 'error', ctx.began)
   ctx.tried = ctx.tried or {}
   ctx.tried[member.id] = true
-end
-
---- How many tries the request may have, and nginx told so. It starts from none: the upstream's only server is `down`. It
---- gives one more when a kept connection breaks, which `limit` keeps within what the set allows.
-local function allow_tries(ctx, entry)
-  local fleet = entry.fleet
-  local wanted = fleet and fleet.tries or 1
-  -- Not more than there are instances: a try that finds none left would turn a time-out (504) into a 502. One that keeps its
-  -- clients while it drains is one more for them.
-  if fleet and fleet.picker.size < wanted then
-    local kept = ctx.token and named(fleet, ctx.token)
-    wanted = math.min(wanted, fleet.picker.size + (kept and not kept.eligible and 1 or 0))
-  end
-  ctx.limit = wanted < live.max_tries and wanted or live.max_tries
-  if ctx.limit > 1 then set_more_tries(ctx.limit) end
 end
 
 function phase.run()
@@ -47,8 +28,8 @@ function phase.run()
   local entry, failed = ctx.entry, ctx.member
   if failed then give_up(ctx, entry, failed) end
   if ctx.tries == 0 then
-    allow_tries(ctx, entry)
-  elseif ctx.tries >= ctx.limit then
+    tries.begin(ctx, entry, entry.fleet)
+  elseif not tries.go_on(ctx, entry, entry.fleet) then
     return ngx.exit(BUSY)
   end
   -- The averages want to know how long it took.
@@ -57,11 +38,16 @@ function phase.run()
   if not member then return ngx.exit(BUSY) end
   -- At once: from here on the log phase gives the count back, whatever happens.
   ctx.member, ctx.counter, ctx.tries, ctx.began = member, counter, ctx.tries + 1, began
-  if ctx.tries > 1 then live.counters:retry(member) end
+  if ctx.tries > 1 then
+    live.counters:retry(member)
+    ctx.verdict = false
+  end
   ctx.instances = ctx.instances and ctx.instances .. ', ' .. member.id or member.id
 
   local fleet = entry.fleet
-  set_timeouts(fleet.connect, fleet.send, fleet.read)
+  -- The set may have moved to another protocol since this location was chosen.
+  if fleet.transport ~= (ctx.transport or 'http') then return ngx.exit(BUSY) end
+  tries.set_waits(ctx, fleet)
   local set, err = set_current_peer(member.address, member.port)
   if not set then
     log(ERR, 'ebbgate: ', member.address, ':', member.port, ' cannot be used: ', err)

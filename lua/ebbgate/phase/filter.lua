@@ -1,5 +1,6 @@
 --- Turns nginx's own error pages into problem+json. Filters, not error_page: an internal redirect would lose what the
 --- request holds. What an instance answered passes untouched, its errors too.
+local grpc_status = require 'ebbgate.core.grpc_status'
 local problem = require 'ebbgate.core.problem'
 local affinity = require 'ebbgate.phase.affinity'
 local live = require 'ebbgate.worker.live'
@@ -8,6 +9,7 @@ local filter = {}
 
 local ngx = ngx
 local byte = string.byte
+local now = ngx.now
 local DASH = byte('-')
 
 --- Requests of this worker whose problem is not written yet. Almost always 0, and looking up a request's context costs more
@@ -17,6 +19,15 @@ local unwritten = 0
 --- True if an instance sent the response's head: the last try then has a time for it, where a failed one has a dash.
 local function from_instance(header_time)
   return header_time ~= nil and header_time ~= '' and byte(header_time, -1) ~= DASH
+end
+
+--- What nginx's own error stands for: a status and a code. It says 502 where this gateway refused another try; the client is told
+--- how the last one ended, or that the time is over.
+local function meaning(ctx, status)
+  -- Timers fire within a millisecond.
+  if (status == 502 or status == 504) and ctx.deadline and now() >= ctx.deadline - 0.002 then return 504, 'gateway_timeout' end
+  if status ~= 502 or not ctx.verdict then return status, problem.code_of(status) end
+  return ctx.verdict, ctx.answer and 'instance_failed' or problem.code_of(ctx.verdict)
 end
 
 function filter.header()
@@ -31,9 +42,21 @@ function filter.header()
     if live.attentive then affinity.note(ctx, var) end
     return
   end
-  local body = problem.body(problem.code_of(status), status, var.request_id)
-  ctx.problem, unwritten = body, unwritten + 1
+  local meant, code = meaning(ctx, status)
   local header = ngx.header
+  ctx.own = meant
+  if grpc_status.asked(var.content_type) then
+    ngx.status = 200
+    grpc_status.refuse(header, meant)
+    ctx.problem, unwritten = '', unwritten + 1
+    return
+  end
+  if meant ~= status then
+    ngx.status = meant
+    status = meant
+  end
+  local body = problem.body(code, status, var.request_id)
+  ctx.problem, unwritten = body, unwritten + 1
   header.content_type = problem.CONTENT_TYPE
   header.content_length = #body
   if status == 503 then header.retry_after = '1' end

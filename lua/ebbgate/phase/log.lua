@@ -11,7 +11,8 @@ local nobody = { id = '', service = '', version = '' }
 
 function log.run()
   local ctx = ngx.ctx
-  local member, entry, status = ctx.member, ctx.entry, ngx.status
+  -- To a client of gRPC the gateway's own error is a 200.
+  local member, entry, status = ctx.member, ctx.entry, ctx.own or ctx.answered or ngx.status
   if member then
     ctx.member = false
     live.leave(member, ctx.counter)
@@ -25,7 +26,11 @@ function log.run()
   -- A WebSocket's duration is no latency.
   local ms = status ~= 101 and (now() - start_time()) * 1000 or nil
   live.counters:request(member or entry and entry.nobody or nobody, status, ms)
-  if live.access_log and ctx.instances then ngx.var.ebb_instances = ctx.instances end
+  if live.access_log and ctx.instances then
+    local var = ngx.var
+    var.ebb_instances = ctx.instances
+    if member then var.ebb_version = member.version end
+  end
   -- The flushing timer has ended by now.
   if exiting() then live.counters:flush() end
 end

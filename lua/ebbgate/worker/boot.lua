@@ -1,6 +1,7 @@
 --- What the master does before it forks, and what a new worker needs: shared memory, the sets on disk, an identity.
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
+local wire = require 'ebbgate.core.wire'
 local counters = require 'ebbgate.worker.counters'
 local disk = require 'ebbgate.worker.disk'
 local inflight = require 'ebbgate.worker.inflight'
@@ -74,8 +75,28 @@ local function load(dicts, state_dir)
   ngx.log(ngx.NOTICE, 'ebbgate: ', loaded, ' sets loaded from ', state_dir)
 end
 
---- In the master, at every start and reload.
-function boot.prepare(dicts, state_dir)
+--- Tells wire.decode which TLS profiles the conf has (their names, a space between). If a reload changed that, sets that are in
+--- force may name one that is gone: they are rejected from now on, so that nobody takes them for obeyed.
+local function learn_profiles(dicts, names)
+  boot.tools.profiles = {}
+  for name in string.gmatch(names, '%S+') do boot.tools.profiles[name] = true end
+  local state = dicts.state
+  if state:get(keys.state.profiles) == names then return end
+  state:safe_set(keys.state.profiles, names)
+  local sets, rejected, changed = store.new(dicts.sets), cjson.decode(state:get(keys.state.rejected) or '{}'), false
+  for name, record in pairs(sets:records()) do
+    local document, code, detail = wire.decode(name, sets:payload(name), boot.tools)
+    if not document then
+      rejected[name], changed = { generation = position.text(record.generation), code = code }, true
+      ngx.log(ngx.ERR, 'ebbgate: the set of ', name, ' cannot be served any more: ', code, ' (', detail, ')')
+    end
+  end
+  if changed then state:safe_set(keys.state.rejected, cjson.encode(rejected)) end
+end
+
+--- In the master, at every start and reload. `profiles`: the names of the TLS profiles, a space between.
+function boot.prepare(dicts, state_dir, profiles)
+  learn_profiles(dicts, profiles)
   local reload = begin_or_go_on(dicts)
   if reload and not dicts.inflight:get(keys.inflight.made) then note_blind_spot(dicts) end
   inflight.prepare(dicts.inflight)

@@ -83,6 +83,11 @@ local function compare(self, pass, name, found, record)
   if found.hash ~= record.hash then
     return reject(pass, name, found.generation, 'hash_mismatch', 'it changed without a new generation')
   end
+  if pass.rejected[name] then
+    -- In force once, and then a reload took away what it names.
+    local document, code, detail = wire.decode(name, found.payload, self.tools)
+    if not document then return reject(pass, name, found.generation, code, detail) end
+  end
   accept(pass, name)
   if record.saved then return end
   local saved, err = self.store:save_again(name, record)

@@ -36,6 +36,7 @@ end
 local function touch(self, member)
   if not member.series then
     member.series, member.classes, member.retries = series_of(self, member), { 0, 0, 0, 0, 0 }, 0
+    member.exhausted = 0
   end
   if not member.dirty then
     member.dirty = true
@@ -63,6 +64,12 @@ end
 function counters:retry(member)
   if not member.dirty then touch(self, member) end
   member.retries = member.retries + 1
+end
+
+--- Counts a request that got no other try because its service's budget was spent, on the entry's `nobody`.
+function counters:exhausted(nobody)
+  if not nobody.dirty then touch(self, nobody) end
+  nobody.exhausted = nobody.exhausted + 1
 end
 
 --- Adds `n` to a counter of this nginx at once.
@@ -117,6 +124,10 @@ function counters:flush()
     if member.retries > 0 then
       self:add(keys.metrics.retries(member.service), member.retries)
       member.retries = 0
+    end
+    if member.exhausted > 0 then
+      self:add(keys.metrics.budget_exhausted(member.service), member.exhausted)
+      member.exhausted = 0
     end
     flush_series(self, member.service, member.version, member.series)
   end

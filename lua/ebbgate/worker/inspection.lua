@@ -74,6 +74,10 @@ local function counter_families(self)
     name = 'ebbgate_retries_total', type = 'counter', help = 'Tries after the first one.',
     samples = {},
   }
+  local exhausted = {
+    name = 'ebbgate_retry_budget_exhausted_total', type = 'counter', samples = {},
+    help = 'Requests that were allowed no other try because the retry budget was spent.',
+  }
   local errors = {
     name = 'ebbgate_sync_errors_total', type = 'counter', help = 'What went wrong while following Redis.', samples = {},
   }
@@ -84,11 +88,13 @@ local function counter_families(self)
       }
     elseif parts[1] == 'retries' then
       retries.samples[#retries.samples + 1] = { labels = { 'service', parts[2] }, value = value }
+    elseif parts[1] == 'budget_exhausted' then
+      exhausted.samples[#exhausted.samples + 1] = { labels = { 'service', parts[2] }, value = value }
     elseif parts[1] == 'sync_error' then
       errors.samples[#errors.samples + 1] = { labels = { 'kind', parts[2] }, value = value }
     end
   end)
-  return requests, retries, errors
+  return requests, retries, exhausted, errors
 end
 
 local function latency_family(self)
@@ -159,12 +165,12 @@ end
 
 --- Everything for Prometheus (core/exposition.lua).
 function inspection:families(now)
-  local requests, retries, errors = counter_families(self)
+  local requests, retries, exhausted, errors = counter_families(self)
   local open, uncounted, workers = in_flight_families(self)
   local epoch, generation = applied(self)
   local caught_up_at = self.dicts.state:get(keys.state.caught_up_at)
   return {
-    requests, latency_family(self), retries, open, uncounted, workers, generation_family(self),
+    requests, latency_family(self), retries, exhausted, open, uncounted, workers, generation_family(self),
     gauge('ebbgate_applied_epoch', 'The epoch of what is acked.', epoch),
     gauge('ebbgate_applied_generation', 'The generation of what is acked.', generation),
     gauge('ebbgate_applied_age_seconds', 'Since Redis last answered a catch-up.', caught_up_at and now - caught_up_at),

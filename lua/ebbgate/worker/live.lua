@@ -1,5 +1,6 @@
 --- What this worker serves by: the one module that holds state. `start` makes it, sets reach it through the shared
 --- dictionary, and every pick looks at its service's generation key (keys.sets.stamp) before it is final.
+local budget = require 'ebbgate.core.budget'
 local fleet = require 'ebbgate.core.fleet'
 local keys = require 'ebbgate.core.keys'
 local router = require 'ebbgate.core.router'
@@ -28,7 +29,7 @@ function live.start(parts)
 end
 
 --- The document under `name` if it differs from the one of `stamp`: document, its stamp. Nil, stamp when it does not; nil, nil
---- when there is none; nil, nil, reason when it cannot be read.
+--- when there is none; nil, its stamp or nil, reason when it cannot be read.
 local function newer_document(name, stamp_key, stamp)
   for _ = 1, MAX_MOVES do
     local now = live.sets:get(stamp_key)
@@ -37,7 +38,7 @@ local function newer_document(name, stamp_key, stamp)
     if payload then
       local document, code, detail = wire.decode(name, payload, live.tools)
       if document then return document, now end
-      return nil, nil, code .. ': ' .. detail
+      return nil, now, code .. ': ' .. detail
     end
     -- Replaced between the two reads: look again.
   end
@@ -68,6 +69,8 @@ local function refresh(entry)
   local document, stamp, reason = newer_document(entry.service, entry.stamp_key, entry.stamp)
   if reason then
     complain(entry.service, reason)
+    -- Told once: what cannot be read now, as a TLS profile that a reload took away, cannot be read at the next request either.
+    entry.stamp = stamp or entry.stamp
     return false
   end
   if not document then
@@ -80,6 +83,11 @@ local function refresh(entry)
   local new = fleet.build(document, live.incarnation, old, entry.retiring, math.random())
   entry.fleet, entry.stamp = new, stamp
   if new.sticky or new.picker.clocked then live.attentive = true end
+  local retry = document.retry
+  if retry then
+    -- Each worker counts its own requests, so the percentage needs no sharing, and the minimum is shared out.
+    entry.budget = budget.new(retry.budget_percent, retry.budget_min_per_s / ngx.worker.count(), entry.budget or nil)
+  end
   if old then retire(entry, old, new) end
   return true
 end
@@ -89,7 +97,7 @@ function live.entry(service)
   local entry = live.entries[service]
   if not entry then
     entry = {
-      service = service, stamp_key = keys.sets.stamp(service), stamp = nil, fleet = nil, retiring = {},
+      service = service, stamp_key = keys.sets.stamp(service), stamp = nil, fleet = nil, retiring = {}, budget = false,
       -- Stands for the instance in the counters of requests that never came to one.
       nobody = { id = '', service = service, version = '' },
     }

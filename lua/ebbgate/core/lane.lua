@@ -1,0 +1,22 @@
+--- Which of nginx's rendered locations a service's requests take. `proxy_next_upstream` and the protocol of an upstream take no
+--- variable, so there is a location for each way to reach instances and each class of retries; what most services want is
+--- `location /` itself.
+local lane = {}
+
+--- `retry.on` and `retry.non_idempotent` of the requests that need no lane, over plain HTTP.
+local USUAL = 'http-error'
+
+--- How instances are reached: `http`, `grpc`, `https-PROFILE` or `grpcs-PROFILE`. Connections of one are never used for another.
+function lane.transport(upstream)
+  if not upstream then return 'http' end
+  if upstream.scheme == 'https' or upstream.scheme == 'grpcs' then return upstream.scheme .. '-' .. upstream.tls end
+  return upstream.scheme
+end
+
+--- The named location, or false where `location /` does it.
+function lane.location(transport, retry)
+  local name = transport .. '-' .. (retry and retry.on or 'error') .. (retry and retry.non_idempotent and '-any' or '')
+  return name ~= USUAL and '@ebb-' .. name
+end
+
+return lane

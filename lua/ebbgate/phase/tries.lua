@@ -1,0 +1,74 @@
+--- How many tries a request gets, and how long each may wait. Runs in the balancer phase.
+local balancer = require 'ngx.balancer'
+local named = require('ebbgate.core.fleet').named
+local patience = require 'ebbgate.core.patience'
+local live = require 'ebbgate.worker.live'
+
+local tries = {}
+
+local ngx = ngx
+local now, find = ngx.now, string.find
+local set_more_tries, set_timeouts = balancer.set_more_tries, balancer.set_timeouts
+--- Timers fire within a millisecond.
+local GRAIN = 0.002
+
+--- Whether the try that failed came as far as these times tell: one per try, a dash where it did not. The try that begins stands
+--- behind it already, as ` : `, because it has no instance yet.
+function tries.reached(times)
+  return times ~= nil and find(times, '%d[,:%s]*%-?$') ~= nil
+end
+
+--- Decides how many tries the request may have, and tells nginx. It starts from none: the upstream's only server is `down`. At
+--- the first pick, because an answer that might have been tried elsewhere passes untouched only if nginx knows it is the last:
+--- where answers are tried elsewhere, a spent budget ends it here.
+function tries.begin(ctx, entry, fleet)
+  local wanted = fleet and fleet.tries or 1
+  -- Not more than there are instances. One that keeps its clients while it drains is one more for them.
+  if fleet and fleet.picker.size < wanted then
+    local kept = ctx.token and named(fleet, ctx.token)
+    wanted = math.min(wanted, fleet.picker.size + (kept and not kept.eligible and 1 or 0))
+  end
+  if wanted > live.max_tries then wanted = live.max_tries end
+  local budget = entry.budget
+  if budget then
+    local at = now()
+    budget:request(at)
+    if wanted > 1 and fleet.repeats_answers and not budget:allows(at) then
+      wanted = 1
+      live.counters:exhausted(entry.nobody)
+    end
+  end
+  ctx.limit = wanted
+  if wanted > 1 then set_more_tries(wanted) end
+  if fleet and fleet.patience.total then ctx.deadline = now() + fleet.patience.total end
+end
+
+--- True if nginx asks once more, beyond the limit, since the connection it had kept to the only instance broke before an answer:
+--- then that instance is no wrong one (docs/adr/0012).
+local function reconnects(ctx, fleet)
+  if ctx.limit > 1 or ctx.tries > 1 or fleet.picker.size ~= 1 then return false end
+  ctx.tried = false
+  return true
+end
+
+--- Whether there may be another try.
+function tries.go_on(ctx, entry, fleet)
+  if not fleet then return false end
+  if ctx.deadline and now() >= ctx.deadline - GRAIN then return false end
+  if ctx.tries >= ctx.limit and not reconnects(ctx, fleet) then return false end
+  -- A try that was never connected put no load on an instance, so the one after it is not an additional one.
+  if not entry.budget or not tries.reached(ngx.var.upstream_connect_time) or entry.budget:take(now()) then return true end
+  live.counters:exhausted(entry.nobody)
+  return false
+end
+
+--- How long this try may wait.
+function tries.set_waits(ctx, fleet)
+  local waits = fleet.patience
+  if not waits.try and not ctx.deadline then return set_timeouts(waits.connect, waits.send, waits.read) end
+  local left = ctx.deadline and ctx.deadline - now()
+  if left and left < 0.001 then left = 0.001 end
+  return set_timeouts(patience.waits(waits, left, ngx.var.ebb_upgrade ~= ''))
+end
+
+return tries
