@@ -31,6 +31,7 @@ local RULES = {
   heartbeat_ms = { whole(100, 5000), 1000 },
   max_tries = { whole(1, 5), 5 },
   access_log = { flag(), true },
+  zone = { text('^[A-Za-z0-9._-]*$', 'a name of A-Z a-z 0-9 . _ -, or ""'), '' },
   version = { text('^[^%c%s]+$', 'a version'), '0' },
 }
 

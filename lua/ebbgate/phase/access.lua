@@ -46,7 +46,7 @@ local function route(var)
   if not service then return nil, 'no_route' end
   local entry = live.entry(service)
   local fleet = live.fleet(entry)
-  if not fleet or fleet.picker.size == 0 then return nil, 'no_instance', entry end
+  if not fleet or fleet.reach == 0 then return nil, 'no_instance', entry end
   ngx.ctx = new_ctx(entry)
   strip(var.http_connection)
   return service

@@ -29,7 +29,7 @@ local function allow_tries(ctx, entry)
   local fleet = entry.fleet
   local wanted = fleet and fleet.tries or 1
   -- Not more than there are instances: a try that finds none left would turn a time-out (504) into a 502.
-  if fleet and fleet.picker.size < wanted then wanted = fleet.picker.size end
+  if fleet and fleet.reach < wanted then wanted = fleet.reach end
   ctx.limit = wanted < live.max_tries and wanted or live.max_tries
   if ctx.limit > 1 then set_more_tries(ctx.limit) end
 end

@@ -15,8 +15,11 @@ function log.run()
   if member then
     ctx.member = false
     live.leave(member, ctx.counter)
-    -- 499: the client went away, which says nothing about the instance. A problem of the gateway's own: it gave no answer.
-    if status ~= 499 then
+    -- 499: the client went away, and a problem of the gateway's own below 502 (a body that was cut, say) is not the
+    -- instance's either. From 502 on it gave no answer.
+    if status == 499 or ctx.problem and status < 502 then
+      live.abandon(member)
+    else
       live.outcome(entry, member, ctx.problem and (status == 504 and 'timeout' or 'error') or status, ctx.began)
     end
   end

@@ -5,6 +5,7 @@ local keys = require 'ebbgate.core.keys'
 local router = require 'ebbgate.core.router'
 local wire = require 'ebbgate.core.wire'
 local counters = require 'ebbgate.worker.counters'
+local health = require 'ebbgate.worker.health'
 local inflight = require 'ebbgate.worker.inflight'
 
 local live = {}
@@ -12,13 +13,18 @@ local live = {}
 --- Sets may move under a pick; after this many moves within one pick something else is wrong.
 local MAX_MOVES = 5
 
---- `parts` {dicts, incarnation, tools (for wire.decode), max_tries, access_log (true if one is written)}
+--- `parts` {dicts, incarnation, tools (for wire.decode), max_tries, access_log (true if one is written),
+---        zone (of the gateway; '' = none)}
 function live.start(parts)
   live.dicts, live.sets, live.tools, live.incarnation = parts.dicts, parts.dicts.sets, parts.tools, parts.incarnation
   live.max_tries, live.access_log = parts.max_tries, parts.access_log
   live.inflight = inflight.new(parts.dicts.inflight, parts.incarnation)
   live.counters = counters.new(parts.dicts.metrics)
-  live.entries = {}
+  live.health = health.new({
+    dict = parts.dicts.health, counters = live.counters, incarnation = parts.incarnation, zone = parts.zone,
+    rebuild = live.rebuild,
+  })
+  live.entries, live.waiting = {}, {}
   live.routes = { stamp_key = keys.sets.stamp(wire.ROUTES) }
 end
 
@@ -58,9 +64,9 @@ local function complain(name, reason)
   ngx.log(ngx.ERR, 'ebbgate: ', name, ' cannot be rebuilt, the one before stays in force: ', reason)
 end
 
---- Brings `entry` up to its generation key. True if it moved.
-local function refresh(entry)
-  local document, stamp, reason = newer_document(entry.service, entry.stamp_key, entry.stamp)
+--- Brings `entry` up to its generation key; with `again` it is built anew in any case. True if it was.
+local function refresh(entry, again)
+  local document, stamp, reason = newer_document(entry.service, entry.stamp_key, not again and entry.stamp)
   if reason then
     complain(entry.service, reason)
     return false
@@ -68,12 +74,13 @@ local function refresh(entry)
   if not document then
     if stamp == entry.stamp then return false end
     if entry.fleet then retire(entry, entry.fleet, nil) end
-    entry.fleet, entry.stamp = nil, nil
+    entry.fleet, entry.stamp, live.waiting[entry] = nil, nil, nil
     return true
   end
   local old = entry.fleet
-  local new = fleet.build(document, live.incarnation, old, entry.retiring, math.random())
-  entry.fleet, entry.stamp = new, stamp
+  local sight = live.health:sight(entry, document)
+  local new = fleet.build(document, live.incarnation, old, entry.retiring, math.random(), sight)
+  entry.fleet, entry.stamp, live.waiting[entry] = new, stamp, new.wake_at
   if old then retire(entry, old, new) end
   return true
 end
@@ -84,6 +91,7 @@ function live.entry(service)
   if not entry then
     entry = {
       service = service, stamp_key = keys.sets.stamp(service), stamp = nil, fleet = nil, retiring = {},
+      health_key = keys.health.changed(service), noted = nil,
       -- Stands for the instance in the counters of requests that never came to one.
       nobody = { id = '', service = service, version = '' },
     }
@@ -114,12 +122,29 @@ function live.router()
   return routes.router
 end
 
+--- Builds the fleet of `entry` anew: its instances' health moved. What goes wrong is logged, and the one before stays.
+function live.rebuild(entry)
+  local built, err = pcall(refresh, entry, true)
+  if not built then complain(entry.service, err) end
+end
+
+--- Whom this try goes to, or nil.
+local function choose(entry, current, tried, key, now)
+  if current.trials and not tried then
+    local member = live.health.trials:take(entry, current)
+    if member then return member end
+  end
+  local member = current.picker:pick(tried, key, now)
+  if not member and tried and current.spare then return current.spare:pick(tried, key, now) end
+  return member
+end
+
 --- Picks a peer and counts the request on it, so that a zero that is reported after an ack is true: count first, look at
 --- the generation after. Returns the member and the counter's key for `live.leave`, or nil when no peer is eligible.
 function live.enter(entry, tried, key, now)
   local current = entry.fleet
   for _ = 1, MAX_MOVES do
-    local member = current and current.picker:pick(tried, key, now)
+    local member = current and choose(entry, current, tried, key, now)
     if not member then return nil end
     local counter = live.inflight:enter(member.peer)
     if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter end
@@ -129,6 +154,7 @@ function live.enter(entry, tried, key, now)
     current = entry.fleet
     -- The count stood before the new set was read, so it may stay if the new set still wants the peer.
     local same = current and current.by_id[member.id]
+    if member.trial then live.abandon(member) end
     if same and same.eligible and same.peer == member.peer then return same, counter end
     live.inflight:leave(member.peer, counter)
   end
@@ -137,7 +163,13 @@ end
 
 --- What a try at `member` came to, told once after `live.leave`. `status` is what the instance answered, or 'error' or 'timeout'
 --- if it gave no answer; `began` in microseconds is when it was picked, false if nobody wants to know.
-function live.outcome(_entry, _member, _status, _began)
+function live.outcome(entry, member, status, _began)
+  if member.failures[status] or member.trial then live.health:outcome(entry, member, status) end
+end
+
+--- The request on `member` ended in a way that says nothing about it: a trial is still to be made.
+function live.abandon(member)
+  if member.trial then live.health.trials:abandon(member) end
 end
 
 --- Uncounts what `live.enter` counted; exactly once.
