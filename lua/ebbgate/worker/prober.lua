@@ -75,7 +75,8 @@ end
 local function begin(self, target, now)
   local turn = target.turn
   local was_slow = turn.slow
-  turn.due = math.max(turn.due, now - target.interval) + target.interval * (1 + (math.random() * 2 - 1) * JITTER)
+  -- In step with what was planned, but never one on the heels of another that came late.
+  turn.due = math.max(turn.due + target.interval * (1 + (math.random() * 2 - 1) * JITTER), now + target.interval / 2)
   -- First what keeps the next worker from asking at once, then the check.
   self.health:put(keys.health.due(target.name), turn.due)
   local started = timer.soon('check', function()
