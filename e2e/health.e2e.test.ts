@@ -54,8 +54,8 @@ const traffic = (rate = 200): Traffic =>
 const many = (count: number): Promise<Traffic> =>
   sendMany({ url: bench.gateway.url, host: hostOf(service), count });
 const told = async (): Promise<Told> => {
-  const beat = await bench.publishing.heartbeat('gw-1');
-  return beat === null ? {} : (beat as Heartbeat & Told);
+  const beat: (Heartbeat & Told) | null = await bench.publishing.heartbeat('gw-1');
+  return beat ?? {};
 };
 const stateOf = async (one: Patient): Promise<string> =>
   (await told()).health?.[`${service}|${one.id}`]?.state ?? 'healthy';
@@ -156,12 +156,10 @@ describe('a trial', () => {
     await becomes(bad, 'ejected');
     await pause(400); // what was under way when it was ejected
     bad.forget();
-    const since = Date.now();
-    await until('three trials', () => bad.requests.length >= 3, { timeoutMs: 30_000 });
-    const gaps = [since, ...bad.requests.map(({ at }) => at)].map((at, i, all) => at - (all[i - 1] ?? at));
-    // Ejected for 0.7, 1.4, 2.8 … seconds after each of them: it backs off, and nobody asks in between.
-    expect(bad.requests.length).toBe(3);
-    expect(gaps[3]! / gaps[2]!).toBeGreaterThan(1.5);
+    await until('two trials', () => bad.requests.length >= 2, { timeoutMs: 30_000 });
+    // Twice as long as the ejection before, at least 1.4 s, and nobody asks in between.
+    expect(bad.requests.length).toBe(2);
+    expect(bad.requests[1]!.at - bad.requests[0]!.at).toBeGreaterThan(1_300);
     const failedBefore = stream.failed.length;
     bad.mood = 'well';
     await becomes(bad, 'healthy', 40_000);
@@ -348,7 +346,7 @@ describe('a restart of all instances, one by one', () => {
     );
     await using stream = traffic(300);
     for (const one of fleet.slice(0, 3)) {
-      await one.refuse();
+      await one.retire();
       await pause(500);
       await one.listen();
       one.forget();

@@ -1,3 +1,6 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Heartbeat } from '../control-plane/src/model/gateway.js';
@@ -50,7 +53,7 @@ type Told = Heartbeat & {
 };
 
 async function conditionOf(one: Patient): Promise<string> {
-  const beat = (await bench.publishing.heartbeat('gw-1'));
+  const beat: Told | null = await bench.publishing.heartbeat('gw-1');
   const told = beat?.health?.[`${service}|${one.id}`];
   return told === undefined ? 'healthy' : `${told.state}: ${told.reason}`;
 }
@@ -122,6 +125,21 @@ describe('checks', () => {
     one.forget();
     await pause(600);
     expect(one.checks.length).toBe(0);
+  });
+
+  test('by HTTPS where requests would go by it, whoever signed the certificate', async () => {
+    const [cert, key] = [join(bench.dir, 'check.pem'), join(bench.dir, 'check.key')];
+    const made = ['-subj', '/CN=anybody', '-days', '2', '-keyout', key, '-out', cert];
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...made], { stdio: 'ignore' });
+    service = `checked-${++named}`;
+    const one = await Patient.start(service, { cert: readFileSync(cert), key: readFileSync(key) });
+    patients.push(one);
+    const timed = set({ timeout_ms: 2_000 });
+    await bench.serve(service, [peer(one)], { ...timed, upstream: { scheme: 'https' } });
+    await until('it is asked', () => one.checks.length > 2);
+    expect(await conditionOf(one)).toBe('healthy');
+    await bench.serve(service, [peer(one)], timed);
+    await becomes(one, /^failing: 2 checks failed: /);
   });
 
   test('of forty targets that hang delay no other', async () => {

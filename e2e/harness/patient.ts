@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /** How a patient answers: `well` 200, `failing` 500, `hanging` not at all. */
@@ -9,6 +10,12 @@ export type Mood = 'well' | 'failing' | 'hanging';
 export interface Seen {
   readonly at: number;
   readonly method: string;
+}
+
+/** A certificate and its key, as PEM. */
+export interface Tls {
+  readonly cert: Buffer;
+  readonly key: Buffer;
 }
 
 /** A service instance that can be made ill. Paths below /health are checks, with a mood of their own. */
@@ -28,10 +35,12 @@ export class Patient implements AsyncDisposable {
   private constructor(
     readonly service: string,
     public port: number,
+    private readonly tls: Tls | null,
   ) {}
 
-  static async start(service: string): Promise<Patient> {
-    const patient = new Patient(service, 0);
+  /** With `tls` it speaks HTTPS only. */
+  static async start(service: string, tls: Tls | null = null): Promise<Patient> {
+    const patient = new Patient(service, 0, tls);
     await patient.listen();
     return patient;
   }
@@ -43,9 +52,10 @@ export class Patient implements AsyncDisposable {
   /** Takes connections again, at the same port. */
   async listen(): Promise<void> {
     if (this.server !== null) return;
-    const server = createServer((request, response) => {
+    const listener = (request: IncomingMessage, response: ServerResponse): void => {
       this.answer(request, response);
-    });
+    };
+    const server = this.tls === null ? createServer(listener) : createSecureServer(this.tls, listener);
     server.on('connection', () => (this.connections += 1));
     server.listen(this.port, this.host);
     await once(server, 'listening');
@@ -64,15 +74,14 @@ export class Patient implements AsyncDisposable {
     await closed;
   }
 
-  /** Lets open requests end, takes no more, and listens again: a restart in good manners. */
-  async restart(): Promise<void> {
+  /** Takes no connections, and lets open requests end: a stop in good manners. */
+  async retire(): Promise<void> {
     const server = this.server!;
     this.server = null;
     const closed = once(server, 'close');
     server.close();
     server.closeIdleConnections();
     await closed;
-    await this.listen();
   }
 
   forget(): void {
@@ -91,6 +100,7 @@ export class Patient implements AsyncDisposable {
       response.once('close', () => this.held.delete(response));
       return;
     }
+    if (this.server === null) response.setHeader('connection', 'close');
     response.statusCode = mood === 'well' ? 200 : 500;
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify({ service: this.service, version: this.version, instance: this.id }));

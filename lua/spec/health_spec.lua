@@ -59,6 +59,14 @@ describe('an ejection', function()
     end
   end)
 
+  it('is over when its time is, and when it could not be that long', function()
+    local record = health.eject(nil, 1000, 10, '')
+    assert.is_false(health.is_due(record, 1009.9, 10))
+    assert.is_true(health.is_due(record, 1010, 10))
+    assert.is_true(health.is_due(record, 900, 10))
+    assert.is_true(health.is_due(record, 1000, 5))
+  end)
+
   it('counts failures in slots, so that the last eight are one fail_timeout', function()
     assert.equal(health.SLOTS, health.slot(110, 10) - health.slot(100, 10))
   end)

@@ -53,6 +53,12 @@ function health.eject(record, now, fail_timeout, reason)
   }
 end
 
+--- True if the time of an ejection is over. One that seems to last longer than it may, because the clock went back or
+--- fail_timeout was lowered, is over too.
+function health.is_due(record, now, fail_timeout)
+  return now >= record.until_at or record.until_at - now > health.hold(record.level, fail_timeout) + 1
+end
+
 --- The record after a trial that went well, and how many seconds it must be remembered.
 function health.recover(record, now, fail_timeout)
   local remember = 0
@@ -126,10 +132,11 @@ function health.condition(known, settings, now)
     return { state = 'failing', reason = active.reason, since = active.since, out = true, factor = 1 }
   end
   if passive and passive.out and settings.max_fails > 0 then
-    local due = now >= passive.until_at
+    local fail_timeout = settings.fail_timeout_ms / 1000
+    local due = health.is_due(passive, now, fail_timeout)
     return {
       state = due and 'trial' or 'ejected', reason = passive.reason, since = passive.since, out = true, factor = 1,
-      until_at = passive.until_at, hold = health.hold(passive.level, settings.fail_timeout_ms / 1000),
+      until_at = passive.until_at, hold = health.hold(passive.level, fail_timeout),
       wake_at = not due and passive.until_at or nil,
     }
   end

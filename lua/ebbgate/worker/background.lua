@@ -95,7 +95,7 @@ function background.start(settings, dicts, incarnation)
     if dicts.state:get(keys.state.lock) == incarnation then totals:sweep(ngx.now()) end
   end)
   timer.every('forget', SWEEP, function()
-    if checker:held() then live.health:sweep(names_of) end
+    if checker:held() then live.health:sweep(names_of, dicts.sets:get(keys.sets.last_stamp)) end
   end)
   -- The first session need not wait for the first tick.
   timer.soon('start', function()

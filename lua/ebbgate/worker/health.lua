@@ -181,8 +181,11 @@ function health:checked(service, name, id, passed, reason, settings)
   self:touch(service)
 end
 
---- Forgets what belongs to instances that no set names; `known(service)` gives their names as a set, or nil. Yields.
-function health:sweep(known)
+--- Forgets what belongs to instances that no set names; `known(service)` gives their names as a set, or nil. `stamp` is new
+--- whenever the sets are: until then there is nothing to forget. Yields.
+function health:sweep(known, stamp)
+  if stamp == self.swept then return end
+  self.swept = stamp
   local names = {}
   for i, key in ipairs(self.dict:get_keys(0)) do
     if i % 200 == 0 then ngx.sleep(0) end

@@ -10,15 +10,28 @@ local MOST = 100
 
 --- parts {dict, store}
 function health_report.new(parts)
+  parts.noted, parts.version = {}, nil
   return setmetatable(parts, health_report)
 end
 
---- Calls `tell(service, fleet)` for every service of which anything is or was to be told.
+--- The services of which anything is or was to be told; looked for only after something moved.
+local function noted(self)
+  local version = self.dict:get(keys.health.version)
+  if version == self.version then return self.noted end
+  local list = {}
+  for _, name in ipairs(self.store:names()) do
+    if self.dict:get(keys.health.changed(name)) then list[#list + 1] = name end
+  end
+  table.sort(list)
+  self.noted, self.version = list, version
+  return list
+end
+
+--- Calls `tell(service, fleet)` for each of them.
 local function each(self, tell)
-  for name in pairs(self.store:records()) do
-    local noted = self.dict:get(keys.health.changed(name))
-    local fleet = noted and live.fleet(live.entry(name))
-    if fleet then tell(name, fleet) end
+  for _, name in ipairs(noted(self)) do
+    local fleet = live.fleet(live.entry(name))
+    if fleet and not fleet.removed then tell(name, fleet) end
   end
 end
 
@@ -39,7 +52,6 @@ function health_report:summary()
       end
     end
   end)
-  table.sort(panic)
   return { health = health, unlisted = unlisted, panic = panic }
 end
 
@@ -61,7 +73,7 @@ function health_report:families()
       }
     end
   end)
-  for name in pairs(self.store:records()) do
+  for _, name in ipairs(self.store:names()) do
     if string.sub(name, 1, 1) ~= '@' then
       panic.samples[#panic.samples + 1] = { labels = { 'service', name }, value = panicking[name] and 1 or 0 }
     end

@@ -12,12 +12,16 @@ prober.__index = prober
 local PARALLEL, SLOW = 32, 16
 --- An interval is longer or shorter by up to this part of it, so that gateways do not march in step.
 local JITTER = 0.1
+--- Sets may change many times a second; who is checked, once.
+local LISTED = 1
+--- Services that are looked through before traffic gets its turn.
+local SLICE = 50
 --- In any other state it gets no new requests soon.
 local WANTED = { up = true, suspect = true, draining = true, unready = true }
 
 --- parts {dict, sets, store, health, counters, fleet(service)}
 function prober.new(parts)
-  parts.targets, parts.turns, parts.stamp, parts.running, parts.slow = {}, {}, nil, 0, 0
+  parts.targets, parts.turns, parts.stamp, parts.listed_at, parts.running, parts.slow = {}, {}, nil, 0, 0, 0
   return setmetatable(parts, prober)
 end
 
@@ -32,10 +36,11 @@ local function new_target(service, member, fleet, name, turn)
   }
 end
 
---- Takes the targets of the sets in force.
+--- Takes the targets of the sets in force. Yields.
 local function list_targets(self)
   local targets, turns = {}, {}
-  for service in pairs(self.store:records()) do
+  for i, service in ipairs(self.store:names()) do
+    if i % SLICE == 0 then ngx.sleep(0) end
     local fleet = self.fleet(service)
     for _, member in ipairs(fleet and fleet.health and fleet.health.check and fleet.members or {}) do
       if WANTED[member.state_name] and not member.down then
@@ -89,12 +94,12 @@ local function begin(self, target, now)
   if was_slow then self.slow = self.slow + 1 end
 end
 
---- Begins what is due, the longest overdue first. Call it about ten times a second while the lock is held.
+--- Begins what is due, the longest overdue first. Call it about ten times a second while the lock is held. Yields.
 function prober:tick(now)
   local stamp = self.sets:get(keys.sets.last_stamp)
-  if stamp ~= self.stamp then
+  if stamp ~= self.stamp and now - self.listed_at >= LISTED then
+    self.stamp, self.listed_at = stamp, now
     list_targets(self)
-    self.stamp = stamp
   end
   local due = {}
   for _, target in ipairs(self.targets) do

@@ -9,8 +9,9 @@ trials.__index = trials
 
 local ngx = ngx
 
---- After this many seconds a request that still has no outcome (a download, say) holds up no other trial.
-local LEASE = 10
+--- For as long as it may wait for an answer, within these seconds, a trial is the only one. A request that is still open then (a
+--- download, say) holds up no other.
+local SHORTEST, LONGEST = 1, 60
 --- How long this worker does not ask again for a lease that another request has.
 local PAUSE = 0.1
 --- Requests that may be sent to another instance when the trial fails.
@@ -29,8 +30,8 @@ local function may_try(fleet, member, now)
   return REPEATABLE[ngx.req.get_method()] and not ngx.var.http_upgrade
 end
 
-local function lease(self, name)
-  local key, seconds = keys.health.lease(name), LEASE
+local function lease(self, name, fleet)
+  local key, seconds = keys.health.lease(name), math.min(math.max(fleet.connect + fleet.read, SHORTEST), LONGEST)
   if self.dict:safe_add(key, self.incarnation, seconds) then return true end
   local holder = self.dict:get(key)
   if holder and process.alive(holder) then return false end
@@ -45,10 +46,10 @@ function trials:take(entry, fleet)
     if now >= member.ask_at and may_try(fleet, member, now) then
       member.ask_at = now + PAUSE
       local name = keys.health.name(entry.service, member)
-      if lease(self, name) then
+      if lease(self, name, fleet) then
         -- The trial before this one may have ended since this fleet was built.
         local record = core.unpack_passive(self.dict:get(keys.health.passive(name)))
-        if record and record.out and record.until_at <= now then return member end
+        if record and record.out and core.is_due(record, now, fleet.health.fail_timeout_ms / 1000) then return member end
         self:abandon(member)
       end
     end
