@@ -1,4 +1,4 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Heartbeat } from '../control-plane/src/model/gateway.js';
@@ -23,7 +23,7 @@ let named = 0;
 const patients: Patient[] = [];
 
 beforeAll(async () => {
-  bench = await Workbench.start({ zone: 'here' });
+  bench = await Workbench.start({ zone: 'here', client_body_timeout: '1s' });
 });
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
@@ -124,17 +124,25 @@ describe('one of three instances', () => {
 describe('a client', () => {
   test('that sends half of a body, or goes away, ejects nobody', async () => {
     const [one] = await fresh(1);
-    await bench.serve(service, [peer(one)], set({ max_fails: 1 }));
+    await bench.serve(
+      service,
+      [peer(one)],
+      set({ max_fails: 1 }, { timeouts: { ...QUICK, read_ms: 5_000 } }),
+    );
     one.mood = 'hanging';
     const { port } = new URL(bench.gateway.url);
-    for (let i = 0; i < 5; i++) {
+    const half = async (): Promise<Socket> => {
+      const before = one.requests.length;
       const socket = connect(Number(port), '127.0.0.1');
       socket.on('error', () => undefined);
       const head = `POST / HTTP/1.1\r\nHost: ${hostOf(service)}\r\nContent-Length: 100000\r\n\r\n`;
       socket.write(head + 'x'.repeat(1_000));
-      await until('it came through', () => one.requests.length > i);
-      socket.destroy();
-    }
+      await until('it came through', () => one.requests.length > before);
+      return socket;
+    };
+    for (let i = 0; i < 3; i++) (await half()).destroy();
+    const slow = await half();
+    await new Promise((over) => slow.resume().once('close', over)); // the gateway has waited long enough for the rest
     one.mood = 'well';
     expect((await many(10)).failed).toEqual([]);
     expect(await metric(`ebbgate_ejections_total{service="${service}"`)).toBe(false);
