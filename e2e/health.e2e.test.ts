@@ -197,7 +197,22 @@ describe('a trial', () => {
     await becomes(bad, 'healthy');
   });
 
-  test('is had by an instance that is alone, and by one that a reload forgot nothing of', async () => {
+  test('is whatever comes where nobody else is left', async () => {
+    const [lost] = await fresh(1);
+    const alone = set({ max_fails: 1, fail_timeout_ms: 1_000, fail_statuses: [500] });
+    await bench.serve(service, [peer(lost, 100, { state: 'suspect' })], alone);
+    lost.mood = 'failing';
+    expect((await bench.ask(service)).status).toBe(500);
+    expect((await bench.ask(service)).status).toBe(503);
+    lost.mood = 'well';
+    const post = async (): Promise<number> =>
+      (await bench.ask(service, '/', { method: 'POST', body: 'x' })).status;
+    expect(await untilValue('a trial', post, (status) => status !== 503)).toBe(200);
+    await becomes(lost, 'healthy');
+    expect(lost.requests.map(({ method }) => method)).toEqual(['GET', 'POST']);
+  });
+
+  test('is still to come after a reload, which forgets no ejection', async () => {
     const [bad, good] = await fresh(2);
     await bench.serve(service, [peer(bad), peer(good)], set({ max_fails: 1, fail_timeout_ms: 4_000 }));
     await bad.refuse();

@@ -21,7 +21,7 @@ local fleet = {}
 local function new_member(p, service, state, sight)
   return {
     id = p.id, service = service, address = address.in_url(p.host), port = p.port, version = p.version,
-    zone = p.zone, backup = p.backup, weight = p.weight, share = 0, state_name = p.state,
+    zone = p.zone, backup = p.backup, weight = p.weight, share = 0, selected = false, state_name = p.state,
     eligible = selection.eligible(p), peer = state, host = p.host, down = p.down,
     condition = sight and sight.conditions[p.id] or nil,
   }
@@ -82,13 +82,14 @@ function fleet.build(document, worker, previous, retiring, roll, sight)
   if previous then picker:carry(previous.picker) end
   local spare = #about.spare > 0 and pickers[balancer.algorithm].new(about.spare, roll, balancer) or nil
   local unwell, trials, wake_at = unwell_of(members)
+  local answer_within = document.timeouts and (document.timeouts.connect_ms + document.timeouts.read_ms) / 1000 or 1
   local timeouts = document.timeouts or { connect_ms = 1, send_ms = 1, read_ms = 1 }
   return {
     service = document.service, removed = document.kind == 'tombstone', members = members, by_id = by_id, picker = picker,
     -- For retries that were everywhere else, and how many instances a request may come to.
     spare = spare, reach = picker.size + #about.spare + (trials and #trials or 0),
     health = document.health, upstream = document.upstream, panic = about.panic, unwell = unwell, trials = trials,
-    wake_at = wake_at,
+    wake_at = wake_at, answer_within = answer_within,
     tries = document.retry and document.retry.tries or 1,
     connect = timeouts.connect_ms / 1000, send = timeouts.send_ms / 1000, read = timeouts.read_ms / 1000,
   }

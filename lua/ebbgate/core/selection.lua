@@ -111,8 +111,8 @@ local function by_zone(chosen, zone)
   return near, far
 end
 
---- The members that new requests may go to, each with its `share` set (> 0; only ratios matter; may be a fraction). Then
---- {panic, spare}: `spare` are those that a retry may go to when all of the first list were tried.
+--- The members that new requests may go to, each `selected`, with its `share` set (> 0; only ratios matter; may be a fraction).
+--- Then {panic, spare}: `spare` are those that a retry may go to when all of the first list were tried.
 ---   members  each has eligible, backup, weight, zone, state_name, condition (core/health.lua; nil = healthy)
 ---   rules    {max_ejected_percent, prefer_zone, zone (the gateway's)}; nil = 50, no preference
 function selection.choose(members, rules)
@@ -126,6 +126,7 @@ function selection.choose(members, rules)
     weigh(standby, false)
     far = standby
   end
+  for i = 1, #chosen do chosen[i].selected = true end
   return chosen, { panic = panic, spare = far }
 end
 

@@ -24,7 +24,11 @@ function health_watch:tick(now)
   local list = {}
   add_moved(self, list)
   for entry, wake_at in pairs(live.waiting) do
-    if wake_at <= now then list[#list + 1] = entry end
+    if wake_at <= now then
+      list[#list + 1] = entry
+      -- Should it not be built, then not again at once.
+      live.waiting[entry] = now + 1
+    end
   end
   for i, entry in ipairs(list) do
     if i > 1 then ngx.sleep(0) end

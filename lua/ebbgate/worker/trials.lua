@@ -31,7 +31,7 @@ local function may_try(fleet, member, now)
 end
 
 local function lease(self, name, fleet)
-  local key, seconds = keys.health.lease(name), math.min(math.max(fleet.connect + fleet.read, SHORTEST), LONGEST)
+  local key, seconds = keys.health.lease(name), math.min(math.max(fleet.answer_within, SHORTEST), LONGEST)
   if self.dict:safe_add(key, self.incarnation, seconds) then return true end
   local holder = self.dict:get(key)
   if holder and process.alive(holder) then return false end
