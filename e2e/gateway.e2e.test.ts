@@ -211,7 +211,9 @@ describe('retries', () => {
     const failed = await sendMany({ url: bench.gateway.url, host: hostOf(service), count: 20 });
     expect([...failed.statuses]).toEqual([[502, 20]]);
     expect(out.requests()).toBe(0);
-    await bench.serve(service, [await deadPeer(), peer(spare)], { retry: { tries: 1 } });
+    // Without passive health, which would soon spare the dead one.
+    const health = { max_fails: 0, fail_timeout_ms: 10_000 };
+    await bench.serve(service, [await deadPeer(), peer(spare)], { retry: { tries: 1 }, health });
     const single = await sendMany({ url: bench.gateway.url, host: hostOf(service), count: 20 });
     // Each worker goes round by itself, so not exactly half of them.
     expect(single.statuses.get(502)).toBeGreaterThan(5);

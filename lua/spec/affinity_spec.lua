@@ -98,7 +98,7 @@ describe('a sticky session', function()
 
   it('does not name one whose share was taken', function()
     local subject = built('random', { a = {}, b = {} }, SETTINGS)
-    subject.by_id.a.share = 0
+    subject.by_id.a.selected = false
     assert.is_nil(fleet.named(subject, sticky.token('shop', 'a')))
   end)
 

@@ -12,6 +12,24 @@ describe('the heartbeat', function()
     }, tools.quote))
   end)
 
+  it('tells of health in the bytes of the contract', function()
+    assert.equal(tools.example('heartbeat_health'), heartbeat.encode({
+      id = 'gw-1', boot = '6f1c2a9e4b7d8035', host = 'edge-1', seq = 43, workers = 2, started = 1795000000,
+      applied = { epoch = 1795000000, generation = 17 }, rejected = {}, in_flight = {}, uncounted = 0,
+      health = {
+        ['orders|10.0.1.7:8080'] = {
+          state = 'ejected', reason = '3 failures within 10 s: connection failed or broken', since = 1795000100,
+        },
+        ['orders|10.0.1.8:8080'] = { state = 'failing', reason = '3 checks failed: status 500', since = 1795000090 },
+        ['orders|10.0.2.9:8080'] = { state = 'warming', reason = 'slow start over 30 s', since = 1795000110 },
+        ['stock|10.0.3.1:8080'] = {
+          state = 'trial', reason = 'a trial request failed, ejection 2 in a row: timed out', since = 1795000050,
+        },
+      },
+      unlisted = 12, panic = { 'billing', 'stock' },
+    }, tools.quote))
+  end)
+
   it('is null and empty before the first catch-up', function()
     local text = heartbeat.encode({
       id = 'g', boot = 'b', host = 'h', seq = 0, workers = 1, started = 1, rejected = {}, in_flight = {}, uncounted = 2,

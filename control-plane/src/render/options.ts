@@ -21,6 +21,7 @@ import {
   size,
   tlsProfile,
   whole,
+  zoneName,
 } from './field.js';
 
 /** One option of the gateway's configuration: the flag, what it takes, its default, its use. */
@@ -51,6 +52,12 @@ export const GATEWAY_OPTIONS = {
     gatewayName,
     undefined,
     'Name of this gateway; no two may share one.',
+  ),
+  zone: option(
+    '--zone NAME',
+    zoneName,
+    '',
+    'Where this gateway stands. Sets with prefer_zone use the instances of the same zone first. Empty: no preference.',
   ),
   listen: option(
     '--listen ADDRESS:PORT[,cert=FILE,key=FILE][,http2]',
@@ -267,6 +274,12 @@ export const GATEWAY_OPTIONS = {
     size(64),
     '1m',
     'Shared memory for positions, locks and worker leases.',
+  ),
+  health_memory: option(
+    '--health-memory SIZE',
+    size(64),
+    '8m',
+    'Shared memory for what is known of the health of instances; 1m is enough for 2,000 that are checked.',
   ),
 } as const satisfies Record<string, GatewayOption>;
 

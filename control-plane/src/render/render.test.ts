@@ -25,6 +25,7 @@ function errorsOf(given: GivenOptions): string[] {
 /** Every directive that a value can reach is in it. */
 const FULL: GivenOptions = {
   gateway_id: 'edge-1',
+  zone: 'eu-1a',
   listen: ['0.0.0.0:8080', '[::]:8443,cert=/etc/ebbgate/tls.pem,key=/etc/ebbgate/tls.key,http2'],
   admin_listen: '127.0.0.1:8180',
   user: 'www-data',

@@ -31,15 +31,46 @@ local pickers = {
 
 local fleet = {}
 
---- A peer of one set. It is what a request holds while it is open: the set may change meanwhile, its version too. `share` is
---- above 0 iff it was selected. `keeps`: drained, but still there for the clients whose cookie names it.
-local function new_member(p, service, state)
+--- A peer of one set. It is what a request holds while it is open: the set may change meanwhile, its version too. `selected`:
+--- the picker may choose it. `keeps`: drained, but still there for the clients whose cookie names it.
+local function new_member(p, service, state, sight, failures)
   return {
     id = p.id, service = service, address = address.in_url(p.host), port = p.port, version = p.version,
-    zone = p.zone, backup = p.backup, weight = p.weight, share = 0, state_name = p.state,
-    eligible = selection.eligible(p), peer = state, token = false,
+    zone = p.zone, backup = p.backup, weight = p.weight, share = 0, selected = false, state_name = p.state,
+    eligible = selection.eligible(p), peer = state, token = false, host = p.host, down = p.down, failures = failures,
+    condition = sight and sight.conditions[p.id] or nil,
     keeps = p.keep_sticky == true and p.state == 'draining' and not p.down,
   }
+end
+
+local NOTHING = {}
+
+--- What outcomes of a try count as a failure: each with the word for it.
+local function failures_of(health)
+  if not health or health.max_fails == 0 or health.fail_timeout_ms == 0 then return NOTHING end
+  local failures = { error = 'error', timeout = 'timeout' }
+  for _, status in ipairs(health.fail_statuses) do failures[status] = 'status' end
+  return failures
+end
+
+--- The members that are not plainly healthy, those of them that wait for a trial (nil if none does), and when health wants
+--- another look (nil = when told).
+local function unwell_of(members)
+  local unwell, trials, wake_at = {}, nil, nil
+  for i = 1, #members do
+    local member = members[i]
+    local condition = member.eligible and member.condition
+    if condition then
+      unwell[#unwell + 1] = member
+      if condition.wake_at and (not wake_at or condition.wake_at < wake_at) then wake_at = condition.wake_at end
+      if condition.state == 'trial' then
+        trials = trials or {}
+        -- Looks like the member, but what comes of it is told apart.
+        trials[#trials + 1] = setmetatable({ trial = true, ask_at = 0 }, { __index = member })
+      end
+    end
+  end
+  return unwell, trials, wake_at
 end
 
 --- Takes the members that cookies may name into `by_token`.
@@ -66,7 +97,7 @@ end
 function fleet.named(self, token, tried)
   local member = self.by_token and self.by_token[token]
   if not member or (tried and tried[member.id]) then return nil end
-  if member.share > 0 and member.eligible or member.keeps then return member end
+  if member.selected or member.keeps then return member end
   return nil
 end
 
@@ -75,13 +106,14 @@ end
 ---   previous  the fleet so far, or nil
 ---   retiring  id → peers that left earlier sets with requests open; one that comes back is taken out of it
 ---   roll      in [0, 1): where a new picker starts
-function fleet.build(document, worker, previous, retiring, roll)
-  local members, by_id = {}, {}
+---   sight     {conditions = id → condition (core/health.lua), zone (the gateway's)}; nil = all are healthy
+function fleet.build(document, worker, previous, retiring, roll, sight)
+  local members, by_id, failures = {}, {}, failures_of(document.health)
   for i, p in ipairs(document.peers or {}) do
     local known = previous and previous.by_id[p.id]
     local state = known and known.peer or retiring[p.id] or peer.new(worker, document.service, p.id)
     state.retired, state.retiring, retiring[p.id] = false, nil, nil
-    members[i] = new_member(p, document.service, state)
+    members[i] = new_member(p, document.service, state, sight, failures)
     by_id[p.id] = members[i]
   end
   -- Who left tells nobody any more.
@@ -89,15 +121,27 @@ function fleet.build(document, worker, previous, retiring, roll)
     if not by_id[id] then member.peer.watcher = false end
   end
   local balancer = document.balancer or { algorithm = 'weighted_round_robin' }
-  local picker = fleet.picker(balancer, selection.choose(members), roll, previous and previous.picker, members)
+  local chosen, about = selection.choose(members, {
+    max_ejected_percent = document.health and document.health.max_ejected_percent or 50,
+    prefer_zone = balancer.prefer_zone, zone = sight and sight.zone or '',
+  })
+  local picker = fleet.picker(balancer, chosen, roll, previous and previous.picker, members)
+  -- After the picker: it forgets who watches its members.
+  local spare = #about.spare > 0 and pickers[balancer.algorithm].new(about.spare, roll, balancer) or nil
+  local unwell, trials, wake_at = unwell_of(members)
+  local timeouts = document.timeouts or { connect_ms = 1, send_ms = 1, read_ms = 1 }
   local transport = lane.transport(document.upstream)
   local settings = sticky.settings(balancer.sticky)
   return {
     service = document.service, removed = document.kind == 'tombstone', members = members, by_id = by_id, picker = picker,
+    -- For retries that were everywhere else, and how many instances a request may come to.
+    spare = spare, reach = picker.size + #about.spare + (trials and #trials or 0),
+    health = document.health, upstream = document.upstream, panic = about.panic, unwell = unwell, trials = trials,
+    wake_at = wake_at, answer_within = (timeouts.connect_ms + timeouts.read_ms) / 1000,
     key_variable = request_key.variable(balancer), sticky = settings,
     by_token = settings and name_members(document.service, members),
     tries = document.retry and document.retry.tries or 1,
-    patience = patience.of(document.timeouts or { connect_ms = 1, send_ms = 1, read_ms = 1 }),
+    patience = patience.of(timeouts),
     repeats_answers = document.retry ~= nil and document.retry.on ~= nil and document.retry.on ~= 'error',
     transport = transport, location = lane.location(transport, document.retry),
   }

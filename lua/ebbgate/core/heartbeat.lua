@@ -6,9 +6,29 @@ local heartbeat = {}
 
 local text = position.text
 
+--- Nothing where all is well, so that the heartbeat stays small.
+local function health_text(beat, quote)
+  local parts = ''
+  if beat.health and next(beat.health) then
+    parts = ',"health":{' .. json_text.members(beat.health, function(name, one)
+      return quote(name) .. ':{"state":' .. quote(one.state) .. ',"reason":' .. quote(one.reason) .. ',"since":'
+        .. text(one.since) .. '}'
+    end) .. '}'
+    if beat.unlisted and beat.unlisted > 0 then parts = parts .. ',"health_unlisted":' .. text(beat.unlisted) end
+  end
+  if beat.panic and #beat.panic > 0 then
+    local names = {}
+    for i, name in ipairs(beat.panic) do names[i] = quote(name) end
+    parts = parts .. ',"panic":[' .. table.concat(names, ',') .. ']'
+  end
+  return parts
+end
+
 --- The heartbeat's JSON, keys in the contract's order.
 ---   beat {id, boot, host, seq, workers, started, applied = {epoch, generation} | nil,
----         rejected = name → {generation, code}, in_flight = 'service|instance' → n, uncounted}
+---         rejected = name → {generation, code}, in_flight = 'service|instance' → n, uncounted,
+---         health = 'service|instance' → {state, reason, since}, unlisted (those for which there was no room), panic = list
+---         of services}; the last three may be nil
 function heartbeat.encode(beat, quote)
   local applied = 'null'
   if beat.applied then
@@ -23,7 +43,7 @@ function heartbeat.encode(beat, quote)
   return '{"v":1,"id":' .. quote(beat.id) .. ',"boot":' .. quote(beat.boot) .. ',"host":' .. quote(beat.host)
     .. ',"seq":' .. text(beat.seq) .. ',"workers":' .. text(beat.workers) .. ',"started":' .. text(beat.started)
     .. ',"contracts":[1],"applied":' .. applied .. ',"rejected":[' .. rejected .. '],"in_flight":{' .. in_flight
-    .. '},"uncounted":' .. text(beat.uncounted) .. '}'
+    .. '},"uncounted":' .. text(beat.uncounted) .. health_text(beat, quote) .. '}'
 end
 
 --- The cumulative counters' JSON. `services`: name → version → {requests, errors, ms}.

@@ -44,6 +44,25 @@ function keys.state.worker(incarnation) return 'worker|' .. incarnation end
 --- The incarnation in a key that `keys.state.worker` made, else nil.
 function keys.state.worker_of(key) return string.match(key, '^worker|(.+)$') end
 
+--- ebb_health. `name` is that of an instance at its address: one that moves begins anew. `version` grows with every change,
+--- and with it `changed|<service>`; a service without the second has nothing to look for. `due` is when a check is to begin.
+keys.health = { version = 'version', lock = 'lock' }
+function keys.health.name(service, p) return service .. '|' .. p.id .. '|' .. p.host .. ':' .. p.port end
+function keys.health.changed(service) return 'changed|' .. service end
+function keys.health.passive(name) return 'passive|' .. name end
+function keys.health.active(name) return 'active|' .. name end
+function keys.health.warm(name) return 'warm|' .. name end
+function keys.health.lease(name) return 'lease|' .. name end
+function keys.health.turn(name) return 'turn|' .. name end
+function keys.health.due(name) return 'due|' .. name end
+function keys.health.fails(name, slot) return 'fails|' .. name .. '|' .. slot end
+--- The service in any of these keys, and the `name` if it is about an instance; nil for the two of the gateway itself.
+function keys.health.parse(key)
+  local service, rest = string.match(key, '^%l+|([^|]+)(.*)$')
+  local instance = service and string.match(rest, '^|[^|]+|[^|]+')
+  return service, instance and service .. instance
+end
+
 --- ebb_metrics: the first part is the kind.
 keys.metrics = { made = 'made' }
 function keys.metrics.requests(service, version, instance, class)
@@ -53,6 +72,9 @@ function keys.metrics.version(kind, service, version) return kind .. '|' .. serv
 function keys.metrics.bucket(service, version, index) return 'bucket|' .. service .. '|' .. version .. '|' .. index end
 function keys.metrics.retries(service) return 'retries|' .. service end
 function keys.metrics.budget_exhausted(service) return 'budget_exhausted|' .. service end
+--- The empty part stands where others have the version, of which series are forgotten.
+function keys.metrics.ejections(service, reason) return 'ejections|' .. service .. '||' .. reason end
+function keys.metrics.probes(service, result) return 'probes|' .. service .. '||' .. result end
 function keys.metrics.sync_error(kind) return 'sync_error|' .. kind end
 --- The parts of a key, as a list.
 function keys.metrics.parse(key)

@@ -32,6 +32,7 @@ local RULES = {
   max_tries = { whole(1, 5), 5 },
   access_log = { flag(), true },
   tls_profiles = { text('^[a-z0-9_ ]*$', 'names of a-z 0-9 _ with a space between them'), '' },
+  zone = { text('^[A-Za-z0-9._-]*$', 'a name of A-Z a-z 0-9 . _ -, or ""'), '' },
   version = { text('^[^%c%s]+$', 'a version'), '0' },
 }
 

@@ -64,7 +64,7 @@ local function route(var)
   if not service then return nil, 'no_route' end
   local entry = live.entry(service)
   local fleet = live.fleet(entry)
-  if not fleet or fleet.picker.size == 0 and not affinity.is_kept(fleet, var) then return nil, 'no_instance', entry end
+  if not fleet or fleet.reach == 0 and not affinity.is_kept(fleet, var) then return nil, 'no_instance', entry end
   strip(var.http_connection)
   if fleet.location then return nil, fleet.location, entry end
   ngx.ctx = begin(entry, fleet, var)

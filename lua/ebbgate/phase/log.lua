@@ -16,10 +16,12 @@ function log.run()
   if member then
     ctx.member = false
     live.leave(member, ctx.counter)
-    -- 499: the client went away, which says nothing about the instance. A problem of the gateway's own: it gave no answer.
-    if status ~= 499 then
-      local outcome = ctx.problem and (status == 504 and 'timeout' or 'error') or status
-      live.outcome(entry, member, outcome, ctx.began, ctx.took)
+    -- 499: the client went away, and a problem of the gateway's own below 502 (a body that was cut, say) is not the
+    -- instance's either. From 502 on it gave no answer.
+    if status == 499 or ctx.problem and status < 502 then
+      live.abandon(member)
+    else
+      live.outcome(entry, member, ctx.problem and (status == 504 and 'timeout' or 'error') or status, ctx.began, ctx.took)
     end
   end
   filter.forget(ctx)

@@ -24,9 +24,9 @@ end
 function tries.begin(ctx, entry, fleet)
   local wanted = fleet and fleet.tries or 1
   -- Not more than there are instances. One that keeps its clients while it drains is one more for them.
-  if fleet and fleet.picker.size < wanted then
+  if fleet and fleet.reach < wanted then
     local kept = ctx.token and named(fleet, ctx.token)
-    wanted = math.min(wanted, fleet.picker.size + (kept and not kept.eligible and 1 or 0))
+    wanted = math.min(wanted, fleet.reach + (kept and not kept.eligible and 1 or 0))
   end
   if wanted > live.max_tries then wanted = live.max_tries end
   local budget = entry.budget
@@ -46,7 +46,7 @@ end
 --- True if nginx asks once more, beyond the limit, since the connection it had kept to the only instance broke before an answer:
 --- then that instance is no wrong one (docs/adr/0012).
 local function reconnects(ctx, fleet)
-  if ctx.limit > 1 or ctx.tries > 1 or fleet.picker.size ~= 1 then return false end
+  if ctx.limit > 1 or ctx.tries > 1 or fleet.reach ~= 1 then return false end
   ctx.tried = false
   return true
 end

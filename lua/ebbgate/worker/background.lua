@@ -4,9 +4,12 @@ local boot = require 'ebbgate.worker.boot'
 local catch_up = require 'ebbgate.worker.catch_up'
 local census = require 'ebbgate.worker.census'
 local disk = require 'ebbgate.worker.disk'
+local health_report = require 'ebbgate.worker.health_report'
+local health_watch = require 'ebbgate.worker.health_watch'
 local inspection = require 'ebbgate.worker.inspection'
 local live = require 'ebbgate.worker.live'
 local lock = require 'ebbgate.worker.lock'
+local prober = require 'ebbgate.worker.prober'
 local process = require 'ebbgate.worker.process'
 local redis = require 'ebbgate.worker.redis'
 local reporter = require 'ebbgate.worker.reporter'
@@ -31,6 +34,15 @@ local function membership(service)
   return { ids = ids, versions = versions }
 end
 
+--- The instances of the set in force by their names in ebb_health, as a set; nil if there is none.
+local function names_of(service)
+  local fleet = live.fleet(live.entry(service))
+  if not fleet or fleet.removed then return nil end
+  local names = {}
+  for _, member in ipairs(fleet.members) do names[keys.health.name(service, member)] = true end
+  return names
+end
+
 --- settings: the checked options, with `password` and `follow` (the script). `live` must have been started.
 function background.start(settings, dicts, incarnation)
   local identity = { id = settings.gateway_id, version = settings.version, host = process.hostname() }
@@ -38,26 +50,32 @@ function background.start(settings, dicts, incarnation)
     host = settings.redis_host, port = settings.redis_port, database = settings.redis_database,
     username = settings.redis_username, password = settings.password,
   })
-  local holder = lock.new(dicts.state, incarnation)
+  local holder = lock.new(dicts.state, keys.state.lock, incarnation)
   local files = disk.new(settings.state_dir)
   files:prepare()
   local sets = store.new(dicts.sets, files, function() return holder:held() end)
   local counts, totals = census.new(dicts), tally.new(dicts.metrics, membership)
   local wrong = troubles.new(live.counters)
+  local told = health_report.new({ dict = dicts.health, store = sets })
+  local watch, checker = health_watch.new(dicts.health), lock.new(dicts.health, keys.health.lock, incarnation)
+  local probes = prober.new({
+    dict = dicts.health, sets = dicts.sets, store = sets, health = live.health, counters = live.counters,
+    fleet = function(service) return live.fleet(live.entry(service)) end,
+  })
   local report = reporter.new({
     redis = connection, state = dicts.state, census = counts, tally = totals, json = boot.json, tools = boot.tools,
-    troubles = wrong, identity = identity, every = settings.heartbeat_ms / 1000,
+    troubles = wrong, identity = identity, health = told, every = settings.heartbeat_ms / 1000,
   })
   local follow = sync.new({
     redis = connection, state = dicts.state, store = sets, lock = holder, reporter = report, troubles = wrong,
     poll = settings.poll_ms / 1000,
     catch_up = catch_up.new({
       redis = connection, store = sets, state = dicts.state, tools = boot.tools, json = boot.json, lock = holder,
-      script = settings.follow, troubles = wrong, reporter = report,
+      script = settings.follow, troubles = wrong, reporter = report, health = live.health,
     }),
   })
   live.inspection = inspection.new({
-    dicts = dicts, store = sets, census = counts, tally = totals, json = boot.json, identity = identity,
+    dicts = dicts, store = sets, census = counts, tally = totals, json = boot.json, identity = identity, health = told,
   })
 
   timer.every('tick', TICK, function()
@@ -68,9 +86,16 @@ function background.start(settings, dicts, incarnation)
     -- The new worker of a reload can go on at once.
     holder:release()
   end)
+  timer.every('health', TICK, function() watch:tick(ngx.now()) end)
+  timer.every('checks', TICK, function()
+    if checker:take() then probes:tick(ngx.now()) end
+  end, function() checker:release() end)
   timer.every('flush', FLUSH, function() live.counters:flush() end, function() live.counters:flush() end)
   timer.every('sweep', SWEEP, function()
     if dicts.state:get(keys.state.lock) == incarnation then totals:sweep(ngx.now()) end
+  end)
+  timer.every('forget', SWEEP, function()
+    if checker:held() then live.health:sweep(names_of, dicts.sets:get(keys.sets.last_stamp)) end
   end)
   -- The first session need not wait for the first tick.
   timer.soon('start', function()

@@ -13,7 +13,7 @@ catch_up.__index = catch_up
 --- Sets per round trip; between two of them traffic gets its turn.
 local SLICE = 32
 
---- parts {redis, store, state, tools, json {encode, decode}, script {text, sha1}, troubles, reporter, lock}
+--- parts {redis, store, state, tools, json {encode, decode}, script {text, sha1}, troubles, reporter, lock, health}
 function catch_up.new(parts)
   return setmetatable(parts, catch_up)
 end
@@ -94,11 +94,20 @@ local function compare(self, pass, name, found, record)
   if not saved then incomplete(self, pass, 'disk', err) end
 end
 
+--- Before the set is in force, so that no worker sees them at their full weight.
+local function note_newcomers(self, name, document)
+  if document.kind ~= 'set' or document.health.slow_start_ms == 0 then return end
+  local payload = self.store:payload(name)
+  local previous = payload and wire.decode(name, payload, self.tools)
+  if previous then self.health:newcomers(document, previous) end
+end
+
 --- Checks a publication that is newer than what is in force, and puts it in force.
 local function take(self, pass, name, found)
   local document, code, detail = wire.decode(name, found.payload, self.tools, found.hash)
   if not document then return reject(pass, name, found.generation, code, detail) end
   found.restless = document.restless
+  note_newcomers(self, name, document)
   local outcome, why = self.store:apply(name, found)
   if outcome == 'yielded' then
     pass.complete = false

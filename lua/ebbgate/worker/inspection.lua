@@ -8,7 +8,7 @@ local wire = require 'ebbgate.core.wire'
 local inspection = {}
 inspection.__index = inspection
 
---- parts {dicts, store, census, tally, json, identity {id, version}}
+--- parts {dicts, store, census, tally, json, identity {id, version}, health}
 function inspection.new(parts)
   return setmetatable(parts, inspection)
 end
@@ -81,6 +81,10 @@ local function counter_families(self)
   local errors = {
     name = 'ebbgate_sync_errors_total', type = 'counter', help = 'What went wrong while following Redis.', samples = {},
   }
+  local ejections = {
+    name = 'ebbgate_ejections_total', type = 'counter', help = 'Instances taken out after failed requests.', samples = {},
+  }
+  local probes = { name = 'ebbgate_probes_total', type = 'counter', help = 'Checks that ended.', samples = {} }
   self.tally:each(function(parts, value)
     if parts[1] == 'requests' then
       requests.samples[#requests.samples + 1] = {
@@ -90,11 +94,17 @@ local function counter_families(self)
       retries.samples[#retries.samples + 1] = { labels = { 'service', parts[2] }, value = value }
     elseif parts[1] == 'budget_exhausted' then
       exhausted.samples[#exhausted.samples + 1] = { labels = { 'service', parts[2] }, value = value }
+    elseif parts[1] == 'ejections' then
+      ejections.samples[#ejections.samples + 1] = {
+        labels = { 'service', parts[2], 'reason', parts[4] }, value = value,
+      }
+    elseif parts[1] == 'probes' then
+      probes.samples[#probes.samples + 1] = { labels = { 'service', parts[2], 'result', parts[4] }, value = value }
     elseif parts[1] == 'sync_error' then
       errors.samples[#errors.samples + 1] = { labels = { 'kind', parts[2] }, value = value }
     end
   end)
-  return requests, retries, exhausted, errors
+  return requests, retries, exhausted, errors, ejections, probes
 end
 
 local function latency_family(self)
@@ -165,7 +175,8 @@ end
 
 --- Everything for Prometheus (core/exposition.lua).
 function inspection:families(now)
-  local requests, retries, exhausted, errors = counter_families(self)
+  local requests, retries, exhausted, errors, ejections, probes = counter_families(self)
+  local states, panic = self.health:families()
   local open, uncounted, workers = in_flight_families(self)
   local epoch, generation = applied(self)
   local caught_up_at = self.dicts.state:get(keys.state.caught_up_at)
@@ -175,7 +186,7 @@ function inspection:families(now)
     gauge('ebbgate_applied_generation', 'The generation of what is acked.', generation),
     gauge('ebbgate_applied_age_seconds', 'Since Redis last answered a catch-up.', caught_up_at and now - caught_up_at),
     gauge('ebbgate_rejected_sets', 'Sets in Redis that were kept out.', size(rejected(self))),
-    errors, memory_family(self),
+    ejections, states, panic, probes, errors, memory_family(self),
   }
 end
 

@@ -6,6 +6,7 @@ local keys = require 'ebbgate.core.keys'
 local router = require 'ebbgate.core.router'
 local wire = require 'ebbgate.core.wire'
 local counters = require 'ebbgate.worker.counters'
+local health = require 'ebbgate.worker.health'
 local inflight = require 'ebbgate.worker.inflight'
 local process = require 'ebbgate.worker.process'
 
@@ -16,13 +17,18 @@ local named, microseconds = fleet.named, process.microseconds
 --- Sets may move under a pick; after this many moves within one pick something else is wrong.
 local MAX_MOVES = 5
 
---- `parts` {dicts, incarnation, tools (for wire.decode), max_tries, access_log (true if one is written)}
+--- `parts` {dicts, incarnation, tools (for wire.decode), max_tries, access_log (true if one is written),
+---        zone (of the gateway; '' = none)}
 function live.start(parts)
   live.dicts, live.sets, live.tools, live.incarnation = parts.dicts, parts.dicts.sets, parts.tools, parts.incarnation
   live.max_tries, live.access_log = parts.max_tries, parts.access_log
   live.inflight = inflight.new(parts.dicts.inflight, parts.incarnation)
   live.counters = counters.new(parts.dicts.metrics)
-  live.entries = {}
+  live.health = health.new({
+    dict = parts.dicts.health, counters = live.counters, incarnation = parts.incarnation, zone = parts.zone,
+    rebuild = live.rebuild,
+  })
+  live.entries, live.waiting = {}, {}
   -- True once a set wants to know more of answers than the log phase sees (phase/affinity.lua).
   live.attentive = false
   live.routes = { stamp_key = keys.sets.stamp(wire.ROUTES) }
@@ -64,9 +70,9 @@ local function complain(name, reason)
   ngx.log(ngx.ERR, 'ebbgate: ', name, ' cannot be rebuilt, the one before stays in force: ', reason)
 end
 
---- Brings `entry` up to its generation key. True if it moved.
-local function refresh(entry)
-  local document, stamp, reason = newer_document(entry.service, entry.stamp_key, entry.stamp)
+--- Brings `entry` up to its generation key; with `again` it is built anew in any case. True if it was.
+local function refresh(entry, again)
+  local document, stamp, reason = newer_document(entry.service, entry.stamp_key, not again and entry.stamp)
   if reason then
     complain(entry.service, reason)
     -- Told once: what cannot be read now, as a TLS profile that a reload took away, cannot be read at the next request either.
@@ -76,12 +82,13 @@ local function refresh(entry)
   if not document then
     if stamp == entry.stamp then return false end
     if entry.fleet then retire(entry, entry.fleet, nil) end
-    entry.fleet, entry.stamp = nil, nil
+    entry.fleet, entry.stamp, live.waiting[entry] = nil, nil, nil
     return true
   end
   local old = entry.fleet
-  local new = fleet.build(document, live.incarnation, old, entry.retiring, math.random())
-  entry.fleet, entry.stamp = new, stamp
+  local sight = live.health:sight(entry, document)
+  local new = fleet.build(document, live.incarnation, old, entry.retiring, math.random(), sight)
+  entry.fleet, entry.stamp, live.waiting[entry] = new, stamp, new.wake_at
   if new.sticky or new.picker.clocked then live.attentive = true end
   local retry = document.retry
   if retry then
@@ -98,6 +105,7 @@ function live.entry(service)
   if not entry then
     entry = {
       service = service, stamp_key = keys.sets.stamp(service), stamp = nil, fleet = nil, retiring = {}, budget = false,
+      health_key = keys.health.changed(service), noted = nil,
       -- Stands for the instance in the counters of requests that never came to one.
       nobody = { id = '', service = service, version = '' },
     }
@@ -128,6 +136,25 @@ function live.router()
   return routes.router
 end
 
+--- Builds the fleet of `entry` anew: its instances' health moved. What goes wrong is logged, and the one before stays.
+function live.rebuild(entry)
+  local built, err = pcall(refresh, entry, true)
+  if not built then complain(entry.service, err) end
+end
+
+--- Whom this try goes to, or nil.
+local function choose(entry, current, tried, key, now, token)
+  local kept = token and named(current, token, tried)
+  if kept then return kept end
+  if current.trials and not tried then
+    local member = live.health.trials:take(entry, current)
+    if member then return member end
+  end
+  local member = current.picker:pick(tried, key, now)
+  if not member and tried and current.spare then return current.spare:pick(tried, key, now) end
+  return member
+end
+
 --- Picks a peer and counts the request on it, so that a zero that is reported after an ack is true: count first, look at
 --- the generation after. Returns the member and the counter's key for `live.leave`, or nil when no peer is eligible.
 ---   key, now  for the picker (core/fleet.lua)
@@ -135,7 +162,7 @@ end
 function live.enter(entry, tried, key, now, token)
   local current = entry.fleet
   for _ = 1, MAX_MOVES do
-    local member = current and (token and named(current, token, tried) or current.picker:pick(tried, key, now))
+    local member = current and choose(entry, current, tried, key, now, token)
     if not member then return nil end
     local counter = live.inflight:enter(member.peer)
     if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter end
@@ -145,6 +172,7 @@ function live.enter(entry, tried, key, now, token)
     current = entry.fleet
     -- The count stood before the new set was read, so it may stay if the new set still wants the peer.
     local same = current and current.by_id[member.id]
+    if member.trial then live.abandon(member) end
     if same and same.peer == member.peer and (same.eligible or token and same == named(current, token, tried)) then
       return same, counter
     end
@@ -162,6 +190,12 @@ function live.outcome(entry, member, status, began, took)
     local now = microseconds()
     picker:observe(member, took or now - began, type(status) == 'string' or status >= 500, now)
   end
+  if member.failures[status] or member.trial then live.health:outcome(entry, member, status) end
+end
+
+--- The request on `member` ended in a way that says nothing about it: a trial is still to be made.
+function live.abandon(member)
+  if member.trial then live.health.trials:abandon(member) end
 end
 
 --- Uncounts what `live.enter` counted; exactly once.

@@ -11,7 +11,7 @@ reporter.__index = reporter
 
 local HEARTBEAT_TTL_MS, STATS_TTL_MS = 15000, 120000
 
---- parts {redis, state, census, tally, json, tools, troubles, identity {id, host}, every (seconds)}
+--- parts {redis, state, census, tally, json, tools, troubles, health, identity {id, host}, every (seconds)}
 function reporter.new(parts)
   parts.running, parts.again, parts.beat_at, parts.watched, parts.told = false, false, 0, {}, nil
   return setmetatable(parts, reporter)
@@ -59,12 +59,14 @@ local function gather(self)
   local applied_text = self.state:get(keys.state.applied)
   local rejected_text = self.state:get(keys.state.rejected) or '{}'
   local counted = self.census:take()
+  local told = self.health:summary()
   local epoch, generation = position.unpack(applied_text)
   return {
     id = self.identity.id, host = self.identity.host, boot = self.state:get(keys.state.boot),
     started = self.state:get(keys.state.started), seq = self.state:incr(keys.state.seq, 1), workers = counted.workers,
     applied = epoch and { epoch = epoch, generation = generation } or nil, rejected = self.json.decode(rejected_text),
     in_flight = counted.in_flight, uncounted = counted.uncounted,
+    health = told.health, unlisted = told.unlisted, panic = told.panic,
   }, table.concat({ applied_text or '', rejected_text, watched_text(self, counted.in_flight) }, '\n')
 end
 

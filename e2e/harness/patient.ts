@@ -1,0 +1,112 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+
+/** How a patient answers: `well` 200, `failing` 500, `hanging` not at all. */
+export type Mood = 'well' | 'failing' | 'hanging';
+
+/** When something came in, in milliseconds of the wall clock. */
+export interface Seen {
+  readonly at: number;
+  readonly method: string;
+}
+
+/** A certificate and its key, as PEM. */
+export interface Tls {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+/** A service instance that can be made ill. Paths below /health are checks, with a mood of their own. */
+export class Patient implements AsyncDisposable {
+  readonly version = 'v1';
+  readonly host = '127.0.0.1';
+  /** Requests and checks since the start or the last `forget`. */
+  requests: Seen[] = [];
+  checks: Seen[] = [];
+  /** TCP connections, whatever came of them. */
+  connections = 0;
+  mood: Mood = 'well';
+  checkMood: Mood = 'well';
+  private server: Server | null = null;
+  private readonly held = new Set<ServerResponse>();
+
+  private constructor(
+    readonly service: string,
+    public port: number,
+    private readonly tls: Tls | null,
+  ) {}
+
+  /** With `tls` it speaks HTTPS only. */
+  static async start(service: string, tls: Tls | null = null): Promise<Patient> {
+    const patient = new Patient(service, 0, tls);
+    await patient.listen();
+    return patient;
+  }
+
+  get id(): string {
+    return `${this.host}:${this.port}`;
+  }
+
+  /** Takes connections again, at the same port. */
+  async listen(): Promise<void> {
+    if (this.server !== null) return;
+    const listener = (request: IncomingMessage, response: ServerResponse): void => {
+      this.answer(request, response);
+    };
+    const server = this.tls === null ? createServer(listener) : createSecureServer(this.tls, listener);
+    server.on('connection', () => (this.connections += 1));
+    server.listen(this.port, this.host);
+    await once(server, 'listening');
+    this.port = (server.address() as AddressInfo).port;
+    this.server = server;
+  }
+
+  /** Refuses connections and cuts those that are open. */
+  async refuse(): Promise<void> {
+    const server = this.server;
+    if (server === null) return;
+    this.server = null;
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  }
+
+  /** Takes no connections, and lets open requests end: a stop in good manners. */
+  async retire(): Promise<void> {
+    const server = this.server!;
+    this.server = null;
+    const closed = once(server, 'close');
+    server.close();
+    server.closeIdleConnections();
+    await closed;
+  }
+
+  forget(): void {
+    this.requests = [];
+    this.checks = [];
+    this.connections = 0;
+  }
+
+  private answer(request: IncomingMessage, response: ServerResponse): void {
+    const isCheck = request.url?.startsWith('/health') ?? false;
+    (isCheck ? this.checks : this.requests).push({ at: Date.now(), method: request.method ?? '' });
+    request.resume();
+    const mood = isCheck ? this.checkMood : this.mood;
+    if (mood === 'hanging') {
+      this.held.add(response);
+      response.once('close', () => this.held.delete(response));
+      return;
+    }
+    if (this.server === null) response.setHeader('connection', 'close');
+    response.statusCode = mood === 'well' ? 200 : 500;
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ service: this.service, version: this.version, instance: this.id }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.refuse();
+  }
+}

@@ -1,0 +1,382 @@
+import { connect, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Heartbeat } from '../control-plane/src/model/gateway.js';
+import type { Health, ServiceSet } from '../control-plane/src/model/set.js';
+import { Patient } from './harness/patient.js';
+import { peer } from './harness/publish.js';
+import { sendMany, startTraffic, type Traffic } from './harness/traffic.js';
+import { until, untilValue } from './harness/until.js';
+import { hostOf, Workbench } from './harness/workbench.js';
+
+/** What the heartbeat tells of health. */
+interface Told {
+  readonly health?: Readonly<
+    Record<string, { readonly state: string; readonly reason: string; readonly since: number }>
+  >;
+  readonly panic?: readonly string[];
+}
+
+let bench: Workbench;
+let service = '';
+let named = 0;
+const patients: Patient[] = [];
+
+beforeAll(async () => {
+  bench = await Workbench.start({ zone: 'here', client_body_timeout: '1s' });
+});
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+  await Promise.all(patients.map((one) => one.refuse()));
+});
+
+/** A fresh service with so many instances. */
+async function fresh(count: number): Promise<readonly [Patient, Patient, Patient, Patient]> {
+  service = `ill-${++named}`;
+  const made = await Promise.all(Array.from({ length: count }, () => Patient.start(service)));
+  patients.push(...made);
+  return made as unknown as readonly [Patient, Patient, Patient, Patient];
+}
+
+const QUICK = { connect_ms: 200, send_ms: 1_000, read_ms: 300 };
+
+function set(health: Partial<Health> = {}, more: Partial<ServiceSet> = {}): Partial<ServiceSet> {
+  return {
+    timeouts: QUICK,
+    retry: { tries: 1 },
+    health: { max_fails: 3, fail_timeout_ms: 10_000, ...health },
+    ...more,
+  };
+}
+
+const traffic = (rate = 200): Traffic =>
+  startTraffic({ url: bench.gateway.url, host: hostOf(service), rate });
+const many = (count: number): Promise<Traffic> =>
+  sendMany({ url: bench.gateway.url, host: hostOf(service), count });
+const told = async (): Promise<Told> => {
+  const beat: (Heartbeat & Told) | null = await bench.publishing.heartbeat('gw-1');
+  return beat ?? {};
+};
+const stateOf = async (one: Patient): Promise<string> =>
+  (await told()).health?.[`${service}|${one.id}`]?.state ?? 'healthy';
+const metric = async (line: string): Promise<boolean> => (await bench.admin('/metrics')).text.includes(line);
+
+/** Resolves once the gateway tells that state of the instance. */
+const becomes = (one: Patient, state: string, timeoutMs = 20_000): Promise<string> =>
+  untilValue(
+    `${one.id} ${state}`,
+    () => stateOf(one),
+    (now) => now === state,
+    { timeoutMs },
+  );
+
+describe('one of three instances', () => {
+  test.each([
+    ['refuses connections', 'error', (one: Patient): Promise<void> => one.refuse(), {}],
+    ['answers 500', 'status', (one: Patient): string => (one.mood = 'failing'), { fail_statuses: [500] }],
+    ['hangs', 'timeout', (one: Patient): string => (one.mood = 'hanging'), {}],
+  ] as const)(
+    'that %s is out after a few requests, without any retry, and told with its reason',
+    async (_, reason, hurt, health) => {
+      const fleet = await fresh(3);
+      const [bad] = fleet;
+      const peers = fleet.slice(0, 3).map((one) => peer(one));
+      await bench.serve(service, peers, set(health));
+      await hurt(bad);
+      const first = traffic();
+      await pause(2_000);
+      await first.stop();
+      bad.forget();
+      const second = traffic();
+      await pause(2_000);
+      await second.stop();
+      expect(second.failed.length / second.total()).toBeLessThanOrEqual(0.01);
+      expect(second.total()).toBeGreaterThan(100);
+      expect(bad.requests.length).toBeLessThanOrEqual(1);
+      await becomes(bad, 'ejected');
+      const one = (await told()).health![`${service}|${bad.id}`]!;
+      expect(one.reason).toMatch(/^[345] failures within 10 s: (connection|status 500|timed out)/);
+      expect(Math.abs(one.since - Date.now() / 1_000)).toBeLessThan(30);
+      expect(await metric(`ebbgate_ejections_total{service="${service}",reason="${reason}"} 1`)).toBe(true);
+      expect(
+        await metric(`ebbgate_health{service="${service}",instance="${bad.id}",state="ejected"} 1`),
+      ).toBe(true);
+      // Gone from the set, gone from the metrics.
+      await bench.serve(service, peers.slice(1), set(health));
+      expect(await metric(`instance="${bad.id}",state=`)).toBe(false);
+    },
+  );
+
+  test('that answers what nobody calls a failure stays in', async () => {
+    const fleet = await fresh(3);
+    fleet[0].mood = 'failing';
+    await bench.serve(
+      service,
+      fleet.slice(0, 3).map((one) => peer(one)),
+      set({ fail_statuses: [503] }),
+    );
+    const sent = await many(60);
+    expect(sent.statuses.get(500)).toBeGreaterThan(10);
+    expect(await stateOf(fleet[0])).toBe('healthy');
+  });
+});
+
+describe('a client', () => {
+  test('that sends half of a body, or goes away, ejects nobody', async () => {
+    const [one] = await fresh(1);
+    await bench.serve(
+      service,
+      [peer(one)],
+      set({ max_fails: 1 }, { timeouts: { ...QUICK, read_ms: 5_000 } }),
+    );
+    one.mood = 'hanging';
+    const { port } = new URL(bench.gateway.url);
+    const half = async (): Promise<Socket> => {
+      const before = one.requests.length;
+      const socket = connect(Number(port), '127.0.0.1');
+      socket.on('error', () => undefined);
+      const head = `POST / HTTP/1.1\r\nHost: ${hostOf(service)}\r\nContent-Length: 100000\r\n\r\n`;
+      socket.write(head + 'x'.repeat(1_000));
+      await until('it came through', () => one.requests.length > before);
+      return socket;
+    };
+    for (let i = 0; i < 3; i++) (await half()).destroy();
+    const slow = await half();
+    await new Promise((over) => slow.resume().once('close', over)); // the gateway has waited long enough for the rest
+    one.mood = 'well';
+    expect((await many(10)).failed).toEqual([]);
+    expect(await metric(`ebbgate_ejections_total{service="${service}"`)).toBe(false);
+  });
+});
+
+describe('a trial', () => {
+  test('is one request of the whole gateway, and its failure is not seen: another instance answers', async () => {
+    const [bad, good] = await fresh(2);
+    const sick = set(
+      { max_fails: 2, fail_timeout_ms: 700, fail_statuses: [500] },
+      {
+        retry: { tries: 2, on: 'server_error' },
+      },
+    );
+    await bench.serve(service, [peer(bad), peer(good)], sick);
+    bad.mood = 'hanging';
+    await using stream = traffic(300);
+    await becomes(bad, 'ejected');
+    await pause(400); // what was under way when it was ejected
+    bad.forget();
+    await until('two trials', () => bad.requests.length >= 2, { timeoutMs: 30_000 });
+    // Twice as long as the ejection before, at least 1.4 s, and nobody asks in between.
+    expect(bad.requests.length).toBe(2);
+    expect(bad.requests[1]!.at - bad.requests[0]!.at).toBeGreaterThan(1_300);
+    const failedBefore = stream.failed.length;
+    bad.mood = 'well';
+    await becomes(bad, 'healthy', 40_000);
+    expect(stream.failed.length).toBe(failedBefore);
+    expect(stream.failed.length).toBeLessThanOrEqual(4); // of before the ejection, at most: GETs are repeated
+    const sent = await many(100);
+    expect(sent.instances.get(bad.id)).toBeGreaterThan(30);
+  });
+
+  test('is not a POST, as long as others come', async () => {
+    const [bad, good] = await fresh(2);
+    await bench.serve(service, [peer(bad), peer(good)], set({ max_fails: 1, fail_timeout_ms: 2_000 }));
+    await bad.refuse();
+    await many(10);
+    await becomes(bad, 'trial');
+    await bad.listen();
+    await using posts = startTraffic({
+      url: bench.gateway.url,
+      host: hostOf(service),
+      rate: 100,
+      method: 'POST',
+      count: 50,
+    });
+    await posts.done;
+    expect(bad.requests.length).toBe(0);
+    expect((await many(10)).failed).toEqual([]);
+    await becomes(bad, 'healthy');
+  });
+
+  test('is whatever comes where nobody else is left', async () => {
+    const [lost] = await fresh(1);
+    const alone = set({ max_fails: 1, fail_timeout_ms: 1_000, fail_statuses: [500] });
+    await bench.serve(service, [peer(lost, 100, { state: 'suspect' })], alone);
+    lost.mood = 'failing';
+    expect((await bench.ask(service)).status).toBe(500);
+    expect((await bench.ask(service)).status).toBe(503);
+    lost.mood = 'well';
+    const post = async (): Promise<number> =>
+      (await bench.ask(service, '/', { method: 'POST', body: 'x' })).status;
+    expect(await untilValue('a trial', post, (status) => status !== 503)).toBe(200);
+    await becomes(lost, 'healthy');
+    expect(lost.requests.map(({ method }) => method)).toEqual(['GET', 'POST']);
+  });
+
+  test('is still to come after a reload, which forgets no ejection', async () => {
+    const [bad, good] = await fresh(2);
+    await bench.serve(service, [peer(bad), peer(good)], set({ max_fails: 1, fail_timeout_ms: 4_000 }));
+    await bad.refuse();
+    await many(10);
+    await becomes(bad, 'ejected');
+    await bench.gateway.reload();
+    expect((await many(50)).failed).toEqual([]);
+    expect(await stateOf(bad)).toBe('ejected');
+    await bad.listen();
+    await becomes(bad, 'trial');
+    expect((await many(20)).failed).toEqual([]);
+    await becomes(bad, 'healthy');
+  });
+});
+
+describe('panic', () => {
+  test('when all fail: health is ignored, what the set forbids is not, and all come back', async () => {
+    const [one, two, drained, isolated] = await fresh(4);
+    const zero = await Patient.start(service);
+    patients.push(zero);
+    const peers = [
+      peer(one),
+      peer(two),
+      peer(drained, 100, { state: 'draining' }),
+      peer(isolated, 100, { state: 'isolated', down: true }),
+      peer(zero, 0),
+    ];
+    await bench.serve(service, peers, set({ fail_timeout_ms: 1_000, fail_statuses: [500] }));
+    one.mood = two.mood = 'failing';
+    await using stream = traffic();
+    await until('panic', async () => (await told()).panic?.includes(service));
+    expect(await metric(`ebbgate_panic{service="${service}"} 1`)).toBe(true);
+    one.forget();
+    two.forget();
+    await until('both are asked', () => one.requests.length > 20 && two.requests.length > 20);
+    one.mood = two.mood = 'well';
+    await becomes(one, 'healthy');
+    await becomes(two, 'healthy');
+    expect((await told()).panic?.includes(service) ?? false).toBe(false);
+    expect(await metric(`ebbgate_panic{service="${service}"} 0`)).toBe(true);
+    await stream.stop();
+    expect((await many(100)).failed).toEqual([]);
+    expect([drained, isolated, zero].map((one) => one.requests.length)).toEqual([0, 0, 0]);
+  });
+
+  test('a suspect that fails is not brought back by it; without checks its own failures take it out', async () => {
+    const [bad, good, lost] = await fresh(3);
+    const peers = [peer(bad), peer(good), peer(lost, 100, { state: 'suspect' })];
+    await bench.serve(service, peers, set({ max_fails: 1, fail_statuses: [500], max_ejected_percent: 0 }));
+    bad.mood = lost.mood = 'failing';
+    await many(40);
+    await until('panic', async () => (await told()).panic?.includes(service));
+    await pause(300);
+    bad.forget();
+    lost.forget();
+    await many(40);
+    expect(bad.requests.length).toBeGreaterThan(5);
+    expect(lost.requests.length).toBe(0);
+  });
+});
+
+describe('backups', () => {
+  test('serve only while no primary does, and come before panic', async () => {
+    const [primary, spare] = await fresh(2);
+    const peers = [peer(primary), peer(spare, 100, { backup: true })];
+    await bench.serve(service, peers, set({ fail_timeout_ms: 1_500 }, { retry: { tries: 2 } }));
+    expect((await many(50)).instances).toEqual(new Map([[primary.id, 50]]));
+    await primary.refuse();
+    await using stream = traffic();
+    await until('the backup serves', () => spare.requests.length > 100);
+    expect(await metric(`ebbgate_panic{service="${service}"} 0`)).toBe(true);
+    await becomes(primary, 'ejected');
+    await primary.listen();
+    await becomes(primary, 'healthy');
+    await pause(300);
+    spare.forget();
+    await pause(500);
+    expect(spare.requests.length).toBe(0);
+    await stream.stop();
+    // Refused before the ejection, too: a retry may come to the backup.
+    expect(stream.failed).toEqual([]);
+  });
+});
+
+describe('zones', () => {
+  test('the own one first; what it lacks spills over; none is left alone with its failures', async () => {
+    const [here, there, yonder] = await fresh(3);
+    const peers = (weight: number): ReturnType<typeof peer>[] => [
+      peer(here, weight, { zone: 'here' }),
+      peer(there, 100, { zone: 'there' }),
+      peer(yonder, 100, { zone: 'yonder' }),
+    ];
+    const balancer = { algorithm: 'weighted_round_robin', prefer_zone: true } as const;
+    const near = set({}, { balancer, retry: { tries: 2 } });
+    await bench.serve(service, peers(100), near);
+    expect((await many(100)).instances).toEqual(new Map([[here.id, 100]]));
+    // 50 of 250 in three zones: 50 / (250 / 3) = 0.6 of the requests stay.
+    await bench.serve(service, peers(50), near);
+    const sent = await many(1_000);
+    expect(sent.instances.get(here.id)! / 1_000).toBeCloseTo(0.6, 1);
+    expect(sent.instances.get(there.id)! / 1_000).toBeCloseTo(0.2, 1);
+    // A retry leaves the zone; so does everything once the zone is out.
+    await bench.serve(service, peers(100), near);
+    await here.refuse();
+    const after = await many(200);
+    expect(after.failed).toEqual([]);
+    expect(after.instances.get(there.id)! + after.instances.get(yonder.id)!).toBe(200);
+  });
+});
+
+describe('slow start', () => {
+  test('ramps a new, an undrained and a recovered instance, but none that was there when the gateway began', async () => {
+    const [old, late] = await fresh(2);
+    const slow = set({ slow_start_ms: 4_000, max_fails: 1, fail_timeout_ms: 1_000, fail_statuses: [500] });
+    await bench.serve(service, [peer(old)], slow);
+    expect(await stateOf(old)).toBe('healthy');
+    const share = async (): Promise<number> => {
+      const sent = await many(100);
+      return (sent.instances.get(late.id) ?? 0) / 100;
+    };
+    const ramps = async (): Promise<void> => {
+      expect(await share()).toBeLessThan(0.3);
+      await becomes(late, 'warming', 3_000);
+      await becomes(late, 'healthy', 10_000);
+      expect(await share()).toBeGreaterThan(0.4);
+    };
+    await bench.serve(service, [peer(old), peer(late)], slow);
+    await ramps();
+    await bench.serve(service, [peer(old), peer(late, 0, { state: 'draining' })], slow);
+    await bench.serve(service, [peer(old), peer(late)], slow);
+    await ramps();
+    late.mood = 'failing';
+    await many(10);
+    await becomes(late, 'ejected');
+    late.mood = 'well';
+    await becomes(late, 'trial');
+    await many(10);
+    await ramps();
+    // Another set of the same instances, another worker: no ramp begins.
+    await bench.serve(service, [peer(old), peer(late, 101)], slow);
+    await bench.gateway.reload();
+    expect(await share()).toBeGreaterThan(0.4);
+    expect(await stateOf(late)).toBe('healthy');
+  });
+});
+
+describe('a restart of all instances, one by one', () => {
+  test('loses no GET', async () => {
+    const fleet = await fresh(3);
+    await bench.serve(
+      service,
+      fleet.slice(0, 3).map((one) => peer(one)),
+      set({ max_fails: 1, fail_timeout_ms: 500 }, { retry: { tries: 2 } }),
+    );
+    await using stream = traffic(300);
+    for (const one of fleet.slice(0, 3)) {
+      await one.retire();
+      await pause(500);
+      await one.listen();
+      one.forget();
+      await until('it serves again', () => one.requests.length > 20);
+    }
+    await stream.stop();
+    expect(stream.failed).toEqual([]);
+    expect(stream.total()).toBeGreaterThan(300);
+  });
+});

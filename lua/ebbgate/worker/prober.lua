@@ -1,0 +1,115 @@
+--- Checks every instance of the sets that ask for it, in the one worker of this gateway that holds the lock. When a check is
+--- due stands in ebb_health, and is moved on before the check begins: the worker after this one goes on from there, and
+--- asks nobody twice.
+local keys = require 'ebbgate.core.keys'
+local probe = require 'ebbgate.worker.probe'
+local timer = require 'ebbgate.worker.timer'
+
+local prober = {}
+prober.__index = prober
+
+--- Checks at a time, and how many of them may be of instances that last let theirs time out: those delay no others.
+local PARALLEL, SLOW = 32, 16
+--- An interval is longer or shorter by up to this part of it, so that gateways do not march in step.
+local JITTER = 0.1
+--- Sets may change many times a second; who is checked, once.
+local LISTED = 1
+--- Services that are looked through before traffic gets its turn.
+local SLICE = 50
+--- In any other state it gets no new requests soon.
+local WANTED = { up = true, suspect = true, draining = true, unready = true }
+
+--- parts {dict, sets, store, health, counters, fleet(service)}
+function prober.new(parts)
+  parts.targets, parts.turns, parts.stamp, parts.listed_at, parts.running, parts.slow = {}, {}, nil, 0, 0, 0
+  return setmetatable(parts, prober)
+end
+
+--- `turn` {due (nil = not known), running, slow} outlives the sets.
+local function new_target(service, member, fleet, name, turn)
+  local rules, scheme = fleet.health.check, fleet.upstream.scheme
+  local port = rules.port > 0 and rules.port or member.port
+  return {
+    service = service, id = member.id, name = name, address = member.address, port = port,
+    authority = member.address .. ':' .. port, tls = rules.type == 'http' and (scheme == 'https' or scheme == 'grpcs'),
+    check = rules, health = fleet.health, interval = rules.interval_ms / 1000, turn = turn,
+  }
+end
+
+--- Takes the targets of the sets in force. Yields.
+local function list_targets(self)
+  local targets, turns = {}, {}
+  for i, service in ipairs(self.store:names()) do
+    if i % SLICE == 0 then ngx.sleep(0) end
+    local fleet = self.fleet(service)
+    for _, member in ipairs(fleet and fleet.health and fleet.health.check and fleet.members or {}) do
+      if WANTED[member.state_name] and not member.down then
+        local name = keys.health.name(service, member)
+        turns[name] = self.turns[name] or { due = nil, running = false, slow = false }
+        targets[#targets + 1] = new_target(service, member, fleet, name, turns[name])
+      end
+    end
+  end
+  self.targets, self.turns = targets, turns
+end
+
+--- True if the target is due. What the dictionary says counts: another worker may have had the lock meanwhile.
+local function is_due(self, target, now)
+  local turn = target.turn
+  if turn.due and turn.due > now and turn.due <= now + target.interval * (1 + JITTER) then return false end
+  local written = self.dict:get(keys.health.due(target.name))
+  if written then
+    -- Not later than the interval of today says.
+    turn.due = math.min(written, now + target.interval)
+  else
+    turn.due = now + math.random() * target.interval
+    self.health:put(keys.health.due(target.name), turn.due)
+  end
+  return turn.due <= now
+end
+
+local function finish(self, target, was_slow, passed, reason)
+  local turn = target.turn
+  self.running = self.running - 1
+  if was_slow then self.slow = self.slow - 1 end
+  turn.running, turn.slow = false, not passed and reason == 'timed out'
+  self.counters:add(keys.metrics.probes(target.service, passed and 'pass' or 'fail'), 1)
+  self.health:checked(target.service, target.name, target.id, passed, reason, target.health)
+end
+
+local function begin(self, target, now)
+  local turn = target.turn
+  local was_slow = turn.slow
+  -- In step with what was planned, but never one on the heels of another that came late.
+  turn.due = math.max(turn.due + target.interval * (1 + (math.random() * 2 - 1) * JITTER), now + target.interval / 2)
+  -- First what keeps the next worker from asking at once, then the check.
+  self.health:put(keys.health.due(target.name), turn.due)
+  local started = timer.soon('check', function()
+    local ran, passed, reason = pcall(probe.run, target)
+    if not ran then passed, reason = false, tostring(passed) end
+    finish(self, target, was_slow, passed, reason)
+  end)
+  if not started then return end
+  turn.running, self.running = true, self.running + 1
+  if was_slow then self.slow = self.slow + 1 end
+end
+
+--- Begins what is due, the longest overdue first. Call it about ten times a second while the lock is held. Yields.
+function prober:tick(now)
+  local stamp = self.sets:get(keys.sets.last_stamp)
+  if stamp ~= self.stamp and now - self.listed_at >= LISTED then
+    self.stamp, self.listed_at = stamp, now
+    list_targets(self)
+  end
+  local due = {}
+  for _, target in ipairs(self.targets) do
+    if not target.turn.running and is_due(self, target, now) then due[#due + 1] = target end
+  end
+  table.sort(due, function(a, b) return a.turn.due < b.turn.due end)
+  for _, target in ipairs(due) do
+    if self.running >= PARALLEL then return end
+    if not target.turn.slow or self.slow < SLOW then begin(self, target, now) end
+  end
+end
+
+return prober
