@@ -3,13 +3,13 @@
 ---
 --- Promises: the owner depends on ids and shares alone, not on history, worker or gateway. A member that comes takes keys from
 --- the others and moves none among them; one that goes leaves its keys to all others by their shares. Each member has POINTS
---- to 2 × POINTS points whatever its share is: what it owns is off by a standard deviation of 6 to 9 %.
+--- to 4 × POINTS points whatever its share is: what it owns is off by a standard deviation of 6 to 12 %.
 ---
 --- Points in proportion to weights need a scale, and the scale moves when anybody's weight does, which moves keys between
---- members that did not change. So members stand in classes, a ring each: class c holds the shares in [2^c, 2^(c + 1)), and its
---- points are 2^c times as strong. A key looks for the next point on each ring, and goes to where distance / 2^c is the least:
---- the first of several races with exponential times, as in weighted rendezvous hashing (C. Schindelhauer, G. Schomaker,
---- "Weighted distributed hash tables", 2005). Few services have more than two classes.
+--- members that did not change. So members stand in classes, a ring each: class c holds the shares in [4^c / 2, 4^c × 2), and
+--- its points are 4^c times as strong. A key looks for the next point on each ring, and goes to where distance / 4^c is the
+--- least: a race with exponential times, as in weighted rendezvous hashing (C. Schindelhauer, G. Schomaker, "Weighted
+--- distributed hash tables", 2005). Few services have more than two classes.
 ---
 --- A ring is an array of points in order, found through a table of its equal pieces: O(1) per look-up and class.
 local bit = require 'bit'
@@ -23,12 +23,12 @@ local mix = hash.mix
 local ring = {}
 ring.__index = ring
 
-local POINTS = 128
+local POINTS = 72
 local LOWEST = bit.tobit(0x80000000)
 
 --- Mixed once: a member's points are its own hash under each of these.
 local SALTS = {}
-for i = 1, 2 * POINTS do SALTS[i] = mix(i * 0x9e37) end
+for i = 1, 4 * POINTS do SALTS[i] = mix(i * 0x9e37) end
 
 --- The piece of the circle that `point` (signed) is in.
 local function piece(point, shift)
@@ -53,7 +53,7 @@ local function sort_within(points, owners, count)
   end
 end
 
---- class: {exponent, list = {{index, seed, count}}, count = of all points}
+--- class: {exponent (of 2), list = {{index, seed, count}}, count = of all points}
 local function build(class)
   local count, power = class.count, pieces_for(class.count)
   local shift, pieces = 32 - power, 2 ^ power
@@ -92,6 +92,7 @@ function ring.new(members)
   table.sort(sorted, function(a, b) return a.id < b.id end)
   for i = 1, #sorted do
     local fraction, exponent = math.frexp(sorted[i].share)
+    if exponent % 2 == 1 then fraction, exponent = fraction * 2, exponent - 1 end
     local class = classes[exponent]
     if not class then
       class = { exponent = exponent, list = {}, count = 0 }
