@@ -3,13 +3,13 @@
 ---
 --- Promises: the owner depends on ids and shares alone, not on history, worker or gateway. A member that comes takes keys from
 --- the others and moves none among them; one that goes leaves its keys to all others by their shares. Each member has POINTS
---- to 2 × POINTS points whatever its share is: what it owns is off by a standard deviation of 6 to 9 %.
+--- to 4 × POINTS points whatever its share is: what it owns is off by a standard deviation of 6 to 12 %.
 ---
 --- Points in proportion to weights need a scale, and the scale moves when anybody's weight does, which moves keys between
---- members that did not change. So members stand in classes, a ring each: class c holds the shares in [2^c, 2^(c + 1)), and its
---- points are 2^c times as strong. A key looks for the next point on each ring, and goes to where distance / 2^c is the least:
---- the first of several races with exponential times, as in weighted rendezvous hashing (C. Schindelhauer, G. Schomaker,
---- "Weighted distributed hash tables", 2005). Few services have more than two classes.
+--- members that did not change. So members stand in classes, a ring each: class c holds the shares in [4^c / 2, 4^c × 2), and
+--- its points are 4^c times as strong. A key looks for the next point on each ring, and goes to where distance / 4^c is the
+--- least: a race with exponential times, as in weighted rendezvous hashing (C. Schindelhauer, G. Schomaker, "Weighted
+--- distributed hash tables", 2005). Few services have more than two classes.
 ---
 --- A ring is an array of points in order, found through a table of its equal pieces: O(1) per look-up and class.
 local bit = require 'bit'
@@ -23,12 +23,12 @@ local mix = hash.mix
 local ring = {}
 ring.__index = ring
 
-local POINTS = 128
+local POINTS = 72
 local LOWEST = bit.tobit(0x80000000)
 
 --- Mixed once: a member's points are its own hash under each of these.
 local SALTS = {}
-for i = 1, 2 * POINTS do SALTS[i] = mix(i * 0x9e37) end
+for i = 1, 4 * POINTS do SALTS[i] = mix(i * 0x9e37) end
 
 --- The piece of the circle that `point` (signed) is in.
 local function piece(point, shift)
@@ -53,11 +53,11 @@ local function sort_within(points, owners, count)
   end
 end
 
---- class: {exponent, list = {{index, seed, count}}, count = of all points}
+--- class: {exponent (of 2), list = {{index, seed, count}}, count = of all points}
 local function build(class)
   local count, power = class.count, pieces_for(class.count)
   local shift, pieces = 32 - power, 2 ^ power
-  local points, owners = ffi.new('int32_t[?]', count + 1), ffi.new('uint16_t[?]', count)
+  local points, owners = ffi.new('int32_t[?]', count + 1), ffi.new('uint16_t[?]', count + 1)
   local starts = ffi.new('int32_t[?]', pieces + 1)
   for _, one in ipairs(class.list) do
     for i = 1, one.count do
@@ -77,8 +77,8 @@ local function build(class)
     end
   end
   sort_within(points, owners, count)
-  -- After the last: nobody looks behind it.
-  points[count] = 0x7fffffff
+  -- Behind the last the first has it all: nobody looks further.
+  points[count], owners[count] = 0x7fffffff, owners[0]
   return {
     points = points, owners = owners, starts = starts, shift = shift, count = count,
     salt = mix(class.exponent * 0x51ed + 1), strength = 2 ^ -class.exponent,
@@ -92,6 +92,7 @@ function ring.new(members)
   table.sort(sorted, function(a, b) return a.id < b.id end)
   for i = 1, #sorted do
     local fraction, exponent = math.frexp(sorted[i].share)
+    if exponent % 2 == 1 then fraction, exponent = fraction * 2, exponent - 1 end
     local class = classes[exponent]
     if not class then
       class = { exponent = exponent, list = {}, count = 0 }
@@ -112,32 +113,34 @@ local function first_from(points, index, position)
   return first_from(points, index + 1, position)
 end
 
---- Owner's index and distance on one ring.
+--- The place on one ring that follows `key`, and how far it is, weaker rings being further.
 local function next_on(one, key)
   local position = mix(bxor(key, one.salt))
   local points = one.points
-  -- `starts` tells where the piece after this one's beginning was filled down to: its own first point.
   local index = first_from(points, one.starts[piece(position, one.shift) + 1], position)
-  if index == one.count then return one.owners[0], points[0] - position + 4294967296 end
-  return one.owners[index], points[index] - position
+  return index, (points[index] - position) * one.strength
 end
 
 --- The rings from `at` on against the best so far.
-local function race(rings, at, key, owner, least)
+local function race(rings, at, key, winner, index, least)
   local one = rings[at]
-  if not one then return owner end
+  if not one then return winner.owners[index] end
   local candidate, distance = next_on(one, key)
-  distance = distance * one.strength
-  if distance < least then owner, least = candidate, distance end
-  return race(rings, at + 1, key, owner, least)
+  if distance < least then winner, index, least = one, candidate, distance end
+  return race(rings, at + 1, key, winner, index, least)
 end
 
 --- The member that owns `key`, 32 bits; there must be a member.
 function ring:owner(key)
   local rings = self.rings
-  local owner, distance = next_on(rings[1], key)
-  if rings[2] then owner = race(rings, 2, key, owner, distance * rings[1].strength) end
-  return self.members[owner]
+  local first = rings[1]
+  local index, distance = next_on(first, key)
+  local second = rings[2]
+  if not second then return self.members[first.owners[index]] end
+  local candidate, other = next_on(second, key)
+  if other < distance then first, index, distance = second, candidate, other end
+  if not rings[3] then return self.members[first.owners[index]] end
+  return self.members[race(rings, 3, key, first, index, distance)]
 end
 
 return ring
