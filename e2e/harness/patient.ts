@@ -3,8 +3,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
-/** How a patient answers: `well` 200, `failing` 500, `hanging` not at all. */
-export type Mood = 'well' | 'failing' | 'hanging';
+/** How a patient answers: `well` 200, `slow` 200 after `SLOW_MS`, `failing` 500, `hanging` not at all. */
+export type Mood = 'well' | 'slow' | 'failing' | 'hanging';
+export const SLOW_MS = 150;
 
 /** When something came in, in milliseconds of the wall clock. */
 export interface Seen {
@@ -101,9 +102,11 @@ export class Patient implements AsyncDisposable {
       return;
     }
     if (this.server === null) response.setHeader('connection', 'close');
-    response.statusCode = mood === 'well' ? 200 : 500;
+    response.statusCode = mood === 'failing' ? 500 : 200;
     response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify({ service: this.service, version: this.version, instance: this.id }));
+    const body = JSON.stringify({ service: this.service, version: this.version, instance: this.id });
+    if (mood === 'slow') setTimeout(() => response.end(body), SLOW_MS);
+    else response.end(body);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

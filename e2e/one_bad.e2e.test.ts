@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ALGORITHMS, type Algorithm, type ServiceSet } from '../control-plane/src/model/set.js';
+import { Patient, SLOW_MS } from './harness/patient.js';
+import { peer } from './harness/publish.js';
+import { Workbench } from './harness/workbench.js';
+
+/*
+ * One of three instances is ill, in every way and under every algorithm: after two seconds the clients see next to
+ * nothing of it, and where latency steers, it gets next to nothing.
+ */
+
+const TROUBLES: readonly (readonly [string, (one: Patient) => unknown])[] = [
+  ['refuses', (one) => one.refuse()],
+  ['hangs', (one) => (one.mood = 'hanging')],
+  ['fails', (one) => (one.mood = 'failing')],
+  ['is slow', (one) => (one.mood = 'slow')],
+];
+const LANES = 6;
+
+let bench: Workbench;
+const patients: Patient[] = [];
+
+beforeAll(async () => {
+  // Trusted, so that a test can be many clients.
+  bench = await Workbench.start({ trusted_proxies: ['127.0.0.0/8'] });
+});
+afterAll(async () => {
+  await bench[Symbol.asyncDispose]();
+  await Promise.all(patients.map((one) => one.refuse()));
+});
+
+function set(algorithm: Algorithm): Partial<ServiceSet> {
+  return {
+    balancer: { algorithm, hash_on: { source: 'header', name: 'x-user' } },
+    timeouts: { connect_ms: 200, send_ms: 1_000, read_ms: 3 * SLOW_MS },
+    retry: { tries: 1 }, // nothing is hidden by another try
+    health: { max_fails: 3, fail_timeout_ms: 30_000, fail_statuses: [500] },
+  };
+}
+
+/** Requests of ever new clients for so long; how many there were and how many failed. */
+async function ask(
+  service: string,
+  ms: number,
+): Promise<{ readonly total: number; readonly failed: number }> {
+  const until = performance.now() + ms;
+  let [total, failed] = [0, 0];
+  const lane = async (): Promise<void> => {
+    while (performance.now() < until) {
+      const i = (total += 1);
+      const headers = { 'x-user': `user-${i}`, 'x-forwarded-for': `10.7.${(i >> 8) & 255}.${i & 255}` };
+      const { status } = await bench.ask(service, '/', { headers });
+      if (status !== 200) failed += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  return { total, failed };
+}
+
+/** What came of it once the gateway has had two seconds to notice. */
+async function suffer(
+  algorithm: Algorithm,
+  [what, hurt]: (typeof TROUBLES)[number],
+): Promise<{ readonly what: string; readonly failed: number; readonly share: number }> {
+  const service = `${algorithm.replaceAll('_', '-')}-${what.replace(' ', '-')}`;
+  const fleet = await Promise.all([1, 2, 3].map(() => Patient.start(service)));
+  patients.push(...fleet);
+  await bench.serve(
+    service,
+    fleet.map((one) => peer(one)),
+    set(algorithm),
+  );
+  const [bad] = fleet as [Patient, Patient, Patient];
+  await hurt(bad);
+  await ask(service, 2_000);
+  bad.forget();
+  const { total, failed } = await ask(service, 2_000);
+  expect(total, what).toBeGreaterThan(50);
+  return { what, failed: failed / total, share: bad.requests.length / total };
+}
+
+test.each(ALGORITHMS)(
+  '%s: at most 1 % fail after two seconds, whatever one of three suffers from',
+  async (algorithm) => {
+    const found = await Promise.all(TROUBLES.map((trouble) => suffer(algorithm, trouble)));
+    for (const { what, failed, share } of found) {
+      expect(failed, `${what}: failed`).toBeLessThanOrEqual(0.01);
+      if (algorithm === 'ewma' || what !== 'is slow')
+        expect(share, `${what}: its share`).toBeLessThanOrEqual(0.05);
+    }
+  },
+);
