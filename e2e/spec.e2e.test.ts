@@ -1,9 +1,9 @@
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { OperationResource } from '../control-plane/src/model/resources.js';
-import type { ServiceSet } from '../control-plane/src/model/set.js';
+import { ALGORITHMS, type ServiceSet } from '../control-plane/src/model/set.js';
 import { startStack, type Registered, type Stack } from './harness/stack.js';
-import { startTraffic } from './harness/traffic.js';
+import { sendMany, startTraffic } from './harness/traffic.js';
 import { until } from './harness/until.js';
 
 let stack: Stack;
@@ -90,6 +90,30 @@ test('a spec is decided, seen in force at every gateway, and taken back, under t
   expect(await stack.nginxPids()).toBe(before);
 });
 
+test('every algorithm is switched to under traffic: no request fails, and each uses both instances', async () => {
+  const traffic = stack.gateways.map((url) => startTraffic({ url, rate: 100 }));
+  for (const algorithm of ALGORITHMS) {
+    const hashed = algorithm === 'consistent_hash' ? ['balancer.hash_on.source=query'] : [];
+    const names = hashed.map(() => 'balancer.hash_on.name=key');
+    await ebbgate('set', 'service', 'shop', `balancer.algorithm=${algorithm}`, ...hashed, ...names, '--wait');
+    expect((await inForce()).balancer.algorithm).toBe(algorithm);
+    if (algorithm === 'ip_hash') continue; // there is one client here
+    const asked = await Promise.all(
+      Array.from({ length: 60 }, (_, key) => request(`${stack.gateways[0] ?? ''}/?key=${String(key)}`)),
+    );
+    const bodies = await Promise.all(
+      asked.map(async ({ body }) => (await body.json()) as { readonly instance: string }),
+    );
+    expect(new Set(bodies.map(({ instance }) => instance)).size, algorithm).toBe(2);
+  }
+  await ebbgate('set', 'service', 'shop', 'balancer=', '--wait');
+  for (const stream of traffic) {
+    await stream.stop();
+    expect(stream.failed).toEqual([]);
+    expect(stream.total()).toBeGreaterThan(100);
+  }
+});
+
 test.each<[readonly string[], number, RegExp]>([
   [['retry.tries=9'], 2, /body.retry.tries must be at most 5/],
   [['retry.trees=3'], 2, /retry.trees is not known; known: retry.tries/],
@@ -116,6 +140,8 @@ test('an instance is a backup because it registers so, or because somebody said 
   const role = async (id: string): Promise<unknown> =>
     (await inForce()).peers.find((peer) => peer.id === id)?.backup ?? false;
   expect(await role(spare.id)).toBe(true);
+  const sent = await sendMany({ url: stack.gateways[0] ?? '', count: 100 });
+  expect([sent.failed, sent.instances.has(spare.id), sent.instances.size]).toEqual([[], false, 2]);
   expect(await stack.instance('shop', spare.id)).toMatchObject({
     registered_backup: true,
     effective: { state: 'up', backup: true },
