@@ -24,7 +24,6 @@ export function readinessOf(facts: {
       : { ...zookeeper, state: 'degraded', detail: trouble };
   const redis = worse(dependency(facts.publisher), dependency(facts.feedback));
   return {
-    data_loss: facts.dataLoss,
     ready:
       leading && facts.dataLoss === null && facts.hasView && registry.state === 'ok' && redis.state === 'ok',
     controller: {
@@ -34,6 +33,7 @@ export function readinessOf(facts: {
     },
     zookeeper: registry,
     redis,
+    data_loss: facts.dataLoss,
   };
 }
 
