@@ -5,12 +5,13 @@
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
 local wire = require 'ebbgate.core.wire'
+local pace = require 'ebbgate.worker.pace'
 local redis = require 'ebbgate.worker.redis'
 
 local catch_up = {}
 catch_up.__index = catch_up
 
---- Sets per round trip; between two of them traffic gets its turn.
+--- Sets per round trip.
 local SLICE = 32
 
 --- parts {redis, store, state, tools, json {encode, decode}, script {text, sha1}, troubles, reporter, lock, health}
@@ -108,7 +109,7 @@ local function take(self, pass, name, found)
   if not document then return reject(pass, name, found.generation, code, detail) end
   found.restless = document.restless
   note_newcomers(self, name, document)
-  local outcome, why = self.store:apply(name, found)
+  local outcome, why = self.store:apply(name, found, pass.turn)
   if outcome == 'yielded' then
     pass.complete = false
     return
@@ -177,7 +178,6 @@ local function read_sets(self, pass, names)
       return false
     end
     for i = first, last do judge(self, pass, names[i], replies[i - first + 1], light[i]) end
-    if #names > SLICE then ngx.sleep(0) end
     if ngx.worker.exiting() or not self.lock:take() then
       pass.complete = false
       return false
@@ -258,6 +258,7 @@ function catch_up:run(whole)
   end
   self.troubles:settle('went_back')
   pass.complete, pass.again, pass.rejected, pass.rejected_changed = true, {}, rejected_before(self), false
+  pass.turn = pace.new()
   if read_sets(self, pass, names_to_read(pass)) and #pass.again > 0 then
     -- Moved between the index and the hash: now with the payload. `at` no longer matches, so none of them is light.
     for _, name in ipairs(pass.again) do pass.at[name] = 0 end

@@ -4,13 +4,14 @@
 --- after it therefore sees every request that was picked by an older set: either it had counted by then, or it looks at the
 --- generation later and obeys the new set. `made` is read before the counters, for the same reason.
 local keys = require 'ebbgate.core.keys'
+local pace = require 'ebbgate.worker.pace'
 local process = require 'ebbgate.worker.process'
 
 local census = {}
 census.__index = census
 
---- Counters that are read before traffic gets its turn: 0.1 to 0.2 ms.
-local SLICE = 200
+--- Counters between two looks at the clock.
+local STEP = 50
 
 function census.new(dicts)
   return setmetatable({ inflight = dicts.inflight, state = dicts.state, made = nil, counters = {}, by_key = {} }, census)
@@ -60,9 +61,9 @@ end
 --- 'service|instance' → open requests. In slices: a zero that is read later is as true, because requests that begin after
 --- `applied` was read obey the new set.
 local function sum(self, alive)
-  local counters, in_flight, gone = self.counters, {}, nil
+  local counters, in_flight, gone, turn = self.counters, {}, nil, pace.new()
   for i = 1, #counters do
-    if i % SLICE == 0 then ngx.sleep(0) end
+    if i % STEP == 0 then turn:rest() end
     local counter = counters[i]
     local count = alive[counter.worker] and self.inflight:get(counter.key)
     if count and count > 0 then

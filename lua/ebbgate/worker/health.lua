@@ -5,6 +5,7 @@
 local core = require 'ebbgate.core.health'
 local keys = require 'ebbgate.core.keys'
 local selection = require 'ebbgate.core.selection'
+local pace = require 'ebbgate.worker.pace'
 local shm = require 'ebbgate.worker.shm'
 local trials = require 'ebbgate.worker.trials'
 
@@ -186,9 +187,9 @@ end
 function health:sweep(known, stamp)
   if stamp == self.swept then return end
   self.swept = stamp
-  local names = {}
+  local names, turn = {}, pace.new()
   for i, key in ipairs(self.dict:get_keys(0)) do
-    if i % 200 == 0 then ngx.sleep(0) end
+    if i % 50 == 0 then turn:rest() end
     local service, name = keys.health.parse(key)
     if service and names[service] == nil then names[service] = known(service) or false end
     if service and (not names[service] or name and not names[service][name]) then self.dict:delete(key) end

@@ -2,6 +2,7 @@
 --- services that it moved for are built anew; so are those whose time has come (the next step of a ramp, the end of an ejection).
 local keys = require 'ebbgate.core.keys'
 local live = require 'ebbgate.worker.live'
+local pace = require 'ebbgate.worker.pace'
 
 local health_watch = {}
 health_watch.__index = health_watch
@@ -30,9 +31,10 @@ function health_watch:tick(now)
       live.waiting[entry] = now + 1
     end
   end
-  for i, entry in ipairs(list) do
-    if i > 1 then ngx.sleep(0) end
+  local turn = pace.new()
+  for _, entry in ipairs(list) do
     live.rebuild(entry)
+    turn:rest()
   end
 end
 

@@ -2,6 +2,7 @@
 --- due stands in ebb_health, and is moved on before the check begins: the worker after this one goes on from there, and
 --- asks nobody twice.
 local keys = require 'ebbgate.core.keys'
+local pace = require 'ebbgate.worker.pace'
 local probe = require 'ebbgate.worker.probe'
 local timer = require 'ebbgate.worker.timer'
 
@@ -14,8 +15,6 @@ local PARALLEL, SLOW = 32, 16
 local JITTER = 0.1
 --- Sets may change many times a second; who is checked, once.
 local LISTED = 1
---- Services that are looked through before traffic gets its turn.
-local SLICE = 50
 --- In any other state it gets no new requests soon.
 local WANTED = { up = true, suspect = true, draining = true, unready = true }
 
@@ -38,9 +37,9 @@ end
 
 --- Takes the targets of the sets in force. Yields.
 local function list_targets(self)
-  local targets, turns = {}, {}
-  for i, service in ipairs(self.store:names()) do
-    if i % SLICE == 0 then ngx.sleep(0) end
+  local targets, turns, rests = {}, {}, pace.new()
+  for _, service in ipairs(self.store:names()) do
+    rests:rest()
     local fleet = self.fleet(service)
     for _, member in ipairs(fleet and fleet.health and fleet.health.check and fleet.members or {}) do
       if WANTED[member.state_name] and not member.down then

@@ -85,10 +85,13 @@ local function save(self, name, publication)
 end
 
 --- Puts a new publication in force. Returns 'applied', or 'unsaved' and why (in force, but not on disk), or 'refused' and
---- why (no room: the one before stays), or 'yielded' (another worker syncs now).
-function store:apply(name, publication)
+--- why (no room: the one before stays), or 'yielded' (another worker syncs now). Rests
+--- at `turn` (worker/pace.lua) before the disk and before the dictionary, so that traffic waits for one step at most.
+function store:apply(name, publication, turn)
+  turn:rest()
   if not self.guard() then return 'yielded' end
   local saved, disk_err = save(self, name, publication)
+  turn:rest()
   if not self.guard() then return 'yielded' end
   local shared, err = self:share(name, publication, saved)
   if not shared then return 'refused', err end

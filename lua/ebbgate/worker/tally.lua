@@ -1,14 +1,15 @@
 --- Reads what counters.lua adds up: for the stats key, for Prometheus, and to forget the series of what is gone.
 local histogram = require 'ebbgate.core.histogram'
 local keys = require 'ebbgate.core.keys'
+local pace = require 'ebbgate.worker.pace'
 
 local tally = {}
 tally.__index = tally
 
 --- A version's series stay this long after its last instance has gone, so that a roll-back finds them again.
 local VERSION_GRACE = 3600
---- Counters that are read before traffic gets its turn: 0.1 to 0.2 ms.
-local SLICE = 200
+--- Counters between two looks at the clock.
+local STEP = 50
 
 --- `membership(service)` gives {ids = set, versions = set} of the set in force, or nil if there is none.
 function tally.new(dict, membership)
@@ -19,9 +20,9 @@ end
 local function entries_of(self)
   local made = self.dict:get(keys.metrics.made)
   if made and made == self.made then return self.entries end
-  local known, entries, by_key = self.by_key, {}, {}
+  local known, entries, by_key, turn = self.by_key, {}, {}, pace.new()
   for i, key in ipairs(self.dict:get_keys(0)) do
-    if i % SLICE == 0 then ngx.sleep(0) end
+    if i % STEP == 0 then turn:rest() end
     if key ~= keys.metrics.made then
       local entry = known[key] or { key = key, parts = keys.metrics.parse(key) }
       entries[#entries + 1], by_key[key] = entry, entry
@@ -33,8 +34,9 @@ end
 
 --- Calls `take(parts, value)` for every counter. Yields.
 function tally:each(take)
+  local turn = pace.new()
   for i, entry in ipairs(entries_of(self)) do
-    if i % SLICE == 0 then ngx.sleep(0) end
+    if i % STEP == 0 then turn:rest() end
     local value = self.dict:get(entry.key)
     if value then take(entry.parts, value) end
   end
@@ -99,9 +101,9 @@ function tally:sweep(now)
     if known[service] == nil then known[service] = self.membership(service) or false end
     return known[service]
   end
-  local swept = false
+  local swept, turn = false, pace.new()
   for i, entry in ipairs(entries_of(self)) do
-    if i % SLICE == 0 then ngx.sleep(0) end
+    if i % STEP == 0 then turn:rest() end
     if is_stale(self, entry.parts, membership, now) then
       self.dict:delete(entry.key)
       swept = true
