@@ -32,7 +32,8 @@ test('CPU time of the proxy per request', async () => {
     title: 'CPU time per proxied request',
     how: `Time on a core (\`/proc/PID/schedstat\`, user and system) of the one worker, per request. 16 kept connections, each sends as
 soon as it has its answer, GET with a small answer, three instances of equal weight. All proxies run all the time and take turns of
-${SLICE_MS} ms within one run, so that a disturbance meets all of them; ${ROUNDS} rounds, and ratios are taken round by round. Static
+${SLICE_MS} ms within one run, so that a disturbance meets all of them; ${ROUNDS} rounds, and ratios are taken round by round. What a proxy does by itself is
+measured while nobody asks, and counts for its own turns alone. Static
 nginx is the conf of Ebbgate with the Lua taken out and the instances written in: same proxy settings, headers and timeouts. Where
 it says access log, both sides write the same JSON lines. HAProxy is Debian's, one thread, the same headers, without a log.
 Hollow Lua is Ebbgate's conf whose handlers do nothing but choose the next instance: what calling Lua at all costs.

@@ -367,6 +367,8 @@ describe('a restart of all instances, one by one', () => {
       fleet.slice(0, 3).map((one) => peer(one)),
       set({ max_fails: 1, fail_timeout_ms: 500 }, { retry: { tries: 2 } }),
     );
+    // A worker that a reload has told to exit closes kept connections, and a client may be about to use one.
+    await until('no old worker is left', () => bench.gateway.workers().length === 2);
     await using stream = traffic(300);
     for (const one of fleet.slice(0, 3)) {
       await one.retire();

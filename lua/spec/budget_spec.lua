@@ -11,7 +11,7 @@ describe('a retry budget', function()
   local rows = {
     -- percent, min per s, requests in one second, retries that are admitted
     { 20, 0, 100, 20 }, { 20, 3, 100, 30 }, { 20, 3, 200, 40 }, { 0, 3, 1000, 30 }, { 0, 0, 1000, 0 }, { 10, 0, 9, 0 },
-    { 10, 0, 10, 1 }, { 99, 0, 100, 99 }, { 20, 0.15, 0, 1 },
+    { 10, 0, 10, 1 }, { 99, 0, 100, 99 }, { 20, 0.15, 0, 1 }, { 20, 3 / 64, 0, 1 },
   }
   for _, row in ipairs(rows) do
     it(('of %d %%, at least %s/s, admits %d of %d'):format(row[1], row[2], row[4], row[3]), function()

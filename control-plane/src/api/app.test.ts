@@ -423,6 +423,7 @@ describe('inputs', () => {
     [INSTANCE, { weight: 5, wieght: 6 }, 'body.wieght', /not known.*known: weight, /],
     [INSTANCE, { weight: 5, expires: '2 days' }, 'body.expires', /whole number and a unit/],
     [INSTANCE, { weight: 5, reason: 'a\nb' }, 'body.reason', /one line/],
+    ['/v1/services/shop', { routes: [{ host: 'a..b', path: '/' }] }, 'body.routes.0.host', /empty label/],
     [INSTANCE, [], 'body', /object/],
     [INSTANCE, '{"weight":', 'body', /not JSON/],
     [INSTANCE, '"5"', 'body', /not JSON/],

@@ -85,7 +85,7 @@ const CHECK: Members = {
   body: {
     rule: {
       kind: 'text',
-      pattern: /^\P{Cc}*$/u,
+      pattern: /^[^\p{Cc}\p{Cs}]*$/u,
       most: 256,
       hint: 'at most 256 characters without control characters',
     },

@@ -177,6 +177,11 @@ describe('the service', () => {
     [{ health: { check: { interval_ms: 2_000 } } }, 'health.check.timeout_ms', /interval_ms \(2000\)/],
     [{ health: { check: { statuses: [] } } }, 'health.check.statuses', /at least one range/],
     [{ upstream: { tls: 'internal' } }, 'upstream.tls', /https or grpcs only, and that is http/],
+    // Each member is right, and the whole could not be read back: the service would be stuck.
+    [{ balancer: { sticky: { max_age_s: 60 } } }, 'balancer.sticky.cookie', /missing/],
+    [{ balancer: { sticky: {} } }, 'balancer.sticky.cookie', /missing/],
+    [{ balancer: { hash_on: { name: 'x' } } }, 'balancer.hash_on.source', /missing/],
+    [{ health: { check: { body: 'a\ud800' } } }, 'health.check.body', /must/],
   ])('what does not go together is refused by name: %j', (spec, field, detail) => {
     const problem = refused({ kind: 'patch_spec', service: 'shop', spec });
     expect(problem).toMatchObject({ code: 'invalid_request', field: `body.${field}` });

@@ -2,7 +2,15 @@ import type { ServiceSpec } from '../model/intent.js';
 import type { EffectiveSections, EffectiveSpec, SpecPatch } from '../model/resources.js';
 import { contradictions, SECTIONS } from '../model/service_spec.js';
 import type { Balancer, Health, Retry, Timeouts, Upstream } from '../model/set.js';
-import { isDefault, isObject, onWire, withDefaults, type Fault, type Members } from '../model/shape.js';
+import {
+  isDefault,
+  isObject,
+  onWire,
+  readMembers,
+  withDefaults,
+  type Fault,
+  type Members,
+} from '../model/shape.js';
 
 /** Specs never change, and each is asked about at every pass and every look. */
 const EFFECTIVE = new WeakMap<ServiceSpec, EffectiveSpec>();
@@ -79,7 +87,10 @@ function merge(before: Json, patch: Json): Record<string, unknown> {
   return merged;
 }
 
-/** What in a spec does not go together, each a sentence that names its member. */
+/** What in a spec is missing or does not go together, each a sentence that names its member. */
 export function specFaults(spec: ServiceSpec): readonly Fault[] {
-  return contradictions(effectiveSpec(spec));
+  const faults: Fault[] = [];
+  const sections = Object.fromEntries(Object.entries(spec).filter(([name]) => Object.hasOwn(SECTIONS, name)));
+  readMembers(SECTIONS, sections, 'spec', faults);
+  return faults.length > 0 ? faults : contradictions(effectiveSpec(spec));
 }

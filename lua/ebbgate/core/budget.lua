@@ -18,7 +18,8 @@ function budget.new(percent, min_per_s, previous)
     self = setmetatable({ second = 0, requests = 0, retries = 0, asked = {}, taken = {} }, budget)
     for slot = 0, SPAN - 1 do self.asked[slot], self.taken[slot] = 0, 0 end
   end
-  self.share, self.floor = percent / 100, min_per_s * SPAN
+  -- At least one, or it would vanish where many workers share it.
+  self.share, self.floor = percent / 100, min_per_s > 0 and max(1, min_per_s * SPAN) or 0
   return self
 end
 

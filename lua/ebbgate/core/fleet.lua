@@ -73,6 +73,15 @@ local function unwell_of(members)
   return unwell, trials, wake_at
 end
 
+--- How many of the trials are of members that are in no picker; in panic they are in one.
+local function apart(trials)
+  local count = 0
+  for i = 1, trials and #trials or 0 do
+    if not trials[i].selected then count = count + 1 end
+  end
+  return count
+end
+
 --- Takes the members that cookies may name into `by_token`.
 local function name_members(service, members)
   local by_token = {}
@@ -135,7 +144,7 @@ function fleet.build(document, worker, previous, retiring, roll, sight)
   return {
     service = document.service, removed = document.kind == 'tombstone', members = members, by_id = by_id, picker = picker,
     -- For retries that were everywhere else, and how many instances a request may come to.
-    spare = spare, reach = picker.size + #about.spare + (trials and #trials or 0),
+    spare = spare, reach = picker.size + #about.spare + apart(trials),
     health = document.health, upstream = document.upstream, panic = about.panic, unwell = unwell, trials = trials,
     wake_at = wake_at, answer_within = (timeouts.connect_ms + timeouts.read_ms) / 1000,
     key_variable = request_key.variable(balancer), sticky = settings,

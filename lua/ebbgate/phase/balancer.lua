@@ -18,9 +18,21 @@ local function give_up(ctx, entry, member)
   ctx.member = false
   local _, status = get_last_failure()
   ctx.verdict, ctx.answer = status, tries.reached(ngx.var.upstream_header_time)
-  live.outcome(entry, member, ctx.answer and status or status == 504 and 'timeout' or 'error', ctx.began)
+  if not ctx.answer and status == 504 and tries.had_no_time(ctx) then
+    live.abandon(member)
+  else
+    live.outcome(entry, member, ctx.answer and status or status == 504 and 'timeout' or 'error', ctx.began)
+  end
   ctx.tried = ctx.tried or {}
   ctx.tried[member.id] = true
+end
+
+--- Ends the request here: the instance was not asked, and is not to blame.
+local function refuse(ctx, member)
+  ctx.member = false
+  live.leave(member, ctx.counter)
+  live.abandon(member)
+  return ngx.exit(BUSY)
 end
 
 function phase.run()
@@ -46,12 +58,12 @@ function phase.run()
 
   local fleet = entry.fleet
   -- The set may have moved to another protocol since this location was chosen.
-  if fleet.transport ~= (ctx.transport or 'http') then return ngx.exit(BUSY) end
+  if fleet.transport ~= (ctx.transport or 'http') then return refuse(ctx, member) end
   tries.set_waits(ctx, fleet)
   local set, err = set_current_peer(member.address, member.port)
   if not set then
     log(ERR, 'ebbgate: ', member.address, ':', member.port, ' cannot be used: ', err)
-    return ngx.exit(BUSY)
+    return refuse(ctx, member)
   end
 end
 

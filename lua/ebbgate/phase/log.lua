@@ -1,5 +1,6 @@
 --- Runs once per request, however it ended: gives back what it held, and counts it.
 local filter = require 'ebbgate.phase.filter'
+local tries = require 'ebbgate.phase.tries'
 local live = require 'ebbgate.worker.live'
 
 local log = {}
@@ -18,7 +19,7 @@ function log.run()
     live.leave(member, ctx.counter)
     -- 499: the client went away, and a problem of the gateway's own below 502 (a body that was cut, say) is not the
     -- instance's either. From 502 on it gave no answer.
-    if status == 499 or ctx.problem and status < 502 then
+    if status == 499 or ctx.problem and (status < 502 or status == 504 and tries.had_no_time(ctx)) then
       live.abandon(member)
     else
       live.outcome(entry, member, ctx.problem and (status == 504 and 'timeout' or 'error') or status, ctx.began, ctx.took)

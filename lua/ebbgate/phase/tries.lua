@@ -62,6 +62,11 @@ function tries.go_on(ctx, entry, fleet)
   return false
 end
 
+--- True if a time-out says nothing about the instance: it got what others had left of the whole request's time.
+function tries.had_no_time(ctx)
+  return ctx.tries > 1 and ctx.deadline and now() >= ctx.deadline - GRAIN
+end
+
 --- How long this try may wait.
 function tries.set_waits(ctx, fleet)
   local waits = fleet.patience

@@ -185,6 +185,8 @@ end
 --- Forgets what belongs to instances that no set names; `known(service)` gives their names as a set, or nil. `stamp` is new
 --- whenever the sets are: until then there is nothing to forget. Yields.
 function health:sweep(known, stamp)
+  -- Counts of failures expire, and are freed neither by `safe_set` nor by listing while an older key stands behind them.
+  self.dict:flush_expired(2000)
   if stamp == self.swept then return end
   self.swept = stamp
   local names, turn = {}, pace.new()

@@ -67,7 +67,13 @@ local function retire(entry, old, new)
 end
 
 local function complain(name, reason)
-  ngx.log(ngx.ERR, 'ebbgate: ', name, ' cannot be rebuilt, the one before stays in force: ', reason)
+  ngx.log(ngx.ERR, 'ebbgate: ', name, ' cannot be rebuilt: ', reason)
+end
+
+--- Serves the service no more. A worker that cannot build what is in force must not go on by what was: the gateway has acked it.
+local function stop_serving(entry)
+  if entry.fleet then retire(entry, entry.fleet, nil) end
+  entry.fleet, live.waiting[entry] = nil, nil
 end
 
 --- Brings `entry` up to its generation key; with `again` it is built anew in any case. True if it was.
@@ -75,14 +81,16 @@ local function refresh(entry, again)
   local document, stamp, reason = newer_document(entry.service, entry.stamp_key, not again and entry.stamp)
   if reason then
     complain(entry.service, reason)
+    if not stamp then return false end
     -- Told once: what cannot be read now, as a TLS profile that a reload took away, cannot be read at the next request either.
-    entry.stamp = stamp or entry.stamp
-    return false
+    stop_serving(entry)
+    entry.stamp = stamp
+    return true
   end
   if not document then
     if stamp == entry.stamp then return false end
-    if entry.fleet then retire(entry, entry.fleet, nil) end
-    entry.fleet, entry.stamp, live.waiting[entry] = nil, nil, nil
+    stop_serving(entry)
+    entry.stamp = nil
     return true
   end
   local old = entry.fleet
@@ -114,9 +122,18 @@ function live.entry(service)
   return entry
 end
 
+--- `refresh`, which throws nothing: it runs where a request is counted already.
+local function follow(entry, again)
+  local built, err = pcall(refresh, entry, again)
+  if built then return end
+  complain(entry.service, err)
+  -- Built anew from the same set, the fleet so far is as good.
+  if live.sets:get(entry.stamp_key) ~= entry.stamp then stop_serving(entry) end
+end
+
 --- The fleet that is in force now, or nil.
 function live.fleet(entry)
-  if live.sets:get(entry.stamp_key) ~= entry.stamp then refresh(entry) end
+  if live.sets:get(entry.stamp_key) ~= entry.stamp then follow(entry) end
   return entry.fleet
 end
 
@@ -138,8 +155,7 @@ end
 
 --- Builds the fleet of `entry` anew: its instances' health moved. What goes wrong is logged, and the one before stays.
 function live.rebuild(entry)
-  local built, err = pcall(refresh, entry, true)
-  if not built then complain(entry.service, err) end
+  follow(entry, true)
 end
 
 --- Whom this try goes to, or nil.
@@ -166,9 +182,7 @@ function live.enter(entry, tried, key, now, token)
     if not member then return nil end
     local counter = live.inflight:enter(member.peer)
     if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter end
-    -- Guarded: an error on the way must not keep the count.
-    local built, err = pcall(refresh, entry)
-    if not built then complain(entry.service, err) end
+    follow(entry)
     current = entry.fleet
     -- The count stood before the new set was read, so it may stay if the new set still wants the peer.
     local same = current and current.by_id[member.id]

@@ -35,7 +35,7 @@ local function ask(socket, target, deadline)
     socket:settimeout(left(deadline))
     -- Whether the certificate is to be trusted is asked where requests go, not here.
     local shaken, err = socket:sslhandshake(nil, rules.host ~= '' and rules.host or nil, false)
-    if not shaken then return false, 'TLS: ' .. tostring(err) end
+    if not shaken then return false, err == 'timeout' and 'timed out' or 'TLS: ' .. tostring(err) end
   end
   if rules.type == 'tcp' then return true end
   socket:settimeout(left(deadline))

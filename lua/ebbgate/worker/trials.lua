@@ -32,7 +32,9 @@ end
 
 local function lease(self, name, fleet)
   local key, seconds = keys.health.lease(name), math.min(math.max(fleet.answer_within, SHORTEST), LONGEST)
-  if self.dict:safe_add(key, self.incarnation, seconds) then return true end
+  local made, err = self.dict:safe_add(key, self.incarnation, seconds)
+  -- Without room for a lease two trials may meet; without a trial nobody would ever come back.
+  if made or err == 'no memory' then return true end
   local holder = self.dict:get(key)
   if holder and process.alive(holder) then return false end
   if holder then self.dict:delete(key) end

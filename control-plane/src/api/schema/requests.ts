@@ -139,6 +139,7 @@ const routeHost = z
     /^(?:\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])$/,
     'must be an exact host in lower case without port, *.suffix, or *',
   )
+  .refine((host) => !host.includes('..'), { error: 'must not hold an empty label (..)' })
   .meta({ description: 'Exact (lower case, no port), `*.suffix`, or `*` for any.' });
 const routePath = z
   .string()
