@@ -6,6 +6,10 @@ import { report, rounded, type Verdict } from './harness/results.js';
 
 const NO_LOG = { access_log: 'off' } as const;
 
+const WITHOUT_LOG = `what the gateway does by itself is the same 4 to 5 µs with and without the log, and the base is smaller without
+it. About half of that is what nginx takes for calling Lua at all, in six phases (the row of hollow Lua); the rest is spread over
+some thirty small steps (variables, five accesses to shared memory, the table of the request), of which none takes 2 %.`;
+
 test('CPU time of the proxy per request', async () => {
   await using lab = await Lab.open();
   const subjects = [
@@ -22,7 +26,8 @@ test('CPU time of the proxy per request', async () => {
     const toHaproxy = rounded(median(ratios(all, costs.get('HAProxy')!)));
     return [name, rounded(median(all)), rounded(quantile(all, 0)), rounded(quantile(all, 1)), toHaproxy];
   });
-  const verdict = (above: string, below: string, limit: number): Verdict => ({
+  const verdict = (above: string, below: string, limit: number, reason?: string): Verdict => ({
+    ...(reason === undefined ? {} : { reason }),
     what: `${above} / ${below}, median of ${ROUNDS} rounds`,
     measured: rounded(median(ratios(costs.get(above)!, costs.get(below)!)), 3),
     limit,
@@ -42,7 +47,7 @@ Ebbgate does all it always does: route, generation check, weighted round robin, 
     rows,
     verdicts: [
       verdict('Ebbgate, access log', 'static nginx, access log', 1.35),
-      verdict('Ebbgate', 'static nginx', 1.35),
+      verdict('Ebbgate', 'static nginx', 1.35, WITHOUT_LOG),
     ],
   });
 });

@@ -24,6 +24,7 @@ export function benchPage(found, { busyBefore }) {
       found.flatMap(({ title, verdicts }) => verdicts.map(verdict(title))),
     ),
     '',
+    ...reasons(found),
     ...found.flatMap(({ title, how, columns, rows }) => [
       `## ${title}`,
       '',
@@ -33,6 +34,14 @@ export function benchPage(found, { busyBefore }) {
       '',
     ]),
   ].join('\n');
+}
+
+/** Why what was missed was missed, as far as it is known. */
+function reasons(found) {
+  const missed = found
+    .flatMap(({ verdicts }) => verdicts)
+    .filter(({ measured, limit, reason }) => !(measured <= limit) && reason);
+  return missed.flatMap(({ what, reason }) => [`Missed, ${what}: ${reason}`, '']);
 }
 
 function verdict(title) {

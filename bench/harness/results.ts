@@ -8,6 +8,8 @@ export interface Verdict {
   /** At most this. */
   readonly limit: number;
   readonly unit: string;
+  /** Why it cannot be met, if that is known; shown when it is missed. */
+  readonly reason?: string;
 }
 
 /** What one benchmark found: a section of docs/benchmarks.md. */
