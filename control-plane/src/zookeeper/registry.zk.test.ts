@@ -543,7 +543,10 @@ describe('trouble', () => {
   });
 
   test.each([
-    ['a node was rewritten', async () => must(writer.setData(`${root}/shop/providers/a`, provider('a'), -1))],
+    [
+      'a node was rewritten',
+      async () => must(writer.setData(`${root}/shop/providers/a`, provider('a', { weight: 7 }), -1)),
+    ],
     ['a service came', async () => must(createPath(writer, `${root}/cart/providers`))],
   ])(
     'put back to before %s, and past its newest transaction again, is data loss too',
@@ -563,9 +566,12 @@ describe('trouble', () => {
       await until(() => {
         expect(last()).toMatchObject({ status: 'complete' });
       });
+      const before = JSON.stringify(view());
       await change();
       const seen = writer.zxid;
+      // Not only heard of: what was never read cannot be missed.
       await until(() => {
+        expect(JSON.stringify(view())).not.toBe(before);
         expect(link.connection?.zxid ?? '').toBe(seen);
       });
       await restart(() => {
