@@ -17,7 +17,7 @@ const PATIENCE = { client_header_timeout: '1s', client_body_timeout: '1s', clien
 const HOST = `Host: ${hostOf('shop')}`;
 
 beforeAll(async () => {
-  bench = await Workbench.start({ ...PATIENCE, worker_connections: 4_096 });
+  bench = await Workbench.start({ ...PATIENCE, worker_connections: 8_192 });
   victim = await startInstance({ service: 'shop' });
   await bench.serve('shop', [peer(victim)]);
 });
