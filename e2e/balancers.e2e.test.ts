@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../control-plane/src/local/process.js';
 import { inFlightKey } from '../control-plane/src/model/gateway.js';
 import { ALGORITHMS, type Balancer, type Peer } from '../control-plane/src/model/set.js';
+import { clientHeaders } from './harness/client.js';
 import { startInstance, type Instance } from './harness/instance.js';
 import { peer } from './harness/publish.js';
 import { until } from './harness/until.js';
@@ -65,14 +66,6 @@ function balancer(algorithm: Balancer['algorithm'], more: Partial<Balancer> = {}
   return { balancer: { algorithm, ...hashed, ...more } as Balancer };
 }
 
-/** The i-th client: an address and a name of its own. */
-function client(i: number): { path: string; headers: Record<string, string> } {
-  return {
-    path: '/',
-    headers: { 'x-user': `user-${i}`, 'x-forwarded-for': `10.7.${(i >> 8) & 255}.${i & 255}` },
-  };
-}
-
 function instanceOf(answer: Answer): string {
   return answer.status === 200 ? (JSON.parse(answer.text) as { instance: string }).instance : '';
 }
@@ -84,8 +77,7 @@ async function askMany(count: number, concurrency = 16): Promise<Answer[]> {
   const worker = async (): Promise<void> => {
     while (next < count) {
       const i = next++;
-      const { path, headers } = client(i);
-      answers[i] = await bench.ask(service, path, { headers });
+      answers[i] = await bench.ask(service, '/', { headers: clientHeaders(i) });
     }
   };
   await Promise.all(Array.from({ length: concurrency }, worker));
@@ -98,8 +90,7 @@ function keepAsking(): { readonly answers: Answer[]; stop(): Promise<void> } {
   let stopped = false;
   const worker = async (first: number): Promise<void> => {
     for (let i = first; !stopped; i += 8) {
-      const { path, headers } = client(i);
-      answers.push(await bench.ask(service, path, { headers }));
+      answers.push(await bench.ask(service, '/', { headers: clientHeaders(i) }));
     }
   };
   const done = Promise.all(Array.from({ length: 8 }, (_, first) => worker(first)));

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ALGORITHMS, type Algorithm, type ServiceSet } from '../control-plane/src/model/set.js';
+import { clientHeaders } from './harness/client.js';
 import { Patient, SLOW_MS } from './harness/patient.js';
 import { peer } from './harness/publish.js';
 import { Workbench } from './harness/workbench.js';
@@ -48,8 +49,7 @@ async function ask(
   const lane = async (): Promise<void> => {
     while (performance.now() < until) {
       const i = (total += 1);
-      const headers = { 'x-user': `user-${i}`, 'x-forwarded-for': `10.7.${(i >> 8) & 255}.${i & 255}` };
-      const { status } = await bench.ask(service, '/', { headers });
+      const { status } = await bench.ask(service, '/', { headers: clientHeaders(i) });
       if (status !== 200) failed += 1;
     }
   };

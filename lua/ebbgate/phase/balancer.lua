@@ -18,11 +18,7 @@ local function give_up(ctx, entry, member)
   ctx.member = false
   local _, status = get_last_failure()
   ctx.verdict, ctx.answer = status, tries.reached(ngx.var.upstream_header_time)
-  if not ctx.answer and status == 504 and tries.had_no_time(ctx) then
-    live.abandon(member)
-  else
-    live.outcome(entry, member, ctx.answer and status or status == 504 and 'timeout' or 'error', ctx.began)
-  end
+  tries.conclude(ctx, entry, member, ctx.answer and status or status == 504 and 'timeout' or 'error')
   ctx.tried = ctx.tried or {}
   ctx.tried[member.id] = true
 end

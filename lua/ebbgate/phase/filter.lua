@@ -3,13 +3,13 @@
 local grpc_status = require 'ebbgate.core.grpc_status'
 local problem = require 'ebbgate.core.problem'
 local affinity = require 'ebbgate.phase.affinity'
+local tries = require 'ebbgate.phase.tries'
 local live = require 'ebbgate.worker.live'
 
 local filter = {}
 
 local ngx = ngx
 local byte = string.byte
-local now = ngx.now
 local DASH = byte('-')
 
 --- Requests of this worker whose problem is not written yet. Almost always 0, and looking up a request's context costs more
@@ -24,8 +24,7 @@ end
 --- What nginx's own error stands for: a status and a code. It says 502 where this gateway refused another try; the client is told
 --- how the last one ended, or that the time is over.
 local function meaning(ctx, status)
-  -- Timers fire within a millisecond.
-  if (status == 502 or status == 504) and ctx.deadline and now() >= ctx.deadline - 0.002 then return 504, 'gateway_timeout' end
+  if (status == 502 or status == 504) and tries.is_over(ctx) then return 504, 'gateway_timeout' end
   if status ~= 502 or not ctx.verdict then return status, problem.code_of(status) end
   return ctx.verdict, ctx.answer and 'instance_failed' or problem.code_of(ctx.verdict)
 end

@@ -19,10 +19,10 @@ function log.run()
     live.leave(member, ctx.counter)
     -- 499: the client went away, and a problem of the gateway's own below 502 (a body that was cut, say) is not the
     -- instance's either. From 502 on it gave no answer.
-    if status == 499 or ctx.problem and (status < 502 or status == 504 and tries.had_no_time(ctx)) then
+    if status == 499 or ctx.problem and status < 502 then
       live.abandon(member)
     else
-      live.outcome(entry, member, ctx.problem and (status == 504 and 'timeout' or 'error') or status, ctx.began, ctx.took)
+      tries.conclude(ctx, entry, member, ctx.problem and (status == 504 and 'timeout' or 'error') or status)
     end
   end
   filter.forget(ctx)

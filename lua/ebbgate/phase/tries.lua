@@ -29,9 +29,8 @@ function tries.begin(ctx, entry, fleet)
     wanted = math.min(wanted, fleet.reach + (kept and not kept.eligible and 1 or 0))
   end
   if wanted > live.max_tries then wanted = live.max_tries end
-  local budget = entry.budget
+  local budget, at = entry.budget, now()
   if budget then
-    local at = now()
     budget:request(at)
     if wanted > 1 and fleet.repeats_answers and not budget:allows(at) then
       wanted = 1
@@ -40,7 +39,7 @@ function tries.begin(ctx, entry, fleet)
   end
   ctx.limit = wanted
   if wanted > 1 then set_more_tries(wanted) end
-  if fleet and fleet.patience.total then ctx.deadline = now() + fleet.patience.total end
+  if fleet and fleet.patience.total then ctx.deadline = at + fleet.patience.total end
 end
 
 --- True if nginx asks once more, beyond the limit, since the connection it had kept to the only instance broke before an answer:
@@ -51,10 +50,15 @@ local function reconnects(ctx, fleet)
   return true
 end
 
+--- True once the time for the whole request is over.
+function tries.is_over(ctx)
+  return ctx.deadline and now() >= ctx.deadline - GRAIN
+end
+
 --- Whether there may be another try.
 function tries.go_on(ctx, entry, fleet)
   if not fleet then return false end
-  if ctx.deadline and now() >= ctx.deadline - GRAIN then return false end
+  if tries.is_over(ctx) then return false end
   if ctx.tries >= ctx.limit and not reconnects(ctx, fleet) then return false end
   -- A try that was never connected put no load on an instance, so the one after it is not an additional one.
   if not entry.budget or not tries.reached(ngx.var.upstream_connect_time) or entry.budget:take(now()) then return true end
@@ -62,9 +66,11 @@ function tries.go_on(ctx, entry, fleet)
   return false
 end
 
---- True if a time-out says nothing about the instance: it got what others had left of the whole request's time.
-function tries.had_no_time(ctx)
-  return ctx.tries > 1 and ctx.deadline and now() >= ctx.deadline - GRAIN
+--- Tells what a try at `member` came to: `status` as in live.outcome. A later try that only got what others had left of the
+--- request's time, and timed out with it, says nothing about its instance.
+function tries.conclude(ctx, entry, member, status)
+  if status == 'timeout' and ctx.tries > 1 and tries.is_over(ctx) then return live.abandon(member) end
+  return live.outcome(entry, member, status, ctx.began, ctx.took)
 end
 
 --- How long this try may wait.

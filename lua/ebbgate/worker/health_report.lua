@@ -1,6 +1,7 @@
 --- Tells of instances that are not plainly healthy: for the heartbeat, and for the admin listener.
 local keys = require 'ebbgate.core.keys'
 local live = require 'ebbgate.worker.live'
+local pace = require 'ebbgate.worker.pace'
 
 local health_report = {}
 health_report.__index = health_report
@@ -27,9 +28,11 @@ local function noted(self)
   return list
 end
 
---- Calls `tell(service, fleet)` for each of them.
+--- Calls `tell(service, fleet)` for each of them. Yields: after a new epoch all of their fleets are built here.
 local function each(self, tell)
+  local turn = pace.new()
   for _, name in ipairs(noted(self)) do
+    turn:rest()
     local fleet = live.fleet(live.entry(name))
     if fleet and not fleet.removed then tell(name, fleet) end
   end
