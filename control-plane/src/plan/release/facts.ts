@@ -1,0 +1,74 @@
+import type { Counts, ReleaseRecord, Shares } from '../../model/release.js';
+import { FAST_GATE } from './gates.js';
+import { shareOf } from './shares.js';
+
+/** One instance of the service, as an in-place release sees it. */
+export interface InstanceFact {
+  readonly id: string;
+  readonly version: string;
+  readonly host: string;
+  readonly port: number;
+  /** Registered, and nothing but a release's drain keeps requests from it. */
+  readonly ready: boolean;
+  /** A person took it out of use: isolated, drained or cut. */
+  readonly taken_out: boolean;
+  /** Proven empty on every gateway, under a set that gives it no new request. */
+  readonly drained: boolean;
+  /** What that proof still waits for. */
+  readonly waiting_for: readonly string[];
+}
+
+/** What is known of a release's service at one moment. Whatever cannot be known is absent, never guessed. */
+export interface ReleaseFacts {
+  /** This run of the controller. */
+  readonly watcher: string;
+  /** Instances that take requests as soon as their version has a share, by version. */
+  readonly ready: Readonly<Record<string, number>>;
+  /** The set that was compiled from this very record stands in Redis, and that is sure. */
+  readonly published: boolean;
+  /** Gateways that do not obey that set yet, one sentence each; empty = all that are known obey it. */
+  readonly behind: readonly string[];
+  /** Cumulative counts by version since the watcher began to count; null while they cannot be read. */
+  readonly totals: Readonly<Record<string, Counts>> | null;
+  /** Counts by version over the last ten seconds; null while they cannot be read. */
+  readonly recent: Readonly<Record<string, Counts>> | null;
+  /** The shares in the service's own record: what will hold once the release is over. */
+  readonly decided: Readonly<Record<string, number>>;
+  readonly min_available: number;
+  /** Why no step may begin now: protection, degraded stores. One sentence each. */
+  readonly held: readonly string[];
+  readonly instances: readonly InstanceFact[];
+}
+
+/** How many instances of `version` are ready. */
+export function readyOf(facts: ReleaseFacts, version: string): number {
+  return shareOf(facts.ready, version);
+}
+
+/** True once every known gateway obeys the set of this very record. */
+export function isObeyed(facts: ReleaseFacts): boolean {
+  return facts.published && facts.behind.length === 0;
+}
+
+/** Ready instances that get requests under `shares`. */
+export function serving(facts: ReleaseFacts, shares: Shares): number {
+  return Object.keys(shares)
+    .filter((version) => shareOf(shares, version) > 0)
+    .reduce((sum, version) => sum + readyOf(facts, version), 0);
+}
+
+/** Why `shares` may not be asked for now; empty = they may. A guard speaks only against what would make it worse. */
+export function guardShares(record: ReleaseRecord, facts: ReleaseFacts, shares: Shares): readonly string[] {
+  const before = serving(facts, record.shares);
+  const after = serving(facts, shares);
+  const needed = Math.max(1, facts.min_available);
+  const [left, wanted] = [String(after), String(needed)];
+  const capacity =
+    after < needed && after < before
+      ? [`${left} ready instances would have a share, and min_available asks for ${wanted}`]
+      : [];
+  return [...facts.held, ...capacity];
+}
+
+/** What the fast gate looks at: both sides of the last ten seconds. */
+export const RECENT_MS = FAST_GATE.window_ms;
