@@ -45,28 +45,7 @@ export interface WeightedStrategy {
   readonly steps: readonly WeightedStep[];
 }
 
-/** Who replaces what an instance runs, once it is empty. */
-export type Upgrade =
-  /** A person, or whatever else watches: the release waits for the instance to come back. */
-  | { readonly kind: 'manual' }
-  /** POST with the key of the attempt; any 2xx means that it will be done. */
-  | { readonly kind: 'webhook'; readonly url: string };
-
-export interface InPlaceStrategy {
-  readonly kind: 'in_place';
-  /** Instances at a time: a number, or a percentage of those that are to be upgraded. */
-  readonly batch: { readonly count: number } | { readonly percent: number };
-  /** A batch is never larger, whatever `batch` says. */
-  readonly max_unavailable: number;
-  readonly upgrade: Upgrade;
-  /** Instances of one batch that may be lost or left behind before the release goes back. */
-  readonly max_failed: number;
-  /** How long an instance may take to come back. */
-  readonly upgrade_timeout_ms: number;
-  readonly soak_ms: number;
-}
-
-export type Strategy = WeightedStrategy | InPlaceStrategy;
+export type Strategy = WeightedStrategy;
 
 export interface Gates {
   /** Requests of each side below which nothing is judged. */
@@ -137,18 +116,6 @@ export interface TimeSplit {
   readonly draining_ms: number;
 }
 
-/** What an in-place release knows of its instances. */
-export interface InPlaceState {
-  /** Ids by batch, forward: those of the stable version; going back: those of the target. */
-  readonly batches: readonly (readonly string[])[];
-  /** Ids that get no new request now. */
-  readonly drains: readonly string[];
-  /** Ids that were lost or left behind in this batch. */
-  readonly failed: readonly string[];
-  /** Id → the key of the attempt that was answered. */
-  readonly upgraded: Readonly<Record<string, string>>;
-}
-
 /** The data of `/ebbgate/releases/<service>/current`. */
 export interface ReleaseRecord {
   /** Schema of this record. */
@@ -194,7 +161,6 @@ export interface ReleaseRecord {
   readonly failures: number;
   /** What was observed when the last one was made. */
   readonly judged_ms: number;
-  readonly in_place: InPlaceState | null;
   readonly times: TimeSplit;
   /** Milliseconds of the wall clock at which facts were looked at last. */
   readonly looked_at: number;
@@ -222,13 +188,10 @@ export interface ServiceReleases {
 
 /** What a release asks of the set of its service. */
 export interface ReleaseTraffic {
-  /** `<id>` of the release, for explanations. */
+  /** The release's id, for explanations. */
   readonly release: string;
   readonly stable: string;
-  /** Null: instances of `pooled` have their own weights, all others none. */
-  readonly shares: Shares | null;
-  readonly pooled: readonly string[];
-  readonly drains: readonly string[];
+  readonly shares: Shares;
 }
 
 export const VERBS = ['pause', 'resume', 'promote', 'skip', 'retry', 'abort', 'rollback'] as const;

@@ -37,7 +37,6 @@ export function buildRelease(overrides: Partial<ReleaseRecord> = {}): ReleaseRec
     window: null,
     failures: 0,
     judged_ms: 0,
-    in_place: null,
     times: { active_ms: 0, paused_ms: 0, converging_ms: 0, draining_ms: 0 },
     looked_at: RELEASE_AT,
     looked_by: 'run-1',
@@ -60,7 +59,6 @@ export function buildFacts(overrides: Partial<ReleaseFacts> = {}): ReleaseFacts 
     decided: {},
     min_available: 1,
     held: [],
-    instances: [],
     ...overrides,
   };
 }

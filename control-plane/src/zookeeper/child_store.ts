@@ -1,11 +1,12 @@
 import type { Lifecycle } from '../model/ports.js';
 import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
+import type { Reading } from './reader.js';
 import { WatchedTree, type TreeState } from './tree.js';
 
 /**
- * The children of one znode, read as a map from name to value and shown to listeners whole. Creates the znode at the first
- * contact. Only a complete reading shows anything; a lost link or a loss of data keeps what was shown last.
+ * The children of one znode, read as a map from name to value and shown to listeners whole; with `read` what is deeper too,
+ * under names like `shop/current`. Creates the znode at the first contact. Only a complete reading shows anything; a lost link or a loss of data keeps what was shown last.
  */
 export abstract class ChildStore<T> implements Lifecycle {
   protected readonly link: ZooKeeperLink;
@@ -16,14 +17,20 @@ export abstract class ChildStore<T> implements Lifecycle {
   readonly #folder: string;
   readonly #listeners: ((shown: ReadonlyMap<string, T>) => void)[] = [];
 
-  constructor(link: ZooKeeperLink, name: string, folder: string) {
+  constructor(
+    link: ZooKeeperLink,
+    name: string,
+    folder: string,
+    read: (names: readonly string[]) => Reading = (names) =>
+      names.length === 0 ? 'list' : names.length === 1 ? 'data' : 'ignore',
+  ) {
     this.link = link;
     this.#name = name;
     this.#folder = folder;
     this.tree = new WatchedTree(link, {
       name,
       root: folder,
-      read: (names) => (names.length === 0 ? 'list' : names.length === 1 ? 'data' : 'ignore'),
+      read,
       createRoot: true,
       onState: (state) => {
         this.#onState(state);

@@ -2,22 +2,6 @@ import type { Counts, ReleaseRecord, Shares } from '../../model/release.js';
 import { FAST_GATE } from './gates.js';
 import { shareOf } from './shares.js';
 
-/** One instance of the service, as an in-place release sees it. */
-export interface InstanceFact {
-  readonly id: string;
-  readonly version: string;
-  readonly host: string;
-  readonly port: number;
-  /** Registered, and nothing but a release's drain keeps requests from it. */
-  readonly ready: boolean;
-  /** A person took it out of use: isolated, drained or cut. */
-  readonly taken_out: boolean;
-  /** Proven empty on every gateway, under a set that gives it no new request. */
-  readonly drained: boolean;
-  /** What that proof still waits for. */
-  readonly waiting_for: readonly string[];
-}
-
 /** What is known of a release's service at one moment. Whatever cannot be known is absent, never guessed. */
 export interface ReleaseFacts {
   /** This run of the controller. */
@@ -37,7 +21,6 @@ export interface ReleaseFacts {
   readonly min_available: number;
   /** Why no step may begin now: protection, degraded stores. One sentence each. */
   readonly held: readonly string[];
-  readonly instances: readonly InstanceFact[];
 }
 
 /** How many instances of `version` are ready. */

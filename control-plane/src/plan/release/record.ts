@@ -23,7 +23,6 @@ export interface Move {
   readonly shares?: Shares;
   readonly paused?: Paused;
   readonly ending?: ReleaseEnding;
-  readonly in_place?: ReleaseRecord['in_place'];
   /** The window, its judgements and what was observed go on. */
   readonly keeps_window?: boolean;
   readonly event: string;
@@ -51,7 +50,6 @@ export function enter(record: ReleaseRecord, move: Move, now: number): ReleaseRe
     shares: move.shares ?? record.shares,
     paused: move.paused ?? null,
     ending: move.ending ?? record.ending,
-    in_place: move.in_place === undefined ? record.in_place : move.in_place,
     message: clipped(move.message),
     since: at,
     ended_at: hasEnded(move.state) ? at : null,

@@ -7,9 +7,9 @@ import { shiftShares, spellShares } from './shares.js';
  * The beginnings: of a step, of the end, of the way back. Each is one move.
  */
 
-/** The steps of a weighted release; none of another. */
+/** The steps of its plan. */
 export function stepsOf(record: ReleaseRecord): readonly WeightedStep[] {
-  return record.strategy.kind === 'weighted' ? record.strategy.steps : [];
+  return record.strategy.steps;
 }
 
 /** The shares that hold once step `index` has begun. */
