@@ -69,6 +69,16 @@ function stage() {
       put: () => Promise.resolve(ok(undefined)),
       remove: () => Promise.resolve(ok(undefined)),
     },
+    releases: {
+      ...life(),
+      onChange: (listener) => {
+        listener(new Map());
+      },
+      write: () => Promise.resolve(ok(undefined)),
+      damaged: () => new Map(),
+    },
+    traffic: { ...life(), read: () => Promise.resolve(ok([])) },
+    newReleaseId: () => 'rel-1',
     consumers: { ...life(), follow: () => undefined },
     publisher: memoryPublisher(),
     feedback: {

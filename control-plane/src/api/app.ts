@@ -17,6 +17,7 @@ import { healthEndpoints } from './routes/health.js';
 import { instanceEndpoints } from './routes/instances.js';
 import { operationEndpoints } from './routes/operations.js';
 import { overrideEndpoints } from './routes/overrides.js';
+import { releaseEndpoints } from './routes/releases.js';
 import { selectionEndpoints } from './routes/selections.js';
 import { serviceEndpoints } from './routes/services.js';
 import { createWait } from './wait.js';
@@ -46,6 +47,7 @@ export function endpoints(
     instanceEndpoints(parts.plane),
     selectionEndpoints(parts.plane),
     operationEndpoints(parts.plane, wait),
+    releaseEndpoints(parts.plane, wait),
     overrideEndpoints(parts.plane),
     gatewayEndpoints(parts.plane),
     healthEndpoints(parts.plane, parts.metrics, () => (document ??= openApi(nouns.flat(), parts.version))),

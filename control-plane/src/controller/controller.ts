@@ -15,6 +15,8 @@ import type {
 } from '../model/ports.js';
 import { checkName } from '../model/names.js';
 import type { Problem } from '../model/problem.js';
+import type { ReleasePlane } from '../model/release_plane.js';
+import type { ReleaseStore, TrafficReader } from '../model/release_ports.js';
 import type {
   Convergence,
   GatewayResource,
@@ -29,7 +31,7 @@ import type {
   ServiceResource,
   SetResource,
 } from '../model/resources.js';
-import type { Result } from '../model/result.js';
+import { err, type Result } from '../model/result.js';
 import type { CompiledService } from '../plan/compile.js';
 import {
   describeGateways,
@@ -50,10 +52,11 @@ import { Backoff } from './backoff.js';
 import { hasCaughtUp } from './catch_up.js';
 import { DesiredState, type Withheld } from './desired_state.js';
 import { Fleet } from './fleet.js';
-import { mutateGateway, mutateServices, type MutationDesk } from './mutations.js';
+import { mutateGateway, mutateServices, officeRefusal, type MutationDesk } from './mutations.js';
 import { Pacer } from './pacer.js';
 import { Publication } from './publication.js';
 import { readinessOf } from './readiness.js';
+import { Releases } from './releases.js';
 import { Upkeep } from './upkeep.js';
 
 /** Everything the controller stands on; main.ts hands the implementations in. */
@@ -62,6 +65,8 @@ export interface ControllerDeps {
   readonly office: Office;
   readonly intents: IntentStore;
   readonly roster: RosterStore;
+  readonly releases: ReleaseStore;
+  readonly traffic: TrafficReader;
   readonly consumers: ConsumerRegistration;
   readonly publisher: Publisher;
   readonly feedback: Feedback;
@@ -70,6 +75,8 @@ export interface ControllerDeps {
   readonly log: Log;
   /** A fresh operation id. */
   readonly newId: () => string;
+  /** A fresh release id. */
+  readonly newReleaseId: () => string;
   readonly settings: ControllerSettings;
 }
 
@@ -104,6 +111,7 @@ export class Controller implements ControlPlane, Lifecycle {
   readonly #stop = new AbortController();
   readonly #fleet = new Fleet();
   readonly #upkeep: Upkeep;
+  readonly #releases: Releases;
   #intents: ReadonlyMap<string, StoredIntent> | null = null;
   #compiled: ReadonlyMap<string, CompiledService> = new Map();
   #loop: Promise<void> | null = null;
@@ -150,6 +158,7 @@ export class Controller implements ControlPlane, Lifecycle {
         this.#pacer.wake();
       },
     });
+    this.#releases = this.#createReleases();
     this.#audits = new Backoff(deps.clock, 2 * AUDIT_MS.usual, AUDIT_MS.most);
     this.#auditAt = deps.clock.monotonic() + AUDIT_MS.usual;
     this.#pulseAt = deps.clock.monotonic();
@@ -178,7 +187,8 @@ export class Controller implements ControlPlane, Lifecycle {
       this.#publication.doubt(reason);
       this.#pacer.wake();
     });
-    for (const part of [publisher, feedback, intents, roster, registry, consumers]) await part.start();
+    for (const part of [publisher, feedback, intents, this.#releases, roster, registry, consumers])
+      await part.start();
     this.#pulse = setInterval(() => {
       this.#beat();
     }, PULSE_MS.every);
@@ -192,7 +202,8 @@ export class Controller implements ControlPlane, Lifecycle {
     await this.#loop;
     this.#notify();
     const { registry, intents, roster, consumers, publisher, feedback } = this.#deps;
-    for (const part of [consumers, registry, roster, intents, feedback, publisher]) await part.close();
+    for (const part of [consumers, registry, roster, this.#releases, intents, feedback, publisher])
+      await part.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -231,14 +242,16 @@ export class Controller implements ControlPlane, Lifecycle {
     const mayPublish = open && (await this.#hasCaughtUp());
     // From here to the first publish nothing waits: a wish that comes later finds what is under way marked as unsure.
     const intents = this.#intents;
-    if (!intents) return;
-    this.#desired.observe(intents, clock.monotonic(), clock.wall());
+    if (!intents || !this.#releases.known) return;
+    const traffic = this.#releases.traffic();
+    this.#desired.observe(intents, clock.monotonic(), clock.wall(), traffic);
     this.#withhold(intents);
-    const { documents, compiled } = this.#desired.compile(intents, clock.wall(), this.#withheld);
+    const { documents, compiled } = this.#desired.compile(intents, clock.wall(), this.#withheld, traffic);
     this.#compiled = compiled;
     if (mayPublish) await this.#publication.publishAll(documents);
     const { state, term } = this.#publication;
     await this.#upkeep.run(this.#world(), state === 'fenced' ? null : term, this.#fleet.complete);
+    await this.#releases.run(this.#world(), state === 'fenced' ? null : term);
     await this.#audit();
   }
 
@@ -254,13 +267,14 @@ export class Controller implements ControlPlane, Lifecycle {
       this.#pacer.wakeAt(clock.monotonic() + CATCH_UP_MS);
   }
 
-  /** Services whose record is damaged and was never seen whole. */
+  /** Services whose record, or whose release, is damaged and was never seen whole. */
   #withhold(intents: ReadonlyMap<string, StoredIntent>): void {
     const damaged = [...ofServices(this.#deps.intents.damaged())].filter(
       ([service]) => !intents.has(service),
     );
-    const none = damaged.length === 0 && this.#withheld.services.size === 0;
-    if (!none) this.#withheld = { services: new Map(damaged), published: this.#publication.published };
+    const services = new Map([...damaged, ...this.#releases.unreadable()]);
+    const none = services.size === 0 && this.#withheld.services.size === 0;
+    if (!none) this.#withheld = { services, published: this.#publication.published };
   }
 
   /** True unless the office was taken over and the last wishes of the one before are still on their way. */
@@ -374,6 +388,8 @@ export class Controller implements ControlPlane, Lifecycle {
   }
 
   async mutate(mutation: Mutation, context: MutationContext): Promise<Result<MutationResource, Problem>> {
+    const release = mutation.kind === 'set_versions' ? this.#releases.steering(mutation.service) : null;
+    if (release !== null) return err(steeredBy(release));
     const desk: MutationDesk = {
       deps: this.#deps,
       term: () => this.#publication.term,
@@ -402,13 +418,50 @@ export class Controller implements ControlPlane, Lifecycle {
   #setStands(service: string): boolean {
     const intents = this.#intents;
     if (!intents) return false;
-    const { documents } = this.#desired.compile(intents, this.#deps.clock.wall(), this.#withheld);
+    const traffic = this.#releases.traffic();
+    const { documents } = this.#desired.compile(intents, this.#deps.clock.wall(), this.#withheld, traffic);
     const wanted = documents.get(service);
     return wanted !== undefined && this.#publication.stands(service, wanted.hash);
   }
 
+  /** The releases, as the API sees them. */
+  get releases(): ReleasePlane {
+    return this.#releases;
+  }
+
+  #createReleases(): Releases {
+    const deps = this.#deps;
+    return new Releases({
+      ...deps,
+      store: deps.releases,
+      reader: deps.traffic,
+      newId: deps.newReleaseId,
+      world: () => this.#world(),
+      refusal: (dryRun) => {
+        const fenced = this.#publication.state === 'fenced';
+        const desk = {
+          fenced: () => fenced,
+          hold: () => this.#publication.hold,
+          known: () => this.hasView(),
+          term: () => this.#publication.term,
+        };
+        return officeRefusal(desk, dryRun);
+      },
+      term: () => (this.#publication.state === 'fenced' ? null : this.#publication.term),
+      fence: () => {
+        this.#publication.fence();
+      },
+      stands: (service) => this.#setStands(service),
+      wake: () => {
+        this.#pacer.wake();
+      },
+      settled: () => this.#passed(1_500),
+      pause: (ms) => this.#until(ms, () => false),
+    });
+  }
+
   hasView(): boolean {
-    return this.#desired.view !== null && this.#intents !== null;
+    return this.#desired.view !== null && this.#intents !== null && this.#releases.known;
   }
   readiness(): ReadinessResource {
     const { clock, publisher, feedback, zookeeper } = this.#deps;
@@ -456,6 +509,11 @@ export class Controller implements ControlPlane, Lifecycle {
   operation(id: string): OperationResource | undefined {
     return describeOperation(this.#world(), id);
   }
+}
+
+function steeredBy(release: string): Problem {
+  const detail = `Release ${release} steers the shares. Move it, or abort it, instead of setting them by hand.`;
+  return { code: 'conflict', field: 'body', detail };
 }
 
 /** A znode that a person made under the wishes may have any name; one that is no service's steers nothing. */

@@ -16,6 +16,8 @@ export interface GateResource {
 
 export interface ReleaseResource {
   readonly id: string;
+  /** Without quotes; changes with every move, not with what only counts. */
+  readonly etag: string;
   readonly service: string;
   readonly n: number;
   readonly stable: string;

@@ -8,9 +8,11 @@ import {
   type RouteTable,
   type ServiceSet,
 } from '../model/set.js';
+import type { ReleaseTraffic } from '../model/release.js';
 import { byCodeUnit } from './encode.js';
 import type { Member, ServiceMembers } from './membership.js';
 import { inForce, wishOf } from './record.js';
+import { giveBack } from './release/shares.js';
 
 /*
  * Registry and wishes become the published set. For one instance the strongest of these decides:
@@ -46,12 +48,16 @@ export function effectiveSpec(spec: ServiceSpec): EffectiveSpec {
   };
 }
 
-/** The set of one service: a pure function of its members, its record and the moment. */
+/**
+ * The set of one service: a pure function of its members, its record, the release that runs, and the moment. While a release
+ * runs its shares hold, and a version of it that nobody can serve gives its share back.
+ */
 export function compileService(
   service: string,
   members: ServiceMembers,
   record: IntentRecord,
   wall: number,
+  release: ReleaseTraffic | null = null,
 ): CompiledService {
   const spec = effectiveSpec(record.spec);
   let validUntil = Infinity;
@@ -61,10 +67,11 @@ export function compileService(
     return { id, member, ...judge(member, live) };
   });
   const total = shareTotals(judged);
+  const shares = release ? giveBack(release.shares, release.stable, versionsServed(total)) : record.versions;
   const explained = new Map<string, ExplainedPeer>();
   for (const one of judged.sort((a, b) => byCodeUnit(a.id, b.id))) {
     const { host, port, version } = one.member.registration;
-    const { weight, why } = shared(one, record.versions, total);
+    const { weight, why } = shared(one, shares, total);
     const peer = { id: one.id, host, port, version, weight, down: isDown(one.state), state: one.state };
     explained.set(one.id, { peer, why });
   }
@@ -121,6 +128,10 @@ function shareTotals(judged: readonly Judged[]): ReadonlyMap<string, number> {
     totals.set(version, (totals.get(version) ?? 0) + weight);
   }
   return totals;
+}
+
+function versionsServed(totals: ReadonlyMap<string, number>): ReadonlySet<string> {
+  return new Set([...totals].filter(([, weight]) => weight > 0).map(([version]) => version));
 }
 
 /**

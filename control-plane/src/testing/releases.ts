@@ -1,5 +1,5 @@
 import { DEFAULT_GATES, type Counts, type ReleaseRecord, type WeightedStep } from '../model/release.js';
-import type { ReleaseFacts } from '../plan/release/facts.js';
+import type { ReleaseFacts } from '../model/release_facts.js';
 
 /** When releases of tests begin: milliseconds of the wall clock. */
 export const RELEASE_AT = Date.parse('2026-05-01T12:00:00Z');

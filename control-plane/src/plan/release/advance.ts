@@ -6,7 +6,8 @@ import {
   type Shares,
   type TimeSplit,
 } from '../../model/release.js';
-import { guardShares, isObeyed, readyOf, type ReleaseFacts } from './facts.js';
+import type { ReleaseFacts } from '../../model/release_facts.js';
+import { guardShares, isObeyed, readyOf } from './facts.js';
 import {
   addCounts,
   countsSince,

@@ -3,7 +3,8 @@ import { expect, it } from 'vitest';
 import { hasEnded, VERBS, type ReleaseRecord, type Shares, type Verb } from '../../model/release.js';
 import { buildCounts, buildFacts, buildRelease, RELEASE_AT } from '../../testing/releases.js';
 import { advance } from './advance.js';
-import { serving, type ReleaseFacts } from './facts.js';
+import type { ReleaseFacts } from '../../model/release_facts.js';
+import { serving } from './facts.js';
 import { giveBack, shareOf } from './shares.js';
 import { obey } from './verbs.js';
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { hasEnded, VERBS, type ReleaseRecord, type Verb, type VerbName } from '../../model/release.js';
 import { buildFacts, buildRelease, RELEASE_AT as T } from '../../testing/releases.js';
 import { advance } from './advance.js';
-import type { ReleaseFacts } from './facts.js';
+import type { ReleaseFacts } from '../../model/release_facts.js';
 import { startRelease, versionBefore, type ReleaseRequest, type StartState } from './start.js';
 import { obey, type VerbContext } from './verbs.js';
 
