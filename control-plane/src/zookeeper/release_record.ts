@@ -105,8 +105,10 @@ export function parseReleaseRecord(data: Buffer): Result<ReleaseRecord, string> 
     return err('not JSON');
   }
   const version = typeof value === 'object' && value !== null && 'v' in value ? value.v : undefined;
-  if (version !== 1)
-    return err(`schema ${JSON.stringify(version) ?? 'missing'} is not known to this controller`);
+  if (version !== 1) {
+    const schema = version === undefined ? 'missing' : JSON.stringify(version);
+    return err(`schema ${schema} is not known to this controller`);
+  }
   const parsed = record.safeParse(value);
   // The schema only checks: what was read is what is handed on, member for member.
   if (parsed.success) return ok(value as ReleaseRecord);

@@ -161,7 +161,7 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ZooKeeperR
     const same =
       before?.current?.etag === now.current?.etag &&
       before?.history.map((one) => one.id).join() === now.history.map((one) => one.id).join();
-    return same && before ? before : now;
+    return same ? before : now;
   }
 
   #tellDamage(damaged: ReadonlyMap<string, string>): void {

@@ -58,7 +58,7 @@ export function spellStep(record: ReleaseRecord, index: number): string {
   const steps = stepsOf(record);
   const step = steps[index];
   const place = `${String(index + 1)}/${String(steps.length)}`;
-  if (!step) return `${place}`;
+  if (!step) return place;
   if ('weight' in step) return `${place} {weight: ${String(step.weight)}}`;
   const { for_ms } = step.pause;
   return `${place} {pause: ${for_ms === undefined ? '{}' : formatDuration(for_ms)}}`;
