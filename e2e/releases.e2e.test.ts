@@ -6,6 +6,7 @@ import { runCli } from './harness/stack.js';
 import { measured } from './harness/measured.js';
 import { Rig, type RigTraffic } from './harness/rig.js';
 import { until, untilValue } from './harness/until.js';
+import { readZnode, writeZnode } from './harness/znode.js';
 
 /*
  * Weighted releases under live traffic: instances of the new version come up beside the old ones. Every test has a service of
@@ -164,5 +165,59 @@ test('the controller is killed again and again: every step once, the same end, a
   expect(begun).toHaveLength(5);
   expect(new Set(begun).size).toBe(5);
   expect((await rig.service(service)).effective_shares).toEqual({ v2: 100 });
+  expect(await traffic.stop()).toEqual([]);
+});
+
+test('v3 takes the place of v2, from its shares and back to v1; a version whose last instance dies gives its share back', async () => {
+  const first = await start({ target: 'v2', steps: [{ weight: 20 }, { pause: {} }] });
+  await join();
+  await reached(first, ({ state }) => state === 'paused');
+  const again = { target: 'v3', steps: [{ weight: 50 }, { pause: {} }] };
+  const refused = await rig.call('POST', `/v1/services/${service}/releases`, again);
+  expect(refused).toMatchObject({ status: 409, body: { code: 'conflict' } });
+  const second = await start({ ...again, supersede: true });
+  expect(await read(first)).toMatchObject({ state: 'superseded' });
+  expect((await read(second)).shares.wanted).toEqual({ v1: 80, v2: 20 });
+  const third = await rig.enlist({ service, version: 'v3', wait: false });
+  const paused = await reached(second, ({ state }) => state === 'paused');
+  expect(paused).toMatchObject({ stable: 'v1', shares: { wanted: { v1: 40, v2: 10, v3: 50 } } });
+  await third.withdraw();
+  await reached(
+    second,
+    ({ shares }) => shares.published['v1'] === 90 && shares.published['v3'] === undefined,
+  );
+  const back = await rig.call<ReleaseOutcome>('POST', `/v1/releases/${second}/rollback`, {
+    reason: 'enough',
+  });
+  expect(back.status).toBe(200);
+  await ended(second, 'rolled_back');
+  expect((await rig.service(service)).effective_shares).toEqual({ v1: 100 });
+  // The instance took its registration away and closed at once: what was under way to it was tried elsewhere.
+  expect(await traffic.stop()).toEqual([]);
+});
+
+test('a record that this controller cannot read moves nothing, and says so', async () => {
+  const id = await start({ target: 'v2', steps: [{ weight: 30 }, { pause: {} }] });
+  await join();
+  await reached(id, ({ state }) => state === 'paused');
+  await rig.controller.kill();
+  const path = `/ebbgate/releases/${service}/current`;
+  const good = await readZnode(rig.ports.zookeeper, path);
+  await writeZnode(rig.ports.zookeeper, path, JSON.stringify({ ...(JSON.parse(good) as object), v: 99 }));
+  await rig.controller.start();
+  await rig.ready();
+  const refused = await rig.call('POST', `/v1/services/${service}/releases`, {
+    target: 'v2',
+    supersede: true,
+  });
+  expect(refused).toMatchObject({ status: 409 });
+  expect(JSON.stringify(refused.body)).toContain('schema 99');
+  const [v1, v2] = [answeredBy('v1'), answeredBy('v2')];
+  await until('traffic goes on', () => answeredBy('v1') - v1 > 100 && answeredBy('v2') - v2 > 20, LONG);
+  expect((await rig.service(service)).effective_shares).toEqual({ v1: 70, v2: 30 });
+  await writeZnode(rig.ports.zookeeper, path, good);
+  await reached(id, ({ state }) => state === 'paused');
+  expect((await rig.call('POST', `/v1/releases/${id}/abort`, {})).status).toBe(200);
+  await ended(id, 'cancelled');
   expect(await traffic.stop()).toEqual([]);
 });

@@ -60,6 +60,7 @@ function holds(world: World, service: string, around: Surroundings): readonly st
   const damage = world.damaged.get(service);
   return [
     ...(protection === undefined ? [] : [`protection: ${protection}`]),
+    ...(world.witnesses.unready === null ? [] : [world.witnesses.unready]),
     ...(around.zookeeper === 'connected' ? [] : [`ZooKeeper is ${around.zookeeper}`]),
     ...(damage === undefined ? [] : [`the record of ${service} cannot be read (${damage})`]),
   ];
