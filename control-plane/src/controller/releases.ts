@@ -1,14 +1,13 @@
 import type { Clock, IntentStore, LinkState, Log, Term, WriteFailure } from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
-import {
-  hasEnded,
-  type ReleaseEvent,
-  type ReleaseRecord,
-  type ReleaseTraffic,
-  type ServiceReleases,
-  type Shares,
-  type StoredRelease,
-  type Verb,
+import type {
+  ReleaseEvent,
+  ReleaseRecord,
+  ReleaseTraffic,
+  ServiceReleases,
+  Shares,
+  StoredRelease,
+  Verb,
 } from '../model/release.js';
 import type { ReleaseContext, ReleaseOutcome, ReleasePlane, ReleaseWish } from '../model/release_plane.js';
 import type { ReleaseEdit, ReleaseStore, TrafficReader } from '../model/release_ports.js';
@@ -16,15 +15,16 @@ import type { ReleasePlanResource, ReleaseResource } from '../model/release_reso
 import { err, ok, type Result } from '../model/result.js';
 import { revise } from '../plan/record.js';
 import { advance, LOOK_GAP_MS } from '../plan/release/advance.js';
-import { describePlan, describeRelease, etagOf } from '../plan/release/describe.js';
+import { describePlan, describeRelease } from '../plan/release/describe.js';
 import type { ReleaseFacts } from '../model/release_facts.js';
 import { RECENT_MS } from '../plan/release/facts.js';
 import { observeRelease, readyVersions } from '../plan/release/observe.js';
-import { sameShares, spellShares } from '../plan/release/shares.js';
+import { spellShares } from '../plan/release/shares.js';
 import { startRelease } from '../plan/release/start.js';
 import { obey } from '../plan/release/verbs.js';
 import { isKnown, recordIn, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
+import { begunBy, checkPrecondition, editOf, trafficOf, writeProblem } from './release_edits.js';
 import { TrafficLog } from './traffic_log.js';
 
 /** What releases need of the controller. */
@@ -404,55 +404,4 @@ export class Releases implements ReleasePlane {
     const plan = describePlan(record, this.#facts(world, record));
     return { dry_run, changed, release: release ?? describeRelease(world, record, []), plan };
   }
-}
-
-/** What would be changed must be what the client saw. */
-function checkPrecondition(
-  { current }: ServiceReleases,
-  { if_match: wanted }: ReleaseContext,
-): Problem | null {
-  const etag = current ? etagOf(current.record) : '0';
-  if (wanted === null || wanted === '*' || wanted === etag) return null;
-  const detail = `The release is at "${etag}" now, not at "${wanted}". Read it again and decide anew.`;
-  return { code: 'precondition_failed', field: 'If-Match', detail };
-}
-
-/** The release that this very request began before, if one did. */
-function begunBy(releases: ServiceReleases, key: string | null, request: string): ReleaseRecord | undefined {
-  const all = [...releases.history, ...(releases.current ? [releases.current.record] : [])];
-  return all.find((one) => one.verbs.some((verb) => verb.key === key && verb.request === request));
-}
-
-/** A release that has ended goes to the history by the same transaction. */
-function editOf(stored: StoredRelease, record: ReleaseRecord): ReleaseEdit {
-  const { service, etag } = stored;
-  if (hasEnded(record.state)) return { service, etag, current: null, archive: record };
-  return { service, etag, current: record, archive: null };
-}
-
-/** What each running release asks for; the same object as before where nothing differs, so that its set is not compiled anew. */
-function trafficOf(
-  shown: ReadonlyMap<string, ServiceReleases>,
-  before: ReadonlyMap<string, ReleaseTraffic>,
-): ReadonlyMap<string, ReleaseTraffic> {
-  const traffic = new Map<string, ReleaseTraffic>();
-  for (const [service, { current }] of shown) {
-    if (!current) continue;
-    const { id: release, stable, shares } = current.record;
-    const old = before.get(service);
-    const same = old?.release === release && old.stable === stable && sameShares(old.shares, shares);
-    traffic.set(service, same ? old : { release, stable, shares });
-  }
-  return traffic;
-}
-
-function writeProblem(failure: WriteFailure): Problem {
-  if (failure.kind === 'fenced')
-    return { code: 'not_leader', detail: 'Another controller has taken office. Send this to that one.' };
-  if (failure.kind === 'conflict')
-    return { code: 'conflict', detail: 'The release keeps changing under the hand. Try again.' };
-  return {
-    code: 'zookeeper_unavailable',
-    detail: `ZooKeeper did not take the write (${failure.reason}). It may have been applied: read before trying again, or repeat it with the same Idempotency-Key.`,
-  };
 }
