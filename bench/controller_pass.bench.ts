@@ -77,6 +77,18 @@ function stage() {
       put: () => Promise.resolve(ok(undefined)),
       remove: () => Promise.resolve(ok(undefined)),
     },
+    releases: {
+      ...life(),
+      ...whole,
+      read: () => Promise.resolve(ok(null)),
+      onChange: (listener) => {
+        listener(new Map());
+      },
+      write: () => Promise.resolve(ok(undefined)),
+      damaged: () => new Map(),
+    },
+    traffic: { ...life(), read: () => Promise.resolve(ok([])) },
+    newReleaseId: () => 'rel-1',
     consumers: { ...life(), follow: () => undefined },
     publisher: memoryPublisher(),
     feedback: {

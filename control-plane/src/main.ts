@@ -9,11 +9,13 @@ import type { Clock, Lifecycle, Log } from './model/ports.js';
 import { createFeedback } from './redis/feedback.js';
 import { createPublisher } from './redis/publisher.js';
 import { loadScripts } from './redis/scripts.js';
+import { createTrafficReader } from './redis/traffic.js';
 import { createConsumers } from './zookeeper/consumers.js';
 import { createOffice } from './zookeeper/epoch.js';
 import { createIntentStore } from './zookeeper/intents.js';
 import { ZooKeeperLink } from './zookeeper/link.js';
 import { createRegistrySource } from './zookeeper/registry.js';
+import { createReleaseStore } from './zookeeper/releases.js';
 import { createRosterStore } from './zookeeper/roster.js';
 
 /** The clock of this process. */
@@ -57,6 +59,8 @@ export async function startController(
     office: createOffice(link, { root: config.root }),
     intents: createIntentStore(link, { root: config.root }),
     roster: createRosterStore(link, { root: config.root }),
+    releases: createReleaseStore(link, { root: config.root }),
+    traffic: createTrafficReader(redis),
     consumers: createConsumers(link, {
       root: config.registryRoots[0] ?? '/services',
       node: { id: config.controllerId, host: hostname() },
@@ -67,6 +71,7 @@ export async function startController(
     clock,
     log,
     newId: () => `op-${randomBytes(6).toString('hex')}`,
+    newReleaseId: () => `rel-${randomBytes(6).toString('hex')}`,
     settings: config,
   });
   const api = createApi({

@@ -26,6 +26,8 @@ export async function enlist(options: {
   readonly service: string;
   readonly zookeeper: number;
   readonly port?: number;
+  readonly version?: string;
+  readonly status?: number;
 }): Promise<Enlisted> {
   const instance = await startInstance(options);
   const { id, service, host, port, version } = instance;

@@ -41,6 +41,8 @@ export async function startInstance(options: {
   readonly version?: string;
   readonly port?: number;
   readonly id?: string;
+  /** What it answers where no `?status=N` is asked for; 200 if it is well. */
+  readonly status?: number;
 }): Promise<Instance> {
   const seen = new Map<string, number>();
   const server = createServer();
@@ -52,6 +54,7 @@ export async function startInstance(options: {
     version: options.version ?? 'v1',
     instance: options.id ?? `127.0.0.1:${port}`,
   };
+  const usual = options.status ?? 200;
   const arrivals: Arrival[] = [];
   const count = (request: IncomingMessage): (() => void) => {
     const method = request.method ?? '';
@@ -68,7 +71,7 @@ export async function startInstance(options: {
       end();
       return send(...given);
     }) as typeof response.end;
-    answer(request, response, self).catch(() => response.destroy());
+    answer(request, response, self, usual).catch(() => response.destroy());
   });
   const sockets = new WebSocketServer({ server, path: '/ws' });
   sockets.on('connection', (socket, request) => {
@@ -99,6 +102,7 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   self: { readonly service: string; readonly version: string; readonly instance: string },
+  usual: number,
 ): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://instance');
   if (url.pathname === '/events') {
@@ -129,7 +133,7 @@ async function answer(
     headers: request.headers,
     raw: request.rawHeaders,
   };
-  response.statusCode = Number(url.searchParams.get('status') ?? 200);
+  response.statusCode = Number(url.searchParams.get('status') ?? usual);
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify(url.pathname === '/echo' ? { ...self, ...echo, length } : self));
 }

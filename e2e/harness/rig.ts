@@ -130,7 +130,13 @@ export class Rig implements AsyncDisposable {
 
   /** Starts an instance in this process and registers it; resolves once every gateway obeys, unless `wait` is false. */
   async enlist(
-    options: { readonly service?: string; readonly port?: number; readonly wait?: boolean } = {},
+    options: {
+      readonly service?: string;
+      readonly port?: number;
+      readonly version?: string;
+      readonly status?: number;
+      readonly wait?: boolean;
+    } = {},
   ): Promise<Enlisted> {
     const service = options.service ?? 'shop';
     const one = await enlist({ ...options, service, zookeeper: this.ports.zookeeper });

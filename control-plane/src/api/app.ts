@@ -18,6 +18,7 @@ import { instanceEndpoints } from './routes/instances.js';
 import { operationEndpoints } from './routes/operations.js';
 import { overrideEndpoints } from './routes/overrides.js';
 import { protectionEndpoints } from './routes/protection.js';
+import { releaseEndpoints } from './routes/releases.js';
 import { selectionEndpoints } from './routes/selections.js';
 import { serviceEndpoints } from './routes/services.js';
 import { createWait } from './wait.js';
@@ -47,6 +48,7 @@ export function endpoints(
     instanceEndpoints(parts.plane),
     selectionEndpoints(parts.plane),
     operationEndpoints(parts.plane, wait),
+    releaseEndpoints(parts.plane, wait),
     overrideEndpoints(parts.plane),
     gatewayEndpoints(parts.plane),
     protectionEndpoints(parts.plane),

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { PROBLEMS, type ProblemCode } from '../model/problem.js';
 import type { Answer, Endpoint } from './endpoint.js';
+import * as releases from './schema/releases.js';
 import * as resource from './schema/resources.js';
 
 type Json = Record<string, unknown>;
@@ -23,6 +24,11 @@ const NAMED = {
   Events: resource.events,
   Set: resource.set,
   Mutation: resource.mutation,
+  Release: releases.release,
+  Releases: releases.releases,
+  ReleasePlan: releases.plan,
+  ReleaseOutcome: releases.outcome,
+  ReleaseEvents: releases.releaseEvents,
   Readiness: resource.readiness,
   Protection: resource.protection,
   Liveness: resource.liveness,

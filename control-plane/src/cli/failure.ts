@@ -6,6 +6,8 @@ export const EXIT = {
   ok: 0,
   error: 1,
   usage: 2,
+  /** A release was rolled back, or failed. */
+  wentBack: 3,
   /** Time ran out, or nothing could be proven. */
   unproven: 4,
   guard: 5,

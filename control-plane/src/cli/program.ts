@@ -4,6 +4,7 @@ import { addDescribe } from './describe.js';
 import { CliFailure, EXIT } from './failure.js';
 import { addGateway } from './gateway.js';
 import { addGet } from './get.js';
+import { addRelease } from './release.js';
 import { addRoute } from './route.js';
 import { addSet } from './set.js';
 import { addSteer } from './steer.js';
@@ -22,7 +23,7 @@ export function createProgram(version: string, terminal: Terminal): Command {
     .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
     .addHelpText(
       'after',
-      '\nExit codes: 0 ok, 1 error, 2 usage, 4 time-out or unproven, 5 refused by a guard, 6 conflict, 7 unavailable.',
+      '\nExit codes: 0 ok, 1 error, 2 usage, 3 release rolled back or failed, 4 time-out or unproven, 5 refused by a guard, 6 conflict, 7 unavailable.',
     );
 }
 
@@ -37,6 +38,7 @@ export function addApiCommands(program: Command, terminal: Terminal): void {
   addWaitCommand(program, terminal);
   addGateway(program, terminal);
   addAcceptDataLoss(program, terminal);
+  addRelease(program, terminal);
 }
 
 /** Runs `argv` (without node and script); says on stderr why it failed, and returns the exit code. */

@@ -1,5 +1,16 @@
-import type { StoredIntent } from '../model/intent.js';
-import type { IntentStore } from '../model/ports.js';
+import type { WriteFailure } from '../model/ports.js';
+import type { Result } from '../model/result.js';
+
+/** A record and the stamp of its newest state. */
+interface Stamped {
+  readonly etag: string;
+}
+
+/** What reads records past every cache, and knows which of them are damaged. */
+export interface NewestReader {
+  damaged(): ReadonlyMap<string, string>;
+  read(service: string): Promise<Result<Stamped | null, WriteFailure>>;
+}
 
 /** Records read at once. */
 const IN_FLIGHT = 64;
@@ -11,8 +22,8 @@ const IN_FLIGHT = 64;
  */
 export async function hasCaughtUp(
   services: Iterable<string>,
-  shown: () => ReadonlyMap<string, StoredIntent>,
-  store: Pick<IntentStore, 'read' | 'damaged'>,
+  shown: (service: string) => Stamped | null | undefined,
+  store: NewestReader,
 ): Promise<boolean> {
   const queue = [...new Set(services)].filter((service) => !store.damaged().has(service)).values();
   let behind = false;
@@ -21,7 +32,7 @@ export async function hasCaughtUp(
       if (behind) return;
       const newest = await store.read(service);
       // One that is found damaged just now is withheld as soon as the store has told so.
-      if (!newest.ok || newest.value?.etag !== shown().get(service)?.etag) behind = true;
+      if (!newest.ok || newest.value?.etag !== shown(service)?.etag) behind = true;
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, ask));

@@ -16,6 +16,7 @@ import { createFeedback } from '../redis/feedback.js';
 import { CHANNELS, KEYS } from '../redis/keys.js';
 import { createPublisher } from '../redis/publisher.js';
 import { loadScripts, type PublishingScripts } from '../redis/scripts.js';
+import { createTrafficReader } from '../redis/traffic.js';
 import { buildHeartbeat } from '../testing/builders.js';
 import { createRecordingLog } from '../testing/log.js';
 import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
@@ -26,6 +27,7 @@ import { createOffice } from '../zookeeper/epoch.js';
 import { createIntentStore } from '../zookeeper/intents.js';
 import { ZooKeeperLink } from '../zookeeper/link.js';
 import { createRegistrySource } from '../zookeeper/registry.js';
+import { createReleaseStore } from '../zookeeper/releases.js';
 import { createRosterStore } from '../zookeeper/roster.js';
 import { Controller } from './controller.js';
 
@@ -181,6 +183,8 @@ async function start(changes: Changes = {}): Promise<Running> {
     office: changes.office?.(createOffice(link, { root })) ?? createOffice(link, { root }),
     intents: changes.intents?.(intents) ?? intents,
     roster: createRosterStore(link, { root }),
+    releases: createReleaseStore(link, { root }),
+    traffic: createTrafficReader({ url, log, clock }),
     consumers: createConsumers(link, { root: services, node: { id: 'c', host: 'here' } }),
     publisher: changes.publisher?.(publisher) ?? publisher,
     feedback: createFeedback({ url, log, clock, pollMs: 200 }),
@@ -188,6 +192,7 @@ async function start(changes: Changes = {}): Promise<Running> {
     clock: changes.clock ?? clock,
     log,
     newId: () => `op-${String(doors.redis.port)}-${String(++ids)}`,
+    newReleaseId: () => `rel-${String(doors.redis.port)}-${String(++ids)}`,
     settings: {
       settleMs: SETTLE_MS,
       suspectMs: changes.suspectMs ?? 60_000,

@@ -15,20 +15,24 @@ import type {
 } from '../model/ports.js';
 import { checkName } from '../model/names.js';
 import type { Problem } from '../model/problem.js';
+import type { ReleasePlane } from '../model/release_plane.js';
+import type { ReleaseStore, TrafficReader } from '../model/release_ports.js';
 import type { Mutation, MutationContext, MutationResource, ReadinessResource } from '../model/resources.js';
 import { err, type Result } from '../model/result.js';
+import type { EncodedDocument } from '../model/set.js';
 import type { CompiledService } from '../plan/compile.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
 import type { World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
 import { hasCaughtUp } from './catch_up.js';
 import { DataLoss } from './data_loss.js';
-import { DesiredState, type Withheld } from './desired_state.js';
+import { DesiredState, type Traffic, type Withheld } from './desired_state.js';
 import { Fleet } from './fleet.js';
-import { mutateGateway, mutateServices, NOT_LEADER, type MutationDesk } from './mutations.js';
+import { mutateGateway, mutateServices, NOT_LEADER, officeRefusal, type MutationDesk } from './mutations.js';
 import { Pacer } from './pacer.js';
 import { Publication } from './publication.js';
 import { readinessOf } from './readiness.js';
+import { Releases } from './releases.js';
 import { Upkeep } from './upkeep.js';
 import { WorldReads } from './world_reads.js';
 
@@ -38,6 +42,8 @@ export interface ControllerDeps {
   readonly office: Office;
   readonly intents: IntentStore;
   readonly roster: RosterStore;
+  readonly releases: ReleaseStore;
+  readonly traffic: TrafficReader;
   readonly consumers: ConsumerRegistration;
   readonly publisher: Publisher;
   readonly feedback: Feedback;
@@ -46,6 +52,8 @@ export interface ControllerDeps {
   readonly log: Log;
   /** A fresh operation id. */
   readonly newId: () => string;
+  /** A fresh release id. */
+  readonly newReleaseId: () => string;
   readonly settings: ControllerSettings;
 }
 
@@ -83,8 +91,14 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   readonly #fleet = new Fleet();
   readonly #upkeep: Upkeep;
   readonly #loss: DataLoss;
+  readonly #releases: Releases;
   #intents: ReadonlyMap<string, StoredIntent> | null = null;
   #compiled: ReadonlyMap<string, CompiledService> = new Map();
+  /** What the last pass wanted published, and the releases that it was compiled for. */
+  #wanted: { readonly documents: ReadonlyMap<string, EncodedDocument>; readonly traffic: Traffic } = {
+    documents: new Map(),
+    traffic: new Map(),
+  };
   #loop: Promise<void> | null = null;
   #passesBegun = 0;
   #passesEnded = 0;
@@ -135,6 +149,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       ...deps,
       hold: () => this.#publication.hold,
       world: () => this.world(),
+      running: () => this.#releases.records(),
       published: () => this.#publication.remembered,
       begin: () => {
         this.#publication.acceptLoss();
@@ -146,6 +161,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
         return isOver();
       },
     });
+    this.#releases = this.#createReleases();
     this.#audits = new Backoff(deps.clock, 2 * AUDIT_MS.usual, AUDIT_MS.most);
     this.#auditAt = deps.clock.monotonic() + AUDIT_MS.usual;
     this.#pulseAt = deps.clock.monotonic();
@@ -174,7 +190,8 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       this.#publication.reconnected(reason);
       this.#pacer.wake();
     });
-    for (const part of [publisher, feedback, intents, roster, registry, consumers]) await part.start();
+    for (const part of [publisher, feedback, intents, this.#releases, roster, registry, consumers])
+      await part.start();
     this.#pulse = setInterval(() => {
       this.#beat();
     }, PULSE_MS.every);
@@ -188,7 +205,8 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     await this.#loop;
     this.#notify();
     const { registry, intents, roster, consumers, publisher, feedback } = this.#deps;
-    for (const part of [consumers, registry, roster, intents, feedback, publisher]) await part.close();
+    for (const part of [consumers, registry, roster, this.#releases, intents, feedback, publisher])
+      await part.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -229,18 +247,18 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     const mayPublish = open && (await this.#hasCaughtUp());
     // From here to the first publish nothing waits: a wish that comes later finds what is under way marked as unsure.
     const intents = this.#intents;
-    if (!intents) return;
-    this.#desired.observe(intents, clock.monotonic(), clock.wall());
+    if (!intents || !this.#releases.known) return;
+    const traffic = this.#releases.traffic();
+    this.#desired.observe(intents, clock.monotonic(), clock.wall(), traffic);
     this.#withhold(intents);
-    const { documents, compiled } = this.#desired.compile(intents, clock.wall(), this.#withheld);
+    const { documents, compiled } = this.#desired.compile(intents, clock.wall(), this.#withheld, traffic);
     this.#compiled = compiled;
+    this.#wanted = { documents, traffic };
     if (mayPublish) await this.#publication.publishAll(documents);
     const { state, term } = this.#publication;
-    await this.#upkeep.run(
-      this.world(),
-      state === 'fenced' || this.#loss.reason !== null ? null : term,
-      this.#fleet.complete,
-    );
+    const acting = state === 'fenced' || this.#loss.reason !== null ? null : term;
+    await this.#upkeep.run(this.world(), acting, this.#fleet.complete);
+    await this.#releases.run(this.world(), acting);
     await this.#audit();
   }
 
@@ -257,29 +275,32 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       this.#pacer.wakeAt(clock.monotonic() + CATCH_UP_MS);
   }
 
-  /** Services whose record is damaged and was never seen whole. */
+  /** Services whose record, or whose release, is damaged and was never seen whole. */
   #withhold(intents: ReadonlyMap<string, StoredIntent>): void {
     const damaged = [...ofServices(this.#deps.intents.damaged())].filter(
       ([service]) => !intents.has(service),
     );
-    const none = damaged.length === 0 && this.#withheld.services.size === 0;
-    if (!none) this.#withheld = { services: new Map(damaged), published: this.#publication.published };
+    const services = new Map([...damaged, ...this.#releases.unreadable()]);
+    const none = services.size === 0 && this.#withheld.services.size === 0;
+    if (!none) this.#withheld = { services, published: this.#publication.published };
   }
 
   /** True unless the office was taken over and the last wishes of the one before are still on their way. */
   async #hasCaughtUp(): Promise<boolean> {
     const term = this.#publication.takenOver;
     if (term === null) return true;
-    const shown = () => this.#intents ?? new Map<string, StoredIntent>();
+    const { intents: wishes, releases } = this.#deps;
     const { view, membership } = this.#desired;
     const places = [
       view?.services ?? [],
       membership.keys(),
       this.#publication.published.keys(),
-      shown().keys(),
+      this.#intents?.keys() ?? [],
+      this.#releases.services(),
     ];
     const services = places.flatMap((names) => [...names]).filter((name) => checkName('service', name).ok);
-    if (!(await hasCaughtUp(services, shown, this.#deps.intents))) return false;
+    if (!(await hasCaughtUp(services, (service) => this.#intents?.get(service), wishes))) return false;
+    if (!(await hasCaughtUp(services, (service) => this.#releases.current(service), releases))) return false;
     if (this.#publication.takenOver !== term) return false;
     this.#publication.caughtUp();
     return true;
@@ -377,6 +398,8 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   }
 
   async mutate(mutation: Mutation, context: MutationContext): Promise<Result<MutationResource, Problem>> {
+    const release = mutation.kind === 'set_versions' ? this.#releases.steering(mutation.service) : null;
+    if (release !== null) return err(steeredBy(release));
     const desk: MutationDesk = {
       deps: this.#deps,
       term: () => this.#publication.term,
@@ -404,16 +427,61 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     }
   }
 
+  /** True if what the last pass compiled for the present release stands; of that pass, so that 100 releases cost nothing more. */
+  #releaseStands(service: string): boolean {
+    const { documents, traffic } = this.#wanted;
+    const wanted = documents.get(service);
+    const present = traffic.get(service) === this.#releases.traffic().get(service);
+    return wanted !== undefined && present && this.#publication.stands(service, wanted.hash);
+  }
+
   #setStands(service: string): boolean {
     const intents = this.#intents;
     if (!intents) return false;
-    const { documents } = this.#desired.compile(intents, this.#deps.clock.wall(), this.#withheld);
+    const traffic = this.#releases.traffic();
+    const { documents } = this.#desired.compile(intents, this.#deps.clock.wall(), this.#withheld, traffic);
     const wanted = documents.get(service);
     return wanted !== undefined && this.#publication.stands(service, wanted.hash);
   }
 
+  /** The releases, as the API sees them. */
+  get releases(): ReleasePlane {
+    return this.#releases;
+  }
+
+  #createReleases(): Releases {
+    const deps = this.#deps;
+    return new Releases({
+      ...deps,
+      store: deps.releases,
+      reader: deps.traffic,
+      newId: deps.newReleaseId,
+      world: () => this.world(),
+      refusal: (dryRun) => {
+        const fenced = this.#publication.state === 'fenced';
+        const desk = {
+          fenced: () => fenced,
+          hold: () => this.#loss.reason,
+          known: () => this.hasView(),
+          term: () => this.#publication.term,
+        };
+        return officeRefusal(desk, dryRun);
+      },
+      term: () => (this.#publication.state === 'fenced' ? null : this.#publication.term),
+      fence: () => {
+        this.#publication.fence();
+      },
+      stands: (service) => this.#releaseStands(service),
+      wake: () => {
+        this.#pacer.wake();
+      },
+      settled: () => this.#passed(1_500),
+      pause: (ms) => this.#until(ms, () => false),
+    });
+  }
+
   hasView(): boolean {
-    return this.#desired.view !== null && this.#intents !== null;
+    return this.#desired.view !== null && this.#intents !== null && this.#releases.known;
   }
   readiness(): ReadinessResource {
     const { clock, publisher, feedback, zookeeper } = this.#deps;
@@ -428,6 +496,11 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       feedback: feedback.state(),
     });
   }
+}
+
+function steeredBy(release: string): Problem {
+  const detail = `Release ${release} steers the shares. Move it, or abort it, instead of setting them by hand.`;
+  return { code: 'conflict', field: 'body', detail };
 }
 
 /** A znode that a person made under the wishes may have any name; one that is no service's steers nothing. */

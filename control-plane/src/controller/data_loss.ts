@@ -3,11 +3,18 @@ import type { IntentRecord, StoredIntent } from '../model/intent.js';
 import { checkName } from '../model/names.js';
 import type { Clock, IntentStore, Log, RegistrySource, RosterStore, Term } from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
+import type { ReleaseRecord } from '../model/release.js';
+import type { ReleaseStore } from '../model/release_ports.js';
 import type { RegistryView } from '../model/registration.js';
 import type { Mutation, MutationContext, MutationResource } from '../model/resources.js';
 import { err, ok, type Result } from '../model/result.js';
 import type { PublishedDocument } from '../model/set.js';
-import { changesOfAcceptance, recordsOfAcceptance, type LossFacts } from '../plan/acceptance.js';
+import {
+  changesOfAcceptance,
+  missingReleases,
+  recordsOfAcceptance,
+  type LossFacts,
+} from '../plan/acceptance.js';
 import { recallRecords } from '../plan/recall.js';
 import type { World } from '../plan/world.js';
 
@@ -16,11 +23,14 @@ export interface DataLossDeps {
   readonly registry: RegistrySource;
   readonly intents: IntentStore;
   readonly roster: RosterStore;
+  readonly releases: ReleaseStore;
   readonly clock: Clock;
   readonly log: Log;
   /** Why Redis is known to be ahead of ZooKeeper, or null. */
   readonly hold: () => string | null;
   readonly world: () => World;
+  /** The releases that run, as far as they were ever read. */
+  readonly running: () => readonly ReleaseRecord[];
   /** What is published, or was found so. */
   readonly published: () => ReadonlyMap<string, PublishedDocument>;
   /** The office is to be taken anew, and `settle` to be called before anything is published. */
@@ -38,6 +48,7 @@ interface Accepted {
   readonly reason: string;
   readonly known: ReadonlyMap<string, IntentRecord>;
   readonly roster: ReadonlyMap<string, RosterEntry>;
+  readonly releases: readonly ReleaseRecord[];
 }
 
 /** Records written in one transaction. */
@@ -61,8 +72,8 @@ export class DataLoss {
 
   /** What was lost, as far as ZooKeeper itself shows it; nothing may be written or published meanwhile. */
   get seen(): string | null {
-    const { registry, intents, roster } = this.#deps;
-    return registry.loss() ?? intents.loss() ?? roster.loss();
+    const { registry, intents, roster, releases } = this.#deps;
+    return registry.loss() ?? intents.loss() ?? roster.loss() ?? releases.loss();
   }
 
   /** Why everything stands still until a person has judged, or null. */
@@ -123,7 +134,7 @@ export class DataLoss {
   async settle(term: Term): Promise<Result<null, string>> {
     const accepted = this.#accepted;
     if (accepted === null) return ok(null);
-    const { intents, roster, clock, log } = this.#deps;
+    const { intents, roster, releases, clock, log } = this.#deps;
     const held = await this.#held();
     if (!held.ok) return held;
     const facts = { ...this.#facts(accepted, held.value), wall: clock.wall() };
@@ -138,6 +149,11 @@ export class DataLoss {
     for (let start = 0; start < edits.length; start += BATCH) {
       const written = await intents.write(term, edits.slice(start, start + BATCH));
       if (!written.ok) return err(`what was decided: ${written.error.kind}`);
+    }
+    for (const record of accepted.keep ? missingReleases(facts) : []) {
+      const { service } = record;
+      const written = await releases.write(term, { service, etag: null, current: record, archive: null });
+      if (!written.ok) return err(`the release of ${service}: ${written.error.kind}`);
     }
     this.#accepted = null;
     log.warn(
@@ -158,13 +174,25 @@ export class DataLoss {
   }
 
   async #held(): Promise<Result<Held, string>> {
-    const { registry, intents, roster } = this.#deps;
-    const [view, wishes, gateways] = await Promise.all([registry.peek(), intents.peek(), roster.peek()]);
+    const { registry, intents, roster, releases } = this.#deps;
+    const [view, wishes, gateways, found] = await Promise.all([
+      registry.peek(),
+      intents.peek(),
+      roster.peek(),
+      releases.peek(),
+    ]);
     if (!view.ok) return view;
     if (!wishes.ok) return wishes;
     if (!gateways.ok) return gateways;
+    if (!found.ok) return found;
+    const running = [...found.value].filter(([, { current }]) => current !== null);
     const named = [...wishes.value].filter(([service]) => checkName('service', service).ok);
-    return ok({ view: view.value, intents: new Map(named), roster: new Set(gateways.value.keys()) });
+    return ok({
+      view: view.value,
+      intents: new Map(named),
+      roster: new Set(gateways.value.keys()),
+      releases: new Set(running.map(([service]) => service)),
+    });
   }
 
   /** What is known now, before anything is read anew. */
@@ -172,10 +200,11 @@ export class DataLoss {
     const world = this.#deps.world();
     const shown = [...world.intents].map(([service, { record }]) => [service, record] as const);
     const known = new Map([...recallRecords(this.#deps.published(), view, world.wall), ...shown]);
-    return { keep: keep_intents, by, reason, known, roster: world.witnesses.roster };
+    const { roster } = world.witnesses;
+    return { keep: keep_intents, by, reason, known, roster, releases: this.#deps.running() };
   }
 
-  #facts({ keep, known, roster }: Accepted, held: Held): LossFacts {
+  #facts({ keep, known, roster, releases }: Accepted, held: Held): LossFacts {
     const { membership, wall } = this.#deps.world();
     const records = new Map([...held.intents].map(([service, { record }]) => [service, record]));
     return {
@@ -184,18 +213,19 @@ export class DataLoss {
       known,
       held: records,
       roster: { known: roster, held: held.roster },
+      releases: { known: releases, held: held.releases },
       keep,
       wall,
     };
   }
 
   #begin(accepted: Accepted, changes: number): void {
-    const { registry, intents, roster, log } = this.#deps;
+    const { registry, intents, roster, releases, log } = this.#deps;
     if (this.#accepted !== null) return;
     const { by, reason, keep } = accepted;
     log.warn({ by, reason, keep_intents: keep, changes }, 'data loss accepted');
     this.#accepted = accepted;
-    for (const store of [registry, intents, roster]) store.acceptDataLoss();
+    for (const store of [registry, intents, roster, releases]) store.acceptDataLoss();
     this.#deps.begin();
   }
 }
@@ -204,4 +234,6 @@ interface Held {
   readonly view: RegistryView;
   readonly intents: ReadonlyMap<string, StoredIntent>;
   readonly roster: ReadonlySet<string>;
+  /** Services whose release runs. */
+  readonly releases: ReadonlySet<string>;
 }

@@ -1,6 +1,7 @@
 import { NO_INTENT, type RouteSpec, type ServiceEvent, type StoredIntent } from '../model/intent.js';
 import { ROUTES } from '../model/names.js';
 import type { RegistryState, RegistryView } from '../model/registration.js';
+import type { ReleaseTraffic } from '../model/release.js';
 import type { EncodedDocument, PublishedDocument } from '../model/set.js';
 import { compileRoutes, compileService, type CompiledService, type RouteClash } from '../plan/compile.js';
 import { encode } from '../plan/encode.js';
@@ -18,6 +19,9 @@ import { effectiveSpec } from '../plan/spec.js';
 const KEPT_RECENT = 50;
 
 type Intents = ReadonlyMap<string, StoredIntent>;
+/** What running releases ask for, by service. */
+export type Traffic = ReadonlyMap<string, ReleaseTraffic>;
+const NO_TRAFFIC: Traffic = new Map();
 
 interface Looked {
   readonly view: RegistryView;
@@ -36,6 +40,7 @@ export interface Withheld {
 interface Compiled {
   readonly members: ServiceMembers;
   readonly record: StoredIntent['record'];
+  readonly release: ReleaseTraffic | null;
   readonly result: CompiledService;
   readonly encoded: EncodedDocument;
 }
@@ -125,10 +130,10 @@ export class DesiredState {
    * Brings membership up to `now`. Nothing happens before the first complete view, nor while the registry cannot be read:
    * unknown is not empty, and time alone takes nobody out then.
    */
-  observe(intents: Intents, now: number, wall: number): void {
+  observe(intents: Intents, now: number, wall: number, traffic: Traffic = NO_TRAFFIC): void {
     const view = this.#view;
     if (!view) return;
-    this.#joinRemembered(intents);
+    this.#joinRemembered(intents, traffic);
     if (this.#unknown) this.#seen = null;
     if (this.#unknown) this.#wakeAt = Infinity;
     if (this.#unknown || !this.#hasNews(view, intents, now)) return;
@@ -166,12 +171,12 @@ export class DesiredState {
     );
   }
 
-  #joinRemembered(intents: Intents): void {
+  #joinRemembered(intents: Intents, traffic: Traffic): void {
     if (!this.#remembered) return;
     const { published, now } = this.#remembered;
     this.#remembered = null;
     const isShared = (service: string): boolean =>
-      Object.keys(intents.get(service)?.record.versions ?? {}).length > 0;
+      traffic.has(service) || Object.keys(intents.get(service)?.record.versions ?? {}).length > 0;
     const merged = new Map(this.#membership);
     for (const [service, remembered] of membersOf(published, now, isShared))
       merged.set(service, new Map([...remembered, ...(merged.get(service) ?? [])]));
@@ -183,6 +188,7 @@ export class DesiredState {
     intents: Intents,
     wall: number,
     withheld: Withheld,
+    traffic: Traffic = NO_TRAFFIC,
   ): {
     readonly documents: ReadonlyMap<string, EncodedDocument>;
     readonly compiled: ReadonlyMap<string, CompiledService>;
@@ -194,7 +200,7 @@ export class DesiredState {
       const why = withheld.services.get(service);
       const { result, encoded } =
         why === undefined
-          ? this.#compileOne(service, intents.get(service), wall)
+          ? this.#compileOne(service, intents.get(service), traffic.get(service) ?? null, wall)
           : asPublished(service, withheld.published.get(service), why);
       if (encoded) documents.set(service, encoded);
       compiled.set(service, result);
@@ -205,15 +211,22 @@ export class DesiredState {
     return { documents, compiled };
   }
 
-  #compileOne(service: string, stored: StoredIntent | undefined, wall: number): Compiled {
+  #compileOne(
+    service: string,
+    stored: StoredIntent | undefined,
+    release: ReleaseTraffic | null,
+    wall: number,
+  ): Compiled {
     const members = this.#membership.get(service) ?? new Map<string, never>();
     const record = stored?.record ?? NO_INTENT;
     const cached = this.#cache.get(service);
     const same =
-      cached?.record === record && (cached.members === members || cached.members.size + members.size === 0);
+      cached?.record === record &&
+      cached.release === release &&
+      (cached.members === members || cached.members.size + members.size === 0);
     if (same && wall < cached.result.valid_until) return cached;
-    const result = compileService(service, members, record, wall);
-    const compiled = { members, record, result, encoded: encode(result.set) };
+    const result = compileService(service, members, record, wall, release);
+    const compiled = { members, record, release, result, encoded: encode(result.set) };
     this.#cache.set(service, compiled);
     return compiled;
   }

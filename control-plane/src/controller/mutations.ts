@@ -66,7 +66,7 @@ export async function mutateServices(
   mutation: ServiceMutation,
   context: MutationContext,
 ): Promise<Result<MutationResource, Problem>> {
-  const refusal = officeRefusal(desk, context);
+  const refusal = officeRefusal(desk, context.dry_run);
   if (refusal) return err(refusal);
   const newId = desk.deps.newId();
   for (let attempt = 1; ; attempt += 1) {
@@ -121,7 +121,11 @@ function damageIn(world: World, decision: Decision): Problem | null {
   return null;
 }
 
-function officeRefusal(desk: MutationDesk, context: MutationContext): Problem | null {
+/** Why nothing may be decided now, or null. */
+export function officeRefusal(
+  desk: Pick<MutationDesk, 'fenced' | 'hold' | 'known' | 'term'>,
+  dryRun: boolean,
+): Problem | null {
   if (desk.fenced()) return NOT_LEADER;
   const hold = desk.hold();
   if (hold !== null) return { code: 'not_ready', detail: hold };
@@ -130,7 +134,7 @@ function officeRefusal(desk: MutationDesk, context: MutationContext): Problem | 
       code: 'not_ready',
       detail: 'The registry has not been read completely yet. See /readyz, and try again.',
     };
-  if (!desk.term() && !context.dry_run)
+  if (!desk.term() && !dryRun)
     return {
       code: 'not_ready',
       detail: 'This controller has not taken office yet. See /readyz, and try again.',
@@ -205,7 +209,7 @@ export async function mutateGateway(
   mutation: GatewayMutation,
   context: MutationContext,
 ): Promise<Result<MutationResource, Problem>> {
-  const refusal = officeRefusal(desk, context);
+  const refusal = officeRefusal(desk, context.dry_run);
   if (refusal) return err(refusal);
   const { gateway: id, kind } = mutation;
   const world = desk.world();

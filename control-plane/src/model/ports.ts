@@ -2,6 +2,7 @@ import type { FleetReport, RosterEntry } from './gateway.js';
 import type { IntentRecord, StoredIntent } from './intent.js';
 import type { Problem } from './problem.js';
 import type { RegistryState, RegistryView } from './registration.js';
+import type { ReleasePlane } from './release_plane.js';
 import type {
   Convergence,
   GatewayResource,
@@ -243,4 +244,5 @@ export interface ControlPlane {
   /** Resolves at the next change of anything the reads above show, or when `signal` aborts. Never rejects. */
   changed(signal: AbortSignal): Promise<void>;
   mutate(mutation: Mutation, context: MutationContext): Promise<Result<MutationResource, Problem>>;
+  readonly releases: ReleasePlane;
 }

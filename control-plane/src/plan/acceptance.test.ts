@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { NO_INTENT, type IntentRecord } from '../model/intent.js';
 import { buildRegistration } from '../testing/builders.js';
-import { changesOfAcceptance, recordsOfAcceptance, type LossFacts } from './acceptance.js';
+import { changesOfAcceptance, missingReleases, recordsOfAcceptance, type LossFacts } from './acceptance.js';
+import { buildRelease } from '../testing/releases.js';
 import type { Member } from './membership.js';
 
 const member = (id: string, presence: Member['presence'] = 'present'): [string, Member] => [
@@ -35,6 +36,7 @@ function facts(more: Partial<LossFacts> = {}): LossFacts {
     known: new Map([['shop', KNOWN]]),
     held: new Map(),
     roster: { known: new Map([['g-1', entry('g-1')]]), held: new Set() },
+    releases: { known: [], held: new Set() },
     keep: false,
     wall: Date.parse('2026-05-01T12:00:00Z'),
     ...more,
@@ -85,4 +87,14 @@ test('what ZooKeeper holds counts, and a service of which all is lost keeps the 
   const empty = recordsOfAcceptance(facts(), WHO).get('shop');
   expect(empty).toMatchObject({ rev: 1, spec: {}, instances: {}, ops: [] });
   expect(empty?.events[0]?.message).toMatch(/changed by it: a state isolated → up; .*routes/);
+});
+
+test('a release that ran is lost, or written back with the wishes', () => {
+  const known = [buildRelease({ id: 'rel-9', service: 'shop' })];
+  const given = facts({ releases: { known, held: new Set() }, keep: false });
+  expect(lines(given)).toContainEqual(expect.stringContaining('release rel-9'));
+  const kept = facts({ releases: { known, held: new Set() }, keep: true });
+  expect(lines(kept)).not.toContainEqual(expect.stringContaining('release'));
+  expect(missingReleases(kept)).toEqual(known);
+  expect(missingReleases(facts({ releases: { known, held: new Set(['shop']) } }))).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import type { RosterEntry } from '../model/gateway.js';
 import { NO_INTENT, type IntentRecord, type ServiceEvent } from '../model/intent.js';
 import type { RegistryView } from '../model/registration.js';
+import type { ReleaseRecord } from '../model/release.js';
 import type { PlannedChange } from '../model/resources.js';
 import { byCodeUnit } from './encode.js';
 import { diffRecords } from './diff.js';
@@ -20,6 +21,8 @@ export interface LossFacts {
   readonly known: ReadonlyMap<string, IntentRecord>;
   readonly held: ReadonlyMap<string, IntentRecord>;
   readonly roster: { readonly known: ReadonlyMap<string, RosterEntry>; readonly held: ReadonlySet<string> };
+  /** The releases that ran when the loss was seen, and the services of which ZooKeeper holds one now. */
+  readonly releases: { readonly known: readonly ReleaseRecord[]; readonly held: ReadonlySet<string> };
   /** Known wishes are written back, over what ZooKeeper holds. */
   readonly keep: boolean;
   readonly wall: number;
@@ -30,6 +33,7 @@ export function changesOfAcceptance(facts: LossFacts): readonly PlannedChange[] 
   return [
     ...lostRegistrations(facts),
     ...services(facts).flatMap((service) => changedWishes(facts, service)),
+    ...lostReleases(facts),
     ...regained(facts),
   ];
 }
@@ -94,6 +98,18 @@ function shares({ versions }: IntentRecord): string {
   return Object.entries(versions)
     .map(([version, share]) => `${version}=${String(share)}`)
     .join(',');
+}
+
+/** Running releases that ZooKeeper holds no more: they are to be written back if wishes are kept. */
+export function missingReleases({ releases }: LossFacts): readonly ReleaseRecord[] {
+  return releases.known.filter(({ service }) => !releases.held.has(service));
+}
+
+function lostReleases(facts: LossFacts): readonly PlannedChange[] {
+  if (facts.keep) return [];
+  return missingReleases(facts).map(({ service, id }) => {
+    return { service, instance: null, field: `release ${id}`, from: 'running', to: 'none' };
+  });
 }
 
 /** The roster is never given up: whoever was known must be heard, left or forgotten. */

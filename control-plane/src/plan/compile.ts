@@ -7,9 +7,11 @@ import {
   type RouteTable,
   type ServiceSet,
 } from '../model/set.js';
+import type { ReleaseTraffic } from '../model/release.js';
 import { byCodeUnit } from './encode.js';
 import type { Member, ServiceMembers } from './membership.js';
 import { inForce, wishOf } from './record.js';
+import { giveBack } from './release/shares.js';
 import { effectiveSpec, wireSections } from './spec.js';
 
 /*
@@ -34,12 +36,16 @@ export interface CompiledService {
 /** What a share of 100 % is divided into: fine enough that 1 % of 100 instances is still a whole number. */
 const SHARE_SCALE = 10_000;
 
-/** The set of one service: a pure function of its members, its record and the moment. */
+/**
+ * The set of one service: a pure function of its members, its record, the release that runs, and the moment. While a release
+ * runs its shares hold, and a version of it that nobody can serve gives its share back.
+ */
 export function compileService(
   service: string,
   members: ServiceMembers,
   record: IntentRecord,
   wall: number,
+  release: ReleaseTraffic | null = null,
 ): CompiledService {
   const spec = effectiveSpec(record.spec);
   let validUntil = Infinity;
@@ -53,9 +59,10 @@ export function compileService(
     return { id, member, ...judgement, why, kept };
   });
   const total = shareTotals(judged);
+  const shares = release ? giveBack(release.shares, release.stable, versionsServed(judged)) : record.versions;
   const explained = new Map<string, ExplainedPeer>();
   for (const one of judged.sort((a, b) => byCodeUnit(a.id, b.id))) {
-    const { weight, why } = shared(one, record.versions, total);
+    const { weight, why } = shared(one, shares, total);
     explained.set(one.id, { peer: peerOf(one, weight), why });
   }
   const peers = [...explained.values()].map(({ peer }) => peer);
@@ -144,6 +151,12 @@ function shareTotals(judged: readonly Judged[]): ReadonlyMap<string, number> {
 /** Those of one version that serve at the same time: its backups are no part of what its other instances divide. */
 function crewOf({ member, backup }: Judged): string {
   return `${backup ? 'backups of' : ''} ${member.registration.version}`;
+}
+
+/** Versions that more than backups can serve. */
+function versionsServed(judged: readonly Judged[]): ReadonlySet<string> {
+  const serving = judged.filter(({ backup, weight }) => !backup && weight > 0);
+  return new Set(serving.map(({ member }) => member.registration.version));
 }
 
 /**

@@ -17,6 +17,7 @@ import type {
   SetResource,
 } from '../model/resources.js';
 import { err, ok, type Result } from '../model/result.js';
+import { MemoryReleases } from './memory_releases.js';
 import { makeInstance, makeOperation, makeReadiness, makeService } from './resources.js';
 
 /** One call of `mutate`, as it arrived. */
@@ -41,6 +42,7 @@ export class MemoryPlane implements ControlPlane {
   readonly convergenceMap = new Map<string, Convergence>();
   readonly eventMap = new Map<string, ServiceEvent[]>();
   readonly operationMap = new Map<string, OperationResource>();
+  readonly releases = new MemoryReleases();
   overrideList: OverrideResource[] = [];
   gatewayList: GatewayResource[] = [];
   private readonly waiters = new Set<() => void>();

@@ -1,12 +1,13 @@
-import type { Lifecycle, LossAware } from '../model/ports.js';
-import { ok, type Result } from '../model/result.js';
+import type { Lifecycle, LossAware, WriteFailure } from '../model/ports.js';
+import { err, ok, type Result } from '../model/result.js';
 import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
+import type { Reading } from './reader.js';
 import { WatchedTree, type TreeState } from './tree.js';
 
 /**
- * The children of one znode, read as a map from name to value and shown to listeners whole. Creates the znode at the first
- * contact. Only a complete reading shows anything; a lost link or a loss of data keeps what was shown last.
+ * The children of one znode, read as a map from name to value and shown to listeners whole; with `read` what is deeper too,
+ * under names like `shop/current`. Creates the znode at the first contact. Only a complete reading shows anything; a lost link or a loss of data keeps what was shown last.
  */
 export abstract class ChildStore<T> implements Lifecycle, LossAware<ReadonlyMap<string, T>> {
   protected readonly link: ZooKeeperLink;
@@ -17,14 +18,20 @@ export abstract class ChildStore<T> implements Lifecycle, LossAware<ReadonlyMap<
   readonly #folder: string;
   readonly #listeners: ((shown: ReadonlyMap<string, T>) => void)[] = [];
 
-  constructor(link: ZooKeeperLink, name: string, folder: string) {
+  constructor(
+    link: ZooKeeperLink,
+    name: string,
+    folder: string,
+    read: (names: readonly string[]) => Reading = (names) =>
+      names.length === 0 ? 'list' : names.length === 1 ? 'data' : 'ignore',
+  ) {
     this.link = link;
     this.#name = name;
     this.#folder = folder;
     this.tree = new WatchedTree(link, {
       name,
       root: folder,
-      read: (names) => (names.length === 0 ? 'list' : names.length === 1 ? 'data' : 'ignore'),
+      read,
       createRoot: true,
       onState: (state) => {
         this.#onState(state);
@@ -71,6 +78,25 @@ export abstract class ChildStore<T> implements Lifecycle, LossAware<ReadonlyMap<
 
   protected pathOf(name: string): string {
     return `${this.#folder}/${name}`;
+  }
+
+  /** Reads one record past every cache; null if there is none. A damaged one is a failure. */
+  protected async readNewest<R>(
+    name: string,
+    parse: (node: TreeNode) => Result<R, string>,
+  ): Promise<Result<R | null, WriteFailure>> {
+    const { connection } = this.link;
+    if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
+    const path = this.pathOf(name);
+    void connection.sync(path); // answered in order, so the read below is not of the past
+    const answer = await connection.getData(path);
+    if (answer.ok) {
+      const parsed = parse({ ...answer.value.stat, data: answer.value.data });
+      if (parsed.ok) return parsed;
+      return err({ kind: 'unavailable', reason: `the record at ${path} is damaged: ${parsed.error}` });
+    }
+    if (answer.error.kind === 'no_node') return ok(null);
+    return err({ kind: 'unavailable', reason: answer.error.message });
   }
 
   /** Tells every listener, unless nothing differs from what was shown. */

@@ -2,6 +2,7 @@ import type { StoredIntent } from '../model/intent.js';
 import type { IntentEdit, IntentStore, Term, WriteFailure } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { ChildStore } from './child_store.js';
+import { etagOf, versionIn } from './etag.js';
 import { fence, fenceFailure } from './fence.js';
 import { encodeIntentRecord, parseIntentRecord } from './intent_record.js';
 import type { ZooKeeperLink } from './link.js';
@@ -56,18 +57,7 @@ class TreeIntentStore extends ChildStore<StoredIntent> implements IntentStore {
   }
 
   async read(service: string): Promise<Result<StoredIntent | null, WriteFailure>> {
-    const { connection } = this.link;
-    if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
-    const path = this.pathOf(service);
-    void connection.sync(path); // answered in order, so the read below is not of the past
-    const answer = await connection.getData(path);
-    if (answer.ok) {
-      const parsed = this.#parse(service, { ...answer.value.stat, data: answer.value.data });
-      if (parsed.ok) return parsed;
-      return err({ kind: 'unavailable', reason: `the record at ${path} is damaged: ${parsed.error}` });
-    }
-    if (answer.error.kind === 'no_node') return ok(null);
-    return err({ kind: 'unavailable', reason: answer.error.message });
+    return this.readNewest(service, (node) => this.#parse(service, node));
   }
 
   /** The operations of one edit; null if it is plain that its etag is of another node. */
@@ -80,12 +70,8 @@ class TreeIntentStore extends ChildStore<StoredIntent> implements IntentStore {
         { kind: 'create', path, data: Buffer.alloc(0) },
         { kind: 'set', path, data, version: 0 },
       ];
-    const match = /^([0-9a-f]{1,16})-(\d{1,10})$/.exec(edit.etag);
-    if (match === null) return null;
-    // A transaction checks versions only: a node that was deleted and created again could have the same one.
-    const known = this.tree.get(path);
-    if (known !== undefined && shortHex(known.czxid) !== match[1]) return null;
-    return [{ kind: 'set', path, data, version: Number(match[2]) }];
+    const version = versionIn(edit.etag, this.tree.get(path));
+    return version === null ? null : [{ kind: 'set', path, data, version }];
   }
 
   /** Shows what was written before anybody can ask for it. */
@@ -147,12 +133,4 @@ class TreeIntentStore extends ChildStore<StoredIntent> implements IntentStore {
     this.#parsed.set(node, parsed);
     return parsed;
   }
-}
-
-function etagOf(stat: NodeStat): string {
-  return `${shortHex(stat.czxid)}-${stat.version}`;
-}
-
-function shortHex(zxid: string): string {
-  return zxid.replace(/^0+(?=.)/, '');
 }

@@ -1,0 +1,217 @@
+import * as z from 'zod';
+import type { ControlPlane } from '../../model/ports.js';
+import type { ProblemCode } from '../../model/problem.js';
+import { hasEnded, type Gates, type VerbName } from '../../model/release.js';
+import type { ReleaseContext, ReleaseOutcome } from '../../model/release_plane.js';
+import { endpoint, type Answer, type Endpoint, type Exchange, type Reply } from '../endpoint.js';
+import { absent, invalid, Refusal } from '../refusal.js';
+import { name } from '../schema/atoms.js';
+import * as schema from '../schema/releases.js';
+import * as request from '../schema/requests.js';
+import type { Wait } from '../wait.js';
+
+const tag = 'releases';
+const ofService = z.strictObject({ service: name('service') });
+const params = z.strictObject({
+  release: z.string().regex(/^[A-Za-z0-9._-]{1,128}$/, 'must be an id as the API gave it'),
+});
+const CODES: readonly ProblemCode[] = [
+  'not_found',
+  'conflict',
+  'precondition_failed',
+  'idempotency_conflict',
+  'not_leader',
+  'not_ready',
+  'zookeeper_unavailable',
+  'too_large',
+  'unsupported_media_type',
+];
+const ETAG = { ETag: 'Changes with every move of the release.' };
+const MOVED: Readonly<Record<number, Answer>> = {
+  200: { description: 'What it did, or with `dry_run` would do.', schema: schema.outcome },
+};
+
+/** The releases: what they are, what they will do, and the verbs of people. */
+export function releaseEndpoints(plane: ControlPlane, wait: Wait): readonly Endpoint[] {
+  return [...readEndpoints(plane, wait), startEndpoint(plane), ...verbEndpoints(plane)];
+}
+
+function readEndpoints(plane: ControlPlane, wait: Wait): readonly Endpoint[] {
+  const found = <T>(value: T | undefined, id: string): T => {
+    if (value === undefined) throw absent(`there is no release ${id}; old ones are forgotten`);
+    return value;
+  };
+  const shared = { method: 'get', tag, body: null, view: true, codes: ['not_found'] } as const;
+  return [
+    endpoint({
+      ...shared,
+      path: '/v1/releases',
+      summary: 'The releases that run, by service',
+      params: null,
+      query: request.noQuery,
+      answers: { 200: { description: 'The releases.', schema: schema.releases } },
+      codes: [],
+      handle: () => ({ body: { items: plane.releases.running() } }),
+    }),
+    endpoint({
+      ...shared,
+      path: '/v1/services/{service}/releases',
+      summary: 'The releases of a service, newest first',
+      params: ofService,
+      query: request.noQuery,
+      answers: { 200: { description: 'The releases.', schema: schema.releases } },
+      handle: ({ params: { service } }) => {
+        const items = plane.releases.ofService(service);
+        if (!items) throw absent(`there is no service ${service}`);
+        return { body: { items } };
+      },
+    }),
+    endpoint({
+      ...shared,
+      path: '/v1/releases/{release}',
+      summary: 'One release and what it waits for; `wait` ends when it has ended',
+      params,
+      query: request.waitQuery,
+      answers: {
+        200: { description: 'The state at the end of the wait.', schema: schema.release, headers: ETAG },
+      },
+      handle: async ({ params: { release }, query }, exchange) => {
+        const read = () => found(plane.releases.byId(release), release);
+        const body = await wait(read, ({ state }) => hasEnded(state), query.wait ?? 0, exchange.signal);
+        return { headers: { ETag: `"${body.etag}"` }, body };
+      },
+    }),
+    endpoint({
+      ...shared,
+      path: '/v1/releases/{release}/plan',
+      summary: 'What it does step by step, and what would hold the next step up',
+      params,
+      query: request.noQuery,
+      answers: { 200: { description: 'The plan.', schema: schema.plan } },
+      handle: ({ params: { release } }) => ({ body: found(plane.releases.plan(release), release) }),
+    }),
+    endpoint({
+      ...shared,
+      path: '/v1/releases/{release}/events',
+      summary: 'Its last 50 events: what, who, when',
+      params,
+      query: request.noQuery,
+      answers: { 200: { description: 'The events, newest last.', schema: schema.releaseEvents } },
+      handle: ({ params: { release } }) => {
+        return { body: { items: found(plane.releases.events(release), release) } };
+      },
+    }),
+  ];
+}
+
+function startEndpoint(plane: ControlPlane): Endpoint {
+  return endpoint({
+    method: 'post',
+    path: '/v1/services/{service}/releases',
+    tag,
+    summary: 'Start a release, or with `dry_run` see its plan',
+    params: ofService,
+    query: request.mutationQuery,
+    body: schema.releaseBody,
+    ifMatch: 'optional',
+    answers: {
+      ...MOVED,
+      202: {
+        description: 'Accepted; the release goes on.',
+        schema: schema.outcome,
+        headers: { Location: 'The release.' },
+      },
+    },
+    codes: CODES,
+    handle: async ({ params: { service }, query, body }, exchange) => {
+      const { target, stable, steps, deadline, supersede, reason } = body;
+      const { interval, ...gates } = body.gates ?? {};
+      const wish = {
+        service,
+        target,
+        stable: stable ?? null,
+        steps: steps ?? null,
+        gates: given({ ...gates, interval_ms: interval }) as Partial<Gates>,
+        deadline_ms: deadline ?? null,
+        supersede: supersede ?? false,
+      };
+      return answer(await plane.releases.begin(wish, contextOf(exchange, { ...query, reason })), true);
+    },
+  });
+}
+
+/** A default is what is absent, not what is undefined. */
+function given(members: object): object {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
+}
+
+const SUMMARIES: Readonly<Record<VerbName, string>> = {
+  pause: 'Hold its steps; the fast gate goes on watching',
+  resume: 'Go on after a pause by a person or a gate',
+  promote: 'End the waiting of a step',
+  skip: 'Leave a step, whatever it waits for',
+  retry: 'Begin a step anew',
+  abort: 'Go back; it ends `cancelled`',
+  rollback: 'Go back; it ends `rolled_back`',
+};
+
+function verbEndpoints(plane: ControlPlane): readonly Endpoint[] {
+  const query = request.mutationQuery;
+  const shared = { method: 'post', tag, params, query, ifMatch: 'optional', answers: MOVED } as const;
+  const plain = (['pause', 'resume', 'abort', 'rollback'] as const).map((verb) =>
+    endpoint({
+      ...shared,
+      path: `/v1/releases/{release}/${verb}`,
+      summary: SUMMARIES[verb],
+      body: schema.verbBody,
+      codes: CODES,
+      handle: async ({ params: { release }, query, body }, exchange) => {
+        const what = { verb, expected_step: null, full: false };
+        return answer(await plane.releases.move(release, what, contextOf(exchange, { ...query, ...body })));
+      },
+    }),
+  );
+  const stepped = (['promote', 'skip', 'retry'] as const).map((verb) =>
+    endpoint({
+      ...shared,
+      path: `/v1/releases/{release}/${verb}`,
+      summary: SUMMARIES[verb],
+      body: verb === 'promote' ? schema.promoteBody : schema.stepBody,
+      codes: [...CODES, 'guard_refused'],
+      handle: async ({ params: { release }, query, body }, exchange) => {
+        const { expected_step } = body;
+        const full = 'full' in body && body.full === true;
+        if (body.force === true && body.reason === undefined)
+          throw invalid('body.reason', 'body.reason is needed with force: say why the guards are overruled');
+        const context = contextOf(exchange, { ...query, ...body });
+        return answer(await plane.releases.move(release, { verb, expected_step, full }, context));
+      },
+    }),
+  );
+  return [...plain, ...stepped];
+}
+
+function contextOf(
+  exchange: Exchange,
+  parts: {
+    readonly dry_run?: boolean | undefined;
+    readonly reason?: string | undefined;
+    readonly force?: boolean | undefined;
+  },
+): ReleaseContext {
+  return {
+    by: exchange.by,
+    reason: parts.reason ?? '',
+    dry_run: parts.dry_run ?? false,
+    force: parts.force ?? false,
+    idempotency_key: exchange.idempotencyKey,
+    if_match: exchange.ifMatch,
+  };
+}
+
+function answer(outcome: Awaited<ReturnType<ControlPlane['releases']['move']>>, started = false): Reply {
+  if (!outcome.ok) throw new Refusal(outcome.error);
+  const body: ReleaseOutcome = outcome.value;
+  if (!started || body.dry_run) return { status: 200, body };
+  return { status: 202, headers: { Location: `/v1/releases/${encodeURIComponent(body.release.id)}` }, body };
+}

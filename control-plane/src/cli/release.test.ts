@@ -1,0 +1,150 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createApi, type Api } from '../api/server.js';
+import { createFakeClock } from '../testing/clock.js';
+import { createRecordingLog } from '../testing/log.js';
+import { MemoryPlane } from '../testing/memory_plane.js';
+import { makeRelease } from '../testing/memory_releases.js';
+import { createRecordingTerminal } from '../testing/recording_terminal.js';
+import { addApiCommands, createProgram, run } from './program.js';
+
+/*
+ * `ebbgate release …` through the real API, on a plane from memory.
+ */
+
+let plane: MemoryPlane;
+let api: Api;
+let url: string;
+
+beforeEach(async () => {
+  plane = new MemoryPlane().add('shop', ['a', 'b']);
+  api = createApi({
+    plane,
+    log: createRecordingLog(),
+    token: null,
+    listen: { host: '127.0.0.1', port: 0 },
+    clock: createFakeClock(),
+    version: '1',
+    randomId: () => 'req-1',
+    metrics: () => Promise.resolve(''),
+  });
+  await api.start();
+  url = `http://127.0.0.1:${String(api.address().port)}`;
+});
+afterEach(() => api.close());
+
+async function ebbgate(...words: readonly string[]) {
+  const terminal = createRecordingTerminal({ env: { EBBGATE_API: url, EBBGATE_ACTOR: 'ann' } });
+  const program = createProgram('9.9.9', terminal);
+  addApiCommands(program, terminal);
+  const code = await run(program, words, terminal);
+  return { code, out: terminal.stdout(), err: terminal.stderr() };
+}
+
+it('starts a release as it is told to', async () => {
+  const started = await ebbgate(
+    ...[
+      'release',
+      'start',
+      'shop',
+      'v2',
+      '--steps',
+      '10,30s,pause,100',
+      '--stable',
+      'v1',
+      '--min-samples',
+      '7',
+    ],
+    ...['--on-inconclusive', 'fail', '--deadline', '1m', '--supersede', '--reason', 'new prices'],
+  );
+  expect(started).toMatchObject({ code: 0, err: '' });
+  expect(started.out).toContain('next: ebbgate release watch rel-1');
+  expect(plane.releases.begun).toMatchObject([
+    {
+      wish: {
+        service: 'shop',
+        target: 'v2',
+        stable: 'v1',
+        steps: [{ weight: 10 }, { pause: { for_ms: 30_000 } }, { pause: {} }, { weight: 100 }],
+        gates: { min_samples: 7, on_inconclusive: 'fail' },
+        deadline_ms: 60_000,
+        supersede: true,
+      },
+      context: { by: 'ann', reason: 'new prices', dry_run: false },
+    },
+  ]);
+  expect(plane.releases.begun[0]?.context.idempotency_key).not.toBeNull();
+});
+
+it('a dry run shows the plan and starts nothing', async () => {
+  const shown = await ebbgate('release', 'start', 'shop', 'v2', '--no-gates', '--dry-run');
+  expect(shown.code).toBe(0);
+  expect(shown.out).toContain('1/3 {weight: 5}        v1 95 %, v2 5 %');
+  expect(shown.out).toContain('dry run: nothing was written');
+  expect(plane.releases.begun[0]).toMatchObject({
+    wish: { gates: { errors: null, latency: null }, steps: null },
+    context: { dry_run: true },
+  });
+});
+
+it.each([
+  [['pause', 'shop'], { verb: 'pause', expected_step: null, full: false }],
+  [['abort', 'rel-1'], { verb: 'abort', expected_step: null, full: false }],
+  [['promote', 'shop'], { verb: 'promote', expected_step: 1, full: false }],
+  [['promote', 'shop', '--full'], { verb: 'promote', expected_step: 1, full: true }],
+  [['retry', 'rel-1', '--step', '3'], { verb: 'retry', expected_step: 2, full: false }],
+])('%j tells the newest release', async (words, verb) => {
+  plane.releases.map.set('rel-1', makeRelease());
+  const told = await ebbgate('release', ...words);
+  expect(told).toMatchObject({ code: 0, err: '' });
+  expect(plane.releases.moved).toMatchObject([{ id: 'rel-1', verb }]);
+});
+
+it.each([
+  ['guard_refused', 5],
+  ['conflict', 6],
+  ['not_leader', 7],
+] as const)('%s ends with %i', async (code, exit) => {
+  plane.releases.map.set('rel-1', makeRelease());
+  plane.releases.refusal = { code, detail: 'no' };
+  expect((await ebbgate('release', 'skip', 'shop')).code).toBe(exit);
+});
+
+it.each([
+  ['succeeded', 0],
+  ['rolled_back', 3],
+  ['failed', 3],
+  ['cancelled', 6],
+  ['superseded', 6],
+] as const)('watch of a release that ended %s exits with %i', async (state, exit) => {
+  plane.releases.map.set('rel-1', makeRelease({ state, phase: null, ended_at: '2026-05-01T12:00:00.000Z' }));
+  const watched = await ebbgate('release', 'watch', 'rel-1');
+  expect(watched.code).toBe(exit);
+  expect(watched.out).toContain(`shop v1 → v2  ${state}`);
+});
+
+it('lists, shows history, and plans', async () => {
+  plane.releases.map.set('rel-1', makeRelease());
+  expect((await ebbgate('release', 'get')).out).toMatch(/rel-1 +shop +v1 +v2 +progressing, soaking +2\/3/);
+  expect((await ebbgate('release', 'history', 'shop')).out).toContain('new prices');
+  expect((await ebbgate('release', 'plan', 'shop')).out).toContain('rolls back to v1');
+  expect(await ebbgate('release', 'plan', 'nobody')).toMatchObject({ code: 1 });
+});
+
+it('undo starts a release to what was stable before the last one that succeeded', async () => {
+  expect(await ebbgate('undo', 'shop')).toMatchObject({ code: 1 });
+  const ended = '2026-05-01T12:00:00.000Z';
+  plane.releases.map.set(
+    'rel-1',
+    makeRelease({ state: 'succeeded', stable: 'v7', phase: null, ended_at: ended }),
+  );
+  expect(await ebbgate('undo', 'shop')).toMatchObject({ code: 0 });
+  expect(plane.releases.begun).toMatchObject([{ wish: { target: 'v7', steps: [{ weight: 100 }] } }]);
+});
+
+it.each([
+  [['release', 'start', 'shop', 'v2', '--steps', '5,x']],
+  [['release', 'promote', 'shop', '--step', 'x']],
+  [['release', 'start', 'shop']],
+])('%j is a usage error', async (words) => {
+  expect((await ebbgate(...words)).code).toBe(2);
+});

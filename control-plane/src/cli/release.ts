@@ -1,0 +1,306 @@
+import { Option, type Command } from 'commander';
+import { hasEnded, type ReleaseEvent } from '../model/release.js';
+import type { ReleaseOutcome } from '../model/release_plane.js';
+import type { ReleaseResource } from '../model/release_resources.js';
+import { createClient, path, type ApiClient, type Query } from './client.js';
+import { CliFailure, EXIT } from './failure.js';
+import { apiCommand, dryRun, durationOption, milliseconds, type CommonFlags } from './flags.js';
+import { follow } from './follow.js';
+import { isMachine, print } from './output.js';
+import { parseSteps, STEPS_HINT } from './release_steps.js';
+import { changeLine, planLines, RELEASE, releaseLines } from './release_text.js';
+import { table } from './table.js';
+import type { Terminal } from './terminal.js';
+import { show } from './watch.js';
+
+interface Items<T> {
+  readonly items: readonly T[];
+}
+
+interface ReleaseFlags extends CommonFlags {
+  readonly reason?: string;
+  readonly dryRun?: boolean;
+  readonly force?: boolean;
+  readonly watch?: boolean;
+  readonly wait?: boolean;
+  readonly timeout?: string;
+  readonly step?: number;
+  readonly full?: boolean;
+}
+
+interface StartFlags extends ReleaseFlags {
+  readonly stable?: string;
+  readonly steps?: string;
+  readonly gates?: boolean;
+  readonly onInconclusive?: string;
+  readonly minSamples?: number;
+  readonly deadline?: string;
+  readonly supersede?: boolean;
+}
+
+const NAMES = '\nRELEASE is the id of a release, or a service: then its newest release is meant.';
+
+/** `ebbgate release …` and `ebbgate undo`. */
+export function addRelease(program: Command, terminal: Terminal): void {
+  const release = program.command('release').description('move a service from one version to another');
+  addStart(release, terminal);
+  addReads(release, terminal);
+  for (const [verb, text] of [
+    ['pause', 'hold its steps; the fast gate goes on watching'],
+    ['resume', 'go on after a pause by a person or a gate'],
+    ['abort', 'go back; it ends cancelled'],
+    ['rollback', 'go back; it ends rolled_back'],
+  ] as const)
+    addVerb(release, terminal, verb, text, false);
+  for (const [verb, text] of [
+    ['promote', 'end the waiting of this step'],
+    ['skip', 'leave this step, whatever it waits for'],
+    ['retry', 'begin this step anew'],
+  ] as const)
+    addVerb(release, terminal, verb, text, true);
+  addUndo(program, terminal);
+}
+
+function addCommon(command: Command): Command {
+  return command
+    .option('--reason <TEXT>', 'why; kept and shown')
+    .option('--dry-run', 'show what would change, write nothing')
+    .option('--wait', 'until the release has ended')
+    .addOption(durationOption('--timeout <DURATION>', 'how long to wait at most'));
+}
+
+function number(text: string): number {
+  if (/^\d{1,7}$/.test(text)) return Number(text);
+  throw new CliFailure(EXIT.usage, `${JSON.stringify(text)} is not a whole number`);
+}
+
+function addStart(release: Command, terminal: Terminal): void {
+  const command = apiCommand(release, 'start <SVC> <VERSION>', 'start a release to a version')
+    .option('--steps <STEPS>', `default 5,2m,25,2m,50,2m,100; each is ${STEPS_HINT}`)
+    .option('--stable <V>', 'the version to go back to; found out where that is plain')
+    .option('--no-gates', 'judge nothing but a blatant failure')
+    .addOption(
+      new Option(
+        '--on-inconclusive <WHAT>',
+        'a gate that cannot judge: pause (default), pass or fail',
+      ).choices(['pause', 'pass', 'fail']),
+    )
+    .addOption(new Option('--min-samples <N>', 'requests below which nothing is judged').argParser(number))
+    .addOption(
+      durationOption('--deadline <DURATION>', 'how long the version may have nobody ready to serve it'),
+    )
+    .option('--supersede', 'take the place of a release that runs');
+  addCommon(command).action(async (service: string, target: string, flags: StartFlags) => {
+    const client = createClient(flags, terminal);
+    const body = { target, ...startBody(flags), ...why(flags) };
+    await begin(terminal, client, flags, service, body);
+  });
+}
+
+function startBody(flags: StartFlags): object {
+  const steps = flags.steps === undefined ? null : parseSteps(flags.steps);
+  if (steps?.ok === false) throw new CliFailure(EXIT.usage, `--steps: ${steps.error}`);
+  const gates = {
+    ...(flags.gates === false ? { errors: null, latency: null } : {}),
+    ...(flags.onInconclusive === undefined ? {} : { on_inconclusive: flags.onInconclusive }),
+    ...(flags.minSamples === undefined ? {} : { min_samples: flags.minSamples }),
+  };
+  return {
+    ...(steps === null ? {} : { steps: steps.value }),
+    ...(flags.stable === undefined ? {} : { stable: flags.stable }),
+    ...(Object.keys(gates).length === 0 ? {} : { gates }),
+    ...(flags.deadline === undefined ? {} : { deadline: flags.deadline }),
+    ...(flags.supersede === true ? { supersede: true } : {}),
+  };
+}
+
+async function begin(
+  terminal: Terminal,
+  client: ApiClient,
+  flags: ReleaseFlags,
+  service: string,
+  body: object,
+): Promise<void> {
+  const target = path('services', service, 'releases');
+  const { body: outcome } = await client.post<ReleaseOutcome>(target, body, dryRun(flags));
+  await conclude(terminal, client, flags, outcome, planLines(outcome.plan));
+}
+
+function addReads(release: Command, terminal: Terminal): void {
+  apiCommand(release, 'get [SVC]', 'the releases that run, or all that are remembered of a service')
+    .addOption(new Option('-w, --watch', 'go on and show every change, until Ctrl-C'))
+    .action(async (service: string | undefined, flags: ReleaseFlags) => {
+      const client = createClient(flags, terminal);
+      const from = service === undefined ? path('releases') : path('services', service, 'releases');
+      await list(terminal, client, flags, from);
+    });
+  apiCommand(release, 'history <SVC>', 'the releases of a service: who, why, how each ended').action(
+    async (service: string, flags: ReleaseFlags) => {
+      const client = createClient(flags, terminal);
+      const from = path('services', service, 'releases');
+      await list(
+        terminal,
+        client,
+        { ...flags, output: flags.output === 'table' ? 'wide' : flags.output },
+        from,
+      );
+    },
+  );
+  apiCommand(release, 'plan <RELEASE>', 'what it does step by step, and what holds it up')
+    .addHelpText('after', `${NAMES}\nThe plan of one that is not started yet: release start --dry-run.`)
+    .action(async (name: string, flags: ReleaseFlags) => {
+      const client = createClient(flags, terminal);
+      const { id } = await resolve(client, name);
+      const { body } = await client.get<ReleaseOutcome['plan']>(path('releases', id, 'plan'));
+      print(terminal, flags.output, body, () => planLines(body));
+    });
+  apiCommand(release, 'watch <RELEASE>', 'show how it comes on, until it has ended')
+    .addHelpText('after', NAMES)
+    .addOption(durationOption('--timeout <DURATION>', 'how long to wait at most'))
+    .action(async (name: string, flags: ReleaseFlags) => {
+      const client = createClient(flags, terminal);
+      await watchToEnd(terminal, client, flags, (await resolve(client, name)).id);
+    });
+}
+
+async function list(terminal: Terminal, client: ApiClient, flags: ReleaseFlags, from: string): Promise<void> {
+  await show(terminal, flags.output, flags.watch === true, async () => {
+    const { body } = await client.get<Items<ReleaseResource>>(from);
+    return { value: body, lines: table(RELEASE, body.items, flags.output === 'wide'), none: 'no releases' };
+  });
+}
+
+function addVerb(release: Command, terminal: Terminal, verb: string, text: string, stepped: boolean): void {
+  const command = apiCommand(release, `${verb} <RELEASE>`, text).addHelpText('after', NAMES);
+  if (stepped)
+    command
+      .addOption(
+        new Option('--step <N>', 'the step that you mean, from 1; absent: the one it is at').argParser(
+          number,
+        ),
+      )
+      .option('--force', 'guards do not refuse; needs --reason');
+  if (verb === 'promote') command.option('--full', 'to the last step; soaks and gates between are left out');
+  addCommon(command).action(async (name: string, flags: ReleaseFlags) => {
+    const client = createClient(flags, terminal);
+    const { id, step } = await resolve(client, name);
+    const body = {
+      ...why(flags),
+      ...(stepped ? { expected_step: flags.step === undefined ? step : Math.max(0, flags.step - 1) } : {}),
+      ...(flags.force === true ? { force: true } : {}),
+      ...(flags.full === true ? { full: true } : {}),
+    };
+    const query: Query = dryRun(flags);
+    const { body: outcome } = await client.post<ReleaseOutcome>(path('releases', id, verb), body, query);
+    const said = outcome.changed ? changeLine(outcome.release) : 'nothing changes: it is so already';
+    await conclude(terminal, client, flags, outcome, [said]);
+  });
+}
+
+function addUndo(program: Command, terminal: Terminal): void {
+  const command = apiCommand(program, 'undo <SVC>', 'a release to the version that was stable before').option(
+    '--to <V>',
+    'to this version instead',
+  );
+  addCommon(command).action(async (service: string, flags: ReleaseFlags & { readonly to?: string }) => {
+    const client = createClient(flags, terminal);
+    const { body } = await client.get<Items<ReleaseResource>>(path('services', service, 'releases'));
+    const target = flags.to ?? body.items.find((one) => one.state === 'succeeded')?.stable;
+    if (target === undefined)
+      throw new CliFailure(EXIT.conflict, `no release of ${service} that succeeded is remembered`, [
+        'next: ebbgate undo SVC --to V',
+      ]);
+    const reason = flags.reason ?? `undo to ${target}`;
+    await begin(terminal, client, flags, service, { target, steps: [{ weight: 100 }], reason });
+  });
+}
+
+function why(flags: ReleaseFlags): object {
+  return flags.reason === undefined ? {} : { reason: flags.reason };
+}
+
+/** A release by its id, or the newest of the service of that name. */
+async function resolve(client: ApiClient, name: string): Promise<ReleaseResource> {
+  if (name.startsWith('rel-')) return (await client.get<ReleaseResource>(path('releases', name))).body;
+  const { body } = await client.get<Items<ReleaseResource>>(path('services', name, 'releases'));
+  const newest = body.items[0];
+  if (newest) return newest;
+  throw new CliFailure(EXIT.error, `${name} has had no release`, [
+    `next: ebbgate release start ${name} VERSION`,
+  ]);
+}
+
+async function conclude(
+  terminal: Terminal,
+  client: ApiClient,
+  flags: ReleaseFlags,
+  outcome: ReleaseOutcome,
+  lines: readonly string[],
+): Promise<void> {
+  const waits = flags.wait === true && !outcome.dry_run;
+  if (!(waits && isMachine(flags.output)))
+    print(terminal, flags.output, outcome, () => [
+      ...lines,
+      ...(outcome.dry_run ? ['dry run: nothing was written'] : []),
+    ]);
+  const { id } = outcome.release;
+  if (waits) await watchToEnd(terminal, client, flags, id);
+  else if (!isMachine(flags.output) && !outcome.dry_run) terminal.out(`next: ebbgate release watch ${id}\n`);
+}
+
+/** Shows every change until the release has ended; fails with the exit code of its end unless it succeeded. */
+async function watchToEnd(
+  terminal: Terminal,
+  client: ApiClient,
+  flags: ReleaseFlags,
+  id: string,
+): Promise<void> {
+  const note = (text: string): void => {
+    terminal.err(`${text}\n`);
+  };
+  const machine = isMachine(flags.output);
+  const draw = machine ? () => undefined : terminal.tty ? screen(terminal) : plain(terminal);
+  const timeoutMs = flags.timeout === undefined ? null : milliseconds(flags.timeout);
+  const options = { client, terminal, note, timeoutMs, resume: `ebbgate release watch ${id}` };
+  const ended = await follow(
+    options,
+    async (waitMs, signal) => {
+      const { body } = await client.get<ReleaseResource>(path('releases', id), { waitMs, signal });
+      const events = await client.get<Items<ReleaseEvent>>(path('releases', id, 'events'), { signal });
+      draw(body, events.body.items);
+      return body;
+    },
+    ({ state }) => hasEnded(state),
+    1_000,
+  );
+  if (machine) print(terminal, flags.output, ended, () => []);
+  if (ended.state === 'succeeded') return;
+  const taken = ended.state === 'cancelled' || ended.state === 'superseded';
+  throw new CliFailure(
+    taken ? EXIT.conflict : EXIT.wentBack,
+    `release ${id} ended ${ended.state}: ${ended.message}`,
+  );
+}
+
+type Draw = (release: ReleaseResource, events: readonly ReleaseEvent[]) => void;
+
+function plain(terminal: Terminal): Draw {
+  let before = '';
+  return (release) => {
+    const line = changeLine(release);
+    if (line !== before) terminal.out(`${line}\n`);
+    before = line;
+  };
+}
+
+function screen(terminal: Terminal): Draw {
+  let [before, drawn] = ['', 0];
+  return (release, events) => {
+    const width = Math.max(20, terminal.columns() - 1);
+    const lines = releaseLines(release, events).map((line) => line.slice(0, width));
+    const text = lines.map((line) => `${line}\n`).join('');
+    if (text === before) return;
+    terminal.out(`${drawn === 0 ? '' : `\x1b[${String(drawn)}A\x1b[0J`}${text}`);
+    [before, drawn] = [text, lines.length];
+  };
+}

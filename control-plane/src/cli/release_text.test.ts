@@ -1,0 +1,91 @@
+import { expect, it } from 'vitest';
+import type { ReleaseEvent } from '../model/release.js';
+import type { ReleasePlanResource } from '../model/release_resources.js';
+import { makeRelease } from '../testing/memory_releases.js';
+import { parseSteps } from './release_steps.js';
+import { changeLine, planLines, releaseLines } from './release_text.js';
+
+const at = '2026-05-01T12:00:00.000Z';
+const EVENTS: readonly ReleaseEvent[] = [1, 2, 3, 4, 5, 6].map((n) => ({
+  at,
+  event: 'step_begun',
+  by: 'controller',
+  message: `step ${String(n)}`,
+}));
+
+it('shows everything on one screen, with the last five events', () => {
+  expect(releaseLines(makeRelease(), EVENTS).join('\n')).toBe(
+    [
+      'release rel-1 of shop: v1 → v2',
+      '  state      progressing, soaking, since 2026-05-01T12:00:00.000Z',
+      '  step       2/3',
+      '  message    step 2/3 {pause: 2m}',
+      '  wanted     v1 95 %, v2 5 %',
+      '  published  v1 95 %, v2 5 %, applied on 2/2 gateways',
+      '  gate       errors 0.5 %, stable 0.4 %, limit 1 %, of 200 and 3800 requests: pass',
+      '  waits for  90 s more of soaking',
+      '  by         ann: new prices, 2026-05-01T12:00:00.000Z',
+      '  time       active 30s, paused 0s, converging 2s, draining 0s',
+      ...[2, 3, 4, 5, 6].map((n) => `  event      ${at}  step_begun by controller  step ${String(n)}`),
+    ].join('\n'),
+  );
+});
+
+it('shows what is unusual only where it is', () => {
+  const lines = releaseLines(
+    makeRelease({ attempt: 2, failures: 1, failure_limit: 3, problem: 'schema 2 is not known', gates: [] }),
+    [],
+  );
+  expect(lines).toContain('  step       2/3, attempt 2');
+  expect(lines).toContain('  failures   1, 3 are put up with');
+  expect(lines).toContain('  problem    schema 2 is not known');
+  expect(lines.some((line) => line.includes('gate '))).toBe(false);
+});
+
+it('a line per change holds nothing that only counts', () => {
+  const line = changeLine(makeRelease());
+  expect(line).toBe(
+    'shop v1 → v2  progressing, soaking  step 2/3  wanted v1 95 %, v2 5 %  step 2/3 {pause: 2m}',
+  );
+  expect(changeLine(makeRelease({ waiting_for: ['89 s more of soaking'] }))).toBe(line);
+});
+
+it('nothing that a registration may hold reaches the terminal as a control character', () => {
+  expect(changeLine(makeRelease({ message: 'x\u001b[31mred' }))).not.toContain('\u001b');
+});
+
+it('shows a plan', () => {
+  const plan: ReleasePlanResource = {
+    service: 'shop',
+    stable: 'v1',
+    target: 'v2',
+    rollback_to: 'v1',
+    steps: [
+      { step: 0, what: '1/2 {weight: 5}', shares: { v1: 95, v2: 5 } },
+      { step: 1, what: '2/2 {weight: 100}', shares: { v2: 100 } },
+    ],
+    blockers: ['a ready instance of v2'],
+  };
+  expect(planLines(plan).join('\n')).toBe(
+    [
+      'release of shop: v1 → v2, rolls back to v1',
+      '  1/2 {weight: 5}        v1 95 %, v2 5 %',
+      '  2/2 {weight: 100}      v2 100 %',
+      '  held up by: a ready instance of v2',
+    ].join('\n'),
+  );
+});
+
+it.each([
+  ['5,2m,25,pause,100', [{ weight: 5 }, { pause: '2m' }, { weight: 25 }, { pause: {} }, { weight: 100 }]],
+  [' 5% , 90s ', [{ weight: 5 }, { pause: '90s' }]],
+])('reads %s', (text, steps) => {
+  expect(parseSteps(text)).toEqual({ ok: true, value: steps });
+});
+
+it.each(['', '101', '5,,6', '5;6', '-1', 'wait', '5.5'])('refuses %j', (text) => {
+  expect(parseSteps(text)).toMatchObject({
+    ok: false,
+    error: expect.stringContaining('is no step') as string,
+  });
+});

@@ -1,0 +1,107 @@
+import { formatDuration } from '../model/duration.js';
+import type { ReleaseEvent } from '../model/release.js';
+import type { GateResource, ReleasePlanResource, ReleaseResource } from '../model/release_resources.js';
+import { safe } from './terminal.js';
+import type { Column } from './table.js';
+
+/*
+ * Releases as text: pure, so that what people see is tested line by line.
+ */
+
+/** `v1 95 %, v2 5 %` */
+export function sharesText(shares: Readonly<Record<string, number>>): string {
+  const names = Object.keys(shares).sort();
+  return names.length === 0 ? '-' : names.map((name) => `${name} ${String(shares[name] ?? 0)} %`).join(', ');
+}
+
+/** `progressing, soaking` */
+export function stateText({ state, phase }: ReleaseResource): string {
+  return phase === null ? state : `${state}, ${phase}`;
+}
+
+function stepText({ step, steps }: ReleaseResource): string {
+  return `${String(Math.min(step + 1, steps))}/${String(steps)}`;
+}
+
+function gateText({ gate, verdict, target, stable, limit, samples }: GateResource): string {
+  const unit = gate === 'errors' ? '%' : 'ms';
+  const say = (value: number | null): string =>
+    value === null ? '-' : `${String(Math.round(value * 10) / 10)} ${unit}`;
+  const of = `${String(samples.target)} and ${String(samples.stable)} requests`;
+  return `${gate} ${say(target)}, stable ${say(stable)}, limit ${say(limit)}, of ${of}: ${verdict}`;
+}
+
+function timesText({ times }: ReleaseResource): string {
+  const spent = (['active', 'paused', 'converging', 'draining'] as const).map(
+    (what) => `${what} ${formatDuration(Math.round(times[`${what}_ms`] / 1_000) * 1_000)}`,
+  );
+  return spent.join(', ');
+}
+
+/** Everything about a release on one screen. */
+export function releaseLines(release: ReleaseResource, events: readonly ReleaseEvent[]): readonly string[] {
+  const { id, service, stable, target, shares } = release;
+  const rows: (readonly [string, string])[] = [
+    ['state', `${stateText(release)}, since ${release.since}`],
+    ['step', `${stepText(release)}${release.attempt > 1 ? `, attempt ${String(release.attempt)}` : ''}`],
+    ['message', release.message],
+    ['wanted', sharesText(shares.wanted)],
+    [
+      'published',
+      `${sharesText(shares.published)}, applied on ${String(shares.applied_on)}/${String(shares.gateways)} gateways`,
+    ],
+    ...release.gates.map((gate) => ['gate', gateText(gate)] as const),
+    ...(release.failures > 0
+      ? [
+          [
+            'failures',
+            `${String(release.failures)}, ${String(release.failure_limit)} are put up with`,
+          ] as const,
+        ]
+      : []),
+    ...(release.problem === null ? [] : [['problem', release.problem] as const]),
+    ...release.waiting_for.map((one) => ['waits for', one] as const),
+    ['by', `${release.by}${release.reason === '' ? '' : `: ${release.reason}`}, ${release.at}`],
+    ['time', timesText(release)],
+    ...events
+      .slice(-5)
+      .map((one) => ['event', `${one.at}  ${one.event} by ${one.by}  ${one.message}`] as const),
+  ];
+  return [
+    `release ${id} of ${service}: ${stable} → ${target}`,
+    ...rows.map(([name, text]) => `  ${name.padEnd(10)} ${text}`),
+  ].map(safe);
+}
+
+/** One line, of what moves and nothing that only counts: where there is no terminal, one is printed per change. */
+export function changeLine(release: ReleaseResource): string {
+  const { service, stable, target, shares } = release;
+  return safe(
+    `${service} ${stable} → ${target}  ${stateText(release)}  step ${stepText(release)}  ` +
+      `wanted ${sharesText(shares.wanted)}  ${release.message}`,
+  );
+}
+
+/** The steps of a plan with their shares, and what would hold it up. */
+export function planLines(plan: ReleasePlanResource): readonly string[] {
+  return [
+    `release of ${plan.service}: ${plan.stable} → ${plan.target}, rolls back to ${plan.rollback_to}`,
+    ...plan.steps.map((step) => `  ${step.what.padEnd(22)} ${sharesText(step.shares)}`),
+    ...plan.blockers.map((one) => `  held up by: ${one}`),
+  ].map(safe);
+}
+
+export const RELEASE: readonly Column<ReleaseResource>[] = [
+  { head: 'RELEASE', show: (r) => r.id },
+  { head: 'SERVICE', show: (r) => r.service },
+  { head: 'FROM', show: (r) => r.stable },
+  { head: 'TO', show: (r) => r.target },
+  { head: 'STATE', show: stateText },
+  { head: 'STEP', show: stepText },
+  { head: 'SHARES', show: (r) => sharesText(r.shares.wanted) },
+  { head: 'BY', show: (r) => r.by },
+  { head: 'AT', show: (r) => r.at },
+  { head: 'ENDED', show: (r) => r.ended_at ?? '', wide: true },
+  { head: 'REASON', show: (r) => r.reason, wide: true },
+  { head: 'MESSAGE', show: (r) => r.message, wide: true },
+];

@@ -1,0 +1,73 @@
+import type { WriteFailure } from '../model/ports.js';
+import type { Problem } from '../model/problem.js';
+import {
+  hasEnded,
+  type ReleaseRecord,
+  type ReleaseTraffic,
+  type ServiceReleases,
+  type StoredRelease,
+} from '../model/release.js';
+import type { ReleaseContext } from '../model/release_plane.js';
+import type { ReleaseEdit } from '../model/release_ports.js';
+import { etagOf } from '../plan/release/describe.js';
+import { sameShares } from '../plan/release/shares.js';
+
+/*
+ * Between the store's records and what the controller makes of them.
+ */
+
+/** What would be changed must be what the client saw. */
+export function checkPrecondition(
+  { current }: ServiceReleases,
+  { if_match: wanted }: ReleaseContext,
+): Problem | null {
+  const etag = current ? etagOf(current.record) : '0';
+  if (wanted === null || wanted === '*' || wanted === etag) return null;
+  const detail = `The release is at "${etag}" now, not at "${wanted}". Read it again and decide anew.`;
+  return { code: 'precondition_failed', field: 'If-Match', detail };
+}
+
+/** The release that this very request began before, if one did. */
+export function begunBy(
+  releases: ServiceReleases,
+  key: string | null,
+  request: string,
+): ReleaseRecord | undefined {
+  const all = [...releases.history, ...(releases.current ? [releases.current.record] : [])];
+  return all.find((one) => one.verbs.some((verb) => verb.key === key && verb.request === request));
+}
+
+/** A release that has ended goes to the history by the same transaction. */
+export function editOf(stored: StoredRelease, record: ReleaseRecord): ReleaseEdit {
+  const { service, etag } = stored;
+  if (hasEnded(record.state)) return { service, etag, current: null, archive: record };
+  return { service, etag, current: record, archive: null };
+}
+
+/** What each running release asks for; the same object as before where nothing differs, so that its set is not compiled anew. */
+export function trafficOf(
+  shown: ReadonlyMap<string, ServiceReleases>,
+  before: ReadonlyMap<string, ReleaseTraffic>,
+): ReadonlyMap<string, ReleaseTraffic> {
+  const traffic = new Map<string, ReleaseTraffic>();
+  for (const [service, { current }] of shown) {
+    if (!current) continue;
+    const { id: release, stable, shares } = current.record;
+    const old = before.get(service);
+    const same = old?.release === release && old.stable === stable && sameShares(old.shares, shares);
+    traffic.set(service, same ? old : { release, stable, shares });
+  }
+  return traffic;
+}
+
+/** A write that failed, for a client. */
+export function writeProblem(failure: WriteFailure): Problem {
+  if (failure.kind === 'fenced')
+    return { code: 'not_leader', detail: 'Another controller has taken office. Send this to that one.' };
+  if (failure.kind === 'conflict')
+    return { code: 'conflict', detail: 'The release keeps changing under the hand. Try again.' };
+  return {
+    code: 'zookeeper_unavailable',
+    detail: `ZooKeeper did not take the write (${failure.reason}). It may have been applied: read before trying again, or repeat it with the same Idempotency-Key.`,
+  };
+}

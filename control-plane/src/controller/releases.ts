@@ -1,0 +1,422 @@
+import type { Clock, IntentStore, LinkState, Log, Term, WriteFailure } from '../model/ports.js';
+import type { Problem } from '../model/problem.js';
+import type {
+  ReleaseEvent,
+  ReleaseRecord,
+  ReleaseTraffic,
+  ServiceReleases,
+  Shares,
+  StoredRelease,
+  Verb,
+} from '../model/release.js';
+import type { ReleaseContext, ReleaseOutcome, ReleasePlane, ReleaseWish } from '../model/release_plane.js';
+import type { ReleaseEdit, ReleaseStore, TrafficReader } from '../model/release_ports.js';
+import type { ReleasePlanResource, ReleaseResource } from '../model/release_resources.js';
+import { err, ok, type Result } from '../model/result.js';
+import { revise } from '../plan/record.js';
+import { advance, LOOK_GAP_MS } from '../plan/release/advance.js';
+import { describePlan, describeRelease } from '../plan/release/describe.js';
+import type { ReleaseFacts } from '../model/release_facts.js';
+import { RECENT_MS } from '../plan/release/facts.js';
+import { observeRelease, readyVersions } from '../plan/release/observe.js';
+import { spellShares } from '../plan/release/shares.js';
+import { startRelease } from '../plan/release/start.js';
+import { obey } from '../plan/release/verbs.js';
+import { isKnown, recordIn, type World } from '../plan/world.js';
+import { Backoff } from './backoff.js';
+import { begunBy, checkPrecondition, editOf, trafficOf, writeProblem } from './release_edits.js';
+import { TrafficLog } from './traffic_log.js';
+
+/** What releases need of the controller. */
+export interface ReleaseDeps {
+  readonly store: ReleaseStore;
+  readonly reader: TrafficReader;
+  readonly intents: IntentStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly newId: () => string;
+  readonly zookeeper: () => LinkState;
+  readonly world: () => World;
+  /** Why nothing may be changed now, or null. */
+  readonly refusal: (dryRun: boolean) => Problem | null;
+  readonly term: () => Term | null;
+  readonly fence: () => void;
+  /** True if the set that is wanted for a service stands in Redis. */
+  readonly stands: (service: string) => boolean;
+  /** Another pass, soon. */
+  readonly wake: () => void;
+  /** Runs a pass now and waits for it, for a bounded time. */
+  readonly settled: () => Promise<void>;
+  /** Waits so many milliseconds, or less when something changes. */
+  readonly pause: (ms: number) => Promise<void>;
+}
+
+/** How often counters are read while a release runs. */
+const READ_MS = 1_000;
+/** A record that changed under the hand is decided anew this often. */
+const ATTEMPTS = 4;
+
+/** A release as this controller has looked at it: what only counts is ahead of what is written. */
+interface Looked {
+  readonly etag: string;
+  readonly record: ReleaseRecord;
+  readonly waiting_for: readonly string[];
+  readonly problem: string | null;
+}
+
+/**
+ * The shell around the pure transition function. A pass looks at the facts of every running release and writes what moved;
+ * sets are compiled from what is written and from nothing else.
+ */
+export class Releases implements ReleasePlane {
+  readonly #deps: ReleaseDeps;
+  readonly #log = new TrafficLog();
+  readonly #watcher: string;
+  readonly #writing = new Map<string, Backoff>();
+  #shown: ReadonlyMap<string, ServiceReleases> | null = null;
+  #traffic: ReadonlyMap<string, ReleaseTraffic> = new Map();
+  #looked = new Map<string, Looked>();
+  /** Release → the monotonic moment at which it was first looked at here. */
+  #seen = new Map<string, number>();
+  #readAt = -Infinity;
+  #reading: Promise<void> | null = null;
+
+  constructor(deps: ReleaseDeps) {
+    this.#deps = deps;
+    this.#watcher = deps.newId();
+  }
+
+  async start(): Promise<void> {
+    const { store, reader, wake } = this.#deps;
+    store.onChange((shown) => {
+      this.#shown = shown;
+      this.#traffic = trafficOf(shown, this.#traffic);
+      wake();
+    });
+    await reader.start();
+    await store.start();
+  }
+
+  async close(): Promise<void> {
+    await this.#deps.store.close();
+    await this.#deps.reader.close();
+    await this.#reading;
+  }
+
+  /** False until the store has been read once: before that nobody may say what the shares are. */
+  get known(): boolean {
+    return this.#shown !== null;
+  }
+
+  /** The services of which a release is known, running or ended. */
+  services(): Iterable<string> {
+    return this.#shown?.keys() ?? [];
+  }
+
+  /** The running release of `service`, as it was read last. */
+  current(service: string): StoredRelease | null {
+    return this.#shown?.get(service)?.current ?? null;
+  }
+
+  /** What runs, as it was read last. */
+  records(): readonly ReleaseRecord[] {
+    return this.#running().map(({ record }) => record);
+  }
+
+  /** What the running releases ask of the sets, as it stands in ZooKeeper. */
+  traffic(): ReadonlyMap<string, ReleaseTraffic> {
+    return this.#traffic;
+  }
+
+  /** Services whose running release cannot be read and was never seen whole: their sets stay as published. */
+  unreadable(): ReadonlyMap<string, string> {
+    const damaged = [...this.#deps.store.damaged()].filter(
+      ([service]) => !this.#shown?.get(service)?.current,
+    );
+    return new Map(damaged.map(([service, reason]) => [service, `its release: ${reason}`]));
+  }
+
+  /** The id of the release that steers the shares of `service`, or null. */
+  steering(service: string): string | null {
+    return this.#traffic.get(service)?.release ?? null;
+  }
+
+  /** Looks at every running release once. */
+  async run(world: World, term: Term | null): Promise<void> {
+    const running = this.#running();
+    this.#readCounters(new Set(running.map(({ service }) => service)));
+    const services = new Set(running.map(({ service }) => service));
+    for (const service of this.#looked.keys()) if (!services.has(service)) this.#looked.delete(service);
+    for (const id of this.#seen.keys())
+      if (!running.some(({ record }) => record.id === id)) this.#seen.delete(id);
+    if (!term) return;
+    for (const stored of running) await this.#look(world, term, stored);
+  }
+
+  #running(): readonly StoredRelease[] {
+    return [...(this.#shown?.values() ?? [])].flatMap(({ current }) => (current ? [current] : []));
+  }
+
+  async #look(world: World, term: Term, stored: StoredRelease): Promise<void> {
+    const { service } = stored;
+    const damage = this.#deps.store.damaged().get(service);
+    if (damage !== undefined) {
+      this.#keep(stored, stored.record, [], `its record in ZooKeeper cannot be read: ${damage}`);
+      return;
+    }
+    try {
+      const result = advance(this.#present(stored), this.#facts(world, stored.record), world.wall);
+      this.#keep(stored, result.record, result.waiting_for, null);
+      if (!this.#mayWrite(service)) return;
+      if (result.decide) await this.#decide(world, term, service, stored.record, result.decide);
+      const behind = result.record.looked_at - stored.record.looked_at >= LOOK_GAP_MS;
+      if (result.moved || behind) await this.#persist(term, stored, result.record);
+    } catch (error) {
+      // A record that contradicts itself stands still; the other releases go on.
+      const problem = error instanceof Error ? error.message : String(error);
+      if (this.#looked.get(service)?.problem !== problem)
+        this.#deps.log.error({ service, release: stored.record.id, problem }, 'release stands still');
+      this.#keep(stored, stored.record, [], problem);
+    }
+  }
+
+  #keep(
+    stored: StoredRelease,
+    record: ReleaseRecord,
+    waiting_for: readonly string[],
+    problem: string | null,
+  ): void {
+    this.#looked.set(stored.service, { etag: stored.etag, record, waiting_for, problem });
+  }
+
+  /** The record with what was counted since it was written; a move that is not written counts for nothing. */
+  #present(stored: StoredRelease): ReleaseRecord {
+    const looked = this.#looked.get(stored.service);
+    const same = looked?.etag === stored.etag && looked.record.rev === stored.record.rev;
+    return same ? looked.record : stored.record;
+  }
+
+  #facts(world: World, record: ReleaseRecord): ReleaseFacts {
+    const { service, id } = record;
+    const now = this.#deps.clock.monotonic();
+    const first = this.#seen.get(id) ?? now;
+    this.#seen.set(id, first);
+    return observeRelease(world, service, {
+      watcher: this.#watcher,
+      stands: this.#traffic.get(service)?.release === id && this.#deps.stands(service),
+      zookeeper: this.#deps.zookeeper().state,
+      totals: this.#log.totals(service),
+      recent: this.#log.recent(service, Math.max(first, now - RECENT_MS)),
+    });
+  }
+
+  /** Writes the shares into the service's own record, so that they outlive the release. */
+  async #decide(
+    world: World,
+    term: Term,
+    service: string,
+    release: ReleaseRecord,
+    shares: Shares,
+  ): Promise<void> {
+    const stored = world.intents.get(service);
+    const message = `shares set to ${spellShares(shares)} by release ${release.id}`;
+    const event = {
+      at: new Date(world.wall).toISOString(),
+      event: 'shares_changed',
+      by: 'controller',
+      message,
+    };
+    const record = revise(recordIn(world, service), { versions: shares }, [event]);
+    const written = await this.#deps.intents.write(term, [{ service, etag: stored?.etag ?? null, record }]);
+    this.#note(service, written.ok ? null : written.error);
+  }
+
+  async #persist(term: Term, stored: StoredRelease, record: ReleaseRecord): Promise<void> {
+    const written = await this.#deps.store.write(term, editOf(stored, record));
+    this.#note(stored.service, written.ok ? null : written.error);
+    if (!written.ok || record.rev === stored.record.rev) return;
+    const { id, service, state, phase, step, message } = record;
+    this.#deps.log.info({ service, release: id, state, phase, step }, message);
+    this.#deps.wake();
+  }
+
+  #mayWrite(service: string): boolean {
+    return this.#writing.get(service)?.over ?? true;
+  }
+
+  #note(service: string, failure: WriteFailure | null): void {
+    if (failure === null) {
+      this.#writing.delete(service);
+      this.#deps.wake();
+      return;
+    }
+    if (failure.kind === 'fenced') {
+      this.#deps.fence();
+      return;
+    }
+    const backoff = this.#writing.get(service) ?? new Backoff(this.#deps.clock);
+    this.#writing.set(service, backoff);
+    const reason = failure.kind === 'unavailable' ? failure.reason : failure.kind;
+    if (backoff.failed()) this.#deps.log.warn({ service, reason }, 'release not written; will try again');
+  }
+
+  /** Reads the gateways' counters once a second, beside the passes. */
+  #readCounters(services: ReadonlySet<string>): void {
+    const { clock, reader } = this.#deps;
+    if (services.size === 0) {
+      this.#log.forget();
+      return;
+    }
+    if (this.#reading || clock.monotonic() - this.#readAt < READ_MS) return;
+    this.#readAt = clock.monotonic();
+    this.#reading = reader
+      .read()
+      .then((read) => {
+        if (!read.ok) return;
+        this.#log.take(read.value, services, clock.monotonic());
+        this.#deps.wake();
+      })
+      .finally(() => {
+        this.#reading = null;
+      });
+  }
+
+  /* ---- what the API asks ---- */
+
+  running(): readonly ReleaseResource[] {
+    return this.#running()
+      .map((stored) => this.#describe(stored))
+      .sort((a, b) => (a.service < b.service ? -1 : 1));
+  }
+
+  ofService(service: string): readonly ReleaseResource[] | undefined {
+    const world = this.#deps.world();
+    const known = this.#shown?.get(service);
+    if (!known && !isKnown(world, service)) return undefined;
+    const history = (known?.history ?? []).toReversed();
+    const ended = history.map((record) => describeRelease(world, record, []));
+    return known?.current ? [this.#describe(known.current), ...ended] : ended;
+  }
+
+  byId(id: string): ReleaseResource | undefined {
+    const found = this.#find(id);
+    if (!found) return undefined;
+    return found.stored
+      ? this.#describe(found.stored)
+      : describeRelease(this.#deps.world(), found.record, []);
+  }
+
+  plan(id: string): ReleasePlanResource | undefined {
+    const record = this.#find(id)?.record;
+    return record && describePlan(record, this.#facts(this.#deps.world(), record));
+  }
+
+  events(id: string): readonly ReleaseEvent[] | undefined {
+    return this.#find(id)?.record.events;
+  }
+
+  #describe(stored: StoredRelease): ReleaseResource {
+    const looked = this.#looked.get(stored.service);
+    const fresh = looked?.etag === stored.etag;
+    const waiting = fresh ? looked.waiting_for : ['being looked at'];
+    return describeRelease(this.#deps.world(), this.#present(stored), waiting, looked?.problem ?? null);
+  }
+
+  #find(id: string): { readonly record: ReleaseRecord; readonly stored: StoredRelease | null } | undefined {
+    for (const { current, history } of this.#shown?.values() ?? []) {
+      if (current?.record.id === id) return { record: this.#present(current), stored: current };
+      const ended = history.find((one) => one.id === id);
+      if (ended) return { record: ended, stored: null };
+    }
+    return undefined;
+  }
+
+  /** Starts a release, or says with `dry_run` what it would be. */
+  async begin(wish: ReleaseWish, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>> {
+    const { service } = wish;
+    const newId = this.#deps.newId();
+    return this.#change(service, context, (world, releases) => {
+      if (!isKnown(world, service))
+        return err({ code: 'not_found', field: 'service', detail: `there is no service ${service}` });
+      const request = JSON.stringify(wish).slice(0, 1_000);
+      const repeated = begunBy(releases, context.idempotency_key, request);
+      if (repeated) return ok({ record: repeated, edit: null });
+      const started = startRelease(wish, {
+        releases,
+        decided: recordIn(world, service).versions,
+        ready: readyVersions(world, service),
+        newId,
+        by: context.by,
+        reason: context.reason,
+        now: world.wall,
+      });
+      if (!started.ok) return started;
+      const { idempotency_key: key } = context;
+      const verbs = key === null ? [] : [{ key, request }];
+      const record = { ...started.value.record, verbs };
+      const etag = releases.current?.etag ?? null;
+      return ok({ record, edit: { service, etag, current: record, archive: started.value.superseded } });
+    });
+  }
+
+  /** Tells a running release a verb. */
+  async move(id: string, verb: Verb, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>> {
+    const service = this.#find(id)?.record.service;
+    if (service === undefined) return err({ code: 'not_found', detail: `there is no release ${id}` });
+    return this.#change(service, context, (world, releases) => {
+      const current = releases.current?.record.id === id ? releases.current : null;
+      const record = current ? this.#present(current) : releases.history.find((one) => one.id === id);
+      if (!record) return err({ code: 'not_found', detail: `there is no release ${id}` });
+      const obeyed = obey(record, verb, context, this.#facts(world, record), world.wall);
+      if (!obeyed.ok) return obeyed;
+      const edit = current && obeyed.value.changed ? editOf(current, obeyed.value.record) : null;
+      return ok({ record: obeyed.value.record, edit });
+    });
+  }
+
+  /** Decides on the newest state, writes, and decides anew if somebody else wrote first. */
+  async #change(
+    service: string,
+    context: ReleaseContext,
+    decide: (
+      world: World,
+      releases: ServiceReleases,
+    ) => Result<{ readonly record: ReleaseRecord; readonly edit: ReleaseEdit | null }, Problem>,
+  ): Promise<Result<ReleaseOutcome, Problem>> {
+    for (let attempt = 1; ; attempt += 1) {
+      const refusal = this.#deps.refusal(context.dry_run) ?? this.#damage(service);
+      if (refusal) return err(refusal);
+      const world = this.#deps.world();
+      const releases = this.#shown?.get(service) ?? { current: null, history: [] };
+      const decided = decide(world, releases);
+      if (!decided.ok) return decided;
+      const { record, edit } = decided.value;
+      const stale = edit ? checkPrecondition(releases, context) : null;
+      if (stale) return err(stale);
+      const term = this.#deps.term();
+      if (context.dry_run || !edit || !term) return ok(this.#outcome(record, context.dry_run, edit !== null));
+      const written = await this.#deps.store.write(term, edit);
+      if (written.ok) {
+        await this.#deps.settled();
+        return ok(this.#outcome(record, false, true));
+      }
+      if (written.error.kind === 'fenced') this.#deps.fence();
+      if (written.error.kind !== 'conflict' || attempt >= ATTEMPTS) return err(writeProblem(written.error));
+      await this.#deps.pause(200);
+    }
+  }
+
+  #damage(service: string): Problem | null {
+    const damage = this.#deps.store.damaged().get(service);
+    if (damage === undefined) return null;
+    const detail = `The running release of ${service} cannot be read from ZooKeeper (${damage}). Mend or delete that znode first.`;
+    return { code: 'conflict', detail };
+  }
+
+  #outcome(record: ReleaseRecord, dry_run: boolean, changed: boolean): ReleaseOutcome {
+    const world = this.#deps.world();
+    const release = dry_run ? describeRelease(world, record, []) : this.byId(record.id);
+    const plan = describePlan(record, this.#facts(world, record));
+    return { dry_run, changed, release: release ?? describeRelease(world, record, []), plan };
+  }
+}

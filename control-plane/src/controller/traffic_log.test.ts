@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest';
+import type { GatewayTraffic } from '../model/release_ports.js';
+import { buildCounts as counts } from '../testing/releases.js';
+import { TrafficLog } from './traffic_log.js';
+
+const of = (gateway: string, boot: string, v1: number, v2 = 0): GatewayTraffic => ({
+  gateway,
+  boot,
+  services: { shop: { v1: counts(v1), v2: counts(v2, v2) }, other: { v1: counts(999) } },
+});
+const SHOP = new Set(['shop']);
+
+it('adds up what gateways count while it looks, and nothing from before', () => {
+  const log = new TrafficLog();
+  expect(log.totals('shop')).toBe(null);
+  log.take([of('g1', 'a', 1_000), of('g2', 'a', 50)], SHOP, 0);
+  expect(log.totals('shop')).toEqual({});
+  log.take([of('g1', 'a', 1_010, 3), of('g2', 'a', 55)], SHOP, 1_000);
+  expect(log.totals('shop')).toEqual({ v1: counts(15), v2: counts(3, 3) });
+  // One gateway has started anew, another one is heard for the first time, one says nothing.
+  log.take([of('g1', 'b', 7), of('g3', 'a', 400)], SHOP, 2_000);
+  expect(log.totals('shop')).toEqual({ v1: counts(22), v2: counts(3, 3) });
+  log.take([of('g2', 'a', 60)], SHOP, 3_000);
+  expect(log.totals('shop')).toEqual({ v1: counts(27), v2: counts(3, 3) });
+  expect(log.totals('other')).toBe(null);
+});
+
+it('looks back as far as it is asked to', () => {
+  const log = new TrafficLog();
+  for (let second = 0; second <= 14; second += 1)
+    log.take([of('g1', 'a', 10 * second)], SHOP, 1_000 * second);
+  expect(log.recent('shop', 4_000)?.['v1']).toEqual(counts(100));
+  expect(log.recent('shop', 13_500)?.['v1']).toEqual(counts(10));
+  expect(log.recent('shop', -5)?.['v1']).toEqual(counts(140));
+  log.forget();
+  expect(log.recent('shop', 0)).toBe(null);
+  log.take([of('g1', 'a', 500)], SHOP, 15_000);
+  expect(log.recent('shop', 0)).toBe(null);
+});

@@ -1,0 +1,87 @@
+import type { Counts } from '../model/release.js';
+import type { GatewayTraffic } from '../model/release_ports.js';
+import { addCounts, countsSince, NO_COUNTS } from '../plan/release/gates.js';
+
+type ByVersion = Readonly<Record<string, Counts>>;
+
+interface Sample {
+  readonly at: number;
+  readonly totals: ReadonlyMap<string, ByVersion>;
+}
+
+/** How long samples are kept: what the fast gate looks back on, and a bit. */
+const KEPT_MS = 15_000;
+
+/**
+ * What the gateways counted while this controller looked, by service and version, over all gateways. A gateway's first reading
+ * only says where its counters stand; one that has started anew counts from zero. Moments are monotonic milliseconds.
+ */
+export class TrafficLog {
+  #before = new Map<string, GatewayTraffic>();
+  #totals = new Map<string, ByVersion>();
+  #samples: Sample[] = [];
+
+  /** Takes one reading of all gateways in; only `services` are counted. */
+  take(read: readonly GatewayTraffic[], services: ReadonlySet<string>, now: number): void {
+    const totals = new Map([...this.#totals].filter(([service]) => services.has(service)));
+    for (const traffic of read) {
+      const before = this.#before.get(traffic.gateway);
+      this.#before.set(traffic.gateway, traffic);
+      if (!before) continue;
+      const base = before.boot === traffic.boot ? before.services : {};
+      for (const service of services) {
+        const gained = gainOf(own(traffic.services, service) ?? {}, own(base, service) ?? {});
+        totals.set(service, sum(totals.get(service) ?? {}, gained));
+      }
+    }
+    for (const service of services) if (!totals.has(service)) totals.set(service, {});
+    this.#totals = totals;
+    this.#samples = [...this.#samples.filter((one) => now - one.at <= KEPT_MS), { at: now, totals }];
+  }
+
+  /** After this the next reading only says where counters stand. */
+  forget(): void {
+    this.#before = new Map();
+    this.#totals = new Map();
+    this.#samples = [];
+  }
+
+  /** Null before the first reading. */
+  totals(service: string): ByVersion | null {
+    return this.#totals.get(service) ?? null;
+  }
+
+  /** What was counted from `since` to now; null while there are not two readings that tell. */
+  recent(service: string, since: number): ByVersion | null {
+    const newest = this.#samples.at(-1);
+    const oldest =
+      this.#samples.findLast((one) => one.at <= since && one.totals.has(service)) ??
+      this.#samples.find((one) => one.totals.has(service));
+    if (!newest || !oldest || newest === oldest) return null;
+    return gainOf(newest.totals.get(service) ?? {}, oldest.totals.get(service) ?? {});
+  }
+}
+
+function gainOf(now: ByVersion, before: ByVersion): ByVersion {
+  return Object.fromEntries(
+    Object.entries(now).map(([version, counts]) => [
+      version,
+      countsSince(counts, own(before, version) ?? NO_COUNTS),
+    ]),
+  );
+}
+
+function sum(a: ByVersion, b: ByVersion): ByVersion {
+  const versions = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return Object.fromEntries(
+    [...versions].map((version) => [
+      version,
+      addCounts(own(a, version) ?? NO_COUNTS, own(b, version) ?? NO_COUNTS),
+    ]),
+  );
+}
+
+/** A version may well be called `constructor`. */
+function own<T>(map: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(map, key) ? map[key] : undefined;
+}

@@ -1,0 +1,223 @@
+/*
+ * A release: what moves a service from its stable version to another. The states and phases are described in
+ * docs/explanation/releases.md. The record holds targets, never effects.
+ */
+
+export const RELEASE_STATES = [
+  'pending',
+  'preparing',
+  'progressing',
+  'paused',
+  'finalizing',
+  'rolling_back',
+  'succeeded',
+  'rolled_back',
+  'cancelled',
+  'failed',
+  'superseded',
+] as const;
+export type ReleaseState = (typeof RELEASE_STATES)[number];
+
+export const RELEASE_PHASES = [
+  'applying',
+  'converging',
+  'draining',
+  'upgrading',
+  'warming',
+  'soaking',
+  'analysing',
+] as const;
+export type ReleasePhase = (typeof RELEASE_PHASES)[number];
+
+/** How a release that goes back will end. */
+export type ReleaseEnding = 'rolled_back' | 'cancelled' | 'failed';
+
+/** Version → share in whole percent; they sum to 100. */
+export type Shares = Readonly<Record<string, number>>;
+
+/** One step of a weighted release. `pause` without a time waits for a person. */
+export type WeightedStep =
+  { readonly weight: number } | { readonly pause: { readonly for_ms?: number | undefined } };
+
+export interface WeightedStrategy {
+  readonly kind: 'weighted';
+  /** At least one; the last one is `{weight: 100}`. */
+  readonly steps: readonly WeightedStep[];
+}
+
+export type Strategy = WeightedStrategy;
+
+export interface Gates {
+  /** Requests of each side below which nothing is judged. */
+  readonly min_samples: number;
+  /** Failed judgements in one step that are put up with. */
+  readonly failure_limit: number;
+  readonly interval_ms: number;
+  readonly on_inconclusive: 'pause' | 'pass' | 'fail';
+  /** Null = not judged. */
+  readonly errors: { readonly max_percent: number; readonly ratio: number } | null;
+  readonly latency: { readonly slack_ms: number; readonly ratio: number } | null;
+  readonly fast: boolean;
+}
+
+/** What gateways counted: requests, those that failed, and the sum of their times in milliseconds. */
+export interface Counts {
+  readonly requests: number;
+  readonly errors: number;
+  readonly ms: number;
+}
+
+/** Counts of both sides over one window. `last` is where the watcher's totals stood when it was added to. */
+export interface Window {
+  /** Whose totals `last` speaks of: a controller counts from its own start. */
+  readonly watcher: string;
+  readonly last: { readonly stable: Counts; readonly target: Counts };
+  readonly sum: { readonly stable: Counts; readonly target: Counts };
+}
+
+export type PauseCause =
+  /** A `{pause: {}}` step. */
+  | 'step'
+  /** A person. */
+  | 'person'
+  /** A gate that could not judge. */
+  | 'gate';
+
+export interface Paused {
+  readonly cause: PauseCause;
+  readonly by: string;
+  readonly message: string;
+  /** Where `resume` goes on. */
+  readonly state: 'preparing' | 'progressing';
+  readonly phase: ReleasePhase | null;
+}
+
+/** One verb that was obeyed: the same key does not act twice. */
+export interface ObeyedVerb {
+  readonly key: string;
+  readonly request: string;
+}
+
+export interface ReleaseEvent {
+  /** RFC 3339. */
+  readonly at: string;
+  /** Past tense. */
+  readonly event: string;
+  /** A person's name, or `controller`. */
+  readonly by: string;
+  readonly message: string;
+}
+
+/** How long it was in what, in milliseconds of the wall clock. */
+export interface TimeSplit {
+  readonly active_ms: number;
+  readonly paused_ms: number;
+  readonly converging_ms: number;
+  readonly draining_ms: number;
+}
+
+/** The data of `/ebbgate/releases/<service>/current`. */
+export interface ReleaseRecord {
+  /** Schema of this record. */
+  readonly v: 1;
+  /** Counts changes. */
+  readonly rev: number;
+  readonly id: string;
+  readonly service: string;
+  /** The place in the service's history, from 1. */
+  readonly n: number;
+  readonly stable: string;
+  readonly target: string;
+  readonly strategy: Strategy;
+  readonly gates: Gates;
+  /** How long the target may have no ready instance while it has a share, before the release fails. */
+  readonly deadline_ms: number;
+  readonly by: string;
+  readonly reason: string;
+  readonly at: string;
+  readonly state: ReleaseState;
+  /** RFC 3339: when `state` or `phase` was entered. */
+  readonly since: string;
+  /** Null outside of steps. */
+  readonly phase: ReleasePhase | null;
+  /** From 0; equal to the number of steps once all are done. */
+  readonly step: number;
+  /** Counts the beginnings of this step, from 1. */
+  readonly attempt: number;
+  readonly paused: Paused | null;
+  /** How it will end, while it goes back. */
+  readonly ending: ReleaseEnding | null;
+  readonly message: string;
+  /** What the shares were when it began. */
+  readonly base: Shares;
+  /** What the shares should be now. */
+  readonly shares: Shares;
+  /** Observed in this phase. */
+  readonly observed_ms: number;
+  /** Spent without a ready instance of the target. */
+  readonly stalled_ms: number;
+  readonly window: Window | null;
+  /** Failed judgements in this step. */
+  readonly failures: number;
+  /** What was observed when the last one was made. */
+  readonly judged_ms: number;
+  readonly times: TimeSplit;
+  /** Milliseconds of the wall clock at which facts were looked at last. */
+  readonly looked_at: number;
+  /** Which run of a controller looked then; only the time between two looks of one run was observed. */
+  readonly looked_by: string;
+  readonly ended_at: string | null;
+  /** Newest last, at most 20. */
+  readonly verbs: readonly ObeyedVerb[];
+  /** Newest last, at most 50. */
+  readonly events: readonly ReleaseEvent[];
+}
+
+/** A record with the stamp that a compare-and-set needs. */
+export interface StoredRelease {
+  readonly service: string;
+  readonly record: ReleaseRecord;
+  readonly etag: string;
+}
+
+/** Everything known of one service's releases. `history` oldest first. */
+export interface ServiceReleases {
+  readonly current: StoredRelease | null;
+  readonly history: readonly ReleaseRecord[];
+}
+
+/** What a release asks of the set of its service. */
+export interface ReleaseTraffic {
+  /** The release's id, for explanations. */
+  readonly release: string;
+  readonly stable: string;
+  readonly shares: Shares;
+}
+
+export const VERBS = ['pause', 'resume', 'promote', 'skip', 'retry', 'abort', 'rollback'] as const;
+export type VerbName = (typeof VERBS)[number];
+
+/** What a person wants of a running release. */
+export interface Verb {
+  readonly verb: VerbName;
+  /** The step that the person saw, from 0; needed by promote, skip and retry. */
+  readonly expected_step: number | null;
+  /** promote: to the last step. */
+  readonly full: boolean;
+}
+
+/** True in a state that nothing moves on. */
+export function hasEnded(state: ReleaseState): boolean {
+  return ['succeeded', 'rolled_back', 'cancelled', 'failed', 'superseded'].includes(state);
+}
+
+/** The default gates: none of them needs a configuration to protect a service. */
+export const DEFAULT_GATES: Gates = {
+  min_samples: 50,
+  failure_limit: 0,
+  interval_ms: 10_000,
+  on_inconclusive: 'pause',
+  errors: { max_percent: 1, ratio: 2 },
+  latency: { slack_ms: 10, ratio: 2 },
+  fast: true,
+};

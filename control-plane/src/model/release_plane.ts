@@ -1,0 +1,53 @@
+import type { Problem } from './problem.js';
+import type { Gates, ReleaseEvent, Verb, WeightedStep } from './release.js';
+import type { ReleasePlanResource, ReleaseResource } from './release_resources.js';
+import type { Result } from './result.js';
+
+/*
+ * What the API asks of the controller about releases.
+ */
+
+/** A release that a client asks for. */
+export interface ReleaseWish {
+  readonly service: string;
+  readonly target: string;
+  readonly stable: string | null;
+  readonly steps: readonly WeightedStep[] | null;
+  readonly gates: Partial<Gates>;
+  readonly deadline_ms: number | null;
+  readonly supersede: boolean;
+}
+
+/** The circumstances of a call. */
+export interface ReleaseContext {
+  readonly by: string;
+  readonly reason: string;
+  readonly dry_run: boolean;
+  readonly force: boolean;
+  readonly idempotency_key: string | null;
+  /** Without quotes; null = not asked for, '0' = no release may run, '*' = whatever it is. */
+  readonly if_match: string | null;
+}
+
+/** What a call did, or with `dry_run` would do. */
+export interface ReleaseOutcome {
+  readonly dry_run: boolean;
+  /** False if it was so already. */
+  readonly changed: boolean;
+  readonly release: ReleaseResource;
+  readonly plan: ReleasePlanResource;
+}
+
+/** Releases as the API sees them: reads are of one moment and never wait; `undefined` = no such thing. */
+export interface ReleasePlane {
+  /** The running ones of all services, by service. */
+  running(): readonly ReleaseResource[];
+  /** Newest first. */
+  ofService(service: string): readonly ReleaseResource[] | undefined;
+  byId(id: string): ReleaseResource | undefined;
+  plan(id: string): ReleasePlanResource | undefined;
+  /** Oldest first. */
+  events(id: string): readonly ReleaseEvent[] | undefined;
+  begin(wish: ReleaseWish, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>>;
+  move(id: string, verb: Verb, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>>;
+}

@@ -1,0 +1,293 @@
+import {
+  hasEnded,
+  type Counts,
+  type Paused,
+  type ReleaseRecord,
+  type Shares,
+  type TimeSplit,
+} from '../../model/release.js';
+import type { ReleaseFacts } from '../../model/release_facts.js';
+import { guardShares, isObeyed, readyOf } from './facts.js';
+import {
+  addCounts,
+  countsSince,
+  fastVerdict,
+  NO_COUNTS,
+  readGates,
+  spellReading,
+  verdictOf,
+  type Verdict,
+} from './gates.js';
+import { assertSound, enter, note } from './record.js';
+import { sameShares, shareOf } from './shares.js';
+import { beginStep, goBack, sharesAt, stepsOf } from './steps.js';
+
+/*
+ * The transition function of docs/explanation/releases.md: from a record, facts and the moment to the next record. At most one
+ * move a call, so that each is written before the next one is made. Facts that change nothing change nothing.
+ */
+
+/** What came of looking at the facts once. */
+export interface Advance {
+  readonly record: ReleaseRecord;
+  /** True if it must be written before anything else is done; false if only counts went on. */
+  readonly moved: boolean;
+  /** What the next move waits for, one sentence each; empty once it has ended. */
+  readonly waiting_for: readonly string[];
+  /** The shares that should stand in the service's own record now, or null. */
+  readonly decide: Shares | null;
+}
+
+/** Time that passed between two looks counts as observed only up to this. */
+export const LOOK_GAP_MS = 5_000;
+
+type Outcome =
+  { readonly moved: ReleaseRecord } | { readonly waits: readonly string[]; readonly decide?: Shares };
+
+/** Looks at the facts at `now` (milliseconds of the wall clock). */
+export function advance(record: ReleaseRecord, facts: ReleaseFacts, now: number): Advance {
+  assertSound(record);
+  if (hasEnded(record.state)) return { record, moved: false, waiting_for: [], decide: null };
+  const looked = look(record, facts, now);
+  const outcome = judgeFast(looked, facts, now) ?? next(looked, facts, now);
+  if ('moved' in outcome) return { record: outcome.moved, moved: true, waiting_for: [], decide: null };
+  return { record: looked, moved: false, waiting_for: outcome.waits, decide: outcome.decide ?? null };
+}
+
+function next(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
+  switch (record.state) {
+    case 'pending':
+      if (facts.held.length > 0) return { waits: facts.held };
+      return {
+        moved: enter(
+          record,
+          { state: 'preparing', event: 'preparing', message: 'waiting for the gateways' },
+          now,
+        ),
+      };
+    case 'preparing':
+      return prepare(record, facts, now);
+    case 'progressing':
+      return progress(record, facts, now);
+    case 'paused':
+      return { waits: [waitsForPerson(record)] };
+    case 'finalizing':
+      return settle(record, facts, now, record.target);
+    case 'rolling_back':
+      return settle(record, facts, now, record.stable);
+    default:
+      return { waits: [] };
+  }
+}
+
+function waitsForPerson({ paused }: ReleaseRecord): string {
+  if (paused?.cause === 'step') return 'a person: ebbgate release promote';
+  return `a person: ebbgate release resume, promote or abort (${paused?.message ?? ''})`;
+}
+
+function prepare(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
+  const waits = [...obedience(facts), ...readiness(record.target, facts)];
+  return waits.length > 0 ? { waits } : begin(record, 0, facts, now);
+}
+
+/** Begins a step if no guard speaks against it. */
+function begin(record: ReleaseRecord, index: number, facts: ReleaseFacts, now: number): Outcome {
+  const guards = guardStep(record, index, facts);
+  return guards.length > 0 ? { waits: guards } : { moved: beginStep(record, index, now) };
+}
+
+/** Why step `index` may not begin now; empty = it may. */
+export function guardStep(record: ReleaseRecord, index: number, facts: ReleaseFacts): readonly string[] {
+  const shares = sharesAt(record, index);
+  const needsTarget = shareOf(shares, record.target) > shareOf(record.shares, record.target);
+  return [...guardShares(record, facts, shares), ...(needsTarget ? readiness(record.target, facts) : [])];
+}
+
+function progress(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
+  if (record.stalled_ms >= record.deadline_ms) {
+    const message = `${record.target} had no ready instance for longer than its deadline`;
+    return { moved: goBack(record, 'failed', message, now) };
+  }
+  switch (record.phase) {
+    case 'applying':
+      if (!facts.published) return { waits: obedience(facts) };
+      return { moved: phase(record, 'converging', 'published; waiting for the gateways', now) };
+    case 'converging':
+      if (!isObeyed(facts)) return { waits: obedience(facts) };
+      return { moved: phase(record, 'warming', 'every known gateway obeys', now) };
+    case 'warming': {
+      const waits = shareOf(record.shares, record.target) > 0 ? readiness(record.target, facts) : [];
+      return waits.length > 0 ? { waits } : begin(record, record.step + 1, facts, now);
+    }
+    case 'soaking':
+      return soak(record, facts, now);
+    case 'analysing':
+      return analyse(record, facts, now);
+    default:
+      throw new Error(`a weighted release has no phase ${String(record.phase)}`);
+  }
+}
+
+function phase(
+  record: ReleaseRecord,
+  to: 'converging' | 'warming' | 'analysing',
+  message: string,
+  now: number,
+): ReleaseRecord {
+  const keeps_window = to === 'analysing';
+  return enter(record, { state: 'progressing', phase: to, event: to, message, keeps_window }, now);
+}
+
+/** How long the present step soaks. */
+function soakOf(record: ReleaseRecord): number {
+  const step = stepsOf(record)[record.step];
+  return step && 'pause' in step ? (step.pause.for_ms ?? 0) : 0;
+}
+
+function soak(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
+  const soakMs = soakOf(record);
+  if (record.observed_ms >= soakMs)
+    return { moved: phase(record, 'analysing', 'the soak is over; judging its window', now) };
+  if (record.observed_ms - record.judged_ms >= record.gates.interval_ms) {
+    const readings = readingsOf(record);
+    if (verdictOf(readings) === 'fail') return { moved: failed(record, readings, now) };
+  }
+  const left = Math.ceil((soakMs - record.observed_ms) / 1_000);
+  const unobserved = [...obedience(facts), ...needed(record, facts)];
+  return { waits: [`${String(left)} s more of soaking`, ...unobserved.map((one) => `not counted: ${one}`)] };
+}
+
+function analyse(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
+  const readings = readingsOf(record);
+  let verdict: Verdict = verdictOf(readings);
+  if (verdict === 'inconclusive') {
+    const { on_inconclusive: rule } = record.gates;
+    if (rule === 'pause') return { moved: pauseForGate(record, readings, now) };
+    verdict = rule;
+  }
+  if (verdict === 'fail') return { moved: failed(record, readings, now) };
+  return begin(record, record.step + 1, facts, now);
+}
+
+/** What the gates read in the present window. */
+export function readingsOf(record: ReleaseRecord): ReturnType<typeof readGates> {
+  return readGates(record.gates, record.window, shareOf(record.shares, record.stable) > 0);
+}
+
+/** One failed judgement: within the limit the soak goes on for another interval, above it the release goes back. */
+function failed(record: ReleaseRecord, readings: ReturnType<typeof readGates>, now: number): ReleaseRecord {
+  const message = `gate: ${readings.map(spellReading).join('; ')}`;
+  const { failure_limit, interval_ms } = record.gates;
+  if (record.failures + 1 > failure_limit) return goBack(record, 'rolled_back', message, now);
+  const observed_ms = Math.min(record.observed_ms, Math.max(0, soakOf(record) - interval_ms));
+  const counted = `${String(record.failures + 1)} of ${String(failure_limit)} failures put up with; ${message}`;
+  const event = { event: 'gate_failed', by: 'controller', message: counted };
+  return note(record, event, now, {
+    phase: 'soaking',
+    failures: record.failures + 1,
+    window: null,
+    observed_ms,
+    judged_ms: observed_ms,
+    message: counted,
+  });
+}
+
+function pauseForGate(
+  record: ReleaseRecord,
+  readings: ReturnType<typeof readGates>,
+  now: number,
+): ReleaseRecord {
+  const message = `inconclusive: ${readings.map(spellReading).join('; ')}`;
+  const paused: Paused = { cause: 'gate', by: 'controller', message, state: 'progressing', phase: 'soaking' };
+  return enter(record, { state: 'paused', paused, event: 'paused', message }, now);
+}
+
+/** finalizing and rolling_back: `version` serves alone, the service's own record says so, and every gateway obeys. */
+function settle(record: ReleaseRecord, facts: ReleaseFacts, now: number, version: string): Outcome {
+  const shares = { [version]: 100 };
+  const waits = [...obedience(facts), ...readiness(version, facts)];
+  // Written down only once somebody can serve it: after the release nobody gives a dead version's share back.
+  if (waits.length > 0) return { waits };
+  if (!sameShares(facts.decided, shares))
+    return { waits: [`the shares of ${record.service} being written down`], decide: shares };
+  if (record.state === 'finalizing') {
+    const message = `${record.target} serves alone`;
+    return { moved: enter(record, { state: 'succeeded', event: 'succeeded', message }, now) };
+  }
+  const ending = record.ending ?? 'rolled_back';
+  const message = `${record.stable} serves alone; ${record.message}`;
+  return { moved: enter(record, { state: ending, event: ending, message }, now) };
+}
+
+function judgeFast(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome | null {
+  const watched = ['progressing', 'paused', 'finalizing'].includes(record.state);
+  if (!watched || !record.gates.fast || !facts.recent || shareOf(record.shares, record.target) === 0)
+    return null;
+  const bad = fastVerdict(countsIn(facts.recent, record.stable), countsIn(facts.recent, record.target));
+  return bad === null ? null : { moved: goBack(record, 'rolled_back', `fast gate: ${bad}`, now) };
+}
+
+/** What only counts: times, the soak, the window. The same facts at the same moment add nothing. */
+function look(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseRecord {
+  const span = Math.max(0, now - record.looked_at);
+  const watched = span <= LOOK_GAP_MS && record.looked_by === facts.watcher ? span : 0;
+  const inStep = record.state === 'progressing';
+  const soaking = inStep && record.phase === 'soaking';
+  const stalled = inStep && needed(record, facts).length > 0;
+  const observed = soaking && isObeyed(facts) && !stalled;
+  const windowed = soaking || record.phase === 'analysing';
+  return {
+    ...record,
+    looked_at: Math.max(now, record.looked_at),
+    looked_by: facts.watcher,
+    times: split(record, span),
+    observed_ms: record.observed_ms + (observed ? watched : 0),
+    stalled_ms: stalled ? record.stalled_ms + watched : 0,
+    window: windowed ? widen(record, facts) : record.window,
+  };
+}
+
+function split(record: ReleaseRecord, span: number): TimeSplit {
+  const { state, phase, times } = record;
+  const settling = state === 'preparing' || state === 'finalizing' || state === 'rolling_back';
+  const into: keyof TimeSplit =
+    state === 'paused'
+      ? 'paused_ms'
+      : phase === 'draining'
+        ? 'draining_ms'
+        : settling || phase === 'applying' || phase === 'converging'
+          ? 'converging_ms'
+          : 'active_ms';
+  return { ...times, [into]: times[into] + span };
+}
+
+function widen(record: ReleaseRecord, facts: ReleaseFacts): ReleaseRecord['window'] {
+  if (!facts.totals) return record.window;
+  const { totals, watcher } = facts;
+  const last = { stable: countsIn(totals, record.stable), target: countsIn(totals, record.target) };
+  const before = record.window;
+  if (!before) return { watcher, last, sum: { stable: NO_COUNTS, target: NO_COUNTS } };
+  if (before.watcher !== watcher) return { ...before, watcher, last };
+  const sum = {
+    stable: addCounts(before.sum.stable, countsSince(last.stable, before.last.stable)),
+    target: addCounts(before.sum.target, countsSince(last.target, before.last.target)),
+  };
+  return { watcher, last, sum };
+}
+
+function countsIn(counts: Readonly<Record<string, Counts>>, version: string): Counts {
+  return Object.hasOwn(counts, version) ? (counts[version] ?? NO_COUNTS) : NO_COUNTS;
+}
+
+function obedience(facts: ReleaseFacts): readonly string[] {
+  return facts.published ? facts.behind : ['its set being published'];
+}
+
+function readiness(version: string, facts: ReleaseFacts): readonly string[] {
+  return readyOf(facts, version) > 0 ? [] : [`a ready instance of ${version}`];
+}
+
+/** A target that has a share needs somebody to serve it. */
+function needed(record: ReleaseRecord, facts: ReleaseFacts): readonly string[] {
+  return shareOf(record.shares, record.target) > 0 ? readiness(record.target, facts) : [];
+}

@@ -1,0 +1,113 @@
+import { hasEnded, type ReleaseRecord } from '../../model/release.js';
+import type { ReleasePlanResource, ReleaseResource } from '../../model/release_resources.js';
+import { eligible } from '../../model/set.js';
+import { ackOf, gatewaysThatCount } from '../proof.js';
+import { publishedAt, type World } from '../world.js';
+import { guardStep, readingsOf } from './advance.js';
+import type { ReleaseFacts } from '../../model/release_facts.js';
+import { sharesAt, spellStep, stepsOf } from './steps.js';
+
+/** A release for a person. `waiting_for` is what came of the last look at its facts. */
+export function describeRelease(
+  world: World,
+  record: ReleaseRecord,
+  waiting_for: readonly string[],
+  problem: string | null = null,
+): ReleaseResource {
+  const { id, service, n, stable, target, state, phase, step, attempt, message, since } = record;
+  const ended = hasEnded(state);
+  return {
+    id,
+    etag: etagOf(record),
+    service,
+    n,
+    stable,
+    target,
+    strategy: record.strategy.kind,
+    state,
+    phase,
+    step,
+    steps: stepsOf(record).length,
+    attempt,
+    message,
+    paused: record.paused && {
+      cause: record.paused.cause,
+      by: record.paused.by,
+      message: record.paused.message,
+    },
+    waiting_for: ended ? [] : waiting_for,
+    since,
+    shares: {
+      wanted: record.shares,
+      published: publishedShares(world, service),
+      ...appliedOn(world, service),
+    },
+    gates: ended ? [] : readingsOf(record),
+    failures: record.failures,
+    failure_limit: record.gates.failure_limit,
+    by: record.by,
+    reason: record.reason,
+    at: record.at,
+    ended_at: record.ended_at,
+    times: record.times,
+    problem,
+  };
+}
+
+/** Stands for the moves of a release; not for what only counts. */
+export function etagOf({ id, rev }: ReleaseRecord): string {
+  return `${id}-${String(rev)}`;
+}
+
+/** What a release does step by step, and what would hold the next step up. */
+export function describePlan(record: ReleaseRecord, facts: ReleaseFacts): ReleasePlanResource {
+  const { service, stable, target } = record;
+  const before = record.state === 'pending' || record.state === 'preparing';
+  const next = before ? 0 : record.step + 1;
+  const goesOn = !hasEnded(record.state) && record.state !== 'rolling_back' && record.state !== 'finalizing';
+  return {
+    service,
+    stable,
+    target,
+    rollback_to: stable,
+    steps: stepsOf(record).map((_step, index) => ({
+      step: index,
+      what: spellStep(record, index),
+      shares: reached(record, index),
+    })),
+    blockers: goesOn ? guardStep(record, next, facts) : [],
+  };
+}
+
+/** The shares once step `index` has begun: those of the last weight until then. */
+function reached(record: ReleaseRecord, index: number): Readonly<Record<string, number>> {
+  for (let at = index; at >= 0; at -= 1) {
+    const step = stepsOf(record)[at];
+    if (step && 'weight' in step) return sharesAt(record, at);
+  }
+  return record.base;
+}
+
+/** How the weight of the set that stands in Redis is spread, in percent with one decimal. */
+function publishedShares(world: World, service: string): Readonly<Record<string, number>> {
+  const document = world.published.get(service)?.document;
+  const open = document && 'peers' in document ? document.peers.filter(eligible) : [];
+  const total = open.reduce((sum, peer) => sum + peer.weight, 0);
+  const weights = new Map<string, number>();
+  for (const { version, weight } of open) weights.set(version, (weights.get(version) ?? 0) + weight);
+  return Object.fromEntries(
+    [...weights].map(([version, weight]) => [version, Math.round((weight / total) * 1_000) / 10]),
+  );
+}
+
+function appliedOn(
+  world: World,
+  service: string,
+): { readonly applied_on: number; readonly gateways: number } {
+  const target = publishedAt(world, service);
+  const ids = gatewaysThatCount(world.witnesses);
+  const acked = target
+    ? ids.filter((id) => ackOf(id, service, target, world.witnesses).state === 'acked')
+    : [];
+  return { applied_on: acked.length, gateways: ids.length };
+}

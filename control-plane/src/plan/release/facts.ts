@@ -1,0 +1,37 @@
+import type { ReleaseRecord, Shares } from '../../model/release.js';
+import type { ReleaseFacts } from '../../model/release_facts.js';
+import { FAST_GATE } from './gates.js';
+import { shareOf } from './shares.js';
+
+/** How many instances of `version` are ready. */
+export function readyOf(facts: ReleaseFacts, version: string): number {
+  return shareOf(facts.ready, version);
+}
+
+/** True once every known gateway obeys the set of this very record. */
+export function isObeyed(facts: ReleaseFacts): boolean {
+  return facts.published && facts.behind.length === 0;
+}
+
+/** Ready instances that get requests under `shares`. */
+export function serving(facts: ReleaseFacts, shares: Shares): number {
+  return Object.keys(shares)
+    .filter((version) => shareOf(shares, version) > 0)
+    .reduce((sum, version) => sum + readyOf(facts, version), 0);
+}
+
+/** Why `shares` may not be asked for now; empty = they may. A guard speaks only against what would make it worse. */
+export function guardShares(record: ReleaseRecord, facts: ReleaseFacts, shares: Shares): readonly string[] {
+  const before = serving(facts, record.shares);
+  const after = serving(facts, shares);
+  const needed = Math.max(1, facts.min_available);
+  const [left, wanted] = [String(after), String(needed)];
+  const capacity =
+    after < needed && after < before
+      ? [`${left} ready instances would have a share, and min_available asks for ${wanted}`]
+      : [];
+  return [...facts.held, ...capacity];
+}
+
+/** What the fast gate looks at: both sides of the last ten seconds. */
+export const RECENT_MS = FAST_GATE.window_ms;

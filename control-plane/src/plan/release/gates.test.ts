@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { DEFAULT_GATES, type Counts, type Window } from '../../model/release.js';
+import { countsSince, fastVerdict, NO_COUNTS, readGates, spellReading, verdictOf } from './gates.js';
+
+const counts = (requests: number, errors = 0, mean = 10): Counts => ({
+  requests,
+  errors,
+  ms: requests * mean,
+});
+const window = (stable: Counts, target: Counts): Window => ({
+  watcher: 'run-1',
+  last: { stable: NO_COUNTS, target: NO_COUNTS },
+  sum: { stable, target },
+});
+
+describe('gates', () => {
+  it.each<[string, Counts, Counts, boolean, string]>([
+    ['both are well', counts(900), counts(100), true, 'pass'],
+    ['one error in a hundred is put up with', counts(900), counts(100, 1), true, 'pass'],
+    ['above the percentage, with a stable one that is well', counts(900), counts(100, 2), true, 'fail'],
+    ['as bad as the stable one', counts(900, 90), counts(100, 10), true, 'pass'],
+    ['twice as bad as the stable one is the limit', counts(900, 90), counts(100, 20), true, 'pass'],
+    ['more than twice as bad', counts(900, 90), counts(100, 21), true, 'fail'],
+    ['slow, within the slack', counts(900, 0, 1), counts(100, 0, 12), true, 'pass'],
+    ['three times as slow', counts(900, 0, 100), counts(100, 0, 300), true, 'fail'],
+    ['too few of the target', counts(900), counts(49, 49), true, 'inconclusive'],
+    ['too few of the stable one', counts(49), counts(100), true, 'inconclusive'],
+    ['nothing to compare with, and well', counts(0), counts(100), false, 'pass'],
+    ['nothing to compare with, and bad', counts(0), counts(100, 2), false, 'fail'],
+    ['nothing to compare with: latency is not judged', counts(0), counts(100, 0, 9_999), false, 'pass'],
+  ])('%s', (_name, stable, target, compared, expected) => {
+    expect(verdictOf(readGates(DEFAULT_GATES, window(stable, target), compared))).toBe(expected);
+  });
+  it('passes where none is asked for, and knows nothing without a window', () => {
+    expect(verdictOf(readGates({ ...DEFAULT_GATES, errors: null, latency: null }, null, true))).toBe('pass');
+    expect(verdictOf(readGates(DEFAULT_GATES, null, true))).toBe('inconclusive');
+  });
+  it('spells what it read', () => {
+    const [errors] = readGates(DEFAULT_GATES, window(counts(900, 9), counts(100, 5)), true);
+    expect(spellReading(errors!)).toBe('errors 5 % of 100 requests, stable 1 % of 900, limit 2 %: fail');
+  });
+});
+
+describe('the fast gate', () => {
+  it.each<[string, Counts, Counts, boolean]>([
+    ['well', counts(900), counts(50), false],
+    ['49 requests are too few', counts(900), counts(49, 49), false],
+    ['20 % is not above 20 %', counts(900), counts(50, 10), false],
+    ['22 %', counts(900), counts(50, 11), true],
+    ['22 %, while the stable one has 5 %', counts(100, 5), counts(50, 11), false],
+    ['25 %, while the stable one has 5 %', counts(100, 5), counts(100, 25), true],
+    ['no stable traffic', counts(0), counts(50, 50), true],
+  ])('%s', (_name, stable, target, speaks) => {
+    expect(fastVerdict(stable, target) !== null).toBe(speaks);
+  });
+});
+
+it('totals that went back add nothing', () => {
+  expect(countsSince(counts(10, 1), counts(4, 1))).toEqual({ requests: 6, errors: 0, ms: 60 });
+  expect(countsSince(counts(3), counts(4))).toEqual(NO_COUNTS);
+});

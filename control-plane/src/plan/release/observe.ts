@@ -1,0 +1,68 @@
+import type { LinkState } from '../../model/ports.js';
+import type { Counts } from '../../model/release.js';
+import { eligible } from '../../model/set.js';
+import { compileService } from '../compile.js';
+import { ackOf, gatewaysThatCount } from '../proof.js';
+import { effectiveSpec } from '../spec.js';
+import { membersIn, publishedAt, recordIn, type World } from '../world.js';
+import type { ReleaseFacts } from '../../model/release_facts.js';
+
+/** What the world cannot tell. */
+export interface Surroundings {
+  readonly watcher: string;
+  /** True if the set compiled from the present record stands in Redis, and that is sure. */
+  readonly stands: boolean;
+  readonly zookeeper: LinkState['state'];
+  readonly totals: Readonly<Record<string, Counts>> | null;
+  readonly recent: Readonly<Record<string, Counts>> | null;
+}
+
+/** The facts for a release of `service`, as the world is now. */
+export function observeRelease(world: World, service: string, around: Surroundings): ReleaseFacts {
+  const record = recordIn(world, service);
+  return {
+    watcher: around.watcher,
+    ready: readyVersions(world, service),
+    published: around.stands,
+    behind: gatewaysBehind(world, service),
+    totals: around.totals,
+    recent: around.recent,
+    decided: record.versions,
+    min_available: effectiveSpec(record.spec).min_available,
+    held: holds(world, service, around),
+  };
+}
+
+/** How many instances of each version take requests as soon as the version has a share. */
+export function readyVersions(world: World, service: string): Readonly<Record<string, number>> {
+  const record = { ...recordIn(world, service), versions: {} };
+  const { set } = compileService(service, membersIn(world, service), record, world.wall);
+  const ready = new Map<string, number>();
+  for (const peer of set.peers.filter(eligible)) ready.set(peer.version, (ready.get(peer.version) ?? 0) + 1);
+  return Object.fromEntries(ready);
+}
+
+/** One sentence per gateway that does not obey the published set; also if there is none that could. */
+function gatewaysBehind(world: World, service: string): readonly string[] {
+  const { witnesses } = world;
+  if (witnesses.unready !== null) return [witnesses.unready];
+  const target = publishedAt(world, service);
+  if (!target || world.unsettled.has(service)) return ['its set being published'];
+  const ids = gatewaysThatCount(witnesses);
+  if (ids.length === 0) return ['a gateway: none has ever been heard'];
+  return ids.flatMap((id) => {
+    const ack = ackOf(id, service, target, witnesses);
+    return ack.state === 'acked' ? [] : [ack.message];
+  });
+}
+
+function holds(world: World, service: string, around: Surroundings): readonly string[] {
+  const protection = world.protections.get(service);
+  const damage = world.damaged.get(service);
+  return [
+    ...(protection === undefined ? [] : [`protection: ${protection}`]),
+    ...(world.witnesses.unready === null ? [] : [world.witnesses.unready]),
+    ...(around.zookeeper === 'connected' ? [] : [`ZooKeeper is ${around.zookeeper}`]),
+    ...(damage === undefined ? [] : [`the record of ${service} cannot be read (${damage})`]),
+  ];
+}

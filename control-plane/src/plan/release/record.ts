@@ -1,0 +1,99 @@
+import type {
+  Paused,
+  ReleaseEnding,
+  ReleaseEvent,
+  ReleasePhase,
+  ReleaseRecord,
+  ReleaseState,
+  Shares,
+} from '../../model/release.js';
+import { hasEnded } from '../../model/release.js';
+
+/** How many events and obeyed verbs a record keeps. */
+export const KEPT_EVENTS = 50;
+export const KEPT_VERBS = 20;
+const MESSAGE_CHARACTERS = 1_000;
+
+/** What a move changes; everything about the phase begins anew unless it is named here. */
+export interface Move {
+  readonly state: ReleaseState;
+  readonly phase?: ReleasePhase;
+  readonly step?: number;
+  readonly attempt?: number;
+  readonly shares?: Shares;
+  readonly paused?: Paused;
+  readonly ending?: ReleaseEnding;
+  /** The window, its judgements and what was observed go on. */
+  readonly keeps_window?: boolean;
+  readonly event: string;
+  readonly message: string;
+  readonly by?: string;
+}
+
+/** The one setter of a release's state. `now` is milliseconds of the wall clock. */
+export function enter(record: ReleaseRecord, move: Move, now: number): ReleaseRecord {
+  assertSound(record);
+  if (hasEnded(record.state)) throw new Error(`release ${record.id} has ended ${record.state}`);
+  const at = new Date(now).toISOString();
+  const fresh = move.keeps_window === true ? {} : { observed_ms: 0, window: null, judged_ms: 0 };
+  const otherStep = (move.step ?? record.step) !== record.step || move.attempt !== undefined;
+  const next: ReleaseRecord = {
+    ...record,
+    ...fresh,
+    rev: record.rev + 1,
+    state: move.state,
+    phase: move.phase ?? null,
+    step: move.step ?? record.step,
+    attempt: move.attempt ?? (otherStep ? 1 : record.attempt),
+    failures: otherStep ? 0 : record.failures,
+    stalled_ms: 0,
+    shares: move.shares ?? record.shares,
+    paused: move.paused ?? null,
+    ending: move.ending ?? record.ending,
+    message: clipped(move.message),
+    since: at,
+    ended_at: hasEnded(move.state) ? at : null,
+    events: withEvent(record, { at, event: move.event, by: move.by ?? 'controller', message: move.message }),
+  };
+  assertSound(next);
+  return next;
+}
+
+/** The record with a line of history, and nothing else changed. */
+export function note(
+  record: ReleaseRecord,
+  event: Omit<ReleaseEvent, 'at'>,
+  now: number,
+  changes: Partial<ReleaseRecord> = {},
+): ReleaseRecord {
+  const at = new Date(now).toISOString();
+  return { ...record, ...changes, rev: record.rev + 1, events: withEvent(record, { at, ...event }) };
+}
+
+function withEvent(record: ReleaseRecord, event: ReleaseEvent): readonly ReleaseEvent[] {
+  return [...record.events, { ...event, message: clipped(event.message) }].slice(-KEPT_EVENTS);
+}
+
+function clipped(message: string): string {
+  return message.length <= MESSAGE_CHARACTERS ? message : `${message.slice(0, MESSAGE_CHARACTERS - 1)}…`;
+}
+
+/** Throws if a record contradicts itself: nothing may be derived from one that does. */
+export function assertSound(record: ReleaseRecord): void {
+  const sum = Object.values(record.shares).reduce((total, share) => total + share, 0);
+  const wrong =
+    sum !== 100
+      ? `shares sum to ${String(sum)}`
+      : (record.state === 'paused') !== (record.paused !== null)
+        ? 'paused without a cause, or a cause without a pause'
+        : record.phase !== null && record.state !== 'progressing' && record.state !== 'rolling_back'
+          ? `phase ${record.phase} while ${record.state}`
+          : record.state === 'progressing' && record.phase === null
+            ? 'progressing without a phase'
+            : record.state === 'rolling_back' && record.ending === null
+              ? 'going back to no ending'
+              : hasEnded(record.state) !== (record.ended_at !== null)
+                ? 'an end without its moment'
+                : null;
+  if (wrong !== null) throw new Error(`release ${record.id} is not sound: ${wrong}`);
+}

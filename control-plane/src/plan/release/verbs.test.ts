@@ -1,0 +1,307 @@
+import { describe, expect, it } from 'vitest';
+import { hasEnded, VERBS, type ReleaseRecord, type Verb, type VerbName } from '../../model/release.js';
+import { buildFacts, buildRelease, RELEASE_AT as T } from '../../testing/releases.js';
+import { advance } from './advance.js';
+import type { ReleaseFacts } from '../../model/release_facts.js';
+import { startRelease, versionBefore, type ReleaseRequest, type StartState } from './start.js';
+import { obey, type VerbContext } from './verbs.js';
+
+const CONTEXT: VerbContext = { by: 'ann', reason: '', idempotency_key: null, force: false };
+const verb = (name: VerbName, expected_step: number | null = null, full = false): Verb => ({
+  verb: name,
+  expected_step,
+  full,
+});
+const STEPS = [
+  { weight: 10 },
+  { pause: {} },
+  { weight: 50 },
+  { pause: { for_ms: 9_000 } },
+  { weight: 100 },
+] as const;
+const built = (parts: Partial<ReleaseRecord>): ReleaseRecord =>
+  buildRelease({ strategy: { kind: 'weighted', steps: STEPS }, ...parts });
+
+/** One record in every state, and in every phase of a weighted step. */
+const STATES: Readonly<Record<string, ReleaseRecord>> = {
+  pending: built({}),
+  preparing: built({ state: 'preparing' }),
+  applying: built({ state: 'progressing', phase: 'applying', shares: { v1: 90, v2: 10 } }),
+  converging: built({ state: 'progressing', phase: 'converging', shares: { v1: 90, v2: 10 } }),
+  warming: built({ state: 'progressing', phase: 'warming', shares: { v1: 90, v2: 10 } }),
+  'paused by its step': built({
+    state: 'paused',
+    step: 1,
+    paused: { cause: 'step', by: 'controller', message: '', state: 'progressing', phase: 'soaking' },
+    shares: { v1: 90, v2: 10 },
+  }),
+  'paused by a person': built({
+    state: 'paused',
+    step: 3,
+    observed_ms: 4_000,
+    paused: { cause: 'person', by: 'bob', message: '', state: 'progressing', phase: 'soaking' },
+    shares: { v1: 50, v2: 50 },
+  }),
+  'paused by a gate': built({
+    state: 'paused',
+    step: 3,
+    paused: { cause: 'gate', by: 'controller', message: '', state: 'progressing', phase: 'soaking' },
+    shares: { v1: 50, v2: 50 },
+  }),
+  soaking: built({ state: 'progressing', phase: 'soaking', step: 3, shares: { v1: 50, v2: 50 } }),
+  analysing: built({ state: 'progressing', phase: 'analysing', step: 3, shares: { v1: 50, v2: 50 } }),
+  finalizing: built({ state: 'finalizing', step: 5, shares: { v2: 100 } }),
+  rolling_back: built({ state: 'rolling_back', ending: 'rolled_back', step: 3 }),
+  succeeded: built({ state: 'succeeded', step: 5, shares: { v2: 100 }, ended_at: 'x' }),
+  rolled_back: built({ state: 'rolled_back', ending: 'rolled_back', step: 3, ended_at: 'x' }),
+  cancelled: built({ state: 'cancelled', ending: 'cancelled', step: 3, ended_at: 'x' }),
+};
+
+function told(
+  record: ReleaseRecord,
+  what: Verb,
+  context: Partial<VerbContext> = {},
+  facts: Partial<ReleaseFacts> = {},
+) {
+  const done = obey(record, what, { ...CONTEXT, ...context }, buildFacts(facts), T);
+  if (!done.ok) return done.error.code;
+  return done.value.changed ? done.value.record : 'same';
+}
+function summary(result: ReturnType<typeof told>): string {
+  if (typeof result === 'string') return result;
+  return `${result.state}${result.phase === null ? '' : ` ${result.phase}`} ${String(result.step)}`;
+}
+
+describe('every verb in every state', () => {
+  const rows: Readonly<Record<string, Readonly<Record<VerbName, string>>>> = Object.fromEntries(
+    Object.entries(STATES).map(([name, record]) => [
+      name,
+      Object.fromEntries(VERBS.map((one) => [one, summary(told(record, verb(one, record.step)))])) as Record<
+        VerbName,
+        string
+      >,
+    ]),
+  );
+  const back = { abort: 'rolling_back 0', rollback: 'rolling_back 0' };
+  const back3 = { abort: 'rolling_back 3', rollback: 'rolling_back 3' };
+  const none = {
+    pause: 'conflict',
+    resume: 'conflict',
+    promote: 'conflict',
+    skip: 'conflict',
+    retry: 'conflict',
+  };
+  const moving = {
+    pause: 'paused 0',
+    resume: 'same',
+    promote: 'conflict',
+    skip: 'paused 1',
+    retry: 'progressing applying 0',
+  };
+  it.each<[string, Readonly<Record<VerbName, string>>]>([
+    ['pending', { ...none, resume: 'same', ...back }],
+    ['preparing', { ...none, pause: 'paused 0', resume: 'same', ...back }],
+    ['applying', { ...moving, ...back }],
+    ['converging', { ...moving, ...back }],
+    ['warming', { ...moving, ...back }],
+    [
+      'paused by its step',
+      {
+        pause: 'same',
+        resume: 'conflict',
+        promote: 'progressing applying 2',
+        skip: 'progressing applying 2',
+        retry: 'paused 1',
+        abort: 'rolling_back 1',
+        rollback: 'rolling_back 1',
+      },
+    ],
+    [
+      'paused by a person',
+      {
+        pause: 'same',
+        resume: 'progressing soaking 3',
+        promote: 'progressing applying 4',
+        skip: 'progressing applying 4',
+        retry: 'progressing soaking 3',
+        ...back3,
+      },
+    ],
+    [
+      'paused by a gate',
+      {
+        pause: 'same',
+        resume: 'progressing soaking 3',
+        promote: 'progressing applying 4',
+        skip: 'progressing applying 4',
+        retry: 'progressing soaking 3',
+        ...back3,
+      },
+    ],
+    [
+      'soaking',
+      {
+        pause: 'paused 3',
+        resume: 'same',
+        promote: 'progressing applying 4',
+        skip: 'progressing applying 4',
+        retry: 'progressing soaking 3',
+        ...back3,
+      },
+    ],
+    [
+      'analysing',
+      {
+        pause: 'paused 3',
+        resume: 'same',
+        promote: 'progressing applying 4',
+        skip: 'progressing applying 4',
+        retry: 'progressing soaking 3',
+        ...back3,
+      },
+    ],
+    ['finalizing', { ...none, resume: 'same', abort: 'rolling_back 5', rollback: 'rolling_back 5' }],
+    ['rolling_back', { ...none, resume: 'same', abort: 'same', rollback: 'same' }],
+    ['succeeded', { ...none, abort: 'conflict', rollback: 'conflict' }],
+    ['rolled_back', { ...none, abort: 'conflict', rollback: 'same' }],
+    ['cancelled', { ...none, abort: 'same', rollback: 'conflict' }],
+  ])('%s', (name, expected) => {
+    expect(rows[name]).toEqual(expected);
+  });
+});
+
+describe('steps', () => {
+  const waiting = STATES['paused by its step'] as ReleaseRecord;
+  it('a step that was promoted is not promoted again', () => {
+    const first = told(waiting, verb('promote', 1)) as ReleaseRecord;
+    expect(first.step).toBe(2);
+    expect(told(first, verb('promote', 1))).toBe('same');
+    expect(told(first, verb('skip', 1))).toBe('same');
+    expect(told(first, verb('promote', 3))).toBe('conflict');
+  });
+  it('needs to know which step is meant', () => {
+    expect(told(waiting, verb('promote'))).toBe('invalid_request');
+  });
+  it('the whole way', () => {
+    const full = told(waiting, verb('promote', 1, true)) as ReleaseRecord;
+    expect(full).toMatchObject({ step: 4, phase: 'applying', shares: { v2: 100 } });
+    expect(told(full, verb('promote', 4, true))).toBe('same');
+  });
+  it('guards refuse, and force does not ask them', () => {
+    expect(told(waiting, verb('promote', 1), {}, { held: ['protection'] })).toBe('guard_refused');
+    expect(told(waiting, verb('promote', 1, true), {}, { ready: { v1: 3, v2: 1 }, min_available: 2 })).toBe(
+      'guard_refused',
+    );
+    expect(told(waiting, verb('promote', 1), { force: true }, { held: ['protection'] })).toMatchObject({
+      step: 2,
+    });
+  });
+  it('a pause by a person keeps what was soaked; a retry does not', () => {
+    const held = STATES['paused by a person'] as ReleaseRecord;
+    expect(told(held, verb('resume'))).toMatchObject({ observed_ms: 4_000 });
+    expect(told(held, verb('retry', 3))).toMatchObject({ observed_ms: 0, attempt: 2 });
+  });
+});
+
+it('a key acts once, and not for another request', () => {
+  const key = { idempotency_key: 'k-1' };
+  const first = told(STATES['soaking'] as ReleaseRecord, verb('retry', 3), key) as ReleaseRecord;
+  expect(told(first, verb('retry', 3), key)).toBe('same');
+  expect(told(first, verb('skip', 3), key)).toBe('idempotency_conflict');
+});
+
+it('abort and rollback lead from every state to the stable version alone', () => {
+  for (const record of Object.values(STATES).filter((one) => !hasEnded(one.state)))
+    for (const name of ['abort', 'rollback'] as const) {
+      let next = told(record, verb(name));
+      if (next === 'same') next = record;
+      let at = next as ReleaseRecord;
+      for (let looks = 0; looks < 3; looks += 1)
+        at = advance(at, buildFacts({ decided: { v1: 100 }, held: ['protection'] }), T).record;
+      expect(at.shares).toEqual({ v1: 100 });
+      expect(hasEnded(at.state)).toBe(true);
+    }
+});
+
+describe('start', () => {
+  const request: ReleaseRequest = {
+    service: 'shop',
+    target: 'v2',
+    stable: null,
+    steps: [{ weight: 50 }],
+    gates: {},
+    deadline_ms: null,
+    supersede: false,
+  };
+  const state: StartState = {
+    releases: { current: null, history: [] },
+    decided: {},
+    ready: { v1: 2 },
+    newId: 'rel-9',
+    by: 'ann',
+    reason: 'new prices',
+    now: T,
+  };
+  const running = (record: ReleaseRecord): StartState => ({
+    ...state,
+    releases: { current: { service: 'shop', record, etag: '1-1' }, history: [] },
+  });
+  it('begins with everything on the stable version, and ends with 100 %', () => {
+    expect(startRelease(request, state)).toMatchObject({
+      ok: true,
+      value: {
+        superseded: null,
+        record: {
+          id: 'rel-9',
+          n: 1,
+          stable: 'v1',
+          shares: { v1: 100 },
+          state: 'pending',
+          strategy: { steps: [{ weight: 50 }, { weight: 100 }] },
+        },
+      },
+    });
+  });
+  it.each<[string, Partial<StartState>, string | null]>([
+    ['the one with all of the shares', { decided: { v7: 100 } }, 'v7'],
+    ['the only other one that is ready', { ready: { v1: 1, v2: 1 } }, 'v1'],
+    [
+      'the last that succeeded',
+      { ready: {}, releases: { current: null, history: [built({ ...STATES['succeeded'], target: 'v5' })] } },
+      'v5',
+    ],
+    ['nobody knows', { ready: { v1: 1, v3: 1 } }, null],
+  ])('the stable version: %s', (_name, parts, expected) => {
+    const started = startRelease(request, { ...state, ...parts });
+    if (expected === null) expect(started).toMatchObject({ ok: false, error: { field: 'body.stable' } });
+    else expect(started).toMatchObject({ ok: true, value: { record: { stable: expected } } });
+  });
+  it('refuses a second release, and one to where it is', () => {
+    expect(startRelease(request, running(STATES['soaking'] as ReleaseRecord))).toMatchObject({
+      ok: false,
+      error: { code: 'conflict' },
+    });
+    expect(startRelease({ ...request, target: 'v1', stable: 'v1' }, state)).toMatchObject({ ok: false });
+  });
+  it('supersedes at every state: from the shares in force, and back to the last version that succeeded', () => {
+    for (const record of Object.values(STATES).filter((one) => !hasEnded(one.state))) {
+      const started = startRelease({ ...request, target: 'v3', supersede: true }, running(record));
+      expect(started).toMatchObject({
+        ok: true,
+        value: {
+          record: { stable: 'v1', target: 'v3', shares: record.shares, base: record.shares, n: 2 },
+          superseded: { id: 'rel-1', state: 'superseded' },
+        },
+      });
+    }
+  });
+  it('knows the version before', () => {
+    expect(
+      versionBefore({
+        current: null,
+        history: [STATES['succeeded'] as ReleaseRecord, STATES['cancelled'] as ReleaseRecord],
+      }),
+    ).toBe('v1');
+    expect(versionBefore({ current: null, history: [] })).toBe(null);
+  });
+});

@@ -1,0 +1,197 @@
+import { err, ok, type Result } from '../../model/result.js';
+import type { Problem } from '../../model/problem.js';
+import { hasEnded, type Paused, type ReleaseRecord, type Verb } from '../../model/release.js';
+import { guardStep } from './advance.js';
+import type { ReleaseFacts } from '../../model/release_facts.js';
+import { enter, KEPT_VERBS, note } from './record.js';
+import { beginStep, goBack, stepsOf } from './steps.js';
+
+/** Who asks, and under which key. */
+export interface VerbContext {
+  readonly by: string;
+  readonly reason: string;
+  readonly idempotency_key: string | null;
+  /** Guards do not refuse. */
+  readonly force: boolean;
+}
+
+/** A verb that was obeyed; `changed` is false if it had its effect already. */
+export interface Obeyed {
+  readonly record: ReleaseRecord;
+  readonly changed: boolean;
+}
+
+/**
+ * What `verb` makes of a release. A call whose step is over, or whose effect is there, succeeds and changes nothing; so two
+ * clients that ask for the same make one move. `now` is milliseconds of the wall clock.
+ */
+export function obey(
+  record: ReleaseRecord,
+  verb: Verb,
+  context: VerbContext,
+  facts: ReleaseFacts,
+  now: number,
+): Result<Obeyed, Problem> {
+  const request = requestOf(verb, context);
+  const known = record.verbs.find((one) => one.key === context.idempotency_key);
+  if (known && known.request !== request)
+    return err({
+      code: 'idempotency_conflict',
+      field: 'Idempotency-Key',
+      detail: 'This key came with another request before. Use a new key for a new request.',
+    });
+  if (known) return ok({ record, changed: false });
+  const done = act(record, verb, context, facts, now);
+  if (!done.ok || !done.value.changed || context.idempotency_key === null) return done;
+  const verbs = [...record.verbs, { key: context.idempotency_key, request }].slice(-KEPT_VERBS);
+  return ok({ record: { ...done.value.record, verbs }, changed: true });
+}
+
+function requestOf(verb: Verb, { reason, force }: VerbContext): string {
+  return JSON.stringify([verb.verb, verb.expected_step, verb.full, reason, force]).slice(0, 1_000);
+}
+
+function act(
+  record: ReleaseRecord,
+  verb: Verb,
+  context: VerbContext,
+  facts: ReleaseFacts,
+  now: number,
+): Result<Obeyed, Problem> {
+  const same = ok({ record, changed: false });
+  const stepped = verb.verb === 'promote' || verb.verb === 'skip' || verb.verb === 'retry';
+  if (stepped) {
+    const behind = checkStep(record, verb);
+    if (behind !== null) return behind === 'past' ? same : err(behind);
+  }
+  if (hasEnded(record.state)) return ended(record, verb) ? same : err(over(record, verb));
+  const changed = (next: ReleaseRecord): Result<Obeyed, Problem> => ok({ record: next, changed: true });
+  const says = `${verb.verb} by ${context.by}${context.reason === '' ? '' : `: ${context.reason}`}`;
+  switch (verb.verb) {
+    case 'abort':
+    case 'rollback': {
+      const ending = verb.verb === 'abort' ? 'cancelled' : 'rolled_back';
+      if (record.state === 'rolling_back') return same;
+      return changed(goBack(record, ending, says, now, context.by));
+    }
+    case 'pause':
+      return pause(record, context, says, now);
+    case 'resume':
+      return resume(record, context, says, now);
+    case 'retry':
+      if (!inSteps(record)) return err(unfit(record, verb));
+      return changed(beginStep(record, record.step, now, context.by, record.attempt + 1));
+    case 'promote':
+    case 'skip':
+      return goOn(record, verb, context, facts, now);
+  }
+}
+
+/** `past` if the release is beyond the step that was meant. */
+function checkStep(record: ReleaseRecord, verb: Verb): 'past' | Problem | null {
+  const { expected_step: expected } = verb;
+  const field = 'expected_step';
+  if (expected === null)
+    return { code: 'invalid_request', field, detail: `${verb.verb} needs the step that you saw` };
+  const goesOn = !hasEnded(record.state) && record.state !== 'rolling_back';
+  if (expected < record.step && (goesOn || record.state === 'succeeded')) return 'past';
+  if (expected === record.step || !goesOn) return null;
+  const at = String(record.step);
+  return { code: 'conflict', field, detail: `The release is at step ${at}, not at ${String(expected)} yet` };
+}
+
+function ended(record: ReleaseRecord, { verb }: Verb): boolean {
+  return (
+    (verb === 'abort' && record.state === 'cancelled') ||
+    (verb === 'rollback' && record.state === 'rolled_back')
+  );
+}
+
+function over(record: ReleaseRecord, { verb }: Verb): Problem {
+  const help = verb === 'rollback' || verb === 'abort' ? `. To go back: ebbgate undo ${record.service}` : '';
+  return { code: 'conflict', detail: `Release ${record.id} has ended ${record.state}${help}` };
+}
+
+function unfit(record: ReleaseRecord, { verb }: Verb): Problem {
+  const phase = record.phase === null ? '' : `, ${record.phase}`;
+  const help =
+    verb === 'promote' && record.state === 'progressing'
+      ? '. It waits for facts, and skip would leave them out'
+      : '';
+  return {
+    code: 'conflict',
+    detail: `${verb} does not fit a release that is ${record.state}${phase}${help}`,
+  };
+}
+
+function inSteps(record: ReleaseRecord): boolean {
+  return (
+    record.state === 'progressing' || (record.state === 'paused' && record.paused?.state === 'progressing')
+  );
+}
+
+function pause(
+  record: ReleaseRecord,
+  context: VerbContext,
+  message: string,
+  now: number,
+): Result<Obeyed, Problem> {
+  if (record.state === 'paused') return ok({ record, changed: false });
+  if (record.state !== 'progressing' && record.state !== 'preparing')
+    return err(unfit(record, { verb: 'pause', expected_step: null, full: false }));
+  const { state, phase } = record;
+  const paused: Paused = { cause: 'person', by: context.by, message, state, phase };
+  const move = {
+    state: 'paused',
+    paused,
+    event: 'paused',
+    message,
+    by: context.by,
+    keeps_window: true,
+  } as const;
+  return ok({ record: enter(record, move, now), changed: true });
+}
+
+function resume(
+  record: ReleaseRecord,
+  context: VerbContext,
+  message: string,
+  now: number,
+): Result<Obeyed, Problem> {
+  const { paused } = record;
+  if (record.state !== 'paused' || !paused) return ok({ record, changed: false });
+  if (paused.cause === 'step')
+    return err({
+      code: 'conflict',
+      detail: 'This step waits for a person by its plan: promote it, so that it is plain which step you mean',
+    });
+  const { state, phase } = paused;
+  // What was counted before a gate's doubt is judged again, with what comes; a person's pause begins no new window either.
+  const to = { state, ...(phase === null ? {} : { phase }), keeps_window: paused.cause === 'person' };
+  const next = enter(record, { ...to, event: 'resumed', message, by: context.by }, now);
+  return ok({ record: next, changed: true });
+}
+
+function goOn(
+  record: ReleaseRecord,
+  verb: Verb,
+  context: VerbContext,
+  facts: ReleaseFacts,
+  now: number,
+): Result<Obeyed, Problem> {
+  if (!inSteps(record)) return err(unfit(record, verb));
+  const waitsByPlan = record.state === 'paused' || record.phase === 'soaking' || record.phase === 'analysing';
+  if (verb.verb === 'promote' && !verb.full && !waitsByPlan) return err(unfit(record, verb));
+  const last = stepsOf(record).length - 1;
+  const index = verb.full ? Math.max(last, record.step) : record.step + 1;
+  if (verb.full && record.step === last) return ok({ record, changed: false });
+  const guards = guardStep(record, index, facts);
+  if (guards.length > 0 && !context.force)
+    return err({ code: 'guard_refused', detail: guards.join('; '), blockers: guards });
+  const told = note(
+    record,
+    { event: verb.verb === 'skip' ? 'skipped' : 'promoted', by: context.by, message: context.reason },
+    now,
+  );
+  return ok({ record: beginStep(told, index, now, context.by), changed: true });
+}

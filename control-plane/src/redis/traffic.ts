@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import { checkName } from '../model/names.js';
+import type { Clock, Log } from '../model/ports.js';
+import type { GatewayTraffic, TrafficReader } from '../model/release_ports.js';
+import { err, ok, type Result } from '../model/result.js';
+import { parseRedisUrl } from './address.js';
+import { RedisLink } from './client.js';
+import { describeIssue, nameSchema, parseJson } from './documents.js';
+import { KEYS } from './keys.js';
+
+/** How many gateways one MGET asks for. */
+const READ_BATCH = 100;
+const MAX_CHARACTERS = 8_000_000;
+
+const count = z.number().min(0);
+const stats = z.object({
+  v: z.literal(1),
+  id: nameSchema('gateway'),
+  boot: z.string().max(64),
+  services: z.record(
+    z.string(),
+    z.object({
+      versions: z.record(z.string(), z.object({ requests: count, errors: count, latency_ms_sum: count })),
+    }),
+  ),
+});
+
+/** Reads what stands under the stats key of gateway `id`. A failure is one sentence that names the field. */
+export function parseStats(id: string, text: string): Result<GatewayTraffic, string> {
+  if (text.length > MAX_CHARACTERS) return err(`is longer than ${String(MAX_CHARACTERS)} characters`);
+  const json = parseJson(text);
+  if (!json.ok) return json;
+  const parsed = stats.safeParse(json.value);
+  if (!parsed.success) return err(describeIssue(parsed.error));
+  if (parsed.data.id !== id) return err(`id: is ${parsed.data.id}, but its key says ${id}`);
+  const services = Object.entries(parsed.data.services).map(([service, { versions }]) => [
+    service,
+    Object.fromEntries(
+      Object.entries(versions).map(([version, { requests, errors, latency_ms_sum }]) => [
+        version,
+        { requests, errors, ms: latency_ms_sum },
+      ]),
+    ),
+  ]);
+  return ok({
+    gateway: id,
+    boot: parsed.data.boot,
+    services: Object.fromEntries(services) as GatewayTraffic['services'],
+  });
+}
+
+/** The traffic reader of `model/release_ports.ts` over a connection of its own. A bad url throws. */
+export function createTrafficReader(options: {
+  readonly url: string;
+  readonly log: Log;
+  readonly clock: Clock;
+}): TrafficReader {
+  const address = parseRedisUrl(options.url);
+  if (!address.ok) throw new Error(address.error);
+  const { log, clock } = options;
+  return new RedisTrafficReader(
+    new RedisLink({ address: address.value, log, clock, name: 'ebbgate-traffic' }),
+    log,
+  );
+}
+
+class RedisTrafficReader implements TrafficReader {
+  readonly #link: RedisLink;
+  readonly #log: Log;
+  /** Gateway → what is wrong with its counters; so that it is logged once. */
+  readonly #complaints = new Map<string, string>();
+
+  constructor(link: RedisLink, log: Log) {
+    this.#link = link;
+    this.#log = log;
+  }
+
+  start(): Promise<void> {
+    return this.#link.start();
+  }
+  close(): Promise<void> {
+    return this.#link.close();
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async read(): Promise<Result<readonly GatewayTraffic[], string>> {
+    const listed = await this.#link.run('ZRANGE', KEYS.gateways, '0', '-1');
+    if (!listed.ok) return listed;
+    if (!Array.isArray(listed.value)) return err('the list of gateways is no list');
+    const names: readonly unknown[] = listed.value;
+    const ids = names.filter((id): id is string => typeof id === 'string' && checkName('gateway', id).ok);
+    const read: GatewayTraffic[] = [];
+    for (let start = 0; start < ids.length; start += READ_BATCH) {
+      const batch = ids.slice(start, start + READ_BATCH);
+      const answer = await this.#link.run('MGET', ...batch.map((id) => KEYS.stats(id)));
+      if (!answer.ok) return answer;
+      const texts: readonly unknown[] = Array.isArray(answer.value) ? answer.value : [];
+      for (const [position, id] of batch.entries()) read.push(...this.#parse(id, texts[position]));
+    }
+    return ok(read);
+  }
+
+  #parse(id: string, text: unknown): readonly GatewayTraffic[] {
+    if (typeof text !== 'string') return [];
+    const parsed = parseStats(id, text);
+    const complaint = parsed.ok ? undefined : parsed.error;
+    if (complaint !== undefined && this.#complaints.get(id) !== complaint)
+      this.#log.warn({ gateway: id, complaint }, 'counters ignored');
+    if (complaint === undefined) this.#complaints.delete(id);
+    else this.#complaints.set(id, complaint);
+    return parsed.ok ? [parsed.value] : [];
+  }
+}

@@ -1,0 +1,111 @@
+import type { Problem } from '../model/problem.js';
+import type { ReleaseEvent, Verb } from '../model/release.js';
+import type { ReleaseContext, ReleaseOutcome, ReleasePlane, ReleaseWish } from '../model/release_plane.js';
+import type { ReleasePlanResource, ReleaseResource } from '../model/release_resources.js';
+import { err, ok, type Result } from '../model/result.js';
+
+const AT = '2026-05-01T12:00:00.000Z';
+
+/** A release of `shop` from v1 to v2 that soaks at its second of three steps. */
+export function makeRelease(parts: Partial<ReleaseResource> = {}): ReleaseResource {
+  return {
+    id: 'rel-1',
+    etag: 'rel-1-7',
+    service: 'shop',
+    n: 1,
+    stable: 'v1',
+    target: 'v2',
+    strategy: 'weighted',
+    state: 'progressing',
+    phase: 'soaking',
+    step: 1,
+    steps: 3,
+    attempt: 1,
+    message: 'step 2/3 {pause: 2m}',
+    paused: null,
+    waiting_for: ['90 s more of soaking'],
+    since: AT,
+    shares: { wanted: { v1: 95, v2: 5 }, published: { v1: 95, v2: 5 }, applied_on: 2, gateways: 2 },
+    gates: [
+      {
+        gate: 'errors',
+        verdict: 'pass',
+        target: 0.5,
+        stable: 0.4,
+        limit: 1,
+        samples: { target: 200, stable: 3_800 },
+      },
+    ],
+    failures: 0,
+    failure_limit: 0,
+    by: 'ann',
+    reason: 'new prices',
+    at: AT,
+    ended_at: null,
+    times: { active_ms: 30_000, paused_ms: 0, converging_ms: 1_500, draining_ms: 0 },
+    problem: null,
+    ...parts,
+  };
+}
+
+/** Releases without a controller, for tests of what stands in front of them. */
+export class MemoryReleases implements ReleasePlane {
+  readonly map = new Map<string, ReleaseResource>();
+  readonly begun: { readonly wish: ReleaseWish; readonly context: ReleaseContext }[] = [];
+  readonly moved: { readonly id: string; readonly verb: Verb; readonly context: ReleaseContext }[] = [];
+  eventList: readonly ReleaseEvent[] = [{ at: AT, event: 'started', by: 'ann', message: 'release of shop' }];
+  /** The next calls answer this. */
+  refusal: Problem | null = null;
+
+  running(): readonly ReleaseResource[] {
+    return [...this.map.values()].filter((one) => one.ended_at === null);
+  }
+  ofService(service: string): readonly ReleaseResource[] | undefined {
+    const found = [...this.map.values()].filter((one) => one.service === service).reverse();
+    return found.length === 0 ? undefined : found;
+  }
+  byId(id: string): ReleaseResource | undefined {
+    return this.map.get(id);
+  }
+  plan(id: string): ReleasePlanResource | undefined {
+    const release = this.map.get(id);
+    return release && planOf(release);
+  }
+  events(id: string): readonly ReleaseEvent[] | undefined {
+    return this.map.has(id) ? this.eventList : undefined;
+  }
+
+  begin(wish: ReleaseWish, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>> {
+    this.begun.push({ wish, context });
+    const release = makeRelease({
+      service: wish.service,
+      target: wish.target,
+      state: 'pending',
+      phase: null,
+      step: 0,
+    });
+    if (!this.refusal && !context.dry_run) this.map.set(release.id, release);
+    return Promise.resolve(this.#answer(release, context));
+  }
+
+  move(id: string, verb: Verb, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>> {
+    this.moved.push({ id, verb, context });
+    const release = this.map.get(id);
+    if (!release) return Promise.resolve(err({ code: 'not_found', detail: `there is no release ${id}` }));
+    return Promise.resolve(this.#answer(release, context));
+  }
+
+  #answer(release: ReleaseResource, context: ReleaseContext): Result<ReleaseOutcome, Problem> {
+    if (this.refusal) return err(this.refusal);
+    return ok({ dry_run: context.dry_run, changed: true, release, plan: planOf(release) });
+  }
+}
+
+function planOf({ service, stable, target }: ReleaseResource): ReleasePlanResource {
+  const steps = [
+    { step: 0, what: '1/3 {weight: 5}', shares: { [stable]: 95, [target]: 5 } },
+    { step: 1, what: '2/3 {pause: 2m}', shares: { [stable]: 95, [target]: 5 } },
+    { step: 2, what: '3/3 {weight: 100}', shares: { [target]: 100 } },
+  ];
+  return { service, stable, target, rollback_to: stable, steps, blockers: [] };
+}

@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { checkName, type NameKind } from '../model/names.js';
+import { RELEASE_PHASES, RELEASE_STATES, type ReleaseRecord } from '../model/release.js';
+import { err, ok, type Result } from '../model/result.js';
+
+/*
+ * Everything is strict: a member or a schema that is not known here was written by another release of Ebbgate, and a state
+ * machine that guesses at its state is worse than one that stands still.
+ */
+const name = (kind: NameKind): z.ZodType<string> =>
+  z.string().refine((value) => checkName(kind, value).ok, { error: `not a name of kind ${kind}` });
+const moment = z.iso.datetime({ offset: true });
+const text = z.string().max(4_096);
+const whole = z.int().min(0);
+const milliseconds = z.number().min(0);
+const percent = z.int().min(0).max(100);
+const shares = z
+  .record(name('version'), percent)
+  .refine((map) => Object.values(map).reduce((sum, share) => sum + share, 0) === 100, {
+    error: 'does not sum to 100',
+  });
+
+const weighted = z.strictObject({
+  kind: z.literal('weighted'),
+  steps: z
+    .array(
+      z.union([
+        z.strictObject({ weight: percent }),
+        z.strictObject({ pause: z.strictObject({ for_ms: milliseconds.optional() }) }),
+      ]),
+    )
+    .min(1),
+});
+
+const gates = z.strictObject({
+  min_samples: whole,
+  failure_limit: whole,
+  interval_ms: milliseconds,
+  on_inconclusive: z.enum(['pause', 'pass', 'fail']),
+  errors: z.strictObject({ max_percent: z.number(), ratio: z.number() }).nullable(),
+  latency: z.strictObject({ slack_ms: z.number(), ratio: z.number() }).nullable(),
+  fast: z.boolean(),
+});
+
+const counts = z.strictObject({ requests: whole, errors: whole, ms: milliseconds });
+const sides = z.strictObject({ stable: counts, target: counts });
+const phase = z.enum(RELEASE_PHASES).nullable();
+
+const record = z.strictObject({
+  v: z.literal(1),
+  rev: whole,
+  id: text,
+  service: name('service'),
+  n: z.int().min(1),
+  stable: name('version'),
+  target: name('version'),
+  strategy: weighted,
+  gates,
+  deadline_ms: milliseconds,
+  by: text,
+  reason: text,
+  at: moment,
+  state: z.enum(RELEASE_STATES),
+  since: moment,
+  phase,
+  step: whole,
+  attempt: z.int().min(1),
+  paused: z
+    .strictObject({
+      cause: z.enum(['step', 'person', 'gate']),
+      by: text,
+      message: text,
+      state: z.enum(['preparing', 'progressing']),
+      phase,
+    })
+    .nullable(),
+  ending: z.enum(['rolled_back', 'cancelled', 'failed']).nullable(),
+  message: text,
+  base: shares,
+  shares,
+  observed_ms: milliseconds,
+  stalled_ms: milliseconds,
+  window: z.strictObject({ watcher: text, last: sides, sum: sides }).nullable(),
+  failures: whole,
+  judged_ms: milliseconds,
+  times: z.strictObject({
+    active_ms: milliseconds,
+    paused_ms: milliseconds,
+    converging_ms: milliseconds,
+    draining_ms: milliseconds,
+  }),
+  looked_at: milliseconds,
+  looked_by: text,
+  ended_at: moment.nullable(),
+  verbs: z.array(z.strictObject({ key: text, request: text })),
+  events: z.array(z.strictObject({ at: moment, event: text, by: text, message: text })),
+});
+
+/** Reads a record's bytes; the error names the first member that is wrong. */
+export function parseReleaseRecord(data: Buffer): Result<ReleaseRecord, string> {
+  let value: unknown;
+  try {
+    value = JSON.parse(data.toString('utf8'));
+  } catch {
+    return err('not JSON');
+  }
+  const version = typeof value === 'object' && value !== null && 'v' in value ? value.v : undefined;
+  if (version !== 1) {
+    const schema = version === undefined ? 'missing' : JSON.stringify(version);
+    return err(`schema ${schema} is not known to this controller`);
+  }
+  const parsed = record.safeParse(value);
+  // The schema only checks: what was read is what is handed on, member for member.
+  if (parsed.success) return ok(value as ReleaseRecord);
+  const [issue] = parsed.error.issues;
+  return err(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`);
+}
+
+export function encodeReleaseRecord(release: ReleaseRecord): Buffer {
+  return Buffer.from(JSON.stringify(release), 'utf8');
+}

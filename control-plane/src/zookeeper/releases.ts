@@ -1,0 +1,191 @@
+import { checkName } from '../model/names.js';
+import type { Term, WriteFailure } from '../model/ports.js';
+import type { ReleaseRecord, ServiceReleases, StoredRelease } from '../model/release.js';
+import type { ReleaseEdit, ReleaseStore } from '../model/release_ports.js';
+import { err, ok, type Result } from '../model/result.js';
+import { ChildStore } from './child_store.js';
+import { etagOf, versionIn } from './etag.js';
+import { fence, fenceFailure } from './fence.js';
+import type { ZooKeeperLink } from './link.js';
+import type { TreeNode } from './mirror.js';
+import type { Committed, NodeStat, TransactionOperation } from './protocol.js';
+import type { Reading } from './reader.js';
+import { encodeReleaseRecord, parseReleaseRecord } from './release_record.js';
+
+/** How many ended releases a service keeps. */
+export const KEPT_HISTORY = 10;
+
+/** The store at `<root>/releases`, which it creates at the first contact. */
+export function createReleaseStore(link: ZooKeeperLink, options: { readonly root: string }): ReleaseStore {
+  return new TreeReleaseStore(link, options.root);
+}
+
+/** `<service>/current` is the lock and the running release, `<service>/history/<n>` what has ended. */
+function readingOf(names: readonly string[]): Reading {
+  const [, kind] = names;
+  if (names.length <= 1) return 'list';
+  if (names.length === 2) return kind === 'current' ? 'data' : kind === 'history' ? 'list' : 'ignore';
+  return names.length === 3 && kind === 'history' ? 'data' : 'ignore';
+}
+
+const NOTHING = Buffer.alloc(0);
+const NONE: ServiceReleases = { current: null, history: [] };
+
+class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseStore {
+  readonly #root: string;
+  readonly #parsed = new WeakMap<TreeNode, Result<StoredRelease, string>>();
+  #damaged: ReadonlyMap<string, string> = new Map();
+
+  constructor(link: ZooKeeperLink, root: string) {
+    super(link, 'releases', `${root}/releases`, readingOf);
+    this.#root = root;
+  }
+
+  damaged(): ReadonlyMap<string, string> {
+    return this.#damaged;
+  }
+
+  async write(term: Term, edit: ReleaseEdit): Promise<Result<void, WriteFailure>> {
+    const { service } = edit;
+    const { connection } = this.link;
+    if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
+    const steps = this.#stepsOf(edit);
+    if (steps === null) return err({ kind: 'conflict', service });
+    const answer = await connection.transaction([fence(this.#root, term), ...steps]);
+    if (answer.ok) {
+      this.#takeIn(edit, steps, answer.value);
+      return ok(undefined);
+    }
+    const failure = fenceFailure(answer.error);
+    if (failure !== null) return err(failure);
+    const { kind, message } = answer.error;
+    if (kind === 'bad_version' || kind === 'node_exists' || kind === 'no_node')
+      return err({ kind: 'conflict', service });
+    return err({ kind: 'unavailable', reason: `${service}: ${message}` });
+  }
+
+  async read(service: string): Promise<Result<StoredRelease | null, WriteFailure>> {
+    return this.readNewest(`${service}/current`, (node) => this.#parse(service, node));
+  }
+
+  /** The operations after the fence; null if it is plain that the etag is of another node. */
+  #stepsOf(edit: ReleaseEdit): readonly TransactionOperation[] | null {
+    const folder = this.pathOf(edit.service);
+    const path = `${folder}/current`;
+    const steps: TransactionOperation[] = [];
+    // A create answers without a stat, so the data is set in a second step, whose stat makes the etag.
+    const make = (missing: string, data: Buffer): void => {
+      steps.push(
+        { kind: 'create', path: missing, data: NOTHING },
+        { kind: 'set', path: missing, data, version: 0 },
+      );
+    };
+    for (const above of [folder, `${folder}/history`])
+      if (this.tree.get(above) === undefined) make(above, NOTHING);
+    if (edit.archive) {
+      make(`${folder}/history/${String(edit.archive.n)}`, encodeReleaseRecord(edit.archive));
+      for (const old of this.#surplus(edit)) steps.push({ kind: 'remove', path: old, version: -1 });
+    }
+    const data = edit.current ? encodeReleaseRecord(edit.current) : null;
+    if (edit.etag === null) {
+      if (data !== null) make(path, data);
+      return steps;
+    }
+    const version = versionIn(edit.etag, this.tree.get(path));
+    if (version === null) return null;
+    return [
+      ...steps,
+      data === null ? { kind: 'remove', path, version } : { kind: 'set', path, data, version },
+    ];
+  }
+
+  /** Where the oldest releases stand that go when another one comes. */
+  #surplus({ service }: ReleaseEdit): readonly string[] {
+    const history = this.shown?.get(service)?.history ?? [];
+    const paths = history.map((one) => `${this.pathOf(service)}/history/${String(one.n)}`);
+    return paths
+      .slice(0, Math.max(0, paths.length + 1 - KEPT_HISTORY))
+      .filter((path) => this.tree.get(path) !== undefined);
+  }
+
+  /** Shows what was written before anybody can ask for it. */
+  #takeIn(edit: ReleaseEdit, steps: readonly TransactionOperation[], committed: Committed): void {
+    for (const [index, step] of steps.entries()) {
+      const stat = committed.stats[index + 1] as NodeStat | null;
+      if (step.kind === 'set' && stat) this.tree.put(step.path, { ...stat, data: step.data });
+      if (step.kind === 'remove') this.tree.drop(step.path, committed.zxid);
+    }
+    if (this.shown === null) return;
+    const before = this.shown.get(edit.service) ?? NONE;
+    const path = `${this.pathOf(edit.service)}/current`;
+    const node = edit.current ? this.tree.get(path) : undefined;
+    const parsed = node ? this.#parse(edit.service, node) : null;
+    const current = parsed?.ok === true ? parsed.value : null;
+    const history = edit.archive ? [...before.history, edit.archive].slice(-KEPT_HISTORY) : before.history;
+    this.show(new Map(this.shown).set(edit.service, { current, history }));
+  }
+
+  protected override valuesOf(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, ServiceReleases> {
+    return this.#sort(children).found;
+  }
+
+  protected override readAll(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, ServiceReleases> {
+    const { found, damaged } = this.#sort(children);
+    this.#tellDamage(damaged);
+    const last = (service: string) =>
+      (damaged.has(service) ? this.shown?.get(service)?.current : null) ?? null;
+    return new Map(
+      [...found].map(([service, { current, history }]) => [
+        service,
+        this.#unchanged(service, { current: current ?? last(service), history }),
+      ]),
+    );
+  }
+
+  /** What can be read, by service, and what is wrong with a running release that cannot. */
+  #sort(children: ReadonlyMap<string, TreeNode>) {
+    const found = new Map<string, { current: StoredRelease | null; history: ReleaseRecord[] }>();
+    const damaged = new Map<string, string>();
+    for (const [name, node] of children) {
+      const [service = '', kind, n] = name.split('/');
+      if (kind === undefined || !checkName('service', service).ok) continue;
+      const entry = found.get(service) ?? { current: null, history: [] };
+      found.set(service, entry);
+      if (kind === 'history' && n === undefined) continue;
+      const parsed = this.#parse(service, node);
+      if (parsed.ok && kind === 'current') entry.current = parsed.value;
+      else if (parsed.ok) entry.history.push(parsed.value.record);
+      else if (kind === 'current') damaged.set(service, parsed.error);
+    }
+    for (const entry of found.values()) entry.history.sort((a, b) => a.n - b.n);
+    return { found, damaged };
+  }
+
+  /** What was shown before if it is the same, so that listeners hear only of changes. */
+  #unchanged(service: string, now: ServiceReleases): ServiceReleases {
+    const before = this.shown?.get(service);
+    const same =
+      before?.current?.etag === now.current?.etag &&
+      before?.history.map((one) => one.id).join() === now.history.map((one) => one.id).join();
+    return same ? before : now;
+  }
+
+  #tellDamage(damaged: ReadonlyMap<string, string>): void {
+    const { log } = this.link;
+    for (const [service, reason] of damaged)
+      if (this.#damaged.get(service) !== reason)
+        log.error({ service, reason }, 'damaged release record: nothing of it moves until it is mended');
+    for (const service of this.#damaged.keys())
+      if (!damaged.has(service)) log.info({ service }, 'release record is good again');
+    this.#damaged = damaged;
+  }
+
+  #parse(service: string, node: TreeNode): Result<StoredRelease, string> {
+    const known = this.#parsed.get(node);
+    if (known !== undefined) return known;
+    const record = parseReleaseRecord(node.data);
+    const parsed = record.ok ? ok({ service, record: record.value, etag: etagOf(node) }) : record;
+    this.#parsed.set(node, parsed);
+    return parsed;
+  }
+}

@@ -1,0 +1,175 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { freePort, type LocalProcess } from '../local/process.js';
+import { launchZooKeeper } from '../local/zookeeper.js';
+import type { Clock, Lifecycle, Term } from '../model/ports.js';
+import type { ReleaseRecord, ServiceReleases } from '../model/release.js';
+import type { ReleaseStore } from '../model/release_ports.js';
+import { createRecordingLog } from '../testing/log.js';
+import { buildRelease } from '../testing/releases.js';
+import { connect, type ZooKeeperConnection } from './connection.js';
+import { createOffice } from './epoch.js';
+import { ZooKeeperLink } from './link.js';
+import { createReleaseStore, KEPT_HISTORY } from './releases.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-releases-'));
+const clock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
+const log = createRecordingLog();
+let port: number;
+let server: LocalProcess;
+let writer: ZooKeeperConnection;
+let opened: Lifecycle[] = [];
+let roots = 0;
+let root: string;
+
+beforeAll(async () => {
+  port = await freePort();
+  server = await launchZooKeeper({ dir, port });
+});
+afterAll(async () => {
+  await server.stop();
+  rmSync(dir, { recursive: true });
+});
+beforeEach(async () => {
+  root = `/ebbgate-${String(roots++)}`;
+  const made = await connect({
+    sessionTimeoutMs: 30_000,
+    connectTimeoutMs: 10_000,
+    clock,
+    server: { host: '127.0.0.1', port },
+  });
+  if (!made.ok) throw new Error(made.error);
+  writer = made.value;
+});
+afterEach(async () => {
+  for (const one of opened.toReversed()) await one.close();
+  opened = [];
+  await writer.close();
+});
+
+const until = (condition: () => void): Promise<void> =>
+  vi.waitFor(condition, { timeout: 30_000, interval: 10 });
+
+interface Opened {
+  readonly store: ReleaseStore;
+  readonly shown: (service: string) => ServiceReleases | undefined;
+  readonly office: () => Promise<Term>;
+}
+
+async function open(): Promise<Opened> {
+  const link = new ZooKeeperLink({
+    connect: `127.0.0.1:${String(port)}`,
+    sessionTimeoutMs: 6_000,
+    log,
+    clock,
+    random: Math.random,
+  });
+  const store = createReleaseStore(link, { root });
+  let newest: ReadonlyMap<string, ServiceReleases> | null = null;
+  store.onChange((releases) => (newest = releases));
+  opened.push(link, store);
+  await link.start();
+  await store.start();
+  await until(() => {
+    expect(newest).not.toBeNull();
+  });
+  return {
+    store,
+    shown: (service) => newest?.get(service),
+    office: async () => {
+      const term = await createOffice(link, { root }).take(0);
+      if (!term.ok) throw new Error(JSON.stringify(term.error));
+      return term.value;
+    },
+  };
+}
+
+const CONFLICT = { ok: false, error: { kind: 'conflict', service: 'shop' } };
+const ended = (n: number): ReleaseRecord =>
+  buildRelease({ id: `rel-${String(n)}`, n, state: 'succeeded', ended_at: '2026-05-01T12:00:00.000Z' });
+
+test('a release is created once, moves by compare-and-set, and ends in the history', async () => {
+  const { store, shown, office } = await open();
+  const term = await office();
+  const first = buildRelease();
+  const create = { service: 'shop', etag: null, current: first, archive: null };
+  expect(await store.write(term, create)).toEqual({ ok: true });
+  expect(shown('shop')).toMatchObject({ current: { record: first }, history: [] });
+  expect(await store.write(term, create)).toEqual(CONFLICT);
+  const etag = shown('shop')?.current?.etag ?? '';
+  const moved = { ...first, rev: 2 };
+  expect(await store.write(term, { ...create, etag, current: moved })).toEqual({ ok: true });
+  expect(await store.write(term, { ...create, etag, current: moved })).toEqual(CONFLICT);
+  expect(await store.write(term, { ...create, etag: 'ff-1', current: moved })).toEqual(CONFLICT);
+  const next = shown('shop')?.current?.etag ?? '';
+  expect(await store.write(term, { service: 'shop', etag: next, current: null, archive: ended(1) })).toEqual({
+    ok: true,
+  });
+  expect(shown('shop')).toEqual({ current: null, history: [ended(1)] });
+  // A controller that starts reads the same, and may begin the next one.
+  const other = await open();
+  await until(() => {
+    expect(other.shown('shop')).toEqual({ current: null, history: [ended(1)] });
+  });
+  const second = buildRelease({ id: 'rel-2', n: 2 });
+  const again = await other.store.write(await other.office(), { ...create, current: second });
+  expect(again).toEqual({ ok: true });
+  await until(() => {
+    expect(shown('shop')?.current?.record).toEqual(second);
+  });
+  expect(await store.write(term, { ...create, current: first })).toEqual({
+    ok: false,
+    error: { kind: 'fenced' },
+  });
+});
+
+test('two that start at once: one release; superseding is one transaction', async () => {
+  const { store, shown, office } = await open();
+  const term = await office();
+  const starts = ['a', 'b'].map((id) =>
+    store.write(term, { service: 'shop', etag: null, current: buildRelease({ id }), archive: null }),
+  );
+  const answers = await Promise.all(starts);
+  expect(answers.filter((one) => one.ok)).toHaveLength(1);
+  const etag = shown('shop')?.current?.etag ?? '';
+  const next = buildRelease({ id: 'c', n: 2 });
+  expect(await store.write(term, { service: 'shop', etag, current: next, archive: ended(1) })).toEqual({
+    ok: true,
+  });
+  expect(shown('shop')).toMatchObject({ current: { record: { id: 'c' } }, history: [{ id: 'rel-1' }] });
+});
+
+test('the history keeps the newest', async () => {
+  const { store, shown, office } = await open();
+  const term = await office();
+  for (let n = 1; n <= KEPT_HISTORY + 2; n += 1) {
+    const current = buildRelease({ n });
+    await store.write(term, { service: 'shop', etag: null, current, archive: null });
+    const etag = shown('shop')?.current?.etag ?? '';
+    const archived = await store.write(term, { service: 'shop', etag, current: null, archive: ended(n) });
+    expect(archived).toEqual({ ok: true });
+  }
+  expect(shown('shop')?.history.map((one) => one.n)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  const names = await writer.getChildren(`${root}/releases/shop/history`);
+  expect(names.ok && names.value.names).toHaveLength(KEPT_HISTORY);
+});
+
+test('a schema that is not known keeps the last good record, and says so', async () => {
+  const { store, shown, office } = await open();
+  const term = await office();
+  const current = buildRelease({ shares: { v1: 60, v2: 40 } });
+  await store.write(term, { service: 'shop', etag: null, current, archive: null });
+  const path = `${root}/releases/shop/current`;
+  await writer.transaction([{ kind: 'set', path, data: Buffer.from('{"v":2}'), version: -1 }]);
+  await until(() => {
+    expect(store.damaged().get('shop')).toMatch(/schema 2/);
+  });
+  expect(shown('shop')?.current?.record.shares).toEqual({ v1: 60, v2: 40 });
+  const blind = await open();
+  await until(() => {
+    expect(blind.store.damaged().get('shop')).toMatch(/schema 2/);
+  });
+  expect(blind.shown('shop')?.current ?? null).toBeNull();
+});

@@ -1,0 +1,33 @@
+import { connect, type ZooKeeperConnection } from '../../control-plane/src/zookeeper/connection.js';
+
+/*
+ * What a person with zkCli does.
+ */
+
+async function session(port: number): Promise<ZooKeeperConnection> {
+  const made = await connect({
+    server: { host: '127.0.0.1', port },
+    sessionTimeoutMs: 10_000,
+    connectTimeoutMs: 10_000,
+    clock: { monotonic: () => performance.now(), wall: () => Date.now() },
+  });
+  if (!made.ok) throw new Error(made.error);
+  return made.value;
+}
+
+/** What stands at `path`. */
+export async function readZnode(port: number, path: string): Promise<string> {
+  const connection = await session(port);
+  const read = await connection.getData(path);
+  await connection.close();
+  if (!read.ok) throw new Error(`${path}: ${read.error.message}`);
+  return read.value.data.toString('utf8');
+}
+
+/** Replaces what stands at `path`, whatever it is. */
+export async function writeZnode(port: number, path: string, text: string): Promise<void> {
+  const connection = await session(port);
+  const written = await connection.transaction([{ kind: 'set', path, data: Buffer.from(text), version: -1 }]);
+  await connection.close();
+  if (!written.ok) throw new Error(`${path}: ${written.error.message}`);
+}
