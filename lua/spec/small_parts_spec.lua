@@ -94,8 +94,18 @@ describe('the histogram', function()
     assert.equal(1, histogram.bucket(1))
     assert.equal(2, histogram.bucket(1.001))
     assert.equal(histogram.SIZE, histogram.bucket(1e9))
+    for index, bound in ipairs(histogram.BOUNDS_MS) do
+      assert.equal(index, histogram.bucket(bound))
+      assert.equal(index + 1, histogram.bucket(bound + 0.001))
+    end
     assert.equal('0.001', histogram.le(1))
     assert.equal('+Inf', histogram.le(histogram.SIZE))
+  end)
+
+  it('shows Prometheus as many bounds as a page can hold', function()
+    local shown = 0
+    for index = 1, histogram.SIZE do shown = shown + (histogram.is_shown(index) and 1 or 0) end
+    assert.equal(15, shown)
   end)
 end)
 

@@ -47,6 +47,9 @@ export interface WeightedStrategy {
 
 export type Strategy = WeightedStrategy;
 
+export const PERCENTILES = [50, 90, 95, 99] as const;
+export type Percentile = (typeof PERCENTILES)[number];
+
 export interface Gates {
   /** Requests of each side below which nothing is judged. */
   readonly min_samples: number;
@@ -56,15 +59,23 @@ export interface Gates {
   readonly on_inconclusive: 'pause' | 'pass' | 'fail';
   /** Null = not judged. */
   readonly errors: { readonly max_percent: number; readonly ratio: number } | null;
-  readonly latency: { readonly slack_ms: number; readonly ratio: number } | null;
+  readonly latency: {
+    readonly percentile: Percentile;
+    readonly slack_ms: number;
+    readonly ratio: number;
+  } | null;
   readonly fast: boolean;
 }
 
-/** What gateways counted: requests, those that failed, and the sum of their times in milliseconds. */
+/**
+ * What gateways counted: requests, those that failed, the sum of their times in milliseconds, and how many of them fell into each
+ * bucket of model/latency.ts. WebSockets are in no bucket.
+ */
 export interface Counts {
   readonly requests: number;
   readonly errors: number;
   readonly ms: number;
+  readonly buckets: readonly number[];
 }
 
 /** Counts of both sides over one window. `last` is where the watcher's totals stood when it was added to. */
@@ -218,6 +229,6 @@ export const DEFAULT_GATES: Gates = {
   interval_ms: 10_000,
   on_inconclusive: 'pause',
   errors: { max_percent: 1, ratio: 2 },
-  latency: { slack_ms: 10, ratio: 2 },
+  latency: { percentile: 95, slack_ms: 10, ratio: 2 },
   fast: true,
 };

@@ -6,7 +6,7 @@ import type { PauseCause, ReleasePhase, ReleaseState, TimeSplit } from './releas
 
 /** A gate as it is read now. Errors in percent, latency in milliseconds. */
 export interface GateResource {
-  readonly gate: 'errors' | 'latency';
+  readonly gate: string;
   readonly verdict: 'pass' | 'fail' | 'inconclusive';
   readonly target: number | null;
   readonly stable: number | null;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LATENCY_BUCKETS } from '../model/latency.js';
 import { checkName } from '../model/names.js';
 import type { Clock, Log } from '../model/ports.js';
 import type { GatewayTraffic, TrafficReader } from '../model/release_ports.js';
@@ -13,6 +14,9 @@ const READ_BATCH = 100;
 const MAX_CHARACTERS = 8_000_000;
 
 const count = z.number().min(0);
+const buckets = z.array(z.tuple([z.int().min(1).max(LATENCY_BUCKETS), count]), {
+  error: 'is no list of [bucket, count]',
+});
 const stats = z.object({
   v: z.literal(1),
   id: nameSchema('gateway'),
@@ -20,7 +24,10 @@ const stats = z.object({
   services: z.record(
     z.string(),
     z.object({
-      versions: z.record(z.string(), z.object({ requests: count, errors: count, latency_ms_sum: count })),
+      versions: z.record(
+        z.string(),
+        z.object({ requests: count, errors: count, latency_ms_sum: count, latency_ms_buckets: buckets }),
+      ),
     }),
   ),
 });
@@ -36,9 +43,9 @@ export function parseStats(id: string, text: string): Result<GatewayTraffic, str
   const services = Object.entries(parsed.data.services).map(([service, { versions }]) => [
     service,
     Object.fromEntries(
-      Object.entries(versions).map(([version, { requests, errors, latency_ms_sum }]) => [
+      Object.entries(versions).map(([version, { requests, errors, latency_ms_sum, latency_ms_buckets }]) => [
         version,
-        { requests, errors, ms: latency_ms_sum },
+        { requests, errors, ms: latency_ms_sum, buckets: spread(latency_ms_buckets) },
       ]),
     ),
   ]);
@@ -47,6 +54,13 @@ export function parseStats(id: string, text: string): Result<GatewayTraffic, str
     boot: parsed.data.boot,
     services: Object.fromEntries(services) as GatewayTraffic['services'],
   });
+}
+
+/** The empty buckets are not written down. */
+function spread(filled: readonly (readonly [number, number])[]): readonly number[] {
+  const all = Array<number>(LATENCY_BUCKETS).fill(0);
+  for (const [bucket, counted] of filled) all[bucket - 1] = counted;
+  return all;
 }
 
 /** The traffic reader of `model/release_ports.ts` over a connection of its own. A bad url throws. */

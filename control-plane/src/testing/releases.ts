@@ -1,3 +1,4 @@
+import { bucketOf, LATENCY_BUCKETS } from '../model/latency.js';
 import { DEFAULT_GATES, type Counts, type ReleaseRecord, type WeightedStep } from '../model/release.js';
 import type { ReleaseFacts } from '../model/release_facts.js';
 
@@ -63,7 +64,8 @@ export function buildFacts(overrides: Partial<ReleaseFacts> = {}): ReleaseFacts 
   };
 }
 
-/** `requests`, of which `errors` failed, each of `mean` milliseconds. */
+/** `requests`, of which `errors` failed, each of `mean` milliseconds, all in the one bucket of that. */
 export function buildCounts(requests: number, errors = 0, mean = 10): Counts {
-  return { requests, errors, ms: requests * mean };
+  const buckets = Array<number>(LATENCY_BUCKETS).fill(0).with(bucketOf(mean), requests);
+  return { requests, errors, ms: requests * mean, buckets };
 }

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { buildRelease } from '../testing/releases.js';
+import { buildCounts, buildRelease } from '../testing/releases.js';
 import { encodeReleaseRecord, parseReleaseRecord } from './release_record.js';
 
-const counts = { requests: 3, errors: 1, ms: 7.5 };
+const counts = { ...buildCounts(3, 1), ms: 7.5 };
 const FULL = buildRelease({
   strategy: {
     kind: 'weighted',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { LATENCY_BUCKETS } from '../model/latency.js';
 import { checkName, type NameKind } from '../model/names.js';
-import { RELEASE_PHASES, RELEASE_STATES, type ReleaseRecord } from '../model/release.js';
+import { PERCENTILES, RELEASE_PHASES, RELEASE_STATES, type ReleaseRecord } from '../model/release.js';
 import { err, ok, type Result } from '../model/result.js';
 
 /*
@@ -38,11 +39,18 @@ const gates = z.strictObject({
   interval_ms: milliseconds,
   on_inconclusive: z.enum(['pause', 'pass', 'fail']),
   errors: z.strictObject({ max_percent: z.number(), ratio: z.number() }).nullable(),
-  latency: z.strictObject({ slack_ms: z.number(), ratio: z.number() }).nullable(),
+  latency: z
+    .strictObject({ percentile: z.literal(PERCENTILES), slack_ms: z.number(), ratio: z.number() })
+    .nullable(),
   fast: z.boolean(),
 });
 
-const counts = z.strictObject({ requests: whole, errors: whole, ms: milliseconds });
+const counts = z.strictObject({
+  requests: whole,
+  errors: whole,
+  ms: milliseconds,
+  buckets: z.array(whole).length(LATENCY_BUCKETS),
+});
 const sides = z.strictObject({ stable: counts, target: counts });
 const phase = z.enum(RELEASE_PHASES).nullable();
 

@@ -87,7 +87,7 @@ export const release = z.object({
   shares: z.object({ wanted: shares, published: shares, applied_on: count, gateways: count }),
   gates: z.array(
     z.object({
-      gate: z.enum(['errors', 'latency']),
+      gate: z.string(),
       verdict: z.enum(['pass', 'fail', 'inconclusive']),
       target: number,
       stable: number,
