@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { createHooks } from '../control-plane/src/hooks/hooks.js';
 import { Controller, type ControllerDeps } from '../control-plane/src/controller/controller.js';
 import type { FleetReport, HeardGateway, RosterEntry } from '../control-plane/src/model/gateway.js';
 import { NO_INTENT, type StoredIntent } from '../control-plane/src/model/intent.js';
@@ -89,6 +90,7 @@ function stage() {
     },
     traffic: { ...life(), read: () => Promise.resolve(ok([])) },
     newReleaseId: () => 'rel-1',
+    hooks: createHooks({ prefixes: [], commands: '', path: '' }),
     consumers: { ...life(), follow: () => undefined },
     publisher: memoryPublisher(),
     feedback: {

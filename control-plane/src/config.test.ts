@@ -28,6 +28,8 @@ it('takes every default, frozen', () => {
     suspectMs: 60_000,
     gatewaySilentMs: 5_000,
     drainTimeoutMs: 600_000,
+    hooks: [],
+    hookCommands: '',
     controllerId: 'controller',
     logLevel: 'info',
   });

@@ -1,3 +1,4 @@
+import { parsePrefix } from './hooks/allowed.js';
 import { formatDuration, parseDuration } from './model/duration.js';
 import { checkName } from './model/names.js';
 import { err, ok, type Result } from './model/result.js';
@@ -93,6 +94,26 @@ const networks: Kind<readonly string[]> = {
   },
 };
 
+const prefixes: Kind<readonly string[]> = {
+  label: 'URL prefixes, comma-separated',
+  parse: (value) => {
+    const parts = value
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== '');
+    for (const part of parts) {
+      const parsed = parsePrefix(part);
+      if (!parsed.ok) return parsed;
+    }
+    return ok(parts);
+  },
+};
+
+const directory: Kind<string> = {
+  label: 'absolute directory',
+  parse: (value) => (/^(\/.*)?$/.test(value) ? ok(value) : err('must be an absolute path')),
+};
+
 function oneOf<T extends string>(...values: readonly T[]): Kind<T> {
   return {
     label: values.join(' | '),
@@ -179,6 +200,18 @@ export const OPTIONS = {
     duration(1_000, 604_800_000),
     '10m',
     'Deadline of a drain that names none.',
+  ),
+  hooks: option(
+    'EBBGATE_HOOKS',
+    prefixes,
+    '',
+    'What webhooks of releases may call, like https://ci.example/hooks. Empty: nothing.',
+  ),
+  hookCommands: option(
+    'EBBGATE_HOOK_COMMANDS',
+    directory,
+    '',
+    'The directory of the commands that releases may run, on every host of a controller. Empty: none.',
   ),
   controllerId: option(
     'EBBGATE_CONTROLLER_ID',

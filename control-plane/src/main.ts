@@ -5,6 +5,7 @@ import { createApi } from './api/server.js';
 import type { Config } from './config.js';
 import { Controller } from './controller/controller.js';
 import { createMetrics } from './controller/metrics.js';
+import { createHooks } from './hooks/hooks.js';
 import type { Clock, Lifecycle, Log } from './model/ports.js';
 import { createFeedback } from './redis/feedback.js';
 import { createPublisher } from './redis/publisher.js';
@@ -61,6 +62,11 @@ export async function startController(
     roster: createRosterStore(link, { root: config.root }),
     releases: createReleaseStore(link, { root: config.root }),
     traffic: createTrafficReader(redis),
+    hooks: createHooks({
+      prefixes: config.hooks,
+      commands: config.hookCommands,
+      path: process.env['PATH'] ?? '',
+    }),
     consumers: createConsumers(link, {
       root: config.registryRoots[0] ?? '/services',
       node: { id: config.controllerId, host: hostname() },

@@ -16,6 +16,7 @@ import { createFeedback } from '../redis/feedback.js';
 import { CHANNELS, KEYS } from '../redis/keys.js';
 import { createPublisher } from '../redis/publisher.js';
 import { loadScripts, type PublishingScripts } from '../redis/scripts.js';
+import { createHooks } from '../hooks/hooks.js';
 import { createTrafficReader } from '../redis/traffic.js';
 import { buildHeartbeat } from '../testing/builders.js';
 import { createRecordingLog } from '../testing/log.js';
@@ -185,6 +186,7 @@ async function start(changes: Changes = {}): Promise<Running> {
     roster: createRosterStore(link, { root }),
     releases: createReleaseStore(link, { root }),
     traffic: createTrafficReader({ url, log, clock }),
+    hooks: createHooks({ prefixes: [], commands: '', path: '' }),
     consumers: createConsumers(link, { root: services, node: { id: 'c', host: 'here' } }),
     publisher: changes.publisher?.(publisher) ?? publisher,
     feedback: createFeedback({ url, log, clock, pollMs: 200 }),

@@ -13,6 +13,7 @@ import type {
   RegistrySource,
   RosterStore,
 } from '../model/ports.js';
+import type { Hooks } from '../model/hooks.js';
 import { checkName } from '../model/names.js';
 import type { Problem } from '../model/problem.js';
 import type { ReleasePlane } from '../model/release_plane.js';
@@ -44,6 +45,7 @@ export interface ControllerDeps {
   readonly roster: RosterStore;
   readonly releases: ReleaseStore;
   readonly traffic: TrafficReader;
+  readonly hooks: Hooks;
   readonly consumers: ConsumerRegistration;
   readonly publisher: Publisher;
   readonly feedback: Feedback;

@@ -1,3 +1,4 @@
+import type { Hooks } from '../model/hooks.js';
 import type { Clock, IntentStore, LinkState, Log, Term, WriteFailure } from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
 import type {
@@ -31,6 +32,7 @@ import { TrafficLog } from './traffic_log.js';
 export interface ReleaseDeps {
   readonly store: ReleaseStore;
   readonly reader: TrafficReader;
+  readonly hooks: Hooks;
   readonly intents: IntentStore;
   readonly clock: Clock;
   readonly log: Log;
@@ -87,19 +89,20 @@ export class Releases implements ReleasePlane {
   }
 
   async start(): Promise<void> {
-    const { store, reader, wake } = this.#deps;
+    const { store, reader, hooks, wake } = this.#deps;
     store.onChange((shown) => {
       this.#shown = shown;
       this.#traffic = trafficOf(shown, this.#traffic);
       wake();
     });
     await reader.start();
+    await hooks.start();
     await store.start();
   }
 
   async close(): Promise<void> {
-    await this.#deps.store.close();
-    await this.#deps.reader.close();
+    const { store, reader, hooks } = this.#deps;
+    for (const part of [hooks, store, reader]) await part.close();
     await this.#reading;
   }
 

@@ -13,11 +13,12 @@ const LAW: Readonly<Record<string, { readonly may: readonly string[] | 'all'; re
   render: { may: ['model'], because: 'rendering is text from options, whoever asks' },
   api: { may: ['model'], because: 'the API sees the controller only as the port ControlPlane' },
   registrar: { may: ['model'], because: 'I/O folders meet only through model/ports.ts' },
+  hooks: { may: ['model'], because: 'I/O folders meet only through the ports of the model' },
   local: { may: ['model'], because: 'what starts servers must not know what runs in them' },
   testing: { may: ['model'], because: 'builders speak the model and nothing else' },
   controller: { may: ['model', 'plan'], because: 'the shell around the plan gets its I/O handed in' },
   'config.ts': {
-    may: ['model', 'redis', 'zookeeper'],
+    may: ['model', 'redis', 'zookeeper', 'hooks'],
     because: 'options are judged by the very parsers of those who use them, before anything else exists',
   },
   'main.ts': { may: 'all', because: 'it wires' },
@@ -34,7 +35,10 @@ const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
  * What a folder may take from the process besides main.ts and cli/, which may take all. A launcher hands its own
  * environment on to its children and signals them; it decides nothing by either.
  */
-const PROCESS_USES: Readonly<Record<string, readonly string[]>> = { local: ['process.env', 'process.kill'] };
+const PROCESS_USES: Readonly<Record<string, readonly string[]>> = {
+  local: ['process.env', 'process.kill'],
+  hooks: ['process.kill'],
+};
 
 const isTest = (path: string): boolean => path.endsWith('.test.ts');
 
