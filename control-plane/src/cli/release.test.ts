@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createApi, type Api } from '../api/server.js';
 import { createFakeClock } from '../testing/clock.js';
@@ -75,6 +78,41 @@ it('starts a release as it is told to', async () => {
   expect(plane.releases.begun[0]?.context.idempotency_key).not.toBeNull();
 });
 
+const FILE = `
+target: v2
+steps: [{weight: 5}, {pause: 2m}, {weight: 100}]
+gates:
+  interval: 30s
+  latency: {percentile: 99, slack_ms: 5}
+  webhooks: [{name: ci, url: "http://ci/hooks/judge"}]
+`;
+
+it('starts what a file holds, with flags before it', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ebbgate-cli-'));
+  const file = join(directory, 'release.yaml');
+  writeFileSync(file, FILE);
+  const flags = ['--latency-ratio', '1.5', '--max-error-percent', '0.5', '--failure-limit', '2'];
+  const started = await ebbgate('release', 'start', 'shop', '-f', file, ...flags, '--latency-slack', '20ms');
+  expect(started).toMatchObject({ code: 0, err: '' });
+  expect(plane.releases.begun[0]?.wish).toMatchObject({
+    target: 'v2',
+    steps: [{ weight: 5 }, { pause: { for_ms: 120_000 } }, { weight: 100 }],
+    gates: {
+      interval_ms: 30_000,
+      failure_limit: 2,
+      errors: { max_percent: 0.5, ratio: 2 },
+      latency: { percentile: 99, slack_ms: 20, ratio: 1.5 },
+      webhooks: [{ name: 'ci', url: 'http://ci/hooks/judge', timeout_ms: 5_000 }],
+    },
+  });
+  const other = await ebbgate('release', 'start', 'shop', 'v3', '-f', file);
+  expect(other).toMatchObject({ code: 2, err: expect.stringContaining('v3') as string });
+  writeFileSync(file, FILE.replace('99', '98'));
+  const odd = await ebbgate('release', 'start', 'shop', '-f', file);
+  expect(odd).toMatchObject({ code: 2, err: expect.stringContaining('gates.latency.percentile') as string });
+  rmSync(directory, { recursive: true });
+});
+
 it('a dry run shows the plan and starts nothing', async () => {
   const shown = await ebbgate('release', 'start', 'shop', 'v2', '--no-gates', '--dry-run');
   expect(shown.code).toBe(0);
@@ -145,6 +183,10 @@ it.each([
   [['release', 'start', 'shop', 'v2', '--steps', '5,x']],
   [['release', 'promote', 'shop', '--step', 'x']],
   [['release', 'start', 'shop']],
+  [['release', 'start', 'shop', 'v2', '--no-gates', '--error-ratio', '3']],
+  [['release', 'start', 'shop', 'v2', '--error-ratio', 'x']],
+  [['release', 'start', 'shop', 'v2', '--interval', '10']],
+  [['release', 'start', 'shop', 'v2', '--file', '/nowhere.yaml']],
 ])('%j is a usage error', async (words) => {
   expect((await ebbgate(...words)).code).toBe(2);
 });

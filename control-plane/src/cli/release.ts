@@ -7,7 +7,7 @@ import { CliFailure, EXIT } from './failure.js';
 import { apiCommand, dryRun, durationOption, milliseconds, type CommonFlags } from './flags.js';
 import { follow } from './follow.js';
 import { isMachine, print } from './output.js';
-import { parseSteps, STEPS_HINT } from './release_steps.js';
+import { addSpecFlags, specBody, wholeNumber, type SpecFlags } from './release_spec.js';
 import { changeLine, planLines, RELEASE, releaseLines } from './release_text.js';
 import { table } from './table.js';
 import type { Terminal } from './terminal.js';
@@ -28,15 +28,7 @@ interface ReleaseFlags extends CommonFlags {
   readonly full?: boolean;
 }
 
-interface StartFlags extends ReleaseFlags {
-  readonly stable?: string;
-  readonly steps?: string;
-  readonly gates?: boolean;
-  readonly onInconclusive?: string;
-  readonly minSamples?: number;
-  readonly deadline?: string;
-  readonly supersede?: boolean;
-}
+type StartFlags = ReleaseFlags & SpecFlags;
 
 const NAMES = '\nRELEASE is the id of a release, or a service: then its newest release is meant.';
 
@@ -69,49 +61,17 @@ function addCommon(command: Command): Command {
     .addOption(durationOption('--timeout <DURATION>', 'how long to wait at most'));
 }
 
-function number(text: string): number {
-  if (/^\d{1,7}$/.test(text)) return Number(text);
-  throw new CliFailure(EXIT.usage, `${JSON.stringify(text)} is not a whole number`);
-}
-
 function addStart(release: Command, terminal: Terminal): void {
-  const command = apiCommand(release, 'start <SVC> <VERSION>', 'start a release to a version')
-    .option('--steps <STEPS>', `default 5,2m,25,2m,50,2m,100; each is ${STEPS_HINT}`)
-    .option('--stable <V>', 'the version to go back to; found out where that is plain')
-    .option('--no-gates', 'judge nothing but a blatant failure')
-    .addOption(
-      new Option(
-        '--on-inconclusive <WHAT>',
-        'a gate that cannot judge: pause (default), pass or fail',
-      ).choices(['pause', 'pass', 'fail']),
-    )
-    .addOption(new Option('--min-samples <N>', 'requests below which nothing is judged').argParser(number))
-    .addOption(
-      durationOption('--deadline <DURATION>', 'how long the version may have nobody ready to serve it'),
-    )
-    .option('--supersede', 'take the place of a release that runs');
-  addCommon(command).action(async (service: string, target: string, flags: StartFlags) => {
-    const client = createClient(flags, terminal);
-    const body = { target, ...startBody(flags), ...why(flags) };
-    await begin(terminal, client, flags, service, body);
-  });
-}
-
-function startBody(flags: StartFlags): object {
-  const steps = flags.steps === undefined ? null : parseSteps(flags.steps);
-  if (steps?.ok === false) throw new CliFailure(EXIT.usage, `--steps: ${steps.error}`);
-  const gates = {
-    ...(flags.gates === false ? { errors: null, latency: null } : {}),
-    ...(flags.onInconclusive === undefined ? {} : { on_inconclusive: flags.onInconclusive }),
-    ...(flags.minSamples === undefined ? {} : { min_samples: flags.minSamples }),
-  };
-  return {
-    ...(steps === null ? {} : { steps: steps.value }),
-    ...(flags.stable === undefined ? {} : { stable: flags.stable }),
-    ...(Object.keys(gates).length === 0 ? {} : { gates }),
-    ...(flags.deadline === undefined ? {} : { deadline: flags.deadline }),
-    ...(flags.supersede === true ? { supersede: true } : {}),
-  };
+  const command = apiCommand(release, 'start <SVC> [VERSION]', 'start a release to a version').addHelpText(
+    'after',
+    '\nGates that ask outside, webhooks and Prometheus, stand in a --file: see docs/how-to/release-gates.md.',
+  );
+  addCommon(addSpecFlags(command)).action(
+    async (service: string, target: string | undefined, flags: StartFlags) => {
+      const body = { ...specBody(target, flags), ...why(flags) };
+      await begin(terminal, createClient(flags, terminal), flags, service, body);
+    },
+  );
 }
 
 async function begin(
@@ -176,7 +136,7 @@ function addVerb(release: Command, terminal: Terminal, verb: string, text: strin
     command
       .addOption(
         new Option('--step <N>', 'the step that you mean, from 1; absent: the one it is at').argParser(
-          number,
+          wholeNumber,
         ),
       )
       .option('--force', 'guards do not refuse; needs --reason');

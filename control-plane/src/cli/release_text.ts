@@ -23,12 +23,17 @@ function stepText({ step, steps }: ReleaseResource): string {
   return `${String(Math.min(step + 1, steps))}/${String(steps)}`;
 }
 
-function gateText({ gate, verdict, target, stable, limit, samples }: GateResource): string {
+function gateText({ gate, verdict, value, stable, limit, samples, message }: GateResource): string {
+  const why = message === '' ? '' : ` (${message})`;
+  if (!samples) {
+    const read = value === null ? '' : ` ${String(value)}${limit === null ? '' : `, limit ${String(limit)}`}`;
+    return `${gate}${read}: ${verdict}${why}`;
+  }
   const unit = gate === 'errors' ? '%' : 'ms';
-  const say = (value: number | null): string =>
-    value === null ? '-' : `${String(Math.round(value * 10) / 10)} ${unit}`;
+  const say = (one: number | null): string =>
+    one === null ? '-' : `${String(Math.round(one * 10) / 10)} ${unit}`;
   const of = `${String(samples.target)} and ${String(samples.stable)} requests`;
-  return `${gate} ${say(target)}, stable ${say(stable)}, limit ${say(limit)}, of ${of}: ${verdict}`;
+  return `${gate} ${say(value)}, stable ${say(stable)}, limit ${say(limit)}, of ${of}: ${verdict}${why}`;
 }
 
 function timesText({ times }: ReleaseResource): string {

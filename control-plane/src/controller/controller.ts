@@ -16,6 +16,7 @@ import type {
 import type { Hooks } from '../model/hooks.js';
 import { checkName } from '../model/names.js';
 import type { Problem } from '../model/problem.js';
+import type { Prometheus } from '../model/prometheus.js';
 import type { ReleasePlane } from '../model/release_plane.js';
 import type { ReleaseStore, TrafficReader } from '../model/release_ports.js';
 import type { Mutation, MutationContext, MutationResource, ReadinessResource } from '../model/resources.js';
@@ -46,6 +47,7 @@ export interface ControllerDeps {
   readonly releases: ReleaseStore;
   readonly traffic: TrafficReader;
   readonly hooks: Hooks;
+  readonly prometheus: Prometheus;
   readonly consumers: ConsumerRegistration;
   readonly publisher: Publisher;
   readonly feedback: Feedback;

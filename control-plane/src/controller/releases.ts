@@ -1,6 +1,7 @@
 import type { Hooks } from '../model/hooks.js';
 import type { Clock, IntentStore, LinkState, Log, Term, WriteFailure } from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
+import type { Prometheus } from '../model/prometheus.js';
 import type {
   ReleaseEvent,
   ReleaseRecord,
@@ -26,6 +27,7 @@ import { obey } from '../plan/release/verbs.js';
 import { isKnown, recordIn, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
 import { begunBy, checkPrecondition, editOf, trafficOf, writeProblem } from './release_edits.js';
+import { refuseGates, ReleaseGates } from './release_gates.js';
 import { TrafficLog } from './traffic_log.js';
 
 /** What releases need of the controller. */
@@ -33,6 +35,7 @@ export interface ReleaseDeps {
   readonly store: ReleaseStore;
   readonly reader: TrafficReader;
   readonly hooks: Hooks;
+  readonly prometheus: Prometheus;
   readonly intents: IntentStore;
   readonly clock: Clock;
   readonly log: Log;
@@ -73,6 +76,7 @@ interface Looked {
 export class Releases implements ReleasePlane {
   readonly #deps: ReleaseDeps;
   readonly #log = new TrafficLog();
+  readonly #gates: ReleaseGates;
   readonly #watcher: string;
   readonly #writing = new Map<string, Backoff>();
   #shown: ReadonlyMap<string, ServiceReleases> | null = null;
@@ -86,10 +90,11 @@ export class Releases implements ReleasePlane {
   constructor(deps: ReleaseDeps) {
     this.#deps = deps;
     this.#watcher = deps.newId();
+    this.#gates = new ReleaseGates(deps);
   }
 
   async start(): Promise<void> {
-    const { store, reader, hooks, wake } = this.#deps;
+    const { store, reader, hooks, prometheus, wake } = this.#deps;
     store.onChange((shown) => {
       this.#shown = shown;
       this.#traffic = trafficOf(shown, this.#traffic);
@@ -97,12 +102,15 @@ export class Releases implements ReleasePlane {
     });
     await reader.start();
     await hooks.start();
+    await prometheus.start();
     await store.start();
   }
 
   async close(): Promise<void> {
-    const { store, reader, hooks } = this.#deps;
-    for (const part of [hooks, store, reader]) await part.close();
+    const { store, reader, hooks, prometheus } = this.#deps;
+    this.#gates.stop();
+    for (const part of [hooks, prometheus, store, reader]) await part.close();
+    await this.#gates.close();
     await this.#reading;
   }
 
@@ -154,6 +162,8 @@ export class Releases implements ReleasePlane {
       if (!running.some(({ record }) => record.id === id)) this.#seen.delete(id);
     if (!term) return;
     for (const stored of running) await this.#look(world, term, stored);
+    const damaged = this.#deps.store.damaged();
+    this.#gates.ask(this.records().filter(({ service }) => !damaged.has(service)));
   }
 
   #running(): readonly StoredRelease[] {
@@ -168,8 +178,10 @@ export class Releases implements ReleasePlane {
       return;
     }
     try {
-      const result = advance(this.#present(stored), this.#facts(world, stored.record), world.wall);
-      this.#keep(stored, result.record, result.waiting_for, null);
+      const present = this.#present(stored);
+      const result = advance(present, this.#facts(world, stored.record), world.wall);
+      // A move counts for nothing until it is written; not every one that must be is told by `rev`.
+      this.#keep(stored, result.moved ? present : result.record, result.waiting_for, null);
       if (!this.#mayWrite(service)) return;
       if (result.decide) await this.#decide(world, term, service, stored.record, result.decide);
       const behind = result.record.looked_at - stored.record.looked_at >= LOOK_GAP_MS;
@@ -209,6 +221,7 @@ export class Releases implements ReleasePlane {
       stands: this.#traffic.get(service)?.release === id && this.#deps.stands(service),
       zookeeper: this.#deps.zookeeper().state,
       totals: this.#log.totals(service),
+      answers: this.#gates.answers(),
       recent: this.#log.recent(service, Math.max(first, now - RECENT_MS)),
     });
   }
@@ -341,6 +354,8 @@ export class Releases implements ReleasePlane {
     return this.#change(service, context, (world, releases) => {
       if (!isKnown(world, service))
         return err({ code: 'not_found', field: 'service', detail: `there is no service ${service}` });
+      const refused = refuseGates(wish.gates, this.#deps);
+      if (refused) return err(refused);
       const request = JSON.stringify(wish).slice(0, 1_000);
       const repeated = begunBy(releases, context.idempotency_key, request);
       if (repeated) return ok({ record: repeated, edit: null });

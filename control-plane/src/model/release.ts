@@ -1,3 +1,5 @@
+import type { Inquiry, PrometheusGate, WebhookGate } from './release_gates.js';
+
 /*
  * A release: what moves a service from its stable version to another. The states and phases are described in
  * docs/explanation/releases.md. The record holds targets, never effects.
@@ -65,6 +67,9 @@ export interface Gates {
     readonly ratio: number;
   } | null;
   readonly fast: boolean;
+  /** Asked outside, at every interval of a soak and at its end; both as model/release_gates.ts says. */
+  readonly webhooks: readonly WebhookGate[];
+  readonly prometheus: readonly PrometheusGate[];
 }
 
 /**
@@ -172,6 +177,8 @@ export interface ReleaseRecord {
   readonly failures: number;
   /** What was observed when the last one was made. */
   readonly judged_ms: number;
+  /** The newest round of questions to the gates outside in this attempt; null before the first. */
+  readonly inquiry: Inquiry | null;
   readonly times: TimeSplit;
   /** Milliseconds of the wall clock at which facts were looked at last. */
   readonly looked_at: number;
@@ -231,4 +238,6 @@ export const DEFAULT_GATES: Gates = {
   errors: { max_percent: 1, ratio: 2 },
   latency: { percentile: 95, slack_ms: 10, ratio: 2 },
   fast: true,
+  webhooks: [],
+  prometheus: [],
 };

@@ -1,4 +1,5 @@
 import type { Counts } from './release.js';
+import type { GateAnswer } from './release_gates.js';
 
 /** What is known of a release's service at one moment. Whatever cannot be known is absent, never guessed. */
 export interface ReleaseFacts {
@@ -16,6 +17,8 @@ export interface ReleaseFacts {
   readonly recent: Readonly<Record<string, Counts>> | null;
   /** The shares in the service's own record: what will hold once the release is over. */
   readonly decided: Readonly<Record<string, number>>;
+  /** What gates outside answered and is not written down yet, by the key of the question. */
+  readonly answers: Readonly<Record<string, GateAnswer>>;
   readonly min_available: number;
   /** Why no step may begin now: protection, degraded stores. One sentence each. */
   readonly held: readonly string[];

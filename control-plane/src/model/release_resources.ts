@@ -1,3 +1,4 @@
+import type { AnswerVerdict } from './release_gates.js';
 import type { PauseCause, ReleasePhase, ReleaseState, TimeSplit } from './release.js';
 
 /*
@@ -6,12 +7,18 @@ import type { PauseCause, ReleasePhase, ReleaseState, TimeSplit } from './releas
 
 /** A gate as it is read now. Errors in percent, latency in milliseconds. */
 export interface GateResource {
+  /** `errors`, `latency p95`, `webhook:NAME` or `prometheus:NAME`. */
   readonly gate: string;
-  readonly verdict: 'pass' | 'fail' | 'inconclusive';
+  readonly verdict: AnswerVerdict;
+  /** What is compared with the limit: the target's, or the sample; null if there is none. */
+  readonly value: number | null;
+  readonly limit: number | null;
+  /** What it was told, or why nothing is known; empty of the gates that count. */
+  readonly message: string;
+  /** Of the gates that count; null of those that are asked. */
   readonly target: number | null;
   readonly stable: number | null;
-  readonly limit: number | null;
-  readonly samples: { readonly target: number; readonly stable: number };
+  readonly samples: { readonly target: number; readonly stable: number } | null;
 }
 
 export interface ReleaseResource {

@@ -30,9 +30,11 @@ export function makeRelease(parts: Partial<ReleaseResource> = {}): ReleaseResour
       {
         gate: 'errors',
         verdict: 'pass',
+        value: 0.5,
+        limit: 1,
+        message: '',
         target: 0.5,
         stable: 0.4,
-        limit: 1,
         samples: { target: 200, stable: 3_800 },
       },
     ],

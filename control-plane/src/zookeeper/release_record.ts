@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { LATENCY_BUCKETS } from '../model/latency.js';
 import { checkName, type NameKind } from '../model/names.js';
 import { PERCENTILES, RELEASE_PHASES, RELEASE_STATES, type ReleaseRecord } from '../model/release.js';
+import { ANSWER_VERDICTS } from '../model/release_gates.js';
 import { err, ok, type Result } from '../model/result.js';
 
 /*
@@ -43,6 +44,26 @@ const gates = z.strictObject({
     .strictObject({ percentile: z.literal(PERCENTILES), slack_ms: z.number(), ratio: z.number() })
     .nullable(),
   fast: z.boolean(),
+  webhooks: z.array(z.strictObject({ name: text, url: text, timeout_ms: milliseconds })),
+  prometheus: z.array(
+    z.strictObject({ name: text, query: text, max: z.number().nullable(), min: z.number().nullable() }),
+  ),
+});
+
+const inquiry = z.strictObject({
+  n: z.int().min(1),
+  at: moment,
+  asked_ms: milliseconds,
+  open: z.boolean(),
+  answers: z.record(
+    text,
+    z.strictObject({
+      verdict: z.enum(ANSWER_VERDICTS),
+      value: z.number().nullable(),
+      message: text,
+      at: moment,
+    }),
+  ),
 });
 
 const counts = z.strictObject({
@@ -91,6 +112,7 @@ const record = z.strictObject({
   window: z.strictObject({ watcher: text, last: sides, sum: sides }).nullable(),
   failures: whole,
   judged_ms: milliseconds,
+  inquiry: inquiry.nullable(),
   times: z.strictObject({
     active_ms: milliseconds,
     paused_ms: milliseconds,

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { RELEASE_PHASES, RELEASE_STATES } from '../../model/release.js';
+import { DEFAULT_GATES, PERCENTILES, RELEASE_PHASES, RELEASE_STATES } from '../../model/release.js';
+import { ANSWER_VERDICTS, MAX_OUTER_GATES } from '../../model/release_gates.js';
 import type { ReleaseOutcome } from '../../model/release_plane.js';
 import type * as model from '../../model/release_resources.js';
 import { DAY_MS, duration, name, reason, whole } from './atoms.js';
@@ -17,20 +18,69 @@ const step = z.union([z.strictObject({ weight: whole(0, 100) }), z.strictObject(
   error: 'must be {"weight": 0 to 100}, {"pause": "2m"} or {"pause": {}}',
 });
 
+const usual = {
+  errors: DEFAULT_GATES.errors ?? { max_percent: 0, ratio: 1 },
+  latency: DEFAULT_GATES.latency ?? { percentile: 95, slack_ms: 0, ratio: 1 },
+};
+const gateName = z
+  .string()
+  .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/, 'must be letters, digits, ".", "_" and "-", at most 64');
+const limit = z.number().min(-1e15).max(1e15).optional();
+const webhook = z
+  .strictObject({
+    name: gateName,
+    url: z
+      .string()
+      .max(2_000)
+      .meta({ description: 'Must lie below a prefix in EBBGATE_HOOKS of the controllers.' }),
+    timeout: duration(100, 60_000).optional().meta({ description: 'How long it may take; default 5s.' }),
+  })
+  .transform(({ name, url, timeout }) => ({ name, url, timeout_ms: timeout ?? 5_000 }));
+const prometheus = z
+  .strictObject({
+    name: gateName,
+    query: z
+      .string()
+      .min(1)
+      .max(4_000)
+      .meta({ description: 'PromQL that gives one sample; may hold {{service}}, {{stable}}, {{target}}.' }),
+    max: limit,
+    min: limit,
+  })
+  .refine(({ max, min }) => max !== undefined || min !== undefined, { error: 'needs max, min or both' })
+  .transform(({ name, query, max, min }) => ({ name, query, max: max ?? null, min: min ?? null }));
+const unique = (list: readonly { readonly name: string }[]): boolean =>
+  new Set(list.map(({ name }) => name)).size === list.length;
+const twice = { error: 'must not hold a name twice' };
+const ratio = z.number().min(1).max(1_000);
+
 const gates = z.strictObject({
   min_samples: whole(1, 1_000_000).optional(),
   failure_limit: whole(0, 100).optional(),
   interval: duration(1_000, DAY_MS).optional(),
   on_inconclusive: z.enum(['pause', 'pass', 'fail']).optional(),
   errors: z
-    .strictObject({ max_percent: z.number().min(0).max(100), ratio: z.number().min(1).max(1_000) })
+    .strictObject({
+      max_percent: z.number().min(0).max(100).default(usual.errors.max_percent),
+      ratio: ratio.default(usual.errors.ratio),
+    })
     .nullable()
-    .optional(),
+    .optional()
+    .meta({ description: 'null: not judged.' }),
   latency: z
-    .strictObject({ slack_ms: z.number().min(0).max(DAY_MS), ratio: z.number().min(1).max(1_000) })
+    .strictObject({
+      percentile: z
+        .literal(PERCENTILES, { error: `must be one of ${PERCENTILES.join(', ')}` })
+        .default(usual.latency.percentile),
+      slack_ms: z.number().min(0).max(DAY_MS).default(usual.latency.slack_ms),
+      ratio: ratio.default(usual.latency.ratio),
+    })
     .nullable()
-    .optional(),
+    .optional()
+    .meta({ description: 'null: not judged.' }),
   fast: z.boolean().optional(),
+  webhooks: z.array(webhook).max(MAX_OUTER_GATES).refine(unique, twice).optional(),
+  prometheus: z.array(prometheus).max(MAX_OUTER_GATES).refine(unique, twice).optional(),
 });
 
 export const releaseBody = z.strictObject({
@@ -88,11 +138,13 @@ export const release = z.object({
   gates: z.array(
     z.object({
       gate: z.string(),
-      verdict: z.enum(['pass', 'fail', 'inconclusive']),
+      verdict: z.enum(ANSWER_VERDICTS),
+      value: number,
+      limit: number,
+      message: z.string(),
       target: number,
       stable: number,
-      limit: number,
-      samples: z.object({ target: count, stable: count }),
+      samples: z.object({ target: count, stable: count }).nullable(),
     }),
   ),
   failures: count,

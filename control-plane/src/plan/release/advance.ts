@@ -18,6 +18,18 @@ import {
   verdictOf,
   type Verdict,
 } from './gates.js';
+import {
+  answerOf,
+  closed,
+  isDue,
+  openInquiry,
+  outerGates,
+  readOuter,
+  spellOuter,
+  takeAnswers,
+  unanswered,
+  waitsAgain,
+} from './inquiry.js';
 import { assertSound, enter, note } from './record.js';
 import { sameShares, shareOf } from './shares.js';
 import { beginStep, goBack, sharesAt, stepsOf } from './steps.js';
@@ -145,28 +157,68 @@ function soakOf(record: ReleaseRecord): number {
 }
 
 function soak(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
+  const obeyed = listen(record, facts, now);
+  if (obeyed) return obeyed;
   const soakMs = soakOf(record);
   if (record.observed_ms >= soakMs)
     return { moved: phase(record, 'analysing', 'the soak is over; judging its window', now) };
-  if (record.observed_ms - record.judged_ms >= record.gates.interval_ms) {
-    const readings = readingsOf(record);
-    if (verdictOf(readings) === 'fail') return { moved: failed(record, readings, now) };
-  }
+  const interval = record.observed_ms - record.judged_ms >= record.gates.interval_ms;
+  if (interval && verdictOf(readingsOf(record)) === 'fail') return { moved: failed(record, now) };
+  if (isDue(record)) return { moved: openInquiry(record, now) };
   const left = Math.ceil((soakMs - record.observed_ms) / 1_000);
   const unobserved = [...obedience(facts), ...needed(record, facts)];
   return { waits: [`${String(left)} s more of soaking`, ...unobserved.map((one) => `not counted: ${one}`)] };
 }
 
+/** The gates outside are asked last, once the counters found nothing: what failed already needs no further word. */
 function analyse(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  const readings = readingsOf(record);
-  let verdict: Verdict = verdictOf(readings);
+  const obeyed = listen(record, facts, now);
+  if (obeyed) return obeyed;
+  let verdict: Verdict = verdictOf(readingsOf(record));
+  if (verdict !== 'fail' && outerGates(record.gates).length > 0) {
+    if (!record.inquiry?.open) return { moved: openInquiry(record, now) };
+    const waits = unanswered(record).map((gate) => `an answer of ${gate}`);
+    if (waits.length > 0) return { waits };
+    const answer = answerOf(record);
+    if (answer === 'wait') {
+      const again = waitsAgain(record, now);
+      return again ? { waits: again } : { moved: openInquiry(record, now) };
+    }
+    if (answer === 'inconclusive') verdict = 'inconclusive';
+  }
   if (verdict === 'inconclusive') {
     const { on_inconclusive: rule } = record.gates;
-    if (rule === 'pause') return { moved: pauseForGate(record, readings, now) };
+    if (rule === 'pause') return { moved: pauseForGate(record, now) };
     verdict = rule;
   }
-  if (verdict === 'fail') return { moved: failed(record, readings, now) };
+  if (verdict === 'fail') return { moved: failed(record, now) };
   return begin(record, record.step + 1, facts, now);
+}
+
+/** Writes down what the gates outside answered, and then does what the answers leave no doubt about. */
+function listen(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome | null {
+  const told = takeAnswers(record, facts.answers);
+  if (told) return { moved: told };
+  const answer = answerOf(record);
+  if (answer === 'abort') {
+    const said = readOuter(record).filter(({ verdict }) => verdict === 'abort');
+    return { moved: goBack(record, 'rolled_back', said.map(spellOuter).join('; '), now) };
+  }
+  if (answer === 'fail') return { moved: failed(record, now) };
+  return answer === 'complete' ? complete(record, facts, now) : null;
+}
+
+/** A gate said that nothing more needs to be seen: as promote --full does, unless the counters speak against it. */
+function complete(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
+  if (verdictOf(readingsOf(record)) === 'fail') return { moved: failed(record, now) };
+  const last = stepsOf(record).length - 1;
+  const index = record.step < last ? last : record.step + 1;
+  const guards = guardStep(record, index, facts);
+  if (guards.length > 0) return { waits: guards };
+  const said = readOuter(record).filter(({ verdict }) => verdict === 'complete');
+  const message = said.map(spellOuter).join('; ');
+  const told = note(record, { event: 'promoted', by: said[0]?.gate ?? 'controller', message }, now);
+  return { moved: beginStep(told, index, now) };
 }
 
 /** What the gates read in the present window. */
@@ -174,9 +226,14 @@ export function readingsOf(record: ReleaseRecord): ReturnType<typeof readGates> 
   return readGates(record.gates, record.window, shareOf(record.shares, record.stable) > 0);
 }
 
+/** Everything that the gates read, as sentences. */
+function spellGates(record: ReleaseRecord): string {
+  return [...readingsOf(record).map(spellReading), ...readOuter(record).map(spellOuter)].join('; ');
+}
+
 /** One failed judgement: within the limit the soak goes on for another interval, above it the release goes back. */
-function failed(record: ReleaseRecord, readings: ReturnType<typeof readGates>, now: number): ReleaseRecord {
-  const message = `gate: ${readings.map(spellReading).join('; ')}`;
+function failed(record: ReleaseRecord, now: number): ReleaseRecord {
+  const message = `gate: ${spellGates(record)}`;
   const { failure_limit, interval_ms } = record.gates;
   if (record.failures + 1 > failure_limit) return goBack(record, 'rolled_back', message, now);
   const observed_ms = Math.min(record.observed_ms, Math.max(0, soakOf(record) - interval_ms));
@@ -188,16 +245,13 @@ function failed(record: ReleaseRecord, readings: ReturnType<typeof readGates>, n
     window: null,
     observed_ms,
     judged_ms: observed_ms,
+    inquiry: closed(record.inquiry, observed_ms),
     message: counted,
   });
 }
 
-function pauseForGate(
-  record: ReleaseRecord,
-  readings: ReturnType<typeof readGates>,
-  now: number,
-): ReleaseRecord {
-  const message = `inconclusive: ${readings.map(spellReading).join('; ')}`;
+function pauseForGate(record: ReleaseRecord, now: number): ReleaseRecord {
+  const message = `inconclusive: ${spellGates(record)}`;
   const paused: Paused = { cause: 'gate', by: 'controller', message, state: 'progressing', phase: 'soaking' };
   return enter(record, { state: 'paused', paused, event: 'paused', message }, now);
 }

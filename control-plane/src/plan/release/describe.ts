@@ -1,10 +1,11 @@
 import { hasEnded, type ReleaseRecord } from '../../model/release.js';
-import type { ReleasePlanResource, ReleaseResource } from '../../model/release_resources.js';
+import type { GateResource, ReleasePlanResource, ReleaseResource } from '../../model/release_resources.js';
 import { eligible } from '../../model/set.js';
 import { ackOf, gatewaysThatCount } from '../proof.js';
 import { publishedAt, type World } from '../world.js';
 import { guardStep, readingsOf } from './advance.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
+import { readOuter } from './inquiry.js';
 import { sharesAt, spellStep, stepsOf } from './steps.js';
 
 /** A release for a person. `waiting_for` is what came of the last look at its facts. */
@@ -42,7 +43,7 @@ export function describeRelease(
       published: publishedShares(world, service),
       ...appliedOn(world, service),
     },
-    gates: ended ? [] : readingsOf(record),
+    gates: ended ? [] : gatesOf(record),
     failures: record.failures,
     failure_limit: record.gates.failure_limit,
     by: record.by,
@@ -52,6 +53,13 @@ export function describeRelease(
     times: record.times,
     problem,
   };
+}
+
+/** Every gate as it is read now: those that count, then those that are asked. */
+function gatesOf(record: ReleaseRecord): readonly GateResource[] {
+  const counted = readingsOf(record).map((one) => ({ ...one, value: one.target, message: '' }));
+  const asked = readOuter(record).map((one) => ({ ...one, target: null, stable: null, samples: null }));
+  return [...counted, ...asked];
 }
 
 /** Stands for the moves of a release; not for what only counts. */

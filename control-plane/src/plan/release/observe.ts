@@ -15,6 +15,7 @@ export interface Surroundings {
   readonly zookeeper: LinkState['state'];
   readonly totals: Readonly<Record<string, Counts>> | null;
   readonly recent: Readonly<Record<string, Counts>> | null;
+  readonly answers: ReleaseFacts['answers'];
 }
 
 /** The facts for a release of `service`, as the world is now. */
@@ -27,6 +28,7 @@ export function observeRelease(world: World, service: string, around: Surroundin
     behind: gatewaysBehind(world, service),
     totals: around.totals,
     recent: around.recent,
+    answers: around.answers,
     decided: record.versions,
     min_available: effectiveSpec(record.spec).min_available,
     held: holds(world, service, around),

@@ -8,6 +8,7 @@ import type {
   Shares,
 } from '../../model/release.js';
 import { hasEnded } from '../../model/release.js';
+import { closed } from './inquiry.js';
 
 /** How many events and obeyed verbs a record keeps. */
 export const KEPT_EVENTS = 50;
@@ -37,6 +38,7 @@ export function enter(record: ReleaseRecord, move: Move, now: number): ReleaseRe
   const at = new Date(now).toISOString();
   const fresh = move.keeps_window === true ? {} : { observed_ms: 0, window: null, judged_ms: 0 };
   const otherStep = (move.step ?? record.step) !== record.step || move.attempt !== undefined;
+  const asked_ms = move.keeps_window === true ? undefined : 0;
   const next: ReleaseRecord = {
     ...record,
     ...fresh,
@@ -46,6 +48,7 @@ export function enter(record: ReleaseRecord, move: Move, now: number): ReleaseRe
     step: move.step ?? record.step,
     attempt: move.attempt ?? (otherStep ? 1 : record.attempt),
     failures: otherStep ? 0 : record.failures,
+    inquiry: otherStep ? null : closed(record.inquiry, asked_ms),
     stalled_ms: 0,
     shares: move.shares ?? record.shares,
     paused: move.paused ?? null,
@@ -94,6 +97,8 @@ export function assertSound(record: ReleaseRecord): void {
               ? 'going back to no ending'
               : hasEnded(record.state) !== (record.ended_at !== null)
                 ? 'an end without its moment'
-                : null;
+                : record.inquiry?.open === true && record.phase !== 'soaking' && record.phase !== 'analysing'
+                  ? 'gates are asked outside of a soak'
+                  : null;
   if (wrong !== null) throw new Error(`release ${record.id} is not sound: ${wrong}`);
 }

@@ -137,6 +137,7 @@ function newRecord(request: ReleaseRequest, state: StartState, stable: string, b
     window: null,
     failures: 0,
     judged_ms: 0,
+    inquiry: null,
     times: { active_ms: 0, paused_ms: 0, converging_ms: 0, draining_ms: 0 },
     looked_at: state.now,
     looked_by: '',
