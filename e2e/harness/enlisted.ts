@@ -28,6 +28,7 @@ export async function enlist(options: {
   readonly port?: number;
   readonly version?: string;
   readonly status?: number;
+  readonly behave?: Parameters<typeof startInstance>[0]['behave'];
 }): Promise<Enlisted> {
   const instance = await startInstance(options);
   const { id, service, host, port, version } = instance;

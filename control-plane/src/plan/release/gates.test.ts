@@ -63,8 +63,8 @@ describe('the fast gate', () => {
   it.each<[string, Counts, Counts, boolean]>([
     ['well', counts(900), counts(50), false],
     ['49 requests are too few', counts(900), counts(49, 49), false],
-    ['20 % is not above 20 %', counts(900), counts(50, 10), false],
-    ['22 %', counts(900), counts(50, 11), true],
+    ['18 %', counts(900), counts(50, 9), false],
+    ['20 %', counts(900), counts(50, 10), true],
     ['22 %, while the stable one has 5 %', counts(100, 5), counts(50, 11), false],
     ['25 %, while the stable one has 5 %', counts(100, 5), counts(100, 25), true],
     ['no stable traffic', counts(0), counts(50, 50), true],

@@ -106,7 +106,7 @@ export function fastVerdict(stable: Counts, target: Counts): string | null {
   const rate = errorPercent(target);
   const baseline = errorPercent(stable) ?? 0;
   if (rate === null || target.requests < FAST_GATE.requests) return null;
-  if (rate <= FAST_GATE.percent || rate < FAST_GATE.ratio * baseline) return null;
+  if (rate < FAST_GATE.percent || rate < FAST_GATE.ratio * baseline) return null;
   const [bad, good] = [rate, baseline].map((one) => String(Math.round(one * 10) / 10));
   return `${bad ?? ''} % of ${String(target.requests)} requests failed within ten seconds, stable ${good ?? ''} %`;
 }

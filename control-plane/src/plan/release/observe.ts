@@ -2,6 +2,7 @@ import type { LinkState } from '../../model/ports.js';
 import type { Counts } from '../../model/release.js';
 import { eligible } from '../../model/set.js';
 import { compileService } from '../compile.js';
+import { isOutEverywhere } from '../describe_health.js';
 import { ackOf, gatewaysThatCount } from '../proof.js';
 import { effectiveSpec } from '../spec.js';
 import { membersIn, publishedAt, recordIn, type World } from '../world.js';
@@ -23,7 +24,7 @@ export function observeRelease(world: World, service: string, around: Surroundin
   const record = recordIn(world, service);
   return {
     watcher: around.watcher,
-    ready: readyVersions(world, service),
+    ready: readyVersions(world, service, (id) => !isOutEverywhere(world, service, id)),
     published: around.stands,
     behind: gatewaysBehind(world, service),
     totals: around.totals,
@@ -35,12 +36,17 @@ export function observeRelease(world: World, service: string, around: Surroundin
   };
 }
 
-/** How many instances of each version take requests as soon as the version has a share. */
-export function readyVersions(world: World, service: string): Readonly<Record<string, number>> {
+/** How many instances of each version take requests as soon as the version has a share; of those that `counts` lets through. */
+export function readyVersions(
+  world: World,
+  service: string,
+  counts: (id: string) => boolean = () => true,
+): Readonly<Record<string, number>> {
   const record = { ...recordIn(world, service), versions: {} };
   const { set } = compileService(service, membersIn(world, service), record, world.wall);
   const ready = new Map<string, number>();
-  for (const peer of set.peers.filter(eligible)) ready.set(peer.version, (ready.get(peer.version) ?? 0) + 1);
+  for (const peer of set.peers.filter((one) => eligible(one) && counts(one.id)))
+    ready.set(peer.version, (ready.get(peer.version) ?? 0) + 1);
   return Object.fromEntries(ready);
 }
 
