@@ -94,8 +94,10 @@ test('20 % errors: the fast gate alone goes back within seconds, and the loss is
   const began = performance.now();
   const release = await ended(id, 'rolled_back');
   const took = performance.now() - began;
-  measured('first failed request of a version with 20 % errors → rolled back on every gateway', took);
-  measured('requests lost by it', failures());
+  measured(
+    `20 % errors, ${String(failures())} requests lost: first one → rolled back on every gateway`,
+    took,
+  );
   expect(release.message).toContain('fast gate');
   expect(took).toBeLessThan(15_000);
   await settled();
@@ -157,8 +159,10 @@ test('a target that refuses connections: every gateway has it out, so nobody is 
   const began = performance.now();
   const release = await reached(id, (now) => hasEnded(now.state));
   const took = performance.now() - began;
-  measured('a target refuses every connection → gone back on every gateway', took);
-  measured('requests lost by that', failures());
+  measured(
+    `target refuses connections, ${String(failures())} requests lost → gone back on every gateway`,
+    took,
+  );
   expect(['failed', 'rolled_back']).toContain(release.state);
   expect(took).toBeLessThan(30_000);
   await settled();

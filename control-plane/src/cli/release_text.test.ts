@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { ReleaseEvent } from '../model/release.js';
-import type { ReleasePlanResource } from '../model/release_resources.js';
+import type { GateResource, ReleasePlanResource } from '../model/release_resources.js';
 import { makeRelease } from '../testing/memory_releases.js';
 import { parseSteps } from './release_steps.js';
 import { changeLine, planLines, releaseLines } from './release_text.js';
@@ -29,6 +29,17 @@ it('shows everything on one screen, with the last five events', () => {
       ...[2, 3, 4, 5, 6].map((n) => `  event      ${at}  step_begun by controller  step ${String(n)}`),
     ].join('\n'),
   );
+});
+
+it('shows gates that are asked with what they said', () => {
+  const asked = { target: null, stable: null, samples: null };
+  const gates: GateResource[] = [
+    { gate: 'webhook:ci', verdict: 'wait', value: null, limit: null, message: 'tests run', ...asked },
+    { gate: 'prometheus:lag', verdict: 'fail', value: 7.25, limit: 5, message: '', ...asked },
+  ];
+  const lines = releaseLines(makeRelease({ gates }), []);
+  expect(lines).toContain('  gate       webhook:ci: wait (tests run)');
+  expect(lines).toContain('  gate       prometheus:lag 7.25, limit 5: fail');
 });
 
 it('shows what is unusual only where it is', () => {

@@ -15,6 +15,18 @@ const FULL = buildRelease({
     last: { stable: counts, target: counts },
     sum: { stable: counts, target: counts },
   },
+  gates: {
+    ...buildRelease().gates,
+    webhooks: [{ name: 'ci', url: 'http://ci/hooks', timeout_ms: 5_000 }],
+    prometheus: [{ name: 'lag', query: 'lag', max: 5, min: null }],
+  },
+  inquiry: {
+    n: 2,
+    at: '2026-05-01T12:00:00.000Z',
+    asked_ms: 10_000,
+    open: false,
+    answers: { 'webhook:ci': { verdict: 'wait', value: null, message: 'x', at: '2026-05-01T12:00:01.000Z' } },
+  },
   verbs: [{ key: 'k', request: 'r' }],
   events: [{ at: '2026-05-01T12:00:00.000Z', event: 'started', by: 'ann', message: '' }],
 });
