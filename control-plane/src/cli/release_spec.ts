@@ -79,7 +79,7 @@ export function specBody(version: string | undefined, flags: SpecFlags): object 
   if (version !== undefined && file['target'] !== undefined && file['target'] !== version)
     throw new CliFailure(
       EXIT.usage,
-      `--file releases ${String(file['target'])}, and the command line ${version}`,
+      `--file releases ${JSON.stringify(file['target'])}, and the command line ${version}`,
     );
   const steps = flags.steps === undefined ? null : parseSteps(flags.steps);
   if (steps?.ok === false) throw new CliFailure(EXIT.usage, `--steps: ${steps.error}`);
