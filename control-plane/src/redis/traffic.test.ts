@@ -29,6 +29,10 @@ it.each([
   ['another name', 'gw-2', example],
   ['another version', 'gw-1', example.replace('"v":1', '"v":2')],
   ['a bucket that is none', 'gw-1', example.replace('[44,1]', '[45,1]')],
+  ['a bucket without a count', 'gw-1', example.replace('[44,1]', '[44]')],
+  ['no buckets', 'gw-1', example.replace(',"latency_ms_buckets":[[7,1100],[8,97],[44,1]]', '')],
+  ['no versions', 'gw-1', example.replace('"versions"', '"version"')],
+  ['services that are a list', 'gw-1', example.replace(/"services".*$/, '"services":[]}')],
   ['a negative count', 'gw-1', example.replace('1200', '-1')],
 ])('refuses %s', (_name, id, text) => {
   expect(parseStats(id, text).ok).toBe(false);
