@@ -28,7 +28,10 @@ let traffic: RigTraffic;
 
 beforeAll(async () => {
   judge = await Judge.start();
-  rig = await Rig.start({ gateways: GATEWAYS, env: { EBBGATE_HOOKS: `${judge.url}/gates` } });
+  rig = await Rig.start({
+    gateways: GATEWAYS,
+    env: { EBBGATE_HOOKS: `${judge.url}/gates`, EBBGATE_PROMETHEUS: judge.url },
+  });
 });
 afterAll(async () => {
   await rig[Symbol.asyncDispose]();
@@ -234,9 +237,28 @@ test('a controller that dies while a webhook thinks: the next one asks the same 
   expect(await traffic.stop()).toEqual([]);
 });
 
-/** What a pipeline would offer: it answers `verdict`, and while that is null not at all. */
+test('a query to Prometheus is asked at every interval, and a sample above its limit goes back', async () => {
+  await serve();
+  const prometheus = [{ name: 'lag', query: 'lag{service="{{service}}",version="{{target}}"}', max: 5 }];
+  const gates = { interval: '1s', errors: null, latency: null, prometheus };
+  const id = await start({ target: 'v2', steps: STEPS, gates });
+  await join();
+  const read = await reached(id, (now) => now.gates[0]?.value === 1);
+  expect(read.gates).toMatchObject([{ gate: 'prometheus:lag', verdict: 'pass', value: 1, limit: 5 }]);
+  expect(judge.queries[0]).toBe(`lag{service="${service}",version="v2"}`);
+  judge.sample = '9';
+  const release = await ended(id, 'rolled_back');
+  expect(release.message).toContain('prometheus:lag 9, limit 5: fail');
+  await settled();
+  expect(failures()).toBe(0);
+});
+
+/** What a pipeline and a Prometheus would offer: it answers `verdict`, and while that is null not at all. */
 class Judge {
   readonly asked: { readonly key: unknown; readonly body: Readonly<Record<string, unknown>> }[] = [];
+  readonly queries: string[] = [];
+  /** What the API of Prometheus gives as the one sample. */
+  sample = '1';
   #verdict: object | null = { verdict: 'continue' };
   #waiting: ServerResponse[] = [];
 
@@ -256,6 +278,13 @@ class Judge {
   }
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', this.url);
+    if (url.pathname === '/api/v1/query') {
+      this.queries.push(url.searchParams.get('query') ?? '');
+      const result = [{ metric: {}, value: [Date.now() / 1_000, this.sample] }];
+      response.end(JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }));
+      return;
+    }
     let text = '';
     for await (const chunk of request) text += String(chunk);
     const body = JSON.parse(text) as Readonly<Record<string, unknown>>;
@@ -271,6 +300,8 @@ class Judge {
 
   reset(): void {
     this.asked.length = 0;
+    this.queries.length = 0;
+    this.sample = '1';
     this.verdict = { verdict: 'continue' };
   }
 

@@ -58,7 +58,7 @@ function asking(gates: Partial<Gates>, record: Partial<ReleaseRecord> = {}): Rel
   return buildRelease({
     ...{ state: 'progressing', phase: 'soaking', step: 1, shares: { v1: 90, v2: 10 } },
     gates: { ...buildRelease().gates, ...gates },
-    inquiry: { n: 3, at: '2026-05-01T12:00:05.000Z', asked_ms: 5_000, open: true, answers: {} },
+    inquiry: { n: 3, at: '2026-05-01T12:00:05.000Z', asked_ms: 5_000, readings: [], open: true, answers: {} },
     ...record,
   });
 }

@@ -36,6 +36,21 @@ export interface GateAnswer {
   readonly at: string;
 }
 
+export type Verdict = 'pass' | 'fail' | 'inconclusive';
+
+/** A gate that counts, as it was read. */
+export interface GateReading {
+  /** `errors`, or with its percentile `latency p95`. */
+  readonly gate: string;
+  readonly verdict: Verdict;
+  /** In percent for errors, in milliseconds for latency; null without samples. */
+  readonly target: number | null;
+  readonly stable: number | null;
+  /** The target fails above it; null while nothing can be compared. */
+  readonly limit: number | null;
+  readonly samples: { readonly target: number; readonly stable: number };
+}
+
 /** One round of questions to the outer gates. */
 export interface Inquiry {
   /** Counts the rounds within an attempt of a step, from 1. */
@@ -44,6 +59,8 @@ export interface Inquiry {
   readonly at: string;
   /** How much of the soak was observed then. */
   readonly asked_ms: number;
+  /** What the counters told then: part of what a webhook is told, so that a repeat tells the same. */
+  readonly readings: readonly GateReading[];
   /** False once nothing waits for its answers any more. */
   readonly open: boolean;
   /** `webhook:NAME` or `prometheus:NAME` → what it answered; absent = not yet. */

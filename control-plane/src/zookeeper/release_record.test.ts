@@ -24,6 +24,16 @@ const FULL = buildRelease({
     n: 2,
     at: '2026-05-01T12:00:00.000Z',
     asked_ms: 10_000,
+    readings: [
+      {
+        gate: 'errors',
+        verdict: 'pass',
+        target: 0.5,
+        stable: null,
+        limit: 1,
+        samples: { target: 3, stable: 0 },
+      },
+    ],
     open: false,
     answers: { 'webhook:ci': { verdict: 'wait', value: null, message: 'x', at: '2026-05-01T12:00:01.000Z' } },
   },

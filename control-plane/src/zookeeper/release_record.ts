@@ -54,6 +54,16 @@ const inquiry = z.strictObject({
   n: z.int().min(1),
   at: moment,
   asked_ms: milliseconds,
+  readings: z.array(
+    z.strictObject({
+      gate: text,
+      verdict: z.enum(['pass', 'fail', 'inconclusive']),
+      target: z.number().nullable(),
+      stable: z.number().nullable(),
+      limit: z.number().nullable(),
+      samples: z.strictObject({ target: whole, stable: whole }),
+    }),
+  ),
   open: z.boolean(),
   answers: z.record(
     text,

@@ -7,6 +7,7 @@ import {
   type TimeSplit,
 } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
+import type { Verdict } from '../../model/release_gates.js';
 import { guardShares, isObeyed, readyOf } from './facts.js';
 import {
   addCounts,
@@ -16,7 +17,6 @@ import {
   readGates,
   spellReading,
   verdictOf,
-  type Verdict,
 } from './gates.js';
 import {
   answerOf,
@@ -164,7 +164,7 @@ function soak(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome 
     return { moved: phase(record, 'analysing', 'the soak is over; judging its window', now) };
   const interval = record.observed_ms - record.judged_ms >= record.gates.interval_ms;
   if (interval && verdictOf(readingsOf(record)) === 'fail') return { moved: failed(record, now) };
-  if (isDue(record)) return { moved: openInquiry(record, now) };
+  if (isDue(record)) return { moved: openInquiry(record, readingsOf(record), now) };
   const left = Math.ceil((soakMs - record.observed_ms) / 1_000);
   const unobserved = [...obedience(facts), ...needed(record, facts)];
   return { waits: [`${String(left)} s more of soaking`, ...unobserved.map((one) => `not counted: ${one}`)] };
@@ -176,13 +176,13 @@ function analyse(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outco
   if (obeyed) return obeyed;
   let verdict: Verdict = verdictOf(readingsOf(record));
   if (verdict !== 'fail' && outerGates(record.gates).length > 0) {
-    if (!record.inquiry?.open) return { moved: openInquiry(record, now) };
+    if (!record.inquiry?.open) return { moved: openInquiry(record, readingsOf(record), now) };
     const waits = unanswered(record).map((gate) => `an answer of ${gate}`);
     if (waits.length > 0) return { waits };
     const answer = answerOf(record);
     if (answer === 'wait') {
       const again = waitsAgain(record, now);
-      return again ? { waits: again } : { moved: openInquiry(record, now) };
+      return again ? { waits: again } : { moved: openInquiry(record, readingsOf(record), now) };
     }
     if (answer === 'inconclusive') verdict = 'inconclusive';
   }

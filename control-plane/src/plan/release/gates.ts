@@ -1,25 +1,11 @@
 import { LATENCY_BUCKETS } from '../../model/latency.js';
 import type { Counts, Gates, Window } from '../../model/release.js';
+import type { GateReading, Verdict } from '../../model/release_gates.js';
 import { percentileOf, sampled, type Estimate } from './percentile.js';
 
 /*
  * Whether the target is as good as the stable version, from what the gateways counted for both over the same time.
  */
-
-export type Verdict = 'pass' | 'fail' | 'inconclusive';
-
-/** One gate as it was read: what a person is shown. */
-export interface GateReading {
-  /** `errors`, or with its percentile `latency p95`. */
-  readonly gate: string;
-  readonly verdict: Verdict;
-  /** In percent for errors, in milliseconds for latency; null without samples. */
-  readonly target: number | null;
-  readonly stable: number | null;
-  /** The target fails above it; null while nothing can be compared. */
-  readonly limit: number | null;
-  readonly samples: { readonly target: number; readonly stable: number };
-}
 
 export const NO_COUNTS: Counts = {
   requests: 0,

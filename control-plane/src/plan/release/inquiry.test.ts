@@ -50,7 +50,11 @@ const asked = (
   answers: Readonly<Record<string, GateAnswer>>,
   record: Partial<ReleaseRecord> = {},
 ): ReleaseRecord =>
-  soaking({ observed_ms: 5_000, inquiry: { n: 1, at: AT, asked_ms: 5_000, open: true, answers }, ...record });
+  soaking({
+    observed_ms: 5_000,
+    inquiry: { n: 1, at: AT, asked_ms: 5_000, readings: [], open: true, answers },
+    ...record,
+  });
 const both = (ci: AnswerVerdict, lag: AnswerVerdict = 'pass'): Readonly<Record<string, GateAnswer>> => ({
   'webhook:ci': said(ci, null, 'says ci'),
   'prometheus:lag': said(lag, 7),
@@ -70,7 +74,7 @@ describe('a round', () => {
         rev: 1,
         events: [],
         phase: 'soaking',
-        inquiry: { n: 1, at: AT, asked_ms: 5_000, open: true },
+        inquiry: { n: 1, at: AT, asked_ms: 5_000, readings: [], open: true },
       },
     });
   });
@@ -258,10 +262,10 @@ it('what was read is shown, also before anybody answered', () => {
   expect(readOuter(asked({})).map(({ message }) => message)).toEqual(['being asked', 'being asked']);
   const low = soaking({ gates: { ...GATES, prometheus: [{ name: 'lag', query: 'x', max: 9, min: 3 }] } });
   const answers = { 'prometheus:lag': said('fail', 2) };
-  expect(readOuter({ ...low, inquiry: { n: 1, at: AT, asked_ms: 0, open: true, answers } })[1]).toMatchObject(
-    {
-      value: 2,
-      limit: 3,
-    },
-  );
+  expect(
+    readOuter({ ...low, inquiry: { n: 1, at: AT, asked_ms: 0, readings: [], open: true, answers } })[1],
+  ).toMatchObject({
+    value: 2,
+    limit: 3,
+  });
 });

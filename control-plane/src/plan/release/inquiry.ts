@@ -4,6 +4,7 @@ import {
   ANSWER_VERDICTS,
   type AnswerVerdict,
   type GateAnswer,
+  type GateReading,
   type Inquiry,
 } from '../../model/release_gates.js';
 
@@ -36,11 +37,16 @@ export function questionKey({ id, step, attempt }: ReleaseRecord, gate: string, 
 }
 
 /** The record with another round begun. Nothing else of it moves: `rev` stays. */
-export function openInquiry(record: ReleaseRecord, now: number): ReleaseRecord {
+export function openInquiry(
+  record: ReleaseRecord,
+  readings: readonly GateReading[],
+  now: number,
+): ReleaseRecord {
   const inquiry: Inquiry = {
     n: (record.inquiry?.n ?? 0) + 1,
     at: new Date(now).toISOString(),
     asked_ms: record.observed_ms,
+    readings,
     open: true,
     answers: {},
   };

@@ -1,5 +1,4 @@
 import type { ReleaseRecord } from '../../model/release.js';
-import { readingsOf } from './advance.js';
 import { fillQuery } from './answers.js';
 import { questionKey, unanswered } from './inquiry.js';
 
@@ -34,7 +33,7 @@ export function questionsOf(record: ReleaseRecord): readonly Question[] {
     stable,
     target,
     shares: record.shares,
-    gates: readingsOf(record),
+    gates: inquiry.readings,
     at: inquiry.at,
   };
   return [
