@@ -179,6 +179,17 @@ describe('during a soak', () => {
     const again = look({ ...once.record, observed_ms: 10_000 });
     expect(again.record.inquiry).toMatchObject({ n: 2, open: true });
   });
+  it('a failure that the counters find meanwhile ends the round: nobody is waited for, and the next one begins', () => {
+    const sum = { stable: counts(900), target: counts(100, 9) };
+    const gates = { ...GATES, failure_limit: 1, errors: { max_percent: 1, ratio: 2 } };
+    const failed = look(asked({}, { gates, window: { watcher: 'run-1', last: sum, sum }, judged_ms: 0 }));
+    expect(failed.record).toMatchObject({ failures: 1, phase: 'soaking', inquiry: { open: false } });
+    expect(questionsOf(failed.record)).toEqual([]);
+    expect(look({ ...failed.record, observed_ms: 10_000 }).record.inquiry).toMatchObject({
+      n: 2,
+      open: true,
+    });
+  });
   it('complete waits for the guards, and gives way to what the counters say', () => {
     expect(look(asked(both('complete')), { held: ['protection'] })).toMatchObject({
       moved: false,
