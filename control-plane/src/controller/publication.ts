@@ -1,8 +1,8 @@
-import type { Clock, Log, Meta, Office, Publisher, Term, WriteFailure } from '../model/ports.js';
-import type { Result } from '../model/result.js';
+import type { Meta, Publisher, Term } from '../model/ports.js';
 import type { EncodedDocument, PublishedDocument } from '../model/set.js';
 import { encode } from '../plan/encode.js';
 import { Backoff } from './backoff.js';
+import { Tenure, type Standing, type TenureDeps } from './tenure.js';
 
 /*
  * The controller's hand on Redis. It holds an office (an epoch) or wants one:
@@ -14,8 +14,7 @@ import { Backoff } from './backoff.js';
  *   fenced    ZooKeeper has told that another controller is in office: this one never writes again
  *
  * Any doubt about Redis (reconnected, another server, lost data, a higher epoch) leads back to unread, and so to a
- * new epoch with every set published again: one way of recovery for all doubts. ZooKeeper alone says who is in
- * office: an epoch is renewed only while the term that is held still stands there.
+ * new epoch with every set published again: one way of recovery for all doubts.
  */
 
 export type PublicationState = 'unread' | 'read' | 'open' | 'sealed' | 'fenced';
@@ -25,17 +24,8 @@ const IN_FLIGHT = 64;
 /** How often Redis is asked whether it still holds what was written: nobody tells of a FLUSHALL. */
 const LOOK_MS = 1_000;
 
-export interface PublicationDeps {
+export interface PublicationDeps extends TenureDeps {
   readonly publisher: Publisher;
-  readonly office: Office;
-  /** Asks ZooKeeper whether `term` is still the present one; `fenced` if not. */
-  readonly holds: (term: Term) => Promise<Result<unknown, WriteFailure>>;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** The highest epoch any gateway reports; 0 if none. */
-  readonly highestHeard: () => number;
-  /** A person has accepted a data loss: writes under `term` what must stand in ZooKeeper before anything is published. */
-  readonly settleLoss: (term: Term) => Promise<Result<null, string>>;
   /** What Redis held when it was first read. */
   readonly onFirstRead: (published: readonly PublishedDocument[]) => void;
 }
@@ -43,18 +33,10 @@ export interface PublicationDeps {
 export class Publication {
   readonly #deps: PublicationDeps;
   readonly #backoff: Backoff;
-  readonly #leastEpoch: number;
+  readonly #tenure: Tenure;
   #state: PublicationState = 'unread';
   #since: number;
-  #term: Term | null = null;
-  /** The term, if it was taken after somebody else's or after nobody knows whose; null if the one before was ours too. */
-  #takenOver: Term | null = null;
-  /** The term's epoch has been in use, or Redis stands at or above it: a new one is needed before sets are published. */
-  #spent = false;
   #doubts = 0;
-  #hold: string | null = null;
-  /** A person has accepted what ZooKeeper holds, and that is not settled yet. */
-  #accepting = false;
   #redisEpoch = 0;
   #lastGeneration = 0;
   /** What Redis was found to hold, until it is known under which epoch to go on. */
@@ -71,7 +53,7 @@ export class Publication {
     this.#deps = deps;
     this.#backoff = new Backoff(deps.clock);
     this.#since = deps.clock.wall();
-    this.#leastEpoch = Math.floor(this.#since / 1000);
+    this.#tenure = new Tenure(deps);
   }
 
   /** Wall-clock milliseconds since which the state is what it is. */
@@ -82,15 +64,15 @@ export class Publication {
     return this.#state;
   }
   get term(): Term | null {
-    return this.#term;
+    return this.#tenure.term;
   }
-  /** The present term if another controller may have decided something before it that has not been seen here. */
+  /** See `Tenure.takenOver`. */
   get takenOver(): Term | null {
-    return this.#takenOver;
+    return this.#tenure.takenOver;
   }
   /** Why nothing may be published until a person has judged, or null. */
   get hold(): string | null {
-    return this.#hold;
+    return this.#tenure.hold;
   }
   get published(): ReadonlyMap<string, PublishedDocument> {
     return this.#published;
@@ -116,10 +98,10 @@ export class Publication {
     if (this.#state === 'fenced') return;
     this.#doubts += 1;
     if (this.#state !== 'unread') {
-      const epoch = this.#term?.epoch;
+      const epoch = this.term?.epoch;
       this.#deps.log.warn({ reason, epoch }, 'Redis is in doubt; a new epoch is needed');
     }
-    this.#spent ||= this.#state === 'open' || this.#state === 'sealed';
+    if (this.#isOpen()) this.#tenure.spend();
     this.#enter('unread');
   }
 
@@ -136,8 +118,7 @@ export class Publication {
   acceptLoss(): void {
     if (this.#state === 'fenced') return;
     this.#doubts += 1;
-    this.#accepting = true;
-    this.#term = this.#takenOver = null;
+    this.#tenure.acceptLoss();
     this.#backoff.succeeded();
     this.#enter('unread');
   }
@@ -145,7 +126,7 @@ export class Publication {
   /** ZooKeeper told that another controller is in office. */
   fence(): void {
     if (this.#state !== 'fenced')
-      this.#deps.log.error({ epoch: this.#term?.epoch }, 'out of office; not writing any more');
+      this.#deps.log.error({ epoch: this.term?.epoch }, 'out of office; not writing any more');
     this.#enter('fenced');
   }
 
@@ -159,10 +140,10 @@ export class Publication {
     const known = this.#state === 'read' || (await this.#read());
     if (!known) {
       // Wishes can be taken without Redis, by an office that goes no higher than it must.
-      if (this.#term === null) await this.#takeOffice(0);
+      this.#judge(await this.#tenure.ensure());
       return false;
     }
-    if (doubts !== this.#doubts || !(await this.#settleOffice())) return false;
+    if (doubts !== this.#doubts || !this.#judge(await this.#tenure.settle(this.#redisEpoch))) return false;
     if (doubts !== this.#doubts) return false;
     return this.#open();
   }
@@ -185,7 +166,7 @@ export class Publication {
     const published = this.#published.get(service);
     return (
       published?.hash === hash &&
-      published.epoch === this.#term?.epoch &&
+      published.epoch === this.term?.epoch &&
       !this.#unsettled.has(service) &&
       this.#isOpen()
     );
@@ -233,7 +214,7 @@ export class Publication {
 
   /** False when going on with others makes no sense now. */
   async #publishOne(encoded: EncodedDocument, mayRetry = true): Promise<boolean> {
-    const term = this.#term;
+    const term = this.term;
     const { service } = encoded;
     if (!term) return false;
     const at = new Date(this.#deps.clock.wall()).toISOString();
@@ -245,7 +226,7 @@ export class Publication {
       at,
       encoded,
     });
-    if (this.#term !== term) return false;
+    if (this.term !== term) return false;
     switch (answer.kind) {
       case 'published':
       case 'same':
@@ -276,11 +257,11 @@ export class Publication {
   /** Asks Redis once a second where it stands. No answer changes nothing: the link's state tells of that. */
   async look(): Promise<void> {
     const { clock, publisher } = this.#deps;
-    const [term, seen, asked] = [this.#term, this.#lastGeneration, clock.monotonic()];
+    const [term, seen, asked] = [this.term, this.#lastGeneration, clock.monotonic()];
     if (term === null || asked < this.#lookAt) return;
     this.#lookAt = asked + LOOK_MS;
     const meta = await publisher.meta();
-    if (!meta.ok || this.#term !== term) return;
+    if (!meta.ok || this.term !== term) return;
     const trouble = troubleOf(meta.value, term.epoch, seen);
     if (trouble === null) this.#verifiedAt = asked;
     if (!this.#isOpen()) return;
@@ -304,85 +285,40 @@ export class Publication {
     return true;
   }
 
-  /** Holds the office under an epoch that may be opened, or says false. */
-  async #settleOffice(): Promise<boolean> {
-    if (this.#term === null && !(await this.#takeOffice(0))) return false;
-    const term = this.#term;
-    if (term === null) return false;
-    if (this.#accepting ? !(await this.#settleLoss(term)) : await this.#isForgotten(term)) return false;
-    const needed = Math.max(this.#redisEpoch, this.#deps.highestHeard()) + 1;
-    if (!this.#spent && term.epoch >= Math.max(needed, this.#leastEpoch)) return true;
-    return this.#takeOffice(Math.max(needed, Math.floor(this.#deps.clock.wall() / 1000)));
+  /** True if the office is held; else what follows from that it is not. */
+  #judge(standing: Standing): boolean {
+    switch (standing.kind) {
+      case 'held':
+        return true;
+      case 'fenced':
+        this.fence();
+        return this.#failed('office: fenced');
+      case 'forgotten':
+        this.#enter('unread'); // look again: a person may have flushed it
+        if (this.#backoff.failed()) this.#deps.log.error({}, this.hold ?? '');
+        return false;
+      case 'failed':
+        return this.#failed(standing.reason);
+    }
   }
 
-  async #settleLoss(term: Term): Promise<boolean> {
-    const settled = await this.#deps.settleLoss(term);
-    if (!settled.ok) return this.#failed(`the data loss: ${settled.error}`);
-    this.#accepting = false;
-    this.#hold = null;
-    this.#spent = true; // whatever Redis holds, the next epoch is above it
-    return true;
-  }
-
-  /**
-   * An epoch comes from ZooKeeper and is raised there before it is opened in Redis. So if Redis stands at or above the
-   * one that a start was given, ZooKeeper has forgotten: what it holds now is not "no services".
-   */
-  async #isForgotten(term: Term): Promise<boolean> {
-    const strange = !this.#spent && this.#redisEpoch >= term.epoch;
-    if (strange && !(await this.#isHeld(term))) return true;
-    this.#hold = null;
-    if (!strange) return false;
-    this.#hold =
-      `Redis holds sets of epoch ${String(this.#redisEpoch)}, which ZooKeeper does not remember: its data is lost, ` +
-      'older, or of another installation. Nothing is published. Restore ZooKeeper; or, if what it holds now is ' +
-      'right, say so: ebbgate accept-data-loss';
-    this.#enter('unread'); // look again: a person may have flushed it
-    if (this.#backoff.failed()) this.#deps.log.error({}, this.#hold);
-    return true;
-  }
-
-  /** Whether ZooKeeper still has our term; if another has taken office, this was the last question. */
-  async #isHeld(term: Term): Promise<boolean> {
-    const still = await this.#deps.holds(term);
-    if (still.ok) return true;
-    if (still.error.kind === 'fenced') this.fence();
-    return this.#failed(`office: ${still.error.kind}`);
-  }
-
-  /** Takes the office anew: never one that another controller has taken since. */
-  async #takeOffice(floor: number): Promise<boolean> {
-    const { log, office } = this.#deps;
-    const held = this.#term;
-    if (held && !(await this.#isHeld(held))) return false;
-    const taken = await office.take(floor);
-    if (!taken.ok) return this.#failed(`office: ${taken.error.kind}`);
-    // Every taking counts the epoch's znode version up by one.
-    const continued = held !== null && taken.value.version === held.version + 1;
-    if (!continued || this.#takenOver === held) this.#takenOver = taken.value;
-    this.#term = taken.value;
-    this.#spent = false;
-    log.info({ epoch: taken.value.epoch }, 'took office');
-    return true;
-  }
-
-  /** What had to be seen first has been seen: the term is as good as one that was held all the time. */
+  /** See `Tenure.caughtUp`. */
   caughtUp(): void {
-    this.#takenOver = null;
+    this.#tenure.caughtUp();
   }
 
   async #open(): Promise<boolean> {
-    const [term, doubts, asked] = [this.#term, this.#doubts, this.#deps.clock.monotonic()];
+    const [term, doubts, asked] = [this.term, this.#doubts, this.#deps.clock.monotonic()];
     if (!term) return false;
     const answer = await this.#deps.publisher.open(term.epoch);
     if (answer.kind === 'unavailable') return this.#failed(answer.reason);
     if (doubts !== this.#doubts) {
-      this.#spent = true;
+      this.#tenure.spend();
       return false;
     }
     if (answer.kind === 'fenced') {
       this.doubt(`epoch ${String(answer.epoch)} is open in Redis`);
-      this.#spent = true;
+      this.#tenure.spend();
       return this.#failed(`Redis is at epoch ${String(answer.epoch)} already`);
     }
     const found = this.#found ?? [];
@@ -397,7 +333,7 @@ export class Publication {
   }
 
   async #seal(): Promise<void> {
-    const [term, doubts, asked] = [this.#term, this.#doubts, this.#deps.clock.monotonic()];
+    const [term, doubts, asked] = [this.term, this.#doubts, this.#deps.clock.monotonic()];
     if (!term) return;
     const answer = await this.#deps.publisher.seal(term.epoch);
     if (doubts !== this.#doubts) return;
