@@ -213,12 +213,10 @@ function complete(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outc
   if (verdictOf(readingsOf(record)) === 'fail') return { moved: failed(record, now) };
   const last = stepsOf(record).length - 1;
   const index = record.step < last ? last : record.step + 1;
-  const guards = guardStep(record, index, facts);
-  if (guards.length > 0) return { waits: guards };
   const said = readOuter(record).filter(({ verdict }) => verdict === 'complete');
   const message = said.map(spellOuter).join('; ');
   const told = note(record, { event: 'promoted', by: said[0]?.gate ?? 'controller', message }, now);
-  return { moved: beginStep(told, index, now) };
+  return begin(told, index, facts, now);
 }
 
 /** What the gates read in the present window. */
