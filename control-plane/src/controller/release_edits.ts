@@ -7,8 +7,9 @@ import {
   type ServiceReleases,
   type StoredRelease,
 } from '../model/release.js';
-import type { ReleaseContext } from '../model/release_plane.js';
+import type { ReleaseContext, ReleaseWish } from '../model/release_plane.js';
 import type { ReleaseEdit } from '../model/release_ports.js';
+import { sha1 } from '../plan/encode.js';
 import { etagOf } from '../plan/release/describe.js';
 import { sameShares } from '../plan/release/shares.js';
 
@@ -35,6 +36,12 @@ export function begunBy(
 ): ReleaseRecord | undefined {
   const all = [...releases.history, ...(releases.current ? [releases.current.record] : [])];
   return all.find((one) => one.verbs.some((verb) => verb.key === key && verb.request === request));
+}
+
+/** Stands for what a client asked for: of a long request a part that people can read, and the hash of all of it. */
+export function requestOf(wish: ReleaseWish): string {
+  const text = JSON.stringify(wish);
+  return text.length <= 1_000 ? text : `${text.slice(0, 900)} ${sha1(text)}`;
 }
 
 /** A release that has ended goes to the history by the same transaction. */

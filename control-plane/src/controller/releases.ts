@@ -26,7 +26,7 @@ import { startRelease } from '../plan/release/start.js';
 import { obey } from '../plan/release/verbs.js';
 import { isKnown, recordIn, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
-import { begunBy, checkPrecondition, editOf, trafficOf, writeProblem } from './release_edits.js';
+import { begunBy, checkPrecondition, editOf, requestOf, trafficOf, writeProblem } from './release_edits.js';
 import { refuseGates, ReleaseGates } from './release_gates.js';
 import { TrafficLog } from './traffic_log.js';
 
@@ -356,7 +356,7 @@ export class Releases implements ReleasePlane {
         return err({ code: 'not_found', field: 'service', detail: `there is no service ${service}` });
       const refused = refuseGates(wish.gates, this.#deps);
       if (refused) return err(refused);
-      const request = JSON.stringify(wish).slice(0, 1_000);
+      const request = requestOf(wish);
       const repeated = begunBy(releases, context.idempotency_key, request);
       if (repeated) return ok({ record: repeated, edit: null });
       const started = startRelease(wish, {

@@ -3,8 +3,8 @@ import { LATENCY_BOUNDS_MS } from '../../model/latency.js';
 /*
  * A percentile from buckets, as Prometheus' histogram_quantile estimates it
  * (https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile): the requests of a bucket are taken to be
- * spread evenly between its bounds, and the lowest bucket begins at 0. Like there, a percentile in the open bucket is known only
- * from below; unlike there, that is said.
+ * spread evenly between its bounds, and the lowest bucket begins at 0. Of a percentile in the open bucket only the lower bound is
+ * known: there it looks like one at that bound, here it is told apart.
  */
 
 /** What is known of a percentile, in milliseconds. `open`: it is at least `ms`, and may be anything above. */
