@@ -121,10 +121,10 @@ test('6 % errors: too few for the fast gate, and the errors gate goes back at th
 });
 
 test('three times as slow: the percentile gate goes back, and nothing was lost', async () => {
-  await serve(() => ({ delayMs: 60 }));
+  await serve(() => ({ delayMs: 100 }));
   const gates = { interval: '4s', min_samples: 40, latency: { percentile: 95 } };
   const id = await start({ target: 'v2', steps: STEPS, gates });
-  await join(() => ({ delayMs: 180 }));
+  await join(() => ({ delayMs: 300 }));
   const began = performance.now();
   await exposed(id);
   const soaking = await reached(
