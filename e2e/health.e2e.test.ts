@@ -323,6 +323,37 @@ describe('zones', () => {
   });
 });
 
+describe('zones and cookies', () => {
+  test('a client stays with its instance in another zone; new clients get the own one', async () => {
+    const [here, there] = await fresh(2);
+    const near = (zones: readonly [string, string]): Promise<unknown> => {
+      const peers = [peer(here, 100, { zone: zones[0] }), peer(there, 100, { zone: zones[1] })];
+      const balancer = {
+        algorithm: 'least_connections',
+        prefer_zone: true,
+        sticky: { cookie: 'at', max_age_s: 0 },
+      } as const;
+      return bench.serve(service, peers, set({}, { balancer, retry: { tries: 2 } }));
+    };
+    const ask = async (cookie: string): Promise<{ readonly at: string; readonly given: string }> => {
+      const answer = await bench.ask(service, '/', { headers: { cookie } });
+      const at = answer.status === 200 ? (JSON.parse(answer.text) as { instance: string }).instance : '';
+      return { at, given: /^at=[0-9a-f]{16}/.exec(String(answer.headers['set-cookie'] ?? ''))?.[0] ?? '' };
+    };
+    await near(['there', 'here']);
+    const client = await ask('');
+    expect(client.at).toBe(there.id);
+    await near(['here', 'there']);
+    for (let i = 0; i < 10; i++) {
+      expect(await ask(client.given)).toEqual({ at: there.id, given: '' });
+      expect((await ask('')).at).toBe(here.id);
+    }
+    // Out of use it keeps nobody, and no request fails.
+    await there.refuse();
+    expect(await ask(client.given)).toMatchObject({ at: here.id, given: expect.stringMatching(/^at=/) });
+  });
+});
+
 describe('slow start', () => {
   test('ramps a new, an undrained and a recovered instance, but none that was there when the gateway began', async () => {
     const [old, late] = await fresh(2);
