@@ -27,7 +27,7 @@ end
 local function refuse(ctx, member)
   ctx.member = false
   live.leave(member, ctx.counter)
-  live.abandon(member)
+  tries.abandon(ctx)
   return ngx.exit(BUSY)
 end
 
@@ -42,10 +42,11 @@ function phase.run()
   end
   -- The averages want to know how long it took.
   local began = entry.fleet and entry.fleet.picker.clocked and microseconds() or false
-  local member, counter = live.enter(entry, ctx.tried, ctx.key, began, ctx.token)
+  local member, counter, lease = live.enter(entry, ctx.tried, ctx.key, began, ctx.token)
   if not member then return ngx.exit(BUSY) end
   -- At once: from here on the log phase gives the count back, whatever happens.
   ctx.member, ctx.counter, ctx.tries, ctx.began = member, counter, ctx.tries + 1, began
+  if lease then ctx.lease = lease end
   if ctx.tries > 1 then
     live.counters:retry(member)
     ctx.verdict = false

@@ -66,11 +66,21 @@ function tries.go_on(ctx, entry, fleet)
   return false
 end
 
+--- The try ended in a way that says nothing about its instance.
+function tries.abandon(ctx)
+  local lease = ctx.lease
+  if not lease then return end
+  ctx.lease = false
+  live.abandon(lease)
+end
+
 --- Tells what a try at `member` came to: `status` as in live.outcome. A later try that only got what others had left of the
 --- request's time, and timed out with it, says nothing about its instance.
 function tries.conclude(ctx, entry, member, status)
-  if status == 'timeout' and ctx.tries > 1 and tries.is_over(ctx) then return live.abandon(member) end
-  return live.outcome(entry, member, status, ctx.began, ctx.took)
+  if status == 'timeout' and ctx.tries > 1 and tries.is_over(ctx) then return tries.abandon(ctx) end
+  local lease = ctx.lease
+  if lease then ctx.lease = false end
+  return live.outcome(entry, member, status, ctx.began, ctx.took, lease)
 end
 
 --- How long this try may wait.

@@ -158,13 +158,13 @@ function live.rebuild(entry)
   follow(entry, true)
 end
 
---- Whom this try goes to, or nil.
+--- Whom this try goes to, or nil; then its lease, if it is a trial.
 local function choose(entry, current, tried, key, now, token)
   local kept = token and named(current, token, tried)
   if kept then return kept end
   if current.trials and not tried then
-    local member = live.health.trials:take(entry, current)
-    if member then return member end
+    local member, lease = live.health.trials:take(entry, current)
+    if member then return member, lease end
   end
   local member = current.picker:pick(tried, key, now)
   if not member and tried and current.spare then return current.spare:pick(tried, key, now) end
@@ -172,24 +172,30 @@ local function choose(entry, current, tried, key, now, token)
 end
 
 --- Picks a peer and counts the request on it, so that a zero that is reported after an ack is true: count first, look at
---- the generation after. Returns the member and the counter's key for `live.leave`, or nil when no peer is eligible.
+--- the generation after. Returns the member, the counter's key for `live.leave` and, of a trial, its lease for `live.outcome`
+--- or `live.abandon`; or nil when no peer is eligible.
 ---   key, now  for the picker (core/fleet.lua)
 ---   token     what the client's cookie says, or false: the instance that it names comes before any that would be picked
 function live.enter(entry, tried, key, now, token)
   local current = entry.fleet
   for _ = 1, MAX_MOVES do
-    local member = current and choose(entry, current, tried, key, now, token)
+    if not current then return nil end
+    local member, lease = choose(entry, current, tried, key, now, token)
     if not member then return nil end
     local counter = live.inflight:enter(member.peer)
-    if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter end
+    if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter, lease end
     follow(entry)
     current = entry.fleet
     -- The count stood before the new set was read, so it may stay if the new set still wants the peer.
     local same = current and current.by_id[member.id]
-    if member.trial then live.abandon(member) end
-    if same and same.peer == member.peer and (same.eligible or token and same == named(current, token, tried)) then
-      return same, counter
+    -- A trial is of an instance at its address.
+    local moved = lease and same and (same.host ~= member.host or same.port ~= member.port)
+    if same and same.peer == member.peer and not moved
+      and (same.eligible or token and same == named(current, token, tried))
+    then
+      return same, counter, lease
     end
+    if lease then live.abandon(lease) end
     live.inflight:leave(member.peer, counter)
   end
   return nil
@@ -197,19 +203,19 @@ end
 
 --- What a try at `member` came to, told once after `live.leave`. `status` is what the instance answered, or 'error' or 'timeout'
 --- if it gave no answer; `began` in microseconds is when it was picked, false if nobody wants to know. `took`, if known, is how
---- long its answer's head took: what follows goes at the client's pace.
-function live.outcome(entry, member, status, began, took)
+--- long its answer's head took: what follows goes at the client's pace. `lease`: of a trial, else false.
+function live.outcome(entry, member, status, began, took, lease)
   local picker = began and entry.fleet and entry.fleet.picker
   if picker and picker.observe then
     local now = microseconds()
     picker:observe(member, took or now - began, type(status) == 'string' or status >= 500, now)
   end
-  if member.failures[status] or member.trial then live.health:outcome(entry, member, status) end
+  if lease or member.failures[status] then live.health:outcome(entry, member, status, lease) end
 end
 
---- The request on `member` ended in a way that says nothing about it: a trial is still to be made.
-function live.abandon(member)
-  if member.trial then live.health.trials:abandon(member) end
+--- The trial that has `lease` came to nothing that says anything about its instance: it is still to be made.
+function live.abandon(lease)
+  live.health.trials:abandon(lease)
 end
 
 --- Uncounts what `live.enter` counted; exactly once.
