@@ -204,12 +204,24 @@ describe('a trial', () => {
     lost.mood = 'failing';
     expect((await bench.ask(service)).status).toBe(500);
     expect((await bench.ask(service)).status).toBe(503);
+    // While one request is the trial there is nobody for the others: they are told so, not that the instance failed.
+    lost.mood = 'hanging';
+    lost.forget();
+    const answers: string[] = [];
+    await until('a trial that hangs', async () => {
+      const asked = await Promise.all([1, 2, 3, 4, 5].map(() => bench.ask(service)));
+      answers.push(...asked.map(({ text }) => (JSON.parse(text) as { code: string }).code));
+      return lost.requests.length > 0;
+    });
+    expect(lost.requests.length).toBe(1);
+    expect(answers.filter((code) => code !== 'no_instance')).toEqual(['instance_timeout']);
+    lost.forget();
     lost.mood = 'well';
     const post = async (): Promise<number> =>
       (await bench.ask(service, '/', { method: 'POST', body: 'x' })).status;
     expect(await untilValue('a trial', post, (status) => status !== 503)).toBe(200);
     await becomes(lost, 'healthy');
-    expect(lost.requests.map(({ method }) => method)).toEqual(['GET', 'POST']);
+    expect(lost.requests.map(({ method }) => method)).toEqual(['POST']);
   });
 
   test('is still to come after a reload, which forgets no ejection', async () => {
