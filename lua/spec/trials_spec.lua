@@ -13,10 +13,11 @@ local function peer(id, port)
 end
 
 --- A worker's view of a service of which `bad` waits for its trial; `ids` are the others.
-local function gateway(ids, tries)
+local function gateway(ids, tries, state)
   host.time, host.method, host.ngx.var = 1000, 'GET', {}
   local dict, entry = host.dictionary(), { service = 'shop', health_key = keys.health.changed('shop'), budget = false }
   local peers = { peer('bad', 1) }
+  peers[1].state = state or 'up'
   for i, id in ipairs(ids) do peers[i + 1] = peer(id, i + 1) end
   local subject
   local counters = { add = function() end }
@@ -27,9 +28,11 @@ local function gateway(ids, tries)
     }
     entry.fleet = fleets.build(document, 'w', entry.fleet, {}, 0, subject:sight(entry, document))
   end
-  subject = healths.new({ dict = dict, counters = counters, incarnation = nginx.living(), zone = '', rebuild = build })
+  subject = healths.new({
+    dict = dict, counters = counters, incarnation = nginx.living(), zone = '', max_tries = 5, rebuild = build,
+  })
   local name = keys.health.name('shop', peers[1])
-  local ejected = core.eject(nil, host.time - 20, 10, 'x')
+  local ejected = core.eject(nil, host.time - 10.5, 10, 'x')
   dict:safe_set(keys.health.passive(name), core.pack_passive(ejected))
   dict:safe_set(entry.health_key, 1)
   dict:safe_set(keys.health.version, 1)
@@ -89,5 +92,40 @@ describe('a trial', function()
     local subject = gateway({ 'good' })
     subject.dict:safe_set(keys.health.lease(subject.name), '999999999.1|1', 60)
     assert.equal('bad', subject.take().id)
+  end)
+end)
+
+describe('a request is risked', function()
+  local OVERDUE = 30
+
+  it('at once if it can be repeated elsewhere', function()
+    assert.equal('bad', gateway({ 'good' }, 2).take().id)
+  end)
+
+  it('at once if the service repeats nothing: no better one would come', function()
+    assert.equal('bad', gateway({ 'good' }, 1).take().id)
+  end)
+
+  it('only if no other came, if others could be repeated and this one cannot', function()
+    local rows = {
+      { 'its method', function() host.method = 'POST' end },
+      { 'a WebSocket', function() host.ngx.var.http_upgrade = 'websocket' end },
+      { 'no other try for it', nil, 1 },
+      { 'the budget is spent', function(subject) subject.entry.budget = { allows = function() return false end } end },
+    }
+    for _, row in ipairs(rows) do
+      local subject = gateway({ 'good' }, 2)
+      if row[2] then row[2](subject) end
+      assert.is_nil((subject.take(row[3])), row[1])
+      host.time = host.time + OVERDUE
+      assert.equal('bad', subject.take(row[3]).id, row[1])
+    end
+  end)
+
+  it('whatever it is, if nobody else is left', function()
+    -- A suspect alone is no reason to panic, so nobody is in the picker.
+    local subject = gateway({}, 2, 'suspect')
+    host.method = 'POST'
+    assert.equal('bad', subject.take(1).id)
   end)
 end)

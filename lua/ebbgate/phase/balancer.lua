@@ -44,7 +44,7 @@ function phase.run()
   end
   -- The averages want to know how long it took.
   local began = entry.fleet and entry.fleet.picker.clocked and microseconds() or false
-  local member, counter, lease = live.enter(entry, ctx.tried, ctx.key, began, ctx.token)
+  local member, counter, lease = live.enter(entry, ctx.tried, ctx.key, began, ctx.token, ctx.limit)
   if not member then
     -- Nobody was asked: another request is the trial of the only one left, or the set has moved since the access phase.
     if ctx.tries == 0 then ctx.verdict = NO_INSTANCE end

@@ -18,11 +18,11 @@ local ngx = ngx
 local TURN = 0.05
 local WORDS = { error = 'connection failed or broken', timeout = 'timed out' }
 
---- parts {dict, counters, incarnation, zone, rebuild(entry)}
+--- parts {dict, counters, incarnation, zone, max_tries, rebuild(entry)}
 function health.new(parts)
   parts.full = false
   local self = setmetatable(parts, health)
-  self.trials = trials.new(self.dict, self.incarnation)
+  self.trials = trials.new(self.dict, self.incarnation, self.max_tries)
   return self
 end
 

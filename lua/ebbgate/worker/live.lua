@@ -26,7 +26,7 @@ function live.start(parts)
   live.counters = counters.new(parts.dicts.metrics)
   live.health = health.new({
     dict = parts.dicts.health, counters = live.counters, incarnation = parts.incarnation, zone = parts.zone,
-    rebuild = live.rebuild,
+    max_tries = parts.max_tries, rebuild = live.rebuild,
   })
   live.entries, live.waiting = {}, {}
   -- True once a set wants to know more of answers than the log phase sees (phase/affinity.lua).
@@ -159,11 +159,11 @@ function live.rebuild(entry)
 end
 
 --- Whom this try goes to, or nil; then its lease, if it is a trial.
-local function choose(entry, current, tried, key, now, token)
+local function choose(entry, current, tried, key, now, token, limit)
   local kept = token and named(current, token, tried)
   if kept then return kept end
   if current.trials and not tried then
-    local member, lease = live.health.trials:take(entry, current)
+    local member, lease = live.health.trials:take(entry, current, limit)
     if member then return member, lease end
   end
   local member = current.picker:pick(tried, key, now)
@@ -176,11 +176,12 @@ end
 --- or `live.abandon`; or nil when no peer is eligible.
 ---   key, now  for the picker (core/fleet.lua)
 ---   token     what the client's cookie says, or false: the instance that it names comes before any that would be picked
-function live.enter(entry, tried, key, now, token)
+---   limit     how many tries the request has, this one included if it is the first
+function live.enter(entry, tried, key, now, token, limit)
   local current = entry.fleet
   for _ = 1, MAX_MOVES do
     if not current then return nil end
-    local member, lease = choose(entry, current, tried, key, now, token)
+    local member, lease = choose(entry, current, tried, key, now, token, limit)
     if not member then return nil end
     local counter = live.inflight:enter(member.peer)
     if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter, lease end

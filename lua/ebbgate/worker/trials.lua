@@ -17,17 +17,26 @@ local PAUSE = 0.1
 --- Requests that may be sent to another instance when the trial fails.
 local REPEATABLE = { GET = true, HEAD = true, OPTIONS = true }
 
-function trials.new(dict, incarnation)
-  return setmetatable({ dict = dict, incarnation = incarnation, serial = 0 }, trials)
+--- `max_tries` is the gateway's bound on every service's.
+function trials.new(dict, incarnation, max_tries)
+  return setmetatable({ dict = dict, incarnation = incarnation, max_tries = max_tries, serial = 0 }, trials)
+end
+
+--- True if another instance can answer the request when its trial, the first of `limit` tries, fails. Where nothing is ever
+--- repeated one request is as good as the other.
+local function may_be_repeated(self, entry, fleet, now, limit)
+  if not REPEATABLE[ngx.req.get_method()] or ngx.var.http_upgrade then return false end
+  if fleet.tries == 1 or self.max_tries == 1 then return true end
+  return limit > 1 and (not entry.budget or entry.budget:allows(now))
 end
 
 --- True if this request may be risked. One that cannot be repeated is risked if no other came for as long as the ejection
 --- lasted, or if there is nobody else for it.
-local function may_try(fleet, member, now)
+local function may_try(self, entry, fleet, member, now, limit)
   if fleet.picker.size == 0 then return true end
   local condition = member.condition
   if now >= condition.until_at + condition.hold then return true end
-  return REPEATABLE[ngx.req.get_method()] and not ngx.var.http_upgrade
+  return may_be_repeated(self, entry, fleet, now, limit)
 end
 
 --- Takes the lease `key` for one request: what stands in it, or nil if another request has it.
@@ -44,11 +53,11 @@ local function take_lease(self, key, fleet)
   return self.dict:safe_add(key, value, seconds) and value or nil
 end
 
---- The member of `fleet` that this request is to try, and its lease; or nil.
-function trials:take(entry, fleet)
+--- The member of `fleet` that this request, which has `limit` tries, is to try first, and its lease; or nil.
+function trials:take(entry, fleet, limit)
   local now = ngx.now()
   for _, member in ipairs(fleet.trials) do
-    if now >= member.ask_at and may_try(fleet, member, now) then
+    if now >= member.ask_at and may_try(self, entry, fleet, member, now, limit) then
       member.ask_at = now + PAUSE
       local name = keys.health.name(entry.service, member)
       local lease = { key = keys.health.lease(name), value = nil, until_at = nil }
