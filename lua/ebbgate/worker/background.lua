@@ -61,6 +61,7 @@ function background.start(settings, dicts, incarnation)
   local probes = prober.new({
     dict = dicts.health, sets = dicts.sets, store = sets, health = live.health, counters = live.counters,
     fleet = function(service) return live.fleet(live.entry(service)) end,
+    held = function() return checker:held() end,
   })
   local report = reporter.new({
     redis = connection, state = dicts.state, census = counts, tally = totals, json = boot.json, tools = boot.tools,

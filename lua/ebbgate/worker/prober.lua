@@ -1,6 +1,9 @@
 --- Checks every instance of the sets that ask for it, in the one worker of this gateway that holds the lock. When a check is
 --- due stands in ebb_health, and is moved on before the check begins: the worker after this one goes on from there, and
 --- asks nobody twice.
+---
+--- Ten times a second a queue is made of who is due; each check that ends begins the next one of the queue, so that nobody waits
+--- for the clock.
 local keys = require 'ebbgate.core.keys'
 local pace = require 'ebbgate.worker.pace'
 local probe = require 'ebbgate.worker.probe'
@@ -15,12 +18,15 @@ local PARALLEL, SLOW = 32, 16
 local JITTER = 0.1
 --- Sets may change many times a second; who is checked, once.
 local LISTED = 1
+--- Seconds between the end of a check and the beginning of the next: traffic has its turn, even where every check ends at once.
+local BREATH = 0.001
 --- In any other state it gets no new requests soon.
 local WANTED = { up = true, suspect = true, draining = true, unready = true }
 
---- parts {dict, sets, store, health, counters, fleet(service)}
+--- parts {dict, sets, store, health, counters, fleet(service), held() (whether this worker has the lock)}
 function prober.new(parts)
   parts.targets, parts.turns, parts.stamp, parts.listed_at, parts.running, parts.slow = {}, {}, nil, 0, 0, 0
+  parts.queue, parts.next = {}, 1
   return setmetatable(parts, prober)
 end
 
@@ -76,6 +82,8 @@ local function finish(self, target, was_slow, passed, reason)
   self.health:checked(target.service, target.name, target.id, passed, reason, target.health)
 end
 
+local fill
+
 local function begin(self, target, now)
   local turn = target.turn
   local was_slow = turn.slow
@@ -87,13 +95,24 @@ local function begin(self, target, now)
     local ran, passed, reason = pcall(probe.run, target)
     if not ran then passed, reason = false, tostring(passed) end
     finish(self, target, was_slow, passed, reason)
+    ngx.sleep(BREATH)
+    if not ngx.worker.exiting() and self.held() then fill(self) end
   end)
   if not started then return end
   turn.running, self.running = true, self.running + 1
   if was_slow then self.slow = self.slow + 1 end
 end
 
---- Begins what is due, the longest overdue first. Call it about ten times a second while the lock is held. Yields.
+--- Begins of the queue as many as may run. Who must wait because too many are slow stands in the next queue again.
+function fill(self)
+  while self.running < PARALLEL and self.next <= #self.queue do
+    local target = self.queue[self.next]
+    self.next = self.next + 1
+    if not target.turn.running and (not target.turn.slow or self.slow < SLOW) then begin(self, target, ngx.now()) end
+  end
+end
+
+--- Queues what is due, the longest overdue first, and begins. Call it about ten times a second while the lock is held. Yields.
 function prober:tick(now)
   local stamp = self.sets:get(keys.sets.last_stamp)
   if stamp ~= self.stamp and now - self.listed_at >= LISTED then
@@ -105,10 +124,8 @@ function prober:tick(now)
     if not target.turn.running and is_due(self, target, now) then due[#due + 1] = target end
   end
   table.sort(due, function(a, b) return a.turn.due < b.turn.due end)
-  for _, target in ipairs(due) do
-    if self.running >= PARALLEL then return end
-    if not target.turn.slow or self.slow < SLOW then begin(self, target, now) end
-  end
+  self.queue, self.next = due, 1
+  fill(self)
 end
 
 return prober
