@@ -10,6 +10,7 @@ package.loaded['ebbgate.worker.probe'] = {
   end,
 }
 local keys = require 'ebbgate.core.keys'
+local healths = require 'ebbgate.worker.health'
 local prober = require 'ebbgate.worker.prober'
 
 --- A prober of `count` instances that are checked every `interval_ms`; `held` tells whether this worker has the lock.
@@ -22,17 +23,28 @@ local function checking(count, interval_ms)
   end
   local fleet = {
     members = members, upstream = { scheme = 'http' },
-    health = { check = { type = 'tcp', port = 0, interval_ms = interval_ms, timeout_ms = 50 } },
+    health = { check = { type = 'tcp', port = 0, interval_ms = interval_ms, timeout_ms = 50, rise = 1, fall = 1 } },
   }
   local sets, dict, most = host.dictionary(), host.dictionary(), 0
   sets:safe_set(keys.sets.last_stamp, 1)
-  local self = { held = true }
+  local self = { held = true, fleet = fleet, dict = dict }
   local subject = prober.new({
     dict = dict, sets = sets, store = { names = function() return { 'shop' } end }, counters = { add = function() end },
-    health = { put = function(_, key, value) return dict:safe_set(key, value) end, checked = function() end },
+    health = healths.new({ dict = dict, counters = {}, incarnation = '1.0', zone = '', max_tries = 5 }),
     fleet = function() return fleet end, held = function() return self.held end,
   })
   self.subject = subject
+
+  --- Another set: with this check, or nil for none.
+  function self.publish(check)
+    fleet.health = { check = check }
+    sets:incr(keys.sets.last_stamp, 1)
+  end
+
+  --- What is known of the first instance from its checks, as text.
+  function self.known()
+    return dict:get(keys.health.active(keys.health.name('shop', members[1])))
+  end
   --- Ticks for so many seconds; `turns` of the loop between two ticks. The most checks that ran at a time.
   function self.run(seconds, turns)
     for _ = 1, seconds * 10 do
@@ -93,6 +105,44 @@ describe('the prober', function()
     asked.total = 0
     while host.run_timers() > 0 do end
     assert.is_true(asked.total > 0 and asked.total <= 32, asked.total)
+    assert.equal(0, subject.subject.running)
+  end)
+
+  it('forgets what it knows when the set has no check any more', function()
+    local subject = checking(1, 1000)
+    local check = subject.fleet.health.check
+    asked.verdict = function() return false, 'status 500' end
+    subject.run(3)
+    assert.is_truthy(string.match(subject.known(), '^failing'))
+    subject.publish(nil)
+    subject.run(2)
+    assert.same({ 'changed|shop', 'version' }, subject.dict:get_keys())
+    asked.verdict = nil
+    subject.publish(check)
+    subject.run(3)
+    assert.is_truthy(string.match(subject.known(), '^passing'))
+  end)
+
+  it('that takes over forgets what another worker has left', function()
+    local subject = checking(1, 1000)
+    local name = keys.health.name('shop', subject.fleet.members[1])
+    subject.dict:safe_set(keys.health.active(name), 'failing|1.000|0|x')
+    subject.publish(nil)
+    subject.run(1)
+    assert.same({}, subject.dict:get_keys())
+  end)
+
+  it('learns nothing from a check that ends after the set has none', function()
+    local subject = checking(1, 1000)
+    while subject.subject.running == 0 do
+      host.time = host.time + 0.1
+      subject.subject:tick(host.time)
+    end
+    subject.publish(nil)
+    host.time = host.time + 1
+    subject.subject:tick(host.time)
+    assert.equal(1, host.run_timers())
+    assert.is_nil(subject.known())
     assert.equal(0, subject.subject.running)
   end)
 end)

@@ -26,7 +26,7 @@ local WANTED = { up = true, suspect = true, draining = true, unready = true }
 --- parts {dict, sets, store, health, counters, fleet(service), held() (whether this worker has the lock)}
 function prober.new(parts)
   parts.targets, parts.turns, parts.stamp, parts.listed_at, parts.running, parts.slow = {}, {}, nil, 0, 0, 0
-  parts.queue, parts.next = {}, 1
+  parts.queue, parts.next, parts.services = {}, 1, nil
   return setmetatable(parts, prober)
 end
 
@@ -41,21 +41,44 @@ local function new_target(service, member, fleet, name, turn)
   }
 end
 
---- Takes the targets of the sets in force. Yields.
+--- Appends the targets of one service, each with its turn.
+local function add_targets(self, service, fleet, targets, turns)
+  for _, member in ipairs(fleet.members) do
+    if WANTED[member.state_name] and not member.down then
+      local name = keys.health.name(service, member)
+      turns[name] = self.turns[name] or { due = nil, running = false, slow = false }
+      targets[#targets + 1] = new_target(service, member, fleet, name, turns[name])
+    end
+  end
+end
+
+--- Forgets what checks told of `members`, whose set has none any more: should it have some again, they begin anew. No other
+--- worker writes this.
+local function forget(self, service, members)
+  for _, member in ipairs(members) do
+    local name = keys.health.name(service, member)
+    -- At once, for those whose check runs just now.
+    self.turns[name] = nil
+    self.dict:delete(keys.health.active(name))
+    self.dict:delete(keys.health.due(name))
+  end
+end
+
+--- Takes the targets of the sets in force. Who had a check at the last look and has none now is forgotten; at the first look
+--- that may be anybody. Yields.
 local function list_targets(self)
-  local targets, turns, rests = {}, {}, pace.new()
+  local targets, turns, services, rests = {}, {}, {}, pace.new()
   for _, service in ipairs(self.store:names()) do
     rests:rest()
     local fleet = self.fleet(service)
-    for _, member in ipairs(fleet and fleet.health and fleet.health.check and fleet.members or {}) do
-      if WANTED[member.state_name] and not member.down then
-        local name = keys.health.name(service, member)
-        turns[name] = self.turns[name] or { due = nil, running = false, slow = false }
-        targets[#targets + 1] = new_target(service, member, fleet, name, turns[name])
-      end
+    if fleet and fleet.health and fleet.health.check then
+      services[service] = true
+      add_targets(self, service, fleet, targets, turns)
+    elseif fleet and (not self.services or self.services[service]) then
+      forget(self, service, fleet.members)
     end
   end
-  self.targets, self.turns = targets, turns
+  self.targets, self.turns, self.services = targets, turns, services
 end
 
 --- True if the target is due. What the dictionary says counts: another worker may have had the lock meanwhile.
@@ -78,6 +101,8 @@ local function finish(self, target, was_slow, passed, reason)
   self.running = self.running - 1
   if was_slow then self.slow = self.slow - 1 end
   turn.running, turn.slow = false, not passed and reason == 'timed out'
+  -- Nobody wants to know any more, or not of this instance.
+  if self.turns[target.name] ~= turn then return end
   self.counters:add(keys.metrics.probes(target.service, passed and 'pass' or 'fail'), 1)
   self.health:checked(target.service, target.name, target.id, passed, reason, target.health)
 end
