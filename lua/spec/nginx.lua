@@ -89,7 +89,7 @@ function nginx.install()
         return true
       end,
     },
-    worker = { exiting = function() return false end },
+    worker = { exiting = function() return false end, count = function() return 1 end },
   }
   rawset(_G, 'ngx', host.ngx)
   return host

@@ -92,6 +92,7 @@ function background.start(settings, dicts, incarnation)
     if checker:take() then probes:tick(ngx.now()) end
   end, function() checker:release() end)
   timer.every('flush', FLUSH, function() live.counters:flush() end, function() live.counters:flush() end)
+  timer.every('entries', SWEEP, live.forget)
   timer.every('sweep', SWEEP, function()
     if dicts.state:get(keys.state.lock) == incarnation then totals:sweep(ngx.now()) end
   end)

@@ -8,6 +8,7 @@ local wire = require 'ebbgate.core.wire'
 local counters = require 'ebbgate.worker.counters'
 local health = require 'ebbgate.worker.health'
 local inflight = require 'ebbgate.worker.inflight'
+local pace = require 'ebbgate.worker.pace'
 local process = require 'ebbgate.worker.process'
 
 local live = {}
@@ -107,7 +108,8 @@ local function refresh(entry, again)
   return true
 end
 
---- The worker's entry of a service; it stays the same table for ever. `entry.fleet` is nil if there is no such set.
+--- The worker's entry of a service; it stays the same table for as long as the service has a set or open requests. `entry.fleet`
+--- is nil if there is no such set.
 function live.entry(service)
   local entry = live.entries[service]
   if not entry then
@@ -156,6 +158,23 @@ end
 --- Builds the fleet of `entry` anew: its instances' health moved. What goes wrong is logged, and the one before stays.
 function live.rebuild(entry)
   follow(entry, true)
+end
+
+--- True if there is no such service any more and no request holds one of its peers. One that holds the entry alone finds
+--- nobody in it, whatever comes after.
+local function is_gone(entry)
+  local current = live.fleet(entry)
+  return (entry.stamp == nil or current ~= nil and current.removed) and next(entry.retiring) == nil
+end
+
+--- Lets go of services that are gone; a worker that got no request for them learns it here. Yields.
+function live.forget()
+  local entries, turn = {}, pace.new()
+  for _, entry in pairs(live.entries) do entries[#entries + 1] = entry end
+  for _, entry in ipairs(entries) do
+    if is_gone(entry) then live.entries[entry.service], live.waiting[entry] = nil, nil end
+    turn:rest()
+  end
 end
 
 --- Whom this try goes to, or nil; then its lease, if it is a trial.
