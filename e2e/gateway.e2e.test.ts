@@ -251,6 +251,16 @@ describe('what it tells', () => {
     );
     expect(text).toContain(`ebbgate_in_flight{service="${service}",instance="${one.id}"} 1`);
     expect(text).toMatch(new RegExp(`ebbgate_set_generation\\{service="${service}"\\} \\d+`));
+    // All that the page of metrics names, with or without a sample.
+    const page = readFileSync(new URL('../docs/reference/metrics.md', import.meta.url), 'utf8');
+    const [, named = ''] = page.split(/^## Of a (?:gateway|controller)$/m);
+    const names = [...named.matchAll(/^\| `(ebbgate_[a-z_]+)` +\| (\w+)/gm)];
+    expect(names.length).toBeGreaterThan(15);
+    for (const [, name, type] of names) expect(text).toContain(`# TYPE ${name} ${type}\n`);
+    for (const dict of ['sets', 'inflight', 'metrics', 'state', 'health']) {
+      expect(text).toMatch(new RegExp(`^ebbgate_shared_dict_free_bytes\\{dict="ebb_${dict}"\\} \\d+$`, 'm'));
+      expect(named).toContain(`\`ebb_${dict}\``);
+    }
     for (const name of [
       'applied_epoch',
       'applied_generation',

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -237,6 +238,35 @@ describe('a trial', () => {
     await becomes(bad, 'trial');
     expect((await many(20)).failed).toEqual([]);
     await becomes(bad, 'healthy');
+  });
+});
+
+describe('an instance that flaps', () => {
+  test('is out for longer each time, and its failures stay rare', async () => {
+    const [bad, good] = await fresh(2);
+    await bench.serve(
+      service,
+      [peer(bad), peer(good)],
+      set({ max_fails: 1, fail_timeout_ms: 500, fail_statuses: [500] }, { retry: { tries: 1 } }),
+    );
+    await using stream = traffic(300);
+    const holds = (): readonly number[] =>
+      [...readFileSync(bench.gateway.errorLog, 'utf8').matchAll(/: (\S+) is ejected for ([\d.]+) s: 1 fail/g)]
+        .filter(([, id]) => id === bad.id)
+        .map(([, , seconds]) => Number(seconds));
+    for (let round = 1; round <= 3; round++) {
+      bad.mood = 'failing';
+      await until(`ejection ${round}`, () => holds().length === round);
+      bad.mood = 'well';
+      bad.forget();
+      await until('it is back', () => bad.requests.length > 20, { timeoutMs: 20_000 });
+    }
+    await stream.stop();
+    expect(holds()).toEqual([0.5, 1, 2]);
+    expect([...stream.statuses.keys()].sort()).toEqual([200, 500]);
+    // What was under way when it was ejected, once in each round.
+    expect(stream.statuses.get(500)).toBeLessThanOrEqual(3 * 16);
+    expect(stream.statuses.get(500)! / stream.total()).toBeLessThan(0.05);
   });
 });
 

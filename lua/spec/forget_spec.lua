@@ -37,6 +37,20 @@ describe('the counters of a worker', function()
     assert.equal(0, size(subject.series))
   end)
 
+  it('cost a request no write to shared memory', function()
+    local dict = host.dictionary()
+    local subject, one = counters.new(dict), member('shop', 'v1')
+    for _ = 1, 10 do
+      subject:request(one, 200, 7)
+      subject:retry(one)
+      subject:exhausted(one)
+    end
+    assert.same({}, dict:get_keys())
+    subject:flush()
+    assert.equal(10, dict:get(keys.metrics.retries('shop')))
+    assert.equal(10, dict:get(keys.metrics.budget_exhausted('shop')))
+  end)
+
   it('of one version are added up once, whoever counts', function()
     local dict = host.dictionary()
     local subject = counters.new(dict)

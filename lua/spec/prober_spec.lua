@@ -108,6 +108,27 @@ describe('the prober', function()
     assert.equal(0, subject.subject.running)
   end)
 
+  it('does not march in step: intervals differ by up to a tenth, and begin anywhere', function()
+    local subject, at = checking(50, 1000), {}
+    asked.verdict = function(target)
+      at[target.id] = at[target.id] or {}
+      table.insert(at[target.id], host.time)
+      return true
+    end
+    subject.run(30)
+    local firsts, count = {}, 0
+    for _, times in pairs(at) do
+      if not firsts[times[1]] then firsts[times[1]], count = true, count + 1 end
+      assert.is_true(#times >= 25 and #times <= 34, #times)
+      for i = 2, #times do
+        local gap = times[i] - times[i - 1]
+        -- Ticks are a tenth of a second apart.
+        assert.is_true(gap > 0.75 and gap < 1.25, gap)
+      end
+    end
+    assert.is_true(count >= 6, count)
+  end)
+
   it('forgets what it knows when the set has no check any more', function()
     local subject = checking(1, 1000)
     local check = subject.fleet.health.check
