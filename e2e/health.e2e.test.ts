@@ -225,6 +225,35 @@ describe('a trial', () => {
     expect(lost.requests.map(({ method }) => method)).toEqual(['POST']);
   });
 
+  test('is over with the head of the answer: a stream does not keep its instance out until it ends', async () => {
+    const [bad, good] = await fresh(2);
+    const patient = { ...QUICK, read_ms: 30_000 };
+    await bench.serve(
+      service,
+      [peer(bad), peer(good)],
+      set({ max_fails: 1, fail_timeout_ms: 500 }, { timeouts: patient }),
+    );
+    await bad.refuse();
+    await many(10);
+    await becomes(bad, 'trial');
+    await bad.listen();
+    bad.mood = 'streaming';
+    bad.forget();
+    const client = connect(Number(new URL(bench.gateway.url).port), '127.0.0.1');
+    let ended = false;
+    client.resume().once('close', () => (ended = true));
+    const ask = (): boolean => client.write(`GET / HTTP/1.1\r\nHost: ${hostOf(service)}\r\n\r\n`);
+    await until('it has the stream', async () => {
+      // The other one may have it; then the next request on this connection comes after its answer.
+      ask();
+      await pause(100);
+      return bad.requests.length > 0;
+    });
+    await becomes(bad, 'healthy', 10_000);
+    expect([ended, bad.requests.length]).toEqual([false, 1]);
+    client.destroy();
+  });
+
   test('is still to come after a reload, which forgets no ejection', async () => {
     const [bad, good] = await fresh(2);
     await bench.serve(service, [peer(bad), peer(good)], set({ max_fails: 1, fail_timeout_ms: 4_000 }));

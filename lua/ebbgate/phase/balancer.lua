@@ -52,7 +52,7 @@ function phase.run()
   end
   -- At once: from here on the log phase gives the count back, whatever happens.
   ctx.member, ctx.counter, ctx.tries, ctx.began = member, counter, ctx.tries + 1, began
-  if lease then ctx.lease = lease end
+  if lease then tries.risk(ctx, lease) end
   if ctx.tries > 1 then
     live.counters:retry(member)
     ctx.verdict = false
