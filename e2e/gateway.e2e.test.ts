@@ -272,6 +272,24 @@ describe('what it tells', () => {
     await slow;
   });
 
+  test('/metrics names no service that is gone', async () => {
+    const [one] = await fresh(1);
+    await bench.serve(service, [peer(one), await deadPeer()]);
+    await sendMany({ url: bench.gateway.url, host: hostOf(service), count: 20 });
+    const named = async (): Promise<readonly string[]> =>
+      (await bench.admin('/metrics')).text.split('\n').filter((line) => line.includes(`"${service}"`));
+    await until('its series', async () => (await named()).length > 10);
+    await bench.acked(await bench.publishing.tombstone(service));
+    expect((await bench.ask(service)).status).toBe(503);
+    await until('its series are gone', async () => (await named()).length === 0, { timeoutMs: 40_000 });
+    // It may come back, and counts from 0.
+    await bench.serve(service, [peer(one)]);
+    await sendMany({ url: bench.gateway.url, host: hostOf(service), count: 7 });
+    await until('its series are back', async () =>
+      (await named()).some((line) => line.endsWith('instance="' + one.id + '",status="2xx"} 7')),
+    );
+  });
+
   test('the access log tells service, instances tried, tries and times of each request', async () => {
     const [alive] = await fresh(1);
     const dead = await deadPeer();
