@@ -56,9 +56,10 @@ function dictionary:get_keys()
   return keys
 end
 
---- {time, logged, timers, dictionary(), run_timers(), ngx}: `ngx` stands as the global of that name from now on.
+--- {time, logged, timers, dictionary(), run_timers(), ngx}: `ngx` stands as the global of that name from now on. Who sleeps lets
+--- time pass; what waits for its turn then runs, but no oftener than every `turn` seconds.
 function nginx.install()
-  local host = { time = 1000, logged = {}, timers = {} }
+  local host = { time = 1000, logged = {}, timers = {}, turn = 0, turned_at = 0 }
 
   function host.dictionary()
     return setmetatable({ entries = {}, host = host }, dictionary)
@@ -76,7 +77,12 @@ function nginx.install()
     ERR = 4, WARN = 5, NOTICE = 6, var = {},
     now = function() return host.time end,
     update_time = function() end,
-    sleep = function() end,
+    sleep = function(seconds)
+      host.time = host.time + seconds
+      if host.time - host.turned_at < host.turn then return end
+      host.turned_at = host.time
+      host.run_timers()
+    end,
     log = function(_, ...)
       local parts = {}
       for i = 1, select('#', ...) do parts[i] = tostring((select(i, ...))) end

@@ -4,6 +4,7 @@ local host = nginx.install()
 local asked = { total = 0, by_id = {} }
 package.loaded['ebbgate.worker.probe'] = {
   run = function(target)
+    if asked.began then asked.began() end
     asked.total, asked.by_id[target.id] = asked.total + 1, (asked.by_id[target.id] or 0) + 1
     if asked.verdict then return asked.verdict(target) end
     return true
@@ -15,7 +16,8 @@ local prober = require 'ebbgate.worker.prober'
 
 --- A prober of `count` instances that are checked every `interval_ms`; `held` tells whether this worker has the lock.
 local function checking(count, interval_ms)
-  host.time, host.timers, asked.total, asked.by_id, asked.verdict = 1000, {}, 0, {}, nil
+  host.time, host.timers, host.turn, host.turned_at = 1000, {}, 0, 0
+  asked.total, asked.by_id, asked.verdict, asked.began = 0, {}, nil, nil
   local members = {}
   for i = 1, count do
     local id = 'i' .. i
@@ -34,6 +36,7 @@ local function checking(count, interval_ms)
     fleet = function() return fleet end, held = function() return self.held end,
   })
   self.subject = subject
+  asked.began = function() most = math.max(most, subject.running) end
 
   --- Another set: with this check, or nil for none.
   function self.publish(check)
@@ -45,16 +48,13 @@ local function checking(count, interval_ms)
   function self.known()
     return dict:get(keys.health.active(keys.health.name('shop', members[1])))
   end
-  --- Ticks for so many seconds; `turns` of the loop between two ticks. The most checks that ran at a time.
-  function self.run(seconds, turns)
-    for _ = 1, seconds * 10 do
-      host.time = host.time + 0.1
+  --- Ticks for so many seconds. The most checks that ran at a time.
+  function self.run(seconds)
+    local ends = host.time + seconds
+    while host.time < ends - 0.001 do
+      local following = host.time + 0.1
       subject:tick(host.time)
-      most = math.max(most, subject.running)
-      for _ = 1, turns or math.huge do
-        if host.run_timers() == 0 then break end
-        most = math.max(most, subject.running)
-      end
+      while host.time < following do host.ngx.sleep(0.001) end
     end
     return most
   end
@@ -74,9 +74,25 @@ describe('the prober', function()
     end
   end)
 
+  it('spreads what is due at the same time, so that traffic has its turn', function()
+    local subject, at = checking(2000, 1000), {}
+    asked.verdict = function()
+      at[host.time] = (at[host.time] or 0) + 1
+      return true
+    end
+    -- All at once: as after a worker that was away for long.
+    for i = 1, 2000 do
+      subject.dict:safe_set(keys.health.due(keys.health.name('shop', subject.fleet.members[i])), host.time)
+    end
+    subject.run(2)
+    for _, together in pairs(at) do assert.is_true(together <= 8, together) end
+    assert.is_true(asked.total > 3000, asked.total)
+  end)
+
   it('that cannot keep up leaves nobody out', function()
     local subject = checking(2000, 1000)
-    subject.run(60, 2)
+    host.turn = 0.05
+    subject.run(60)
     for i = 1, 2000 do assert.is_true((asked.by_id['i' .. i] or 0) >= 15, 'i' .. i) end
   end)
 
@@ -99,12 +115,13 @@ describe('the prober', function()
   it('begins nothing more once another worker has the lock', function()
     local subject = checking(200, 100)
     subject.run(1)
-    host.time = host.time + 0.1
-    subject.subject:tick(host.time)
-    subject.held = false
     asked.total = 0
-    while host.run_timers() > 0 do end
-    assert.is_true(asked.total > 0 and asked.total <= 32, asked.total)
+    asked.verdict = function()
+      subject.held = false
+      return true
+    end
+    subject.run(0.1)
+    assert.is_true(asked.total > 0 and asked.total <= 16, asked.total)
     assert.equal(0, subject.subject.running)
   end)
 
@@ -155,13 +172,10 @@ describe('the prober', function()
 
   it('learns nothing from a check that ends after the set has none', function()
     local subject = checking(1, 1000)
-    while subject.subject.running == 0 do
-      host.time = host.time + 0.1
-      subject.subject:tick(host.time)
-    end
+    host.turn = 1000
+    while subject.subject.running == 0 do subject.run(0.1) end
     subject.publish(nil)
-    host.time = host.time + 1
-    subject.subject:tick(host.time)
+    subject.run(1.1)
     assert.equal(1, host.run_timers())
     assert.is_nil(subject.known())
     assert.equal(0, subject.subject.running)
