@@ -312,5 +312,10 @@ describe('what it tells', () => {
       upstream_status: '502, 200',
     });
     expect(line).not.toContain('secret');
+    // The page of the log names what stands in a line, and nothing else.
+    const page = readFileSync(new URL('../docs/reference/access-log.md', import.meta.url), 'utf8');
+    const rows = [...page.matchAll(/^\| (`[^|]+`) +\|/gm)].map(([, members = '']) => members);
+    const named = rows.flatMap((members) => [...members.matchAll(/`(\w+)`/g)].map(([, name]) => name));
+    expect(named).toEqual(Object.keys(JSON.parse(line) as object));
   });
 });
