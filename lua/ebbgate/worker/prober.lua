@@ -2,8 +2,8 @@
 --- due stands in ebb_health, and is moved on before the check begins: the worker after this one goes on from there, and
 --- asks nobody twice.
 ---
---- Ten times a second a queue is made of who is due, and fed to nginx little by little: begun all at once, 200 checks kept
---- requests waiting for 8 ms (bench/checks.bench.ts).
+--- Ten times a second a queue is made of who is due, and fed to nginx little by little: begun all at once, 2,000
+--- checks per second took the p99 of requests from 1.4 to 8 ms; fed, from 3.4 to 3.9 (bench/checks.bench.ts, a run each).
 local keys = require 'ebbgate.core.keys'
 local pace = require 'ebbgate.worker.pace'
 local probe = require 'ebbgate.worker.probe'
