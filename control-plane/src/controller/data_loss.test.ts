@@ -32,6 +32,8 @@ function lost(): { readonly loss: DataLoss; readonly begun: () => number; readon
     registry: store({ instances: [], services: [], problems: [] }),
     intents: store(new Map()),
     roster: store(new Map()),
+    releases: store(new Map()),
+    running: () => [],
     clock,
     log: createRecordingLog(),
     hold: () => null,
