@@ -31,8 +31,9 @@ describe('a position', function()
     for _ = 1, 200 do
       local record = {
         epoch = random(2 ^ 31) * 2 ^ 21, generation = random(1000) - 1, hash = tools.sha1('x' .. random(1000)),
-        saved = random(2) == 1, restless = random(2) == 1,
+        saved = random(2) == 1, removed = random(3) == 1, restless = false,
       }
+      record.restless = not record.removed and random(2) == 1
       local packed = position.pack_record(record)
       assert.equal(77, #packed)
       assert.same(record, position.unpack_record(packed))

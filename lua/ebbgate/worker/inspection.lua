@@ -160,7 +160,10 @@ local function generation_family(self)
     name = 'ebbgate_set_generation', type = 'gauge', help = 'The generation of the set in force.', samples = {},
   }
   for name, record in pairs(self.store:records()) do
-    family.samples[#family.samples + 1] = { labels = { 'service', name }, value = record.generation }
+    -- Tombstones stay for ever; what they stand for is gone.
+    if not record.removed then
+      family.samples[#family.samples + 1] = { labels = { 'service', name }, value = record.generation }
+    end
   end
   return family
 end

@@ -101,6 +101,10 @@ function tally:sweep(now)
     end
   end
   if swept then self.made = nil end
+  -- Of what nothing is counted any more.
+  for name, since in pairs(self.absent) do
+    if now - since > VERSION_GRACE then self.absent[name] = nil end
+  end
 end
 
 return tally
