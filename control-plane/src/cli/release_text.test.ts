@@ -61,9 +61,10 @@ it('shows a plan', () => {
     target: 'v2',
     rollback_to: 'v1',
     steps: [
-      { step: 0, what: '1/2 {weight: 5}', shares: { v1: 95, v2: 5 } },
-      { step: 1, what: '2/2 {weight: 100}', shares: { v2: 100 } },
+      { step: 0, what: '1/2 {weight: 5}', shares: { v1: 95, v2: 5 }, instances: [] },
+      { step: 1, what: '2/2 {weight: 100}', shares: { v2: 100 }, instances: [] },
     ],
+    upgrade: null,
     blockers: ['a ready instance of v2'],
   };
   expect(planLines(plan).join('\n')).toBe(

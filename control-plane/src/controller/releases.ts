@@ -26,6 +26,7 @@ import { obey } from '../plan/release/verbs.js';
 import { isKnown, recordIn, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
 import { begunBy, checkPrecondition, editOf, trafficOf, writeProblem } from './release_edits.js';
+import { ReleaseEffects } from './release_effects.js';
 import { TrafficLog } from './traffic_log.js';
 
 /** What releases need of the controller. */
@@ -35,6 +36,7 @@ export interface ReleaseDeps {
   readonly hooks: Hooks;
   readonly intents: IntentStore;
   readonly clock: Clock;
+  readonly settings: { readonly drainTimeoutMs: number };
   readonly log: Log;
   readonly newId: () => string;
   readonly zookeeper: () => LinkState;
@@ -74,6 +76,7 @@ export class Releases implements ReleasePlane {
   readonly #deps: ReleaseDeps;
   readonly #log = new TrafficLog();
   readonly #watcher: string;
+  readonly #effects: ReleaseEffects;
   readonly #writing = new Map<string, Backoff>();
   #shown: ReadonlyMap<string, ServiceReleases> | null = null;
   #traffic: ReadonlyMap<string, ReleaseTraffic> = new Map();
@@ -86,6 +89,7 @@ export class Releases implements ReleasePlane {
   constructor(deps: ReleaseDeps) {
     this.#deps = deps;
     this.#watcher = deps.newId();
+    this.#effects = new ReleaseEffects(deps);
   }
 
   async start(): Promise<void> {
@@ -154,6 +158,12 @@ export class Releases implements ReleasePlane {
       if (!running.some(({ record }) => record.id === id)) this.#seen.delete(id);
     if (!term) return;
     for (const stored of running) await this.#look(world, term, stored);
+    this.#effects.run(this.#running().map(({ record }) => record));
+  }
+
+  /** The monotonic moment from which on a call is to be made again; Infinity if none is. */
+  get wakeAt(): number {
+    return this.#effects.retryAt;
   }
 
   #running(): readonly StoredRelease[] {
@@ -204,12 +214,13 @@ export class Releases implements ReleasePlane {
     const now = this.#deps.clock.monotonic();
     const first = this.#seen.get(id) ?? now;
     this.#seen.set(id, first);
-    return observeRelease(world, service, {
+    return observeRelease(world, record, {
       watcher: this.#watcher,
       stands: this.#traffic.get(service)?.release === id && this.#deps.stands(service),
       zookeeper: this.#deps.zookeeper().state,
       totals: this.#log.totals(service),
       recent: this.#log.recent(service, Math.max(first, now - RECENT_MS)),
+      call: this.#effects.outcomeOf(record),
     });
   }
 
@@ -321,7 +332,10 @@ export class Releases implements ReleasePlane {
   #describe(stored: StoredRelease): ReleaseResource {
     const looked = this.#looked.get(stored.service);
     const fresh = looked?.etag === stored.etag;
-    const waiting = fresh ? looked.waiting_for : ['being looked at'];
+    const trouble = this.#effects.troubleOf(stored.record);
+    const told =
+      trouble === '' ? [] : [`the upgrade was called without an answer, and is called again: ${trouble}`];
+    const waiting = fresh ? [...looked.waiting_for, ...told] : ['being looked at'];
     return describeRelease(this.#deps.world(), this.#present(stored), waiting, looked?.problem ?? null);
   }
 
@@ -348,12 +362,15 @@ export class Releases implements ReleasePlane {
         releases,
         decided: recordIn(world, service).versions,
         ready: readyVersions(world, service),
+        drain_timeout_ms: this.#deps.settings.drainTimeoutMs,
         newId,
         by: context.by,
         reason: context.reason,
         now: world.wall,
       });
       if (!started.ok) return started;
+      const forbidden = this.#forbidden(started.value.record);
+      if (forbidden && !context.dry_run) return err(forbidden);
       const { idempotency_key: key } = context;
       const verbs = key === null ? [] : [{ key, request }];
       const record = { ...started.value.record, verbs };
@@ -409,6 +426,20 @@ export class Releases implements ReleasePlane {
     }
   }
 
+  /** Why the upgrade that a release asks for may not be called, or null. */
+  #forbidden({ strategy }: ReleaseRecord): Problem | null {
+    if (strategy.kind !== 'in_place') return null;
+    const { upgrade } = strategy;
+    const { hooks } = this.#deps;
+    const [field, detail] =
+      'webhook' in upgrade
+        ? ['body.in_place.webhook.url', hooks.forbids(upgrade.webhook.url)]
+        : 'command' in upgrade
+          ? ['body.in_place.command.name', hooks.forbidsCommand(upgrade.command.name)]
+          : ['', null];
+    return detail === null ? null : { code: 'invalid_request', field, detail };
+  }
+
   #damage(service: string): Problem | null {
     const damage = this.#deps.store.damaged().get(service);
     if (damage === undefined) return null;
@@ -419,7 +450,10 @@ export class Releases implements ReleasePlane {
   #outcome(record: ReleaseRecord, dry_run: boolean, changed: boolean): ReleaseOutcome {
     const world = this.#deps.world();
     const release = dry_run ? describeRelease(world, record, []) : this.byId(record.id);
-    const plan = describePlan(record, this.#facts(world, record));
+    const described = describePlan(record, this.#facts(world, record));
+    const forbidden = this.#forbidden(record)?.detail;
+    const plan =
+      forbidden === undefined ? described : { ...described, blockers: [...described.blockers, forbidden] };
     return { dry_run, changed, release: release ?? describeRelease(world, record, []), plan };
   }
 }

@@ -17,6 +17,7 @@ export function buildRelease(overrides: Partial<ReleaseRecord> = {}): ReleaseRec
     stable: 'v1',
     target: 'v2',
     strategy: { kind: 'weighted', steps },
+    in_place: null,
     gates: { ...DEFAULT_GATES, interval_ms: 5_000 },
     deadline_ms: 60_000,
     by: 'ann',
@@ -37,7 +38,7 @@ export function buildRelease(overrides: Partial<ReleaseRecord> = {}): ReleaseRec
     window: null,
     failures: 0,
     judged_ms: 0,
-    times: { active_ms: 0, paused_ms: 0, converging_ms: 0, draining_ms: 0 },
+    times: { active_ms: 0, paused_ms: 0, converging_ms: 0, draining_ms: 0, upgrading_ms: 0 },
     looked_at: RELEASE_AT,
     looked_by: 'run-1',
     ended_at: null,
@@ -59,6 +60,9 @@ export function buildFacts(overrides: Partial<ReleaseFacts> = {}): ReleaseFacts 
     decided: {},
     min_available: 1,
     held: [],
+    instances: [],
+    call: null,
+    slow_start_ms: 0,
     ...overrides,
   };
 }
