@@ -7,6 +7,7 @@ import { CliFailure, EXIT } from './failure.js';
 import { apiCommand, dryRun, durationOption, milliseconds, type CommonFlags } from './flags.js';
 import { follow } from './follow.js';
 import { isMachine, print } from './output.js';
+import { addInPlaceOptions, inPlaceBody, type InPlaceFlags } from './release_in_place.js';
 import { parseSteps, STEPS_HINT } from './release_steps.js';
 import { changeLine, planLines, RELEASE, releaseLines } from './release_text.js';
 import { table } from './table.js';
@@ -28,7 +29,7 @@ interface ReleaseFlags extends CommonFlags {
   readonly full?: boolean;
 }
 
-interface StartFlags extends ReleaseFlags {
+interface StartFlags extends ReleaseFlags, InPlaceFlags {
   readonly stable?: string;
   readonly steps?: string;
   readonly gates?: boolean;
@@ -90,6 +91,7 @@ function addStart(release: Command, terminal: Terminal): void {
       durationOption('--deadline <DURATION>', 'how long the version may have nobody ready to serve it'),
     )
     .option('--supersede', 'take the place of a release that runs');
+  addInPlaceOptions(command);
   addCommon(command).action(async (service: string, target: string, flags: StartFlags) => {
     const client = createClient(flags, terminal);
     const body = { target, ...startBody(flags), ...why(flags) };
@@ -107,6 +109,7 @@ function startBody(flags: StartFlags): object {
   };
   return {
     ...(steps === null ? {} : { steps: steps.value }),
+    ...inPlaceBody(flags),
     ...(flags.stable === undefined ? {} : { stable: flags.stable }),
     ...(Object.keys(gates).length === 0 ? {} : { gates }),
     ...(flags.deadline === undefined ? {} : { deadline: flags.deadline }),
@@ -205,13 +208,16 @@ function addUndo(program: Command, terminal: Terminal): void {
   addCommon(command).action(async (service: string, flags: ReleaseFlags & { readonly to?: string }) => {
     const client = createClient(flags, terminal);
     const { body } = await client.get<Items<ReleaseResource>>(path('services', service, 'releases'));
-    const target = flags.to ?? body.items.find((one) => one.state === 'succeeded')?.stable;
+    const last = body.items.find((one) => one.state === 'succeeded');
+    const target = flags.to ?? last?.stable;
     if (target === undefined)
       throw new CliFailure(EXIT.conflict, `no release of ${service} that succeeded is remembered`, [
         'next: ebbgate undo SVC --to V',
       ]);
     const reason = flags.reason ?? `undo to ${target}`;
-    await begin(terminal, client, flags, service, { target, steps: [{ weight: 100 }], reason });
+    // The same way back: what was upgraded in place has no old instances that could be given a share.
+    const how = last?.strategy === 'in_place' ? { like: last.id } : { steps: [{ weight: 100 }] };
+    await begin(terminal, client, flags, service, { target, ...how, reason });
   });
 }
 

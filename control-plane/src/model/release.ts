@@ -71,7 +71,7 @@ export interface InPlaceStrategy {
 export type Strategy = WeightedStrategy | InPlaceStrategy;
 
 export const BATCH_STATES = ['draining', 'upgrading', 'warming', 'done', 'failed', 'left_out'] as const;
-/** How far an instance of a batch is. It is drained by the release in `draining`, `upgrading` and `failed`. */
+/** How far an instance of a batch is. */
 export type BatchState = (typeof BATCH_STATES)[number];
 
 /** An instance as it was when it was taken into a batch: what an upgrade is told, also when it is gone meanwhile. */
@@ -89,6 +89,8 @@ export interface Picked {
 
 export interface BatchInstance extends Picked {
   readonly state: BatchState;
+  /** The call of this attempt is about it. */
+  readonly told: boolean;
 }
 
 /** An instance that a release does not bring to `to`. */

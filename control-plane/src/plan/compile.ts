@@ -55,7 +55,10 @@ export function compileService(
     if (live?.expires !== undefined) validUntil = Math.min(validUntil, Date.parse(live.expires));
     const drainedBy = release && draining.has(id) ? `release ${release.release} (${release.batch})` : null;
     const judgement = judge(member, live, drainedBy);
-    const kept = judgement.state === 'draining' && drainedBy === null ? keptUntil(record.spec, member, live, wall) : null;
+    const kept =
+      judgement.state === 'draining' && drainedBy === null
+        ? keptUntil(record.spec, member, live, wall)
+        : null;
     if (kept !== null) validUntil = Math.min(validUntil, Date.parse(kept));
     const why = kept === null ? judgement.why : [...judgement.why, `sticky clients are kept until ${kept}`];
     return { id, member, ...judgement, why, kept };

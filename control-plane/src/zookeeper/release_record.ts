@@ -54,7 +54,7 @@ const inPlace = z.strictObject({
 });
 const picked = { id: text, host: text, port: whole, from: text, asked: z.boolean(), reason: text };
 const inPlaceProgress = z.strictObject({
-  batch: z.array(z.strictObject({ ...picked, state: z.enum(BATCH_STATES) })),
+  batch: z.array(z.strictObject({ ...picked, state: z.enum(BATCH_STATES), told: z.boolean() })),
   called: z.strictObject({ outcome: z.enum(['accepted', 'refused']), reason: text }).nullable(),
   left_out: z.array(z.strictObject({ ...picked, to: text })),
   full: z.boolean(),

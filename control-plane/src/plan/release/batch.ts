@@ -47,9 +47,13 @@ export function drainedBy(record: ReleaseRecord): readonly string[] {
   return (record.in_place?.batch ?? []).filter(isDrained).map(({ id }) => id);
 }
 
-/** True while the release gives it no requests. */
-export function isDrained({ state }: BatchInstance): boolean {
-  return state === 'draining' || state === 'upgrading' || state === 'failed';
+/**
+ * True while the release gives it no requests: also one that failed or was left out after it had been handed over, until its
+ * batch is over. One that failed after it had been proven is left to the gateways' health.
+ */
+export function isDrained({ state, asked }: BatchInstance): boolean {
+  if (state === 'failed' || state === 'left_out') return asked;
+  return state === 'draining' || state === 'upgrading';
 }
 
 /** Examples: `{percent: 20}` of 12 → 2, of 3 → 1; `{count: 5}` of 3 → 5. */
@@ -93,7 +97,7 @@ export function chooseBatch(record: ReleaseRecord, facts: ReleaseFacts): Choice 
   if (picked.length === 0) return { kind: 'waits', waits: why };
   return {
     kind: 'batch',
-    instances: picked.map((one) => ({ ...pickedOf(one), state: 'draining' as const })),
+    instances: picked.map((one) => ({ ...pickedOf(one), state: 'draining' as const, told: false })),
   };
 }
 
@@ -116,7 +120,7 @@ export function closeBatch(record: ReleaseRecord): InPlaceProgress {
   const { progress } = needInPlace(record);
   const to = goalOf(record);
   const left = progress.batch.filter(({ state }) => state === 'failed' || state === 'left_out');
-  const added = left.map(({ state: _state, ...one }): LeftOut => ({ ...one, to }));
+  const added = left.map(({ state: _state, told: _told, ...one }): LeftOut => ({ ...one, to }));
   return { ...progress, batch: [], called: null, left_out: addLeftOut(progress.left_out, added) };
 }
 
@@ -133,7 +137,7 @@ export function addLeftOut(before: readonly LeftOut[], added: readonly LeftOut[]
 export function carry(progress: InPlaceProgress, keep: 'asked' | 'drained'): readonly BatchInstance[] {
   return progress.batch
     .filter((one) => isDrained(one) && (one.asked || keep === 'drained'))
-    .map((one) => ({ ...one, state: 'draining', reason: '' }));
+    .map((one) => ({ ...one, state: 'draining', told: false, reason: '' }));
 }
 
 function candidates(record: ReleaseRecord, facts: Instances): readonly InstanceFacts[] {

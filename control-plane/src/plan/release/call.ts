@@ -42,7 +42,7 @@ export function wantedCall(record: ReleaseRecord): WantedCall | null {
   const to = goalOf(record);
   const from = to === target ? stable : target;
   // Everybody who was handed over with this call, also who came back meanwhile: a repeat says the same as the first call.
-  const asked = found.progress.batch.filter((one) => one.asked);
-  const instances = asked.map(({ id, host, port, from: version }) => ({ id, host, port, version }));
+  const told = found.progress.batch.filter((one) => one.told);
+  const instances = told.map(({ id, host, port, from: version }) => ({ id, host, port, version }));
   return { key: callKey(record), upgrade, body: { release, service, step, attempt, from, to, instances } };
 }

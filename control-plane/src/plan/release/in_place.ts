@@ -198,7 +198,7 @@ function drain(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome
   const drained = progress.batch.filter(({ state }) => state === 'draining');
   if (drained.length === 0) return { moved: toPhase(record, 'warming', 'nobody of this batch is left', now) };
   const batch = progress.batch.map((one) =>
-    one.state === 'draining' ? { ...one, state: 'upgrading' as const, asked: true } : one,
+    one.state === 'draining' ? { ...one, state: 'upgrading' as const, asked: true, told: true } : one,
   );
   const by =
     'person' in strategy.upgrade ? 'a person' : 'webhook' in strategy.upgrade ? 'the webhook' : 'the command';
@@ -337,7 +337,11 @@ function mark(
 ): ReleaseRecord {
   const { progress } = needInPlace(record);
   const ids = new Set(which.map(({ id }) => id));
-  const batch = progress.batch.map((one) => (ids.has(one.id) ? { ...one, state, reason: why(one) } : one));
+  // Whoever is back has been proven: it is no longer in any state.
+  const proven = state === 'warming' ? { asked: false } : {};
+  const batch = progress.batch.map((one) =>
+    ids.has(one.id) ? { ...one, ...proven, state, reason: why(one) } : one,
+  );
   const reasons = [...new Set(which.map(why).filter((reason) => reason !== ''))];
   const message = [[...ids].join(', '), ...reasons].join(': ');
   return withBatch(record, batch, event, message, now);

@@ -122,7 +122,8 @@ function strategyOf(request: ReleaseRequest, state: StartState): Result<Strategy
       ...(state.releases.current ? [state.releases.current.record] : []),
     ];
     const found = all.find(({ id }) => id === like);
-    if (found?.strategy.kind === 'in_place') return ok(found.strategy);
+    // Where it goes is known: nothing has to be found out by soaking.
+    if (found?.strategy.kind === 'in_place') return ok({ ...found.strategy, soak_ms: 0 });
     if (found) return ok({ kind: 'weighted', steps: withEnd(steps ?? [{ weight: 100 }]) });
     const detail = `no release ${like} of ${request.service} is remembered`;
     return err({ code: 'not_found', field: 'body.like', detail });

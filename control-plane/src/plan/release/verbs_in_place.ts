@@ -1,6 +1,6 @@
 import type { BatchInstance, InPlaceProgress, ReleaseRecord } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
-import { closeBatch, isDrained, needInPlace } from './batch.js';
+import { isDrained, needInPlace } from './batch.js';
 import { nextBatch } from './in_place.js';
 import { enter, note } from './record.js';
 
@@ -18,16 +18,12 @@ export function retryBatch(record: ReleaseRecord, message: string, now: number, 
     return enter(record, { ...to, phase }, now);
   }
   // The new call is about those that are not back, and about nobody else.
-  const { left_out } = closeBatch({
-    ...record,
-    in_place: { ...progress, batch: progress.batch.filter(isLeft) },
-  });
-  const batch = progress.batch
-    .filter((one) => !isLeft(one))
-    .map((one) =>
-      isDrained(one) ? { ...one, state: 'draining' as const, reason: '' } : { ...one, asked: false },
-    );
-  const in_place = { ...progress, batch, left_out, called: null };
+  const batch = progress.batch.map((one) =>
+    isDrained(one)
+      ? { ...one, state: 'draining' as const, told: false, reason: '' }
+      : { ...one, told: false },
+  );
+  const in_place = { ...progress, batch, called: null };
   return enter(record, { ...to, phase: 'applying', in_place }, now);
 }
 
@@ -74,10 +70,6 @@ export function skipBatch(
   if ('moved' in outcome) return outcome.moved;
   // A guard holds the next batch up: this one is over all the same, and its drains with it.
   return enter(told, { state: 'progressing', phase: 'warming', event: 'waiting', message, by }, now);
-}
-
-function isLeft({ state }: BatchInstance): boolean {
-  return state === 'left_out';
 }
 
 /** True while the batch is back and watched, or paused from there. */
