@@ -56,6 +56,11 @@ class World {
   /** The hook gives no answer, though it may have acted. */
   mute = false;
   refusing = false;
+  /** It takes calls, and acts later. */
+  slow = false;
+  /** Left out at some time: what its upgrade does after that is nobody's concern. */
+  readonly #givenUp = new Set<string>();
+  readonly #pending = new Map<string, string>();
   readonly instances = new Map<string, Instance>(
     IDS.map((id) => [id, { version: 'v1', alive: true, taken: false, ill: false, open: 2 }]),
   );
@@ -143,6 +148,7 @@ class World {
   }
 
   #check(before: ReleaseRecord, next: ReleaseRecord, facts: ReleaseFacts): void {
+    for (const { id } of next.in_place?.left_out ?? []) this.#givenUp.add(id);
     const drained = drainedBy(next);
     if (drained.length > MAX_UNAVAILABLE) this.wrong.push(`${String(drained.length)} are drained`);
     const fresh = drained.filter((id) => !drainedBy(before).includes(id));
@@ -186,8 +192,23 @@ class World {
     this.acted.set(key, 1);
     for (const id of ids) {
       const one = this.instances.get(id);
-      if (one) Object.assign(one, { version: to, alive: !(this.broken && to === 'v2'), open: 0, ill: false });
+      // A new order takes the place of an older one; what is so already needs nothing.
+      this.#pending.delete(id);
+      if (one && (one.version !== to || !one.alive)) this.#pending.set(id, to);
     }
+    if (!this.slow) this.#restart();
+  }
+
+  /** The hook does what it was asked for. Only whoever was given up may hold requests by then. */
+  #restart(): void {
+    for (const [id, to] of this.#pending) {
+      const one = this.instances.get(id);
+      if (!one) continue;
+      if (one.alive && one.open > 0 && !this.#givenUp.has(id) && !hasEnded(this.written.state))
+        this.wrong.push(`${id} is restarted with open requests`);
+      Object.assign(one, { version: to, alive: !(this.broken && to === 'v2'), open: 0, ill: false });
+    }
+    this.#pending.clear();
   }
 
   say(verb: Verb): void {
@@ -200,6 +221,7 @@ class World {
   /** Time goes on, the gateways follow, requests end; others begin where they may. */
   live(ms: number, follow = true): void {
     this.now += ms;
+    if (!this.slow) this.#restart();
     if (follow) this.obeyed = this.published;
     for (const [id, one] of this.instances) {
       const open = one.alive && !one.taken && !this.obeyed.draining.includes(id);
@@ -319,11 +341,13 @@ const acts: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: changes((one) => Object.assign(one, { ill: !one.ill })) },
   {
     weight: 1,
-    arbitrary: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean()).map(([broken, mute, refusing]) =>
-      to((w) => {
-        Object.assign(w, { broken, mute, refusing });
-      }),
-    ),
+    arbitrary: fc
+      .tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean())
+      .map(([broken, mute, refusing, slow]) =>
+        to((w) => {
+          Object.assign(w, { broken, mute, refusing, slow });
+        }),
+      ),
   },
   {
     weight: 1,
@@ -363,7 +387,7 @@ it(
           // Whatever was done to it: everybody is back and well, the hook answers, and an abort brings it home.
           for (const one of world.instances.values())
             Object.assign(one, { alive: true, taken: false, ill: false });
-          Object.assign(world, { broken: false, mute: false, refusing: false, held: [] });
+          Object.assign(world, { broken: false, mute: false, refusing: false, slow: false, held: [] });
           if (hasEnded(world.written.state)) return;
           world.say({ verb: 'abort', expected_step: null, full: false });
           finish(world);
