@@ -36,14 +36,24 @@ export type StartVersion = (instance: {
   readonly version: string;
 }) => Promise<Enlisted | null>;
 
-/** Starts the server. `startVersion` is called once the old instance is stopped and its registration gone. */
-export async function startUpgrades(startVersion: StartVersion): Promise<Upgrades> {
+/**
+ * Starts the server. `startVersion` is called once the old instance is stopped and its registration gone; `instead` of all that
+ * an instance may be made another version where it stands.
+ */
+export async function startUpgrades(
+  startVersion: StartVersion,
+  options: { readonly instead?: (id: string, version: string) => Promise<void> } = {},
+): Promise<Upgrades> {
   const calls: UpgradeCall[] = [];
   const acted: string[] = [];
   const instances = new Map<string, Enlisted>();
   let [status, cut] = [204, 0];
   let work: Promise<unknown> = Promise.resolve();
   const restart = async (id: string, port: number, version: string): Promise<void> => {
+    if (options.instead) {
+      await options.instead(id, version);
+      return;
+    }
     const old = instances.get(id);
     cut += old?.arrivals.filter(({ ended }) => ended === null).length ?? 0;
     await old?.withdraw();
