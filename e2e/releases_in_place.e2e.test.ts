@@ -200,7 +200,8 @@ test(`the controller is killed in phases (seed ${String(seed)}): every batch onc
   const id = await start(webhook({ soak: '1s' }));
   for (const phase of phases) {
     // A phase may be over before it is seen; then the next moment of the release will do.
-    await reached(id, (now) => now.phase === phase || hasEnded(now.state) || now.step === 2);
+    const seen = await reached(id, (now) => now.phase === phase || hasEnded(now.state) || now.step === 2);
+    process.stderr.write(`wanted ${phase}: killed in ${String(seen.phase)} of batch ${String(seen.step)}\n`);
     await rig.controller.kill();
     const sent = traffic.total();
     await until('traffic goes on without a controller', () => traffic.total() > sent + 20, LONG);
