@@ -72,6 +72,8 @@ it('starts with 202 and where the release is; a dry run with 200', async () => {
       target: 'v2',
       stable: null,
       steps: null,
+      in_place: null,
+      like: null,
       gates: { interval_ms: 5_000, latency: null },
       deadline_ms: null,
       supersede: false,

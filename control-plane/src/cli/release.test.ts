@@ -190,3 +190,45 @@ it.each([
 ])('%j is a usage error', async (words) => {
   expect((await ebbgate(...words)).code).toBe(2);
 });
+
+it('starts a release in place, and undoes one in the same way', async () => {
+  const started = await ebbgate(
+    ...['release', 'start', 'shop', 'v2', '--in-place', '--batch', '20%', '--max-unavailable', '2'],
+    ...['--max-failed', '1', '--webhook', 'https://ci.example/up', '--call-timeout', '5s'],
+    ...['--upgrade-timeout', '3m', '--drain-timeout', '1m', '--soak', '30s'],
+  );
+  expect(started).toMatchObject({ code: 0, err: '' });
+  expect(plane.releases.begun[0]?.wish).toMatchObject({
+    ...{ target: 'v2', steps: null, like: null },
+    in_place: {
+      ...{ batch: { percent: 20 }, max_unavailable: { count: 2 }, max_failed: 1 },
+      upgrade: { webhook: { url: 'https://ci.example/up', timeout_ms: 5_000 } },
+      ...{ upgrade_timeout_ms: 180_000, drain_timeout_ms: 60_000, soak_ms: 30_000 },
+    },
+  });
+  await ebbgate('release', 'start', 'shop', 'v2', '--in-place');
+  expect(plane.releases.begun[1]?.wish.in_place).toMatchObject({ batch: null, upgrade: { person: true } });
+  await ebbgate('release', 'start', 'shop', 'v2', '--in-place', '--command', 'up.sh');
+  expect(plane.releases.begun[2]?.wish.in_place?.upgrade).toEqual({
+    command: { name: 'up.sh', timeout_ms: 600_000 },
+  });
+  plane.releases.map.set('rel-1', makeRelease({ strategy: 'in_place', state: 'succeeded', stable: 'v1' }));
+  await ebbgate('undo', 'shop');
+  expect(plane.releases.begun[3]?.wish).toMatchObject({ target: 'v1', like: 'rel-1', steps: null });
+});
+
+it.each([
+  ['a batch without --in-place', ['--batch', '2'], '--in-place'],
+  ['half an instance', ['--in-place', '--batch', '1.5'], '--batch'],
+  [
+    'a webhook and a command',
+    ['--in-place', '--webhook', 'http://x/', '--command', 'y'],
+    'cannot be used with',
+  ],
+  ['steps and batches', ['--in-place', '--steps', '5,100'], 'neither steps nor like'],
+])('refuses %s', async (_name, words, error) => {
+  const { code, err } = await ebbgate('release', 'start', 'shop', 'v2', ...words);
+  expect(code).toBe(2);
+  expect(err).toContain(error);
+  expect(plane.releases.begun).toEqual([]);
+});

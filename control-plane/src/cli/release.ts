@@ -7,6 +7,7 @@ import { CliFailure, EXIT } from './failure.js';
 import { apiCommand, dryRun, durationOption, milliseconds, type CommonFlags } from './flags.js';
 import { follow } from './follow.js';
 import { isMachine, print } from './output.js';
+import { addInPlaceOptions, inPlaceBody, type InPlaceFlags } from './release_in_place.js';
 import { addSpecFlags, specBody, wholeNumber, type SpecFlags } from './release_spec.js';
 import { changeLine, planLines, RELEASE, releaseLines } from './release_text.js';
 import { table } from './table.js';
@@ -28,7 +29,7 @@ interface ReleaseFlags extends CommonFlags {
   readonly full?: boolean;
 }
 
-type StartFlags = ReleaseFlags & SpecFlags;
+type StartFlags = ReleaseFlags & SpecFlags & InPlaceFlags;
 
 const NAMES = '\nRELEASE is the id of a release, or a service: then its newest release is meant.';
 
@@ -66,12 +67,12 @@ function addStart(release: Command, terminal: Terminal): void {
     'after',
     '\nGates that ask outside, webhooks and Prometheus, stand in a --file: see docs/how-to/release-gates.md.',
   );
-  addCommon(addSpecFlags(command)).action(
-    async (service: string, target: string | undefined, flags: StartFlags) => {
-      const body = { ...specBody(target, flags), ...why(flags) };
-      await begin(terminal, createClient(flags, terminal), flags, service, body);
-    },
-  );
+  addInPlaceOptions(addSpecFlags(command));
+  addCommon(command).action(async (service: string, target: string | undefined, flags: StartFlags) => {
+    const spec = specBody(target, flags);
+    const body = { ...spec, ...inPlaceBody(flags, spec['in_place']), ...why(flags) };
+    await begin(terminal, createClient(flags, terminal), flags, service, body);
+  });
 }
 
 async function begin(
@@ -165,13 +166,16 @@ function addUndo(program: Command, terminal: Terminal): void {
   addCommon(command).action(async (service: string, flags: ReleaseFlags & { readonly to?: string }) => {
     const client = createClient(flags, terminal);
     const { body } = await client.get<Items<ReleaseResource>>(path('services', service, 'releases'));
-    const target = flags.to ?? body.items.find((one) => one.state === 'succeeded')?.stable;
+    const last = body.items.find((one) => one.state === 'succeeded');
+    const target = flags.to ?? last?.stable;
     if (target === undefined)
       throw new CliFailure(EXIT.conflict, `no release of ${service} that succeeded is remembered`, [
         'next: ebbgate undo SVC --to V',
       ]);
     const reason = flags.reason ?? `undo to ${target}`;
-    await begin(terminal, client, flags, service, { target, steps: [{ weight: 100 }], reason });
+    // The same way back: what was upgraded in place has no old instances that could be given a share.
+    const how = last?.strategy === 'in_place' ? { like: last.id } : { steps: [{ weight: 100 }] };
+    await begin(terminal, client, flags, service, { target, ...how, reason });
   });
 }
 

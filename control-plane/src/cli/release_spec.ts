@@ -71,7 +71,7 @@ export function addSpecFlags(command: Command): Command {
 }
 
 /** The body that starts a release to `version`; a file may name it instead. */
-export function specBody(version: string | undefined, flags: SpecFlags): object {
+export function specBody(version: string | undefined, flags: SpecFlags): Readonly<Record<string, unknown>> {
   const file = flags.file === undefined ? {} : specIn(flags.file);
   const target = version ?? file['target'];
   if (target === undefined)

@@ -273,6 +273,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     this.#pacer.wakeAt(clock.monotonic() + Math.min(TICK_MS, settings.gatewaySilentMs / 3));
     this.#pacer.wakeAt(this.#desired.wakeAt);
     this.#pacer.wakeAt(retryAt);
+    this.#pacer.wakeAt(this.#releases.wakeAt);
     const waiting =
       (state === 'unread' || state === 'read' || takenOver !== null) && this.#loss.seen === null;
     if (waiting && state !== 'fenced' && retryAt === Infinity)

@@ -10,6 +10,7 @@ import {
 import type { ReleaseContext, ReleaseWish } from '../model/release_plane.js';
 import type { ReleaseEdit } from '../model/release_ports.js';
 import { sha1 } from '../plan/encode.js';
+import { drainedBy } from '../plan/release/batch.js';
 import { etagOf } from '../plan/release/describe.js';
 import { sameShares } from '../plan/release/shares.js';
 
@@ -59,10 +60,17 @@ export function trafficOf(
   const traffic = new Map<string, ReleaseTraffic>();
   for (const [service, { current }] of shown) {
     if (!current) continue;
-    const { id: release, stable, shares } = current.record;
+    const { id: release, stable, shares, step } = current.record;
+    const draining = drainedBy(current.record);
     const old = before.get(service);
-    const same = old?.release === release && old.stable === stable && sameShares(old.shares, shares);
-    traffic.set(service, same ? old : { release, stable, shares });
+    const same =
+      old?.release === release &&
+      old.stable === stable &&
+      sameShares(old.shares, shares) &&
+      old.draining.join() === draining.join();
+    // The number is only told: a batch that drains the same instances needs no other set.
+    const batch = `batch ${String(step + 1)}`;
+    traffic.set(service, same ? old : { release, stable, shares, draining, batch });
   }
   return traffic;
 }

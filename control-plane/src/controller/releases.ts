@@ -27,6 +27,7 @@ import { obey } from '../plan/release/verbs.js';
 import { isKnown, recordIn, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
 import { begunBy, checkPrecondition, editOf, requestOf, trafficOf, writeProblem } from './release_edits.js';
+import { ReleaseEffects } from './release_effects.js';
 import { refuseGates, ReleaseGates } from './release_gates.js';
 import { TrafficLog } from './traffic_log.js';
 
@@ -38,6 +39,7 @@ export interface ReleaseDeps {
   readonly prometheus: Prometheus;
   readonly intents: IntentStore;
   readonly clock: Clock;
+  readonly settings: { readonly drainTimeoutMs: number };
   readonly log: Log;
   readonly newId: () => string;
   readonly zookeeper: () => LinkState;
@@ -78,6 +80,7 @@ export class Releases implements ReleasePlane {
   readonly #log = new TrafficLog();
   readonly #gates: ReleaseGates;
   readonly #watcher: string;
+  readonly #effects: ReleaseEffects;
   readonly #writing = new Map<string, Backoff>();
   #shown: ReadonlyMap<string, ServiceReleases> | null = null;
   #traffic: ReadonlyMap<string, ReleaseTraffic> = new Map();
@@ -91,6 +94,7 @@ export class Releases implements ReleasePlane {
     this.#deps = deps;
     this.#watcher = deps.newId();
     this.#gates = new ReleaseGates(deps);
+    this.#effects = new ReleaseEffects(deps);
   }
 
   async start(): Promise<void> {
@@ -164,6 +168,12 @@ export class Releases implements ReleasePlane {
     for (const stored of running) await this.#look(world, term, stored);
     const damaged = this.#deps.store.damaged();
     this.#gates.ask(this.records().filter(({ service }) => !damaged.has(service)));
+    this.#effects.run(this.#running().map(({ record }) => record));
+  }
+
+  /** The monotonic moment from which on a call is to be made again; Infinity if none is. */
+  get wakeAt(): number {
+    return this.#effects.retryAt;
   }
 
   #running(): readonly StoredRelease[] {
@@ -216,13 +226,14 @@ export class Releases implements ReleasePlane {
     const now = this.#deps.clock.monotonic();
     const first = this.#seen.get(id) ?? now;
     this.#seen.set(id, first);
-    return observeRelease(world, service, {
+    return observeRelease(world, record, {
       watcher: this.#watcher,
       stands: this.#traffic.get(service)?.release === id && this.#deps.stands(service),
       zookeeper: this.#deps.zookeeper().state,
       totals: this.#log.totals(service),
       answers: this.#gates.answers(),
       recent: this.#log.recent(service, Math.max(first, now - RECENT_MS)),
+      call: this.#effects.outcomeOf(record),
     });
   }
 
@@ -334,7 +345,10 @@ export class Releases implements ReleasePlane {
   #describe(stored: StoredRelease): ReleaseResource {
     const looked = this.#looked.get(stored.service);
     const fresh = looked?.etag === stored.etag;
-    const waiting = fresh ? looked.waiting_for : ['being looked at'];
+    const trouble = this.#effects.troubleOf(stored.record);
+    const told =
+      trouble === '' ? [] : [`the upgrade was called without an answer, and is called again: ${trouble}`];
+    const waiting = fresh ? [...looked.waiting_for, ...told] : ['being looked at'];
     return describeRelease(this.#deps.world(), this.#present(stored), waiting, looked?.problem ?? null);
   }
 
@@ -363,12 +377,15 @@ export class Releases implements ReleasePlane {
         releases,
         decided: recordIn(world, service).versions,
         ready: readyVersions(world, service),
+        drain_timeout_ms: this.#deps.settings.drainTimeoutMs,
         newId,
         by: context.by,
         reason: context.reason,
         now: world.wall,
       });
       if (!started.ok) return started;
+      const forbidden = this.#forbidden(started.value.record);
+      if (forbidden && !context.dry_run) return err(forbidden);
       const { idempotency_key: key } = context;
       const verbs = key === null ? [] : [{ key, request }];
       const record = { ...started.value.record, verbs };
@@ -424,6 +441,20 @@ export class Releases implements ReleasePlane {
     }
   }
 
+  /** Why the upgrade that a release asks for may not be called, or null. */
+  #forbidden({ strategy }: ReleaseRecord): Problem | null {
+    if (strategy.kind !== 'in_place') return null;
+    const { upgrade } = strategy;
+    const { hooks } = this.#deps;
+    const [field, detail] =
+      'webhook' in upgrade
+        ? ['body.in_place.webhook.url', hooks.forbids(upgrade.webhook.url)]
+        : 'command' in upgrade
+          ? ['body.in_place.command.name', hooks.forbidsCommand(upgrade.command.name)]
+          : ['', null];
+    return detail === null ? null : { code: 'invalid_request', field, detail };
+  }
+
   #damage(service: string): Problem | null {
     const damage = this.#deps.store.damaged().get(service);
     if (damage === undefined) return null;
@@ -434,7 +465,10 @@ export class Releases implements ReleasePlane {
   #outcome(record: ReleaseRecord, dry_run: boolean, changed: boolean): ReleaseOutcome {
     const world = this.#deps.world();
     const release = dry_run ? describeRelease(world, record, []) : this.byId(record.id);
-    const plan = describePlan(record, this.#facts(world, record));
+    const described = describePlan(record, this.#facts(world, record));
+    const forbidden = this.#forbidden(record)?.detail;
+    const plan =
+      forbidden === undefined ? described : { ...described, blockers: [...described.blockers, forbidden] };
     return { dry_run, changed, release: release ?? describeRelease(world, record, []), plan };
   }
 }

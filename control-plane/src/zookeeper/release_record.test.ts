@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { buildCounts, buildRelease } from '../testing/releases.js';
+import { buildBatchInstance, buildCounts, buildInPlace, buildRelease } from '../testing/releases.js';
 import { encodeReleaseRecord, parseReleaseRecord } from './release_record.js';
 
 const counts = { ...buildCounts(3, 1), ms: 7.5 };
@@ -43,6 +43,27 @@ const FULL = buildRelease({
 
 test('what is written is read', () => {
   expect(parseReleaseRecord(encodeReleaseRecord(FULL))).toEqual({ ok: true, value: FULL });
+});
+
+test('what is written of a release in place is read', () => {
+  const { state: _state, told: _told, ...picked } = buildBatchInstance('i2', 'failed', { reason: 'no' });
+  const in_place = {
+    batch: [buildBatchInstance('i1', 'upgrading')],
+    called: { outcome: 'refused', reason: '404' },
+    left_out: [{ ...picked, to: 'v2' }],
+    full: true,
+  } as const;
+  for (const upgrade of [
+    { webhook: { url: 'https://ci.example/x', timeout_ms: 1 } },
+    { command: { name: 'up', timeout_ms: 1 } },
+    { person: true },
+  ] as const) {
+    const record = buildInPlace({ in_place }, { upgrade, batch: { percent: 20 } });
+    expect(parseReleaseRecord(encodeReleaseRecord(record))).toEqual({ ok: true, value: record });
+  }
+  const strange = { ...in_place, batch: [{ ...buildBatchInstance('i1'), state: 'melted' }] };
+  const parsed = parseReleaseRecord(Buffer.from(JSON.stringify({ ...buildInPlace(), in_place: strange })));
+  expect(parsed).toMatchObject({ ok: false, error: expect.stringMatching(/in_place\.batch/) as string });
 });
 
 test.each([

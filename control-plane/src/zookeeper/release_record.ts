@@ -1,7 +1,13 @@
 import { z } from 'zod';
 import { LATENCY_BUCKETS } from '../model/latency.js';
 import { checkName, type NameKind } from '../model/names.js';
-import { PERCENTILES, RELEASE_PHASES, RELEASE_STATES, type ReleaseRecord } from '../model/release.js';
+import {
+  BATCH_STATES,
+  PERCENTILES,
+  RELEASE_PHASES,
+  RELEASE_STATES,
+  type ReleaseRecord,
+} from '../model/release.js';
 import { ANSWER_VERDICTS } from '../model/release_gates.js';
 import { err, ok, type Result } from '../model/result.js';
 
@@ -18,9 +24,11 @@ const milliseconds = z.number().min(0);
 const percent = z.int().min(0).max(100);
 const shares = z
   .record(name('version'), percent)
-  .refine((map) => Object.values(map).reduce((sum, share) => sum + share, 0) === 100, {
-    error: 'does not sum to 100',
-  });
+  .refine(
+    (map) =>
+      Object.keys(map).length === 0 || Object.values(map).reduce((sum, share) => sum + share, 0) === 100,
+    { error: 'does not sum to 100' },
+  );
 
 const weighted = z.strictObject({
   kind: z.literal('weighted'),
@@ -32,6 +40,32 @@ const weighted = z.strictObject({
       ]),
     )
     .min(1),
+});
+
+const amount = z.union([
+  z.strictObject({ count: z.int().min(1) }),
+  z.strictObject({ percent: z.int().min(1).max(100) }),
+]);
+const inPlace = z.strictObject({
+  kind: z.literal('in_place'),
+  batch: amount,
+  max_unavailable: amount,
+  max_failed: whole,
+  upgrade: z.union([
+    z.strictObject({ webhook: z.strictObject({ url: text, timeout_ms: milliseconds }) }),
+    z.strictObject({ command: z.strictObject({ name: text, timeout_ms: milliseconds }) }),
+    z.strictObject({ person: z.literal(true) }),
+  ]),
+  upgrade_timeout_ms: milliseconds,
+  drain_timeout_ms: milliseconds,
+  soak_ms: milliseconds,
+});
+const picked = { id: text, host: text, port: whole, from: text, asked: z.boolean(), reason: text };
+const inPlaceProgress = z.strictObject({
+  batch: z.array(z.strictObject({ ...picked, state: z.enum(BATCH_STATES), told: z.boolean() })),
+  called: z.strictObject({ outcome: z.enum(['accepted', 'refused']), reason: text }).nullable(),
+  left_out: z.array(z.strictObject({ ...picked, to: text })),
+  full: z.boolean(),
 });
 
 const gates = z.strictObject({
@@ -93,7 +127,8 @@ const record = z.strictObject({
   n: z.int().min(1),
   stable: name('version'),
   target: name('version'),
-  strategy: weighted,
+  strategy: z.discriminatedUnion('kind', [weighted, inPlace]),
+  in_place: inPlaceProgress.nullable(),
   gates,
   deadline_ms: milliseconds,
   by: text,
@@ -106,7 +141,7 @@ const record = z.strictObject({
   attempt: z.int().min(1),
   paused: z
     .strictObject({
-      cause: z.enum(['step', 'person', 'gate']),
+      cause: z.enum(['step', 'person', 'gate', 'drain']),
       by: text,
       message: text,
       state: z.enum(['preparing', 'progressing']),
@@ -128,6 +163,7 @@ const record = z.strictObject({
     paused_ms: milliseconds,
     converging_ms: milliseconds,
     draining_ms: milliseconds,
+    upgrading_ms: milliseconds,
   }),
   looked_at: milliseconds,
   looked_by: text,

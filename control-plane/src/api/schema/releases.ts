@@ -1,5 +1,11 @@
 import * as z from 'zod';
-import { DEFAULT_GATES, PERCENTILES, RELEASE_PHASES, RELEASE_STATES } from '../../model/release.js';
+import {
+  BATCH_STATES,
+  DEFAULT_GATES,
+  PERCENTILES,
+  RELEASE_PHASES,
+  RELEASE_STATES,
+} from '../../model/release.js';
 import { ANSWER_VERDICTS, MAX_OUTER_GATES } from '../../model/release_gates.js';
 import type { ReleaseOutcome } from '../../model/release_plane.js';
 import type * as model from '../../model/release_resources.js';
@@ -54,6 +60,64 @@ const unique = (list: readonly { readonly name: string }[]): boolean =>
 const twice = { error: 'must not hold a name twice' };
 const ratio = z.number().min(1).max(1_000);
 
+const amount = z
+  .union(
+    [
+      whole(1, 10_000).transform((count) => ({ count })),
+      z
+        .string()
+        .regex(/^(100|[1-9]\d?)%$/)
+        .transform((text) => ({ percent: Number(text.slice(0, -1)) })),
+    ],
+    { error: 'must be a number of instances, or percent of all like "20%"' },
+  )
+  .meta({ description: 'A number of instances, or percent of all like `20%` (rounded down, at least 1).' });
+
+const inPlace = z
+  .strictObject({
+    batch: amount.optional().meta({ description: 'Absent: 1.' }),
+    max_unavailable: amount.optional().meta({ description: 'Absent: the batch.' }),
+    max_failed: whole(0, 10_000).optional().meta({
+      description: 'Failed instances of one batch that are put up with. Absent: 0.',
+    }),
+    webhook: z
+      .strictObject({
+        url: z.url({ protocol: /^https?$/ }).max(2_000),
+        timeout: duration(100, 600_000).optional(),
+      })
+      .optional()
+      .meta({ description: 'What is asked to upgrade a batch; one of the allowed hooks. Absent: 30s.' }),
+    command: z
+      .strictObject({
+        name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'must be the name of a file'),
+        timeout: duration(100, DAY_MS).optional(),
+      })
+      .optional()
+      .meta({ description: 'A file of the hook commands. Absent: 10m.' }),
+    upgrade_timeout: duration(1_000, 7 * DAY_MS)
+      .optional()
+      .meta({ description: 'Absent: 10m.' }),
+    drain_timeout: duration(1_000, 7 * DAY_MS)
+      .optional()
+      .meta({ description: "Absent: the controller's." }),
+    soak: duration(1_000, 7 * DAY_MS)
+      .optional()
+      .meta({ description: 'After every batch. Absent: none.' }),
+  })
+  .check((context) => {
+    const { webhook, command } = context.value;
+    if (webhook !== undefined && command !== undefined)
+      context.issues.push({
+        code: 'custom',
+        input: context.value,
+        message: 'must name a webhook or a command, not both',
+      });
+  })
+  .meta({
+    description:
+      'Instead of steps: upgrade the instances batch by batch. Without webhook and command a person does it.',
+  });
+
 const gates = z.strictObject({
   min_samples: whole(1, 1_000_000).optional(),
   failure_limit: whole(0, 100).optional(),
@@ -83,17 +147,33 @@ const gates = z.strictObject({
   prometheus: z.array(prometheus).max(MAX_OUTER_GATES).refine(unique, twice).optional(),
 });
 
-export const releaseBody = z.strictObject({
-  target: name('version'),
-  stable: name('version').optional().meta({ description: 'Absent: found out, or asked for.' }),
-  steps: z.array(step).min(1).max(100).optional(),
-  gates: gates.optional(),
-  deadline: duration(1_000, DAY_MS).optional().meta({
-    description: 'How long the target may have a share and no ready instance before the release fails.',
-  }),
-  supersede: z.boolean().optional().meta({ description: 'Take the place of a release that runs.' }),
-  reason: reason.optional(),
-});
+export const releaseBody = z
+  .strictObject({
+    target: name('version'),
+    stable: name('version').optional().meta({ description: 'Absent: found out, or asked for.' }),
+    steps: z.array(step).min(1).max(100).optional(),
+    in_place: inPlace.optional(),
+    like: z.string().max(128).optional().meta({
+      description:
+        'The id of a release of this service: in place as that one was. If it was weighted, `steps` hold.',
+    }),
+    gates: gates.optional(),
+    deadline: duration(1_000, DAY_MS).optional().meta({
+      description: 'How long the target may have a share and no ready instance before the release fails.',
+    }),
+    supersede: z.boolean().optional().meta({ description: 'Take the place of a release that runs.' }),
+    reason: reason.optional(),
+  })
+  .check((context) => {
+    const { steps, in_place, like } = context.value;
+    if (in_place !== undefined && (steps !== undefined || like !== undefined))
+      context.issues.push({
+        code: 'custom',
+        input: context.value,
+        path: ['in_place'],
+        message: 'goes with neither steps nor like: a release is one of them',
+      });
+  });
 
 const why = { reason: reason.optional() };
 const expected_step = whole(0, 1_000).meta({
@@ -122,7 +202,31 @@ export const release = z.object({
   n: count,
   stable: z.string(),
   target: z.string(),
-  strategy: z.enum(['weighted']),
+  strategy: z.enum(['weighted', 'in_place']),
+  in_place: z
+    .object({
+      batch: z.string(),
+      max_unavailable: z.string(),
+      max_failed: count,
+      upgrade: z.enum(['webhook', 'command', 'person']),
+      through: z.string(),
+      upgrade_timeout_ms: z.number(),
+      drain_timeout_ms: z.number(),
+      soak_ms: z.number(),
+      instances: z.array(
+        z.object({
+          id: z.string(),
+          state: z.enum(BATCH_STATES),
+          version: z.string(),
+          in_flight: count.nullable(),
+          reason: z.string(),
+          waiting_for: z.array(z.string()),
+        }),
+      ),
+      call: z.enum(['none', 'wanted', 'accepted', 'refused']),
+      left_out: z.array(z.object({ id: z.string(), reason: z.string() })),
+    })
+    .nullable(),
   state: z.enum(RELEASE_STATES),
   phase: z.enum(RELEASE_PHASES).nullable(),
   step: count,
@@ -130,7 +234,7 @@ export const release = z.object({
   attempt: count,
   message: z.string(),
   paused: z
-    .object({ cause: z.enum(['step', 'person', 'gate']), by: z.string(), message: z.string() })
+    .object({ cause: z.enum(['step', 'person', 'gate', 'drain']), by: z.string(), message: z.string() })
     .nullable(),
   waiting_for: z.array(z.string()),
   since: time,
@@ -158,6 +262,7 @@ export const release = z.object({
     paused_ms: z.number(),
     converging_ms: z.number(),
     draining_ms: z.number(),
+    upgrading_ms: z.number(),
   }),
   problem: z.string().nullable(),
 }) satisfies z.ZodType<model.ReleaseResource>;
@@ -167,7 +272,8 @@ export const plan = z.object({
   stable: z.string(),
   target: z.string(),
   rollback_to: z.string(),
-  steps: z.array(z.object({ step: count, what: z.string(), shares })),
+  steps: z.array(z.object({ step: count, what: z.string(), shares, instances: z.array(z.string()) })),
+  upgrade: z.string().nullable(),
   blockers: z.array(z.string()),
 }) satisfies z.ZodType<model.ReleasePlanResource>;
 

@@ -8,7 +8,8 @@ import {
 } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import type { Verdict } from '../../model/release_gates.js';
-import { guardShares, isObeyed, readyOf } from './facts.js';
+import { chooseBatch, inPlaceOf } from './batch.js';
+import { guardShares, isObeyed, obedience, readiness } from './facts.js';
 import {
   addCounts,
   countsSince,
@@ -18,6 +19,14 @@ import {
   spellReading,
   verdictOf,
 } from './gates.js';
+import {
+  firstBatch,
+  goBackInPlace,
+  nextBatch,
+  progressBatch,
+  settleInPlace,
+  watchInPlace,
+} from './in_place.js';
 import {
   answerOf,
   closed,
@@ -30,6 +39,7 @@ import {
   unanswered,
   waitsAgain,
 } from './inquiry.js';
+import type { Outcome } from './outcome.js';
 import { assertSound, enter, note } from './record.js';
 import { sameShares, shareOf } from './shares.js';
 import { beginStep, goBack, sharesAt, stepsOf } from './steps.js';
@@ -52,9 +62,6 @@ export interface Advance {
 
 /** Time that passed between two looks counts as observed only up to this. */
 export const LOOK_GAP_MS = 5_000;
-
-type Outcome =
-  { readonly moved: ReleaseRecord } | { readonly waits: readonly string[]; readonly decide?: Shares };
 
 /** Looks at the facts at `now` (milliseconds of the wall clock). */
 export function advance(record: ReleaseRecord, facts: ReleaseFacts, now: number): Advance {
@@ -84,8 +91,10 @@ function next(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome 
     case 'paused':
       return { waits: [waitsForPerson(record)] };
     case 'finalizing':
+      if (record.in_place) return settleInPlace(record, facts, now);
       return settle(record, facts, now, record.target);
     case 'rolling_back':
+      if (record.in_place) return goBackInPlace(record, facts, now);
       return settle(record, facts, now, record.stable);
     default:
       return { waits: [] };
@@ -94,32 +103,43 @@ function next(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome 
 
 function waitsForPerson({ paused }: ReleaseRecord): string {
   if (paused?.cause === 'step') return 'a person: ebbgate release promote';
+  if (paused?.cause === 'drain') return `a person: ebbgate release resume, skip or abort (${paused.message})`;
   return `a person: ebbgate release resume, promote or abort (${paused?.message ?? ''})`;
 }
 
 function prepare(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  const waits = [...obedience(facts), ...readiness(record.target, facts)];
+  const inPlace = record.in_place !== null;
+  const waits = [...obedience(facts), ...(inPlace ? [] : readiness(record.target, facts))];
+  if (inPlace && waits.length === 0) return firstBatch(record, facts, now);
   return waits.length > 0 ? { waits } : begin(record, 0, facts, now);
 }
 
-/** Begins a step if no guard speaks against it. */
+/** Begins a step, or the next batch, if no guard speaks against it. */
 function begin(record: ReleaseRecord, index: number, facts: ReleaseFacts, now: number): Outcome {
+  if (record.in_place) return nextBatch(record, facts, now);
   const guards = guardStep(record, index, facts);
   return guards.length > 0 ? { waits: guards } : { moved: beginStep(record, index, now) };
 }
 
 /** Why step `index` may not begin now; empty = it may. */
 export function guardStep(record: ReleaseRecord, index: number, facts: ReleaseFacts): readonly string[] {
+  if (record.in_place) {
+    const choice = chooseBatch(record, facts);
+    return choice.kind === 'waits' ? choice.waits : [];
+  }
   const shares = sharesAt(record, index);
   const needsTarget = shareOf(shares, record.target) > shareOf(record.shares, record.target);
   return [...guardShares(record, facts, shares), ...(needsTarget ? readiness(record.target, facts) : [])];
 }
 
 function progress(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  if (record.stalled_ms >= record.deadline_ms) {
+  const awaited = record.in_place === null || record.phase === 'soaking';
+  if (awaited && record.stalled_ms >= record.deadline_ms) {
     const message = `${record.target} had no ready instance for longer than its deadline`;
     return { moved: goBack(record, 'failed', message, now) };
   }
+  const judged = record.phase === 'soaking' || record.phase === 'analysing';
+  if (record.in_place && !judged) return progressBatch(record, facts, now);
   switch (record.phase) {
     case 'applying':
       if (!facts.published) return { waits: obedience(facts) };
@@ -152,6 +172,7 @@ function phase(
 
 /** How long the present step soaks. */
 function soakOf(record: ReleaseRecord): number {
+  if (record.strategy.kind === 'in_place') return record.strategy.soak_ms;
   const step = stepsOf(record)[record.step];
   return step && 'pause' in step ? (step.pause.for_ms ?? 0) : 0;
 }
@@ -215,13 +236,18 @@ function complete(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outc
   const index = record.step < last ? last : record.step + 1;
   const said = readOuter(record).filter(({ verdict }) => verdict === 'complete');
   const message = said.map(spellOuter).join('; ');
-  const told = note(record, { event: 'promoted', by: said[0]?.gate ?? 'controller', message }, now);
+  const full = record.in_place ? { in_place: { ...record.in_place, full: true } } : {};
+  const told = note(record, { event: 'promoted', by: said[0]?.gate ?? 'controller', message }, now, full);
   return begin(told, index, facts, now);
 }
 
 /** What the gates read in the present window. */
 export function readingsOf(record: ReleaseRecord): ReturnType<typeof readGates> {
-  return readGates(record.gates, record.window, shareOf(record.shares, record.stable) > 0);
+  // In place the stable version has no share to tell by: it is there as long as it gets requests.
+  const compared = record.in_place
+    ? (record.window?.sum.stable.requests ?? 0) > 0
+    : shareOf(record.shares, record.stable) > 0;
+  return readGates(record.gates, record.window, compared);
 }
 
 /** Everything that the gates read, as sentences. */
@@ -273,8 +299,8 @@ function settle(record: ReleaseRecord, facts: ReleaseFacts, now: number, version
 
 function judgeFast(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome | null {
   const watched = ['progressing', 'paused', 'finalizing'].includes(record.state);
-  if (!watched || !record.gates.fast || !facts.recent || shareOf(record.shares, record.target) === 0)
-    return null;
+  const served = record.in_place !== null || shareOf(record.shares, record.target) > 0;
+  if (!watched || !record.gates.fast || !facts.recent || !served) return null;
   const bad = fastVerdict(countsIn(facts.recent, record.stable), countsIn(facts.recent, record.target));
   return bad === null ? null : { moved: goBack(record, 'rolled_back', `fast gate: ${bad}`, now) };
 }
@@ -285,8 +311,10 @@ function look(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseR
   const watched = span <= LOOK_GAP_MS && record.looked_by === facts.watcher ? span : 0;
   const inStep = record.state === 'progressing';
   const soaking = inStep && record.phase === 'soaking';
-  const stalled = inStep && needed(record, facts).length > 0;
-  const observed = soaking && isObeyed(facts) && !stalled;
+  const lacking = inStep && needed(record, facts).length > 0;
+  const { observed, stalled } = inPlaceOf(record)
+    ? watchInPlace(record, facts)
+    : { observed: soaking && isObeyed(facts) && !lacking, stalled: lacking };
   const windowed = soaking || record.phase === 'analysing';
   return {
     ...record,
@@ -301,12 +329,13 @@ function look(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseR
 
 function split(record: ReleaseRecord, span: number): TimeSplit {
   const { state, phase, times } = record;
-  const settling = state === 'preparing' || state === 'finalizing' || state === 'rolling_back';
+  const settling =
+    state === 'preparing' || state === 'finalizing' || (state === 'rolling_back' && phase === null);
   const into: keyof TimeSplit =
     state === 'paused'
       ? 'paused_ms'
-      : phase === 'draining'
-        ? 'draining_ms'
+      : phase === 'draining' || phase === 'upgrading'
+        ? `${phase}_ms`
         : settling || phase === 'applying' || phase === 'converging'
           ? 'converging_ms'
           : 'active_ms';
@@ -329,14 +358,6 @@ function widen(record: ReleaseRecord, facts: ReleaseFacts): ReleaseRecord['windo
 
 function countsIn(counts: Readonly<Record<string, Counts>>, version: string): Counts {
   return Object.hasOwn(counts, version) ? (counts[version] ?? NO_COUNTS) : NO_COUNTS;
-}
-
-function obedience(facts: ReleaseFacts): readonly string[] {
-  return facts.published ? facts.behind : ['its set being published'];
-}
-
-function readiness(version: string, facts: ReleaseFacts): readonly string[] {
-  return readyOf(facts, version) > 0 ? [] : [`a ready instance of ${version}`];
 }
 
 /** A target that has a share needs somebody to serve it. */

@@ -5,6 +5,7 @@ import { ackOf, gatewaysThatCount } from '../proof.js';
 import { publishedAt, type World } from '../world.js';
 import { guardStep, readingsOf } from './advance.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
+import { batchesIn, describeInPlace, planInPlace } from './describe_in_place.js';
 import { readOuter } from './inquiry.js';
 import { sharesAt, spellStep, stepsOf } from './steps.js';
 
@@ -25,10 +26,11 @@ export function describeRelease(
     stable,
     target,
     strategy: record.strategy.kind,
+    in_place: describeInPlace(world, record),
     state,
     phase,
     step,
-    steps: stepsOf(record).length,
+    steps: record.in_place ? batchesIn(world, record) : stepsOf(record).length,
     attempt,
     message,
     paused: record.paused && {
@@ -73,6 +75,8 @@ export function describePlan(record: ReleaseRecord, facts: ReleaseFacts): Releas
   const before = record.state === 'pending' || record.state === 'preparing';
   const next = before ? 0 : record.step + 1;
   const goesOn = !hasEnded(record.state) && record.state !== 'rolling_back' && record.state !== 'finalizing';
+  const blockers = goesOn ? guardStep(record, next, facts) : [];
+  if (record.in_place) return planInPlace(record, facts, blockers);
   return {
     service,
     stable,
@@ -82,8 +86,10 @@ export function describePlan(record: ReleaseRecord, facts: ReleaseFacts): Releas
       step: index,
       what: spellStep(record, index),
       shares: reached(record, index),
+      instances: [],
     })),
-    blockers: goesOn ? guardStep(record, next, facts) : [],
+    upgrade: null,
+    blockers,
   };
 }
 

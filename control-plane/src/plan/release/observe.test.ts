@@ -1,12 +1,14 @@
 import { expect, it } from 'vitest';
 import type { HeardGateway } from '../../model/gateway.js';
 import { buildHeartbeat, buildRegistration } from '../../testing/builders.js';
+import { buildRelease } from '../../testing/releases.js';
 import type { Member } from '../membership.js';
 import type { World } from '../world.js';
 import { observeRelease, readyVersions, type Surroundings } from './observe.js';
 
 const AROUND: Surroundings = {
   ...{ watcher: 'run-1', stands: true, zookeeper: 'connected', totals: null, recent: null, answers: {} },
+  call: null,
 };
 const member = (id: string, version: string): [string, Member] => [
   id,
@@ -44,6 +46,6 @@ it.each<[string, Readonly<Record<string, readonly string[]>>, Readonly<Record<st
   ['all of a version are out everywhere', { g1: ['c', 'd'], g2: ['d', 'c'] }, { v1: 2 }],
 ])('ready for a release: %s', (_name, out, ready) => {
   const world = worldOf(out);
-  expect(observeRelease(world, 'shop', AROUND).ready).toEqual(ready);
+  expect(observeRelease(world, buildRelease(), AROUND).ready).toEqual(ready);
   expect(readyVersions(world, 'shop')).toEqual({ v1: 2, v2: 2 });
 });

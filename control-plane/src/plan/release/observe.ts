@@ -1,5 +1,5 @@
 import type { LinkState } from '../../model/ports.js';
-import type { Counts } from '../../model/release.js';
+import type { CallOutcome, Counts, ReleaseRecord } from '../../model/release.js';
 import { eligible } from '../../model/set.js';
 import { compileService } from '../compile.js';
 import { isOutEverywhere } from '../describe_health.js';
@@ -7,6 +7,7 @@ import { ackOf, gatewaysThatCount } from '../proof.js';
 import { effectiveSpec } from '../spec.js';
 import { membersIn, publishedAt, recordIn, type World } from '../world.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
+import { observeInstances } from './instances.js';
 
 /** What the world cannot tell. */
 export interface Surroundings {
@@ -17,11 +18,15 @@ export interface Surroundings {
   readonly totals: Readonly<Record<string, Counts>> | null;
   readonly recent: Readonly<Record<string, Counts>> | null;
   readonly answers: ReleaseFacts['answers'];
+  /** What came of the call that the present record asks for. */
+  readonly call: CallOutcome | null;
 }
 
-/** The facts for a release of `service`, as the world is now. */
-export function observeRelease(world: World, service: string, around: Surroundings): ReleaseFacts {
+/** The facts for `release`, as the world is now. */
+export function observeRelease(world: World, release: ReleaseRecord, around: Surroundings): ReleaseFacts {
+  const { service, in_place } = release;
   const record = recordIn(world, service);
+  const spec = effectiveSpec(record.spec);
   return {
     watcher: around.watcher,
     ready: readyVersions(world, service, (id) => !isOutEverywhere(world, service, id)),
@@ -31,8 +36,11 @@ export function observeRelease(world: World, service: string, around: Surroundin
     recent: around.recent,
     answers: around.answers,
     decided: record.versions,
-    min_available: effectiveSpec(record.spec).min_available,
+    min_available: spec.min_available,
     held: holds(world, service, around),
+    instances: in_place ? observeInstances(world, service, new Set(in_place.batch.map(({ id }) => id))) : [],
+    call: around.call,
+    slow_start_ms: spec.health.slow_start_ms ?? 0,
   };
 }
 

@@ -1,4 +1,5 @@
 import type {
+  InPlaceProgress,
   Paused,
   ReleaseEnding,
   ReleaseEvent,
@@ -24,6 +25,7 @@ export interface Move {
   readonly shares?: Shares;
   readonly paused?: Paused;
   readonly ending?: ReleaseEnding;
+  readonly in_place?: InPlaceProgress | null;
   /** The window, its judgements and what was observed go on. */
   readonly keeps_window?: boolean;
   readonly event: string;
@@ -53,6 +55,7 @@ export function enter(record: ReleaseRecord, move: Move, now: number): ReleaseRe
     shares: move.shares ?? record.shares,
     paused: move.paused ?? null,
     ending: move.ending ?? record.ending,
+    in_place: move.in_place === undefined ? record.in_place : move.in_place,
     message: clipped(move.message),
     since: at,
     ended_at: hasEnded(move.state) ? at : null,
@@ -84,8 +87,9 @@ function clipped(message: string): string {
 /** Throws if a record contradicts itself: nothing may be derived from one that does. */
 export function assertSound(record: ReleaseRecord): void {
   const sum = Object.values(record.shares).reduce((total, share) => total + share, 0);
+  const byWeights = record.strategy.kind === 'in_place' && Object.keys(record.shares).length === 0;
   const wrong =
-    sum !== 100
+    sum !== 100 && !byWeights
       ? `shares sum to ${String(sum)}`
       : (record.state === 'paused') !== (record.paused !== null)
         ? 'paused without a cause, or a cause without a pause'
@@ -99,6 +103,8 @@ export function assertSound(record: ReleaseRecord): void {
                 ? 'an end without its moment'
                 : record.inquiry?.open === true && record.phase !== 'soaking' && record.phase !== 'analysing'
                   ? 'gates are asked outside of a soak'
-                  : null;
+                  : (record.strategy.kind === 'in_place') !== (record.in_place !== null)
+                    ? 'in place without its progress, or a progress without being in place'
+                    : null;
   if (wrong !== null) throw new Error(`release ${record.id} is not sound: ${wrong}`);
 }
