@@ -12,6 +12,7 @@ import type { Endpoint, Exchange, Reply } from './endpoint.js';
 import { actor, checkLocal, checkToken, idempotencyKey, ifMatch, requestId } from './exchange.js';
 import { openApi } from './openapi.js';
 import { problemBody, Refusal } from './refusal.js';
+import { freezeEndpoints } from './routes/freezes.js';
 import { gatewayEndpoints } from './routes/gateways.js';
 import { healthEndpoints } from './routes/health.js';
 import { instanceEndpoints } from './routes/instances.js';
@@ -50,6 +51,7 @@ export function endpoints(
     operationEndpoints(parts.plane, wait),
     releaseEndpoints(parts.plane, wait),
     overrideEndpoints(parts.plane),
+    freezeEndpoints(parts.plane),
     gatewayEndpoints(parts.plane),
     protectionEndpoints(parts.plane),
     healthEndpoints(parts.plane, parts.metrics, () => (document ??= openApi(nouns.flat(), parts.version))),

@@ -36,6 +36,7 @@ interface StartFlags extends ReleaseFlags {
   readonly minSamples?: number;
   readonly deadline?: string;
   readonly supersede?: boolean;
+  readonly plan?: string;
 }
 
 const NAMES = '\nRELEASE is the id of a release, or a service: then its newest release is meant.';
@@ -89,10 +90,12 @@ function addStart(release: Command, terminal: Terminal): void {
     .addOption(
       durationOption('--deadline <DURATION>', 'how long the version may have nobody ready to serve it'),
     )
+    .option('--plan <HASH>', 'of the plan that --dry-run showed: another plan is refused')
     .option('--supersede', 'take the place of a release that runs');
   addCommon(command).action(async (service: string, target: string, flags: StartFlags) => {
     const client = createClient(flags, terminal);
-    const body = { target, ...startBody(flags), ...why(flags) };
+    const plan = flags.plan === undefined ? {} : { plan_hash: flags.plan };
+    const body = { target, ...startBody(flags), ...plan, ...why(flags) };
     await begin(terminal, client, flags, service, body);
   });
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { ReleaseEvent } from '../model/release.js';
-import type { ReleasePlanResource } from '../model/release_resources.js';
-import { makeRelease } from '../testing/memory_releases.js';
+import type { HashedPlan } from '../model/release_resources.js';
+import { makeRelease, PLAN_HASH } from '../testing/memory_releases.js';
 import { parseSteps } from './release_steps.js';
 import { changeLine, planLines, releaseLines } from './release_text.js';
 
@@ -55,7 +55,7 @@ it('nothing that a registration may hold reaches the terminal as a control chara
 });
 
 it('shows a plan', () => {
-  const plan: ReleasePlanResource = {
+  const plan: HashedPlan = {
     service: 'shop',
     stable: 'v1',
     target: 'v2',
@@ -65,6 +65,7 @@ it('shows a plan', () => {
       { step: 1, what: '2/2 {weight: 100}', shares: { v2: 100 } },
     ],
     blockers: ['a ready instance of v2'],
+    hash: PLAN_HASH,
   };
   expect(planLines(plan).join('\n')).toBe(
     [
@@ -72,6 +73,7 @@ it('shows a plan', () => {
       '  1/2 {weight: 5}        v1 95 %, v2 5 %',
       '  2/2 {weight: 100}      v2 100 %',
       '  held up by: a ready instance of v2',
+      `  hash: ${PLAN_HASH}`,
     ].join('\n'),
   );
 });

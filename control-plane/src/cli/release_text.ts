@@ -1,6 +1,6 @@
 import { formatDuration } from '../model/duration.js';
 import type { ReleaseEvent } from '../model/release.js';
-import type { GateResource, ReleasePlanResource, ReleaseResource } from '../model/release_resources.js';
+import type { GateResource, HashedPlan, ReleaseResource } from '../model/release_resources.js';
 import { safe } from './terminal.js';
 import type { Column } from './table.js';
 
@@ -83,11 +83,12 @@ export function changeLine(release: ReleaseResource): string {
 }
 
 /** The steps of a plan with their shares, and what would hold it up. */
-export function planLines(plan: ReleasePlanResource): readonly string[] {
+export function planLines(plan: HashedPlan): readonly string[] {
   return [
     `release of ${plan.service}: ${plan.stable} → ${plan.target}, rolls back to ${plan.rollback_to}`,
     ...plan.steps.map((step) => `  ${step.what.padEnd(22)} ${sharesText(step.shares)}`),
     ...plan.blockers.map((one) => `  held up by: ${one}`),
+    `  hash: ${plan.hash}`,
   ].map(safe);
 }
 

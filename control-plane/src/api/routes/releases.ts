@@ -122,9 +122,9 @@ function startEndpoint(plane: ControlPlane): Endpoint {
         headers: { Location: 'The release.' },
       },
     },
-    codes: CODES,
+    codes: [...CODES, 'guard_refused'],
     handle: async ({ params: { service }, query, body }, exchange) => {
-      const { target, stable, steps, deadline, supersede, reason } = body;
+      const { target, stable, steps, deadline, supersede, reason, plan_hash } = body;
       const { interval, ...gates } = body.gates ?? {};
       const wish = {
         service,
@@ -134,6 +134,7 @@ function startEndpoint(plane: ControlPlane): Endpoint {
         gates: given({ ...gates, interval_ms: interval }) as Partial<Gates>,
         deadline_ms: deadline ?? null,
         supersede: supersede ?? false,
+        plan_hash: plan_hash ?? null,
       };
       return answer(await plane.releases.begin(wish, contextOf(exchange, { ...query, reason })), true);
     },

@@ -42,6 +42,11 @@ export const releaseBody = z.strictObject({
     description: 'How long the target may have a share and no ready instance before the release fails.',
   }),
   supersede: z.boolean().optional().meta({ description: 'Take the place of a release that runs.' }),
+  plan_hash: z
+    .string()
+    .regex(/^[0-9a-f]{6}(?:-[0-9a-f]{6}){4}$/, 'must be a hash as a plan shows it')
+    .optional()
+    .meta({ description: 'The `hash` of the plan that you looked at: another plan is refused.' }),
   reason: reason.optional(),
 });
 
@@ -117,7 +122,8 @@ export const plan = z.object({
   rollback_to: z.string(),
   steps: z.array(z.object({ step: count, what: z.string(), shares })),
   blockers: z.array(z.string()),
-}) satisfies z.ZodType<model.ReleasePlanResource>;
+  hash: z.string(),
+}) satisfies z.ZodType<model.HashedPlan>;
 
 export const outcome = z.object({
   dry_run: z.boolean(),
