@@ -7,6 +7,7 @@ import { changeLine, planLines, releaseLines } from './release_text.js';
 
 const at = '2026-05-01T12:00:00.000Z';
 const EVENTS: readonly ReleaseEvent[] = [1, 2, 3, 4, 5, 6].map((n) => ({
+  n,
   at,
   event: 'step_begun',
   by: 'controller',

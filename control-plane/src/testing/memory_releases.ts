@@ -56,7 +56,9 @@ export class MemoryReleases implements ReleasePlane {
   readonly map = new Map<string, ReleaseResource>();
   readonly begun: { readonly wish: ReleaseWish; readonly context: ReleaseContext }[] = [];
   readonly moved: { readonly id: string; readonly verb: Verb; readonly context: ReleaseContext }[] = [];
-  eventList: readonly ReleaseEvent[] = [{ at: AT, event: 'started', by: 'ann', message: 'release of shop' }];
+  eventList: readonly ReleaseEvent[] = [
+    { n: 1, at: AT, event: 'started', by: 'ann', message: 'release of shop' },
+  ];
   /** The next calls answer this. */
   refusal: Problem | null = null;
 

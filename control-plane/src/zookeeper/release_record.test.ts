@@ -16,7 +16,7 @@ const FULL = buildRelease({
     sum: { stable: counts, target: counts },
   },
   verbs: [{ key: 'k', request: 'r' }],
-  events: [{ at: '2026-05-01T12:00:00.000Z', event: 'started', by: 'ann', message: '' }],
+  events: [{ n: 1, at: '2026-05-01T12:00:00.000Z', event: 'started', by: 'ann', message: '' }],
 });
 
 test('what is written is read', () => {

@@ -1,9 +1,8 @@
 import * as z from 'zod';
-import { RELEASE_PHASES, RELEASE_STATES } from '../../model/release.js';
+import { RELEASE_PHASES, RELEASE_STATES, type ReleaseEvent } from '../../model/release.js';
 import type { ReleaseOutcome } from '../../model/release_plane.js';
 import type * as model from '../../model/release_resources.js';
 import { DAY_MS, duration, name, reason, whole } from './atoms.js';
-import { event } from './resources.js';
 
 /*
  * What clients may send about releases, and what they are answered.
@@ -133,4 +132,11 @@ export const outcome = z.object({
 }) satisfies z.ZodType<ReleaseOutcome>;
 
 export const releases = z.object({ items: z.array(release) });
-export const releaseEvents = z.object({ items: z.array(event) });
+export const releaseEvent = z.object({
+  n: count,
+  at: time,
+  event: z.string(),
+  by: z.string(),
+  message: z.string(),
+}) satisfies z.ZodType<ReleaseEvent>;
+export const releaseEvents = z.object({ items: z.array(releaseEvent) });

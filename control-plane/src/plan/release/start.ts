@@ -142,7 +142,7 @@ function newRecord(request: ReleaseRequest, state: StartState, stable: string, b
     looked_by: '',
     ended_at: null,
     verbs: [],
-    events: [{ at, event: 'started', by: state.by, message: why }],
+    events: [{ n: 1, at, event: 'started', by: state.by, message: why }],
   };
 }
 
