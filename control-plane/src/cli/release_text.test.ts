@@ -24,7 +24,7 @@ it('shows everything on one screen, with the last five events', () => {
       '  wanted     v1 95 %, v2 5 %',
       '  published  v1 95 %, v2 5 %, applied on 2/2 gateways',
       '  gate       errors 0.5 %, stable 0.4 %, limit 1 %, of 200 and 3800 requests: pass',
-      '  waits for  90 s more of soaking',
+      '  waits for  90 s more of soaking, since 2026-05-01T12:00:00.000Z',
       '  by         ann: new prices, 2026-05-01T12:00:00.000Z',
       '  time       active 30s, paused 0s, converging 2s, draining 0s',
       ...[2, 3, 4, 5, 6].map((n) => `  event      ${at}  step_begun by controller  step ${String(n)}`),
