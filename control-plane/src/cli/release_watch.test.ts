@@ -98,7 +98,8 @@ it('one screen, drawn in place, and anew below what was noted', async () => {
   play(screen(terminal));
   const drawn = terminal
     .stdout()
-    .replaceAll(/\u001b\[(\d+)A\u001b\[0J/g, (_all, up: string) => `---- up ${up} ----\n`);
+    .replaceAll('\u001b', '<ESC>')
+    .replaceAll(/<ESC>\[(\d+)A<ESC>\[0J/g, (_all, up: string) => `---- up ${up} ----\n`);
   await expect(drawn).toMatchFileSnapshot('__snapshots__/release_watch_screen.txt');
   // Every redraw goes up by exactly what stood there.
   const pictures = drawn.split(/---- up (\d+) ----\n/);
