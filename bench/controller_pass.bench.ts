@@ -89,6 +89,16 @@ function stage() {
       write: () => Promise.resolve(ok(undefined)),
       damaged: () => new Map(),
     },
+    freezes: {
+      ...life(),
+      ...whole,
+      read: () => Promise.resolve(ok(null)),
+      onChange: (listener) => {
+        listener(new Map());
+      },
+      write: () => Promise.resolve(ok(undefined)),
+      damaged: () => new Map(),
+    },
     traffic: { ...life(), read: () => Promise.resolve(ok([])) },
     newReleaseId: () => 'rel-1',
     hooks: createHooks({ prefixes: [], commands: '', path: '' }),

@@ -14,6 +14,7 @@ import { loadScripts } from './redis/scripts.js';
 import { createTrafficReader } from './redis/traffic.js';
 import { createConsumers } from './zookeeper/consumers.js';
 import { createOffice } from './zookeeper/epoch.js';
+import { createFreezeStore } from './zookeeper/freezes.js';
 import { createIntentStore } from './zookeeper/intents.js';
 import { ZooKeeperLink } from './zookeeper/link.js';
 import { createRegistrySource } from './zookeeper/registry.js';
@@ -63,6 +64,7 @@ export async function startController(
     roster: createRosterStore(link, { root: config.root }),
     releases: createReleaseStore(link, { root: config.root }),
     traffic: createTrafficReader(redis),
+    freezes: createFreezeStore(link, { root: config.root }),
     hooks: createHooks({
       prefixes: config.hooks,
       commands: config.hookCommands,

@@ -84,7 +84,15 @@ export interface Stack extends AsyncDisposable {
 }
 
 /** Runs the CLI to its end. */
-export async function runCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
+export function runCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Run> {
+  return startCli(args, env).ended;
+}
+
+/** Starts the CLI; `stdout` is what it has printed so far. */
+export function startCli(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): { readonly stdout: () => string; readonly ended: Promise<Run> } {
   const [program, ...first] = EBBGATE;
   const child = spawn(program, [...first, ...args], {
     env: { ...process.env, ...env },
@@ -93,8 +101,12 @@ export async function runCli(args: readonly string[], env: NodeJS.ProcessEnv = {
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, stdout, stderr };
+  const ended = (once(child, 'close') as Promise<[number | null]>).then(([code]) => ({
+    code,
+    stdout,
+    stderr,
+  }));
+  return { stdout: () => stdout, ended };
 }
 
 /** Starts ZooKeeper, Redis, gateways and the controller; no instance unless `instances` says so. */

@@ -9,9 +9,11 @@ import type { Clock, ControlPlane, Log } from '../model/ports.js';
 import { PROBLEMS, type Problem } from '../model/problem.js';
 import { readBody } from './body.js';
 import type { Endpoint, Exchange, Reply } from './endpoint.js';
-import { actor, checkLocal, checkToken, idempotencyKey, ifMatch, requestId } from './exchange.js';
+import { actor, checkLocal, checkToken, idempotencyKey, ifMatch, requestId, streamWish } from './exchange.js';
+import { EventStreams } from './event_stream.js';
 import { openApi } from './openapi.js';
 import { problemBody, Refusal } from './refusal.js';
+import { freezeEndpoints } from './routes/freezes.js';
 import { gatewayEndpoints } from './routes/gateways.js';
 import { healthEndpoints } from './routes/health.js';
 import { instanceEndpoints } from './routes/instances.js';
@@ -37,6 +39,11 @@ export interface AppParts {
   readonly closing: AbortSignal;
 }
 
+/** The parts, and what the app makes of its own. */
+interface Serving extends AppParts {
+  readonly streams: EventStreams;
+}
+
 /** Every route, one list per noun. */
 export function endpoints(
   parts: Pick<AppParts, 'plane' | 'clock' | 'metrics' | 'version'>,
@@ -50,6 +57,7 @@ export function endpoints(
     operationEndpoints(parts.plane, wait),
     releaseEndpoints(parts.plane, wait),
     overrideEndpoints(parts.plane),
+    freezeEndpoints(parts.plane),
     gatewayEndpoints(parts.plane),
     protectionEndpoints(parts.plane),
     healthEndpoints(parts.plane, parts.metrics, () => (document ??= openApi(nouns.flat(), parts.version))),
@@ -84,7 +92,8 @@ export function createApp(parts: AppParts): Express {
     else if (!open.has(request.path)) checkToken(request, parts.token);
     next();
   });
-  for (const noun of nouns) app.use(router(noun, parts));
+  const serving = { ...parts, streams: new EventStreams() };
+  for (const noun of nouns) app.use(router(noun, serving));
   app.use((request) => {
     throw new Refusal({
       code: 'not_found',
@@ -95,7 +104,7 @@ export function createApp(parts: AppParts): Express {
   return app;
 }
 
-function router(noun: readonly Endpoint[], parts: AppParts): Router {
+function router(noun: readonly Endpoint[], parts: Serving): Router {
   const made = express.Router({ caseSensitive: true, strict: true });
   const methods = new Map<string, string[]>();
   for (const one of noun) {
@@ -121,7 +130,7 @@ function router(noun: readonly Endpoint[], parts: AppParts): Router {
   return made;
 }
 
-async function serve(one: Endpoint, parts: AppParts, request: Request, response: Response): Promise<void> {
+async function serve(one: Endpoint, parts: Serving, request: Request, response: Response): Promise<void> {
   if (one.view && !parts.plane.hasView())
     throw new Refusal({
       code: 'not_ready',
@@ -133,6 +142,7 @@ async function serve(one: Endpoint, parts: AppParts, request: Request, response:
     by: actor(request, parts.token),
     ifMatch: ifMatch(request, one.ifMatch),
     idempotencyKey: idempotencyKey(request, one.method),
+    stream: streamWish(request),
     signal,
   };
   try {
@@ -145,6 +155,10 @@ async function serve(one: Endpoint, parts: AppParts, request: Request, response:
         { request_id: exchange.requestId, by: exchange.by, method: request.method, path: request.path },
         'mutated',
       );
+    if (reply.stream) {
+      await parts.streams.serve(response, signal, reply.stream);
+      return;
+    }
     send(
       response,
       parts.closing.aborted ? { ...reply, headers: { ...reply.headers, Connection: 'close' } } : reply,

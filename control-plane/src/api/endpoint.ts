@@ -1,5 +1,6 @@
 import type * as z from 'zod';
 import type { ProblemCode } from '../model/problem.js';
+import type { Streaming } from './event_stream.js';
 import { validate } from './validate.js';
 
 /** What every request brings besides its path, query and body. */
@@ -10,6 +11,8 @@ export interface Exchange {
   /** Without quotes; `*` = whatever it is; null = not given. */
   readonly ifMatch: string | null;
   readonly idempotencyKey: string | null;
+  /** What the client wants streamed: everything after the event that it had last; null = it wants no stream. */
+  readonly stream: { readonly after: number } | null;
   /** Aborts when the client goes away or the API closes. */
   readonly signal: AbortSignal;
 }
@@ -20,6 +23,8 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
   readonly text?: { readonly type: string; readonly content: string };
+  /** Server-sent events instead of a body. */
+  readonly stream?: Streaming;
 }
 
 /** What an answer looks like in the OpenAPI document. */
@@ -29,6 +34,8 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   /** Default `application/json`. */
   readonly type?: string;
+  /** What the same answer looks like as server-sent events, to `Accept: text/event-stream`. */
+  readonly stream?: string;
 }
 
 export type Method = 'get' | 'patch' | 'post';

@@ -103,3 +103,11 @@ export function isLoopback(host: string): boolean {
   if (host === 'localhost' || host === '::1' || host === '[::1]') return true;
   return /^127(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}$/.test(host);
 }
+
+/** Whether the client wants server-sent events rather than JSON, and after which event it goes on. */
+export function streamWish(request: Request): { readonly after: number } | null {
+  if (request.method !== 'GET') return null;
+  if (request.accepts(['application/json', 'text/event-stream']) !== 'text/event-stream') return null;
+  const last = request.get('last-event-id') ?? '';
+  return { after: /^\d{1,9}$/.test(last) ? Number(last) : 0 };
+}

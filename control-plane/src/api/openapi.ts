@@ -122,7 +122,7 @@ function members(schema: z.ZodType | null): { name: string; schema: Json; requir
   }));
 }
 
-function headers({ method, ifMatch }: Endpoint): Json[] {
+function headers({ method, ifMatch, answers }: Endpoint): Json[] {
   const header = (name: string, required: boolean, description: string): Json => ({
     name,
     in: 'header',
@@ -130,7 +130,9 @@ function headers({ method, ifMatch }: Endpoint): Json[] {
     description,
     schema: { type: 'string' },
   });
+  const streams = Object.values(answers).some(({ stream }) => stream !== undefined);
   return [
+    ...(streams ? [header('Last-Event-ID', false, 'A stream goes on after this event.')] : []),
     ...(ifMatch
       ? [header('If-Match', ifMatch === 'required', 'The quoted ETag of the service, or `*`.')]
       : []),
@@ -171,7 +173,12 @@ function answerObject(answer: Answer): Json {
           ),
         }
       : {}),
-    content: { [answer.type ?? 'application/json']: { schema } },
+    content: {
+      [answer.type ?? 'application/json']: { schema },
+      ...(answer.stream === undefined
+        ? {}
+        : { 'text/event-stream': { schema: { type: 'string', description: answer.stream } } }),
+    },
   };
 }
 

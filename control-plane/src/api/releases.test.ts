@@ -77,6 +77,7 @@ it('starts with 202 and where the release is; a dry run with 200', async () => {
       gates: { interval_ms: 5_000, latency: null },
       deadline_ms: null,
       supersede: false,
+      plan_hash: null,
     },
     context: { by: 'local', reason: '', dry_run: false, force: false, idempotency_key: 'k-1', if_match: '0' },
   });

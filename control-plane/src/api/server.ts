@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { Clock, ControlPlane, Lifecycle, Log } from '../model/ports.js';
 import { createApp } from './app.js';
@@ -32,6 +33,7 @@ const CLOSE_GRACE_MS = 1_000;
 export function createApi(options: ApiOptions): Api {
   checkOptions(options);
   const closing = new AbortController();
+  setMaxListeners(0, closing.signal); // one for each request that is held
   const server = createServer(createApp({ ...options, closing: closing.signal }));
   server.headersTimeout = 10_000;
   server.requestTimeout = 30_000; // to receive a request; waits are held after that

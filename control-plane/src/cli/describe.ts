@@ -77,9 +77,15 @@ function servicePairs(service: ServiceResource): Pairs {
       ),
     ],
     ['Protection', service.protection ?? ''],
+    ['Frozen', service.freezes.map(freezeLine)],
     ['Panic', service.panic.map((gateway) => `${gateway} ignores health: too many instances are out`)],
     ['Problems', service.problems.map((problem) => `${problem.code}: ${problem.message}`)],
   ];
+}
+
+function freezeLine({ scope, by, reason, since, until }: ServiceResource['freezes'][number]): string {
+  const what = scope === 'all' ? 'with all services, ' : '';
+  return `${what}by ${by} at ${since}${until === null ? '' : `, until ${until}`}, because: ${reason}`;
 }
 
 function instancePairs(instance: InstanceResource): Pairs {

@@ -74,6 +74,7 @@ const EXITS: Readonly<Partial<Record<ProblemCode, number>>> = {
   not_leader: EXIT.unavailable,
   zookeeper_unavailable: EXIT.unavailable,
   not_ready: EXIT.unavailable,
+  too_many_streams: EXIT.unavailable,
 };
 
 const NEXT: Readonly<Partial<Record<ProblemCode, string>>> = {

@@ -34,6 +34,7 @@ function processTerminal(): Terminal {
     user: userName(),
     tty: process.stdout.isTTY && process.env['TERM'] !== 'dumb',
     columns: () => process.stdout.columns || 80,
+    rows: () => process.stdout.rows || 24,
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     monotonic: () => performance.now(),

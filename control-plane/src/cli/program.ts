@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addAcceptDataLoss } from './accept_data_loss.js';
 import { addDescribe } from './describe.js';
 import { CliFailure, EXIT } from './failure.js';
+import { addFreeze } from './freeze.js';
 import { addGateway } from './gateway.js';
 import { addGet } from './get.js';
 import { addRelease } from './release.js';
@@ -36,6 +37,7 @@ export function addApiCommands(program: Command, terminal: Terminal): void {
   addRoute(program, terminal);
   addSet(program, terminal);
   addWaitCommand(program, terminal);
+  addFreeze(program, terminal);
   addGateway(program, terminal);
   addAcceptDataLoss(program, terminal);
   addRelease(program, terminal);

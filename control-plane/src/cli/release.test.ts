@@ -151,7 +151,7 @@ it.each([
   ['succeeded', 0],
   ['rolled_back', 3],
   ['failed', 3],
-  ['cancelled', 6],
+  ['cancelled', 3],
   ['superseded', 6],
 ] as const)('watch of a release that ended %s exits with %i', async (state, exit) => {
   plane.releases.map.set('rel-1', makeRelease({ state, phase: null, ended_at: '2026-05-01T12:00:00.000Z' }));

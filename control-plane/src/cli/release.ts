@@ -1,15 +1,14 @@
 import { Option, type Command } from 'commander';
-import { hasEnded, type ReleaseEvent } from '../model/release.js';
 import type { ReleaseOutcome } from '../model/release_plane.js';
 import type { ReleaseResource } from '../model/release_resources.js';
 import { createClient, path, type ApiClient, type Query } from './client.js';
 import { CliFailure, EXIT } from './failure.js';
-import { apiCommand, dryRun, durationOption, milliseconds, type CommonFlags } from './flags.js';
-import { follow } from './follow.js';
+import { apiCommand, dryRun, durationOption, type CommonFlags } from './flags.js';
 import { isMachine, print } from './output.js';
 import { addInPlaceOptions, inPlaceBody, type InPlaceFlags } from './release_in_place.js';
 import { addSpecFlags, specBody, wholeNumber, type SpecFlags } from './release_spec.js';
-import { changeLine, planLines, RELEASE, releaseLines } from './release_text.js';
+import { changeLine, planLines, RELEASE } from './release_text.js';
+import { watchToEnd } from './release_watch.js';
 import { table } from './table.js';
 import type { Terminal } from './terminal.js';
 import { show } from './watch.js';
@@ -29,7 +28,7 @@ interface ReleaseFlags extends CommonFlags {
   readonly full?: boolean;
 }
 
-type StartFlags = ReleaseFlags & SpecFlags & InPlaceFlags;
+type StartFlags = ReleaseFlags & SpecFlags & InPlaceFlags & { readonly plan?: string };
 
 const NAMES = '\nRELEASE is the id of a release, or a service: then its newest release is meant.';
 
@@ -67,10 +66,14 @@ function addStart(release: Command, terminal: Terminal): void {
     'after',
     '\nGates that ask outside, webhooks and Prometheus, stand in a --file: see docs/how-to/release-gates.md.',
   );
-  addInPlaceOptions(addSpecFlags(command));
+  addInPlaceOptions(addSpecFlags(command)).option(
+    '--plan <HASH>',
+    'of the plan that --dry-run showed: another plan is refused',
+  );
   addCommon(command).action(async (service: string, target: string | undefined, flags: StartFlags) => {
     const spec = specBody(target, flags);
-    const body = { ...spec, ...inPlaceBody(flags, spec['in_place']), ...why(flags) };
+    const plan = flags.plan === undefined ? {} : { plan_hash: flags.plan };
+    const body = { ...spec, ...inPlaceBody(flags, spec['in_place']), ...plan, ...why(flags) };
     await begin(terminal, createClient(flags, terminal), flags, service, body);
   });
 }
@@ -210,61 +213,4 @@ async function conclude(
   const { id } = outcome.release;
   if (waits) await watchToEnd(terminal, client, flags, id);
   else if (!isMachine(flags.output) && !outcome.dry_run) terminal.out(`next: ebbgate release watch ${id}\n`);
-}
-
-/** Shows every change until the release has ended; fails with the exit code of its end unless it succeeded. */
-async function watchToEnd(
-  terminal: Terminal,
-  client: ApiClient,
-  flags: ReleaseFlags,
-  id: string,
-): Promise<void> {
-  const note = (text: string): void => {
-    terminal.err(`${text}\n`);
-  };
-  const machine = isMachine(flags.output);
-  const draw = machine ? () => undefined : terminal.tty ? screen(terminal) : plain(terminal);
-  const timeoutMs = flags.timeout === undefined ? null : milliseconds(flags.timeout);
-  const options = { client, terminal, note, timeoutMs, resume: `ebbgate release watch ${id}` };
-  const ended = await follow(
-    options,
-    async (waitMs, signal) => {
-      const { body } = await client.get<ReleaseResource>(path('releases', id), { waitMs, signal });
-      const events = await client.get<Items<ReleaseEvent>>(path('releases', id, 'events'), { signal });
-      draw(body, events.body.items);
-      return body;
-    },
-    ({ state }) => hasEnded(state),
-    1_000,
-  );
-  if (machine) print(terminal, flags.output, ended, () => []);
-  if (ended.state === 'succeeded') return;
-  const taken = ended.state === 'cancelled' || ended.state === 'superseded';
-  throw new CliFailure(
-    taken ? EXIT.conflict : EXIT.wentBack,
-    `release ${id} ended ${ended.state}: ${ended.message}`,
-  );
-}
-
-type Draw = (release: ReleaseResource, events: readonly ReleaseEvent[]) => void;
-
-function plain(terminal: Terminal): Draw {
-  let before = '';
-  return (release) => {
-    const line = changeLine(release);
-    if (line !== before) terminal.out(`${line}\n`);
-    before = line;
-  };
-}
-
-function screen(terminal: Terminal): Draw {
-  let [before, drawn] = ['', 0];
-  return (release, events) => {
-    const width = Math.max(20, terminal.columns() - 1);
-    const lines = releaseLines(release, events).map((line) => line.slice(0, width));
-    const text = lines.map((line) => `${line}\n`).join('');
-    if (text === before) return;
-    terminal.out(`${drawn === 0 ? '' : `\x1b[${String(drawn)}A\x1b[0J`}${text}`);
-    [before, drawn] = [text, lines.length];
-  };
 }

@@ -1,12 +1,13 @@
 import { expect, it } from 'vitest';
 import type { ReleaseEvent } from '../model/release.js';
-import type { GateResource, ReleasePlanResource } from '../model/release_resources.js';
-import { makeRelease } from '../testing/memory_releases.js';
+import type { GateResource, HashedPlan } from '../model/release_resources.js';
+import { makeRelease, PLAN_HASH } from '../testing/memory_releases.js';
 import { parseSteps } from './release_steps.js';
 import { changeLine, planLines, releaseLines } from './release_text.js';
 
 const at = '2026-05-01T12:00:00.000Z';
 const EVENTS: readonly ReleaseEvent[] = [1, 2, 3, 4, 5, 6].map((n) => ({
+  n,
   at,
   event: 'step_begun',
   by: 'controller',
@@ -23,7 +24,7 @@ it('shows everything on one screen, with the last five events', () => {
       '  wanted     v1 95 %, v2 5 %',
       '  published  v1 95 %, v2 5 %, applied on 2/2 gateways',
       '  gate       errors 0.5 %, stable 0.4 %, limit 1 %, of 200 and 3800 requests: pass',
-      '  waits for  90 s more of soaking',
+      '  waits for  90 s more of soaking, since 2026-05-01T12:00:00.000Z',
       '  by         ann: new prices, 2026-05-01T12:00:00.000Z',
       '  time       active 30s, paused 0s, converging 2s, draining 0s, upgrading 0s',
       ...[2, 3, 4, 5, 6].map((n) => `  event      ${at}  step_begun by controller  step ${String(n)}`),
@@ -75,8 +76,9 @@ it('shows a release in place: how it upgrades, and every instance of its batch',
 });
 
 it('shows a plan in place', () => {
-  const plan: ReleasePlanResource = {
+  const plan: HashedPlan = {
     ...{ service: 'shop', stable: 'v1', target: 'v2', rollback_to: 'v1', upgrade: 'a person, within 10m' },
+    hash: PLAN_HASH,
     steps: [{ step: 0, what: '1/1 i1, i2', shares: {}, instances: ['i1', 'i2'] }],
     blockers: ['one instance only takes requests: draining it would leave none'],
   };
@@ -85,6 +87,7 @@ it('shows a plan in place', () => {
     '  upgraded by: a person, within 10m',
     '  1/1 i1, i2',
     '  held up by: one instance only takes requests: draining it would leave none',
+    `  hash: ${PLAN_HASH}`,
   ]);
 });
 
@@ -112,7 +115,7 @@ it('nothing that a registration may hold reaches the terminal as a control chara
 });
 
 it('shows a plan', () => {
-  const plan: ReleasePlanResource = {
+  const plan: HashedPlan = {
     service: 'shop',
     stable: 'v1',
     target: 'v2',
@@ -123,6 +126,7 @@ it('shows a plan', () => {
     ],
     upgrade: null,
     blockers: ['a ready instance of v2'],
+    hash: PLAN_HASH,
   };
   expect(planLines(plan).join('\n')).toBe(
     [
@@ -130,6 +134,7 @@ it('shows a plan', () => {
       '  1/2 {weight: 5}        v1 95 %, v2 5 %',
       '  2/2 {weight: 100}      v2 100 %',
       '  held up by: a ready instance of v2',
+      `  hash: ${PLAN_HASH}`,
     ].join('\n'),
   );
 });

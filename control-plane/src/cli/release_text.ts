@@ -1,6 +1,6 @@
 import { formatDuration } from '../model/duration.js';
 import type { ReleaseEvent } from '../model/release.js';
-import type { GateResource, ReleasePlanResource, ReleaseResource } from '../model/release_resources.js';
+import type { GateResource, HashedPlan, ReleaseResource } from '../model/release_resources.js';
 import { safe } from './terminal.js';
 import type { Column } from './table.js';
 
@@ -70,7 +70,11 @@ function inPlaceRows({ in_place: place }: ReleaseResource): readonly (readonly [
 }
 
 /** Everything about a release on one screen. */
-export function releaseLines(release: ReleaseResource, events: readonly ReleaseEvent[]): readonly string[] {
+export function releaseLines(
+  release: ReleaseResource,
+  events: readonly ReleaseEvent[],
+  blockers: readonly string[] = [],
+): readonly string[] {
   const { id, service, stable, target, shares } = release;
   const rows: (readonly [string, string])[] = [
     ['state', `${stateText(release)}, since ${release.since}`],
@@ -92,17 +96,40 @@ export function releaseLines(release: ReleaseResource, events: readonly ReleaseE
         ]
       : []),
     ...(release.problem === null ? [] : [['problem', release.problem] as const]),
-    ...release.waiting_for.map((one) => ['waits for', one] as const),
+    ...release.waiting_for.map((one) => ['waits for', `${one}, since ${release.since}`] as const),
+    ...guardsOf(release, blockers).map((one) => ['guard', one] as const),
     ['by', `${release.by}${release.reason === '' ? '' : `: ${release.reason}`}, ${release.at}`],
     ['time', timesText(release)],
-    ...events
-      .slice(-5)
-      .map((one) => ['event', `${one.at}  ${one.event} by ${one.by}  ${one.message}`] as const),
+    ...events.slice(-5).map((one) => ['event', eventLine(one)] as const),
   ];
   return [
     `release ${id} of ${service}: ${stable} → ${target}`,
     ...rows.map(([name, text]) => `  ${name.padEnd(10)} ${text}`),
   ].map(safe);
+}
+
+/** What holds the next step up and is not waited for already. */
+function guardsOf({ waiting_for }: ReleaseResource, blockers: readonly string[]): readonly string[] {
+  return blockers.filter((one) => !waiting_for.includes(one));
+}
+
+/** `12:00:04  step_begun by controller  step 1/3 …`, with the whole moment. */
+export function eventLine({ at, event, by, message }: ReleaseEvent): string {
+  return safe(`${at}  ${event} by ${by}${message === '' ? '' : `  ${message}`}`);
+}
+
+/** What it waits for in one line, with what would hold the next step up; empty = nothing. */
+export function waitsLine(now: {
+  readonly release: ReleaseResource;
+  readonly blockers: readonly string[];
+}): string {
+  const { release, blockers } = now;
+  const parts = [
+    ...(release.problem === null ? [] : [`problem: ${release.problem}`]),
+    ...(release.waiting_for.length === 0 ? [] : [`waits for: ${release.waiting_for.join('; ')}`]),
+    ...guardsOf(release, blockers).map((one) => `guard: ${one}`),
+  ];
+  return safe(parts.join('  '));
 }
 
 /** One line, of what moves and nothing that only counts: where there is no terminal, one is printed per change. */
@@ -115,7 +142,7 @@ export function changeLine(release: ReleaseResource): string {
 }
 
 /** The steps of a plan with their shares, and what would hold it up. */
-export function planLines(plan: ReleasePlanResource): readonly string[] {
+export function planLines(plan: HashedPlan): readonly string[] {
   return [
     `release of ${plan.service}: ${plan.stable} → ${plan.target}, rolls back to ${plan.rollback_to}`,
     ...(plan.upgrade === null ? [] : [`  upgraded by: ${plan.upgrade}`]),
@@ -123,6 +150,7 @@ export function planLines(plan: ReleasePlanResource): readonly string[] {
       instances.length > 0 ? `  ${what}` : `  ${what.padEnd(22)} ${sharesText(shares)}`,
     ),
     ...plan.blockers.map((one) => `  held up by: ${one}`),
+    `  hash: ${plan.hash}`,
   ].map(safe);
 }
 

@@ -6,6 +6,8 @@ export interface Terminal {
   /** True if stdout is a terminal that can move its cursor. */
   readonly tty: boolean;
   readonly columns: () => number;
+  /** Absent: nobody knows. */
+  readonly rows?: () => number;
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;
   /** Milliseconds that only grow. */

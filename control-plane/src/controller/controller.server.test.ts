@@ -26,6 +26,7 @@ import { connect, type ZooKeeperConnection } from '../zookeeper/connection.js';
 import { createConsumers } from '../zookeeper/consumers.js';
 import { createPath } from '../zookeeper/create_path.js';
 import { createOffice } from '../zookeeper/epoch.js';
+import { createFreezeStore } from '../zookeeper/freezes.js';
 import { createIntentStore } from '../zookeeper/intents.js';
 import { ZooKeeperLink } from '../zookeeper/link.js';
 import { createRegistrySource } from '../zookeeper/registry.js';
@@ -185,6 +186,7 @@ async function start(changes: Changes = {}): Promise<Running> {
     office: changes.office?.(createOffice(link, { root })) ?? createOffice(link, { root }),
     intents: changes.intents?.(intents) ?? intents,
     roster: createRosterStore(link, { root }),
+    freezes: createFreezeStore(link, { root }),
     releases: createReleaseStore(link, { root }),
     traffic: createTrafficReader({ url, log, clock }),
     hooks: createHooks({ prefixes: [], commands: '', path: '' }),

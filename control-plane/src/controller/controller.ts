@@ -1,3 +1,4 @@
+import type { FreezeStore } from '../model/freeze_ports.js';
 import type { StoredIntent } from '../model/intent.js';
 import type {
   Clock,
@@ -30,6 +31,7 @@ import { hasCaughtUp } from './catch_up.js';
 import { DataLoss } from './data_loss.js';
 import { DesiredState, type Traffic, type Withheld } from './desired_state.js';
 import { Fleet } from './fleet.js';
+import { FreezeOfAll } from './freeze_of_all.js';
 import { mutateGateway, mutateServices, NOT_LEADER, officeRefusal, type MutationDesk } from './mutations.js';
 import { Pacer } from './pacer.js';
 import { Publication } from './publication.js';
@@ -46,6 +48,7 @@ export interface ControllerDeps {
   readonly roster: RosterStore;
   readonly releases: ReleaseStore;
   readonly traffic: TrafficReader;
+  readonly freezes: FreezeStore;
   readonly hooks: Hooks;
   readonly prometheus: Prometheus;
   readonly consumers: ConsumerRegistration;
@@ -96,6 +99,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   readonly #upkeep: Upkeep;
   readonly #loss: DataLoss;
   readonly #releases: Releases;
+  readonly #freeze: FreezeOfAll;
   #intents: ReadonlyMap<string, StoredIntent> | null = null;
   #compiled: ReadonlyMap<string, CompiledService> = new Map();
   /** What the last pass wanted published, and the releases that it was compiled for. */
@@ -154,6 +158,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       hold: () => this.#publication.hold,
       world: () => this.world(),
       running: () => this.#releases.records(),
+      frozen: () => this.#freeze.stored?.record ?? null,
       published: () => this.#publication.remembered,
       begin: () => {
         this.#publication.acceptLoss();
@@ -165,6 +170,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
         return isOver();
       },
     });
+    this.#freeze = new FreezeOfAll(deps.freezes);
     this.#releases = this.#createReleases();
     this.#audits = new Backoff(deps.clock, 2 * AUDIT_MS.usual, AUDIT_MS.most);
     this.#auditAt = deps.clock.monotonic() + AUDIT_MS.usual;
@@ -194,6 +200,9 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       this.#publication.reconnected(reason);
       this.#pacer.wake();
     });
+    await this.#freeze.start(() => {
+      this.#pacer.wake();
+    });
     for (const part of [publisher, feedback, intents, this.#releases, roster, registry, consumers])
       await part.start();
     this.#pulse = setInterval(() => {
@@ -208,8 +217,8 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     this.#notify();
     await this.#loop;
     this.#notify();
-    const { registry, intents, roster, consumers, publisher, feedback } = this.#deps;
-    for (const part of [consumers, registry, roster, this.#releases, intents, feedback, publisher])
+    const { registry, intents, roster, consumers, publisher, feedback, freezes } = this.#deps;
+    for (const part of [consumers, registry, roster, this.#releases, freezes, intents, feedback, publisher])
       await part.close();
   }
 
@@ -306,6 +315,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     const services = places.flatMap((names) => [...names]).filter((name) => checkName('service', name).ok);
     if (!(await hasCaughtUp(services, (service) => this.#intents?.get(service), wishes))) return false;
     if (!(await hasCaughtUp(services, (service) => this.#releases.current(service), releases))) return false;
+    if (!(await hasCaughtUp(['freeze'], () => this.#freeze.stored, this.#deps.freezes))) return false;
     if (this.#publication.takenOver !== term) return false;
     this.#publication.caughtUp();
     return true;
@@ -358,6 +368,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       problems: this.#desired.view?.problems ?? [],
       clashes: this.#desired.clashes,
       recent: this.#desired.recent,
+      frozen: this.#freeze.present,
       witnesses: {
         ...this.#fleet.witnesses(now),
         silent_ms: settings.gatewaySilentMs,
@@ -414,6 +425,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       },
       known: () => this.hasView(),
       world: () => this.world(),
+      traffic: () => this.#releases.traffic(),
       hold: () => this.#loss.reason,
       pause: (ms) => this.#until(ms, () => false),
       moved: (service, etag) =>
@@ -425,6 +437,9 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       case 'forget_gateway':
       case 'leave_gateway':
         return mutateGateway(desk, mutation, context);
+      case 'freeze_all':
+      case 'unfreeze_all':
+        return this.#freeze.mutate(desk, mutation, context);
       case 'accept_data_loss':
         return desk.fenced() ? err(NOT_LEADER) : this.#loss.accept(mutation, context);
       default:

@@ -34,6 +34,8 @@ function lost(): { readonly loss: DataLoss; readonly begun: () => number; readon
     roster: store(new Map()),
     releases: store(new Map()),
     running: () => [],
+    freezes: store(new Map()),
+    frozen: () => null,
     clock,
     log: createRecordingLog(),
     hold: () => null,

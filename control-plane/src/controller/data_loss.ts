@@ -1,3 +1,4 @@
+import type { FreezeStore, GlobalFreeze } from '../model/freeze_ports.js';
 import type { RosterEntry } from '../model/gateway.js';
 import type { IntentRecord, StoredIntent } from '../model/intent.js';
 import { checkName } from '../model/names.js';
@@ -24,6 +25,7 @@ export interface DataLossDeps {
   readonly intents: IntentStore;
   readonly roster: RosterStore;
   readonly releases: ReleaseStore;
+  readonly freezes: FreezeStore;
   readonly clock: Clock;
   readonly log: Log;
   /** Why Redis is known to be ahead of ZooKeeper, or null. */
@@ -31,6 +33,8 @@ export interface DataLossDeps {
   readonly world: () => World;
   /** The releases that run, as far as they were ever read. */
   readonly running: () => readonly ReleaseRecord[];
+  /** The freeze of everything, as it was read last. */
+  readonly frozen: () => GlobalFreeze | null;
   /** What is published, or was found so. */
   readonly published: () => ReadonlyMap<string, PublishedDocument>;
   /** The office is to be taken anew, and `settle` to be called before anything is published. */
@@ -49,6 +53,7 @@ interface Accepted {
   readonly known: ReadonlyMap<string, IntentRecord>;
   readonly roster: ReadonlyMap<string, RosterEntry>;
   readonly releases: readonly ReleaseRecord[];
+  readonly freeze: GlobalFreeze | null;
 }
 
 /** Records written in one transaction. */
@@ -72,8 +77,8 @@ export class DataLoss {
 
   /** What was lost, as far as ZooKeeper itself shows it; nothing may be written or published meanwhile. */
   get seen(): string | null {
-    const { registry, intents, roster, releases } = this.#deps;
-    return registry.loss() ?? intents.loss() ?? roster.loss() ?? releases.loss();
+    const { registry, intents, roster, releases, freezes } = this.#deps;
+    return registry.loss() ?? intents.loss() ?? roster.loss() ?? releases.loss() ?? freezes.loss();
   }
 
   /** Why everything stands still until a person has judged, or null. */
@@ -164,6 +169,11 @@ export class DataLoss {
       const written = await releases.write(term, { service, etag: null, current: record, archive: null });
       if (!written.ok) return err(`the release of ${service}: ${written.error.kind}`);
     }
+    const { freeze } = accepted;
+    if (accepted.keep && freeze !== null && !held.value.freeze) {
+      const written = await this.#deps.freezes.write(term, null, freeze);
+      if (!written.ok) return err(`the freeze of everything: ${written.error.kind}`);
+    }
     this.#accepted = null;
     log.warn(
       { services: edits.length, gateways: accepted.roster.size },
@@ -183,17 +193,19 @@ export class DataLoss {
   }
 
   async #held(): Promise<Result<Held, string>> {
-    const { registry, intents, roster, releases } = this.#deps;
-    const [view, wishes, gateways, found] = await Promise.all([
+    const { registry, intents, roster, releases, freezes } = this.#deps;
+    const [view, wishes, gateways, found, frozen] = await Promise.all([
       registry.peek(),
       intents.peek(),
       roster.peek(),
       releases.peek(),
+      freezes.peek(),
     ]);
     if (!view.ok) return view;
     if (!wishes.ok) return wishes;
     if (!gateways.ok) return gateways;
     if (!found.ok) return found;
+    if (!frozen.ok) return frozen;
     const running = [...found.value].filter(([, { current }]) => current !== null);
     const named = [...wishes.value].filter(([service]) => checkName('service', service).ok);
     return ok({
@@ -201,6 +213,7 @@ export class DataLoss {
       intents: new Map(named),
       roster: new Set(gateways.value.keys()),
       releases: new Set(running.map(([service]) => service)),
+      freeze: frozen.value.size > 0,
     });
   }
 
@@ -210,10 +223,14 @@ export class DataLoss {
     const shown = [...world.intents].map(([service, { record }]) => [service, record] as const);
     const known = new Map([...recallRecords(this.#deps.published(), view, world.wall), ...shown]);
     const { roster } = world.witnesses;
-    return { keep: keep_intents, by, reason, known, roster, releases: this.#deps.running() };
+    return { keep: keep_intents, by, reason, known, roster, ...this.#running() };
   }
 
-  #facts({ keep, known, roster, releases }: Accepted, held: Held): LossFacts {
+  #running(): Pick<Accepted, 'releases' | 'freeze'> {
+    return { releases: this.#deps.running(), freeze: this.#deps.frozen() };
+  }
+
+  #facts({ keep, known, roster, releases, freeze }: Accepted, held: Held): LossFacts {
     const { membership, wall } = this.#deps.world();
     const records = new Map([...held.intents].map(([service, { record }]) => [service, record]));
     return {
@@ -223,18 +240,19 @@ export class DataLoss {
       held: records,
       roster: { known: roster, held: held.roster },
       releases: { known: releases, held: held.releases },
+      freeze: { known: freeze?.freeze ?? null, held: held.freeze },
       keep,
       wall,
     };
   }
 
   #begin(accepted: Accepted, changes: number): void {
-    const { registry, intents, roster, releases, log } = this.#deps;
+    const { registry, intents, roster, releases, freezes, log } = this.#deps;
     if (this.#accepted !== null) return;
     const { by, reason, keep } = accepted;
     log.warn({ by, reason, keep_intents: keep, changes }, 'data loss accepted');
     this.#accepted = accepted;
-    for (const store of [registry, intents, roster, releases]) store.acceptDataLoss();
+    for (const store of [registry, intents, roster, releases, freezes]) store.acceptDataLoss();
     this.#deps.begin();
   }
 }
@@ -245,4 +263,6 @@ interface Held {
   readonly roster: ReadonlySet<string>;
   /** Services whose release runs. */
   readonly releases: ReadonlySet<string>;
+  /** True if it holds a freeze record. */
+  readonly freeze: boolean;
 }

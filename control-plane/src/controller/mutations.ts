@@ -10,6 +10,7 @@ import type {
   WriteFailure,
 } from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
+import type { ReleaseTraffic } from '../model/release.js';
 import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../model/resources.js';
 import { err, ok, type Result } from '../model/result.js';
 import { decide, type Decision, type ServiceMutation } from '../plan/decide.js';
@@ -36,6 +37,8 @@ export interface MutationDesk {
   /** Waits so many milliseconds, or less when the controller closes. */
   readonly pause: (ms: number) => Promise<void>;
   readonly world: () => World;
+  /** What the running releases ask of the sets. */
+  readonly traffic: () => ReadonlyMap<string, ReleaseTraffic>;
   /** Runs a pass now and waits for it, for a bounded time. */
   readonly settled: () => Promise<void>;
   /** Resolves once the record shown for a service is not at `etag` any more, or after a bounded time. */
@@ -55,7 +58,8 @@ export const NOT_LEADER: Problem = {
   detail:
     'Another controller has taken office. Send this to that one, or restart this one to take office back.',
 };
-const UNAVAILABLE = (reason: string): Problem => ({
+/** A write that has no answer. */
+export const UNAVAILABLE = (reason: string): Problem => ({
   code: 'zookeeper_unavailable',
   detail: `ZooKeeper did not take the write (${reason}). It may have been applied: read before trying again, or repeat it with the same Idempotency-Key.`,
 });
@@ -74,6 +78,7 @@ export async function mutateServices(
     const decided = decide(mutation, context, {
       intents: world.intents,
       membership: world.membership,
+      traffic: desk.traffic(),
       wall: world.wall,
       newId,
       drain_timeout_ms: desk.deps.settings.drainTimeoutMs,
@@ -81,7 +86,7 @@ export async function mutateServices(
     if (!decided.ok) return decided;
     const damage = damageIn(world, decided.value);
     if (damage) return err(damage);
-    if (context.dry_run) return ok(describeDryRun(world, decided.value));
+    if (context.dry_run) return ok(describeDryRun(desk, world, decided.value));
     const written = await write(desk, world, decided.value);
     if (written.ok) {
       await desk.settled();
@@ -156,13 +161,19 @@ async function write(
   return desk.deps.intents.write(term, edits);
 }
 
-function changesOf(world: World, records: ReadonlyMap<string, IntentRecord>): readonly PlannedChange[] {
-  return [...records].flatMap(([service, after]) =>
-    diffRecords(service, membersIn(world, service), recordIn(world, service), after, world.wall),
-  );
+function changesOf(
+  desk: MutationDesk,
+  world: World,
+  records: ReadonlyMap<string, IntentRecord>,
+): readonly PlannedChange[] {
+  const traffic = desk.traffic();
+  return [...records].flatMap(([service, after]) => {
+    const [members, before] = [membersIn(world, service), recordIn(world, service)];
+    return diffRecords(service, members, before, after, world.wall, traffic.get(service) ?? null);
+  });
 }
 
-function describeDryRun(world: World, decision: Decision): MutationResource {
+function describeDryRun(desk: MutationDesk, world: World, decision: Decision): MutationResource {
   const drained = [...decision.records].flatMap(([service, record]) =>
     Object.entries(record.instances)
       .filter(
@@ -172,7 +183,7 @@ function describeDryRun(world: World, decision: Decision): MutationResource {
   );
   return {
     dry_run: true,
-    changes: changesOf(world, decision.records),
+    changes: changesOf(desk, world, decision.records),
     guards: decision.guards,
     blockers: [...new Set(drained.flatMap((status) => status.waiting_for))],
     operation: null,
@@ -189,7 +200,7 @@ function describeDone(desk: MutationDesk, before: World, decision: Decision): Mu
   const etags = services.map((service) => [service, after.intents.get(service)?.etag ?? ''] as const);
   return {
     dry_run: false,
-    changes: changesOf(before, decision.records),
+    changes: changesOf(desk, before, decision.records),
     guards: decision.guards,
     blockers: operation?.waiting_for ?? [],
     operation,

@@ -4,7 +4,7 @@ import { requestOf } from './release_edits.js';
 
 const wish = (query: string): ReleaseWish => ({
   ...{ service: 'shop', target: 'v2', stable: null, steps: null, deadline_ms: null, supersede: false },
-  ...{ in_place: null, like: null },
+  ...{ in_place: null, like: null, plan_hash: null },
   gates: { prometheus: [{ name: 'lag', query, max: 1, min: null }] },
 });
 

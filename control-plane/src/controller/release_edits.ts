@@ -10,7 +10,10 @@ import {
 import type { ReleaseContext, ReleaseWish } from '../model/release_plane.js';
 import type { ReleaseEdit } from '../model/release_ports.js';
 import { sha1 } from '../plan/encode.js';
+import { frozenBy } from '../plan/freeze.js';
 import { drainedBy } from '../plan/release/batch.js';
+import { planChange } from '../plan/release/plan_hash.js';
+import type { World } from '../plan/world.js';
 import { etagOf } from '../plan/release/describe.js';
 import { sameShares } from '../plan/release/shares.js';
 
@@ -85,4 +88,16 @@ export function writeProblem(failure: WriteFailure): Problem {
     code: 'zookeeper_unavailable',
     detail: `ZooKeeper did not take the write (${failure.reason}). It may have been applied: read before trying again, or repeat it with the same Idempotency-Key.`,
   };
+}
+
+/** Why a release that would be sound may not start now: frozen, or no more the plan that a person has looked at. */
+export function refuseStart(
+  { service, plan_hash }: ReleaseWish,
+  record: ReleaseRecord,
+  world: World,
+): Problem | null {
+  const frozen = frozenBy(world, service);
+  if (frozen.length > 0) return { code: 'guard_refused', detail: frozen.join('; '), blockers: frozen };
+  const change = plan_hash === null ? null : planChange(plan_hash, record, world);
+  return change === null ? null : { code: 'conflict', field: 'body.plan_hash', detail: change };
 }

@@ -13,20 +13,29 @@ import type {
 } from '../model/release.js';
 import type { ReleaseContext, ReleaseOutcome, ReleasePlane, ReleaseWish } from '../model/release_plane.js';
 import type { ReleaseEdit, ReleaseStore, TrafficReader } from '../model/release_ports.js';
-import type { ReleasePlanResource, ReleaseResource } from '../model/release_resources.js';
+import type { HashedPlan, ReleaseResource } from '../model/release_resources.js';
 import { err, ok, type Result } from '../model/result.js';
 import { revise } from '../plan/record.js';
 import { advance, LOOK_GAP_MS } from '../plan/release/advance.js';
 import { describePlan, describeRelease } from '../plan/release/describe.js';
 import type { ReleaseFacts } from '../model/release_facts.js';
 import { RECENT_MS } from '../plan/release/facts.js';
+import { planHash } from '../plan/release/plan_hash.js';
 import { observeRelease, readyVersions } from '../plan/release/observe.js';
 import { spellShares } from '../plan/release/shares.js';
 import { startRelease } from '../plan/release/start.js';
 import { obey } from '../plan/release/verbs.js';
 import { isKnown, recordIn, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
-import { begunBy, checkPrecondition, editOf, requestOf, trafficOf, writeProblem } from './release_edits.js';
+import {
+  begunBy,
+  checkPrecondition,
+  editOf,
+  refuseStart,
+  requestOf,
+  trafficOf,
+  writeProblem,
+} from './release_edits.js';
 import { ReleaseEffects } from './release_effects.js';
 import { refuseGates, ReleaseGates } from './release_gates.js';
 import { TrafficLog } from './traffic_log.js';
@@ -333,9 +342,9 @@ export class Releases implements ReleasePlane {
       : describeRelease(this.#deps.world(), found.record, []);
   }
 
-  plan(id: string): ReleasePlanResource | undefined {
+  plan(id: string): HashedPlan | undefined {
     const record = this.#find(id)?.record;
-    return record && describePlan(record, this.#facts(this.#deps.world(), record));
+    return record && this.#planOf(this.#deps.world(), record);
   }
 
   events(id: string): readonly ReleaseEvent[] | undefined {
@@ -368,8 +377,8 @@ export class Releases implements ReleasePlane {
     return this.#change(service, context, (world, releases) => {
       if (!isKnown(world, service))
         return err({ code: 'not_found', field: 'service', detail: `there is no service ${service}` });
-      const refused = refuseGates(wish.gates, this.#deps);
-      if (refused) return err(refused);
+      const unreachable = refuseGates(wish.gates, this.#deps);
+      if (unreachable) return err(unreachable);
       const request = requestOf(wish);
       const repeated = begunBy(releases, context.idempotency_key, request);
       if (repeated) return ok({ record: repeated, edit: null });
@@ -384,8 +393,9 @@ export class Releases implements ReleasePlane {
         now: world.wall,
       });
       if (!started.ok) return started;
-      const forbidden = this.#forbidden(started.value.record);
-      if (forbidden && !context.dry_run) return err(forbidden);
+      const { record: planned } = started.value;
+      const refused = this.#forbidden(planned) ?? refuseStart(wish, planned, world);
+      if (refused && !context.dry_run) return err(refused);
       const { idempotency_key: key } = context;
       const verbs = key === null ? [] : [{ key, request }];
       const record = { ...started.value.record, verbs };
@@ -465,10 +475,14 @@ export class Releases implements ReleasePlane {
   #outcome(record: ReleaseRecord, dry_run: boolean, changed: boolean): ReleaseOutcome {
     const world = this.#deps.world();
     const release = dry_run ? describeRelease(world, record, []) : this.byId(record.id);
-    const described = describePlan(record, this.#facts(world, record));
+    const described = this.#planOf(world, record);
     const forbidden = this.#forbidden(record)?.detail;
     const plan =
       forbidden === undefined ? described : { ...described, blockers: [...described.blockers, forbidden] };
     return { dry_run, changed, release: release ?? describeRelease(world, record, []), plan };
+  }
+
+  #planOf(world: World, record: ReleaseRecord): HashedPlan {
+    return { ...describePlan(record, this.#facts(world, record)), hash: planHash(record, world) };
   }
 }

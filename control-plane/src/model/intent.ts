@@ -1,3 +1,4 @@
+import type { Freeze } from './freeze.js';
 import type { Balancer, Health, HealthCheck, Retry, Timeouts, Upstream } from './set.js';
 
 /** A route wish of one service. */
@@ -101,6 +102,8 @@ export interface IntentRecord {
   readonly instances: Readonly<Record<string, InstanceIntent>>;
   /** Version → share in percent; empty = no shares; else they sum to 100. */
   readonly versions: Readonly<Record<string, number>>;
+  /** Present while its releases are frozen. */
+  readonly freeze?: Freeze;
   /** Newest last, at most 20. */
   readonly ops: readonly OperationRecord[];
   /** Newest last, at most 50. */

@@ -18,6 +18,7 @@ export const PROBLEMS = {
   not_leader: { status: 503, title: 'Another controller holds the office' },
   zookeeper_unavailable: { status: 503, title: 'ZooKeeper cannot be written' },
   not_ready: { status: 503, title: 'No complete view of the registry yet' },
+  too_many_streams: { status: 503, title: 'Too many event streams are open' },
 } as const;
 
 export type ProblemCode = keyof typeof PROBLEMS;

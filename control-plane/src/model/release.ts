@@ -185,6 +185,8 @@ export interface ObeyedVerb {
 }
 
 export interface ReleaseEvent {
+  /** Counts the events of the release, from 1. */
+  readonly n: number;
   /** RFC 3339. */
   readonly at: string;
   /** Past tense. */

@@ -1,6 +1,6 @@
 import type { Problem } from './problem.js';
 import type { Amount, Gates, ReleaseEvent, Upgrade, Verb, WeightedStep } from './release.js';
-import type { ReleasePlanResource, ReleaseResource } from './release_resources.js';
+import type { HashedPlan, ReleaseResource } from './release_resources.js';
 import type { Result } from './result.js';
 
 /*
@@ -31,6 +31,8 @@ export interface ReleaseWish {
   readonly gates: Partial<Gates>;
   readonly deadline_ms: number | null;
   readonly supersede: boolean;
+  /** The hash of the plan that was looked at; null = whatever it is. */
+  readonly plan_hash: string | null;
 }
 
 /** The circumstances of a call. */
@@ -50,7 +52,7 @@ export interface ReleaseOutcome {
   /** False if it was so already. */
   readonly changed: boolean;
   readonly release: ReleaseResource;
-  readonly plan: ReleasePlanResource;
+  readonly plan: HashedPlan;
 }
 
 /** Releases as the API sees them: reads are of one moment and never wait; `undefined` = no such thing. */
@@ -60,7 +62,7 @@ export interface ReleasePlane {
   /** Newest first. */
   ofService(service: string): readonly ReleaseResource[] | undefined;
   byId(id: string): ReleaseResource | undefined;
-  plan(id: string): ReleasePlanResource | undefined;
+  plan(id: string): HashedPlan | undefined;
   /** Oldest first. */
   events(id: string): readonly ReleaseEvent[] | undefined;
   begin(wish: ReleaseWish, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>>;

@@ -112,3 +112,8 @@ export interface ReleasePlanResource {
   /** What would hold its next step up at this moment. */
   readonly blockers: readonly string[];
 }
+
+/** A plan with what it was computed from: a start that names `hash` is refused if it would be another plan. */
+export interface HashedPlan extends ReleasePlanResource {
+  readonly hash: string;
+}

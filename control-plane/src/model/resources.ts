@@ -1,3 +1,4 @@
+import type { FreezeResource } from './freeze.js';
 import type {
   IntentState,
   OnTimeout,
@@ -65,6 +66,8 @@ export interface ServiceResource {
   readonly problems: readonly (RegistryProblem | { readonly code: string; readonly message: string })[];
   /** Why removals are held back now, or null. */
   readonly protection: string | null;
+  /** Why none of its releases may begin a step; its own freeze first. */
+  readonly freezes: readonly FreezeResource[];
   /** Gateways that have too few healthy instances and therefore ignore health. */
   readonly panic: readonly string[];
 }
@@ -194,9 +197,10 @@ export interface GatewayResource {
 
 /** One line of "everything an operator has changed". */
 export interface OverrideResource {
+  /** `*` = all services. */
   readonly service: string;
   readonly instance: string | null;
-  readonly kind: IntentState | 'weight' | 'backup' | 'versions';
+  readonly kind: IntentState | 'weight' | 'backup' | 'versions' | 'freeze';
   readonly value: string;
   readonly by: string;
   readonly reason: string;
@@ -297,6 +301,9 @@ export type Mutation =
     }
   | { readonly kind: 'undrain' | 'isolate' | 'restore'; readonly selector: Selector }
   | { readonly kind: 'cancel_operation'; readonly id: string }
+  /** The expiry is that of the context. */
+  | { readonly kind: 'freeze' | 'unfreeze'; readonly service: string }
+  | { readonly kind: 'freeze_all' | 'unfreeze_all' }
   | { readonly kind: 'forget_gateway' | 'leave_gateway'; readonly gateway: string }
   /** A person's word that what ZooKeeper holds after a data loss is right. */
   | {

@@ -1,9 +1,11 @@
+import type { Freeze } from '../model/freeze.js';
 import type { RosterEntry } from '../model/gateway.js';
 import { NO_INTENT, type IntentRecord, type ServiceEvent } from '../model/intent.js';
 import type { RegistryView } from '../model/registration.js';
 import type { ReleaseRecord } from '../model/release.js';
 import type { PlannedChange } from '../model/resources.js';
 import { byCodeUnit } from './encode.js';
+import { freezeText } from './freeze.js';
 import { diffRecords } from './diff.js';
 import type { Membership } from './membership.js';
 import { revise } from './record.js';
@@ -23,6 +25,8 @@ export interface LossFacts {
   readonly roster: { readonly known: ReadonlyMap<string, RosterEntry>; readonly held: ReadonlySet<string> };
   /** The releases that ran when the loss was seen, and the services of which ZooKeeper holds one now. */
   readonly releases: { readonly known: readonly ReleaseRecord[]; readonly held: ReadonlySet<string> };
+  /** The freeze of everything that was known, and whether ZooKeeper holds a record of it now. */
+  readonly freeze?: { readonly known: Freeze | null; readonly held: boolean };
   /** Known wishes are written back, over what ZooKeeper holds. */
   readonly keep: boolean;
   readonly wall: number;
@@ -34,6 +38,7 @@ export function changesOfAcceptance(facts: LossFacts): readonly PlannedChange[] 
     ...lostRegistrations(facts),
     ...services(facts).flatMap((service) => changedWishes(facts, service)),
     ...lostReleases(facts),
+    ...lostFreeze(facts),
     ...regained(facts),
   ];
 }
@@ -110,6 +115,11 @@ function lostReleases(facts: LossFacts): readonly PlannedChange[] {
   return missingReleases(facts).map(({ service, id }) => {
     return { service, instance: null, field: `release ${id}`, from: 'running', to: 'none' };
   });
+}
+
+function lostFreeze({ freeze, keep }: LossFacts): readonly PlannedChange[] {
+  if (!freeze || freeze.known === null || freeze.held || keep) return [];
+  return [{ service: '*', instance: null, field: 'freeze', from: freezeText(freeze.known), to: 'none' }];
 }
 
 /** The roster is never given up: whoever was known must be heard, left or forgotten. */

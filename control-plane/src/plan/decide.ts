@@ -3,6 +3,7 @@ import type { GuardVerdict, Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { err, ok, type Result } from '../model/result.js';
 import { decideCancel, decideDrain } from './decide_drain.js';
+import { decideFreeze } from './decide_freeze.js';
 import { decideState } from './decide_state.js';
 import { decideSpec, decideVersions, decideWeights } from './decide_service.js';
 import { guardCapacity } from './guard.js';
@@ -28,7 +29,7 @@ export interface Decision {
 /** The mutations that concern services; gateways are the controller's own matter. */
 export type ServiceMutation = Exclude<
   Mutation,
-  { kind: 'forget_gateway' | 'leave_gateway' | 'accept_data_loss' }
+  { kind: 'forget_gateway' | 'leave_gateway' | 'accept_data_loss' | 'freeze_all' | 'unfreeze_all' }
 >;
 
 /** Judges `mutation`; a failure says what stands in the way. */
@@ -77,6 +78,9 @@ function propose(
     case 'isolate':
     case 'restore':
       return decideState(mutation, context, state);
+    case 'freeze':
+    case 'unfreeze':
+      return decideFreeze(mutation, context, state);
     case 'cancel_operation':
       return decideCancel(mutation, context, state);
   }
@@ -130,6 +134,9 @@ function checkPrecondition(
 function guardAll(proposal: Proposal, state: DecisionState): readonly GuardVerdict[] {
   return [...proposal.records].flatMap(([service, after]) => {
     const members = state.membership.get(service);
-    return members ? guardCapacity(service, members, recordOf(state, service), after, state.wall) : [];
+    const release = state.traffic?.get(service) ?? null;
+    return members
+      ? guardCapacity(service, members, recordOf(state, service), after, state.wall, release)
+      : [];
   });
 }

@@ -1,7 +1,9 @@
+import type { FreezeResource } from '../model/freeze.js';
 import type { OperationRecord, OperationResult } from '../model/intent.js';
 import type { GatewayResource, OperationResource, OverrideResource } from '../model/resources.js';
 import type { Position } from '../model/position.js';
 import { byCodeUnit } from './encode.js';
+import { freezesOfAll, isFrozen } from './freeze.js';
 import { inForce } from './record.js';
 import { progressOf } from './operations.js';
 import { inFlightOf, isSilent } from './proof.js';
@@ -53,7 +55,7 @@ function generationsBehind(world: World, applied: Position): number {
 
 /** Everything an operator has changed and not taken back. */
 export function describeOverrides(world: World): readonly OverrideResource[] {
-  const lines: OverrideResource[] = [];
+  const lines: OverrideResource[] = freezesOfAll(world).map((one) => freezeLine('*', one));
   for (const [service, { record }] of [...world.intents].sort(([a], [b]) => byCodeUnit(a, b))) {
     for (const [instance, wish] of Object.entries(record.instances)) {
       const intent = inForce(wish, world.wall);
@@ -66,6 +68,9 @@ export function describeOverrides(world: World): readonly OverrideResource[] {
       if (intent.backup !== undefined)
         lines.push({ ...common, kind: 'backup', value: String(intent.backup) });
     }
+    const { freeze } = record;
+    if (isFrozen(freeze, world.wall))
+      lines.push(freezeLine(service, { ...freeze, since: freeze.at, until: freeze.expires ?? null }));
     const shares = Object.entries(record.versions);
     if (shares.length === 0) continue;
     const event = [...record.events].reverse().find((one) => one.event === 'shares_changed');
@@ -81,6 +86,13 @@ export function describeOverrides(world: World): readonly OverrideResource[] {
     });
   }
   return lines;
+}
+
+function freezeLine(
+  service: string,
+  { by, reason, since, until }: Pick<FreezeResource, 'by' | 'reason' | 'since' | 'until'>,
+): OverrideResource {
+  return { service, instance: null, kind: 'freeze', value: 'frozen', by, reason, since, until };
 }
 
 /** Every operation that is still remembered, newest first. */

@@ -2,6 +2,7 @@ import type { InstanceIntent } from '../model/intent.js';
 import type { InstanceResource, ServiceResource, SetResource } from '../model/resources.js';
 import { eligible, type Peer } from '../model/set.js';
 import { byCodeUnit } from './encode.js';
+import { freezesOf } from './freeze.js';
 import { healthOf, panickingIn } from './describe_health.js';
 import { inFlightOf, proveDrained } from './proof.js';
 import { inForce, wishOf } from './record.js';
@@ -48,6 +49,7 @@ export function describeService(world: World, service: string): ServiceResource 
     convergence: presentConvergence(world, service) ?? null,
     problems: problemsOf(world, service, up),
     protection: world.protections.get(service) ?? null,
+    freezes: freezesOf(world, service),
     panic: panickingIn(world, service),
   };
 }

@@ -1,8 +1,10 @@
 import type { IntentRecord, ServiceSpec } from '../model/intent.js';
+import type { ReleaseTraffic } from '../model/release.js';
 import type { PlannedChange } from '../model/resources.js';
 import type { Peer } from '../model/set.js';
 import { isObject } from '../model/shape.js';
 import { compileService } from './compile.js';
+import { freezeText } from './freeze.js';
 import type { ServiceMembers } from './membership.js';
 import { wishOf } from './record.js';
 import { effectiveSpec } from './spec.js';
@@ -14,18 +16,21 @@ export function diffRecords(
   before: IntentRecord,
   after: IntentRecord,
   wall: number,
+  release: ReleaseTraffic | null = null,
 ): readonly PlannedChange[] {
   const old = new Map(
-    compileService(service, members, before, wall).set.peers.map((peer) => [peer.id, peer]),
+    compileService(service, members, before, wall, release).set.peers.map((peer) => [peer.id, peer]),
   );
   const changes: PlannedChange[] = [];
-  for (const peer of compileService(service, members, after, wall).set.peers) {
+  for (const peer of compileService(service, members, after, wall, release).set.peers) {
     const was = old.get(peer.id);
     if (was) changes.push(...diffPeer(service, was, peer));
   }
   // A wish for an instance that is not registered shows in no set, and is still a change.
   for (const id of new Set([...Object.keys(before.instances), ...Object.keys(after.instances)]))
     if (!members.has(id)) changes.push(...diffWish(service, id, before, after));
+  const [from, to] = [freezeText(before.freeze), freezeText(after.freeze)];
+  if (from !== to) changes.push({ service, instance: null, field: 'freeze', from, to });
   return [...changes, ...diffSpec(service, before.spec, after.spec)];
 }
 

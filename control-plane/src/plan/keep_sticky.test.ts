@@ -87,6 +87,7 @@ function world(
     compiled: new Map([['shop', compiled]]),
     published: new Map([['shop', { ...standing, ...AT, at: '' }]]),
     ...{ unsettled: new Set(), damaged: new Map(), protections: new Map(), recent: new Map() },
+    frozen: null,
     ...{ problems: [], clashes: [] },
   };
 }

@@ -6,6 +6,7 @@ import type {
   ServiceEvent,
 } from '../model/intent.js';
 import type { DrainStatus } from '../model/resources.js';
+import { isFrozen } from './freeze.js';
 import { isUnknowable, proveDrained, type ProofTarget, type Witnesses } from './proof.js';
 import { inForce, revise, wishOf, withIntent, withoutState } from './record.js';
 
@@ -171,7 +172,9 @@ export function expireIntents(record: IntentRecord, wall: number): IntentRecord 
   const expired = Object.entries(record.instances).filter(
     ([, intent]) => intent.expires !== undefined && Date.parse(intent.expires) <= wall,
   );
-  if (expired.length === 0) return null;
+  const { freeze } = record;
+  const thawed = freeze !== undefined && !isFrozen(freeze, wall);
+  if (expired.length === 0 && !thawed) return null;
   let { instances } = record;
   for (const [id] of expired) instances = withIntent(instances, id, (wish) => inForce(wish, wall));
   const events = expired.map(([id, intent]): ServiceEvent => {
@@ -179,5 +182,8 @@ export function expireIntents(record: IntentRecord, wall: number): IntentRecord 
     const message = `${what} by ${intent.by} expired`;
     return { at: new Date(wall).toISOString(), event: 'expired', by: 'controller', instance: id, message };
   });
-  return revise(record, { instances }, events);
+  const at = new Date(wall).toISOString();
+  const message = `freeze by ${freeze?.by ?? ''} expired`;
+  if (thawed) events.push({ at, event: 'expired', by: 'controller', message });
+  return revise(record, { instances, ...(thawed ? { freeze: null } : {}) }, events);
 }

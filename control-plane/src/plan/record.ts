@@ -1,3 +1,4 @@
+import type { Freeze } from '../model/freeze.js';
 import type { InstanceIntent, IntentRecord, OperationRecord, ServiceEvent } from '../model/intent.js';
 
 /** How many operations and events a record keeps. */
@@ -9,12 +10,18 @@ const MESSAGE_CHARACTERS = 1_000;
 /** A changed copy of `record`, one revision on, with `events` appended and the oldest history dropped. */
 export function revise(
   record: IntentRecord,
-  changes: Partial<Pick<IntentRecord, 'spec' | 'instances' | 'versions' | 'ops'>>,
+  changes: Partial<Pick<IntentRecord, 'spec' | 'instances' | 'versions' | 'ops'>> & {
+    /** Null takes it away; absent leaves it. */
+    readonly freeze?: Freeze | null;
+  },
   events: readonly ServiceEvent[],
 ): IntentRecord {
-  const next = { ...record, ...changes };
+  const { freeze: before, ...rest } = record;
+  const { freeze = before ?? null, ...others } = changes;
+  const next = { ...rest, ...others };
   return {
     ...next,
+    ...(freeze === null ? {} : { freeze }),
     rev: record.rev + 1,
     ops: keepOperations(next.ops),
     events: [...record.events, ...events.map(clipped)].slice(-KEPT_EVENTS),

@@ -1,3 +1,4 @@
+import type { Freeze } from '../model/freeze.js';
 import { NO_INTENT, type IntentRecord, type ServiceEvent, type StoredIntent } from '../model/intent.js';
 import type { Position } from '../model/position.js';
 import type { Convergence } from '../model/resources.js';
@@ -26,6 +27,8 @@ export interface World {
   readonly protections: ReadonlyMap<string, string>;
   readonly problems: readonly RegistryProblem[];
   readonly clashes: readonly RouteClash[];
+  /** The freeze of everything; null = none. */
+  readonly frozen: Freeze | null | 'unknown';
   readonly witnesses: Witnesses;
   /** What happened to registrations, newest last; remembered by this controller only. */
   readonly recent: ReadonlyMap<string, readonly ServiceEvent[]>;

@@ -1,10 +1,13 @@
 import type { Problem } from '../model/problem.js';
 import type { ReleaseEvent, Verb } from '../model/release.js';
 import type { ReleaseContext, ReleaseOutcome, ReleasePlane, ReleaseWish } from '../model/release_plane.js';
-import type { ReleasePlanResource, ReleaseResource } from '../model/release_resources.js';
+import type { HashedPlan, ReleaseResource } from '../model/release_resources.js';
 import { err, ok, type Result } from '../model/result.js';
 
 const AT = '2026-05-01T12:00:00.000Z';
+
+/** Of every plan here. */
+export const PLAN_HASH = '0a1b2c-3d4e5f-6a7b8c-9d0e1f-2a3b4c';
 
 /** A release of `shop` from v1 to v2 that soaks at its second of three steps. */
 export function makeRelease(parts: Partial<ReleaseResource> = {}): ReleaseResource {
@@ -56,7 +59,9 @@ export class MemoryReleases implements ReleasePlane {
   readonly map = new Map<string, ReleaseResource>();
   readonly begun: { readonly wish: ReleaseWish; readonly context: ReleaseContext }[] = [];
   readonly moved: { readonly id: string; readonly verb: Verb; readonly context: ReleaseContext }[] = [];
-  eventList: readonly ReleaseEvent[] = [{ at: AT, event: 'started', by: 'ann', message: 'release of shop' }];
+  eventList: readonly ReleaseEvent[] = [
+    { n: 1, at: AT, event: 'started', by: 'ann', message: 'release of shop' },
+  ];
   /** The next calls answer this. */
   refusal: Problem | null = null;
 
@@ -70,7 +75,7 @@ export class MemoryReleases implements ReleasePlane {
   byId(id: string): ReleaseResource | undefined {
     return this.map.get(id);
   }
-  plan(id: string): ReleasePlanResource | undefined {
+  plan(id: string): HashedPlan | undefined {
     const release = this.map.get(id);
     return release && planOf(release);
   }
@@ -104,11 +109,20 @@ export class MemoryReleases implements ReleasePlane {
   }
 }
 
-function planOf({ service, stable, target }: ReleaseResource): ReleasePlanResource {
+function planOf({ service, stable, target }: ReleaseResource): HashedPlan {
   const steps = [
     { step: 0, what: '1/3 {weight: 5}', shares: { [stable]: 95, [target]: 5 }, instances: [] },
     { step: 1, what: '2/3 {pause: 2m}', shares: { [stable]: 95, [target]: 5 }, instances: [] },
     { step: 2, what: '3/3 {weight: 100}', shares: { [target]: 100 }, instances: [] },
   ];
-  return { service, stable, target, rollback_to: stable, steps, upgrade: null, blockers: [] };
+  return {
+    service,
+    stable,
+    target,
+    rollback_to: stable,
+    steps,
+    upgrade: null,
+    blockers: [],
+    hash: PLAN_HASH,
+  };
 }

@@ -49,6 +49,7 @@ export function makeService({
     convergence: null,
     problems: [],
     protection: null,
+    freezes: [],
     panic: [],
     ...parts,
   };

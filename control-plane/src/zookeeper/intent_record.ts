@@ -43,6 +43,14 @@ const instance = z.strictObject({
   op: text.optional(),
 });
 
+/** A freeze, wherever it is kept. */
+export const freezeSchema = z.strictObject({
+  by: text,
+  reason: text,
+  at: moment,
+  expires: moment.optional(),
+});
+
 const operation = z.strictObject({
   id: text,
   kind: z.literal('drain'),
@@ -62,7 +70,8 @@ const operation = z.strictObject({
   waited_for: z.array(text).optional(),
 });
 
-const event = z.strictObject({
+/** A line of history, wherever it is kept. */
+export const eventSchema = z.strictObject({
   at: moment,
   event: text,
   by: text,
@@ -79,8 +88,9 @@ const record = z.strictObject({
   spec,
   instances: z.record(name('instance'), instance),
   versions: z.record(name('version'), z.number().min(0).max(100)),
+  freeze: freezeSchema.optional(),
   ops: z.array(operation),
-  events: z.array(event),
+  events: z.array(eventSchema),
 });
 
 /** Reads a record's bytes; the error names the first member that is wrong. */

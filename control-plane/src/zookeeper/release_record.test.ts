@@ -38,7 +38,7 @@ const FULL = buildRelease({
     answers: { 'webhook:ci': { verdict: 'wait', value: null, message: 'x', at: '2026-05-01T12:00:01.000Z' } },
   },
   verbs: [{ key: 'k', request: 'r' }],
-  events: [{ at: '2026-05-01T12:00:00.000Z', event: 'started', by: 'ann', message: '' }],
+  events: [{ n: 1, at: '2026-05-01T12:00:00.000Z', event: 'started', by: 'ann', message: '' }],
 });
 
 test('what is written is read', () => {

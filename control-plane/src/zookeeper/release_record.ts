@@ -169,7 +169,7 @@ const record = z.strictObject({
   looked_by: text,
   ended_at: moment.nullable(),
   verbs: z.array(z.strictObject({ key: text, request: text })),
-  events: z.array(z.strictObject({ at: moment, event: text, by: text, message: text })),
+  events: z.array(z.strictObject({ n: z.int().min(1), at: moment, event: text, by: text, message: text })),
 });
 
 /** Reads a record's bytes; the error names the first member that is wrong. */

@@ -10,7 +10,7 @@ export function overrideEndpoints(plane: ControlPlane): readonly Endpoint[] {
       method: 'get',
       path: '/v1/overrides',
       tag: 'overrides',
-      summary: 'Everything drained, isolated, weighted or shared: who, why, since, until',
+      summary: 'Everything drained, isolated, weighted, shared or frozen: who, why, since, until',
       params: null,
       query: request.noQuery,
       body: null,

@@ -4,6 +4,7 @@ import type { ProblemCode } from '../../model/problem.js';
 import { hasEnded, type Gates, type Upgrade, type VerbName } from '../../model/release.js';
 import type { InPlaceWish, ReleaseContext, ReleaseOutcome } from '../../model/release_plane.js';
 import { endpoint, type Answer, type Endpoint, type Exchange, type Reply } from '../endpoint.js';
+import { streamRelease } from '../release_stream.js';
 import { absent, invalid, Refusal } from '../refusal.js';
 import { name } from '../schema/atoms.js';
 import * as schema from '../schema/releases.js';
@@ -27,6 +28,8 @@ const CODES: readonly ProblemCode[] = [
   'unsupported_media_type',
 ];
 const ETAG = { ETag: 'Changes with every move of the release.' };
+const STREAM =
+  'Type `event`: the events after `Last-Event-ID` (absent: all that are kept), each with its number as id, then each new one. Type `state`: the release, at first and at every change. Ends when the release has ended; whoever has everything then is answered 204.';
 const MOVED: Readonly<Record<number, Answer>> = {
   200: { description: 'What it did, or with `dry_run` would do.', schema: schema.outcome },
 };
@@ -93,12 +96,21 @@ function readEndpoints(plane: ControlPlane, wait: Wait): readonly Endpoint[] {
     endpoint({
       ...shared,
       path: '/v1/releases/{release}/events',
-      summary: 'Its last 50 events: what, who, when',
+      summary: 'Its last 50 events: what, who, when; or a stream of them and of every state',
       params,
       query: request.noQuery,
-      answers: { 200: { description: 'The events, newest last.', schema: schema.releaseEvents } },
-      handle: ({ params: { release } }) => {
-        return { body: { items: found(plane.releases.events(release), release) } };
+      answers: {
+        200: { description: 'The events, newest last.', schema: schema.releaseEvents, stream: STREAM },
+      },
+      codes: ['not_found', 'too_many_streams'],
+      handle: ({ params: { release } }, { stream }) => {
+        const items = found(plane.releases.events(release), release);
+        if (!stream) return { body: { items } };
+        const ended = hasEnded(found(plane.releases.byId(release), release).state);
+        // Nothing can come any more: this is how a client that reconnects by itself is told to stop.
+        if (ended && stream.after === items.at(-1)?.n)
+          return { status: 204, text: { type: 'text/event-stream', content: '' } };
+        return { stream: streamRelease(plane, release, stream.after) };
       },
     }),
   ];
@@ -122,9 +134,9 @@ function startEndpoint(plane: ControlPlane): Endpoint {
         headers: { Location: 'The release.' },
       },
     },
-    codes: CODES,
+    codes: [...CODES, 'guard_refused'],
     handle: async ({ params: { service }, query, body }, exchange) => {
-      const { target, stable, steps, in_place, like, deadline, supersede, reason } = body;
+      const { target, stable, steps, in_place, like, deadline, supersede, reason, plan_hash } = body;
       const { interval, ...gates } = body.gates ?? {};
       const wish = {
         service,
@@ -136,6 +148,7 @@ function startEndpoint(plane: ControlPlane): Endpoint {
         gates: given({ ...gates, interval_ms: interval }) as Partial<Gates>,
         deadline_ms: deadline ?? null,
         supersede: supersede ?? false,
+        plan_hash: plan_hash ?? null,
       };
       return answer(await plane.releases.begin(wish, contextOf(exchange, { ...query, reason })), true);
     },

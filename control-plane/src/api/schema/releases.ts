@@ -5,12 +5,12 @@ import {
   PERCENTILES,
   RELEASE_PHASES,
   RELEASE_STATES,
+  type ReleaseEvent,
 } from '../../model/release.js';
 import { ANSWER_VERDICTS, MAX_OUTER_GATES } from '../../model/release_gates.js';
 import type { ReleaseOutcome } from '../../model/release_plane.js';
 import type * as model from '../../model/release_resources.js';
 import { DAY_MS, duration, name, reason, whole } from './atoms.js';
-import { event } from './resources.js';
 
 /*
  * What clients may send about releases, and what they are answered.
@@ -162,6 +162,11 @@ export const releaseBody = z
       description: 'How long the target may have a share and no ready instance before the release fails.',
     }),
     supersede: z.boolean().optional().meta({ description: 'Take the place of a release that runs.' }),
+    plan_hash: z
+      .string()
+      .regex(/^[0-9a-f]{6}(?:-[0-9a-f]{6}){4}$/, 'must be a hash as a plan shows it')
+      .optional()
+      .meta({ description: 'The `hash` of the plan that you looked at: another plan is refused.' }),
     reason: reason.optional(),
   })
   .check((context) => {
@@ -275,7 +280,8 @@ export const plan = z.object({
   steps: z.array(z.object({ step: count, what: z.string(), shares, instances: z.array(z.string()) })),
   upgrade: z.string().nullable(),
   blockers: z.array(z.string()),
-}) satisfies z.ZodType<model.ReleasePlanResource>;
+  hash: z.string(),
+}) satisfies z.ZodType<model.HashedPlan>;
 
 export const outcome = z.object({
   dry_run: z.boolean(),
@@ -285,4 +291,11 @@ export const outcome = z.object({
 }) satisfies z.ZodType<ReleaseOutcome>;
 
 export const releases = z.object({ items: z.array(release) });
-export const releaseEvents = z.object({ items: z.array(event) });
+export const releaseEvent = z.object({
+  n: count,
+  at: time,
+  event: z.string(),
+  by: z.string(),
+  message: z.string(),
+}) satisfies z.ZodType<ReleaseEvent>;
+export const releaseEvents = z.object({ items: z.array(releaseEvent) });

@@ -57,6 +57,10 @@ const keepSticky = duration(1_000, DRAIN_TIMEOUT_MAX_MS).meta({
 const draining = { ...waiting, keep_sticky: keepSticky.nullable().optional() };
 export const drainBody = z.strictObject(draining);
 export const reasonBody = z.strictObject({ reason: reason.optional() });
+export const freezeBody = z.strictObject({
+  reason: reason.meta({ description: 'Why; whoever it stops is told.' }),
+  expires: expires.nullable().optional(),
+});
 export const forgetBody = z.strictObject({
   reason: reason.meta({ description: 'Why it may be left out of every proof from now on.' }),
 });

@@ -57,6 +57,15 @@ export const service = z.object({
   convergence: convergence.nullable(),
   problems: z.array(z.looseObject({ code: z.string(), message: z.string() })),
   protection: z.string().nullable(),
+  freezes: z.array(
+    z.object({
+      scope: z.enum(['service', 'all']),
+      by: z.string(),
+      reason: z.string(),
+      since: time,
+      until: time.nullable(),
+    }),
+  ),
   panic: z
     .array(z.string())
     .meta({ description: 'Gateways that ignore health, too many instances being out.' }),
@@ -153,7 +162,7 @@ export const gateway = z.object({
 export const override = z.object({
   service: z.string(),
   instance: z.string().nullable(),
-  kind: z.enum(['draining', 'isolated', 'cut', 'weight', 'backup', 'versions']),
+  kind: z.enum(['draining', 'isolated', 'cut', 'weight', 'backup', 'versions', 'freeze']),
   value: z.string(),
   by: z.string(),
   reason: z.string(),

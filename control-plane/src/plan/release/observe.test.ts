@@ -25,7 +25,7 @@ function worldOf(out: Readonly<Record<string, readonly string[]>>): World {
     return [id, { heartbeat, changed_at: 0 }];
   });
   return {
-    ...{ wall: 0, epoch: 1, intents: new Map(), compiled: new Map(), published: new Map() },
+    ...{ frozen: null, wall: 0, epoch: 1, intents: new Map(), compiled: new Map(), published: new Map() },
     membership: new Map([
       ['shop', new Map([member('a', 'v1'), member('b', 'v1'), member('c', 'v2'), member('d', 'v2')])],
     ]),

@@ -3,6 +3,7 @@ import type { CallOutcome, Counts, ReleaseRecord } from '../../model/release.js'
 import { eligible } from '../../model/set.js';
 import { compileService } from '../compile.js';
 import { isOutEverywhere } from '../describe_health.js';
+import { frozenBy } from '../freeze.js';
 import { ackOf, gatewaysThatCount } from '../proof.js';
 import { effectiveSpec } from '../spec.js';
 import { membersIn, publishedAt, recordIn, type World } from '../world.js';
@@ -79,6 +80,7 @@ function holds(world: World, service: string, around: Surroundings): readonly st
     ...(protection === undefined ? [] : [`protection: ${protection}`]),
     ...(world.witnesses.unready === null ? [] : [world.witnesses.unready]),
     ...(around.zookeeper === 'connected' ? [] : [`ZooKeeper is ${around.zookeeper}`]),
+    ...frozenBy(world, service),
     ...(damage === undefined ? [] : [`the record of ${service} cannot be read (${damage})`]),
   ];
 }

@@ -68,7 +68,7 @@ export function enter(record: ReleaseRecord, move: Move, now: number): ReleaseRe
 /** The record with a line of history, and nothing else changed. */
 export function note(
   record: ReleaseRecord,
-  event: Omit<ReleaseEvent, 'at'>,
+  event: Omit<ReleaseEvent, 'at' | 'n'>,
   now: number,
   changes: Partial<ReleaseRecord> = {},
 ): ReleaseRecord {
@@ -76,8 +76,9 @@ export function note(
   return { ...record, ...changes, rev: record.rev + 1, events: withEvent(record, { at, ...event }) };
 }
 
-function withEvent(record: ReleaseRecord, event: ReleaseEvent): readonly ReleaseEvent[] {
-  return [...record.events, { ...event, message: clipped(event.message) }].slice(-KEPT_EVENTS);
+function withEvent(record: ReleaseRecord, event: Omit<ReleaseEvent, 'n'>): readonly ReleaseEvent[] {
+  const n = (record.events.at(-1)?.n ?? 0) + 1;
+  return [...record.events, { n, ...event, message: clipped(event.message) }].slice(-KEPT_EVENTS);
 }
 
 function clipped(message: string): string {

@@ -188,7 +188,7 @@ function newRecord(
     looked_by: '',
     ended_at: null,
     verbs: [],
-    events: [{ at, event: 'started', by: state.by, message: why }],
+    events: [{ n: 1, at, event: 'started', by: state.by, message: why }],
   };
 }
 

@@ -81,6 +81,7 @@ function act(
       return resume(record, context, says, now);
     case 'retry':
       if (!inSteps(record)) return err(unfit(record, verb));
+      if (facts.held.length > 0 && !context.force) return err(guarded(facts.held));
       if (record.in_place) return changed(retryBatch(record, says, now, context.by));
       return changed(beginStep(record, record.step, now, context.by, record.attempt + 1));
     case 'promote':
@@ -208,12 +209,15 @@ function goOn(
   const index = verb.full ? Math.max(last, record.step) : record.step + 1;
   if (verb.full && record.step === last) return ok({ record, changed: false });
   const guards = guardStep(record, index, facts);
-  if (guards.length > 0 && !context.force)
-    return err({ code: 'guard_refused', detail: guards.join('; '), blockers: guards });
+  if (guards.length > 0 && !context.force) return err(guarded(guards));
   const told = note(
     record,
     { event: verb.verb === 'skip' ? 'skipped' : 'promoted', by: context.by, message: context.reason },
     now,
   );
   return ok({ record: beginStep(told, index, now, context.by), changed: true });
+}
+
+function guarded(guards: readonly string[]): Problem {
+  return { code: 'guard_refused', detail: guards.join('; '), blockers: guards };
 }

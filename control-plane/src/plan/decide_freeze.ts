@@ -1,0 +1,87 @@
+import type { Freeze } from '../model/freeze.js';
+import { NOT_FROZEN, type GlobalFreeze, type StoredFreeze } from '../model/freeze_ports.js';
+import type { Problem } from '../model/problem.js';
+import type { Mutation, MutationContext } from '../model/resources.js';
+import { err, ok, type Result } from '../model/result.js';
+import { eventOf, recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
+import { KEPT_EVENTS, revise } from './record.js';
+
+type ServiceFreeze = Extract<Mutation, { kind: 'freeze' | 'unfreeze' }>;
+type GlobalVerb = Extract<Mutation, { kind: 'freeze_all' | 'unfreeze_all' }>;
+
+/** The freeze of one service, in its own record. A service that nobody knows is refused: a typing error must not look done. */
+export function decideFreeze(
+  mutation: ServiceFreeze,
+  context: MutationContext,
+  state: DecisionState,
+): Result<Proposal, Problem> {
+  const { service } = mutation;
+  if (!state.intents.has(service) && !state.membership.has(service))
+    return err({ code: 'not_found', field: 'service', detail: `There is no service ${service}` });
+  const refused = needsReason(mutation, context);
+  if (refused) return err(refused);
+  const record = recordOf(state, service);
+  if (mutation.kind === 'unfreeze' && record.freeze === undefined)
+    return ok({ services: [service], records: new Map(), operation: null });
+  const event = eventOf(state, mutation, context, eventText(mutation.kind === 'freeze', context));
+  const freeze = mutation.kind === 'freeze' ? freezeFrom(context, state.wall) : null;
+  return ok({
+    services: [service],
+    records: new Map([[service, revise(record, { freeze }, [event])]]),
+    operation: null,
+  });
+}
+
+/** The freeze of everything: the record to write, or null if it is so already. */
+export function decideFreezeOfAll(
+  mutation: GlobalVerb,
+  context: MutationContext,
+  stored: StoredFreeze | null,
+  state: DecisionState,
+): Result<GlobalFreeze | null, Problem> {
+  const refused = needsReason(mutation, context);
+  if (refused) return err(refused);
+  const record = stored?.record ?? NOT_FROZEN;
+  const { idempotency_key: key } = context;
+  const known = key === null ? undefined : record.events.find((one) => one.idempotency_key === key);
+  if (known && known.request !== requestHash(mutation, context))
+    return err({
+      code: 'idempotency_conflict',
+      field: 'Idempotency-Key',
+      detail: 'This key came with another request before. Use a new key for a new request.',
+    });
+  const stale = context.if_match;
+  if (stale !== null && stale !== '*' && stale !== (stored?.etag ?? '0'))
+    return err({
+      code: 'precondition_failed',
+      field: 'If-Match',
+      detail: 'The freeze has changed meanwhile.',
+    });
+  const freezes = mutation.kind === 'freeze_all';
+  if (known || (!freezes && record.freeze === null)) return ok(null);
+  const event = eventOf(state, mutation, context, eventText(freezes, context));
+  return ok({
+    v: 1,
+    rev: record.rev + 1,
+    freeze: freezes ? freezeFrom(context, state.wall) : null,
+    events: [...record.events, event].slice(-KEPT_EVENTS),
+  });
+}
+
+function needsReason({ kind }: Mutation, { reason }: MutationContext): Problem | null {
+  if (!kind.startsWith('freeze') || reason.trim() !== '') return null;
+  const detail = 'A freeze needs a reason: whoever it stops must know why';
+  return { code: 'invalid_request', field: 'reason', detail };
+}
+
+function freezeFrom({ by, reason, expires_ms }: MutationContext, wall: number): Freeze {
+  const expires = expires_ms === null ? {} : { expires: new Date(wall + expires_ms).toISOString() };
+  return { by, reason, at: new Date(wall).toISOString(), ...expires };
+}
+
+function eventText(freezes: boolean, { expires_ms }: MutationContext) {
+  const lasting = expires_ms === null ? '' : ', for a time';
+  return freezes
+    ? { event: 'frozen', message: `no release starts and no step begins${lasting}` }
+    : { event: 'unfrozen', message: 'releases may go on' };
+}

@@ -1,0 +1,220 @@
+import type { ReleaseEvent } from '../../control-plane/src/model/release.js';
+import { hasEnded, type ReleaseState } from '../../control-plane/src/model/release.js';
+import type { ReleaseOutcome } from '../../control-plane/src/model/release_plane.js';
+import type { ReleaseResource } from '../../control-plane/src/model/release_resources.js';
+import type { Enlisted } from './enlisted.js';
+import type { Rig, RigTraffic } from './rig.js';
+import { until, untilValue } from './until.js';
+
+/*
+ * Weighted releases that can be brought into any phase of any step, and stay there until they are let go: each phase waits for
+ * something, and that something is withheld.
+ */
+
+const LONG = { timeoutMs: 60_000 };
+
+export const HELD_PHASES = [
+  'preparing',
+  'applying',
+  'converging',
+  'warming',
+  'soaking',
+  'analysing',
+  'paused',
+] as const;
+export type HeldPhase = (typeof HELD_PHASES)[number];
+
+/** The weights of the steps; each comes after a pause for a person. */
+export const WEIGHTS = [20, 60, 100] as const;
+
+/** A phase of the nth weight, counted from 0. */
+export interface Moment {
+  readonly phase: HeldPhase;
+  readonly weight: number;
+}
+
+/** Every phase of every step that can be held there: before the first weight, at each, and at each soak after one. */
+export const EVERY_MOMENT: readonly Moment[] = [
+  { phase: 'preparing', weight: 0 },
+  ...WEIGHTS.flatMap((_, weight) =>
+    HELD_PHASES.filter((phase) => phase !== 'preparing').map((phase) => ({ phase, weight })),
+  ),
+];
+
+/** `count` of the moments, none twice, as the seed draws them. */
+export function drawMoments(seed: number, count: number): readonly Moment[] {
+  const left = [...EVERY_MOMENT];
+  let state = seed;
+  const drawn: Moment[] = [];
+  while (drawn.length < count) {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    drawn.push(...left.splice(Math.floor((state / 2_147_483_648) * left.length), 1));
+  }
+  return drawn;
+}
+
+/** A service of its own with two instances of v1, its release, and its traffic, which may not fail. */
+export class Staged {
+  readonly #v2: Enlisted[] = [];
+  id = '';
+
+  private constructor(
+    readonly rig: Rig,
+    readonly service: string,
+    readonly traffic: RigTraffic,
+  ) {}
+
+  /** Traffic goes through the first gateway: the others are broken on purpose. */
+  static async create(rig: Rig, service: string, rate = 60): Promise<Staged> {
+    await Promise.all([rig.enlist({ service }), rig.enlist({ service })]);
+    await rig.route(service, `/${service}`);
+    const traffic = rig.traffic({ path: `/${service}`, rate }, rig.gateways.slice(0, 1));
+    return new Staged(rig, service, traffic);
+  }
+
+  async start(body: object): Promise<string> {
+    const path = `/v1/services/${this.service}/releases`;
+    const answer = await this.rig.call<ReleaseOutcome>('POST', path, body);
+    if (answer.status !== 202) throw new Error(`start: ${JSON.stringify(answer)}`);
+    this.id = answer.body.release.id;
+    return this.id;
+  }
+  async read(id = this.id): Promise<ReleaseResource> {
+    const answer = await this.rig.call<ReleaseResource>('GET', `/v1/releases/${id}`);
+    if (answer.status !== 200) throw new Error(JSON.stringify(answer));
+    return answer.body;
+  }
+  async events(): Promise<readonly ReleaseEvent[]> {
+    const answer = await this.rig.call<{ items: ReleaseEvent[] }>('GET', `/v1/releases/${this.id}/events`);
+    return answer.body.items;
+  }
+  reached(what: (release: ReleaseResource) => boolean): Promise<ReleaseResource> {
+    return untilValue(`release ${this.id}`, () => this.read(), what, LONG);
+  }
+  async ended(state: ReleaseState): Promise<ReleaseResource> {
+    const release = await this.reached((now) => hasEnded(now.state));
+    if (release.state !== state) throw new Error(`ended as it should not: ${JSON.stringify(release)}`);
+    return release;
+  }
+  async verb(verb: string, body: object = {}): Promise<ReleaseOutcome> {
+    const answer = await this.rig.call<ReleaseOutcome>('POST', `/v1/releases/${this.id}/${verb}`, body);
+    if (answer.status !== 200) throw new Error(`${verb}: ${JSON.stringify(answer)}`);
+    return answer.body;
+  }
+  promote(step: number): Promise<ReleaseOutcome> {
+    return this.verb('promote', { expected_step: step });
+  }
+  /** An instance of v2 more; it gets requests once its version has a share. */
+  async join(version = 'v2'): Promise<Enlisted> {
+    const one = await this.rig.enlist({ service: this.service, version, wait: false });
+    if (version === 'v2') this.#v2.push(one);
+    return one;
+  }
+  /** Waits until so many requests more were answered. */
+  async served(requests: number): Promise<void> {
+    const sent = this.traffic.total();
+    await until('traffic goes on', () => this.traffic.total() >= sent + requests, LONG);
+  }
+  /** How often each version has answered. */
+  answeredBy(version: string): number {
+    return this.traffic.streams.reduce((sum, one) => sum + (one.versions.get(version) ?? 0), 0);
+  }
+
+  /** Starts a release to v2 and brings it to `moment`. Resolves, while it is held there, with what lets it go on to its end. */
+  async hold({ phase, weight }: Moment): Promise<() => Promise<void>> {
+    const soak = phase === 'soaking' ? '3s' : '1s';
+    const soaks = phase === 'soaking' || phase === 'analysing';
+    const steps = WEIGHTS.flatMap((share, n) => [
+      { pause: {} },
+      { weight: share },
+      ...(soaks && n === weight ? [{ pause: soak }] : []),
+    ]);
+    const gates = { min_samples: 10, on_inconclusive: 'pass', latency: null, fast: false };
+    await this.start({ target: 'v2', steps, gates });
+    if (phase !== 'preparing') await this.join();
+    for (let n = 0; n < weight; n += 1) await this.#passPause(2 * n);
+    const at = 2 * weight;
+    const goOn = await this.#holdAt(phase, at);
+    return async () => {
+      await goOn();
+      await this.#finish();
+    };
+  }
+
+  /** Holds the phase of the weight that comes after the pause at step `at`. */
+  async #holdAt(phase: HeldPhase, at: number): Promise<() => Promise<void>> {
+    const { rig } = this;
+    const second = rig.gateways[1];
+    if (!second) throw new Error('a rig of two gateways is needed');
+    if (phase === 'preparing') {
+      await this.reached(({ state }) => state === 'preparing');
+      return async () => void (await this.join());
+    }
+    await this.reached(({ state, step }) => state === 'paused' && step === at);
+    switch (phase) {
+      case 'paused':
+        return () => Promise.resolve();
+      case 'applying':
+        await rig.redis.freeze();
+        await this.promote(at);
+        await this.reached((now) => now.phase === 'applying');
+        return () => {
+          rig.redis.thaw();
+          return Promise.resolve();
+        };
+      case 'converging':
+      case 'warming':
+        await second.freeze();
+        await this.promote(at);
+        await this.reached((now) => now.phase === 'converging');
+        if (phase === 'warming') {
+          await Promise.all(this.#v2.map((one) => one.leave()));
+          await until('nobody of v2 is ready', async () => {
+            const states = await Promise.all(this.#v2.map(({ id }) => rig.instance(id, this.service)));
+            return states.every(({ effective }) => effective.state === 'draining');
+          });
+        }
+        if (phase === 'converging')
+          return () => {
+            second.thaw();
+            return Promise.resolve();
+          };
+        second.thaw();
+        await this.reached((now) => now.phase === 'warming');
+        return async () => void (await this.join());
+      case 'soaking':
+        await this.promote(at);
+        await this.reached((now) => now.phase === 'soaking');
+        return () => Promise.resolve();
+      case 'analysing':
+        await this.promote(at);
+        await this.reached((now) => now.phase === 'soaking');
+        await this.freeze();
+        await this.reached((now) => now.phase === 'analysing');
+        return () => this.unfreeze();
+    }
+  }
+
+  async freeze(): Promise<void> {
+    const answer = await this.rig.call('POST', `/v1/services/${this.service}/freeze`, { reason: 'e2e' });
+    if (answer.status !== 200) throw new Error(JSON.stringify(answer));
+  }
+  async unfreeze(): Promise<void> {
+    const answer = await this.rig.call('POST', `/v1/services/${this.service}/unfreeze`, {});
+    if (answer.status !== 200) throw new Error(JSON.stringify(answer));
+  }
+
+  async #passPause(step: number): Promise<void> {
+    await this.reached((now) => now.state === 'paused' && now.step === step);
+    await this.promote(step);
+  }
+
+  /** Promotes whatever waits for a person, to the end. */
+  async #finish(): Promise<void> {
+    for (;;) {
+      const now = await this.reached(({ state }) => state === 'paused' || hasEnded(state));
+      if (hasEnded(now.state)) return;
+      await this.promote(now.step);
+    }
+  }
+}

@@ -1,0 +1,226 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { ReleaseOutcome } from '../control-plane/src/model/release_plane.js';
+import { drawMoments, EVERY_MOMENT, HELD_PHASES, Staged, WEIGHTS, type Moment } from './harness/phases.js';
+import { Rig } from './harness/rig.js';
+import { runCli, startCli } from './harness/stack.js';
+import { until } from './harness/until.js';
+
+/*
+ * A weighted release under faults: whatever dies, restarts or is said twice, every step begins once, the end is the one that was
+ * asked for, and steady traffic loses no request. EBBGATE_SEED draws the phases in which the controller is killed; the long run
+ * kills it in every phase of every step.
+ */
+
+const every = process.env.EBBGATE_LONG === '1';
+const seed = Number(process.env.EBBGATE_SEED ?? Date.now() % 1_000_000);
+const LONG = { timeoutMs: 60_000 };
+let rig: Rig;
+let services = 0;
+
+beforeAll(async () => {
+  rig = await Rig.start();
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+
+// Whatever a test that failed has left standing still.
+afterEach(() => {
+  for (const one of [rig.redis, ...rig.gateways]) one.thaw();
+});
+
+const stage = (): Promise<Staged> => Staged.create(rig, `shop-${String((services += 1))}`);
+const lostNothing = async ({ traffic }: Staged): Promise<void> => {
+  expect(await traffic.stop()).toEqual([]);
+};
+async function begunOnce(staged: Staged): Promise<void> {
+  const events = await staged.events();
+  const begun = events.filter(({ event }) => event === 'step_begun').map(({ message }) => message);
+  expect(new Set(begun).size).toBe(begun.length);
+  for (const [n, weight] of WEIGHTS.entries())
+    expect(
+      begun.filter((one) => one.includes(`{weight: ${String(weight)}}`)),
+      `weight ${String(n)}`,
+    ).toHaveLength(1);
+  expect(events.map(({ n }) => n)).toEqual(events.map((_, index) => index + 1));
+}
+
+async function restartController(staged: Staged): Promise<void> {
+  await rig.controller.kill();
+  await staged.served(20);
+  rig.redis.thaw();
+  await rig.controller.start();
+  await rig.ready();
+}
+
+async function killedIn(moment: Moment): Promise<void> {
+  const staged = await stage();
+  const letGo = await staged.hold(moment);
+  const before = await staged.read();
+  await restartController(staged);
+  const after = await staged.read();
+  expect(after.id).toBe(before.id);
+  expect(after.step).toBeGreaterThanOrEqual(before.step);
+  expect(after.attempt).toBe(1);
+  await letGo();
+  await staged.ended('succeeded');
+  await begunOnce(staged);
+  expect((await rig.service(staged.service)).effective_shares).toEqual({ v2: 100 });
+  await lostNothing(staged);
+}
+
+const killed = every ? EVERY_MOMENT : drawMoments(seed, 3);
+test.each(killed)(
+  `the controller is killed while it is $phase at weight $weight (seed ${String(seed)})`,
+  (moment) => killedIn(moment),
+);
+
+test('Redis is flushed, ZooKeeper starts again, a gateway starts again: one release goes through all of it', async () => {
+  const staged = await stage();
+  const steps = [{ weight: 20 }, { pause: '2s' }, { weight: 60 }, { pause: '2s' }, { weight: 100 }];
+  const gates = { min_samples: 10, on_inconclusive: 'pass', latency: null, fast: false };
+  await staged.start({ target: 'v2', steps, gates });
+  await staged.join();
+  await staged.join();
+  await staged.reached(({ step, phase }) => step === 1 && phase === 'soaking');
+  await rig.data.flushall();
+  await staged.served(40);
+  await rig.zookeeper.restart();
+  await staged.reached(({ step }) => step >= 2);
+  await rig.gateways[1]?.restart();
+  await staged.ended('succeeded');
+  await begunOnce(staged);
+  expect((await rig.service(staged.service)).effective_shares).toEqual({ v2: 100 });
+  // The one that started again obeys as well.
+  const second = rig.traffic({ path: `/${staged.service}` }, rig.gateways.slice(1));
+  await until('the other gateway serves', () => second.total() > 60, LONG);
+  expect(await second.stop()).toEqual([]);
+  expect([...(second.streams[0]?.versions.keys() ?? [])]).toEqual(['v2']);
+  await lostNothing(staged);
+});
+
+test('the last instance of the target dies in mid-step: its share goes back at once, and the release fails by its deadline', async () => {
+  const staged = await stage();
+  const gates = { fast: false };
+  await staged.start({ target: 'v2', steps: [{ weight: 40 }, { pause: '10m' }], gates, deadline: '3s' });
+  const only = await staged.join();
+  await staged.reached(({ phase }) => phase === 'soaking');
+  await until('v2 answers', () => staged.answeredBy('v2') > 20, LONG);
+  await only.die();
+  await staged.ended('failed');
+  expect((await rig.service(staged.service)).effective_shares).toEqual({ v1: 100 });
+  await staged.served(40);
+  await lostNothing(staged);
+});
+
+test('a pause outlives the controller; two clients that promote one step make one step; a watch goes on through it', async () => {
+  const staged = await stage();
+  const id = await staged.start({ target: 'v2', steps: [{ weight: 20 }, { pause: '10m' }, { weight: 100 }] });
+  const api = `http://127.0.0.1:${String(rig.ports.api)}`;
+  const watch = startCli(['release', 'watch', id, '--timeout', '90s'], { EBBGATE_API: api });
+  await staged.join();
+  await staged.reached(({ phase }) => phase === 'soaking');
+  await until('the watch is there', () => watch.stdout() !== '', LONG);
+  await staged.verb('pause', { reason: 'lunch' });
+  await restartController(staged);
+  expect(await staged.read()).toMatchObject({
+    ...{ state: 'paused', step: 1, paused: { cause: 'person', by: 'local' } },
+    shares: { wanted: { v1: 80, v2: 20 } },
+  });
+  const short = await runCli(['release', 'watch', id, '--timeout', '1s'], { EBBGATE_API: api });
+  expect(short, short.stderr).toMatchObject({ code: 4 });
+  await staged.verb('resume');
+  await staged.reached(({ phase }) => phase === 'soaking');
+  const promoted = await Promise.all(
+    [1, 2, 3].map(() => rig.call<ReleaseOutcome>('POST', `/v1/releases/${id}/promote`, { expected_step: 1 })),
+  );
+  expect(promoted.map(({ status }) => status)).toEqual([200, 200, 200]);
+  expect(promoted.filter(({ body }) => body.changed)).toHaveLength(1);
+  await staged.ended('succeeded');
+  const events = await staged.events();
+  expect(events.filter(({ event }) => event === 'promoted')).toHaveLength(1);
+  const watched = await watch.ended;
+  expect(watched, watched.stderr).toMatchObject({ code: 0 });
+  expect(watched.stderr).toContain('the control API is back');
+  // Nothing that happened is missing, whatever happened while the API was away.
+  const from = watched.stdout.split('\n').filter((line) => /^\d{4}-/.test(line));
+  expect(from.map((line) => line.split('  ')[0])).toEqual(events.slice(-from.length).map(({ at }) => at));
+  expect(from.length).toBeGreaterThan(5);
+  await lostNothing(staged);
+});
+
+test('aborted in every phase: v1 alone again, each time', async () => {
+  for (const phase of HELD_PHASES) {
+    const staged = await stage();
+    await staged.hold({ phase, weight: phase === 'preparing' ? 0 : 1 });
+    if (phase !== 'preparing') expect((await staged.read()).shares.wanted).not.toEqual({ v1: 100 });
+    await staged.verb('abort', { reason: phase });
+    rig.redis.thaw();
+    rig.gateways[1]?.thaw();
+    await staged.ended('cancelled');
+    expect((await rig.service(staged.service)).effective_shares).toEqual({ v1: 100 });
+    await staged.served(10);
+    await lostNothing(staged);
+  }
+});
+
+test('superseded at every step: from the shares in force, and back to v1', async () => {
+  const steps = [{ weight: 20 }, { pause: '2s' }, { weight: 60 }, { pause: '2s' }, { weight: 100 }];
+  const gates = { min_samples: 1, on_inconclusive: 'pass', errors: null, latency: null, fast: false };
+  const supersededAt = async (step: number): Promise<void> => {
+    const staged = await stage();
+    const first = await staged.start({ target: 'v2', steps, gates });
+    await staged.join();
+    await staged.reached((now) => now.step >= step && now.state !== 'preparing' && now.state !== 'pending');
+    await staged.start({ target: 'v3', steps: [{ weight: 50 }, { pause: {} }], gates, supersede: true });
+    const [old, next] = [await staged.read(first), await staged.read()];
+    expect(old.state).toBe('superseded');
+    expect(next).toMatchObject({ stable: 'v1', shares: { wanted: old.shares.wanted } });
+    await staged.join('v3');
+    const paused = await staged.reached(({ state }) => state === 'paused');
+    expect(paused.shares.wanted['v3']).toBe(50);
+    await staged.verb('rollback', { reason: 'enough' });
+    await staged.ended('rolled_back');
+    expect((await rig.service(staged.service)).effective_shares).toEqual({ v1: 100 });
+    await lostNothing(staged);
+  };
+  await Promise.all(steps.map((_, step) => supersededAt(step)));
+});
+
+test('while a service is frozen nothing starts and no step begins; going back goes on', async () => {
+  const staged = await stage();
+  const env = { EBBGATE_API: `http://127.0.0.1:${String(rig.ports.api)}`, EBBGATE_ACTOR: 'ann' };
+  const steps = [{ weight: 20 }, { pause: {} }];
+  const freeze = ['freeze', staged.service, '--reason', 'payday', '--expires', '2h'];
+  expect(await runCli(freeze, env)).toMatchObject({ code: 0 });
+  const refused = await runCli(['release', 'start', staged.service, 'v2'], env);
+  expect(refused).toMatchObject({ code: 5 });
+  expect(refused.stderr).toMatch(/is frozen by ann until .*: payday/);
+  const seen = await runCli(['get', 'overrides'], env);
+  expect(seen.stdout).toMatch(new RegExp(`${staged.service} +- +freeze +frozen +ann .*payday`));
+  expect((await runCli(['unfreeze', staged.service], env)).code).toBe(0);
+  await staged.start({ target: 'v2', steps });
+  await staged.join();
+  await staged.reached(({ state }) => state === 'paused');
+  // The freeze of everything outlives the controller, as that of one service does.
+  expect((await runCli(['freeze', '--all', '--reason', 'audit'], env)).code).toBe(0);
+  await restartController(staged);
+  const held = await rig.call('POST', `/v1/releases/${staged.id}/promote`, { expected_step: 1 });
+  expect(held).toMatchObject({ status: 409, body: { code: 'guard_refused' } });
+  expect(JSON.stringify(held.body)).toContain('everything is frozen by ann: audit');
+  expect((await runCli(['describe', 'service', staged.service], env)).stdout).toMatch(/Frozen: +with all/);
+  await staged.verb('abort');
+  await staged.ended('cancelled');
+  expect((await runCli(['unfreeze', '--all'], env)).code).toBe(0);
+  // A plan that was looked at, and is another one now, is not begun.
+  const plan = await rig.call<ReleaseOutcome>(
+    'POST',
+    `/v1/services/${staged.service}/releases?dry_run=true`,
+    { target: 'v2' },
+  );
+  const late = await staged.join();
+  await until('it is seen', async () => (await rig.instance(late.id, staged.service)).registered);
+  const start = ['release', 'start', staged.service, 'v2', '--plan', plan.body.plan.hash];
+  const other = await runCli(start, env);
+  expect(other, other.stderr).toMatchObject({ code: 6 });
+  expect(other.stderr).toContain('the instances (now v1 2, v2 2)');
+  await lostNothing(staged);
+});
