@@ -79,7 +79,7 @@ async function events(id: string): Promise<readonly ReleaseEvent[]> {
   return (await rig.call<{ items: ReleaseEvent[] }>('GET', `/v1/releases/${id}/events`)).body.items;
 }
 const versions = async (): Promise<readonly string[]> =>
-  Promise.all(ids.map(async (id) => (await rig.instance(id, service)).version ?? ''));
+  Promise.all(ids.map(async (id) => (await rig.instance(id, service)).version));
 /** Nothing failed, and nothing was open where something was stopped. */
 async function lostNothing(): Promise<void> {
   expect(await traffic.stop()).toEqual([]);

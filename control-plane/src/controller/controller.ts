@@ -412,6 +412,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       },
       known: () => this.hasView(),
       world: () => this.world(),
+      traffic: () => this.#releases.traffic(),
       hold: () => this.#loss.reason,
       pause: (ms) => this.#until(ms, () => false),
       moved: (service, etag) =>

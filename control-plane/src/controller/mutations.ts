@@ -9,6 +9,7 @@ import type {
   Term,
   WriteFailure,
 } from '../model/ports.js';
+import type { ReleaseTraffic } from '../model/release.js';
 import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../model/resources.js';
 import { err, ok, type Result } from '../model/result.js';
@@ -36,6 +37,8 @@ export interface MutationDesk {
   /** Waits so many milliseconds, or less when the controller closes. */
   readonly pause: (ms: number) => Promise<void>;
   readonly world: () => World;
+  /** What running releases ask of the sets. */
+  readonly traffic: () => ReadonlyMap<string, ReleaseTraffic>;
   /** Runs a pass now and waits for it, for a bounded time. */
   readonly settled: () => Promise<void>;
   /** Resolves once the record shown for a service is not at `etag` any more, or after a bounded time. */
@@ -74,6 +77,7 @@ export async function mutateServices(
     const decided = decide(mutation, context, {
       intents: world.intents,
       membership: world.membership,
+      traffic: desk.traffic(),
       wall: world.wall,
       newId,
       drain_timeout_ms: desk.deps.settings.drainTimeoutMs,

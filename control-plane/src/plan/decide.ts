@@ -130,6 +130,8 @@ function checkPrecondition(
 function guardAll(proposal: Proposal, state: DecisionState): readonly GuardVerdict[] {
   return [...proposal.records].flatMap(([service, after]) => {
     const members = state.membership.get(service);
-    return members ? guardCapacity(service, members, recordOf(state, service), after, state.wall) : [];
+    const release = state.traffic?.get(service) ?? null;
+    const before = recordOf(state, service);
+    return members ? guardCapacity(service, members, before, after, state.wall, release) : [];
   });
 }

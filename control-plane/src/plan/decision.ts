@@ -1,4 +1,5 @@
 import { NO_INTENT, type IntentRecord, type ServiceEvent, type StoredIntent } from '../model/intent.js';
+import type { ReleaseTraffic } from '../model/release.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { sha1 } from './encode.js';
 import type { Membership } from './membership.js';
@@ -7,6 +8,8 @@ import type { Membership } from './membership.js';
 export interface DecisionState {
   readonly intents: ReadonlyMap<string, StoredIntent>;
   readonly membership: Membership;
+  /** What running releases ask of the sets: what they drain counts as away. Absent = none runs. */
+  readonly traffic?: ReadonlyMap<string, ReleaseTraffic>;
   readonly wall: number;
   readonly newId: string;
   readonly drain_timeout_ms: number;

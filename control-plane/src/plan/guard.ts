@@ -1,5 +1,6 @@
 import type { GuardVerdict } from '../model/problem.js';
 import type { IntentRecord } from '../model/intent.js';
+import type { ReleaseTraffic } from '../model/release.js';
 import { compileService, countEligible } from './compile.js';
 import type { ServiceMembers } from './membership.js';
 import { effectiveSpec } from './spec.js';
@@ -14,9 +15,10 @@ export function guardCapacity(
   before: IntentRecord,
   after: IntentRecord,
   wall: number,
+  release: ReleaseTraffic | null = null,
 ): readonly GuardVerdict[] {
-  const had = countEligible(compileService(service, members, before, wall).set);
-  const left = countEligible(compileService(service, members, after, wall).set);
+  const had = countEligible(compileService(service, members, before, wall, release).set);
+  const left = countEligible(compileService(service, members, after, wall, release).set);
   if (left >= had) return [];
   const needed = effectiveSpec(after.spec).min_available;
   if (left === 0)

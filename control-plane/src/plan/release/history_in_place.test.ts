@@ -158,8 +158,7 @@ class World {
     if (cost.length > 0 && left.length < MIN_AVAILABLE)
       this.wrong.push(`${cost.map(({ id }) => id).join()} drained, and ${String(left.length)} are left`);
     const last = next.events.at(-1);
-    if (last?.event === 'batch_begun' && last !== before.events.at(-1))
-      this.begun.push(`${String(next.step)}`);
+    if (last?.event === 'batch_begun' && last !== before.events.at(-1)) this.begun.push(String(next.step));
     if (next.step < before.step) this.wrong.push('a step back');
   }
 
@@ -323,7 +322,7 @@ const acts: fc.Arbitrary<Act> = fc.oneof(
     weight: 1,
     arbitrary: fc.constantFrom('before', 'after', 'called').map((die) =>
       to((w) => {
-        w.pass(die as 'before');
+        w.pass(die);
       }),
     ),
   },
