@@ -140,6 +140,38 @@ test('a v2 that dies on start is rolled back: what was upgraded comes back, and 
   await lostNothing();
 });
 
+test('a v2 that answers badly gets nothing any more at once, and is brought back', async () => {
+  const mine = service;
+  startVersion = ({ port, version }) =>
+    rig.enlist({ service: mine, port, version, status: version === 'v2' ? 500 : 200, wait: false });
+  const id = await start(webhook({ soak: '10m' }));
+  await until('v2 fails', () => traffic.failed().length > 0, LONG);
+  const began = performance.now();
+  const barred = await reached(id, ({ shares }) => shares.wanted['v1'] === 100 && shares.applied_on === 2);
+  measured('in place: first failed request → a bad version gets nothing', performance.now() - began);
+  expect(performance.now() - began).toBeLessThan(15_000);
+  expect(barred.state).toMatch(/rolling_back|rolled_back/);
+  const release = await ended(id, 'rolled_back');
+  expect(release.message).toContain('fast gate');
+  expect(await versions()).toEqual(['v1', 'v1', 'v1']);
+  expect((await rig.service(service)).versions).toEqual({});
+  // Every failure is an answer of v2: nothing was lost on the way back.
+  const failed = await traffic.stop();
+  expect(failed.every(({ status, error }) => status === 500 && error.includes('"v2"'))).toBe(true);
+  expect(upgrades.cut()).toBe(0);
+});
+
+test('v3 takes over from v2: what is drained stays so, and all of it becomes v3', async () => {
+  const first = await start(webhook({ soak: '10m' }));
+  await reached(first, ({ step, phase }) => step === 0 && phase === 'soaking');
+  const second = await start({ ...webhook(), target: 'v3', supersede: true });
+  expect(await read(first)).toMatchObject({ state: 'superseded' });
+  const done = await ended(second, 'succeeded');
+  expect(done).toMatchObject({ stable: 'v1', target: 'v3' });
+  expect(await versions()).toEqual(['v3', 'v3', 'v3']);
+  await lostNothing();
+});
+
 test('an instance that dies in the middle of its batch is upgraded all the same', async () => {
   const mine = service;
   const dead = ids[0] ?? '';
