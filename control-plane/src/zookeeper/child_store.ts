@@ -17,6 +17,7 @@ export abstract class ChildStore<T> implements Lifecycle, LossAware<ReadonlyMap<
   readonly #name: string;
   readonly #folder: string;
   readonly #listeners: ((shown: ReadonlyMap<string, T>) => void)[] = [];
+  #damaged: ReadonlyMap<string, string> = new Map();
 
   constructor(
     link: ZooKeeperLink,
@@ -68,6 +69,25 @@ export abstract class ChildStore<T> implements Lifecycle, LossAware<ReadonlyMap<
   async peek(): Promise<Result<ReadonlyMap<string, T>, string>> {
     const nodes = await this.tree.peek();
     return nodes.ok ? ok(this.valuesOf(this.#childrenIn(nodes.value))) : nodes;
+  }
+
+  /** Name → what is wrong with its record, as of the last reading. */
+  damaged(): ReadonlyMap<string, string> {
+    return this.#damaged;
+  }
+
+  /** Notes which records are damaged; each damage is logged once, with what follows from it. */
+  protected tellDamage(damaged: ReadonlyMap<string, string>, consequence: string): void {
+    const { log } = this.link;
+    for (const [name, reason] of damaged)
+      if (this.#damaged.get(name) !== reason)
+        log.error(
+          { record: `${this.#name}/${name}`, path: this.pathOf(name), reason },
+          `damaged record: ${consequence}`,
+        );
+    for (const name of this.#damaged.keys())
+      if (!damaged.has(name)) log.info({ record: `${this.#name}/${name}` }, 'record is good again');
+    this.#damaged = damaged;
   }
 
   /** What of `children` can be read, without a trace of the reading. */

@@ -26,15 +26,10 @@ const recordSchema = z.strictObject({
 class TreeFreezeStore extends ChildStore<StoredFreeze> implements FreezeStore {
   readonly #root: string;
   readonly #parsed = new WeakMap<TreeNode, Result<StoredFreeze, string>>();
-  #damaged: ReadonlyMap<string, string> = new Map();
 
   constructor(link: ZooKeeperLink, root: string) {
     super(link, 'freeze', `${root}/global`);
     this.#root = root;
-  }
-
-  damaged(): ReadonlyMap<string, string> {
-    return this.#damaged;
   }
 
   read(name: string): Promise<Result<StoredFreeze | null, WriteFailure>> {
@@ -79,13 +74,8 @@ class TreeFreezeStore extends ChildStore<StoredFreeze> implements FreezeStore {
   protected override readAll(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, StoredFreeze> {
     const node = children.get(NAME);
     const parsed = node && this.#parse(node);
-    const reason = parsed?.ok === false ? parsed.error : undefined;
-    if (reason !== undefined && this.#damaged.get(NAME) !== reason)
-      this.link.log.error(
-        { path: this.pathOf(NAME), reason },
-        'damaged freeze record: no step begins until it is mended',
-      );
-    this.#damaged = new Map(reason === undefined ? [] : [[NAME, reason]]);
+    const damaged = new Map(parsed?.ok === false ? [[NAME, parsed.error]] : []);
+    this.tellDamage(damaged, 'no step begins until it is mended');
     return this.valuesOf(children);
   }
 

@@ -17,15 +17,10 @@ export function createIntentStore(link: ZooKeeperLink, options: { readonly root:
 class TreeIntentStore extends ChildStore<StoredIntent> implements IntentStore {
   readonly #root: string;
   readonly #parsed = new WeakMap<TreeNode, Result<StoredIntent, string>>();
-  #damaged: ReadonlyMap<string, string> = new Map();
 
   constructor(link: ZooKeeperLink, root: string) {
     super(link, 'intents', `${root}/intents`);
     this.#root = root;
-  }
-
-  damaged(): ReadonlyMap<string, string> {
-    return this.#damaged;
   }
 
   async write(
@@ -108,21 +103,8 @@ class TreeIntentStore extends ChildStore<StoredIntent> implements IntentStore {
       else damaged.set(service, parsed.error);
       if (!parsed.ok && last !== undefined) intents.set(service, last);
     }
-    this.#tellDamage(damaged);
+    this.tellDamage(damaged, 'keeping the last good one');
     return intents;
-  }
-
-  #tellDamage(damaged: ReadonlyMap<string, string>): void {
-    const { log } = this.link;
-    for (const [service, reason] of damaged)
-      if (this.#damaged.get(service) !== reason)
-        log.error(
-          { service, path: this.pathOf(service), reason },
-          'damaged intent record, keeping the last good one',
-        );
-    for (const service of this.#damaged.keys())
-      if (!damaged.has(service)) log.info({ service }, 'intent record is good again');
-    this.#damaged = damaged;
   }
 
   #parse(service: string, node: TreeNode): Result<StoredIntent, string> {

@@ -34,15 +34,10 @@ const NONE: ServiceReleases = { current: null, history: [] };
 class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseStore {
   readonly #root: string;
   readonly #parsed = new WeakMap<TreeNode, Result<StoredRelease, string>>();
-  #damaged: ReadonlyMap<string, string> = new Map();
 
   constructor(link: ZooKeeperLink, root: string) {
     super(link, 'releases', `${root}/releases`, readingOf);
     this.#root = root;
-  }
-
-  damaged(): ReadonlyMap<string, string> {
-    return this.#damaged;
   }
 
   async write(term: Term, edit: ReleaseEdit): Promise<Result<void, WriteFailure>> {
@@ -131,7 +126,7 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
 
   protected override readAll(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, ServiceReleases> {
     const { found, damaged } = this.#sort(children);
-    this.#tellDamage(damaged);
+    this.tellDamage(damaged, 'nothing of it moves until it is mended');
     const last = (service: string) =>
       (damaged.has(service) ? this.shown?.get(service)?.current : null) ?? null;
     return new Map(
@@ -168,16 +163,6 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
       before?.current?.etag === now.current?.etag &&
       before?.history.map((one) => one.id).join() === now.history.map((one) => one.id).join();
     return same ? before : now;
-  }
-
-  #tellDamage(damaged: ReadonlyMap<string, string>): void {
-    const { log } = this.link;
-    for (const [service, reason] of damaged)
-      if (this.#damaged.get(service) !== reason)
-        log.error({ service, reason }, 'damaged release record: nothing of it moves until it is mended');
-    for (const service of this.#damaged.keys())
-      if (!damaged.has(service)) log.info({ service }, 'release record is good again');
-    this.#damaged = damaged;
   }
 
   #parse(service: string, node: TreeNode): Result<StoredRelease, string> {

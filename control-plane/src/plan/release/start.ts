@@ -1,7 +1,6 @@
 import type { Problem } from '../../model/problem.js';
 import {
   DEFAULT_GATES,
-  type Gates,
   type ReleaseRecord,
   type ServiceReleases,
   type Shares,
@@ -9,25 +8,13 @@ import {
   type WeightedStep,
 } from '../../model/release.js';
 import { err, ok, type Result } from '../../model/result.js';
-import type { InPlaceWish } from '../../model/release_plane.js';
+import type { ReleaseWish } from '../../model/release_plane.js';
 import { inPlaceStrategy, refuseInPlace, refuseWeighted, takeOver } from './start_in_place.js';
 import { enter } from './record.js';
 import { shareOf, sharesByCount } from './shares.js';
 
-/** What a client asks for. */
-export interface ReleaseRequest {
-  readonly service: string;
-  readonly target: string;
-  /** Null = found out: see `stableOf`. */
-  readonly stable: string | null;
-  readonly steps: readonly WeightedStep[] | null;
-  readonly in_place: InPlaceWish | null;
-  /** The id of a release of this service whose strategy is used again. */
-  readonly like: string | null;
-  readonly gates: Partial<Gates>;
-  readonly deadline_ms: number | null;
-  readonly supersede: boolean;
-}
+/** What a client asks for; `stable` null = found out, see `stableOf`. */
+export type ReleaseRequest = Omit<ReleaseWish, 'plan_hash'>;
 
 /** What is known of the service when a release is asked for. */
 export interface StartState {
