@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { createHooks } from '../control-plane/src/hooks/hooks.js';
+import { createPrometheus } from '../control-plane/src/hooks/prometheus.js';
 import { Controller, type ControllerDeps } from '../control-plane/src/controller/controller.js';
 import type { FleetReport, HeardGateway, RosterEntry } from '../control-plane/src/model/gateway.js';
 import { NO_INTENT, type StoredIntent } from '../control-plane/src/model/intent.js';
@@ -101,6 +102,7 @@ function stage() {
     traffic: { ...life(), read: () => Promise.resolve(ok([])) },
     newReleaseId: () => 'rel-1',
     hooks: createHooks({ prefixes: [], commands: '', path: '' }),
+    prometheus: createPrometheus(''),
     consumers: { ...life(), follow: () => undefined },
     publisher: memoryPublisher(),
     feedback: {

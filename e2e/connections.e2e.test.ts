@@ -348,6 +348,21 @@ describe('a kept connection that breaks', () => {
   });
 });
 
+test('an address that another service takes over gets none of the connections that were kept: no POST fails', async () => {
+  const first = await startInstance({ service: 'first' });
+  const before = await serve([first], wishes({}));
+  expect(statuses(await askMany(before, 20, { method: 'POST', body: 'x' }))).toEqual([200]);
+  await bench.serve(before, [], wishes({}));
+  await first.stop();
+  const second = await startInstance({ service: 'second', port: first.port });
+  const after = await serve([second], wishes({}));
+  const answers = await askMany(after, 20, { method: 'POST', body: 'x' });
+  expect(statuses(answers)).toEqual([200]);
+  expect(answers.every(({ text }) => text.includes('"service":"second"'))).toBe(true);
+  expect((await bench.ask(before)).status).toBe(503);
+  await second.stop();
+});
+
 describe('limits', () => {
   test.each<[string, (service: string) => Promise<Answer>, number, string]>([
     [

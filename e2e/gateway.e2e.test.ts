@@ -251,6 +251,16 @@ describe('what it tells', () => {
     );
     expect(text).toContain(`ebbgate_in_flight{service="${service}",instance="${one.id}"} 1`);
     expect(text).toMatch(new RegExp(`ebbgate_set_generation\\{service="${service}"\\} \\d+`));
+    // All that the page of metrics names, with or without a sample.
+    const page = readFileSync(new URL('../docs/reference/metrics.md', import.meta.url), 'utf8');
+    const [, named = ''] = page.split(/^## Of a (?:gateway|controller)$/m);
+    const names = [...named.matchAll(/^\| `(ebbgate_[a-z_]+)` +\| (\w+)/gm)];
+    expect(names.length).toBeGreaterThan(15);
+    for (const [, name, type] of names) expect(text).toContain(`# TYPE ${name} ${type}\n`);
+    for (const dict of ['sets', 'inflight', 'metrics', 'state', 'health']) {
+      expect(text).toMatch(new RegExp(`^ebbgate_shared_dict_free_bytes\\{dict="ebb_${dict}"\\} \\d+$`, 'm'));
+      expect(named).toContain(`\`ebb_${dict}\``);
+    }
     for (const name of [
       'applied_epoch',
       'applied_generation',
@@ -260,6 +270,24 @@ describe('what it tells', () => {
     ])
       expect(text).toMatch(new RegExp(`^ebbgate_${name} [0-9.]+$`, 'm'));
     await slow;
+  });
+
+  test('/metrics names no service that is gone', async () => {
+    const [one] = await fresh(1);
+    await bench.serve(service, [peer(one), await deadPeer()]);
+    await sendMany({ url: bench.gateway.url, host: hostOf(service), count: 20 });
+    const named = async (): Promise<readonly string[]> =>
+      (await bench.admin('/metrics')).text.split('\n').filter((line) => line.includes(`"${service}"`));
+    await until('its series', async () => (await named()).length > 10);
+    await bench.acked(await bench.publishing.tombstone(service));
+    expect((await bench.ask(service)).status).toBe(503);
+    await until('its series are gone', async () => (await named()).length === 0, { timeoutMs: 40_000 });
+    // It may come back, and counts from 0.
+    await bench.serve(service, [peer(one)]);
+    await sendMany({ url: bench.gateway.url, host: hostOf(service), count: 7 });
+    await until('its series are back', async () =>
+      (await named()).some((line) => line.endsWith('instance="' + one.id + '",status="2xx"} 7')),
+    );
   });
 
   test('the access log tells service, instances tried, tries and times of each request', async () => {
@@ -284,5 +312,10 @@ describe('what it tells', () => {
       upstream_status: '502, 200',
     });
     expect(line).not.toContain('secret');
+    // The page of the log names what stands in a line, and nothing else.
+    const page = readFileSync(new URL('../docs/reference/access-log.md', import.meta.url), 'utf8');
+    const rows = [...page.matchAll(/^\| (`[^|]+`) +\|/gm)].map(([, members = '']) => members);
+    const named = rows.flatMap((members) => [...members.matchAll(/`(\w+)`/g)].map(([, name]) => name));
+    expect(named).toEqual(Object.keys(JSON.parse(line) as object));
   });
 });

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -204,12 +205,53 @@ describe('a trial', () => {
     lost.mood = 'failing';
     expect((await bench.ask(service)).status).toBe(500);
     expect((await bench.ask(service)).status).toBe(503);
+    // While one request is the trial there is nobody for the others: they are told so, not that the instance failed.
+    lost.mood = 'hanging';
+    lost.forget();
+    const answers: string[] = [];
+    await until('a trial that hangs', async () => {
+      const asked = await Promise.all([1, 2, 3, 4, 5].map(() => bench.ask(service)));
+      answers.push(...asked.map(({ text }) => (JSON.parse(text) as { code: string }).code));
+      return lost.requests.length > 0;
+    });
+    expect(lost.requests.length).toBe(1);
+    expect(answers.filter((code) => code !== 'no_instance')).toEqual(['instance_timeout']);
+    lost.forget();
     lost.mood = 'well';
     const post = async (): Promise<number> =>
       (await bench.ask(service, '/', { method: 'POST', body: 'x' })).status;
     expect(await untilValue('a trial', post, (status) => status !== 503)).toBe(200);
     await becomes(lost, 'healthy');
-    expect(lost.requests.map(({ method }) => method)).toEqual(['GET', 'POST']);
+    expect(lost.requests.map(({ method }) => method)).toEqual(['POST']);
+  });
+
+  test('is over with the head of the answer: a stream does not keep its instance out until it ends', async () => {
+    const [bad, good] = await fresh(2);
+    const patient = { ...QUICK, read_ms: 30_000 };
+    await bench.serve(
+      service,
+      [peer(bad), peer(good)],
+      set({ max_fails: 1, fail_timeout_ms: 500 }, { timeouts: patient }),
+    );
+    await bad.refuse();
+    await many(10);
+    await becomes(bad, 'trial');
+    await bad.listen();
+    bad.mood = 'streaming';
+    bad.forget();
+    const client = connect(Number(new URL(bench.gateway.url).port), '127.0.0.1');
+    let ended = false;
+    client.resume().once('close', () => (ended = true));
+    const ask = (): boolean => client.write(`GET / HTTP/1.1\r\nHost: ${hostOf(service)}\r\n\r\n`);
+    await until('it has the stream', async () => {
+      // The other one may have it; then the next request on this connection comes after its answer.
+      ask();
+      await pause(100);
+      return bad.requests.length > 0;
+    });
+    await becomes(bad, 'healthy', 10_000);
+    expect([ended, bad.requests.length]).toEqual([false, 1]);
+    client.destroy();
   });
 
   test('is still to come after a reload, which forgets no ejection', async () => {
@@ -225,6 +267,35 @@ describe('a trial', () => {
     await becomes(bad, 'trial');
     expect((await many(20)).failed).toEqual([]);
     await becomes(bad, 'healthy');
+  });
+});
+
+describe('an instance that flaps', () => {
+  test('is out for longer each time, and its failures stay rare', async () => {
+    const [bad, good] = await fresh(2);
+    await bench.serve(
+      service,
+      [peer(bad), peer(good)],
+      set({ max_fails: 1, fail_timeout_ms: 500, fail_statuses: [500] }, { retry: { tries: 1 } }),
+    );
+    await using stream = traffic(300);
+    const holds = (): readonly number[] =>
+      [...readFileSync(bench.gateway.errorLog, 'utf8').matchAll(/: (\S+) is ejected for ([\d.]+) s: 1 fail/g)]
+        .filter(([, id]) => id === bad.id)
+        .map(([, , seconds]) => Number(seconds));
+    for (let round = 1; round <= 3; round++) {
+      bad.mood = 'failing';
+      await until(`ejection ${round}`, () => holds().length === round);
+      bad.mood = 'well';
+      bad.forget();
+      await until('it is back', () => bad.requests.length > 20, { timeoutMs: 20_000 });
+    }
+    await stream.stop();
+    expect(holds()).toEqual([0.5, 1, 2]);
+    expect([...stream.statuses.keys()].sort()).toEqual([200, 500]);
+    // What was under way when it was ejected, once in each round.
+    expect(stream.statuses.get(500)).toBeLessThanOrEqual(3 * 16);
+    expect(stream.statuses.get(500)! / stream.total()).toBeLessThan(0.05);
   });
 });
 
@@ -320,6 +391,37 @@ describe('zones', () => {
     const after = await many(200);
     expect(after.failed).toEqual([]);
     expect(after.instances.get(there.id)! + after.instances.get(yonder.id)!).toBe(200);
+  });
+});
+
+describe('zones and cookies', () => {
+  test('a client stays with its instance in another zone; new clients get the own one', async () => {
+    const [here, there] = await fresh(2);
+    const near = (zones: readonly [string, string]): Promise<unknown> => {
+      const peers = [peer(here, 100, { zone: zones[0] }), peer(there, 100, { zone: zones[1] })];
+      const balancer = {
+        algorithm: 'least_connections',
+        prefer_zone: true,
+        sticky: { cookie: 'at', max_age_s: 0 },
+      } as const;
+      return bench.serve(service, peers, set({}, { balancer, retry: { tries: 2 } }));
+    };
+    const ask = async (cookie: string): Promise<{ readonly at: string; readonly given: string }> => {
+      const answer = await bench.ask(service, '/', { headers: { cookie } });
+      const at = answer.status === 200 ? (JSON.parse(answer.text) as { instance: string }).instance : '';
+      return { at, given: /^at=[0-9a-f]{16}/.exec(String(answer.headers['set-cookie'] ?? ''))?.[0] ?? '' };
+    };
+    await near(['there', 'here']);
+    const client = await ask('');
+    expect(client.at).toBe(there.id);
+    await near(['here', 'there']);
+    for (let i = 0; i < 10; i++) {
+      expect(await ask(client.given)).toEqual({ at: there.id, given: '' });
+      expect((await ask('')).at).toBe(here.id);
+    }
+    // Out of use it keeps nobody, and no request fails.
+    await there.refuse();
+    expect(await ask(client.given)).toMatchObject({ at: here.id, given: expect.stringMatching(/^at=/) });
   });
 });
 

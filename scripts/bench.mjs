@@ -11,7 +11,7 @@ import { readyMachine } from './machine.mjs';
 /** The order of the page. */
 const NAMES = ['cpu', 'algorithms', 'latency', 'pick', 'change', 'control', 'stall', 'memory'];
 /** Printed only. */
-const ALL = [...NAMES, 'controller_pass'];
+const ALL = [...NAMES, 'controller_pass', 'checks'];
 const PAGE = 'docs/benchmarks.md';
 
 const wanted = process.argv.slice(2);

@@ -40,6 +40,7 @@ const TESTS = [
   { package: 'lua-busted', found: () => onPath('busted') },
   { package: 'lua-check', found: () => onPath('luacheck') },
   { package: 'curl', found: () => onPath('curl') }, // a gateway's leave
+  { package: 'prometheus', found: () => onPath('prometheus') }, // what a gate of a release asks
 ];
 
 // What Ebbgate is compared with.
@@ -96,7 +97,7 @@ if [ ! -e "$policy" ] || grep -q 'placed by ebbgate' "$policy"; then
 fi
 has_unit() { [ -e "/lib/systemd/system/$1.service" ] || [ -e "/usr/lib/systemd/system/$1.service" ] || [ -e "/etc/systemd/system/$1.service" ] || [ -e "/etc/init.d/$1" ]; }
 new=
-for unit in nginx redis-server zookeeper haproxy; do has_unit "$unit" || new="$new $unit"; done
+for unit in nginx redis-server zookeeper haproxy prometheus; do has_unit "$unit" || new="$new $unit"; done
 links=/etc/nginx/modules-enabled
 before=$(ls "$links" 2>/dev/null)
 had_nginx=

@@ -29,6 +29,7 @@ it('takes every default, frozen', () => {
     gatewaySilentMs: 5_000,
     drainTimeoutMs: 600_000,
     hooks: [],
+    prometheus: '',
     hookCommands: '',
     controllerId: 'controller',
     logLevel: 'info',

@@ -109,6 +109,15 @@ const prefixes: Kind<readonly string[]> = {
   },
 };
 
+const prefix: Kind<string> = {
+  label: 'URL',
+  parse: (value) => {
+    if (value === '') return ok(value);
+    const parsed = parsePrefix(value);
+    return parsed.ok ? ok(value) : parsed;
+  },
+};
+
 const directory: Kind<string> = {
   label: 'absolute directory',
   parse: (value) => (/^(\/.*)?$/.test(value) ? ok(value) : err('must be an absolute path')),
@@ -206,6 +215,12 @@ export const OPTIONS = {
     prefixes,
     '',
     'What webhooks of releases may call, like https://ci.example/hooks. Empty: nothing.',
+  ),
+  prometheus: option(
+    'EBBGATE_PROMETHEUS',
+    prefix,
+    '',
+    'The Prometheus that gates of releases may ask, like http://prometheus:9090. Empty: none.',
   ),
   hookCommands: option(
     'EBBGATE_HOOK_COMMANDS',

@@ -6,6 +6,7 @@ import type { Config } from './config.js';
 import { Controller } from './controller/controller.js';
 import { createMetrics } from './controller/metrics.js';
 import { createHooks } from './hooks/hooks.js';
+import { createPrometheus } from './hooks/prometheus.js';
 import type { Clock, Lifecycle, Log } from './model/ports.js';
 import { createFeedback } from './redis/feedback.js';
 import { createPublisher } from './redis/publisher.js';
@@ -69,6 +70,7 @@ export async function startController(
       commands: config.hookCommands,
       path: process.env['PATH'] ?? '',
     }),
+    prometheus: createPrometheus(config.prometheus),
     consumers: createConsumers(link, {
       root: config.registryRoots[0] ?? '/services',
       node: { id: config.controllerId, host: hostname() },

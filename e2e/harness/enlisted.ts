@@ -8,6 +8,8 @@ import { startInstance, type Instance } from './instance.js';
 export interface Enlisted extends Instance {
   /** Writes another weight into its registration. */
   weigh(weight: number): Promise<void>;
+  /** Writes another version into its registration, as if it had been upgraded. */
+  become(version: string): Promise<void>;
   /** Says `leaving`; the registration stays until `withdraw`. */
   leave(): Promise<void>;
   /** Takes the registration away, then stops listening. */
@@ -28,6 +30,7 @@ export async function enlist(options: {
   readonly port?: number;
   readonly version?: string;
   readonly status?: number;
+  readonly behave?: Parameters<typeof startInstance>[0]['behave'];
 }): Promise<Enlisted> {
   const instance = await startInstance(options);
   const { id, service, host, port, version } = instance;
@@ -51,6 +54,7 @@ export async function enlist(options: {
     cutOff: (cut) => {
       door.setMode(cut ? 'cut' : 'pass');
     },
+    become: (next) => registration.set({ ...data, version: next }),
     weigh: (weight) => registration.set({ ...data, weight }),
     leave: () => registration.set({ ...data, leaving: true }),
     withdraw: () =>

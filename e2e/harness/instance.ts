@@ -43,6 +43,8 @@ export async function startInstance(options: {
   readonly id?: string;
   /** What it answers where no `?status=N` is asked for; 200 if it is well. */
   readonly status?: number;
+  /** What it does with its n-th request, from 0, where the request does not say. */
+  readonly behave?: (n: number) => { readonly status?: number; readonly delayMs?: number };
 }): Promise<Instance> {
   const seen = new Map<string, number>();
   const server = createServer();
@@ -71,7 +73,10 @@ export async function startInstance(options: {
       end();
       return send(...given);
     }) as typeof response.end;
-    answer(request, response, self, usual).catch(() => response.destroy());
+    const manners = options.behave?.(arrivals.length - 1) ?? {};
+    answer(request, response, self, { status: usual, delayMs: 0, ...manners }).catch(() =>
+      response.destroy(),
+    );
   });
   const sockets = new WebSocketServer({ server, path: '/ws' });
   sockets.on('connection', (socket, request) => {
@@ -102,7 +107,7 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   self: { readonly service: string; readonly version: string; readonly instance: string },
-  usual: number,
+  usual: { readonly status: number; readonly delayMs: number },
 ): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://instance');
   if (url.pathname === '/events') {
@@ -120,7 +125,7 @@ async function answer(
     request.socket.destroy();
     return;
   }
-  const delay = Number(url.searchParams.get('delay') ?? 0);
+  const delay = Number(url.searchParams.get('delay') ?? usual.delayMs / 1_000);
   if (delay > 0) await pause(delay * 1_000);
   if (url.pathname === '/bytes') {
     response.end(Buffer.alloc(Number(url.searchParams.get('n') ?? 0), 'x'));
@@ -133,7 +138,7 @@ async function answer(
     headers: request.headers,
     raw: request.rawHeaders,
   };
-  response.statusCode = Number(url.searchParams.get('status') ?? usual);
+  response.statusCode = Number(url.searchParams.get('status') ?? usual.status);
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify(url.pathname === '/echo' ? { ...self, ...echo, length } : self));
 }

@@ -3,8 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
-/** How a patient answers: `well` 200, `slow` 200 after `SLOW_MS`, `failing` 500, `hanging` not at all. */
-export type Mood = 'well' | 'slow' | 'failing' | 'hanging';
+/** How a patient answers: `well` 200, `slow` 200 after `SLOW_MS`, `failing` 500, `hanging` not at all, `streaming` 200 without an end. */
+export type Mood = 'well' | 'slow' | 'failing' | 'hanging' | 'streaming';
 export const SLOW_MS = 150;
 
 /** When something came in, in milliseconds of the wall clock. */
@@ -96,7 +96,8 @@ export class Patient implements AsyncDisposable {
     (isCheck ? this.checks : this.requests).push({ at: Date.now(), method: request.method ?? '' });
     request.resume();
     const mood = isCheck ? this.checkMood : this.mood;
-    if (mood === 'hanging') {
+    if (mood === 'streaming') response.writeHead(200, { 'content-type': 'text/event-stream' }).write(':\n\n');
+    if (mood === 'hanging' || mood === 'streaming') {
       this.held.add(response);
       response.once('close', () => this.held.delete(response));
       return;

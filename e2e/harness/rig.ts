@@ -135,6 +135,7 @@ export class Rig implements AsyncDisposable {
       readonly port?: number;
       readonly version?: string;
       readonly status?: number;
+      readonly behave?: Parameters<typeof enlist>[0]['behave'];
       readonly wait?: boolean;
     } = {},
   ): Promise<Enlisted> {

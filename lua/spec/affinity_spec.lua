@@ -65,7 +65,7 @@ describe('a lottery', function()
 end)
 
 describe('a sticky session', function()
-  local function built(algorithm, peers, given)
+  local function built(algorithm, peers, given, sight)
     local list = {}
     for id, changes in pairs(peers) do
       local p = { id = id, host = '10.0.0.1', port = 80, version = 'v1', weight = 1, down = false, state = 'up' }
@@ -73,8 +73,9 @@ describe('a sticky session', function()
       list[#list + 1] = p
     end
     return fleet.build({
-      kind = 'set', service = 'shop', balancer = { algorithm = algorithm, sticky = given }, peers = list,
-    }, 'w', nil, {}, 0.5)
+      kind = 'set', service = 'shop', balancer = { algorithm = algorithm, sticky = given, prefer_zone = sight ~= nil },
+      peers = list,
+    }, 'w', nil, {}, 0.5, sight)
   end
   local SETTINGS = { cookie = 'at', max_age_s = 0 }
 
@@ -94,6 +95,23 @@ describe('a sticky session', function()
       assert.equal(row[2] and 'a' or nil, named and named.id, 'row ' .. index)
       assert.is_nil(fleet.named(subject, sticky.token('shop', 'a'), { a = true }))
     end
+  end)
+
+  it('names who stands by in another zone, but no backup that stands by', function()
+    local function in_zone(zone, more)
+      local changes = { zone = zone }
+      for name, value in pairs(more or {}) do changes[name] = value end
+      return changes
+    end
+    local subject = built('random', {
+      near = in_zone('here'), far = in_zone('there'), spare = in_zone('here', { backup = true }),
+      out = in_zone('there', { weight = 0 }), sick = in_zone('there'),
+    }, SETTINGS, { zone = 'here', conditions = { sick = { state = 'ejected', out = true, factor = 1 } } })
+    local function who(id) return (fleet.named(subject, sticky.token('shop', id)) or {}).id end
+    assert.same({ 'near', 'far' }, { who('near'), who('far') })
+    for _, id in ipairs { 'spare', 'out', 'sick' } do assert.is_nil(who(id), id) end
+    assert.is_nil(fleet.named(subject, sticky.token('shop', 'far'), { far = true }))
+    for _ = 1, 20 do assert.equal('near', subject.picker:pick().id) end
   end)
 
   it('does not name one whose share was taken', function()

@@ -1,5 +1,6 @@
 package.path = 'lua/spec/?.lua;' .. package.path
 local heartbeat = require 'ebbgate.core.heartbeat'
+local histogram = require 'ebbgate.core.histogram'
 local tools = require 'tools'
 
 describe('the heartbeat', function()
@@ -49,9 +50,27 @@ end)
 
 describe('the counters', function()
   it('have the bytes of the contract', function()
+    local buckets = {}
+    for index = 1, histogram.SIZE do buckets[index] = 0 end
+    buckets[7], buckets[8], buckets[histogram.SIZE] = 1100, 97, 1
     assert.equal(tools.example('stats'), heartbeat.encode_stats('gw-1', '6f1c2a9e4b7d8035', {
-      orders = { v1 = { requests = 1200, errors = 3, ms = 8400 } },
+      orders = { v1 = { requests = 1200, errors = 3, ms = 8400, buckets = buckets } },
     }, tools.quote))
+  end)
+
+  it('have the buckets of the contract', function()
+    assert.same(tools.json(tools.example('latency_buckets')).bounds_ms, histogram.BOUNDS_MS)
+  end)
+
+  it('stay far below a megabyte: 200 services, three versions, every bucket in use', function()
+    local services, full = {}, {}
+    for index = 1, histogram.SIZE do full[index] = 123456789 end
+    for n = 1, 200 do
+      local versions = {}
+      for v = 1, 3 do versions['v2026.11.' .. v] = { requests = 5e9, errors = 1e6, ms = 1e12, buckets = full } end
+      services['a-service-with-a-name-' .. n] = versions
+    end
+    assert.is_true(#heartbeat.encode_stats('gw-1', 'b', services, tools.quote) < 500000)
   end)
 
   it('are an empty object without traffic', function()

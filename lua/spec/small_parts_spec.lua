@@ -31,8 +31,9 @@ describe('a position', function()
     for _ = 1, 200 do
       local record = {
         epoch = random(2 ^ 31) * 2 ^ 21, generation = random(1000) - 1, hash = tools.sha1('x' .. random(1000)),
-        saved = random(2) == 1, restless = random(2) == 1,
+        saved = random(2) == 1, removed = random(3) == 1, restless = false,
       }
+      record.restless = not record.removed and random(2) == 1
       local packed = position.pack_record(record)
       assert.equal(77, #packed)
       assert.same(record, position.unpack_record(packed))
@@ -94,8 +95,18 @@ describe('the histogram', function()
     assert.equal(1, histogram.bucket(1))
     assert.equal(2, histogram.bucket(1.001))
     assert.equal(histogram.SIZE, histogram.bucket(1e9))
+    for index, bound in ipairs(histogram.BOUNDS_MS) do
+      assert.equal(index, histogram.bucket(bound))
+      assert.equal(index + 1, histogram.bucket(bound + 0.001))
+    end
     assert.equal('0.001', histogram.le(1))
     assert.equal('+Inf', histogram.le(histogram.SIZE))
+  end)
+
+  it('shows Prometheus as many bounds as a page can hold', function()
+    local shown = 0
+    for index = 1, histogram.SIZE do shown = shown + (histogram.is_shown(index) and 1 or 0) end
+    assert.equal(15, shown)
   end)
 end)
 

@@ -72,6 +72,8 @@ it('starts with 202 and where the release is; a dry run with 200', async () => {
       target: 'v2',
       stable: null,
       steps: null,
+      in_place: null,
+      like: null,
       gates: { interval_ms: 5_000, latency: null },
       deadline_ms: null,
       supersede: false,
@@ -119,4 +121,47 @@ it('a guard that refuses is a 409 with what blocks', async () => {
   plane.releases.refusal = { code: 'guard_refused', detail: 'protection', blockers: ['protection'] };
   const refused = await post('/v1/releases/rel-1/promote', { expected_step: 1 });
   expect(refused).toMatchObject({ status: 409, body: { code: 'guard_refused', blockers: ['protection'] } });
+});
+
+const faulty: readonly (readonly [object, string, string])[] = [
+  [{ errors: { max_percent: 101 } }, 'errors.max_percent', '100'],
+  [{ errors: { ratio: 0.5 } }, 'errors.ratio', '1'],
+  [{ latency: { percentile: 98 } }, 'latency.percentile', '50 or 90 or 95 or 99'],
+  [{ latency: { slack_ms: -1 } }, 'latency.slack_ms', '0'],
+  [{ failure_limit: 101 }, 'failure_limit', '100'],
+  [{ interval: '10' }, 'interval', 'a whole number and a unit'],
+  [{ interval: '500ms' }, 'interval', '1s'],
+  [{ min_samples: 0 }, 'min_samples', '1'],
+  [{ on_inconclusive: 'wait' }, 'on_inconclusive', 'pause'],
+  [{ webhooks: [{ name: 'a b', url: 'http://ci' }] }, 'webhooks.0.name', 'letters'],
+  [{ webhooks: [{ name: 'ci' }] }, 'webhooks.0.url', ''],
+  [{ webhooks: [{ name: 'ci', url: 'http://ci', timeout: '2m' }] }, 'webhooks.0.timeout', '1m'],
+  [{ webhooks: ['a', 'b'].map(() => ({ name: 'ci', url: 'http://ci' })) }, 'webhooks', 'name twice'],
+  [{ webhooks: [1, 2, 3, 4, 5, 6].map((n) => ({ name: `ci${n}`, url: 'http://ci' })) }, 'webhooks', '5'],
+  [{ prometheus: [{ name: 'lag', query: '', max: 1 }] }, 'prometheus.0.query', ''],
+  [{ prometheus: [{ name: 'lag', query: 'x' }] }, 'prometheus.0', 'needs max, min or both'],
+  [{ prometheus: [{ name: 'lag', query: 'x', max: 'a' }] }, 'prometheus.0.max', 'number'],
+];
+it.each(faulty)('refuses the gates %j by name', async (gates, field, hint) => {
+  const refused = await post('/v1/services/shop/releases', { target: 'v2', gates });
+  expect(refused.body).toMatchObject({
+    code: 'invalid_request',
+    field: `body.gates.${field}`,
+    detail: expect.stringContaining(hint) as string,
+  });
+  expect(plane.releases.begun).toEqual([]);
+});
+
+it('fills in what a gate leaves out', async () => {
+  const gates = {
+    ...{ errors: {}, latency: { percentile: 99 }, webhooks: [{ name: 'ci', url: 'http://ci' }] },
+    prometheus: [{ name: 'lag', query: 'lag', min: 0 }],
+  };
+  expect((await post('/v1/services/shop/releases', { target: 'v2', gates })).status).toBe(202);
+  expect(plane.releases.begun[0]?.wish.gates).toEqual({
+    errors: { max_percent: 1, ratio: 2 },
+    latency: { percentile: 99, slack_ms: 10, ratio: 2 },
+    webhooks: [{ name: 'ci', url: 'http://ci', timeout_ms: 5_000 }],
+    prometheus: [{ name: 'lag', query: 'lag', max: null, min: 0 }],
+  });
 });

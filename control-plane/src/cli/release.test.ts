@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createApi, type Api } from '../api/server.js';
 import { createFakeClock } from '../testing/clock.js';
@@ -75,6 +78,41 @@ it('starts a release as it is told to', async () => {
   expect(plane.releases.begun[0]?.context.idempotency_key).not.toBeNull();
 });
 
+const FILE = `
+target: v2
+steps: [{weight: 5}, {pause: 2m}, {weight: 100}]
+gates:
+  interval: 30s
+  latency: {percentile: 99, slack_ms: 5}
+  webhooks: [{name: ci, url: "http://ci/hooks/judge"}]
+`;
+
+it('starts what a file holds, with flags before it', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'ebbgate-cli-'));
+  const file = join(directory, 'release.yaml');
+  writeFileSync(file, FILE);
+  const flags = ['--latency-ratio', '1.5', '--max-error-percent', '0.5', '--failure-limit', '2'];
+  const started = await ebbgate('release', 'start', 'shop', '-f', file, ...flags, '--latency-slack', '20ms');
+  expect(started).toMatchObject({ code: 0, err: '' });
+  expect(plane.releases.begun[0]?.wish).toMatchObject({
+    target: 'v2',
+    steps: [{ weight: 5 }, { pause: { for_ms: 120_000 } }, { weight: 100 }],
+    gates: {
+      interval_ms: 30_000,
+      failure_limit: 2,
+      errors: { max_percent: 0.5, ratio: 2 },
+      latency: { percentile: 99, slack_ms: 20, ratio: 1.5 },
+      webhooks: [{ name: 'ci', url: 'http://ci/hooks/judge', timeout_ms: 5_000 }],
+    },
+  });
+  const other = await ebbgate('release', 'start', 'shop', 'v3', '-f', file);
+  expect(other).toMatchObject({ code: 2, err: expect.stringContaining('v3') as string });
+  writeFileSync(file, FILE.replace('99', '98'));
+  const odd = await ebbgate('release', 'start', 'shop', '-f', file);
+  expect(odd).toMatchObject({ code: 2, err: expect.stringContaining('gates.latency.percentile') as string });
+  rmSync(directory, { recursive: true });
+});
+
 it('a dry run shows the plan and starts nothing', async () => {
   const shown = await ebbgate('release', 'start', 'shop', 'v2', '--no-gates', '--dry-run');
   expect(shown.code).toBe(0);
@@ -145,6 +183,52 @@ it.each([
   [['release', 'start', 'shop', 'v2', '--steps', '5,x']],
   [['release', 'promote', 'shop', '--step', 'x']],
   [['release', 'start', 'shop']],
+  [['release', 'start', 'shop', 'v2', '--no-gates', '--error-ratio', '3']],
+  [['release', 'start', 'shop', 'v2', '--error-ratio', 'x']],
+  [['release', 'start', 'shop', 'v2', '--interval', '10']],
+  [['release', 'start', 'shop', 'v2', '--file', '/nowhere.yaml']],
 ])('%j is a usage error', async (words) => {
   expect((await ebbgate(...words)).code).toBe(2);
+});
+
+it('starts a release in place, and undoes one in the same way', async () => {
+  const started = await ebbgate(
+    ...['release', 'start', 'shop', 'v2', '--in-place', '--batch', '20%', '--max-unavailable', '2'],
+    ...['--max-failed', '1', '--webhook', 'https://ci.example/up', '--call-timeout', '5s'],
+    ...['--upgrade-timeout', '3m', '--drain-timeout', '1m', '--soak', '30s'],
+  );
+  expect(started).toMatchObject({ code: 0, err: '' });
+  expect(plane.releases.begun[0]?.wish).toMatchObject({
+    ...{ target: 'v2', steps: null, like: null },
+    in_place: {
+      ...{ batch: { percent: 20 }, max_unavailable: { count: 2 }, max_failed: 1 },
+      upgrade: { webhook: { url: 'https://ci.example/up', timeout_ms: 5_000 } },
+      ...{ upgrade_timeout_ms: 180_000, drain_timeout_ms: 60_000, soak_ms: 30_000 },
+    },
+  });
+  await ebbgate('release', 'start', 'shop', 'v2', '--in-place');
+  expect(plane.releases.begun[1]?.wish.in_place).toMatchObject({ batch: null, upgrade: { person: true } });
+  await ebbgate('release', 'start', 'shop', 'v2', '--in-place', '--command', 'up.sh');
+  expect(plane.releases.begun[2]?.wish.in_place?.upgrade).toEqual({
+    command: { name: 'up.sh', timeout_ms: 600_000 },
+  });
+  plane.releases.map.set('rel-1', makeRelease({ strategy: 'in_place', state: 'succeeded', stable: 'v1' }));
+  await ebbgate('undo', 'shop');
+  expect(plane.releases.begun[3]?.wish).toMatchObject({ target: 'v1', like: 'rel-1', steps: null });
+});
+
+it.each([
+  ['a batch without --in-place', ['--batch', '2'], '--in-place'],
+  ['half an instance', ['--in-place', '--batch', '1.5'], '--batch'],
+  [
+    'a webhook and a command',
+    ['--in-place', '--webhook', 'http://x/', '--command', 'y'],
+    'cannot be used with',
+  ],
+  ['steps and batches', ['--in-place', '--steps', '5,100'], 'neither steps nor like'],
+])('refuses %s', async (_name, words, error) => {
+  const { code, err } = await ebbgate('release', 'start', 'shop', 'v2', ...words);
+  expect(code).toBe(2);
+  expect(err).toContain(error);
+  expect(plane.releases.begun).toEqual([]);
 });

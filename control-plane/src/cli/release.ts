@@ -5,7 +5,8 @@ import { createClient, path, type ApiClient, type Query } from './client.js';
 import { CliFailure, EXIT } from './failure.js';
 import { apiCommand, dryRun, durationOption, type CommonFlags } from './flags.js';
 import { isMachine, print } from './output.js';
-import { parseSteps, STEPS_HINT } from './release_steps.js';
+import { addInPlaceOptions, inPlaceBody, type InPlaceFlags } from './release_in_place.js';
+import { addSpecFlags, specBody, wholeNumber, type SpecFlags } from './release_spec.js';
 import { changeLine, planLines, RELEASE } from './release_text.js';
 import { watchToEnd } from './release_watch.js';
 import { table } from './table.js';
@@ -27,16 +28,7 @@ interface ReleaseFlags extends CommonFlags {
   readonly full?: boolean;
 }
 
-interface StartFlags extends ReleaseFlags {
-  readonly stable?: string;
-  readonly steps?: string;
-  readonly gates?: boolean;
-  readonly onInconclusive?: string;
-  readonly minSamples?: number;
-  readonly deadline?: string;
-  readonly supersede?: boolean;
-  readonly plan?: string;
-}
+type StartFlags = ReleaseFlags & SpecFlags & InPlaceFlags & { readonly plan?: string };
 
 const NAMES = '\nRELEASE is the id of a release, or a service: then its newest release is meant.';
 
@@ -69,51 +61,21 @@ function addCommon(command: Command): Command {
     .addOption(durationOption('--timeout <DURATION>', 'how long to wait at most'));
 }
 
-function number(text: string): number {
-  if (/^\d{1,7}$/.test(text)) return Number(text);
-  throw new CliFailure(EXIT.usage, `${JSON.stringify(text)} is not a whole number`);
-}
-
 function addStart(release: Command, terminal: Terminal): void {
-  const command = apiCommand(release, 'start <SVC> <VERSION>', 'start a release to a version')
-    .option('--steps <STEPS>', `default 5,2m,25,2m,50,2m,100; each is ${STEPS_HINT}`)
-    .option('--stable <V>', 'the version to go back to; found out where that is plain')
-    .option('--no-gates', 'judge nothing but a blatant failure')
-    .addOption(
-      new Option(
-        '--on-inconclusive <WHAT>',
-        'a gate that cannot judge: pause (default), pass or fail',
-      ).choices(['pause', 'pass', 'fail']),
-    )
-    .addOption(new Option('--min-samples <N>', 'requests below which nothing is judged').argParser(number))
-    .addOption(
-      durationOption('--deadline <DURATION>', 'how long the version may have nobody ready to serve it'),
-    )
-    .option('--plan <HASH>', 'of the plan that --dry-run showed: another plan is refused')
-    .option('--supersede', 'take the place of a release that runs');
-  addCommon(command).action(async (service: string, target: string, flags: StartFlags) => {
-    const client = createClient(flags, terminal);
+  const command = apiCommand(release, 'start <SVC> [VERSION]', 'start a release to a version').addHelpText(
+    'after',
+    '\nGates that ask outside, webhooks and Prometheus, stand in a --file: see docs/how-to/release-gates.md.',
+  );
+  addInPlaceOptions(addSpecFlags(command)).option(
+    '--plan <HASH>',
+    'of the plan that --dry-run showed: another plan is refused',
+  );
+  addCommon(command).action(async (service: string, target: string | undefined, flags: StartFlags) => {
+    const spec = specBody(target, flags);
     const plan = flags.plan === undefined ? {} : { plan_hash: flags.plan };
-    const body = { target, ...startBody(flags), ...plan, ...why(flags) };
-    await begin(terminal, client, flags, service, body);
+    const body = { ...spec, ...inPlaceBody(flags, spec['in_place']), ...plan, ...why(flags) };
+    await begin(terminal, createClient(flags, terminal), flags, service, body);
   });
-}
-
-function startBody(flags: StartFlags): object {
-  const steps = flags.steps === undefined ? null : parseSteps(flags.steps);
-  if (steps?.ok === false) throw new CliFailure(EXIT.usage, `--steps: ${steps.error}`);
-  const gates = {
-    ...(flags.gates === false ? { errors: null, latency: null } : {}),
-    ...(flags.onInconclusive === undefined ? {} : { on_inconclusive: flags.onInconclusive }),
-    ...(flags.minSamples === undefined ? {} : { min_samples: flags.minSamples }),
-  };
-  return {
-    ...(steps === null ? {} : { steps: steps.value }),
-    ...(flags.stable === undefined ? {} : { stable: flags.stable }),
-    ...(Object.keys(gates).length === 0 ? {} : { gates }),
-    ...(flags.deadline === undefined ? {} : { deadline: flags.deadline }),
-    ...(flags.supersede === true ? { supersede: true } : {}),
-  };
 }
 
 async function begin(
@@ -178,7 +140,7 @@ function addVerb(release: Command, terminal: Terminal, verb: string, text: strin
     command
       .addOption(
         new Option('--step <N>', 'the step that you mean, from 1; absent: the one it is at').argParser(
-          number,
+          wholeNumber,
         ),
       )
       .option('--force', 'guards do not refuse; needs --reason');
@@ -207,13 +169,16 @@ function addUndo(program: Command, terminal: Terminal): void {
   addCommon(command).action(async (service: string, flags: ReleaseFlags & { readonly to?: string }) => {
     const client = createClient(flags, terminal);
     const { body } = await client.get<Items<ReleaseResource>>(path('services', service, 'releases'));
-    const target = flags.to ?? body.items.find((one) => one.state === 'succeeded')?.stable;
+    const last = body.items.find((one) => one.state === 'succeeded');
+    const target = flags.to ?? last?.stable;
     if (target === undefined)
       throw new CliFailure(EXIT.conflict, `no release of ${service} that succeeded is remembered`, [
         'next: ebbgate undo SVC --to V',
       ]);
     const reason = flags.reason ?? `undo to ${target}`;
-    await begin(terminal, client, flags, service, { target, steps: [{ weight: 100 }], reason });
+    // The same way back: what was upgraded in place has no old instances that could be given a share.
+    const how = last?.strategy === 'in_place' ? { like: last.id } : { steps: [{ weight: 100 }] };
+    await begin(terminal, client, flags, service, { target, ...how, reason });
   });
 }
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { ReleaseEvent } from '../model/release.js';
-import type { HashedPlan } from '../model/release_resources.js';
+import type { GateResource, HashedPlan } from '../model/release_resources.js';
 import { makeRelease, PLAN_HASH } from '../testing/memory_releases.js';
 import { parseSteps } from './release_steps.js';
 import { changeLine, planLines, releaseLines } from './release_text.js';
@@ -26,10 +26,69 @@ it('shows everything on one screen, with the last five events', () => {
       '  gate       errors 0.5 %, stable 0.4 %, limit 1 %, of 200 and 3800 requests: pass',
       '  waits for  90 s more of soaking, since 2026-05-01T12:00:00.000Z',
       '  by         ann: new prices, 2026-05-01T12:00:00.000Z',
-      '  time       active 30s, paused 0s, converging 2s, draining 0s',
+      '  time       active 30s, paused 0s, converging 2s, draining 0s, upgrading 0s',
       ...[2, 3, 4, 5, 6].map((n) => `  event      ${at}  step_begun by controller  step ${String(n)}`),
     ].join('\n'),
   );
+});
+
+it('shows gates that are asked with what they said', () => {
+  const asked = { target: null, stable: null, samples: null };
+  const gates: GateResource[] = [
+    { gate: 'webhook:ci', verdict: 'wait', value: null, limit: null, message: 'tests run', ...asked },
+    { gate: 'prometheus:lag', verdict: 'fail', value: 7.25, limit: 5, message: '', ...asked },
+  ];
+  const lines = releaseLines(makeRelease({ gates }), []);
+  expect(lines).toContain('  gate       webhook:ci: wait (tests run)');
+  expect(lines).toContain('  gate       prometheus:lag 7.25, limit 5: fail');
+});
+
+it('shows a release in place: how it upgrades, and every instance of its batch', () => {
+  const release = makeRelease({
+    ...{ strategy: 'in_place', message: 'i1 drained', gates: [], step: 0 },
+    shares: { wanted: {}, published: { v1: 100 }, applied_on: 2, gateways: 2 },
+    in_place: {
+      ...{
+        batch: '2',
+        max_unavailable: '20%',
+        max_failed: 0,
+        upgrade: 'webhook',
+        through: 'https://ci.example',
+      },
+      ...{ upgrade_timeout_ms: 600_000, drain_timeout_ms: 60_000, soak_ms: 0, call: 'wanted' },
+      instances: [
+        { id: 'i1', state: 'upgrading', version: 'v1', in_flight: 0, reason: '', waiting_for: [] },
+        { id: 'i2', state: 'failed', version: 'v1', in_flight: null, reason: 'not back', waiting_for: [] },
+      ],
+      left_out: [{ id: 'i7', reason: 'drained by bob' }],
+    },
+  });
+  expect(releaseLines(release, []).slice(3, 10)).toEqual([
+    '  message    i1 drained',
+    '  in place   batch 2, max unavailable 20%, max failed 0',
+    '  upgrade    webhook https://ci.example, call wanted',
+    '  instance   i1 upgrading, v1, 0 in flight',
+    '  instance   i2 failed, v1, unknown in flight: not back',
+    '  left out   i7: drained by bob',
+    '  wanted     by weight',
+  ]);
+  expect(changeLine(release)).toContain('wanted by weight');
+});
+
+it('shows a plan in place', () => {
+  const plan: HashedPlan = {
+    ...{ service: 'shop', stable: 'v1', target: 'v2', rollback_to: 'v1', upgrade: 'a person, within 10m' },
+    hash: PLAN_HASH,
+    steps: [{ step: 0, what: '1/1 i1, i2', shares: {}, instances: ['i1', 'i2'] }],
+    blockers: ['one instance only takes requests: draining it would leave none'],
+  };
+  expect(planLines(plan)).toEqual([
+    'release of shop: v1 → v2, rolls back to v1',
+    '  upgraded by: a person, within 10m',
+    '  1/1 i1, i2',
+    '  held up by: one instance only takes requests: draining it would leave none',
+    `  hash: ${PLAN_HASH}`,
+  ]);
 });
 
 it('shows what is unusual only where it is', () => {
@@ -62,9 +121,10 @@ it('shows a plan', () => {
     target: 'v2',
     rollback_to: 'v1',
     steps: [
-      { step: 0, what: '1/2 {weight: 5}', shares: { v1: 95, v2: 5 } },
-      { step: 1, what: '2/2 {weight: 100}', shares: { v2: 100 } },
+      { step: 0, what: '1/2 {weight: 5}', shares: { v1: 95, v2: 5 }, instances: [] },
+      { step: 1, what: '2/2 {weight: 100}', shares: { v2: 100 }, instances: [] },
     ],
+    upgrade: null,
     blockers: ['a ready instance of v2'],
     hash: PLAN_HASH,
   };

@@ -23,19 +23,50 @@ function stepText({ step, steps }: ReleaseResource): string {
   return `${String(Math.min(step + 1, steps))}/${String(steps)}`;
 }
 
-function gateText({ gate, verdict, target, stable, limit, samples }: GateResource): string {
+function gateText({ gate, verdict, value, stable, limit, samples, message }: GateResource): string {
+  const why = message === '' ? '' : ` (${message})`;
+  if (!samples) {
+    const read = value === null ? '' : ` ${String(value)}${limit === null ? '' : `, limit ${String(limit)}`}`;
+    return `${gate}${read}: ${verdict}${why}`;
+  }
   const unit = gate === 'errors' ? '%' : 'ms';
-  const say = (value: number | null): string =>
-    value === null ? '-' : `${String(Math.round(value * 10) / 10)} ${unit}`;
+  const say = (one: number | null): string =>
+    one === null ? '-' : `${String(Math.round(one * 10) / 10)} ${unit}`;
   const of = `${String(samples.target)} and ${String(samples.stable)} requests`;
-  return `${gate} ${say(target)}, stable ${say(stable)}, limit ${say(limit)}, of ${of}: ${verdict}`;
+  return `${gate} ${say(value)}, stable ${say(stable)}, limit ${say(limit)}, of ${of}: ${verdict}${why}`;
 }
 
 function timesText({ times }: ReleaseResource): string {
-  const spent = (['active', 'paused', 'converging', 'draining'] as const).map(
+  const spent = (['active', 'paused', 'converging', 'draining', 'upgrading'] as const).map(
     (what) => `${what} ${formatDuration(Math.round(times[`${what}_ms`] / 1_000) * 1_000)}`,
   );
   return spent.join(', ');
+}
+
+/** What its record asks for: shares, or nothing but weights. */
+function wantedText({ strategy, shares }: ReleaseResource): string {
+  return strategy === 'in_place' && Object.keys(shares.wanted).length === 0
+    ? 'by weight'
+    : sharesText(shares.wanted);
+}
+
+function inPlaceRows({ in_place: place }: ReleaseResource): readonly (readonly [string, string])[] {
+  if (!place) return [];
+  const { batch, max_unavailable, max_failed, upgrade, through } = place;
+  const how = through === '' ? upgrade : `${upgrade} ${through}`;
+  const call = place.call === 'none' ? '' : `, call ${place.call}`;
+  return [
+    ['in place', `batch ${batch}, max unavailable ${max_unavailable}, max failed ${String(max_failed)}`],
+    ['upgrade', `${how}${call}`],
+    ...place.instances.map(({ id, state, version, in_flight, reason }) => {
+      const open = in_flight === null ? 'unknown' : String(in_flight);
+      return [
+        'instance',
+        `${id} ${state}, ${version}, ${open} in flight${reason === '' ? '' : `: ${reason}`}`,
+      ] as const;
+    }),
+    ...place.left_out.map(({ id, reason }) => ['left out', reason === '' ? id : `${id}: ${reason}`] as const),
+  ];
 }
 
 /** Everything about a release on one screen. */
@@ -49,7 +80,8 @@ export function releaseLines(
     ['state', `${stateText(release)}, since ${release.since}`],
     ['step', `${stepText(release)}${release.attempt > 1 ? `, attempt ${String(release.attempt)}` : ''}`],
     ['message', release.message],
-    ['wanted', sharesText(shares.wanted)],
+    ...inPlaceRows(release),
+    ['wanted', wantedText(release)],
     [
       'published',
       `${sharesText(shares.published)}, applied on ${String(shares.applied_on)}/${String(shares.gateways)} gateways`,
@@ -102,10 +134,10 @@ export function waitsLine(now: {
 
 /** One line, of what moves and nothing that only counts: where there is no terminal, one is printed per change. */
 export function changeLine(release: ReleaseResource): string {
-  const { service, stable, target, shares } = release;
+  const { service, stable, target } = release;
   return safe(
     `${service} ${stable} → ${target}  ${stateText(release)}  step ${stepText(release)}  ` +
-      `wanted ${sharesText(shares.wanted)}  ${release.message}`,
+      `wanted ${wantedText(release)}  ${release.message}`,
   );
 }
 
@@ -113,7 +145,10 @@ export function changeLine(release: ReleaseResource): string {
 export function planLines(plan: HashedPlan): readonly string[] {
   return [
     `release of ${plan.service}: ${plan.stable} → ${plan.target}, rolls back to ${plan.rollback_to}`,
-    ...plan.steps.map((step) => `  ${step.what.padEnd(22)} ${sharesText(step.shares)}`),
+    ...(plan.upgrade === null ? [] : [`  upgraded by: ${plan.upgrade}`]),
+    ...plan.steps.map(({ what, shares, instances }) =>
+      instances.length > 0 ? `  ${what}` : `  ${what.padEnd(22)} ${sharesText(shares)}`,
+    ),
     ...plan.blockers.map((one) => `  held up by: ${one}`),
     `  hash: ${plan.hash}`,
   ].map(safe);
@@ -126,7 +161,7 @@ export const RELEASE: readonly Column<ReleaseResource>[] = [
   { head: 'TO', show: (r) => r.target },
   { head: 'STATE', show: stateText },
   { head: 'STEP', show: stepText },
-  { head: 'SHARES', show: (r) => sharesText(r.shares.wanted) },
+  { head: 'SHARES', show: wantedText },
   { head: 'BY', show: (r) => r.by },
   { head: 'AT', show: (r) => r.at },
   { head: 'ENDED', show: (r) => r.ended_at ?? '', wide: true },

@@ -32,7 +32,7 @@ function at(events: number, parts: Partial<ReleaseResource>, blockers: readonly 
 }
 
 const ALL_V1 = { wanted: { v1: 100 }, published: { v1: 100 }, applied_on: 2, gateways: 2 };
-const gate = { gate: 'errors', stable: 0.4, limit: 1 } as const;
+const gate = { gate: 'errors', stable: 0.4, limit: 1, message: '' } as const;
 const STORY: readonly Watched[] = [
   at(2, {
     ...{ state: 'preparing', phase: null, step: 0, shares: ALL_V1 },
@@ -50,7 +50,7 @@ const STORY: readonly Watched[] = [
   at(6, {
     waiting_for: ['90 s more of soaking'],
     gates: [
-      { ...gate, verdict: 'inconclusive', target: null, samples: { target: 0, stable: 40 } },
+      { ...gate, verdict: 'inconclusive', value: null, target: null, samples: { target: 0, stable: 40 } },
     ] as ReleaseResource['gates'],
   }),
   at(
@@ -58,7 +58,7 @@ const STORY: readonly Watched[] = [
     {
       waiting_for: ['60 s more of soaking'],
       gates: [
-        { ...gate, verdict: 'pass', target: 0.5, samples: { target: 200, stable: 3_800 } },
+        { ...gate, verdict: 'pass', value: 0.5, target: 0.5, samples: { target: 200, stable: 3_800 } },
       ] as ReleaseResource['gates'],
     },
     ['shop is frozen by bob until 2026-05-01T14:00:00.000Z: payday'],

@@ -17,6 +17,7 @@ import { CHANNELS, KEYS } from '../redis/keys.js';
 import { createPublisher } from '../redis/publisher.js';
 import { loadScripts, type PublishingScripts } from '../redis/scripts.js';
 import { createHooks } from '../hooks/hooks.js';
+import { createPrometheus } from '../hooks/prometheus.js';
 import { createTrafficReader } from '../redis/traffic.js';
 import { buildHeartbeat } from '../testing/builders.js';
 import { createRecordingLog } from '../testing/log.js';
@@ -189,6 +190,7 @@ async function start(changes: Changes = {}): Promise<Running> {
     releases: createReleaseStore(link, { root }),
     traffic: createTrafficReader({ url, log, clock }),
     hooks: createHooks({ prefixes: [], commands: '', path: '' }),
+    prometheus: createPrometheus(''),
     consumers: createConsumers(link, { root: services, node: { id: 'c', host: 'here' } }),
     publisher: changes.publisher?.(publisher) ?? publisher,
     feedback: createFeedback({ url, log, clock, pollMs: 200 }),

@@ -17,6 +17,7 @@ import type {
 import type { Hooks } from '../model/hooks.js';
 import { checkName } from '../model/names.js';
 import type { Problem } from '../model/problem.js';
+import type { Prometheus } from '../model/prometheus.js';
 import type { ReleasePlane } from '../model/release_plane.js';
 import type { ReleaseStore, TrafficReader } from '../model/release_ports.js';
 import type { Mutation, MutationContext, MutationResource, ReadinessResource } from '../model/resources.js';
@@ -49,6 +50,7 @@ export interface ControllerDeps {
   readonly traffic: TrafficReader;
   readonly freezes: FreezeStore;
   readonly hooks: Hooks;
+  readonly prometheus: Prometheus;
   readonly consumers: ConsumerRegistration;
   readonly publisher: Publisher;
   readonly feedback: Feedback;
@@ -280,6 +282,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     this.#pacer.wakeAt(clock.monotonic() + Math.min(TICK_MS, settings.gatewaySilentMs / 3));
     this.#pacer.wakeAt(this.#desired.wakeAt);
     this.#pacer.wakeAt(retryAt);
+    this.#pacer.wakeAt(this.#releases.wakeAt);
     const waiting =
       (state === 'unread' || state === 'read' || takenOver !== null) && this.#loss.seen === null;
     if (waiting && state !== 'fenced' && retryAt === Infinity)

@@ -113,6 +113,15 @@ export class DataLoss {
         code: 'zookeeper_unavailable',
         detail: `What ZooKeeper holds now cannot be read (${held.error}), so it cannot be accepted. Nothing was changed.`,
       });
+    // After the reading: of two at the same time one has begun by now.
+    if (this.#accepted !== null && this.#accepted.keep !== mutation.keep_intents)
+      return err({
+        code: 'conflict',
+        field: 'keep_intents',
+        detail:
+          `An acceptance by ${this.#accepted.by} with keep_intents ${this.#accepted.keep} is under way. ` +
+          'It cannot be changed any more: wait for its end, then decide anew what is missing or too much.',
+      });
     const accepted = this.#accepted ?? this.#remember(mutation, context, held.value.view);
     const changes = changesOfAcceptance(this.#facts(accepted, held.value));
     const outcome = {

@@ -144,7 +144,8 @@ export class DesiredState {
       settle_until: this.#settleUntil,
       rules: this.#rules,
       takenOut: (service, id) =>
-        inForce(wishOf(intents.get(service)?.record.instances ?? {}, id), wall)?.state !== undefined,
+        inForce(wishOf(intents.get(service)?.record.instances ?? {}, id), wall)?.state !== undefined ||
+        traffic.get(service)?.draining.includes(id) === true,
       minAvailable: (service) => effectiveSpec(intents.get(service)?.record.spec ?? {}).min_available,
     });
     const { membership } = observation;
@@ -176,7 +177,7 @@ export class DesiredState {
     const { published, now } = this.#remembered;
     this.#remembered = null;
     const isShared = (service: string): boolean =>
-      traffic.has(service) || Object.keys(intents.get(service)?.record.versions ?? {}).length > 0;
+      Object.keys(traffic.get(service)?.shares ?? intents.get(service)?.record.versions ?? {}).length > 0;
     const merged = new Map(this.#membership);
     for (const [service, remembered] of membersOf(published, now, isShared))
       merged.set(service, new Map([...remembered, ...(merged.get(service) ?? [])]));

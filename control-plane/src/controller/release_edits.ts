@@ -9,7 +9,9 @@ import {
 } from '../model/release.js';
 import type { ReleaseContext, ReleaseWish } from '../model/release_plane.js';
 import type { ReleaseEdit } from '../model/release_ports.js';
+import { sha1 } from '../plan/encode.js';
 import { frozenBy } from '../plan/freeze.js';
+import { drainedBy } from '../plan/release/batch.js';
 import { planChange } from '../plan/release/plan_hash.js';
 import type { World } from '../plan/world.js';
 import { etagOf } from '../plan/release/describe.js';
@@ -40,6 +42,12 @@ export function begunBy(
   return all.find((one) => one.verbs.some((verb) => verb.key === key && verb.request === request));
 }
 
+/** Stands for what a client asked for: of a long request a part that people can read, and the hash of all of it. */
+export function requestOf(wish: ReleaseWish): string {
+  const text = JSON.stringify(wish);
+  return text.length <= 1_000 ? text : `${text.slice(0, 900)} ${sha1(text)}`;
+}
+
 /** A release that has ended goes to the history by the same transaction. */
 export function editOf(stored: StoredRelease, record: ReleaseRecord): ReleaseEdit {
   const { service, etag } = stored;
@@ -55,10 +63,17 @@ export function trafficOf(
   const traffic = new Map<string, ReleaseTraffic>();
   for (const [service, { current }] of shown) {
     if (!current) continue;
-    const { id: release, stable, shares } = current.record;
+    const { id: release, stable, shares, step } = current.record;
+    const draining = drainedBy(current.record);
     const old = before.get(service);
-    const same = old?.release === release && old.stable === stable && sameShares(old.shares, shares);
-    traffic.set(service, same ? old : { release, stable, shares });
+    const same =
+      old?.release === release &&
+      old.stable === stable &&
+      sameShares(old.shares, shares) &&
+      old.draining.join() === draining.join();
+    // The number is only told: a batch that drains the same instances needs no other set.
+    const batch = `batch ${String(step + 1)}`;
+    traffic.set(service, same ? old : { release, stable, shares, draining, batch });
   }
   return traffic;
 }

@@ -1,6 +1,7 @@
 import type { Hooks } from '../model/hooks.js';
 import type { Clock, IntentStore, LinkState, Log, Term, WriteFailure } from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
+import type { Prometheus } from '../model/prometheus.js';
 import type {
   ReleaseEvent,
   ReleaseRecord,
@@ -26,7 +27,17 @@ import { startRelease } from '../plan/release/start.js';
 import { obey } from '../plan/release/verbs.js';
 import { isKnown, recordIn, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
-import { begunBy, checkPrecondition, editOf, refuseStart, trafficOf, writeProblem } from './release_edits.js';
+import {
+  begunBy,
+  checkPrecondition,
+  editOf,
+  refuseStart,
+  requestOf,
+  trafficOf,
+  writeProblem,
+} from './release_edits.js';
+import { ReleaseEffects } from './release_effects.js';
+import { refuseGates, ReleaseGates } from './release_gates.js';
 import { TrafficLog } from './traffic_log.js';
 
 /** What releases need of the controller. */
@@ -34,8 +45,10 @@ export interface ReleaseDeps {
   readonly store: ReleaseStore;
   readonly reader: TrafficReader;
   readonly hooks: Hooks;
+  readonly prometheus: Prometheus;
   readonly intents: IntentStore;
   readonly clock: Clock;
+  readonly settings: { readonly drainTimeoutMs: number };
   readonly log: Log;
   readonly newId: () => string;
   readonly zookeeper: () => LinkState;
@@ -74,7 +87,9 @@ interface Looked {
 export class Releases implements ReleasePlane {
   readonly #deps: ReleaseDeps;
   readonly #log = new TrafficLog();
+  readonly #gates: ReleaseGates;
   readonly #watcher: string;
+  readonly #effects: ReleaseEffects;
   readonly #writing = new Map<string, Backoff>();
   #shown: ReadonlyMap<string, ServiceReleases> | null = null;
   #traffic: ReadonlyMap<string, ReleaseTraffic> = new Map();
@@ -87,10 +102,12 @@ export class Releases implements ReleasePlane {
   constructor(deps: ReleaseDeps) {
     this.#deps = deps;
     this.#watcher = deps.newId();
+    this.#gates = new ReleaseGates(deps);
+    this.#effects = new ReleaseEffects(deps);
   }
 
   async start(): Promise<void> {
-    const { store, reader, hooks, wake } = this.#deps;
+    const { store, reader, hooks, prometheus, wake } = this.#deps;
     store.onChange((shown) => {
       this.#shown = shown;
       this.#traffic = trafficOf(shown, this.#traffic);
@@ -98,12 +115,15 @@ export class Releases implements ReleasePlane {
     });
     await reader.start();
     await hooks.start();
+    await prometheus.start();
     await store.start();
   }
 
   async close(): Promise<void> {
-    const { store, reader, hooks } = this.#deps;
-    for (const part of [hooks, store, reader]) await part.close();
+    const { store, reader, hooks, prometheus } = this.#deps;
+    this.#gates.stop();
+    for (const part of [hooks, prometheus, store, reader]) await part.close();
+    await this.#gates.close();
     await this.#reading;
   }
 
@@ -155,6 +175,14 @@ export class Releases implements ReleasePlane {
       if (!running.some(({ record }) => record.id === id)) this.#seen.delete(id);
     if (!term) return;
     for (const stored of running) await this.#look(world, term, stored);
+    const damaged = this.#deps.store.damaged();
+    this.#gates.ask(this.records().filter(({ service }) => !damaged.has(service)));
+    this.#effects.run(this.#running().map(({ record }) => record));
+  }
+
+  /** The monotonic moment from which on a call is to be made again; Infinity if none is. */
+  get wakeAt(): number {
+    return this.#effects.retryAt;
   }
 
   #running(): readonly StoredRelease[] {
@@ -169,8 +197,10 @@ export class Releases implements ReleasePlane {
       return;
     }
     try {
-      const result = advance(this.#present(stored), this.#facts(world, stored.record), world.wall);
-      this.#keep(stored, result.record, result.waiting_for, null);
+      const present = this.#present(stored);
+      const result = advance(present, this.#facts(world, stored.record), world.wall);
+      // A move counts for nothing until it is written; not every one that must be is told by `rev`.
+      this.#keep(stored, result.moved ? present : result.record, result.waiting_for, null);
       if (!this.#mayWrite(service)) return;
       if (result.decide) await this.#decide(world, term, service, stored.record, result.decide);
       const behind = result.record.looked_at - stored.record.looked_at >= LOOK_GAP_MS;
@@ -205,12 +235,14 @@ export class Releases implements ReleasePlane {
     const now = this.#deps.clock.monotonic();
     const first = this.#seen.get(id) ?? now;
     this.#seen.set(id, first);
-    return observeRelease(world, service, {
+    return observeRelease(world, record, {
       watcher: this.#watcher,
       stands: this.#traffic.get(service)?.release === id && this.#deps.stands(service),
       zookeeper: this.#deps.zookeeper().state,
       totals: this.#log.totals(service),
+      answers: this.#gates.answers(),
       recent: this.#log.recent(service, Math.max(first, now - RECENT_MS)),
+      call: this.#effects.outcomeOf(record),
     });
   }
 
@@ -322,7 +354,10 @@ export class Releases implements ReleasePlane {
   #describe(stored: StoredRelease): ReleaseResource {
     const looked = this.#looked.get(stored.service);
     const fresh = looked?.etag === stored.etag;
-    const waiting = fresh ? looked.waiting_for : ['being looked at'];
+    const trouble = this.#effects.troubleOf(stored.record);
+    const told =
+      trouble === '' ? [] : [`the upgrade was called without an answer, and is called again: ${trouble}`];
+    const waiting = fresh ? [...looked.waiting_for, ...told] : ['being looked at'];
     return describeRelease(this.#deps.world(), this.#present(stored), waiting, looked?.problem ?? null);
   }
 
@@ -342,20 +377,24 @@ export class Releases implements ReleasePlane {
     return this.#change(service, context, (world, releases) => {
       if (!isKnown(world, service))
         return err({ code: 'not_found', field: 'service', detail: `there is no service ${service}` });
-      const request = JSON.stringify(wish).slice(0, 1_000);
+      const unreachable = refuseGates(wish.gates, this.#deps);
+      if (unreachable) return err(unreachable);
+      const request = requestOf(wish);
       const repeated = begunBy(releases, context.idempotency_key, request);
       if (repeated) return ok({ record: repeated, edit: null });
       const started = startRelease(wish, {
         releases,
         decided: recordIn(world, service).versions,
         ready: readyVersions(world, service),
+        drain_timeout_ms: this.#deps.settings.drainTimeoutMs,
         newId,
         by: context.by,
         reason: context.reason,
         now: world.wall,
       });
       if (!started.ok) return started;
-      const refused = refuseStart(wish, started.value.record, world);
+      const { record: planned } = started.value;
+      const refused = this.#forbidden(planned) ?? refuseStart(wish, planned, world);
       if (refused && !context.dry_run) return err(refused);
       const { idempotency_key: key } = context;
       const verbs = key === null ? [] : [{ key, request }];
@@ -412,6 +451,20 @@ export class Releases implements ReleasePlane {
     }
   }
 
+  /** Why the upgrade that a release asks for may not be called, or null. */
+  #forbidden({ strategy }: ReleaseRecord): Problem | null {
+    if (strategy.kind !== 'in_place') return null;
+    const { upgrade } = strategy;
+    const { hooks } = this.#deps;
+    const [field, detail] =
+      'webhook' in upgrade
+        ? ['body.in_place.webhook.url', hooks.forbids(upgrade.webhook.url)]
+        : 'command' in upgrade
+          ? ['body.in_place.command.name', hooks.forbidsCommand(upgrade.command.name)]
+          : ['', null];
+    return detail === null ? null : { code: 'invalid_request', field, detail };
+  }
+
   #damage(service: string): Problem | null {
     const damage = this.#deps.store.damaged().get(service);
     if (damage === undefined) return null;
@@ -422,7 +475,10 @@ export class Releases implements ReleasePlane {
   #outcome(record: ReleaseRecord, dry_run: boolean, changed: boolean): ReleaseOutcome {
     const world = this.#deps.world();
     const release = dry_run ? describeRelease(world, record, []) : this.byId(record.id);
-    const plan = this.#planOf(world, record);
+    const described = this.#planOf(world, record);
+    const forbidden = this.#forbidden(record)?.detail;
+    const plan =
+      forbidden === undefined ? described : { ...described, blockers: [...described.blockers, forbidden] };
     return { dry_run, changed, release: release ?? describeRelease(world, record, []), plan };
   }
 

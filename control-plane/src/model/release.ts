@@ -1,3 +1,5 @@
+import type { Inquiry, PrometheusGate, WebhookGate } from './release_gates.js';
+
 /*
  * A release: what moves a service from its stable version to another. The states and phases are described in
  * docs/explanation/releases.md. The record holds targets, never effects.
@@ -32,7 +34,7 @@ export type ReleasePhase = (typeof RELEASE_PHASES)[number];
 /** How a release that goes back will end. */
 export type ReleaseEnding = 'rolled_back' | 'cancelled' | 'failed';
 
-/** Version → share in whole percent; they sum to 100. */
+/** Version → share in whole percent; they sum to 100. Empty in a release in place: weights alone decide. */
 export type Shares = Readonly<Record<string, number>>;
 
 /** One step of a weighted release. `pause` without a time waits for a person. */
@@ -45,7 +47,78 @@ export interface WeightedStrategy {
   readonly steps: readonly WeightedStep[];
 }
 
-export type Strategy = WeightedStrategy;
+/** How many instances: so many, or so many percent of all, rounded down and at least one. */
+export type Amount = { readonly count: number } | { readonly percent: number };
+
+/** Who upgrades a batch. */
+export type Upgrade =
+  | { readonly webhook: { readonly url: string; readonly timeout_ms: number } }
+  | { readonly command: { readonly name: string; readonly timeout_ms: number } }
+  | { readonly person: true };
+
+export interface InPlaceStrategy {
+  readonly kind: 'in_place';
+  readonly batch: Amount;
+  readonly max_unavailable: Amount;
+  /** Failed instances of one batch that are put up with. */
+  readonly max_failed: number;
+  readonly upgrade: Upgrade;
+  /** From asked to ready with the new version, and once more from there to healthy everywhere. */
+  readonly upgrade_timeout_ms: number;
+  readonly drain_timeout_ms: number;
+  /** 0 = no soak between batches. */
+  readonly soak_ms: number;
+}
+
+export type Strategy = WeightedStrategy | InPlaceStrategy;
+
+export const BATCH_STATES = ['draining', 'upgrading', 'warming', 'done', 'failed', 'left_out'] as const;
+/** How far an instance of a batch is. */
+export type BatchState = (typeof BATCH_STATES)[number];
+
+/** An instance as it was when it was taken into a batch: what an upgrade is told, also when it is gone meanwhile. */
+export interface Picked {
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  /** Its version then. */
+  readonly from: string;
+  /** It was handed to an upgrade and may be in any state until it is proven. */
+  readonly asked: boolean;
+  /** Why it failed or was left out; else empty. */
+  readonly reason: string;
+}
+
+export interface BatchInstance extends Picked {
+  readonly state: BatchState;
+  /** The call of this attempt is about it. */
+  readonly told: boolean;
+}
+
+/** An instance that a release does not bring to `to`. */
+export interface LeftOut extends Picked {
+  readonly to: string;
+}
+
+/** What came of the call for a batch. */
+export interface CallOutcome {
+  readonly outcome: 'accepted' | 'refused';
+  readonly reason: string;
+}
+
+/** How far a release in place is. */
+export interface InPlaceProgress {
+  /** The present batch; before the first one what a superseded release left under way. */
+  readonly batch: readonly BatchInstance[];
+  /** Null until the call for this batch and attempt has an outcome. */
+  readonly called: CallOutcome | null;
+  readonly left_out: readonly LeftOut[];
+  /** Soaks are left out from now on. */
+  readonly full: boolean;
+}
+
+export const PERCENTILES = [50, 90, 95, 99] as const;
+export type Percentile = (typeof PERCENTILES)[number];
 
 export interface Gates {
   /** Requests of each side below which nothing is judged. */
@@ -56,15 +129,26 @@ export interface Gates {
   readonly on_inconclusive: 'pause' | 'pass' | 'fail';
   /** Null = not judged. */
   readonly errors: { readonly max_percent: number; readonly ratio: number } | null;
-  readonly latency: { readonly slack_ms: number; readonly ratio: number } | null;
+  readonly latency: {
+    readonly percentile: Percentile;
+    readonly slack_ms: number;
+    readonly ratio: number;
+  } | null;
   readonly fast: boolean;
+  /** Asked outside, at every interval of a soak and at its end; both as model/release_gates.ts says. */
+  readonly webhooks: readonly WebhookGate[];
+  readonly prometheus: readonly PrometheusGate[];
 }
 
-/** What gateways counted: requests, those that failed, and the sum of their times in milliseconds. */
+/**
+ * What gateways counted: requests, those that failed, the sum of their times in milliseconds, and how many of them fell into each
+ * bucket of model/latency.ts. WebSockets are in no bucket.
+ */
 export interface Counts {
   readonly requests: number;
   readonly errors: number;
   readonly ms: number;
+  readonly buckets: readonly number[];
 }
 
 /** Counts of both sides over one window. `last` is where the watcher's totals stood when it was added to. */
@@ -81,7 +165,9 @@ export type PauseCause =
   /** A person. */
   | 'person'
   /** A gate that could not judge. */
-  | 'gate';
+  | 'gate'
+  /** A drain that was not proven in time. */
+  | 'drain';
 
 export interface Paused {
   readonly cause: PauseCause;
@@ -116,6 +202,8 @@ export interface TimeSplit {
   readonly paused_ms: number;
   readonly converging_ms: number;
   readonly draining_ms: number;
+  /** Waiting for instances to come back upgraded. */
+  readonly upgrading_ms: number;
 }
 
 /** The data of `/ebbgate/releases/<service>/current`. */
@@ -131,6 +219,8 @@ export interface ReleaseRecord {
   readonly stable: string;
   readonly target: string;
   readonly strategy: Strategy;
+  /** Null in a weighted release. */
+  readonly in_place: InPlaceProgress | null;
   readonly gates: Gates;
   /** How long the target may have no ready instance while it has a share, before the release fails. */
   readonly deadline_ms: number;
@@ -163,6 +253,8 @@ export interface ReleaseRecord {
   readonly failures: number;
   /** What was observed when the last one was made. */
   readonly judged_ms: number;
+  /** The newest round of questions to the gates outside in this attempt; null before the first. */
+  readonly inquiry: Inquiry | null;
   readonly times: TimeSplit;
   /** Milliseconds of the wall clock at which facts were looked at last. */
   readonly looked_at: number;
@@ -193,7 +285,12 @@ export interface ReleaseTraffic {
   /** The release's id, for explanations. */
   readonly release: string;
   readonly stable: string;
+  /** Empty = by weights. */
   readonly shares: Shares;
+  /** Instances that it drains. */
+  readonly draining: readonly string[];
+  /** `batch 2`, for explanations. */
+  readonly batch: string;
 }
 
 export const VERBS = ['pause', 'resume', 'promote', 'skip', 'retry', 'abort', 'rollback'] as const;
@@ -220,6 +317,8 @@ export const DEFAULT_GATES: Gates = {
   interval_ms: 10_000,
   on_inconclusive: 'pause',
   errors: { max_percent: 1, ratio: 2 },
-  latency: { slack_ms: 10, ratio: 2 },
+  latency: { percentile: 95, slack_ms: 10, ratio: 2 },
   fast: true,
+  webhooks: [],
+  prometheus: [],
 };

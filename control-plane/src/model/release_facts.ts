@@ -1,4 +1,5 @@
-import type { Counts } from './release.js';
+import type { CallOutcome, Counts } from './release.js';
+import type { GateAnswer } from './release_gates.js';
 
 /** What is known of a release's service at one moment. Whatever cannot be known is absent, never guessed. */
 export interface ReleaseFacts {
@@ -16,7 +17,40 @@ export interface ReleaseFacts {
   readonly recent: Readonly<Record<string, Counts>> | null;
   /** The shares in the service's own record: what will hold once the release is over. */
   readonly decided: Readonly<Record<string, number>>;
+  /** What gates outside answered and is not written down yet, by the key of the question. */
+  readonly answers: Readonly<Record<string, GateAnswer>>;
   readonly min_available: number;
   /** Why no step may begin now: protection, degraded stores. One sentence each. */
   readonly held: readonly string[];
+  /** The service's instances by id; empty for a weighted release, which does not look at them. */
+  readonly instances: readonly InstanceFacts[];
+  /** What came of the call for the present batch and attempt; null while it has no outcome. */
+  readonly call: CallOutcome | null;
+  /** What a healthy instance is given time for until it counts as warm. */
+  readonly slow_start_ms: number;
+}
+
+/** One instance, as a release in place must know it. */
+export interface InstanceFacts {
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  readonly version: string;
+  /** `doubtful`: its registration is missing, and it may be there. */
+  readonly presence: 'present' | 'doubtful' | 'gone';
+  /** It would take requests if neither shares nor a release spoke against it. */
+  readonly able: boolean;
+  /** It says that it is ready, and not that it is leaving. */
+  readonly ready: boolean;
+  readonly leaving: boolean;
+  /** Why a person has it out of use, or null. */
+  readonly taken: string | null;
+  /** It is proven to hold no request, and gets none. */
+  readonly drained: boolean;
+  /** What that proof waits for, one sentence each. */
+  readonly undrained: readonly string[];
+  /** Open requests; null = some gateway cannot be counted. */
+  readonly in_flight: number | null;
+  /** Gateways that do not find it healthy, one sentence each. */
+  readonly ill: readonly string[];
 }

@@ -1,5 +1,5 @@
 import type { Problem } from './problem.js';
-import type { Gates, ReleaseEvent, Verb, WeightedStep } from './release.js';
+import type { Amount, Gates, ReleaseEvent, Upgrade, Verb, WeightedStep } from './release.js';
 import type { HashedPlan, ReleaseResource } from './release_resources.js';
 import type { Result } from './result.js';
 
@@ -7,12 +7,27 @@ import type { Result } from './result.js';
  * What the API asks of the controller about releases.
  */
 
+/** A release in place that a client asks for; null = the default. */
+export interface InPlaceWish {
+  readonly batch: Amount | null;
+  readonly max_unavailable: Amount | null;
+  readonly max_failed: number | null;
+  readonly upgrade: Upgrade;
+  readonly upgrade_timeout_ms: number | null;
+  readonly drain_timeout_ms: number | null;
+  readonly soak_ms: number | null;
+}
+
 /** A release that a client asks for. */
 export interface ReleaseWish {
   readonly service: string;
   readonly target: string;
   readonly stable: string | null;
+  /** Weighted; null = the default, or one of the other two. */
   readonly steps: readonly WeightedStep[] | null;
+  readonly in_place: InPlaceWish | null;
+  /** The id of a release of this service whose strategy is used again. */
+  readonly like: string | null;
   readonly gates: Partial<Gates>;
   readonly deadline_ms: number | null;
   readonly supersede: boolean;

@@ -1,4 +1,5 @@
-import type { PauseCause, ReleasePhase, ReleaseState, TimeSplit } from './release.js';
+import type { AnswerVerdict } from './release_gates.js';
+import type { BatchState, PauseCause, ReleasePhase, ReleaseState, TimeSplit } from './release.js';
 
 /*
  * What the API answers about releases, exactly as its JSON. Times are RFC 3339.
@@ -6,12 +7,47 @@ import type { PauseCause, ReleasePhase, ReleaseState, TimeSplit } from './releas
 
 /** A gate as it is read now. Errors in percent, latency in milliseconds. */
 export interface GateResource {
-  readonly gate: 'errors' | 'latency';
-  readonly verdict: 'pass' | 'fail' | 'inconclusive';
+  /** `errors`, `latency p95`, `webhook:NAME` or `prometheus:NAME`. */
+  readonly gate: string;
+  readonly verdict: AnswerVerdict;
+  /** What is compared with the limit: the target's, or the sample; null if there is none. */
+  readonly value: number | null;
+  readonly limit: number | null;
+  /** What it was told, or why nothing is known; empty of the gates that count. */
+  readonly message: string;
+  /** Of the gates that count; null of those that are asked. */
   readonly target: number | null;
   readonly stable: number | null;
-  readonly limit: number | null;
-  readonly samples: { readonly target: number; readonly stable: number };
+  readonly samples: { readonly target: number; readonly stable: number } | null;
+}
+
+/** An instance of the present batch. */
+export interface BatchInstanceResource {
+  readonly id: string;
+  readonly state: BatchState;
+  /** As registered now; what it was when it is not registered. */
+  readonly version: string;
+  readonly in_flight: number | null;
+  readonly reason: string;
+  readonly waiting_for: readonly string[];
+}
+
+/** A release in place: how it goes about it, and where it is. */
+export interface InPlaceResource {
+  /** `2` or `20%`. */
+  readonly batch: string;
+  readonly max_unavailable: string;
+  readonly max_failed: number;
+  readonly upgrade: 'webhook' | 'command' | 'person';
+  /** The webhook's origin, or the command's name; else empty. */
+  readonly through: string;
+  readonly upgrade_timeout_ms: number;
+  readonly drain_timeout_ms: number;
+  readonly soak_ms: number;
+  readonly instances: readonly BatchInstanceResource[];
+  /** What came of the call for this batch. */
+  readonly call: 'none' | 'wanted' | 'accepted' | 'refused';
+  readonly left_out: readonly { readonly id: string; readonly reason: string }[];
 }
 
 export interface ReleaseResource {
@@ -22,10 +58,12 @@ export interface ReleaseResource {
   readonly n: number;
   readonly stable: string;
   readonly target: string;
-  readonly strategy: 'weighted';
+  readonly strategy: 'weighted' | 'in_place';
+  /** Null in a weighted release. */
+  readonly in_place: InPlaceResource | null;
   readonly state: ReleaseState;
   readonly phase: ReleasePhase | null;
-  /** From 0; equal to `steps` once all are done. */
+  /** From 0; equal to `steps` once all are done. In place it counts batches, and `steps` is an estimate. */
   readonly step: number;
   readonly steps: number;
   readonly attempt: number;
@@ -66,7 +104,11 @@ export interface ReleasePlanResource {
     readonly what: string;
     /** The shares once it has begun. */
     readonly shares: Readonly<Record<string, number>>;
+    /** In place: those that it would upgrade. */
+    readonly instances: readonly string[];
   }[];
+  /** How instances are upgraded; null in a weighted release. */
+  readonly upgrade: string | null;
   /** What would hold its next step up at this moment. */
   readonly blockers: readonly string[];
 }

@@ -16,7 +16,7 @@ import { effectiveSpec, wireSections } from './spec.js';
 
 /*
  * Registry and wishes become the published set. For one instance the strongest of these decides:
- * gone > isolated > cut > operator's drain > leaving > not ready > suspect > up.
+ * gone > isolated > cut > operator's drain > drain by a release > leaving > not ready > suspect > up.
  */
 
 /** An instance in the set, and why it is there like that. */
@@ -49,11 +49,16 @@ export function compileService(
 ): CompiledService {
   const spec = effectiveSpec(record.spec);
   let validUntil = Infinity;
+  const draining = new Set(release?.draining);
   const judged = [...members].map(([id, member]) => {
     const live = inForce(wishOf(record.instances, id), wall);
     if (live?.expires !== undefined) validUntil = Math.min(validUntil, Date.parse(live.expires));
-    const judgement = judge(member, live);
-    const kept = judgement.state === 'draining' ? keptUntil(record.spec, member, live, wall) : null;
+    const drainedBy = release && draining.has(id) ? `release ${release.release} (${release.batch})` : null;
+    const judgement = judge(member, live, drainedBy);
+    const kept =
+      judgement.state === 'draining' && drainedBy === null
+        ? keptUntil(record.spec, member, live, wall)
+        : null;
     if (kept !== null) validUntil = Math.min(validUntil, Date.parse(kept));
     const why = kept === null ? judgement.why : [...judgement.why, `sticky clients are kept until ${kept}`];
     return { id, member, ...judgement, why, kept };
@@ -114,7 +119,11 @@ function isDown(state: PeerState): boolean {
   return state === 'isolated' || state === 'cut' || state === 'gone';
 }
 
-function judge(member: Member, intent: InstanceIntent | undefined): Omit<Judged, 'id' | 'member' | 'kept'> {
+function judge(
+  member: Member,
+  intent: InstanceIntent | undefined,
+  drainedBy: string | null,
+): Omit<Judged, 'id' | 'member' | 'kept'> {
   const { registration, presence } = member;
   const why: string[] = [];
   const given = intent ? ` by ${intent.by}${intent.reason === '' ? '' : `: ${intent.reason}`}` : '';
@@ -127,6 +136,7 @@ function judge(member: Member, intent: InstanceIntent | undefined): Omit<Judged,
   if (intent?.state === 'isolated') say('isolated', `isolated${given}`);
   if (intent?.state === 'cut') say('cut', `its drain stopped waiting; drained${given}`);
   if (intent?.state === 'draining') say('draining', `drained${given}`);
+  if (drainedBy !== null) say('draining', `drained by ${drainedBy}`);
   if (registration.leaving) say('draining', 'it said that it is leaving');
   if (!registration.ready) say('unready', 'it says that it is not ready');
   if (presence === 'suspect')

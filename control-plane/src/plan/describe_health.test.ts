@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Heartbeat } from '../model/gateway.js';
 import { buildHeartbeat } from '../testing/builders.js';
-import { healthOf, panickingIn } from './describe_health.js';
+import { healthOf, isOutEverywhere, panickingIn } from './describe_health.js';
 import type { Witnesses } from './proof.js';
 
 const applied = { epoch: 7, generation: 20 };
@@ -60,4 +60,23 @@ test('panic is told by those who are heard', () => {
     g3: { applied, panic: ['shop'], silentMs: 6_000 },
   });
   expect(panickingIn(world, 'shop')).toEqual(['g1']);
+});
+
+test('out everywhere: every gateway says so, and none of them may use it all the same', () => {
+  const isOut = (heard: Parameters<typeof seen>[0], roster = false): boolean => {
+    const { witnesses } = seen(heard);
+    return isOutEverywhere(
+      { witnesses: roster ? witnesses : { ...witnesses, roster: new Map() } },
+      'shop',
+      'a',
+    );
+  };
+  const as = (state: string) => ({ applied, health: { 'shop|a': { ...ejected['shop|a'], state } } });
+  expect(isOut({ g1: as('ejected'), g2: as('failing'), g3: as('trial') })).toBe(true);
+  expect(isOut({ g1: as('ejected'), g2: { applied } })).toBe(false);
+  expect(isOut({ g1: as('ejected'), g2: as('warming') })).toBe(false);
+  expect(isOut({ g1: as('ejected'), g2: { ...as('ejected'), silentMs: 6_000 } })).toBe(false);
+  expect(isOut({ g1: as('ejected'), g2: { ...as('ejected'), panic: ['shop'] } })).toBe(false);
+  expect(isOut({ g1: as('ejected') }, true)).toBe(false);
+  expect(isOut({})).toBe(false);
 });

@@ -5,7 +5,7 @@ import type { World } from './world.js';
 
 /*
  * Health is each gateway's own judgement of each instance: what one cannot reach another may. It is shown as it was
- * reported, and the plan does nothing by it.
+ * reported; sets do not follow it, and of a release only the question whether anybody can serve a version.
  */
 
 /**
@@ -29,6 +29,21 @@ export function healthOf(
     const { state, reason, since } = report;
     return { gateway, state, reason, since: new Date(since * 1_000).toISOString() };
   });
+}
+
+/** A gateway that says one of these of an instance gives it nothing, or one request to try it. */
+const OUT: ReadonlySet<string> = new Set(['ejected', 'failing', 'trial']);
+
+/** True if every gateway says that it has `instance` out: one that is silent, or ignores health there, may still use it. */
+export function isOutEverywhere(world: Pick<World, 'witnesses'>, service: string, instance: string): boolean {
+  const key = inFlightKey(service, instance);
+  const gateways = gatewaysThatCount(world.witnesses);
+  const isOut = (gateway: string): boolean => {
+    const beat = heardNow(world, gateway)?.heartbeat;
+    const report = beat?.health && Object.hasOwn(beat.health, key) ? beat.health[key] : undefined;
+    return report !== undefined && OUT.has(report.state) && beat?.panic?.includes(service) !== true;
+  };
+  return gateways.length > 0 && gateways.every(isOut);
 }
 
 /** The gateways that ignore health in `service` now, because too many of its instances are out there. */

@@ -62,6 +62,17 @@ test('shares come back as weights in the same proportion', () => {
   expect(recalled?.instances['c']).toBeUndefined(); // it is leaving by its own word
 });
 
+test('the drain of an instance that is not registered now is recalled for an hour: it may have been leaving by itself', () => {
+  const before = published({ ...NO_INTENT, instances: { b: wish({ state: 'draining' }) } });
+  const later = { ...view, instances: registrations.filter(({ id }) => id !== 'b' && id !== 'c') };
+  const recalled = recallRecords(before, later, WALL).get('shop')?.instances;
+  const expires = '2026-05-01T13:00:00.000Z';
+  expect(recalled).toMatchObject({ b: { state: 'draining', expires }, c: { state: 'draining', expires } });
+  const there = recallRecords(before, view, WALL).get('shop')?.instances;
+  expect(there).toMatchObject({ b: { state: 'draining' } });
+  expect(there?.['b']?.expires).toBeUndefined();
+});
+
 test('where nobody wished for anything, nothing is recalled', () => {
   expect(recallRecords(published(NO_INTENT), view, WALL)).toEqual(new Map());
 });

@@ -11,6 +11,11 @@ import { decidedIn } from './spec.js';
 
 /** Registered weights end here; above it stand only what version shares have stretched. */
 const MOST_WEIGHT = 10_000;
+/**
+ * How long a recalled drain of an instance that is not registered lasts. It may be a person's, or the instance had said
+ * itself that it was leaving: a set does not tell. For ever it would keep the second from coming back.
+ */
+const UNSURE_MS = 3_600_000;
 
 /** Service → the record that would publish what stands now, for every published service. */
 export function recallRecords(
@@ -63,7 +68,12 @@ function wishesIn(
   const wishes = set.peers.flatMap((peer): [string, InstanceIntent][] => {
     const { id, state } = peer;
     if (state === 'isolated' || state === 'cut') return [[id, { ...common, state }]];
-    if (state === 'draining') return registrationOf(id)?.leaving ? [] : [[id, { ...common, state }]];
+    if (state === 'draining') {
+      const registration = registrationOf(id);
+      if (registration?.leaving) return [];
+      const expires = registration ? {} : { expires: new Date(wall + UNSURE_MS).toISOString() };
+      return [[id, { ...common, ...expires, state }]];
+    }
     const backup = peer.backup ?? false;
     const wish = {
       ...(steered && serving.includes(peer) ? { weight: weightOf(peer) } : {}),

@@ -19,6 +19,7 @@ export function makeRelease(parts: Partial<ReleaseResource> = {}): ReleaseResour
     stable: 'v1',
     target: 'v2',
     strategy: 'weighted',
+    in_place: null,
     state: 'progressing',
     phase: 'soaking',
     step: 1,
@@ -33,9 +34,11 @@ export function makeRelease(parts: Partial<ReleaseResource> = {}): ReleaseResour
       {
         gate: 'errors',
         verdict: 'pass',
+        value: 0.5,
+        limit: 1,
+        message: '',
         target: 0.5,
         stable: 0.4,
-        limit: 1,
         samples: { target: 200, stable: 3_800 },
       },
     ],
@@ -45,7 +48,7 @@ export function makeRelease(parts: Partial<ReleaseResource> = {}): ReleaseResour
     reason: 'new prices',
     at: AT,
     ended_at: null,
-    times: { active_ms: 30_000, paused_ms: 0, converging_ms: 1_500, draining_ms: 0 },
+    times: { active_ms: 30_000, paused_ms: 0, converging_ms: 1_500, draining_ms: 0, upgrading_ms: 0 },
     problem: null,
     ...parts,
   };
@@ -108,9 +111,18 @@ export class MemoryReleases implements ReleasePlane {
 
 function planOf({ service, stable, target }: ReleaseResource): HashedPlan {
   const steps = [
-    { step: 0, what: '1/3 {weight: 5}', shares: { [stable]: 95, [target]: 5 } },
-    { step: 1, what: '2/3 {pause: 2m}', shares: { [stable]: 95, [target]: 5 } },
-    { step: 2, what: '3/3 {weight: 100}', shares: { [target]: 100 } },
+    { step: 0, what: '1/3 {weight: 5}', shares: { [stable]: 95, [target]: 5 }, instances: [] },
+    { step: 1, what: '2/3 {pause: 2m}', shares: { [stable]: 95, [target]: 5 }, instances: [] },
+    { step: 2, what: '3/3 {weight: 100}', shares: { [target]: 100 }, instances: [] },
   ];
-  return { service, stable, target, rollback_to: stable, steps, blockers: [], hash: PLAN_HASH };
+  return {
+    service,
+    stable,
+    target,
+    rollback_to: stable,
+    steps,
+    upgrade: null,
+    blockers: [],
+    hash: PLAN_HASH,
+  };
 }

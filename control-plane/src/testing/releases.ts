@@ -1,5 +1,13 @@
-import { DEFAULT_GATES, type Counts, type ReleaseRecord, type WeightedStep } from '../model/release.js';
-import type { ReleaseFacts } from '../model/release_facts.js';
+import { bucketOf, LATENCY_BUCKETS } from '../model/latency.js';
+import {
+  DEFAULT_GATES,
+  type BatchInstance,
+  type Counts,
+  type InPlaceStrategy,
+  type ReleaseRecord,
+  type WeightedStep,
+} from '../model/release.js';
+import type { InstanceFacts, ReleaseFacts } from '../model/release_facts.js';
 
 /** When releases of tests begin: milliseconds of the wall clock. */
 export const RELEASE_AT = Date.parse('2026-05-01T12:00:00Z');
@@ -17,6 +25,7 @@ export function buildRelease(overrides: Partial<ReleaseRecord> = {}): ReleaseRec
     stable: 'v1',
     target: 'v2',
     strategy: { kind: 'weighted', steps },
+    in_place: null,
     gates: { ...DEFAULT_GATES, interval_ms: 5_000 },
     deadline_ms: 60_000,
     by: 'ann',
@@ -37,7 +46,8 @@ export function buildRelease(overrides: Partial<ReleaseRecord> = {}): ReleaseRec
     window: null,
     failures: 0,
     judged_ms: 0,
-    times: { active_ms: 0, paused_ms: 0, converging_ms: 0, draining_ms: 0 },
+    inquiry: null,
+    times: { active_ms: 0, paused_ms: 0, converging_ms: 0, draining_ms: 0, upgrading_ms: 0 },
     looked_at: RELEASE_AT,
     looked_by: 'run-1',
     ended_at: null,
@@ -56,14 +66,74 @@ export function buildFacts(overrides: Partial<ReleaseFacts> = {}): ReleaseFacts 
     watcher: 'run-1',
     totals: null,
     recent: null,
+    answers: {},
     decided: {},
     min_available: 1,
     held: [],
+    instances: [],
+    call: null,
+    slow_start_ms: 0,
     ...overrides,
   };
 }
 
-/** `requests`, of which `errors` failed, each of `mean` milliseconds. */
+/** `requests`, of which `errors` failed, each of `mean` milliseconds, all in the one bucket of that. */
 export function buildCounts(requests: number, errors = 0, mean = 10): Counts {
-  return { requests, errors, ms: requests * mean };
+  const buckets = Array<number>(LATENCY_BUCKETS).fill(0).with(bucketOf(mean), requests);
+  return { requests, errors, ms: requests * mean, buckets };
+}
+
+/** A release in place of `shop` from v1 to v2, one instance at a time, by a webhook. */
+export function buildInPlace(
+  overrides: Partial<ReleaseRecord> = {},
+  strategy: Partial<InPlaceStrategy> = {},
+): ReleaseRecord {
+  return buildRelease({
+    strategy: {
+      kind: 'in_place',
+      batch: { count: 1 },
+      max_unavailable: { count: 1 },
+      max_failed: 0,
+      upgrade: { webhook: { url: 'http://127.0.0.1/upgrade', timeout_ms: 1_000 } },
+      upgrade_timeout_ms: 60_000,
+      drain_timeout_ms: 30_000,
+      soak_ms: 0,
+      ...strategy,
+    },
+    in_place: { batch: [], called: null, left_out: [], full: false },
+    base: {},
+    shares: {},
+    ...overrides,
+  });
+}
+
+/** An instance that serves v1 and holds no request. */
+export function buildInstanceFacts(id: string, overrides: Partial<InstanceFacts> = {}): InstanceFacts {
+  return {
+    id,
+    host: '10.0.0.1',
+    port: 8080,
+    version: 'v1',
+    presence: 'present',
+    able: true,
+    ready: true,
+    leaving: false,
+    taken: null,
+    drained: true,
+    undrained: [],
+    in_flight: 0,
+    ill: [],
+    ...overrides,
+  };
+}
+
+/** An instance of a batch, as it was picked with v1. */
+export function buildBatchInstance(
+  id: string,
+  state: BatchInstance['state'] = 'draining',
+  overrides: Partial<BatchInstance> = {},
+): BatchInstance {
+  const told = state === 'upgrading' || state === 'failed' || state === 'warming';
+  const asked = told && state !== 'warming';
+  return { id, host: '10.0.0.1', port: 8080, from: 'v1', asked, told, reason: '', state, ...overrides };
 }

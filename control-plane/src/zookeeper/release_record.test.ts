@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { buildRelease } from '../testing/releases.js';
+import { buildBatchInstance, buildCounts, buildInPlace, buildRelease } from '../testing/releases.js';
 import { encodeReleaseRecord, parseReleaseRecord } from './release_record.js';
 
-const counts = { requests: 3, errors: 1, ms: 7.5 };
+const counts = { ...buildCounts(3, 1), ms: 7.5 };
 const FULL = buildRelease({
   strategy: {
     kind: 'weighted',
@@ -15,12 +15,55 @@ const FULL = buildRelease({
     last: { stable: counts, target: counts },
     sum: { stable: counts, target: counts },
   },
+  gates: {
+    ...buildRelease().gates,
+    webhooks: [{ name: 'ci', url: 'http://ci/hooks', timeout_ms: 5_000 }],
+    prometheus: [{ name: 'lag', query: 'lag', max: 5, min: null }],
+  },
+  inquiry: {
+    n: 2,
+    at: '2026-05-01T12:00:00.000Z',
+    asked_ms: 10_000,
+    readings: [
+      {
+        gate: 'errors',
+        verdict: 'pass',
+        target: 0.5,
+        stable: null,
+        limit: 1,
+        samples: { target: 3, stable: 0 },
+      },
+    ],
+    open: false,
+    answers: { 'webhook:ci': { verdict: 'wait', value: null, message: 'x', at: '2026-05-01T12:00:01.000Z' } },
+  },
   verbs: [{ key: 'k', request: 'r' }],
   events: [{ n: 1, at: '2026-05-01T12:00:00.000Z', event: 'started', by: 'ann', message: '' }],
 });
 
 test('what is written is read', () => {
   expect(parseReleaseRecord(encodeReleaseRecord(FULL))).toEqual({ ok: true, value: FULL });
+});
+
+test('what is written of a release in place is read', () => {
+  const { state: _state, told: _told, ...picked } = buildBatchInstance('i2', 'failed', { reason: 'no' });
+  const in_place = {
+    batch: [buildBatchInstance('i1', 'upgrading')],
+    called: { outcome: 'refused', reason: '404' },
+    left_out: [{ ...picked, to: 'v2' }],
+    full: true,
+  } as const;
+  for (const upgrade of [
+    { webhook: { url: 'https://ci.example/x', timeout_ms: 1 } },
+    { command: { name: 'up', timeout_ms: 1 } },
+    { person: true },
+  ] as const) {
+    const record = buildInPlace({ in_place }, { upgrade, batch: { percent: 20 } });
+    expect(parseReleaseRecord(encodeReleaseRecord(record))).toEqual({ ok: true, value: record });
+  }
+  const strange = { ...in_place, batch: [{ ...buildBatchInstance('i1'), state: 'melted' }] };
+  const parsed = parseReleaseRecord(Buffer.from(JSON.stringify({ ...buildInPlace(), in_place: strange })));
+  expect(parsed).toMatchObject({ ok: false, error: expect.stringMatching(/in_place\.batch/) as string });
 });
 
 test.each([

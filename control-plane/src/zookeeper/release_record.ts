@@ -1,6 +1,14 @@
 import { z } from 'zod';
+import { LATENCY_BUCKETS } from '../model/latency.js';
 import { checkName, type NameKind } from '../model/names.js';
-import { RELEASE_PHASES, RELEASE_STATES, type ReleaseRecord } from '../model/release.js';
+import {
+  BATCH_STATES,
+  PERCENTILES,
+  RELEASE_PHASES,
+  RELEASE_STATES,
+  type ReleaseRecord,
+} from '../model/release.js';
+import { ANSWER_VERDICTS } from '../model/release_gates.js';
 import { err, ok, type Result } from '../model/result.js';
 
 /*
@@ -16,9 +24,11 @@ const milliseconds = z.number().min(0);
 const percent = z.int().min(0).max(100);
 const shares = z
   .record(name('version'), percent)
-  .refine((map) => Object.values(map).reduce((sum, share) => sum + share, 0) === 100, {
-    error: 'does not sum to 100',
-  });
+  .refine(
+    (map) =>
+      Object.keys(map).length === 0 || Object.values(map).reduce((sum, share) => sum + share, 0) === 100,
+    { error: 'does not sum to 100' },
+  );
 
 const weighted = z.strictObject({
   kind: z.literal('weighted'),
@@ -32,17 +42,80 @@ const weighted = z.strictObject({
     .min(1),
 });
 
+const amount = z.union([
+  z.strictObject({ count: z.int().min(1) }),
+  z.strictObject({ percent: z.int().min(1).max(100) }),
+]);
+const inPlace = z.strictObject({
+  kind: z.literal('in_place'),
+  batch: amount,
+  max_unavailable: amount,
+  max_failed: whole,
+  upgrade: z.union([
+    z.strictObject({ webhook: z.strictObject({ url: text, timeout_ms: milliseconds }) }),
+    z.strictObject({ command: z.strictObject({ name: text, timeout_ms: milliseconds }) }),
+    z.strictObject({ person: z.literal(true) }),
+  ]),
+  upgrade_timeout_ms: milliseconds,
+  drain_timeout_ms: milliseconds,
+  soak_ms: milliseconds,
+});
+const picked = { id: text, host: text, port: whole, from: text, asked: z.boolean(), reason: text };
+const inPlaceProgress = z.strictObject({
+  batch: z.array(z.strictObject({ ...picked, state: z.enum(BATCH_STATES), told: z.boolean() })),
+  called: z.strictObject({ outcome: z.enum(['accepted', 'refused']), reason: text }).nullable(),
+  left_out: z.array(z.strictObject({ ...picked, to: text })),
+  full: z.boolean(),
+});
+
 const gates = z.strictObject({
   min_samples: whole,
   failure_limit: whole,
   interval_ms: milliseconds,
   on_inconclusive: z.enum(['pause', 'pass', 'fail']),
   errors: z.strictObject({ max_percent: z.number(), ratio: z.number() }).nullable(),
-  latency: z.strictObject({ slack_ms: z.number(), ratio: z.number() }).nullable(),
+  latency: z
+    .strictObject({ percentile: z.literal(PERCENTILES), slack_ms: z.number(), ratio: z.number() })
+    .nullable(),
   fast: z.boolean(),
+  webhooks: z.array(z.strictObject({ name: text, url: text, timeout_ms: milliseconds })),
+  prometheus: z.array(
+    z.strictObject({ name: text, query: text, max: z.number().nullable(), min: z.number().nullable() }),
+  ),
 });
 
-const counts = z.strictObject({ requests: whole, errors: whole, ms: milliseconds });
+const inquiry = z.strictObject({
+  n: z.int().min(1),
+  at: moment,
+  asked_ms: milliseconds,
+  readings: z.array(
+    z.strictObject({
+      gate: text,
+      verdict: z.enum(['pass', 'fail', 'inconclusive']),
+      target: z.number().nullable(),
+      stable: z.number().nullable(),
+      limit: z.number().nullable(),
+      samples: z.strictObject({ target: whole, stable: whole }),
+    }),
+  ),
+  open: z.boolean(),
+  answers: z.record(
+    text,
+    z.strictObject({
+      verdict: z.enum(ANSWER_VERDICTS),
+      value: z.number().nullable(),
+      message: text,
+      at: moment,
+    }),
+  ),
+});
+
+const counts = z.strictObject({
+  requests: whole,
+  errors: whole,
+  ms: milliseconds,
+  buckets: z.array(whole).length(LATENCY_BUCKETS),
+});
 const sides = z.strictObject({ stable: counts, target: counts });
 const phase = z.enum(RELEASE_PHASES).nullable();
 
@@ -54,7 +127,8 @@ const record = z.strictObject({
   n: z.int().min(1),
   stable: name('version'),
   target: name('version'),
-  strategy: weighted,
+  strategy: z.discriminatedUnion('kind', [weighted, inPlace]),
+  in_place: inPlaceProgress.nullable(),
   gates,
   deadline_ms: milliseconds,
   by: text,
@@ -67,7 +141,7 @@ const record = z.strictObject({
   attempt: z.int().min(1),
   paused: z
     .strictObject({
-      cause: z.enum(['step', 'person', 'gate']),
+      cause: z.enum(['step', 'person', 'gate', 'drain']),
       by: text,
       message: text,
       state: z.enum(['preparing', 'progressing']),
@@ -83,11 +157,13 @@ const record = z.strictObject({
   window: z.strictObject({ watcher: text, last: sides, sum: sides }).nullable(),
   failures: whole,
   judged_ms: milliseconds,
+  inquiry: inquiry.nullable(),
   times: z.strictObject({
     active_ms: milliseconds,
     paused_ms: milliseconds,
     converging_ms: milliseconds,
     draining_ms: milliseconds,
+    upgrading_ms: milliseconds,
   }),
   looked_at: milliseconds,
   looked_by: text,

@@ -32,14 +32,15 @@ local pickers = {
 local fleet = {}
 
 --- A peer of one set. It is what a request holds while it is open: the set may change meanwhile, its version too. `selected`:
---- the picker may choose it. `keeps`: drained, but still there for the clients whose cookie names it.
+--- the picker may choose it. `afar`: in another zone, and there for retries and for the clients whose cookie names it. `keeps`:
+--- drained, but still there for the latter. `ask_at`: when worker/trials.lua may look for a lease again.
 local function new_member(p, service, state, sight, failures)
   return {
     id = p.id, service = service, address = address.in_url(p.host), port = p.port, version = p.version,
-    zone = p.zone, backup = p.backup, weight = p.weight, share = 0, selected = false, state_name = p.state,
+    zone = p.zone, backup = p.backup, weight = p.weight, share = 0, selected = false, afar = false, state_name = p.state,
     eligible = selection.eligible(p), peer = state, token = false, host = p.host, down = p.down, failures = failures,
     condition = sight and sight.conditions[p.id] or nil,
-    keeps = p.keep_sticky == true and p.state == 'draining' and not p.down,
+    ask_at = 0, keeps = p.keep_sticky == true and p.state == 'draining' and not p.down,
   }
 end
 
@@ -65,8 +66,7 @@ local function unwell_of(members)
       if condition.wake_at and (not wake_at or condition.wake_at < wake_at) then wake_at = condition.wake_at end
       if condition.state == 'trial' then
         trials = trials or {}
-        -- Looks like the member, but what comes of it is told apart.
-        trials[#trials + 1] = setmetatable({ trial = true, ask_at = 0 }, { __index = member })
+        trials[#trials + 1] = member
       end
     end
   end
@@ -101,12 +101,12 @@ function fleet.picker(balancer, chosen, roll, previous, members)
   return picker
 end
 
---- The member that `token` names, if it may serve whom it names and is not in `tried` (or nil). It may if it was selected, or
---- if it drains and keeps its clients.
+--- The member that `token` names, if it may serve whom it names and is not in `tried` (or nil). It may if it was selected, if
+--- only its zone stands against that, or if it drains and keeps its clients. A backup that stands by keeps nobody.
 function fleet.named(self, token, tried)
   local member = self.by_token and self.by_token[token]
   if not member or (tried and tried[member.id]) then return nil end
-  if member.selected or member.keeps then return member end
+  if member.selected or member.afar or member.keeps then return member end
   return nil
 end
 

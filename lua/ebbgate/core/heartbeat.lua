@@ -46,12 +46,22 @@ function heartbeat.encode(beat, quote)
     .. '},"uncounted":' .. text(beat.uncounted) .. health_text(beat, quote) .. '}'
 end
 
---- The cumulative counters' JSON. `services`: name → version → {requests, errors, ms}.
+--- Only the buckets that hold something: most versions answer within a few of them.
+local function buckets_text(buckets)
+  local parts = {}
+  for index = 1, #buckets do
+    if buckets[index] > 0 then parts[#parts + 1] = '[' .. index .. ',' .. text(buckets[index]) .. ']' end
+  end
+  return '[' .. table.concat(parts, ',') .. ']'
+end
+
+--- The cumulative counters' JSON. `services`: name → version → {requests, errors, ms, buckets}.
 function heartbeat.encode_stats(id, boot, services, quote)
   local body = json_text.members(services, function(service, versions)
     return quote(service) .. ':{"versions":{' .. json_text.members(versions, function(version, counted)
       return quote(version) .. ':{"requests":' .. text(counted.requests) .. ',"errors":' .. text(counted.errors)
-        .. ',"latency_ms_sum":' .. text(counted.ms) .. '}'
+        .. ',"latency_ms_sum":' .. text(counted.ms)
+        .. ',"latency_ms_buckets":' .. buckets_text(counted.buckets) .. '}'
     end) .. '}}'
   end)
   return '{"v":1,"id":' .. quote(id) .. ',"boot":' .. quote(boot) .. ',"services":{' .. body .. '}}'

@@ -36,11 +36,13 @@ function position.unpack(text)
 end
 
 --- What the gateway knows of one set, in 77 characters, always. `saved`: its file on disk is this very publication.
---- `restless`: it lists a peer that is neither `up` nor `suspect`, so its requests are reported more often.
+--- `restless`: it lists a peer that is neither `up` nor `suspect`, so its requests are reported more often. `removed`: it is a
+--- tombstone, and never restless.
 function position.pack_record(record)
+  local kind = record.removed and 'x' or record.restless and 'r' or '-'
   return format(
     '%016.0f:%016.0f:%s:%s%s',
-    record.epoch, record.generation, record.hash or BLANK_HASH, record.saved and 's' or '-', record.restless and 'r' or '-'
+    record.epoch, record.generation, record.hash or BLANK_HASH, record.saved and 's' or '-', kind
   )
 end
 
@@ -53,6 +55,7 @@ function position.unpack_record(text)
     hash = sub(text, 35, 74),
     saved = sub(text, 76, 76) == 's',
     restless = sub(text, 77, 77) == 'r',
+    removed = sub(text, 77, 77) == 'x',
   }
 end
 

@@ -112,7 +112,8 @@ local function by_zone(chosen, zone)
 end
 
 --- The members that new requests may go to, each `selected`, with its `share` set (> 0; only ratios matter; may be a fraction).
---- Then {panic, spare}: `spare` are those that a retry may go to when all of the first list were tried.
+--- Then {panic, spare}: `spare` are those that a retry may go to when all of the first list were tried. Who stands by only
+--- because of its zone is `afar`.
 ---   members  each has eligible, backup, weight, zone, state_name, condition (core/health.lua; nil = healthy)
 ---   rules    {max_ejected_percent, prefer_zone, zone (the gateway's)}; nil = 50, no preference
 function selection.choose(members, rules)
@@ -121,6 +122,7 @@ function selection.choose(members, rules)
   local far = {}
   if rules and rules.prefer_zone and rules.zone ~= '' and not panic and #chosen > 0 then
     chosen, far = by_zone(chosen, rules.zone)
+    for i = 1, #far do far[i].afar = true end
   end
   if #far == 0 then
     weigh(standby, false)

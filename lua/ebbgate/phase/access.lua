@@ -20,6 +20,7 @@ local function new_ctx(entry)
   return {
     entry = entry or false, member = false, counter = false, tries = 0, limit = 1, tried = false, instances = false,
     answered = false, key = false, began = false, took = false, token = false, transport = false, deadline = false,
+    lease = false,
   }
 end
 

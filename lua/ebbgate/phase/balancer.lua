@@ -11,6 +11,8 @@ local log, ERR = ngx.log, ngx.ERR
 local set_current_peer, get_last_failure = balancer.set_current_peer, balancer.get_last_failure
 --- nginx's "no live upstreams": a clean 502. Any other code here is a 500, or, with -5, a loop without end.
 local BUSY = -3
+--- What the client is told instead if no instance was asked (phase/filter.lua).
+local NO_INSTANCE = 503
 
 --- Lets go of the try that failed, and keeps the next one off its instance. If there is none, the client is told of this one.
 local function give_up(ctx, entry, member)
@@ -27,7 +29,7 @@ end
 local function refuse(ctx, member)
   ctx.member = false
   live.leave(member, ctx.counter)
-  live.abandon(member)
+  tries.abandon(ctx)
   return ngx.exit(BUSY)
 end
 
@@ -42,10 +44,15 @@ function phase.run()
   end
   -- The averages want to know how long it took.
   local began = entry.fleet and entry.fleet.picker.clocked and microseconds() or false
-  local member, counter = live.enter(entry, ctx.tried, ctx.key, began, ctx.token)
-  if not member then return ngx.exit(BUSY) end
+  local member, counter, lease = live.enter(entry, ctx.tried, ctx.key, began, ctx.token, ctx.limit)
+  if not member then
+    -- Nobody was asked: another request is the trial of the only one left, or the set has moved since the access phase.
+    if ctx.tries == 0 then ctx.verdict = NO_INSTANCE end
+    return ngx.exit(BUSY)
+  end
   -- At once: from here on the log phase gives the count back, whatever happens.
   ctx.member, ctx.counter, ctx.tries, ctx.began = member, counter, ctx.tries + 1, began
+  if lease then tries.risk(ctx, lease) end
   if ctx.tries > 1 then
     live.counters:retry(member)
     ctx.verdict = false

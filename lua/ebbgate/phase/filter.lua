@@ -29,18 +29,18 @@ local function meaning(ctx, status)
   return ctx.verdict, ctx.answer and 'instance_failed' or problem.code_of(ctx.verdict)
 end
 
+--- With the head of an instance's answer.
+local function note(status)
+  if live.attentive then affinity.note(ngx.ctx, ngx.var) end
+  if tries.on_trial > 0 then tries.answered(ngx.ctx, status) end
+end
+
 function filter.header()
   local status = ngx.status
-  if status < 400 then
-    if live.attentive then affinity.note(ngx.ctx, ngx.var) end
-    return
-  end
+  if status < 400 then return note(status) end
   local ctx, var = ngx.ctx, ngx.var
   if ctx.answered then return end
-  if from_instance(var.upstream_header_time) then
-    if live.attentive then affinity.note(ctx, var) end
-    return
-  end
+  if from_instance(var.upstream_header_time) then return note(status) end
   local meant, code = meaning(ctx, status)
   local header = ngx.header
   ctx.own = meant

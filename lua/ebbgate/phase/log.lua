@@ -20,7 +20,7 @@ function log.run()
     -- 499: the client went away, and a problem of the gateway's own below 502 (a body that was cut, say) is not the
     -- instance's either. From 502 on it gave no answer.
     if status == 499 or ctx.problem and status < 502 then
-      live.abandon(member)
+      tries.abandon(ctx)
     else
       tries.conclude(ctx, entry, member, ctx.problem and (status == 504 and 'timeout' or 'error') or status)
     end

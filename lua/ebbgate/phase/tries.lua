@@ -66,11 +66,43 @@ function tries.go_on(ctx, entry, fleet)
   return false
 end
 
+--- Requests of this worker that are trials and have no answer yet. Almost always 0, and looking up a request's context costs
+--- more than asking this.
+tries.on_trial = 0
+
+--- The request is a trial from now on.
+function tries.risk(ctx, lease)
+  ctx.lease = lease
+  tries.on_trial = tries.on_trial + 1
+end
+
+--- Takes the lease from the request, if it is a trial; else false.
+local function end_trial(ctx)
+  local lease = ctx.lease
+  if not lease then return false end
+  ctx.lease = false
+  tries.on_trial = tries.on_trial - 1
+  return lease
+end
+
+--- The try ended in a way that says nothing about its instance.
+function tries.abandon(ctx)
+  local lease = end_trial(ctx)
+  if lease then live.abandon(lease) end
+end
+
+--- With the head of an instance's answer: a trial that went well is over. A stream may last for hours.
+function tries.answered(ctx, status)
+  local member = ctx.member
+  if not member or not ctx.lease or member.failures[status] then return end
+  live.health:outcome(ctx.entry, member, status, end_trial(ctx))
+end
+
 --- Tells what a try at `member` came to: `status` as in live.outcome. A later try that only got what others had left of the
 --- request's time, and timed out with it, says nothing about its instance.
 function tries.conclude(ctx, entry, member, status)
-  if status == 'timeout' and ctx.tries > 1 and tries.is_over(ctx) then return live.abandon(member) end
-  return live.outcome(entry, member, status, ctx.began, ctx.took)
+  if status == 'timeout' and ctx.tries > 1 and tries.is_over(ctx) then return tries.abandon(ctx) end
+  return live.outcome(entry, member, status, ctx.began, ctx.took, end_trial(ctx))
 end
 
 --- How long this try may wait.

@@ -61,6 +61,7 @@ function background.start(settings, dicts, incarnation)
   local probes = prober.new({
     dict = dicts.health, sets = dicts.sets, store = sets, health = live.health, counters = live.counters,
     fleet = function(service) return live.fleet(live.entry(service)) end,
+    held = function() return checker:held() end,
   })
   local report = reporter.new({
     redis = connection, state = dicts.state, census = counts, tally = totals, json = boot.json, tools = boot.tools,
@@ -91,6 +92,7 @@ function background.start(settings, dicts, incarnation)
     if checker:take() then probes:tick(ngx.now()) end
   end, function() checker:release() end)
   timer.every('flush', FLUSH, function() live.counters:flush() end, function() live.counters:flush() end)
+  timer.every('entries', SWEEP, live.forget)
   timer.every('sweep', SWEEP, function()
     if dicts.state:get(keys.state.lock) == incarnation then totals:sweep(ngx.now()) end
   end)

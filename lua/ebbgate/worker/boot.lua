@@ -58,7 +58,7 @@ local function load(dicts, state_dir)
   local loading = store.new(dicts.sets)
   local epoch, generation, loaded = 0, 0, 0
   disk.new(state_dir):load(boot.tools, function(name, publication, document)
-    publication.restless = document.restless
+    publication.restless, publication.removed = document.restless, document.kind == 'tombstone'
     local shared, err = loading:share(name, publication, true)
     if not shared then
       ngx.log(ngx.ERR, 'ebbgate: the set of ', name, ' on disk finds no room: ', err)

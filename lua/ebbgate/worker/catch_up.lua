@@ -107,7 +107,7 @@ end
 local function take(self, pass, name, found)
   local document, code, detail = wire.decode(name, found.payload, self.tools, found.hash)
   if not document then return reject(pass, name, found.generation, code, detail) end
-  found.restless = document.restless
+  found.restless, found.removed = document.restless, document.kind == 'tombstone'
   note_newcomers(self, name, document)
   local outcome, why = self.store:apply(name, found, pass.turn)
   if outcome == 'yielded' then

@@ -14,21 +14,20 @@ function counters.prepare(dict)
 end
 
 function counters.new(dict)
-  return setmetatable({ dict = dict, series = {}, dirty = {}, dirty_count = 0, full = false }, counters)
+  -- Held by the members that count on them: those of versions and services that are gone are collected, once all that they
+  -- counted was flushed (`dirty` holds them until then).
+  local series = setmetatable({}, { __mode = 'v' })
+  return setmetatable({ dict = dict, series = series, dirty = {}, dirty_count = 0, full = false }, counters)
 end
 
---- The totals of one version of one service.
+--- The totals of one version of one service, the same for all of its members.
 local function series_of(self, member)
-  local versions = self.series[member.service]
-  if not versions then
-    versions = {}
-    self.series[member.service] = versions
-  end
-  local series = versions[member.version]
+  local name = member.service .. '|' .. member.version
+  local series = self.series[name]
   if not series then
     series = { requests = 0, errors = 0, ms = 0, buckets = {} }
     for i = 1, histogram.SIZE do series.buckets[i] = 0 end
-    versions[member.version] = series
+    self.series[name] = series
   end
   return series
 end

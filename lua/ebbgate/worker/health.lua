@@ -18,11 +18,11 @@ local ngx = ngx
 local TURN = 0.05
 local WORDS = { error = 'connection failed or broken', timeout = 'timed out' }
 
---- parts {dict, counters, incarnation, zone, rebuild(entry)}
+--- parts {dict, counters, incarnation, zone, max_tries, rebuild(entry)}
 function health.new(parts)
   parts.full = false
   local self = setmetatable(parts, health)
-  self.trials = trials.new(self.dict, self.incarnation)
+  self.trials = trials.new(self.dict, self.incarnation, self.max_tries)
   return self
 end
 
@@ -111,9 +111,9 @@ function health:warm(name, settings, now)
   if slow_start > 0 then self:put(keys.health.warm(name), now, slow_start) end
 end
 
-local function end_of_trial(self, entry, settings, name, member, status, now)
+local function end_of_trial(self, entry, settings, name, member, status, now, lease)
   local record = core.unpack_passive(self.dict:get(keys.health.passive(name)))
-  if record and record.out then
+  if trials.decides(lease, record) then
     if member.failures[status] then
       local reason = 'a trial request failed, ejection ' .. record.level + 1 .. ' in a row: ' .. word(status)
       eject(self, entry, name, record, settings.fail_timeout_ms / 1000, now, member, status, reason)
@@ -121,7 +121,7 @@ local function end_of_trial(self, entry, settings, name, member, status, now)
       recover(self, entry, name, record, settings, now, member)
     end
   end
-  self.trials:abandon(member)
+  self.trials:abandon(lease)
 end
 
 local function failed(self, entry, settings, name, member, status, now)
@@ -135,7 +135,7 @@ local function failed(self, entry, settings, name, member, status, now)
   eject(self, entry, name, record, fail_timeout, now, member, status, reason)
 end
 
-local function judge(self, entry, member, status)
+local function judge(self, entry, member, status, lease)
   local fleet = entry.fleet
   local settings = fleet and fleet.health
   local current = settings and fleet.by_id[member.id]
@@ -143,18 +143,20 @@ local function judge(self, entry, member, status)
   if not current or current.host ~= member.host or current.port ~= member.port or not current.eligible
     or settings.max_fails == 0 or settings.fail_timeout_ms == 0
   then
-    return self.trials:abandon(member)
+    if lease then self.trials:abandon(lease) end
+    return
   end
   local name, now, noted = keys.health.name(entry.service, member), ngx.now(), self.dict:get(entry.health_key)
-  local conclude = member.trial and end_of_trial or failed
-  conclude(self, entry, settings, name, member, status, now)
+  local conclude = lease and end_of_trial or failed
+  conclude(self, entry, settings, name, member, status, now, lease)
   -- The others learn it by their watch; this worker's next pick must know it already.
   if self.dict:get(entry.health_key) ~= noted then self.rebuild(entry) end
 end
 
---- What a try came to that failed, or was a trial. Throws nothing: it runs where a request is being balanced.
-function health:outcome(entry, member, status)
-  local ok, err = pcall(judge, self, entry, member, status)
+--- What a try came to that failed, or was a trial (then with its `lease`). Throws nothing: it runs where a request is being
+--- balanced.
+function health:outcome(entry, member, status, lease)
+  local ok, err = pcall(judge, self, entry, member, status, lease)
   if not ok then ngx.log(ngx.ERR, 'ebbgate: health: ', err) end
 end
 

@@ -76,8 +76,8 @@ function health_report:families()
       }
     end
   end)
-  for _, name in ipairs(self.store:names()) do
-    if string.sub(name, 1, 1) ~= '@' then
+  for name, record in pairs(self.store:records()) do
+    if string.sub(name, 1, 1) ~= '@' and not record.removed then
       panic.samples[#panic.samples + 1] = { labels = { 'service', name }, value = panicking[name] and 1 or 0 }
     end
   end

@@ -113,15 +113,17 @@ local function latency_family(self)
     help = 'From the first byte of the request to the end of the response.',
   }
   local samples = family.samples
-  for service, versions in pairs(self.tally:latencies()) do
+  for service, versions in pairs(self.tally:versions()) do
     for version, counted in pairs(versions) do
       local sum = 0
       for index = 1, histogram.SIZE do
         sum = sum + counted.buckets[index]
-        samples[#samples + 1] = {
-          suffix = '_bucket', value = sum,
-          labels = { 'service', service, 'version', version, 'le', histogram.le(index) },
-        }
+        if histogram.is_shown(index) then
+          samples[#samples + 1] = {
+            suffix = '_bucket', value = sum,
+            labels = { 'service', service, 'version', version, 'le', histogram.le(index) },
+          }
+        end
       end
       local labels = { 'service', service, 'version', version }
       samples[#samples + 1] = { suffix = '_sum', labels = labels, value = counted.ms / 1000 }
@@ -158,7 +160,10 @@ local function generation_family(self)
     name = 'ebbgate_set_generation', type = 'gauge', help = 'The generation of the set in force.', samples = {},
   }
   for name, record in pairs(self.store:records()) do
-    family.samples[#family.samples + 1] = { labels = { 'service', name }, value = record.generation }
+    -- Tombstones stay for ever; what they stand for is gone.
+    if not record.removed then
+      family.samples[#family.samples + 1] = { labels = { 'service', name }, value = record.generation }
+    end
   end
   return family
 end

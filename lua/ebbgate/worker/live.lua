@@ -8,6 +8,7 @@ local wire = require 'ebbgate.core.wire'
 local counters = require 'ebbgate.worker.counters'
 local health = require 'ebbgate.worker.health'
 local inflight = require 'ebbgate.worker.inflight'
+local pace = require 'ebbgate.worker.pace'
 local process = require 'ebbgate.worker.process'
 
 local live = {}
@@ -26,7 +27,7 @@ function live.start(parts)
   live.counters = counters.new(parts.dicts.metrics)
   live.health = health.new({
     dict = parts.dicts.health, counters = live.counters, incarnation = parts.incarnation, zone = parts.zone,
-    rebuild = live.rebuild,
+    max_tries = parts.max_tries, rebuild = live.rebuild,
   })
   live.entries, live.waiting = {}, {}
   -- True once a set wants to know more of answers than the log phase sees (phase/affinity.lua).
@@ -107,7 +108,8 @@ local function refresh(entry, again)
   return true
 end
 
---- The worker's entry of a service; it stays the same table for ever. `entry.fleet` is nil if there is no such set.
+--- The worker's entry of a service; it stays the same table for as long as the service has a set or open requests. `entry.fleet`
+--- is nil if there is no such set.
 function live.entry(service)
   local entry = live.entries[service]
   if not entry then
@@ -158,13 +160,30 @@ function live.rebuild(entry)
   follow(entry, true)
 end
 
---- Whom this try goes to, or nil.
-local function choose(entry, current, tried, key, now, token)
+--- True if there is no such service any more and no request holds one of its peers. One that holds the entry alone finds
+--- nobody in it, whatever comes after.
+local function is_gone(entry)
+  local current = live.fleet(entry)
+  return (entry.stamp == nil or current ~= nil and current.removed) and next(entry.retiring) == nil
+end
+
+--- Lets go of services that are gone; a worker that got no request for them learns it here. Yields.
+function live.forget()
+  local entries, turn = {}, pace.new()
+  for _, entry in pairs(live.entries) do entries[#entries + 1] = entry end
+  for _, entry in ipairs(entries) do
+    if is_gone(entry) then live.entries[entry.service], live.waiting[entry] = nil, nil end
+    turn:rest()
+  end
+end
+
+--- Whom this try goes to, or nil; then its lease, if it is a trial.
+local function choose(entry, current, tried, key, now, token, limit)
   local kept = token and named(current, token, tried)
   if kept then return kept end
   if current.trials and not tried then
-    local member = live.health.trials:take(entry, current)
-    if member then return member end
+    local member, lease = live.health.trials:take(entry, current, limit)
+    if member then return member, lease end
   end
   local member = current.picker:pick(tried, key, now)
   if not member and tried and current.spare then return current.spare:pick(tried, key, now) end
@@ -172,24 +191,31 @@ local function choose(entry, current, tried, key, now, token)
 end
 
 --- Picks a peer and counts the request on it, so that a zero that is reported after an ack is true: count first, look at
---- the generation after. Returns the member and the counter's key for `live.leave`, or nil when no peer is eligible.
+--- the generation after. Returns the member, the counter's key for `live.leave` and, of a trial, its lease for `live.outcome`
+--- or `live.abandon`; or nil when no peer is eligible.
 ---   key, now  for the picker (core/fleet.lua)
 ---   token     what the client's cookie says, or false: the instance that it names comes before any that would be picked
-function live.enter(entry, tried, key, now, token)
+---   limit     how many tries the request has, this one included if it is the first
+function live.enter(entry, tried, key, now, token, limit)
   local current = entry.fleet
   for _ = 1, MAX_MOVES do
-    local member = current and choose(entry, current, tried, key, now, token)
+    if not current then return nil end
+    local member, lease = choose(entry, current, tried, key, now, token, limit)
     if not member then return nil end
     local counter = live.inflight:enter(member.peer)
-    if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter end
+    if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter, lease end
     follow(entry)
     current = entry.fleet
     -- The count stood before the new set was read, so it may stay if the new set still wants the peer.
     local same = current and current.by_id[member.id]
-    if member.trial then live.abandon(member) end
-    if same and same.peer == member.peer and (same.eligible or token and same == named(current, token, tried)) then
-      return same, counter
+    -- A trial is of an instance at its address.
+    local moved = lease and same and (same.host ~= member.host or same.port ~= member.port)
+    if same and same.peer == member.peer and not moved
+      and (same.eligible or token and same == named(current, token, tried))
+    then
+      return same, counter, lease
     end
+    if lease then live.abandon(lease) end
     live.inflight:leave(member.peer, counter)
   end
   return nil
@@ -197,19 +223,19 @@ end
 
 --- What a try at `member` came to, told once after `live.leave`. `status` is what the instance answered, or 'error' or 'timeout'
 --- if it gave no answer; `began` in microseconds is when it was picked, false if nobody wants to know. `took`, if known, is how
---- long its answer's head took: what follows goes at the client's pace.
-function live.outcome(entry, member, status, began, took)
+--- long its answer's head took: what follows goes at the client's pace. `lease`: of a trial, else false.
+function live.outcome(entry, member, status, began, took, lease)
   local picker = began and entry.fleet and entry.fleet.picker
   if picker and picker.observe then
     local now = microseconds()
     picker:observe(member, took or now - began, type(status) == 'string' or status >= 500, now)
   end
-  if member.failures[status] or member.trial then live.health:outcome(entry, member, status) end
+  if lease or member.failures[status] then live.health:outcome(entry, member, status, lease) end
 end
 
---- The request on `member` ended in a way that says nothing about it: a trial is still to be made.
-function live.abandon(member)
-  if member.trial then live.health.trials:abandon(member) end
+--- The trial that has `lease` came to nothing that says anything about its instance: it is still to be made.
+function live.abandon(lease)
+  live.health.trials:abandon(lease)
 end
 
 --- Uncounts what `live.enter` counted; exactly once.

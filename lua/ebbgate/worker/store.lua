@@ -11,7 +11,7 @@ function store.new(sets, disk, guard)
   return setmetatable({ sets = sets, disk = disk, guard = guard }, store)
 end
 
---- What is in force under `name`: {epoch, generation, hash, saved, restless}, or nil.
+--- What is in force under `name`: {epoch, generation, hash, saved, restless, removed}, or nil.
 function store:record(name)
   return position.unpack_record(self.sets:get(keys.sets.record(name)))
 end
@@ -52,12 +52,12 @@ end
 local function write_record(self, name, publication, saved)
   return self.sets:safe_set(keys.sets.record(name), position.pack_record({
     epoch = publication.epoch, generation = publication.generation, hash = publication.hash,
-    saved = saved, restless = publication.restless,
+    saved = saved, restless = publication.restless, removed = publication.removed,
   }))
 end
 
---- Puts `publication` {epoch, generation, hash, payload, restless} in force for every worker. `saved` tells that the disk
---- has it. Nil and why if it does not fit; the one before stays in force then.
+--- Puts `publication` {epoch, generation, hash, payload, restless, removed} in force for every worker. `saved` tells that the
+--- disk has it. Nil and why if it does not fit; the one before stays in force then.
 function store:share(name, publication, saved)
   local stamp_key, err = reserve(self, name)
   if not stamp_key then return nil, err end

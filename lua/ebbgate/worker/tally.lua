@@ -44,36 +44,27 @@ end
 
 local FIELDS = { version_requests = 'requests', version_errors = 'errors', version_ms = 'ms' }
 
---- service → version → {requests, errors, ms}; requests that met no service are not in it.
+local function counted_of(services, service, version)
+  local versions = services[service] or {}
+  services[service] = versions
+  local counted = versions[version]
+  if counted then return counted end
+  counted = { requests = 0, errors = 0, ms = 0, buckets = {} }
+  for i = 1, histogram.SIZE do counted.buckets[i] = 0 end
+  versions[version] = counted
+  return counted
+end
+
+--- service → version → {requests, errors, ms, buckets = {n per bucket}}; requests that met no service are not in it.
 function tally:versions()
   local services = {}
   self:each(function(parts, value)
-    local field, service, version = FIELDS[parts[1]], parts[2], parts[3]
-    if not field or service == '' then return end
-    services[service] = services[service] or {}
-    local counted = services[service][version] or { requests = 0, errors = 0, ms = 0 }
-    services[service][version] = counted
-    counted[field] = value
+    local field = FIELDS[parts[1]]
+    local index = parts[1] == 'bucket' and tonumber(parts[4])
+    if parts[2] == '' or not field and not index then return end
+    local counted = counted_of(services, parts[2], parts[3])
+    if field then counted[field] = value else counted.buckets[index] = value end
   end)
-  return services
-end
-
---- service → version → {buckets = {n per bucket}, ms, requests}
-function tally:latencies()
-  local services = self:versions()
-  self:each(function(parts, value)
-    local versions = parts[1] == 'bucket' and services[parts[2]]
-    local counted = versions and versions[parts[3]]
-    if not counted then return end
-    counted.buckets = counted.buckets or {}
-    counted.buckets[tonumber(parts[4])] = value
-  end)
-  for _, versions in pairs(services) do
-    for _, counted in pairs(versions) do
-      counted.buckets = counted.buckets or {}
-      for i = 1, histogram.SIZE do counted.buckets[i] = counted.buckets[i] or 0 end
-    end
-  end
   return services
 end
 
@@ -110,6 +101,10 @@ function tally:sweep(now)
     end
   end
   if swept then self.made = nil end
+  -- Of what nothing is counted any more.
+  for name, since in pairs(self.absent) do
+    if now - since > VERSION_GRACE then self.absent[name] = nil end
+  end
 end
 
 return tally

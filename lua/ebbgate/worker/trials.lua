@@ -1,5 +1,5 @@
 --- One request at a time finds out whether an ejected instance is well again: one of this whole gateway, by a lease that all
---- workers share.
+--- workers share. A lease is the request's own: {key, value, until_at (of the ejection that it is to end)}.
 local core = require 'ebbgate.core.health'
 local keys = require 'ebbgate.core.keys'
 local process = require 'ebbgate.worker.process'
@@ -17,53 +17,74 @@ local PAUSE = 0.1
 --- Requests that may be sent to another instance when the trial fails.
 local REPEATABLE = { GET = true, HEAD = true, OPTIONS = true }
 
-function trials.new(dict, incarnation)
-  return setmetatable({ dict = dict, incarnation = incarnation }, trials)
+--- `max_tries` is the gateway's bound on every service's.
+function trials.new(dict, incarnation, max_tries)
+  return setmetatable({ dict = dict, incarnation = incarnation, max_tries = max_tries, serial = 0 }, trials)
+end
+
+--- True if another instance can answer the request when its trial, the first of `limit` tries, fails. Where nothing is ever
+--- repeated one request is as good as the other.
+local function may_be_repeated(self, entry, fleet, now, limit)
+  if not REPEATABLE[ngx.req.get_method()] or ngx.var.http_upgrade then return false end
+  if fleet.tries == 1 or self.max_tries == 1 then return true end
+  return limit > 1 and (not entry.budget or entry.budget:allows(now))
 end
 
 --- True if this request may be risked. One that cannot be repeated is risked if no other came for as long as the ejection
 --- lasted, or if there is nobody else for it.
-local function may_try(fleet, member, now)
+local function may_try(self, entry, fleet, member, now, limit)
   if fleet.picker.size == 0 then return true end
   local condition = member.condition
   if now >= condition.until_at + condition.hold then return true end
-  return REPEATABLE[ngx.req.get_method()] and not ngx.var.http_upgrade
+  return may_be_repeated(self, entry, fleet, now, limit)
 end
 
-local function lease(self, name, fleet)
-  local key, seconds = keys.health.lease(name), math.min(math.max(fleet.answer_within, SHORTEST), LONGEST)
-  local made, err = self.dict:safe_add(key, self.incarnation, seconds)
+--- Takes the lease `key` for one request: what stands in it, or nil if another request has it.
+local function take_lease(self, key, fleet)
+  local seconds = math.min(math.max(fleet.answer_within, SHORTEST), LONGEST)
+  self.serial = self.serial + 1
+  local value = self.incarnation .. '|' .. self.serial
+  local made, err = self.dict:safe_add(key, value, seconds)
   -- Without room for a lease two trials may meet; without a trial nobody would ever come back.
-  if made or err == 'no memory' then return true end
+  if made or err == 'no memory' then return value end
   local holder = self.dict:get(key)
-  if holder and process.alive(holder) then return false end
+  if holder and process.alive(string.match(holder, '^[^|]*')) then return nil end
   if holder then self.dict:delete(key) end
-  return self.dict:safe_add(key, self.incarnation, seconds) == true
+  return self.dict:safe_add(key, value, seconds) and value or nil
 end
 
---- The member of `fleet` that this request is to try, or nil.
-function trials:take(entry, fleet)
+--- The member of `fleet` that this request, which has `limit` tries, is to try first, and its lease; or nil.
+function trials:take(entry, fleet, limit)
   local now = ngx.now()
   for _, member in ipairs(fleet.trials) do
-    if now >= member.ask_at and may_try(fleet, member, now) then
+    if now >= member.ask_at and may_try(self, entry, fleet, member, now, limit) then
       member.ask_at = now + PAUSE
       local name = keys.health.name(entry.service, member)
-      if lease(self, name, fleet) then
+      local lease = { key = keys.health.lease(name), value = nil, until_at = nil }
+      lease.value = take_lease(self, lease.key, fleet)
+      if lease.value then
         -- The trial before this one may have ended since this fleet was built.
         local record = core.unpack_passive(self.dict:get(keys.health.passive(name)))
-        if record and record.out and core.is_due(record, now, fleet.health.fail_timeout_ms / 1000) then return member end
-        self:abandon(member)
+        if record and record.out and core.is_due(record, now, fleet.health.fail_timeout_ms / 1000) then
+          lease.until_at = record.until_at
+          return member, lease
+        end
+        self:abandon(lease)
       end
     end
   end
   return nil
 end
 
---- Gives the lease back.
-function trials:abandon(member)
-  if not member.trial then return end
-  local key = keys.health.lease(keys.health.name(member.service, member))
-  if self.dict:get(key) == self.incarnation then self.dict:delete(key) end
+--- True if `record` (or nil) is still the ejection that the request was sent to end. It may be when the lease is over: what an
+--- instance answers after minutes is an answer too, unless a later trial has told more.
+function trials.decides(lease, record)
+  return record ~= nil and record.out and record.until_at == lease.until_at
+end
+
+--- Gives the lease back, unless it is over and another request has it.
+function trials:abandon(lease)
+  if self.dict:get(lease.key) == lease.value then self.dict:delete(lease.key) end
 end
 
 return trials

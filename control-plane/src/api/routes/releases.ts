@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import type { ControlPlane } from '../../model/ports.js';
 import type { ProblemCode } from '../../model/problem.js';
-import { hasEnded, type Gates, type VerbName } from '../../model/release.js';
-import type { ReleaseContext, ReleaseOutcome } from '../../model/release_plane.js';
+import { hasEnded, type Gates, type Upgrade, type VerbName } from '../../model/release.js';
+import type { InPlaceWish, ReleaseContext, ReleaseOutcome } from '../../model/release_plane.js';
 import { endpoint, type Answer, type Endpoint, type Exchange, type Reply } from '../endpoint.js';
 import { streamRelease } from '../release_stream.js';
 import { absent, invalid, Refusal } from '../refusal.js';
@@ -136,13 +136,15 @@ function startEndpoint(plane: ControlPlane): Endpoint {
     },
     codes: [...CODES, 'guard_refused'],
     handle: async ({ params: { service }, query, body }, exchange) => {
-      const { target, stable, steps, deadline, supersede, reason, plan_hash } = body;
+      const { target, stable, steps, in_place, like, deadline, supersede, reason, plan_hash } = body;
       const { interval, ...gates } = body.gates ?? {};
       const wish = {
         service,
         target,
         stable: stable ?? null,
         steps: steps ?? null,
+        in_place: in_place === undefined ? null : inPlaceWish(in_place),
+        like: like ?? null,
         gates: given({ ...gates, interval_ms: interval }) as Partial<Gates>,
         deadline_ms: deadline ?? null,
         supersede: supersede ?? false,
@@ -151,6 +153,27 @@ function startEndpoint(plane: ControlPlane): Endpoint {
       return answer(await plane.releases.begin(wish, contextOf(exchange, { ...query, reason })), true);
     },
   });
+}
+
+/** How long calls may take where nobody says. */
+const CALL_MS = { webhook: 30_000, command: 600_000 };
+
+function inPlaceWish(body: NonNullable<z.output<typeof schema.releaseBody>['in_place']>): InPlaceWish {
+  const { webhook, command } = body;
+  const upgrade: Upgrade = webhook
+    ? { webhook: { url: webhook.url, timeout_ms: webhook.timeout ?? CALL_MS.webhook } }
+    : command
+      ? { command: { name: command.name, timeout_ms: command.timeout ?? CALL_MS.command } }
+      : { person: true };
+  return {
+    batch: body.batch ?? null,
+    max_unavailable: body.max_unavailable ?? null,
+    max_failed: body.max_failed ?? null,
+    upgrade,
+    upgrade_timeout_ms: body.upgrade_timeout ?? null,
+    drain_timeout_ms: body.drain_timeout ?? null,
+    soak_ms: body.soak ?? null,
+  };
 }
 
 /** A default is what is absent, not what is undefined. */

@@ -7,7 +7,9 @@ import {
   type TimeSplit,
 } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
-import { guardShares, isObeyed, readyOf } from './facts.js';
+import type { Verdict } from '../../model/release_gates.js';
+import { chooseBatch, inPlaceOf } from './batch.js';
+import { guardShares, isObeyed, obedience, readiness } from './facts.js';
 import {
   addCounts,
   countsSince,
@@ -16,8 +18,28 @@ import {
   readGates,
   spellReading,
   verdictOf,
-  type Verdict,
 } from './gates.js';
+import {
+  firstBatch,
+  goBackInPlace,
+  nextBatch,
+  progressBatch,
+  settleInPlace,
+  watchInPlace,
+} from './in_place.js';
+import {
+  answerOf,
+  closed,
+  isDue,
+  openInquiry,
+  outerGates,
+  readOuter,
+  spellOuter,
+  takeAnswers,
+  unanswered,
+  waitsAgain,
+} from './inquiry.js';
+import type { Outcome } from './outcome.js';
 import { assertSound, enter, note } from './record.js';
 import { sameShares, shareOf } from './shares.js';
 import { beginStep, goBack, sharesAt, stepsOf } from './steps.js';
@@ -40,9 +62,6 @@ export interface Advance {
 
 /** Time that passed between two looks counts as observed only up to this. */
 export const LOOK_GAP_MS = 5_000;
-
-type Outcome =
-  { readonly moved: ReleaseRecord } | { readonly waits: readonly string[]; readonly decide?: Shares };
 
 /** Looks at the facts at `now` (milliseconds of the wall clock). */
 export function advance(record: ReleaseRecord, facts: ReleaseFacts, now: number): Advance {
@@ -72,8 +91,10 @@ function next(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome 
     case 'paused':
       return { waits: [waitsForPerson(record)] };
     case 'finalizing':
+      if (record.in_place) return settleInPlace(record, facts, now);
       return settle(record, facts, now, record.target);
     case 'rolling_back':
+      if (record.in_place) return goBackInPlace(record, facts, now);
       return settle(record, facts, now, record.stable);
     default:
       return { waits: [] };
@@ -82,32 +103,43 @@ function next(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome 
 
 function waitsForPerson({ paused }: ReleaseRecord): string {
   if (paused?.cause === 'step') return 'a person: ebbgate release promote';
+  if (paused?.cause === 'drain') return `a person: ebbgate release resume, skip or abort (${paused.message})`;
   return `a person: ebbgate release resume, promote or abort (${paused?.message ?? ''})`;
 }
 
 function prepare(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  const waits = [...obedience(facts), ...readiness(record.target, facts)];
+  const inPlace = record.in_place !== null;
+  const waits = [...obedience(facts), ...(inPlace ? [] : readiness(record.target, facts))];
+  if (inPlace && waits.length === 0) return firstBatch(record, facts, now);
   return waits.length > 0 ? { waits } : begin(record, 0, facts, now);
 }
 
-/** Begins a step if no guard speaks against it. */
+/** Begins a step, or the next batch, if no guard speaks against it. */
 function begin(record: ReleaseRecord, index: number, facts: ReleaseFacts, now: number): Outcome {
+  if (record.in_place) return nextBatch(record, facts, now);
   const guards = guardStep(record, index, facts);
   return guards.length > 0 ? { waits: guards } : { moved: beginStep(record, index, now) };
 }
 
 /** Why step `index` may not begin now; empty = it may. */
 export function guardStep(record: ReleaseRecord, index: number, facts: ReleaseFacts): readonly string[] {
+  if (record.in_place) {
+    const choice = chooseBatch(record, facts);
+    return choice.kind === 'waits' ? choice.waits : [];
+  }
   const shares = sharesAt(record, index);
   const needsTarget = shareOf(shares, record.target) > shareOf(record.shares, record.target);
   return [...guardShares(record, facts, shares), ...(needsTarget ? readiness(record.target, facts) : [])];
 }
 
 function progress(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  if (record.stalled_ms >= record.deadline_ms) {
+  const awaited = record.in_place === null || record.phase === 'soaking';
+  if (awaited && record.stalled_ms >= record.deadline_ms) {
     const message = `${record.target} had no ready instance for longer than its deadline`;
     return { moved: goBack(record, 'failed', message, now) };
   }
+  const judged = record.phase === 'soaking' || record.phase === 'analysing';
+  if (record.in_place && !judged) return progressBatch(record, facts, now);
   switch (record.phase) {
     case 'applying':
       if (!facts.published) return { waits: obedience(facts) };
@@ -140,43 +172,92 @@ function phase(
 
 /** How long the present step soaks. */
 function soakOf(record: ReleaseRecord): number {
+  if (record.strategy.kind === 'in_place') return record.strategy.soak_ms;
   const step = stepsOf(record)[record.step];
   return step && 'pause' in step ? (step.pause.for_ms ?? 0) : 0;
 }
 
 function soak(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
+  const obeyed = listen(record, facts, now);
+  if (obeyed) return obeyed;
   const soakMs = soakOf(record);
   if (record.observed_ms >= soakMs)
     return { moved: phase(record, 'analysing', 'the soak is over; judging its window', now) };
-  if (record.observed_ms - record.judged_ms >= record.gates.interval_ms) {
-    const readings = readingsOf(record);
-    if (verdictOf(readings) === 'fail') return { moved: failed(record, readings, now) };
-  }
+  const interval = record.observed_ms - record.judged_ms >= record.gates.interval_ms;
+  if (interval && verdictOf(readingsOf(record)) === 'fail') return { moved: failed(record, now) };
+  if (isDue(record)) return { moved: openInquiry(record, readingsOf(record), now) };
   const left = Math.ceil((soakMs - record.observed_ms) / 1_000);
   const unobserved = [...obedience(facts), ...needed(record, facts)];
   return { waits: [`${String(left)} s more of soaking`, ...unobserved.map((one) => `not counted: ${one}`)] };
 }
 
+/** The gates outside are asked last, once the counters found nothing: what failed already needs no further word. */
 function analyse(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  const readings = readingsOf(record);
-  let verdict: Verdict = verdictOf(readings);
+  const obeyed = listen(record, facts, now);
+  if (obeyed) return obeyed;
+  let verdict: Verdict = verdictOf(readingsOf(record));
+  if (verdict !== 'fail' && outerGates(record.gates).length > 0) {
+    if (!record.inquiry?.open) return { moved: openInquiry(record, readingsOf(record), now) };
+    const waits = unanswered(record).map((gate) => `an answer of ${gate}`);
+    if (waits.length > 0) return { waits };
+    const answer = answerOf(record);
+    if (answer === 'wait') {
+      const again = waitsAgain(record, now);
+      return again ? { waits: again } : { moved: openInquiry(record, readingsOf(record), now) };
+    }
+    if (answer === 'inconclusive') verdict = 'inconclusive';
+  }
   if (verdict === 'inconclusive') {
     const { on_inconclusive: rule } = record.gates;
-    if (rule === 'pause') return { moved: pauseForGate(record, readings, now) };
+    if (rule === 'pause') return { moved: pauseForGate(record, now) };
     verdict = rule;
   }
-  if (verdict === 'fail') return { moved: failed(record, readings, now) };
+  if (verdict === 'fail') return { moved: failed(record, now) };
   return begin(record, record.step + 1, facts, now);
+}
+
+/** Writes down what the gates outside answered, and then does what the answers leave no doubt about. */
+function listen(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome | null {
+  const told = takeAnswers(record, facts.answers);
+  if (told) return { moved: told };
+  const answer = answerOf(record);
+  if (answer === 'abort') {
+    const said = readOuter(record).filter(({ verdict }) => verdict === 'abort');
+    return { moved: goBack(record, 'rolled_back', said.map(spellOuter).join('; '), now) };
+  }
+  if (answer === 'fail') return { moved: failed(record, now) };
+  return answer === 'complete' ? complete(record, facts, now) : null;
+}
+
+/** A gate said that nothing more needs to be seen: as promote --full does, unless the counters speak against it. */
+function complete(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
+  if (verdictOf(readingsOf(record)) === 'fail') return { moved: failed(record, now) };
+  const last = stepsOf(record).length - 1;
+  const index = record.step < last ? last : record.step + 1;
+  const said = readOuter(record).filter(({ verdict }) => verdict === 'complete');
+  const message = said.map(spellOuter).join('; ');
+  const full = record.in_place ? { in_place: { ...record.in_place, full: true } } : {};
+  const told = note(record, { event: 'promoted', by: said[0]?.gate ?? 'controller', message }, now, full);
+  return begin(told, index, facts, now);
 }
 
 /** What the gates read in the present window. */
 export function readingsOf(record: ReleaseRecord): ReturnType<typeof readGates> {
-  return readGates(record.gates, record.window, shareOf(record.shares, record.stable) > 0);
+  // In place the stable version has no share to tell by: it is there as long as it gets requests.
+  const compared = record.in_place
+    ? (record.window?.sum.stable.requests ?? 0) > 0
+    : shareOf(record.shares, record.stable) > 0;
+  return readGates(record.gates, record.window, compared);
+}
+
+/** Everything that the gates read, as sentences. */
+function spellGates(record: ReleaseRecord): string {
+  return [...readingsOf(record).map(spellReading), ...readOuter(record).map(spellOuter)].join('; ');
 }
 
 /** One failed judgement: within the limit the soak goes on for another interval, above it the release goes back. */
-function failed(record: ReleaseRecord, readings: ReturnType<typeof readGates>, now: number): ReleaseRecord {
-  const message = `gate: ${readings.map(spellReading).join('; ')}`;
+function failed(record: ReleaseRecord, now: number): ReleaseRecord {
+  const message = `gate: ${spellGates(record)}`;
   const { failure_limit, interval_ms } = record.gates;
   if (record.failures + 1 > failure_limit) return goBack(record, 'rolled_back', message, now);
   const observed_ms = Math.min(record.observed_ms, Math.max(0, soakOf(record) - interval_ms));
@@ -188,16 +269,13 @@ function failed(record: ReleaseRecord, readings: ReturnType<typeof readGates>, n
     window: null,
     observed_ms,
     judged_ms: observed_ms,
+    inquiry: closed(record.inquiry, observed_ms),
     message: counted,
   });
 }
 
-function pauseForGate(
-  record: ReleaseRecord,
-  readings: ReturnType<typeof readGates>,
-  now: number,
-): ReleaseRecord {
-  const message = `inconclusive: ${readings.map(spellReading).join('; ')}`;
+function pauseForGate(record: ReleaseRecord, now: number): ReleaseRecord {
+  const message = `inconclusive: ${spellGates(record)}`;
   const paused: Paused = { cause: 'gate', by: 'controller', message, state: 'progressing', phase: 'soaking' };
   return enter(record, { state: 'paused', paused, event: 'paused', message }, now);
 }
@@ -221,8 +299,8 @@ function settle(record: ReleaseRecord, facts: ReleaseFacts, now: number, version
 
 function judgeFast(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome | null {
   const watched = ['progressing', 'paused', 'finalizing'].includes(record.state);
-  if (!watched || !record.gates.fast || !facts.recent || shareOf(record.shares, record.target) === 0)
-    return null;
+  const served = record.in_place !== null || shareOf(record.shares, record.target) > 0;
+  if (!watched || !record.gates.fast || !facts.recent || !served) return null;
   const bad = fastVerdict(countsIn(facts.recent, record.stable), countsIn(facts.recent, record.target));
   return bad === null ? null : { moved: goBack(record, 'rolled_back', `fast gate: ${bad}`, now) };
 }
@@ -233,8 +311,10 @@ function look(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseR
   const watched = span <= LOOK_GAP_MS && record.looked_by === facts.watcher ? span : 0;
   const inStep = record.state === 'progressing';
   const soaking = inStep && record.phase === 'soaking';
-  const stalled = inStep && needed(record, facts).length > 0;
-  const observed = soaking && isObeyed(facts) && !stalled;
+  const lacking = inStep && needed(record, facts).length > 0;
+  const { observed, stalled } = inPlaceOf(record)
+    ? watchInPlace(record, facts)
+    : { observed: soaking && isObeyed(facts) && !lacking, stalled: lacking };
   const windowed = soaking || record.phase === 'analysing';
   return {
     ...record,
@@ -249,12 +329,13 @@ function look(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseR
 
 function split(record: ReleaseRecord, span: number): TimeSplit {
   const { state, phase, times } = record;
-  const settling = state === 'preparing' || state === 'finalizing' || state === 'rolling_back';
+  const settling =
+    state === 'preparing' || state === 'finalizing' || (state === 'rolling_back' && phase === null);
   const into: keyof TimeSplit =
     state === 'paused'
       ? 'paused_ms'
-      : phase === 'draining'
-        ? 'draining_ms'
+      : phase === 'draining' || phase === 'upgrading'
+        ? `${phase}_ms`
         : settling || phase === 'applying' || phase === 'converging'
           ? 'converging_ms'
           : 'active_ms';
@@ -277,14 +358,6 @@ function widen(record: ReleaseRecord, facts: ReleaseFacts): ReleaseRecord['windo
 
 function countsIn(counts: Readonly<Record<string, Counts>>, version: string): Counts {
   return Object.hasOwn(counts, version) ? (counts[version] ?? NO_COUNTS) : NO_COUNTS;
-}
-
-function obedience(facts: ReleaseFacts): readonly string[] {
-  return facts.published ? facts.behind : ['its set being published'];
-}
-
-function readiness(version: string, facts: ReleaseFacts): readonly string[] {
-  return readyOf(facts, version) > 0 ? [] : [`a ready instance of ${version}`];
 }
 
 /** A target that has a share needs somebody to serve it. */

@@ -15,7 +15,13 @@ const member = (id: string, version: string, ready = true): [string, Member] => 
     vanished_at: null,
   },
 ];
-const RELEASE: ReleaseTraffic = { release: 'rel-1', stable: 'v1', shares: { v1: 95, v2: 5 } };
+const RELEASE: ReleaseTraffic = {
+  release: 'rel-1',
+  stable: 'v1',
+  shares: { v1: 95, v2: 5 },
+  draining: [],
+  batch: 'batch 1',
+};
 
 function weights(members: readonly [string, Member][], release: ReleaseTraffic | null, versions = {}) {
   const { set } = compileService('shop', new Map(members), { ...NO_INTENT, versions }, 0, release);

@@ -1,10 +1,12 @@
 import { hasEnded, type ReleaseRecord } from '../../model/release.js';
-import type { ReleasePlanResource, ReleaseResource } from '../../model/release_resources.js';
+import type { GateResource, ReleasePlanResource, ReleaseResource } from '../../model/release_resources.js';
 import { eligible } from '../../model/set.js';
 import { ackOf, gatewaysThatCount } from '../proof.js';
 import { publishedAt, type World } from '../world.js';
 import { guardStep, readingsOf } from './advance.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
+import { batchesIn, describeInPlace, planInPlace } from './describe_in_place.js';
+import { readOuter } from './inquiry.js';
 import { sharesAt, spellStep, stepsOf } from './steps.js';
 
 /** A release for a person. `waiting_for` is what came of the last look at its facts. */
@@ -24,10 +26,11 @@ export function describeRelease(
     stable,
     target,
     strategy: record.strategy.kind,
+    in_place: describeInPlace(world, record),
     state,
     phase,
     step,
-    steps: stepsOf(record).length,
+    steps: record.in_place ? batchesIn(world, record) : stepsOf(record).length,
     attempt,
     message,
     paused: record.paused && {
@@ -42,7 +45,7 @@ export function describeRelease(
       published: publishedShares(world, service),
       ...appliedOn(world, service),
     },
-    gates: ended ? [] : readingsOf(record),
+    gates: ended ? [] : gatesOf(record),
     failures: record.failures,
     failure_limit: record.gates.failure_limit,
     by: record.by,
@@ -52,6 +55,13 @@ export function describeRelease(
     times: record.times,
     problem,
   };
+}
+
+/** Every gate as it is read now: those that count, then those that are asked. */
+function gatesOf(record: ReleaseRecord): readonly GateResource[] {
+  const counted = readingsOf(record).map((one) => ({ ...one, value: one.target, message: '' }));
+  const asked = readOuter(record).map((one) => ({ ...one, target: null, stable: null, samples: null }));
+  return [...counted, ...asked];
 }
 
 /** Stands for the moves of a release; not for what only counts. */
@@ -65,6 +75,8 @@ export function describePlan(record: ReleaseRecord, facts: ReleaseFacts): Releas
   const before = record.state === 'pending' || record.state === 'preparing';
   const next = before ? 0 : record.step + 1;
   const goesOn = !hasEnded(record.state) && record.state !== 'rolling_back' && record.state !== 'finalizing';
+  const blockers = goesOn ? guardStep(record, next, facts) : [];
+  if (record.in_place) return planInPlace(record, facts, blockers);
   return {
     service,
     stable,
@@ -74,8 +86,10 @@ export function describePlan(record: ReleaseRecord, facts: ReleaseFacts): Releas
       step: index,
       what: spellStep(record, index),
       shares: reached(record, index),
+      instances: [],
     })),
-    blockers: goesOn ? guardStep(record, next, facts) : [],
+    upgrade: null,
+    blockers,
   };
 }
 

@@ -35,3 +35,13 @@ export function guardShares(record: ReleaseRecord, facts: ReleaseFacts, shares: 
 
 /** What the fast gate looks at: both sides of the last ten seconds. */
 export const RECENT_MS = FAST_GATE.window_ms;
+
+/** What stands between the record and every gateway obeying it. */
+export function obedience(facts: ReleaseFacts): readonly string[] {
+  return facts.published ? facts.behind : ['its set being published'];
+}
+
+/** Somebody who can serve `version`. */
+export function readiness(version: string, facts: ReleaseFacts): readonly string[] {
+  return readyOf(facts, version) > 0 ? [] : [`a ready instance of ${version}`];
+}

@@ -1,17 +1,25 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_GATES, type Counts, type Window } from '../../model/release.js';
-import { countsSince, fastVerdict, NO_COUNTS, readGates, spellReading, verdictOf } from './gates.js';
+import { buildCounts as counts } from '../../testing/releases.js';
+import {
+  addCounts,
+  countsSince,
+  fastVerdict,
+  NO_COUNTS,
+  readGates,
+  spellReading,
+  verdictOf,
+} from './gates.js';
 
-const counts = (requests: number, errors = 0, mean = 10): Counts => ({
-  requests,
-  errors,
-  ms: requests * mean,
-});
 const window = (stable: Counts, target: Counts): Window => ({
   watcher: 'run-1',
   last: { stable: NO_COUNTS, target: NO_COUNTS },
   sum: { stable, target },
 });
+
+const outliers = (requests: number, slow: number): Counts =>
+  addCounts(counts(requests - slow, 0, 10), counts(slow, 0, 900));
+const timeless = (requests: number): Counts => ({ ...counts(requests), buckets: NO_COUNTS.buckets });
 
 describe('gates', () => {
   it.each<[string, Counts, Counts, boolean, string]>([
@@ -21,7 +29,14 @@ describe('gates', () => {
     ['as bad as the stable one', counts(900, 90), counts(100, 10), true, 'pass'],
     ['twice as bad as the stable one is the limit', counts(900, 90), counts(100, 20), true, 'pass'],
     ['more than twice as bad', counts(900, 90), counts(100, 21), true, 'fail'],
-    ['slow, within the slack', counts(900, 0, 1), counts(100, 0, 12), true, 'pass'],
+    ['slow, within the slack', counts(900, 0, 1), counts(100, 0, 10), true, 'pass'],
+    ['p95 is not moved by four slow ones in a hundred', counts(900), outliers(100, 4), true, 'pass'],
+    ['and is by six', counts(900), outliers(100, 6), true, 'fail'],
+    ['both beyond the last bound', counts(900, 0, 40_000), counts(100, 0, 40_000), true, 'inconclusive'],
+    ['the target alone beyond it', counts(900), counts(100, 0, 40_000), true, 'fail'],
+    ['beyond it, and the limit too', counts(900, 0, 25_000), counts(100, 0, 40_000), true, 'inconclusive'],
+    ['the stable one alone beyond it', counts(900, 0, 40_000), counts(100, 0, 29_000), true, 'pass'],
+    ['no times, as of WebSockets', counts(900), timeless(100), true, 'inconclusive'],
     ['three times as slow', counts(900, 0, 100), counts(100, 0, 300), true, 'fail'],
     ['too few of the target', counts(900), counts(49, 49), true, 'inconclusive'],
     ['too few of the stable one', counts(49), counts(100), true, 'inconclusive'],
@@ -36,8 +51,11 @@ describe('gates', () => {
     expect(verdictOf(readGates(DEFAULT_GATES, null, true))).toBe('inconclusive');
   });
   it('spells what it read', () => {
-    const [errors] = readGates(DEFAULT_GATES, window(counts(900, 9), counts(100, 5)), true);
+    const [errors, latency] = readGates(DEFAULT_GATES, window(counts(900, 9), counts(100, 5)), true);
     expect(spellReading(errors!)).toBe('errors 5 % of 100 requests, stable 1 % of 900, limit 2 %: fail');
+    expect(spellReading(latency!)).toBe(
+      'latency p95 9.9 ms of 100 requests, stable 9.9 ms of 900, limit 29.8 ms: pass',
+    );
   });
 });
 
@@ -45,8 +63,8 @@ describe('the fast gate', () => {
   it.each<[string, Counts, Counts, boolean]>([
     ['well', counts(900), counts(50), false],
     ['49 requests are too few', counts(900), counts(49, 49), false],
-    ['20 % is not above 20 %', counts(900), counts(50, 10), false],
-    ['22 %', counts(900), counts(50, 11), true],
+    ['18 %', counts(900), counts(50, 9), false],
+    ['20 %', counts(900), counts(50, 10), true],
     ['22 %, while the stable one has 5 %', counts(100, 5), counts(50, 11), false],
     ['25 %, while the stable one has 5 %', counts(100, 5), counts(100, 25), true],
     ['no stable traffic', counts(0), counts(50, 50), true],
@@ -56,6 +74,7 @@ describe('the fast gate', () => {
 });
 
 it('totals that went back add nothing', () => {
-  expect(countsSince(counts(10, 1), counts(4, 1))).toEqual({ requests: 6, errors: 0, ms: 60 });
+  expect(countsSince(counts(10, 1), counts(4, 1))).toEqual(counts(6));
   expect(countsSince(counts(3), counts(4))).toEqual(NO_COUNTS);
+  expect(countsSince(counts(9, 0, 1), counts(4, 0, 2))).toEqual(NO_COUNTS);
 });

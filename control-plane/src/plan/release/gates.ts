@@ -1,43 +1,73 @@
+import { LATENCY_BUCKETS } from '../../model/latency.js';
 import type { Counts, Gates, Window } from '../../model/release.js';
+import type { GateReading, Verdict } from '../../model/release_gates.js';
+import { percentileOf, sampled, type Estimate } from './percentile.js';
 
 /*
  * Whether the target is as good as the stable version, from what the gateways counted for both over the same time.
  */
 
-export type Verdict = 'pass' | 'fail' | 'inconclusive';
-
-/** One gate as it was read: what a person is shown. */
-export interface GateReading {
-  readonly gate: 'errors' | 'latency';
-  readonly verdict: Verdict;
-  /** In percent for errors, in milliseconds for latency; null without samples. */
-  readonly target: number | null;
-  readonly stable: number | null;
-  /** The target fails above it; null while nothing can be compared. */
-  readonly limit: number | null;
-  readonly samples: { readonly target: number; readonly stable: number };
-}
-
-export const NO_COUNTS: Counts = { requests: 0, errors: 0, ms: 0 };
+export const NO_COUNTS: Counts = {
+  requests: 0,
+  errors: 0,
+  ms: 0,
+  buckets: Array<number>(LATENCY_BUCKETS).fill(0),
+};
 
 /** Every gate that is asked for, read over `window`. `compared`: the stable version has a share to compare with. */
 export function readGates(gates: Gates, window: Window | null, compared: boolean): readonly GateReading[] {
-  const { stable, target } = window?.sum ?? { stable: NO_COUNTS, target: NO_COUNTS };
+  const sides = window?.sum ?? { stable: NO_COUNTS, target: NO_COUNTS };
+  return [
+    ...(gates.errors ? [readErrors(gates, gates.errors, sides, compared)] : []),
+    ...(gates.latency ? [readLatency(gates, gates.latency, sides, compared)] : []),
+  ];
+}
+
+function isEnough(gates: Gates, samples: GateReading['samples'], compared: boolean): boolean {
+  return samples.target >= gates.min_samples && (!compared || samples.stable >= gates.min_samples);
+}
+
+function readErrors(
+  gates: Gates,
+  rule: NonNullable<Gates['errors']>,
+  { stable, target }: Window['sum'],
+  compared: boolean,
+): GateReading {
   const samples = { target: target.requests, stable: stable.requests };
-  const enough = target.requests >= gates.min_samples && (!compared || stable.requests >= gates.min_samples);
-  const readings: GateReading[] = [];
-  const read = (gate: GateReading['gate'], of: typeof errorPercent, limit: number | null): void => {
-    const value = of(target);
-    const verdict =
-      !enough || value === null ? 'inconclusive' : limit !== null && value > limit ? 'fail' : 'pass';
-    readings.push({ gate, verdict, target: value, stable: of(stable), limit, samples });
-  };
-  const { errors, latency } = gates;
   const baseline = compared ? (errorPercent(stable) ?? 0) : 0;
-  if (errors) read('errors', errorPercent, Math.max(errors.max_percent, errors.ratio * baseline));
-  const mean = compared ? meanMs(stable) : null;
-  if (latency) read('latency', meanMs, mean === null ? null : latency.slack_ms + latency.ratio * mean);
-  return readings;
+  const limit = Math.max(rule.max_percent, rule.ratio * baseline);
+  const value = errorPercent(target);
+  const enough = isEnough(gates, samples, compared) && value !== null;
+  const verdict = !enough ? 'inconclusive' : value > limit ? 'fail' : 'pass';
+  return { gate: 'errors', verdict, target: value, stable: errorPercent(stable), limit, samples };
+}
+
+function readLatency(
+  gates: Gates,
+  rule: NonNullable<Gates['latency']>,
+  sides: Window['sum'],
+  compared: boolean,
+): GateReading {
+  const samples = { target: sampled(sides.target.buckets), stable: sampled(sides.stable.buckets) };
+  const target = percentileOf(sides.target.buckets, rule.percentile);
+  const stable = percentileOf(sides.stable.buckets, rule.percentile);
+  const limit = compared && stable ? rule.slack_ms + rule.ratio * stable.ms : null;
+  const verdict = isEnough(gates, samples, compared)
+    ? compareLatency(target, compared ? stable : null, limit)
+    : 'inconclusive';
+  const gate = `latency p${String(rule.percentile)}`;
+  return { gate, verdict, target: target?.ms ?? null, stable: stable?.ms ?? null, limit, samples };
+}
+
+/**
+ * A percentile in the open bucket is known from below only: the target's may prove a failure, and never that all is well. The
+ * stable one's makes a limit that no target outside of that bucket reaches.
+ */
+function compareLatency(target: Estimate | null, stable: Estimate | null, limit: number | null): Verdict {
+  if (!target) return 'inconclusive';
+  if (!stable || limit === null) return 'pass';
+  if (target.ms > limit) return 'fail';
+  return target.open ? 'inconclusive' : 'pass';
 }
 
 /** What the readings come to: one failure fails, one that could not be judged makes the rest inconclusive. */
@@ -51,9 +81,8 @@ export function spellReading({ gate, verdict, target, stable, limit, samples }: 
   const unit = gate === 'errors' ? '%' : 'ms';
   const say = (value: number | null): string =>
     value === null ? '-' : `${String(Math.round(value * 10) / 10)} ${unit}`;
-  const what = gate === 'errors' ? 'errors' : 'mean latency';
   return (
-    `${what} ${say(target)} of ${String(samples.target)} requests, stable ${say(stable)} of ` +
+    `${gate} ${say(target)} of ${String(samples.target)} requests, stable ${say(stable)} of ` +
     `${String(samples.stable)}, limit ${say(limit)}: ${verdict}`
   );
 }
@@ -65,7 +94,7 @@ export function fastVerdict(stable: Counts, target: Counts): string | null {
   const rate = errorPercent(target);
   const baseline = errorPercent(stable) ?? 0;
   if (rate === null || target.requests < FAST_GATE.requests) return null;
-  if (rate <= FAST_GATE.percent || rate < FAST_GATE.ratio * baseline) return null;
+  if (rate < FAST_GATE.percent || rate < FAST_GATE.ratio * baseline) return null;
   const [bad, good] = [rate, baseline].map((one) => String(Math.round(one * 10) / 10));
   return `${bad ?? ''} % of ${String(target.requests)} requests failed within ten seconds, stable ${good ?? ''} %`;
 }
@@ -75,22 +104,26 @@ export function errorPercent({ requests, errors }: Counts): number | null {
   return requests === 0 ? null : (100 * errors) / requests;
 }
 
-/** Null without requests. */
-export function meanMs({ requests, ms }: Counts): number | null {
-  return requests === 0 ? null : ms / requests;
-}
-
 /** `a` and `b` together. */
 export function addCounts(a: Counts, b: Counts): Counts {
-  return { requests: a.requests + b.requests, errors: a.errors + b.errors, ms: a.ms + b.ms };
+  return {
+    requests: a.requests + b.requests,
+    errors: a.errors + b.errors,
+    ms: a.ms + b.ms,
+    buckets: a.buckets.map((one, index) => one + (b.buckets[index] ?? 0)),
+  };
 }
 
 /** What was counted between two readings of totals; a total that went back says nothing. */
 export function countsSince(now: Counts, before: Counts): Counts {
-  if (now.requests < before.requests || now.errors < before.errors || now.ms < before.ms) return NO_COUNTS;
-  return {
+  const buckets = now.buckets.map((one, index) => one - (before.buckets[index] ?? 0));
+  const gained: Counts = {
     requests: now.requests - before.requests,
     errors: now.errors - before.errors,
     ms: now.ms - before.ms,
+    buckets,
   };
+  const wentBack =
+    gained.requests < 0 || gained.errors < 0 || gained.ms < 0 || buckets.some((one) => one < 0);
+  return wentBack ? NO_COUNTS : gained;
 }

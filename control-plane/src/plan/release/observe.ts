@@ -1,12 +1,14 @@
 import type { LinkState } from '../../model/ports.js';
-import type { Counts } from '../../model/release.js';
+import type { CallOutcome, Counts, ReleaseRecord } from '../../model/release.js';
 import { eligible } from '../../model/set.js';
 import { compileService } from '../compile.js';
+import { isOutEverywhere } from '../describe_health.js';
 import { frozenBy } from '../freeze.js';
 import { ackOf, gatewaysThatCount } from '../proof.js';
 import { effectiveSpec } from '../spec.js';
 import { membersIn, publishedAt, recordIn, type World } from '../world.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
+import { observeInstances } from './instances.js';
 
 /** What the world cannot tell. */
 export interface Surroundings {
@@ -16,30 +18,44 @@ export interface Surroundings {
   readonly zookeeper: LinkState['state'];
   readonly totals: Readonly<Record<string, Counts>> | null;
   readonly recent: Readonly<Record<string, Counts>> | null;
+  readonly answers: ReleaseFacts['answers'];
+  /** What came of the call that the present record asks for. */
+  readonly call: CallOutcome | null;
 }
 
-/** The facts for a release of `service`, as the world is now. */
-export function observeRelease(world: World, service: string, around: Surroundings): ReleaseFacts {
+/** The facts for `release`, as the world is now. */
+export function observeRelease(world: World, release: ReleaseRecord, around: Surroundings): ReleaseFacts {
+  const { service, in_place } = release;
   const record = recordIn(world, service);
+  const spec = effectiveSpec(record.spec);
   return {
     watcher: around.watcher,
-    ready: readyVersions(world, service),
+    ready: readyVersions(world, service, (id) => !isOutEverywhere(world, service, id)),
     published: around.stands,
     behind: gatewaysBehind(world, service),
     totals: around.totals,
     recent: around.recent,
+    answers: around.answers,
     decided: record.versions,
-    min_available: effectiveSpec(record.spec).min_available,
+    min_available: spec.min_available,
     held: holds(world, service, around),
+    instances: in_place ? observeInstances(world, service, new Set(in_place.batch.map(({ id }) => id))) : [],
+    call: around.call,
+    slow_start_ms: spec.health.slow_start_ms ?? 0,
   };
 }
 
-/** How many instances of each version take requests as soon as the version has a share. */
-export function readyVersions(world: World, service: string): Readonly<Record<string, number>> {
+/** How many instances of each version take requests as soon as the version has a share; of those that `counts` lets through. */
+export function readyVersions(
+  world: World,
+  service: string,
+  counts: (id: string) => boolean = () => true,
+): Readonly<Record<string, number>> {
   const record = { ...recordIn(world, service), versions: {} };
   const { set } = compileService(service, membersIn(world, service), record, world.wall);
   const ready = new Map<string, number>();
-  for (const peer of set.peers.filter(eligible)) ready.set(peer.version, (ready.get(peer.version) ?? 0) + 1);
+  for (const peer of set.peers.filter((one) => eligible(one) && counts(one.id)))
+    ready.set(peer.version, (ready.get(peer.version) ?? 0) + 1);
   return Object.fromEntries(ready);
 }
 

@@ -1,4 +1,5 @@
 import type {
+  InPlaceProgress,
   Paused,
   ReleaseEnding,
   ReleaseEvent,
@@ -8,6 +9,7 @@ import type {
   Shares,
 } from '../../model/release.js';
 import { hasEnded } from '../../model/release.js';
+import { closed } from './inquiry.js';
 
 /** How many events and obeyed verbs a record keeps. */
 export const KEPT_EVENTS = 50;
@@ -23,6 +25,7 @@ export interface Move {
   readonly shares?: Shares;
   readonly paused?: Paused;
   readonly ending?: ReleaseEnding;
+  readonly in_place?: InPlaceProgress | null;
   /** The window, its judgements and what was observed go on. */
   readonly keeps_window?: boolean;
   readonly event: string;
@@ -37,6 +40,7 @@ export function enter(record: ReleaseRecord, move: Move, now: number): ReleaseRe
   const at = new Date(now).toISOString();
   const fresh = move.keeps_window === true ? {} : { observed_ms: 0, window: null, judged_ms: 0 };
   const otherStep = (move.step ?? record.step) !== record.step || move.attempt !== undefined;
+  const asked_ms = move.keeps_window === true ? undefined : 0;
   const next: ReleaseRecord = {
     ...record,
     ...fresh,
@@ -46,10 +50,12 @@ export function enter(record: ReleaseRecord, move: Move, now: number): ReleaseRe
     step: move.step ?? record.step,
     attempt: move.attempt ?? (otherStep ? 1 : record.attempt),
     failures: otherStep ? 0 : record.failures,
+    inquiry: otherStep ? null : closed(record.inquiry, asked_ms),
     stalled_ms: 0,
     shares: move.shares ?? record.shares,
     paused: move.paused ?? null,
     ending: move.ending ?? record.ending,
+    in_place: move.in_place === undefined ? record.in_place : move.in_place,
     message: clipped(move.message),
     since: at,
     ended_at: hasEnded(move.state) ? at : null,
@@ -82,8 +88,9 @@ function clipped(message: string): string {
 /** Throws if a record contradicts itself: nothing may be derived from one that does. */
 export function assertSound(record: ReleaseRecord): void {
   const sum = Object.values(record.shares).reduce((total, share) => total + share, 0);
+  const byWeights = record.strategy.kind === 'in_place' && Object.keys(record.shares).length === 0;
   const wrong =
-    sum !== 100
+    sum !== 100 && !byWeights
       ? `shares sum to ${String(sum)}`
       : (record.state === 'paused') !== (record.paused !== null)
         ? 'paused without a cause, or a cause without a pause'
@@ -95,6 +102,10 @@ export function assertSound(record: ReleaseRecord): void {
               ? 'going back to no ending'
               : hasEnded(record.state) !== (record.ended_at !== null)
                 ? 'an end without its moment'
-                : null;
+                : record.inquiry?.open === true && record.phase !== 'soaking' && record.phase !== 'analysing'
+                  ? 'gates are asked outside of a soak'
+                  : (record.strategy.kind === 'in_place') !== (record.in_place !== null)
+                    ? 'in place without its progress, or a progress without being in place'
+                    : null;
   if (wrong !== null) throw new Error(`release ${record.id} is not sound: ${wrong}`);
 }

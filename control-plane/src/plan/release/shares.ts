@@ -49,6 +49,18 @@ export function giveBack(
   return result;
 }
 
+/** The shares that ready instances come to by their number, whole percents; what rounding leaves goes to `stable`, or the largest. */
+export function sharesByCount(ready: Readonly<Record<string, number>>, stable: string): Shares {
+  const total = Object.values(ready).reduce((sum, count) => sum + count, 0);
+  if (total === 0) return { [stable]: 100 };
+  const shares: Record<string, number> = {};
+  for (const [version, count] of Object.entries(ready)) shares[version] = Math.floor((100 * count) / total);
+  const heir = shareOf(ready, stable) > 0 ? stable : largest(shares, stable);
+  const given = Object.values(shares).reduce((sum, share) => sum + share, 0);
+  shares[heir] = (shares[heir] ?? 0) + 100 - given;
+  return withoutZeros(shares);
+}
+
 /** True if both give every version the same. */
 export function sameShares(
   a: Readonly<Record<string, number>>,

@@ -5,11 +5,14 @@ import {
   type ReleaseRecord,
   type ServiceReleases,
   type Shares,
+  type Strategy,
   type WeightedStep,
 } from '../../model/release.js';
 import { err, ok, type Result } from '../../model/result.js';
+import type { InPlaceWish } from '../../model/release_plane.js';
+import { inPlaceStrategy, refuseInPlace, refuseWeighted, takeOver } from './start_in_place.js';
 import { enter } from './record.js';
-import { shareOf } from './shares.js';
+import { shareOf, sharesByCount } from './shares.js';
 
 /** What a client asks for. */
 export interface ReleaseRequest {
@@ -18,6 +21,9 @@ export interface ReleaseRequest {
   /** Null = found out: see `stableOf`. */
   readonly stable: string | null;
   readonly steps: readonly WeightedStep[] | null;
+  readonly in_place: InPlaceWish | null;
+  /** The id of a release of this service whose strategy is used again. */
+  readonly like: string | null;
   readonly gates: Partial<Gates>;
   readonly deadline_ms: number | null;
   readonly supersede: boolean;
@@ -30,6 +36,8 @@ export interface StartState {
   readonly decided: Readonly<Record<string, number>>;
   /** Ready instances by version. */
   readonly ready: Readonly<Record<string, number>>;
+  /** How long a drain may take where nobody says. */
+  readonly drain_timeout_ms: number;
   readonly newId: string;
   readonly by: string;
   readonly reason: string;
@@ -75,8 +83,12 @@ export function startRelease(request: ReleaseRequest, state: StartState): Result
       field: 'body.target',
       detail: `${request.target} is the stable version of ${request.service} already`,
     });
-  const base: Shares = running ? running.shares : { [stable]: 100 };
-  const record = newRecord(request, state, stable, base);
+  const strategy = strategyOf(request, state);
+  if (!strategy.ok) return strategy;
+  const refusal =
+    strategy.value.kind === 'in_place' ? refuseInPlace(state, running) : refuseWeighted(running);
+  if (refusal) return err(refusal);
+  const record = newRecord(request, state, stable, strategy.value);
   if (!running) return ok({ record, superseded: null });
   const message = `superseded by ${record.id} to ${record.target}`;
   const end = { state: 'superseded', event: 'superseded', message, by: state.by } as const;
@@ -102,7 +114,39 @@ export function versionBefore(releases: ServiceReleases): string | null {
   return releases.history.findLast((one) => one.state === 'succeeded')?.stable ?? null;
 }
 
-function newRecord(request: ReleaseRequest, state: StartState, stable: string, base: Shares): ReleaseRecord {
+function strategyOf(request: ReleaseRequest, state: StartState): Result<Strategy, Problem> {
+  const { steps, in_place, like } = request;
+  if (like !== null) {
+    const all = [
+      ...state.releases.history,
+      ...(state.releases.current ? [state.releases.current.record] : []),
+    ];
+    const found = all.find(({ id }) => id === like);
+    // Where it goes is known: nothing has to be found out by soaking.
+    if (found?.strategy.kind === 'in_place') return ok({ ...found.strategy, soak_ms: 0 });
+    if (found) return ok({ kind: 'weighted', steps: withEnd(steps ?? [{ weight: 100 }]) });
+    const detail = `no release ${like} of ${request.service} is remembered`;
+    return err({ code: 'not_found', field: 'body.like', detail });
+  }
+  if (in_place !== null) return ok(inPlaceStrategy(in_place, state.drain_timeout_ms));
+  return ok({ kind: 'weighted', steps: withEnd(steps ?? DEFAULT_STEPS) });
+}
+
+/** What a weighted release moves from: what was in force, or by weights what the ready instances come to. */
+function baseOf(state: StartState, stable: string): Shares {
+  const running = state.releases.current?.record;
+  if (!running) return { [stable]: 100 };
+  return Object.keys(running.shares).length > 0 ? running.shares : sharesByCount(state.ready, stable);
+}
+
+function newRecord(
+  request: ReleaseRequest,
+  state: StartState,
+  stable: string,
+  strategy: Strategy,
+): ReleaseRecord {
+  const inPlace = strategy.kind === 'in_place';
+  const base = inPlace ? {} : baseOf(state, stable);
   const { service, target } = request;
   const at = new Date(state.now).toISOString();
   const message = `release of ${service} from ${stable} to ${target}`;
@@ -116,7 +160,8 @@ function newRecord(request: ReleaseRequest, state: StartState, stable: string, b
     n: (before?.n ?? 0) + 1,
     stable,
     target,
-    strategy: { kind: 'weighted', steps: withEnd(request.steps ?? DEFAULT_STEPS) },
+    strategy,
+    in_place: inPlace ? takeOver(state.releases.current?.record ?? null) : null,
     gates: { ...DEFAULT_GATES, ...request.gates },
     deadline_ms: request.deadline_ms ?? DEFAULT_DEADLINE_MS,
     by: state.by,
@@ -137,7 +182,8 @@ function newRecord(request: ReleaseRequest, state: StartState, stable: string, b
     window: null,
     failures: 0,
     judged_ms: 0,
-    times: { active_ms: 0, paused_ms: 0, converging_ms: 0, draining_ms: 0 },
+    inquiry: null,
+    times: { active_ms: 0, paused_ms: 0, converging_ms: 0, draining_ms: 0, upgrading_ms: 0 },
     looked_at: state.now,
     looked_by: '',
     ended_at: null,

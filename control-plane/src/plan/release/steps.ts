@@ -1,5 +1,6 @@
 import { formatDuration } from '../../model/duration.js';
 import type { Paused, ReleaseEnding, ReleaseRecord, Shares, WeightedStep } from '../../model/release.js';
+import { carry, closeBatch, inPlaceOf } from './batch.js';
 import { enter } from './record.js';
 import { shiftShares, spellShares } from './shares.js';
 
@@ -7,9 +8,9 @@ import { shiftShares, spellShares } from './shares.js';
  * The beginnings: of a step, of the end, of the way back. Each is one move.
  */
 
-/** The steps of its plan. */
+/** The steps of its plan; a release in place has batches instead. */
 export function stepsOf(record: ReleaseRecord): readonly WeightedStep[] {
-  return record.strategy.steps;
+  return record.strategy.kind === 'weighted' ? record.strategy.steps : [];
 }
 
 /** The shares that hold once step `index` has begun. */
@@ -64,7 +65,7 @@ export function spellStep(record: ReleaseRecord, index: number): string {
   return `${place} {pause: ${for_ms === undefined ? '{}' : formatDuration(for_ms)}}`;
 }
 
-/** Gives the stable version everything back. */
+/** Turns round. By steps the stable version has everything back by that; in place it is brought back batch by batch. */
 export function goBack(
   record: ReleaseRecord,
   ending: ReleaseEnding,
@@ -72,6 +73,12 @@ export function goBack(
   now: number,
   by = 'controller',
 ): ReleaseRecord {
-  const shares = { [record.stable]: 100 };
-  return enter(record, { state: 'rolling_back', ending, shares, event: 'rolling_back', message, by }, now);
+  const to = { state: 'rolling_back', ending, event: 'rolling_back', message, by } as const;
+  const inPlace = inPlaceOf(record);
+  if (!inPlace) return enter(record, { ...to, shares: { [record.stable]: 100 } }, now);
+  const { progress } = inPlace;
+  const batch = carry(progress, 'asked');
+  const carried = new Set(batch.map(({ id }) => id));
+  const left_out = closeBatch(record).left_out.filter(({ id }) => !carried.has(id));
+  return enter(record, { ...to, in_place: { ...progress, batch, called: null, left_out } }, now);
 }

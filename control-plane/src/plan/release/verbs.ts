@@ -5,6 +5,7 @@ import { guardStep } from './advance.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { enter, KEPT_VERBS, note } from './record.js';
 import { beginStep, goBack, stepsOf } from './steps.js';
+import { endSoak, retryBatch, skipBatch } from './verbs_in_place.js';
 
 /** Who asks, and under which key. */
 export interface VerbContext {
@@ -81,9 +82,11 @@ function act(
     case 'retry':
       if (!inSteps(record)) return err(unfit(record, verb));
       if (facts.held.length > 0 && !context.force) return err(guarded(facts.held));
+      if (record.in_place) return changed(retryBatch(record, says, now, context.by));
       return changed(beginStep(record, record.step, now, context.by, record.attempt + 1));
     case 'promote':
     case 'skip':
+      if (record.in_place) return goOnInPlace(record, verb, context, facts, says, now);
       return goOn(record, verb, context, facts, now);
   }
 }
@@ -171,6 +174,25 @@ function resume(
   const to = { state, ...(phase === null ? {} : { phase }), keeps_window: paused.cause === 'person' };
   const next = enter(record, { ...to, event: 'resumed', message, by: context.by }, now);
   return ok({ record: next, changed: true });
+}
+
+function goOnInPlace(
+  record: ReleaseRecord,
+  verb: Verb,
+  context: VerbContext,
+  facts: ReleaseFacts,
+  message: string,
+  now: number,
+): Result<Obeyed, Problem> {
+  if (!inSteps(record)) return err(unfit(record, verb));
+  if (verb.verb === 'skip')
+    return ok({ record: skipBatch(record, facts, message, now, context.by), changed: true });
+  if (verb.full && record.in_place?.full === true) return ok({ record, changed: false });
+  const ended = endSoak(record, facts, verb.full, message, now, context.by);
+  if (ended === null) return err(unfit(record, verb));
+  if ('record' in ended) return ok({ record: ended.record, changed: true });
+  const blockers = ended.guards;
+  return err({ code: 'guard_refused', detail: blockers.join('; '), blockers });
 }
 
 function goOn(

@@ -1,0 +1,87 @@
+import { expect, test } from 'vitest';
+import { hasEnded } from '../control-plane/src/model/release.js';
+import type { ReleaseOutcome } from '../control-plane/src/model/release_plane.js';
+import type { ReleaseResource } from '../control-plane/src/model/release_resources.js';
+import type { Enlisted } from '../e2e/harness/enlisted.js';
+import { Rig } from '../e2e/harness/rig.js';
+import { untilValue } from '../e2e/harness/until.js';
+import { startUpgrades } from '../e2e/harness/upgrades.js';
+import { report, rounded } from './harness/results.js';
+
+const INSTANCES = 10;
+const SERVICE = 'shop';
+
+test('a release in place whose upgrades take no time', async () => {
+  const enlisted = new Map<string, Enlisted>();
+  // Nothing is restarted: the instance writes the new version into its registration, as if it had been.
+  await using upgrades = await startUpgrades(() => Promise.resolve(null), {
+    instead: async (id, version) => {
+      await enlisted.get(id)?.become(version);
+    },
+  });
+  await using rig = await Rig.start({ env: { EBBGATE_HOOKS: upgrades.url } });
+  for (let n = 0; n < INSTANCES; n += 1) {
+    const one = await rig.enlist({ service: SERVICE });
+    enlisted.set(one.id, one);
+  }
+  await rig.route(SERVICE, '/');
+  await using traffic = rig.traffic({ path: '/', rate: 100 });
+  const rows = [];
+  for (const [batch, target] of [
+    [1, 'v2'],
+    [2, 'v3'],
+  ] as const) {
+    const { ms, release } = await releaseOf(rig, batch, target, upgrades.url);
+    const { times } = release;
+    const batches = INSTANCES / batch;
+    const row = [
+      batch,
+      batches,
+      ms,
+      times.converging_ms,
+      times.draining_ms,
+      times.upgrading_ms,
+      times.active_ms,
+    ];
+    rows.push([...row.map((value) => rounded(value, 0)), rounded(ms / batches, 0)]);
+  }
+  expect(await traffic.stop()).toEqual([]);
+  report('releases', {
+    title: 'A release in place',
+    how: `${String(INSTANCES)} instances behind two gateways, 200 requests per second, a webhook that answers at once and upgrades by writing the new version
+into the registration: what is left is what Ebbgate itself waits for. Converging: the drain, and its end, acked by both gateways. Draining: the
+proof that nothing is open. Upgrading: the call, the registration and the view of it. Active: those that are back being found well, and
+what was written between. By the release's own clock, in milliseconds.`,
+    columns: ['batch', 'batches', 'all, ms', 'converging', 'draining', 'upgrading', 'active', 'a batch, ms'],
+    rows,
+    verdicts: [
+      {
+        what: 'a batch of one, without its upgrade',
+        measured: Number(rows[0]?.at(-1)),
+        limit: 5_000,
+        unit: 'ms',
+      },
+    ],
+  });
+});
+
+async function releaseOf(
+  rig: Rig,
+  batch: number,
+  target: string,
+  url: string,
+): Promise<{ readonly ms: number; readonly release: ReleaseResource }> {
+  const began = performance.now();
+  const body = { target, in_place: { batch, webhook: { url } } };
+  const started = await rig.call<ReleaseOutcome>('POST', `/v1/services/${SERVICE}/releases`, body);
+  expect(started, JSON.stringify(started.body)).toMatchObject({ status: 202 });
+  const release = await untilValue(
+    `the release to ${target}`,
+    async () =>
+      (await rig.call<ReleaseResource>('GET', `/v1/releases/${started.body.release.id}?wait=30s`)).body,
+    ({ state }) => hasEnded(state),
+    { timeoutMs: 120_000 },
+  );
+  expect(release.state, JSON.stringify(release)).toBe('succeeded');
+  return { ms: performance.now() - began, release };
+}

@@ -1,0 +1,334 @@
+import { describe, expect, it } from 'vitest';
+import type { InPlaceStrategy, ReleaseRecord } from '../../model/release.js';
+import type { ReleaseFacts } from '../../model/release_facts.js';
+import {
+  buildBatchInstance as one,
+  buildFacts,
+  buildInPlace,
+  buildInstanceFacts as fact,
+  RELEASE_AT as T,
+} from '../../testing/releases.js';
+import { advance } from './advance.js';
+import { amountOf, chooseBatch, drainedBy, estimateBatches } from './batch.js';
+import { wantedCall } from './call.js';
+
+const place = (parts: Partial<NonNullable<ReleaseRecord['in_place']>> = {}) => ({
+  in_place: { batch: [], called: null, left_out: [], full: false, ...parts },
+});
+type Parts = Partial<ReleaseRecord>;
+const at = (phase: ReleaseRecord['phase'], parts: Parts, strategy: Partial<InPlaceStrategy> = {}) =>
+  buildInPlace({ state: 'progressing', phase, ...parts }, strategy);
+const back = (phase: ReleaseRecord['phase'], parts: Parts = {}) =>
+  buildInPlace({ state: 'rolling_back', ending: 'rolled_back', phase, ...parts });
+const three = [fact('i1'), fact('i2'), fact('i3')];
+const v2 = { version: 'v2' };
+const BEHIND = { behind: ['gateway g2 has been silent for 9 s'] };
+const accepted = { outcome: 'accepted', reason: '' } as const;
+const refused = { outcome: 'refused', reason: '404' } as const;
+const leftOut = (id: string, parts = {}) => {
+  const { state: _state, told: _told, ...picked } = one(id, 'failed');
+  return { ...picked, to: 'v2', ...parts };
+};
+
+describe('every move', () => {
+  it.each<[string, ReleaseRecord, Partial<ReleaseFacts>, object]>([
+    [
+      'the first batch',
+      buildInPlace({ state: 'preparing' }),
+      { instances: three },
+      {
+        state: 'progressing',
+        phase: 'applying',
+        step: 0,
+        ...{ shares: {} },
+        in_place: { batch: [{ id: 'i1', state: 'draining' }] },
+      },
+    ],
+    [
+      'what was taken over comes first',
+      buildInPlace({ state: 'preparing', ...place({ batch: [one('i3')] }) }),
+      { instances: three },
+      { phase: 'applying', in_place: { batch: [{ id: 'i3' }] } },
+    ],
+    ['published', at('applying', place({ batch: [one('i1')] })), BEHIND, { phase: 'converging' }],
+    ['obeyed', at('converging', place({ batch: [one('i1')] })), {}, { phase: 'draining' }],
+    [
+      'drained',
+      at('draining', place({ batch: [one('i1')] })),
+      { instances: three },
+      {
+        phase: 'upgrading',
+        in_place: { batch: [{ state: 'upgrading', asked: true, told: true }], called: null },
+      },
+    ],
+    [
+      'one that is gone holds nothing',
+      at('draining', place({ batch: [one('i1')] })),
+      { instances: [fact('i1', { presence: 'gone', drained: false }), fact('i2')] },
+      { phase: 'upgrading' },
+    ],
+    [
+      'the outcome of the call is written down first',
+      at('upgrading', place({ batch: [one('i1', 'upgrading')] })),
+      { call: accepted, instances: [fact('i1', v2)] },
+      { phase: 'upgrading', in_place: { called: accepted, batch: [{ state: 'upgrading' }] } },
+    ],
+    [
+      'back with the new version',
+      at('upgrading', place({ batch: [one('i1', 'upgrading')] })),
+      { instances: [fact('i1', v2)] },
+      { in_place: { batch: [{ state: 'warming', asked: false }] } },
+    ],
+    [
+      'a refused call fails whoever is not back',
+      at('upgrading', place({ batch: [one('i1', 'upgrading')], called: refused })),
+      { instances: three },
+      { in_place: { batch: [{ state: 'failed', reason: 'the upgrade was refused: 404' }] } },
+    ],
+    [
+      'not back in time',
+      at('upgrading', { ...place({ batch: [one('i1', 'upgrading')] }), observed_ms: 60_000 }),
+      { instances: three },
+      { in_place: { batch: [{ state: 'failed', reason: 'not back with v2 within 1m' }] } },
+    ],
+    [
+      'too many failed',
+      at('upgrading', place({ batch: [one('i1', 'failed', { reason: 'no' })] })),
+      { instances: three },
+      {
+        state: 'rolling_back',
+        ending: 'rolled_back',
+        in_place: { batch: [{ id: 'i1', state: 'draining', asked: true }] },
+      },
+    ],
+    [
+      'as many failed as are put up with',
+      at('upgrading', place({ batch: [one('i1', 'failed')] }), { max_failed: 1 }),
+      { instances: three },
+      { state: 'progressing', phase: 'warming' },
+    ],
+    ['all are back', at('upgrading', place({ batch: [one('i1', 'warming')] })), {}, { phase: 'warming' }],
+    [
+      'warm',
+      at('warming', place({ batch: [one('i1', 'warming')] })),
+      { instances: [fact('i1', v2), fact('i2')] },
+      { in_place: { batch: [{ state: 'done' }] } },
+    ],
+    [
+      'upgraded, and never well',
+      at('warming', { ...place({ batch: [one('i1', 'warming')] }), stalled_ms: 60_000 }),
+      { instances: [fact('i1', { ...v2, ill: ['ejected on gateway g1'] })] },
+      { in_place: { batch: [{ state: 'failed', reason: 'upgraded, but ejected on gateway g1' }] } },
+    ],
+    [
+      'the next batch',
+      at('warming', place({ batch: [one('i1', 'done')] })),
+      { instances: [fact('i1', v2), fact('i2'), fact('i3')] },
+      { phase: 'applying', step: 1, attempt: 1, in_place: { batch: [{ id: 'i2' }] } },
+    ],
+    [
+      'a soak',
+      at('warming', place({ batch: [one('i1', 'done')] }), { soak_ms: 5_000 }),
+      { instances: [fact('i1', v2), fact('i2')] },
+      { phase: 'soaking', step: 0 },
+    ],
+    [
+      'no soak any more',
+      at('warming', place({ batch: [one('i1', 'done')], full: true }), { soak_ms: 5_000 }),
+      { instances: [fact('i1', v2), fact('i2')] },
+      { phase: 'applying', step: 1 },
+    ],
+    [
+      'the end of it, with those that were left out',
+      at('warming', place({ batch: [one('i1', 'done')] })),
+      { instances: [fact('i1', v2), fact('i2', { taken: 'drained by bob', able: false })] },
+      {
+        state: 'finalizing',
+        step: 1,
+        in_place: { batch: [], left_out: [{ id: 'i2', reason: 'drained by bob' }] },
+      },
+    ],
+    [
+      'an operator takes one out of its batch',
+      at('draining', place({ batch: [one('i1'), one('i2')] })),
+      {
+        instances: [
+          fact('i1', { taken: 'isolated by bob' }),
+          fact('i2', { drained: false, undrained: ['1 open'] }),
+        ],
+      },
+      { in_place: { batch: [{ state: 'left_out', reason: 'isolated by bob' }, { state: 'draining' }] } },
+    ],
+    [
+      'a drain that is not proven in time',
+      at('draining', { ...place({ batch: [one('i1')] }), observed_ms: 30_000 }),
+      { instances: [fact('i1', { drained: false, undrained: ['gateway g2 has been silent'] })] },
+      { state: 'paused', paused: { cause: 'drain', phase: 'draining' } },
+    ],
+    [
+      'a bad version gets nothing as soon as others can serve',
+      back(null),
+      { instances: [fact('i1', v2), fact('i2')] },
+      { shares: { v1: 100 }, phase: null },
+    ],
+    [
+      'the way back, batch by batch',
+      back(null, { shares: { v1: 100 }, step: 1 }),
+      { instances: [fact('i1', v2), fact('i2')] },
+      { state: 'rolling_back', phase: 'applying', step: 2, in_place: { batch: [{ id: 'i1', from: 'v2' }] } },
+    ],
+    [
+      'whoever was asked and never proven is asked to go back, registered or not',
+      back(null, { shares: { v1: 100 }, ...place({ left_out: [leftOut('i9')] }) }),
+      { instances: [fact('i2')] },
+      { phase: 'applying', in_place: { batch: [{ id: 'i9' }], left_out: [] } },
+    ],
+    [
+      'nothing is left to bring back',
+      back('warming', place({ batch: [one('i1', 'done')] })),
+      { instances: [fact('i1')], min_available: 2 },
+      { state: 'rolled_back', in_place: { batch: [] } },
+    ],
+  ])('%s', (_name, record, facts, expected) => {
+    const result = advance(record, buildFacts({ instances: three, ...facts }), T + 1_000);
+    expect(result.waiting_for).toEqual([]);
+    expect(result.record).toMatchObject(expected);
+    expect(result.record.rev).toBe(record.rev + 1);
+  });
+});
+
+describe('every wait says for what', () => {
+  it.each<[string, ReleaseRecord, Partial<ReleaseFacts>, string]>([
+    [
+      'one instance only',
+      buildInPlace({ state: 'preparing' }),
+      { instances: [fact('i1')] },
+      'draining it would leave none',
+    ],
+    ['min_available', buildInPlace({ state: 'preparing' }), { min_available: 3 }, 'min_available asks for 3'],
+    [
+      'max_unavailable',
+      at('warming', place({ batch: [one('i1', 'done')] })),
+      { instances: [fact('i1', { ...v2, able: false, ready: false }), fact('i2'), fact('i3')] },
+      'max_unavailable is 1, and i1 cannot serve already',
+    ],
+    ['held', buildInPlace({ state: 'preparing' }), { held: ['protection: 3 vanished'] }, 'protection'],
+    ['converging', at('converging', place({ batch: [one('i1')] })), BEHIND, 'gateway g2 has been silent'],
+    [
+      'draining',
+      at('draining', place({ batch: [one('i1')] })),
+      { instances: [fact('i1', { drained: false, undrained: ['gateway g1 still holds 1 open request'] })] },
+      'i1: gateway g1 still holds 1 open request',
+    ],
+    [
+      'upgrading',
+      at('upgrading', place({ batch: [one('i1', 'upgrading')] })),
+      {},
+      'i1: to be registered with v2 and ready',
+    ],
+    [
+      'upgrading, by a person',
+      at('upgrading', place({ batch: [one('i1', 'upgrading')] }), { upgrade: { person: true } }),
+      {},
+      'by a person',
+    ],
+    [
+      'the way back of one that may be upgraded at any moment waits for the call to be taken',
+      back('upgrading', { shares: { v1: 100 }, ...place({ batch: [one('i1', 'upgrading')] }) }),
+      { instances: [fact('i1')] },
+      'the answer to the call',
+    ],
+    [
+      'slow start',
+      at('warming', place({ batch: [one('i1', 'warming')] })),
+      { slow_start_ms: 9_000, instances: [fact('i1', v2)] },
+      '8 s more of slow start',
+    ],
+    [
+      'a suspect is not picked',
+      buildInPlace({ state: 'preparing' }),
+      { instances: [fact('i1', { presence: 'doubtful', able: false, ready: false }), fact('i2', v2)] },
+      'i1: its registration is missing',
+    ],
+    [
+      'going back does not take the last one that serves',
+      back(null, { ending: 'cancelled' }),
+      { instances: [fact('i1', v2)] },
+      'draining it would leave none',
+    ],
+  ])('%s', (_name, record, facts, expected) => {
+    const result = advance(record, buildFacts({ instances: three, ...facts }), T + 1_000);
+    expect(result.moved).toBe(false);
+    expect(result.waiting_for.join('; ')).toContain(expected);
+  });
+});
+
+describe('who is picked', () => {
+  const chosen = (parts: Partial<InPlaceStrategy>, facts: Partial<ReleaseFacts>) => {
+    const choice = chooseBatch(buildInPlace({ state: 'preparing' }, parts), buildFacts(facts));
+    return choice.kind === 'batch' ? choice.instances.map(({ id }) => id) : choice.kind;
+  };
+  const many = ['a', 'b', 'c', 'd', 'e', 'f'].map((id) => fact(id));
+  const both = { batch: { count: 4 }, max_unavailable: { count: 4 } } as const;
+
+  it.each<[string, Partial<InPlaceStrategy>, Partial<ReleaseFacts>, readonly string[] | string]>([
+    ['by id', { ...both }, { instances: many }, ['a', 'b', 'c', 'd']],
+    [
+      'unready first',
+      { batch: { count: 2 }, max_unavailable: { count: 2 } },
+      { instances: [...many, fact('z', { able: false, ready: false })] },
+      ['z', 'a'],
+    ],
+    ['never below min_available', both, { instances: many, min_available: 5 }, ['a']],
+    ['never the last one', both, { instances: many.slice(0, 2), min_available: 0 }, ['a']],
+    [
+      'by percent',
+      { batch: { percent: 50 }, max_unavailable: { percent: 40 } },
+      { instances: many },
+      ['a', 'b'],
+    ],
+    ['nobody who runs it already', both, { instances: [fact('a', v2), fact('b')] }, ['b']],
+    ['done', both, { instances: [fact('a', v2)] }, 'done'],
+  ])('%s', (_name, strategy, facts, expected) => {
+    expect(chosen(strategy, facts)).toEqual(expected);
+  });
+
+  it.each([
+    [{ percent: 20 }, 12, 2],
+    [{ percent: 20 }, 3, 1],
+    [{ count: 5 }, 3, 5],
+  ])('%o of %i is %i', (amount, total, expected) => {
+    expect(amountOf(amount, total)).toBe(expected);
+  });
+
+  it('estimates the rest', () => {
+    const record = buildInPlace({}, { batch: { count: 4 }, max_unavailable: { count: 4 } });
+    expect(estimateBatches(record, { instances: many })).toEqual([
+      ['a', 'b', 'c', 'd'],
+      ['e', 'f'],
+    ]);
+  });
+});
+
+describe('the call', () => {
+  const batch = [one('i1', 'upgrading'), one('i2', 'warming'), one('i3', 'left_out')];
+  it('is asked for in its phase only, and tells the same while instances come back', () => {
+    const record = at('upgrading', { step: 2, attempt: 3, ...place({ batch }) });
+    expect(wantedCall(record)).toMatchObject({
+      key: 'rel-1/2/3',
+      body: { from: 'v1', to: 'v2', instances: [{ id: 'i1', version: 'v1' }, { id: 'i2' }] },
+    });
+    expect(wantedCall({ ...record, phase: 'draining' })).toBeNull();
+    expect(wantedCall({ ...record, ...place({ batch, called: accepted }) })).toBeNull();
+    expect(wantedCall(back('upgrading', place({ batch })))?.body).toMatchObject({ from: 'v2', to: 'v1' });
+  });
+  it('a person is not called', () => {
+    expect(wantedCall(at('upgrading', place({ batch }), { upgrade: { person: true } }))).toBeNull();
+  });
+});
+
+it('drains what is under way and what may be in any state, and nothing that is back', () => {
+  const states = ['draining', 'upgrading', 'warming', 'done', 'failed', 'left_out'] as const;
+  const batch = states.map((state) => one(state, state));
+  expect(drainedBy(at('upgrading', place({ batch })))).toEqual(['draining', 'upgrading', 'failed']);
+});

@@ -1,0 +1,51 @@
+import { expect, it } from 'vitest';
+import type { HeardGateway } from '../../model/gateway.js';
+import { buildHeartbeat, buildRegistration } from '../../testing/builders.js';
+import { buildRelease } from '../../testing/releases.js';
+import type { Member } from '../membership.js';
+import type { World } from '../world.js';
+import { observeRelease, readyVersions, type Surroundings } from './observe.js';
+
+const AROUND: Surroundings = {
+  ...{ watcher: 'run-1', stands: true, zookeeper: 'connected', totals: null, recent: null, answers: {} },
+  call: null,
+};
+const member = (id: string, version: string): [string, Member] => [
+  id,
+  { registration: buildRegistration({ id, version }), presence: 'present', since: 0, vanished_at: null },
+];
+
+/** `shop` with a and b of v1, c and d of v2; each gateway says which of them it has out. */
+function worldOf(out: Readonly<Record<string, readonly string[]>>): World {
+  const heard = Object.entries(out).map(([id, names]): [string, HeardGateway] => {
+    const health = Object.fromEntries(
+      names.map((name) => [`shop|${name}`, { state: 'ejected', reason: 'connection refused', since: 1 }]),
+    );
+    const heartbeat = buildHeartbeat({ id, applied: { epoch: 1, generation: 1 }, health });
+    return [id, { heartbeat, changed_at: 0 }];
+  });
+  return {
+    ...{ frozen: null, wall: 0, epoch: 1, intents: new Map(), compiled: new Map(), published: new Map() },
+    membership: new Map([
+      ['shop', new Map([member('a', 'v1'), member('b', 'v1'), member('c', 'v2'), member('d', 'v2')])],
+    ]),
+    ...{ unsettled: new Set(), damaged: new Map(), protections: new Map(), problems: [], clashes: [] },
+    recent: new Map(),
+    witnesses: {
+      ...{ roster: new Map(), now: 0, silent_ms: 5_000, left: new Map(), shared: new Set() },
+      ...{ fleet: { complete: true, listed: new Map(), heard: new Map(heard) } },
+      ...{ unready: null, learning: false },
+    },
+  };
+}
+
+it.each<[string, Readonly<Record<string, readonly string[]>>, Readonly<Record<string, number>>]>([
+  ['all are well', { g1: [], g2: [] }, { v1: 2, v2: 2 }],
+  ['one gateway cannot reach it, another can', { g1: ['c'], g2: [] }, { v1: 2, v2: 2 }],
+  ['one is out everywhere', { g1: ['c', 'a'], g2: ['c'] }, { v1: 2, v2: 1 }],
+  ['all of a version are out everywhere', { g1: ['c', 'd'], g2: ['d', 'c'] }, { v1: 2 }],
+])('ready for a release: %s', (_name, out, ready) => {
+  const world = worldOf(out);
+  expect(observeRelease(world, buildRelease(), AROUND).ready).toEqual(ready);
+  expect(readyVersions(world, 'shop')).toEqual({ v1: 2, v2: 2 });
+});

@@ -1,0 +1,8 @@
+import type { ReleaseRecord, Shares } from '../../model/release.js';
+
+/**
+ * What one look comes to: a move, or what it waits for. `decide` = the shares that should stand in the service's own record
+ * by then.
+ */
+export type Outcome =
+  { readonly moved: ReleaseRecord } | { readonly waits: readonly string[]; readonly decide?: Shares };

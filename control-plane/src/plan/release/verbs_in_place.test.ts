@@ -1,0 +1,187 @@
+import { describe, expect, it } from 'vitest';
+import type { ReleaseRecord, Verb, VerbName } from '../../model/release.js';
+import type { InPlaceWish } from '../../model/release_plane.js';
+import {
+  buildBatchInstance as one,
+  buildFacts,
+  buildInPlace,
+  buildInstanceFacts as fact,
+  buildRelease,
+  RELEASE_AT as T,
+} from '../../testing/releases.js';
+import { startRelease, type ReleaseRequest, type StartState } from './start.js';
+import { obey } from './verbs.js';
+
+const place = (parts: Partial<NonNullable<ReleaseRecord['in_place']>> = {}) => ({
+  in_place: { batch: [], called: null, left_out: [], full: false, ...parts },
+});
+const FACTS = buildFacts({ instances: [fact('i1', { version: 'v2' }), fact('i2'), fact('i3')] });
+const soaking = (parts: Partial<ReleaseRecord> = {}): ReleaseRecord =>
+  buildInPlace(
+    { state: 'progressing', phase: 'soaking', ...place({ batch: [one('i1', 'done')] }), ...parts },
+    { soak_ms: 60_000 },
+  );
+const upgrading = (parts: Partial<ReleaseRecord> = {}): ReleaseRecord =>
+  soaking({ phase: 'upgrading', ...place({ batch: [one('i1', 'done'), one('i2', 'upgrading')] }), ...parts });
+const pausedIn = (phase: ReleaseRecord['phase'], cause: 'drain' | 'person' = 'person') => ({
+  state: 'paused' as const,
+  phase: null,
+  paused: { cause, by: 'ann', message: '', state: 'progressing' as const, phase },
+});
+const said = (record: ReleaseRecord, name: VerbName, more: Partial<Verb> = {}, facts = FACTS) => {
+  const verb = { verb: name, expected_step: record.step, full: false, ...more };
+  return obey(record, verb, { by: 'ann', reason: '', idempotency_key: null, force: false }, facts, T);
+};
+const told = (...args: Parameters<typeof said>): ReleaseRecord => {
+  const done = said(...args);
+  if (!done.ok) throw new Error(done.error.detail);
+  return done.value.record;
+};
+
+describe('verbs', () => {
+  it('promote ends the soak, and a guard may hold the next batch up', () => {
+    expect(told(soaking(), 'promote')).toMatchObject({
+      phase: 'applying',
+      step: 1,
+      ...{ state: 'progressing' },
+    });
+    expect(said(soaking(), 'promote', {}, { ...FACTS, held: ['protection'] })).toMatchObject({
+      error: { code: 'guard_refused', blockers: ['protection'] },
+    });
+    expect(said(upgrading(), 'promote')).toMatchObject({ error: { code: 'conflict' } });
+  });
+  it('promote --full leaves all soaks out, also from a pause', () => {
+    expect(told(upgrading(), 'promote', { full: true })).toMatchObject({
+      phase: 'upgrading',
+      in_place: { full: true },
+    });
+    const resumed = told(upgrading(pausedIn('upgrading')), 'promote', { full: true });
+    expect(resumed).toMatchObject({ state: 'progressing', phase: 'upgrading', in_place: { full: true } });
+    expect(told(soaking(), 'promote', { full: true })).toMatchObject({ step: 1, in_place: { full: true } });
+  });
+  it('skip leaves out whoever is not done, and begins the next batch', () => {
+    const next = told(upgrading(), 'skip');
+    expect(next).toMatchObject({ phase: 'applying', step: 1 });
+    expect(next.in_place).toMatchObject({
+      batch: [{ id: 'i3' }],
+      left_out: [{ id: 'i2', asked: true, to: 'v2' }],
+    });
+    const held = told(upgrading(), 'skip', {}, { ...FACTS, held: ['protection'] });
+    expect(held).toMatchObject({ phase: 'warming', step: 0 });
+    expect(told(upgrading(pausedIn('draining', 'drain')), 'skip')).toMatchObject({
+      state: 'progressing',
+      step: 1,
+    });
+  });
+  it('retry begins with the unfinished anew, under another key; in a soak with a fresh window', () => {
+    expect(told(upgrading({ observed_ms: 9 }), 'retry')).toMatchObject({
+      ...{ phase: 'applying', step: 0, attempt: 2, observed_ms: 0 },
+      in_place: { batch: [{ state: 'done' }, { state: 'draining', told: false, asked: true }], called: null },
+    });
+    expect(told(soaking({ observed_ms: 9 }), 'retry')).toMatchObject({
+      phase: 'soaking',
+      attempt: 2,
+      observed_ms: 0,
+    });
+  });
+  it('a pause holds the phase and what was counted in it; after a drain that took too long it is counted anew', () => {
+    const paused = told(upgrading({ observed_ms: 9 }), 'pause');
+    expect(paused).toMatchObject({ state: 'paused', paused: { phase: 'upgrading' }, observed_ms: 9 });
+    expect(told(paused, 'resume')).toMatchObject({ phase: 'upgrading', observed_ms: 9 });
+    const late = upgrading({ ...pausedIn('draining', 'drain'), observed_ms: 9 });
+    expect(told(late, 'resume')).toMatchObject({ phase: 'draining', observed_ms: 0 });
+  });
+  it('abort and rollback take what is under way with them', () => {
+    for (const name of ['abort', 'rollback'] as const)
+      expect(told(upgrading(), name)).toMatchObject({
+        ...{ state: 'rolling_back', phase: null, shares: {} },
+        in_place: { batch: [{ id: 'i2', state: 'draining', asked: true, told: false }] },
+      });
+  });
+});
+
+describe('start', () => {
+  const wish: InPlaceWish = {
+    ...{ batch: null, max_unavailable: null, max_failed: null, upgrade: { person: true } },
+    ...{ upgrade_timeout_ms: null, drain_timeout_ms: null, soak_ms: null },
+  };
+  const request: ReleaseRequest = {
+    ...{ service: 'shop', target: 'v2', stable: null, steps: null, in_place: wish, like: null },
+    ...{ gates: {}, deadline_ms: null, supersede: false },
+  };
+  const state: StartState = {
+    releases: { current: null, history: [] },
+    decided: {},
+    ready: { v1: 3 },
+    drain_timeout_ms: 45_000,
+    ...{ newId: 'rel-9', by: 'ann', reason: '', now: T },
+  };
+  const running = (record: ReleaseRecord): StartState => ({
+    ...state,
+    releases: { current: { service: 'shop', record, etag: '1' }, history: [] },
+  });
+
+  it('has defaults, and asks for no shares', () => {
+    expect(startRelease(request, state)).toMatchObject({
+      value: {
+        record: {
+          ...{ stable: 'v1', base: {}, shares: {}, in_place: { batch: [], left_out: [] } },
+          strategy: {
+            ...{
+              kind: 'in_place',
+              batch: { count: 1 },
+              max_unavailable: { count: 1 },
+              max_failed: 0,
+              soak_ms: 0,
+            },
+            ...{ upgrade: { person: true }, upgrade_timeout_ms: 600_000, drain_timeout_ms: 45_000 },
+          },
+        },
+      },
+    });
+    const batch = { percent: 20 };
+    const started = startRelease({ ...request, in_place: { ...wish, batch } }, state);
+    expect(started).toMatchObject({ value: { record: { strategy: { max_unavailable: batch } } } });
+  });
+  it('is refused where a version stands aside with no share', () => {
+    const aside = { ...state, decided: { v1: 100 }, ready: { v1: 3, v3: 1 } };
+    expect(startRelease(request, aside)).toMatchObject({ error: { code: 'conflict' } });
+    expect(startRelease(request, { ...aside, ready: { v1: 3 } })).toMatchObject({ ok: true });
+  });
+  it('takes over what is under way, and goes back to the version before', () => {
+    const next = startRelease({ ...request, target: 'v3', supersede: true }, running(upgrading()));
+    expect(next).toMatchObject({
+      value: {
+        record: {
+          stable: 'v1',
+          in_place: { batch: [{ id: 'i2', state: 'draining', asked: true, told: false }] },
+        },
+        superseded: { state: 'superseded' },
+      },
+    });
+  });
+  it('does not take the place of one that goes back; a weighted one not that of one with a drained batch', () => {
+    const back = buildRelease({ state: 'rolling_back', ending: 'rolled_back' });
+    expect(startRelease({ ...request, target: 'v3', supersede: true }, running(back))).toMatchObject({
+      error: { code: 'conflict' },
+    });
+    const weighted = { ...request, target: 'v3', in_place: null, supersede: true };
+    expect(startRelease(weighted, running(upgrading()))).toMatchObject({ error: { code: 'conflict' } });
+    const between = startRelease(weighted, { ...running(soaking()), ready: { v1: 2, v2: 1 } });
+    expect(between).toMatchObject({ value: { record: { base: { v1: 67, v2: 33 } } } });
+  });
+  it('like an earlier one, without its soaks', () => {
+    const before = soaking({
+      id: 'rel-3',
+      state: 'succeeded',
+      phase: null,
+      ended_at: new Date(T).toISOString(),
+    });
+    const history = { ...state, releases: { current: null, history: [before] } };
+    const undo = { ...request, in_place: null, target: 'v0', like: 'rel-3' };
+    expect(startRelease(undo, history)).toMatchObject({
+      value: { record: { strategy: { ...before.strategy, soak_ms: 0 } } },
+    });
+    expect(startRelease({ ...undo, like: 'rel-4' }, history)).toMatchObject({ error: { code: 'not_found' } });
+  });
+});

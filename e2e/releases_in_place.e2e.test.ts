@@ -1,0 +1,236 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { hasEnded, type ReleaseEvent, type ReleaseState } from '../control-plane/src/model/release.js';
+import type { ReleaseOutcome } from '../control-plane/src/model/release_plane.js';
+import type { ReleaseResource } from '../control-plane/src/model/release_resources.js';
+import { measured } from './harness/measured.js';
+import { Rig, type RigTraffic } from './harness/rig.js';
+import { runCli } from './harness/stack.js';
+import { until, untilValue } from './harness/until.js';
+import { startUpgrades, type StartVersion, type Upgrades } from './harness/upgrades.js';
+
+/*
+ * Releases in place under live traffic: a webhook stops the instances of a batch and starts the new version on the same
+ * port, under the same id. Every test has a service of its own, with three ready instances of v1, and loses no request.
+ */
+
+const LONG = { timeoutMs: 60_000 };
+/** Every phase in the long run; one drawn by the seed otherwise. */
+const PHASES = ['applying', 'converging', 'draining', 'upgrading', 'warming', 'soaking'] as const;
+const every = process.env['EBBGATE_LONG'] !== undefined;
+const seed = Number(process.env['EBBGATE_SEED'] ?? Date.now() % 100_000);
+
+let rig: Rig;
+let upgrades: Upgrades;
+let startVersion: StartVersion;
+let tests = 0;
+let service: string;
+let traffic: RigTraffic;
+let ids: readonly string[];
+
+beforeAll(async () => {
+  upgrades = await startUpgrades((instance) => startVersion(instance));
+  rig = await Rig.start({ env: { EBBGATE_HOOKS: upgrades.url } });
+});
+afterAll(async () => {
+  await rig[Symbol.asyncDispose]();
+  await upgrades[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  service = `shop-${String((tests += 1))}`;
+  const mine = service;
+  startVersion = ({ port, version }) => rig.enlist({ service: mine, port, version, wait: false });
+  const started = await Promise.all([1, 2, 3].map(() => rig.enlist({ service })));
+  ids = started.map(({ id }) => id).sort();
+  for (const instance of started) upgrades.add(instance);
+  await rig.route(service, `/${service}`);
+  // Some requests are slow, so that a drain has something to wait for.
+  traffic = rig.traffic({ path: `/${service}?delay=0.05`, rate: 80 });
+});
+afterEach(async () => {
+  await traffic.stop();
+  await upgrades.idle();
+});
+
+const webhook = (more: object = {}): object => ({
+  in_place: { webhook: { url: upgrades.url }, ...more },
+  gates: { min_samples: 5, on_inconclusive: 'pass', latency: null },
+});
+async function start(body: object): Promise<string> {
+  const answer = await rig.call<ReleaseOutcome>('POST', `/v1/services/${service}/releases`, {
+    target: 'v2',
+    ...body,
+  });
+  expect(answer, JSON.stringify(answer.body)).toMatchObject({ status: 202, body: { changed: true } });
+  return answer.body.release.id;
+}
+async function read(id: string): Promise<ReleaseResource> {
+  const answer = await rig.call<ReleaseResource>('GET', `/v1/releases/${id}`);
+  if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
+  return answer.body;
+}
+const reached = (id: string, what: (release: ReleaseResource) => boolean): Promise<ReleaseResource> =>
+  untilValue(`release ${id}`, () => read(id), what, LONG);
+async function ended(id: string, state: ReleaseState): Promise<ReleaseResource> {
+  const release = await reached(id, (now) => hasEnded(now.state));
+  expect(release, JSON.stringify(release)).toMatchObject({ state });
+  return release;
+}
+async function events(id: string): Promise<readonly ReleaseEvent[]> {
+  return (await rig.call<{ items: ReleaseEvent[] }>('GET', `/v1/releases/${id}/events`)).body.items;
+}
+const versions = async (): Promise<readonly string[]> =>
+  Promise.all(ids.map(async (id) => (await rig.instance(id, service)).version ?? ''));
+/** Nothing failed, and nothing was open where something was stopped. */
+async function lostNothing(): Promise<void> {
+  expect(await traffic.stop()).toEqual([]);
+  expect(upgrades.cut()).toBe(0);
+}
+const keysOf = (id: string): readonly string[] => upgrades.acted.filter((key) => key.startsWith(`${id}/`));
+
+test('v1 → v2, one instance after the other, under the same ids; and back by undo', async () => {
+  const dry = await rig.call<ReleaseOutcome>('POST', `/v1/services/${service}/releases?dry_run=true`, {
+    target: 'v2',
+    ...webhook(),
+  });
+  expect(dry.body.plan).toMatchObject({
+    steps: ids.map((id) => ({ instances: [id] })),
+    rollback_to: 'v1',
+    blockers: [],
+  });
+  expect(dry.body.plan.upgrade).toContain('webhook http://127.0.0.1');
+  const id = await start(webhook({ soak: '1s' }));
+  const batch = await reached(id, ({ phase }) => phase === 'draining' || phase === 'upgrading');
+  expect(batch).toMatchObject({ strategy: 'in_place', step: 0, steps: 3, in_place: { upgrade: 'webhook' } });
+  expect(batch.in_place?.instances).toHaveLength(1);
+  expect((await rig.instance(ids[0] ?? '', service)).effective).toMatchObject({ state: 'draining' });
+  const done = await ended(id, 'succeeded');
+  expect(await versions()).toEqual(['v2', 'v2', 'v2']);
+  expect(done).toMatchObject({ step: 3, steps: 3, shares: { wanted: {}, published: { v2: 100 } } });
+  expect(keysOf(id)).toEqual([`${id}/0/1`, `${id}/1/1`, `${id}/2/1`]);
+  expect(upgrades.calls.find(({ key }) => key === `${id}/0/1`)?.body).toMatchObject({
+    ...{ release: id, service, step: 0, attempt: 1, from: 'v1', to: 'v2' },
+    instances: [{ id: ids[0], host: '127.0.0.1', version: 'v1' }],
+  });
+  expect((await rig.service(service)).versions).toEqual({});
+  const env = { EBBGATE_API: `http://127.0.0.1:${String(rig.ports.api)}`, EBBGATE_ACTOR: 'ann' };
+  const undone = await runCli(['undo', service, '--wait', '--timeout', '60s'], env);
+  expect(undone, undone.stderr).toMatchObject({ code: 0 });
+  expect(await versions()).toEqual(['v1', 'v1', 'v1']);
+  await lostNothing();
+});
+
+test('a v2 that dies on start is rolled back: what was upgraded comes back, and nothing is lost', async () => {
+  const mine = service;
+  startVersion = ({ id, port, version }) =>
+    version === 'v2' && id !== ids[0]
+      ? Promise.resolve(null)
+      : rig.enlist({ service: mine, port, version, wait: false });
+  const began = performance.now();
+  const id = await start(webhook({ upgrade_timeout: '3s' }));
+  const release = await ended(id, 'rolled_back');
+  measured(
+    'in place: a version that dies on start → rolled back, two instances brought back',
+    performance.now() - began,
+  );
+  expect(release.message).toContain(ids[1]);
+  expect(release.message).toContain('not back with v2 within 3s');
+  expect(await versions()).toEqual(['v1', 'v1', 'v1']);
+  for (const one of ids)
+    expect((await rig.instance(one, service)).effective, one).toMatchObject({ state: 'up' });
+  await lostNothing();
+});
+
+test('an instance that dies in the middle of its batch is upgraded all the same', async () => {
+  const mine = service;
+  const dead = ids[0] ?? '';
+  const id = await start({ in_place: { upgrade_timeout: '60s' } });
+  await reached(id, ({ phase }) => phase === 'upgrading');
+  await upgrades.instances.get(dead)?.die();
+  await until(`${dead} is gone`, async () => {
+    const set = await rig.published(mine);
+    return set.peers.every((peer) => peer.id !== dead || peer.state === 'gone');
+  });
+  expect((await read(id)).waiting_for.join()).toContain(`${dead}: to be registered with v2`);
+  // A person upgrades all of them, each when its turn has come.
+  const restart = async (one: string): Promise<void> => {
+    await reached(
+      id,
+      (now) => now.in_place?.instances.some((x) => x.id === one && x.state === 'upgrading') === true,
+    );
+    const old = upgrades.instances.get(one);
+    if (one !== dead) await old?.withdraw();
+    await rig.enlist({ service: mine, port: old?.port ?? 0, version: 'v2', wait: false });
+  };
+  for (const one of ids) await restart(one);
+  await ended(id, 'succeeded');
+  expect(await versions()).toEqual(['v2', 'v2', 'v2']);
+  await lostNothing();
+});
+
+test("an operator's drain of another instance stands: the release goes on without it", async () => {
+  const id = await start(webhook({ soak: '1s' }));
+  await reached(id, ({ phase }) => phase === 'upgrading' || phase === 'warming');
+  const own = ids[2] ?? '';
+  await rig.ended(await rig.drain(own, { service }));
+  const done = await ended(id, 'succeeded');
+  expect(done.message).toContain(own);
+  expect(done.in_place?.left_out).toMatchObject([{ id: own }]);
+  expect(await versions()).toEqual(['v2', 'v2', 'v1']);
+  expect((await rig.instance(own, service)).effective).toMatchObject({ state: 'draining' });
+  await lostNothing();
+});
+
+test('a pause outlives the controller, and resume goes on', async () => {
+  const id = await start(webhook({ soak: '2s' }));
+  await reached(id, ({ step, phase }) => step === 0 && phase === 'soaking');
+  expect((await rig.call('POST', `/v1/releases/${id}/pause`, { reason: 'lunch' })).status).toBe(200);
+  await rig.controller.restart();
+  await rig.ready();
+  expect(await read(id)).toMatchObject({ state: 'paused', step: 0, paused: { cause: 'person' } });
+  expect(await versions()).toEqual(['v2', 'v1', 'v1']);
+  expect((await rig.call('POST', `/v1/releases/${id}/resume`, {})).status).toBe(200);
+  await ended(id, 'succeeded');
+  expect(keysOf(id)).toHaveLength(3);
+  await lostNothing();
+});
+
+test(`the controller is killed in phases (seed ${String(seed)}): every batch once, the same end, and nobody notices`, async () => {
+  const phases = every ? PHASES : draw(seed, 3);
+  process.stderr.write(`seed ${String(seed)}: killed in ${phases.join(', ')}\n`);
+  const id = await start(webhook({ soak: '1s' }));
+  for (const phase of phases) {
+    // A phase may be over before it is seen; then the next moment of the release will do.
+    const seen = await reached(id, (now) => now.phase === phase || hasEnded(now.state) || now.step === 2);
+    process.stderr.write(`wanted ${phase}: killed in ${String(seen.phase)} of batch ${String(seen.step)}\n`);
+    await rig.controller.kill();
+    const sent = traffic.total();
+    await until('traffic goes on without a controller', () => traffic.total() > sent + 20, LONG);
+    await rig.controller.start();
+    await rig.ready();
+  }
+  const done = await ended(id, 'succeeded');
+  expect(done.attempt).toBe(1);
+  expect(await versions()).toEqual(['v2', 'v2', 'v2']);
+  // Each batch was acted on once, whatever was repeated, and a repeat said the same.
+  expect(keysOf(id)).toEqual([`${id}/0/1`, `${id}/1/1`, `${id}/2/1`]);
+  for (const key of keysOf(id)) {
+    const bodies = upgrades.calls.filter((call) => call.key === key).map(({ body }) => JSON.stringify(body));
+    expect(new Set(bodies).size).toBe(1);
+  }
+  const begun = (await events(id))
+    .filter(({ event }) => event === 'batch_begun')
+    .map(({ message }) => message);
+  expect(begun).toHaveLength(3);
+  expect(new Set(begun).size).toBe(3);
+  await lostNothing();
+});
+
+/** `count` of the phases, as the seed draws them. */
+function draw(from: number, count: number): readonly string[] {
+  const left: string[] = [...PHASES];
+  let state = from;
+  return Array.from({ length: count }, () => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return left.splice(Math.floor((state / 2_147_483_648) * left.length), 1)[0] ?? '';
+  });
+}
