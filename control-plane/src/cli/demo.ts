@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { InstanceResource, ServiceResource } from '../model/resources.js';
+import type { ReleaseResource } from '../model/release_resources.js';
 import type { ReleaseOutcome } from '../model/release_plane.js';
 import { checkName } from '../model/names.js';
 import {
@@ -14,7 +14,7 @@ import {
 } from '../local/demo_fleet.js';
 import { readEndpoints } from '../local/state.js';
 import { DEMO_SERVICE } from '../local/up.js';
-import { createClient, path, type ApiClient } from './client.js';
+import { createClient, mayPass, path, type ApiClient } from './client.js';
 import { startDemoTraffic } from './demo_traffic.js';
 import { CliFailure, EXIT } from './failure.js';
 import { watchToEnd } from './release_watch.js';
@@ -31,7 +31,8 @@ const STEPS_TEXT = '20 %, 5 s, 50 %, 5 s, 100 %';
 /** A process that has just started is slow, and a busy machine slower: that is no fault of the version. */
 const GATES = { min_samples: 50, latency: { slack_ms: 500, ratio: 2 } };
 const INSTANCES = 2;
-const UPGRADE_MS = 60_000;
+/** How often the hands of `upgrade` look what they are asked for. */
+const LOOK_MS = 300;
 
 /** `ebbgate demo canary|upgrade|stop`: releases to look at, on the Ebbgate that `up` started. */
 export function addDemo(
@@ -47,7 +48,7 @@ export function addDemo(
     .action(async (version: string, flags: DemoFlags) => {
       await canary(terminal, placeOf(flags), named(version), flags.bad === true);
     });
-  add('upgrade', 'every instance to VERSION in place, one after the other, under traffic').action(
+  add('upgrade', 'traffic, and a release of every instance to VERSION in place, one after the other').action(
     async (version: string, flags: DemoFlags) => {
       await upgrade(terminal, placeOf(flags), named(version));
     },
@@ -98,44 +99,55 @@ async function canary(terminal: Terminal, place: DemoPlace, version: string, bad
   }
 }
 
-/** One after the other: out through its registrar with a drain, and back under the same identity. */
+/**
+ * A release in place whose batches a person upgrades; the person is this command. Each instance is drained by the release, ends
+ * through its registrar, and comes back under the same identity.
+ */
 async function upgrade(terminal: Terminal, place: DemoPlace, version: string): Promise<void> {
   const say = sayTo(terminal);
   const client = createClient({ api: place.endpoints.api }, terminal);
-  const { body: service } = await client.get<ServiceResource>(path('services', DEMO_SERVICE));
-  if (Object.keys(service.versions).length > 0)
-    throw new CliFailure(EXIT.conflict, `shares decide what each version of ${DEMO_SERVICE} gets`, [
-      `next: ebbgate weight ${DEMO_SERVICE} --version none`,
-    ]);
-  const members = demoMembers(place.dir, DEMO_SERVICE).filter((one) => one.version !== version);
-  if (members.length === 0)
-    throw new CliFailure(EXIT.error, `every demo instance is at ${version}, or none runs`);
+  const in_place = { batch: 1, soak: '2s' };
+  const body = { target: version, in_place, gates: { ...GATES, on_inconclusive: 'pass' }, reason: 'a demo' };
+  const begun = await client.post<ReleaseOutcome>(path('services', DEMO_SERVICE, 'releases'), body);
+  const { id, stable } = begun.body.release;
+  say(`release ${id}: ${stable} → ${version} in place, one instance after the other`);
   const traffic = startDemoTraffic(place.endpoints.gateways);
+  const over = new AbortController();
+  const hands = upgradeBatches(terminal, place, client, id, over.signal);
   try {
-    for (const member of members) {
-      await upgradeDemo(place, member, { service: DEMO_SERVICE, version });
-      await inUse(terminal, client, member.id, version);
-      say(`${member.id}  ${member.version} → ${version}`);
-    }
+    await watchToEnd(terminal, client, { output: 'table' }, id);
   } finally {
+    over.abort();
+    await hands;
     say(await traffic.stop());
   }
 }
 
-async function inUse(terminal: Terminal, client: ApiClient, id: string, version: string): Promise<void> {
-  const until = terminal.monotonic() + UPGRADE_MS;
-  const signal = terminal.interrupted();
-  for (;;) {
-    const { body: one } = await client.get<InstanceResource>(path('services', DEMO_SERVICE, 'instances', id));
-    const { body: service } = await client.get<ServiceResource>(path('services', DEMO_SERVICE));
-    const up = one.version === version && one.effective.state === 'up';
-    if (up && service.convergence?.converged === true) return;
-    if (signal.aborted) throw new CliFailure(EXIT.interrupted, `stopped while ${id} was coming back`);
-    if (terminal.monotonic() > until)
-      throw new CliFailure(EXIT.unproven, `${id} is not in use with ${version}`, [
-        `next: ebbgate describe instance -s ${DEMO_SERVICE} ${id}`,
-      ]);
-    await terminal.pause(100, signal);
+/** Does what the release asks a person for, forwards and back, until `signal` aborts. */
+async function upgradeBatches(
+  terminal: Terminal,
+  place: DemoPlace,
+  client: ApiClient,
+  id: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const over = (): boolean => signal.aborted;
+  while (!over()) {
+    try {
+      const { body: release } = await client.get<ReleaseResource>(path('releases', id), { signal });
+      const version = release.state === 'rolling_back' ? release.stable : release.target;
+      const asked = (release.in_place?.instances ?? []).filter(({ state }) => state === 'upgrading');
+      const members = demoMembers(place.dir, DEMO_SERVICE).filter(
+        (member) => member.version !== version && asked.some((one) => one.id === member.id),
+      );
+      await Promise.all(
+        members.map((member) => upgradeDemo(place, member, { service: DEMO_SERVICE, version })),
+      );
+    } catch (error) {
+      if (!over() && !mayPass(error))
+        terminal.err(`the upgrade failed: ${error instanceof Error ? error.message : String(error)}\n`);
+    }
+    await terminal.pause(LOOK_MS, signal);
   }
 }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Pool } from 'undici';
 
@@ -17,6 +18,7 @@ export function startDemoTraffic(gateways: readonly string[]): DemoTraffic {
   const counts = new Map<string, number>();
   const bump = (what: string): void => void counts.set(what, (counts.get(what) ?? 0) + 1);
   const stopped = new AbortController();
+  setMaxListeners(0, stopped.signal); // one for each pause
   const over = (): boolean => stopped.signal.aborted || performance.now() - started > MOST_MS;
   const started = performance.now();
   const stream = async (url: string): Promise<void> => {
