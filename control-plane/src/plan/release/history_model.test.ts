@@ -352,6 +352,17 @@ const acts: fc.Arbitrary<Act> = fc.oneof(
       w.pass('no');
     }),
   },
+  // Nobody of v2 is left, and time goes by: on the way to its deadline, or past it.
+  {
+    weight: 1,
+    arbitrary: fc.integer({ min: 1, max: 8 }).map((looks): Act => (w) => {
+      w.ready = { ...w.ready, v2: 0 };
+      for (let n = 0; n < looks; n += 1) {
+        w.now += 2_500;
+        w.pass('no');
+      }
+    }),
+  },
   {
     weight: 1,
     arbitrary: verbs.map((verb): Act => (w) => {
@@ -399,7 +410,7 @@ it(
       }),
       { numRuns: HISTORIES },
     );
-    // A model that nothing ever reaches proves nothing.
+  // A model that nothing ever reaches proves nothing.
     for (const state of [
       'progressing',
       'paused',
