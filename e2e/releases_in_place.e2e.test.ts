@@ -79,7 +79,7 @@ async function events(id: string): Promise<readonly ReleaseEvent[]> {
   return (await rig.call<{ items: ReleaseEvent[] }>('GET', `/v1/releases/${id}/events`)).body.items;
 }
 const versions = async (): Promise<readonly string[]> =>
-  Promise.all(ids.map(async (id) => (await rig.instance(id, service)).version ?? ''));
+  Promise.all(ids.map(async (id) => (await rig.instance(id, service)).version));
 /** Nothing failed, and nothing was open where something was stopped. */
 async function lostNothing(): Promise<void> {
   expect(await traffic.stop()).toEqual([]);
@@ -137,6 +137,38 @@ test('a v2 that dies on start is rolled back: what was upgraded comes back, and 
   expect(await versions()).toEqual(['v1', 'v1', 'v1']);
   for (const one of ids)
     expect((await rig.instance(one, service)).effective, one).toMatchObject({ state: 'up' });
+  await lostNothing();
+});
+
+test('a v2 that answers badly gets nothing any more at once, and is brought back', async () => {
+  const mine = service;
+  startVersion = ({ port, version }) =>
+    rig.enlist({ service: mine, port, version, status: version === 'v2' ? 500 : 200, wait: false });
+  const id = await start(webhook({ soak: '10m' }));
+  await until('v2 fails', () => traffic.failed().length > 0, LONG);
+  const began = performance.now();
+  const barred = await reached(id, ({ shares }) => shares.wanted['v1'] === 100 && shares.applied_on === 2);
+  measured('in place: first failed request → a bad version gets nothing', performance.now() - began);
+  expect(performance.now() - began).toBeLessThan(15_000);
+  expect(barred.state).toMatch(/rolling_back|rolled_back/);
+  const release = await ended(id, 'rolled_back');
+  expect(release.message).toContain('fast gate');
+  expect(await versions()).toEqual(['v1', 'v1', 'v1']);
+  expect((await rig.service(service)).versions).toEqual({});
+  // Every failure is an answer of v2: nothing was lost on the way back.
+  const failed = await traffic.stop();
+  expect(failed.every(({ status, error }) => status === 500 && error.includes('"v2"'))).toBe(true);
+  expect(upgrades.cut()).toBe(0);
+});
+
+test('v3 takes over from v2: what is drained stays so, and all of it becomes v3', async () => {
+  const first = await start(webhook({ soak: '10m' }));
+  await reached(first, ({ step, phase }) => step === 0 && phase === 'soaking');
+  const second = await start({ ...webhook(), target: 'v3', supersede: true });
+  expect(await read(first)).toMatchObject({ state: 'superseded' });
+  const done = await ended(second, 'succeeded');
+  expect(done).toMatchObject({ stable: 'v1', target: 'v3' });
+  expect(await versions()).toEqual(['v3', 'v3', 'v3']);
   await lostNothing();
 });
 

@@ -90,6 +90,14 @@ describe('drain', () => {
       1,
     );
   });
+  test('what a release has drained is no capacity', () => {
+    const traffic = new Map([
+      ['shop', { release: 'rel-1', stable: 'v1', shares: {}, draining: ['b', 'c'], batch: 'batch 1' }],
+    ]);
+    expect(refused(drain('a'), { ...state(), traffic })).toMatchObject({
+      guards: [{ guard: 'last_ready_instance', would_leave: 0 }],
+    });
+  });
   test('min_available is guarded', () => {
     const from = state({ shop: { ...NO_INTENT, spec: { min_available: 3 } } });
     expect(refused(drain('a'), from)).toMatchObject({

@@ -1,48 +1,15 @@
-import {
-  hasEnded,
-  type Counts,
-  type Paused,
-  type ReleaseRecord,
-  type Shares,
-  type TimeSplit,
-} from '../../model/release.js';
+import { hasEnded, type ReleaseRecord, type Shares, type TimeSplit } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
-import type { Verdict } from '../../model/release_gates.js';
-import { chooseBatch, inPlaceOf } from './batch.js';
-import { guardShares, isObeyed, obedience, readiness } from './facts.js';
-import {
-  addCounts,
-  countsSince,
-  fastVerdict,
-  NO_COUNTS,
-  readGates,
-  spellReading,
-  verdictOf,
-} from './gates.js';
-import {
-  firstBatch,
-  goBackInPlace,
-  nextBatch,
-  progressBatch,
-  settleInPlace,
-  watchInPlace,
-} from './in_place.js';
-import {
-  answerOf,
-  closed,
-  isDue,
-  openInquiry,
-  outerGates,
-  readOuter,
-  spellOuter,
-  takeAnswers,
-  unanswered,
-  waitsAgain,
-} from './inquiry.js';
+import { inPlaceOf } from './batch.js';
+import { begin } from './begin.js';
+import { isObeyed, needed, obedience, readiness } from './facts.js';
+import { addCounts, countsIn, countsSince, NO_COUNTS } from './gates.js';
+import { firstBatch, goBackInPlace, progressBatch, settleInPlace, watchInPlace } from './in_place.js';
+import { analyse, judgeFast, soak } from './judge.js';
 import type { Outcome } from './outcome.js';
-import { assertSound, enter, note } from './record.js';
+import { assertSound, enter } from './record.js';
 import { sameShares, shareOf } from './shares.js';
-import { beginStep, goBack, sharesAt, stepsOf } from './steps.js';
+import { goBack } from './steps.js';
 
 /*
  * The transition function of docs/explanation/releases.md: from a record, facts and the moment to the next record. At most one
@@ -114,24 +81,6 @@ function prepare(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outco
   return waits.length > 0 ? { waits } : begin(record, 0, facts, now);
 }
 
-/** Begins a step, or the next batch, if no guard speaks against it. */
-function begin(record: ReleaseRecord, index: number, facts: ReleaseFacts, now: number): Outcome {
-  if (record.in_place) return nextBatch(record, facts, now);
-  const guards = guardStep(record, index, facts);
-  return guards.length > 0 ? { waits: guards } : { moved: beginStep(record, index, now) };
-}
-
-/** Why step `index` may not begin now; empty = it may. */
-export function guardStep(record: ReleaseRecord, index: number, facts: ReleaseFacts): readonly string[] {
-  if (record.in_place) {
-    const choice = chooseBatch(record, facts);
-    return choice.kind === 'waits' ? choice.waits : [];
-  }
-  const shares = sharesAt(record, index);
-  const needsTarget = shareOf(shares, record.target) > shareOf(record.shares, record.target);
-  return [...guardShares(record, facts, shares), ...(needsTarget ? readiness(record.target, facts) : [])];
-}
-
 function progress(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
   const awaited = record.in_place === null || record.phase === 'soaking';
   if (awaited && record.stalled_ms >= record.deadline_ms) {
@@ -162,122 +111,11 @@ function progress(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outc
 
 function phase(
   record: ReleaseRecord,
-  to: 'converging' | 'warming' | 'analysing',
+  to: 'converging' | 'warming',
   message: string,
   now: number,
 ): ReleaseRecord {
-  const keeps_window = to === 'analysing';
-  return enter(record, { state: 'progressing', phase: to, event: to, message, keeps_window }, now);
-}
-
-/** How long the present step soaks. */
-function soakOf(record: ReleaseRecord): number {
-  if (record.strategy.kind === 'in_place') return record.strategy.soak_ms;
-  const step = stepsOf(record)[record.step];
-  return step && 'pause' in step ? (step.pause.for_ms ?? 0) : 0;
-}
-
-function soak(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  const obeyed = listen(record, facts, now);
-  if (obeyed) return obeyed;
-  const soakMs = soakOf(record);
-  if (record.observed_ms >= soakMs)
-    return { moved: phase(record, 'analysing', 'the soak is over; judging its window', now) };
-  const interval = record.observed_ms - record.judged_ms >= record.gates.interval_ms;
-  if (interval && verdictOf(readingsOf(record)) === 'fail') return { moved: failed(record, now) };
-  if (isDue(record)) return { moved: openInquiry(record, readingsOf(record), now) };
-  const left = Math.ceil((soakMs - record.observed_ms) / 1_000);
-  const unobserved = [...obedience(facts), ...needed(record, facts)];
-  return { waits: [`${String(left)} s more of soaking`, ...unobserved.map((one) => `not counted: ${one}`)] };
-}
-
-/** The gates outside are asked last, once the counters found nothing: what failed already needs no further word. */
-function analyse(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  const obeyed = listen(record, facts, now);
-  if (obeyed) return obeyed;
-  let verdict: Verdict = verdictOf(readingsOf(record));
-  if (verdict !== 'fail' && outerGates(record.gates).length > 0) {
-    if (!record.inquiry?.open) return { moved: openInquiry(record, readingsOf(record), now) };
-    const waits = unanswered(record).map((gate) => `an answer of ${gate}`);
-    if (waits.length > 0) return { waits };
-    const answer = answerOf(record);
-    if (answer === 'wait') {
-      const again = waitsAgain(record, now);
-      return again ? { waits: again } : { moved: openInquiry(record, readingsOf(record), now) };
-    }
-    if (answer === 'inconclusive') verdict = 'inconclusive';
-  }
-  if (verdict === 'inconclusive') {
-    const { on_inconclusive: rule } = record.gates;
-    if (rule === 'pause') return { moved: pauseForGate(record, now) };
-    verdict = rule;
-  }
-  if (verdict === 'fail') return { moved: failed(record, now) };
-  return begin(record, record.step + 1, facts, now);
-}
-
-/** Writes down what the gates outside answered, and then does what the answers leave no doubt about. */
-function listen(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome | null {
-  const told = takeAnswers(record, facts.answers);
-  if (told) return { moved: told };
-  const answer = answerOf(record);
-  if (answer === 'abort') {
-    const said = readOuter(record).filter(({ verdict }) => verdict === 'abort');
-    return { moved: goBack(record, 'rolled_back', said.map(spellOuter).join('; '), now) };
-  }
-  if (answer === 'fail') return { moved: failed(record, now) };
-  return answer === 'complete' ? complete(record, facts, now) : null;
-}
-
-/** A gate said that nothing more needs to be seen: as promote --full does, unless the counters speak against it. */
-function complete(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  if (verdictOf(readingsOf(record)) === 'fail') return { moved: failed(record, now) };
-  const last = stepsOf(record).length - 1;
-  const index = record.step < last ? last : record.step + 1;
-  const said = readOuter(record).filter(({ verdict }) => verdict === 'complete');
-  const message = said.map(spellOuter).join('; ');
-  const full = record.in_place ? { in_place: { ...record.in_place, full: true } } : {};
-  const told = note(record, { event: 'promoted', by: said[0]?.gate ?? 'controller', message }, now, full);
-  return begin(told, index, facts, now);
-}
-
-/** What the gates read in the present window. */
-export function readingsOf(record: ReleaseRecord): ReturnType<typeof readGates> {
-  // In place the stable version has no share to tell by: it is there as long as it gets requests.
-  const compared = record.in_place
-    ? (record.window?.sum.stable.requests ?? 0) > 0
-    : shareOf(record.shares, record.stable) > 0;
-  return readGates(record.gates, record.window, compared);
-}
-
-/** Everything that the gates read, as sentences. */
-function spellGates(record: ReleaseRecord): string {
-  return [...readingsOf(record).map(spellReading), ...readOuter(record).map(spellOuter)].join('; ');
-}
-
-/** One failed judgement: within the limit the soak goes on for another interval, above it the release goes back. */
-function failed(record: ReleaseRecord, now: number): ReleaseRecord {
-  const message = `gate: ${spellGates(record)}`;
-  const { failure_limit, interval_ms } = record.gates;
-  if (record.failures + 1 > failure_limit) return goBack(record, 'rolled_back', message, now);
-  const observed_ms = Math.min(record.observed_ms, Math.max(0, soakOf(record) - interval_ms));
-  const counted = `${String(record.failures + 1)} of ${String(failure_limit)} failures put up with; ${message}`;
-  const event = { event: 'gate_failed', by: 'controller', message: counted };
-  return note(record, event, now, {
-    phase: 'soaking',
-    failures: record.failures + 1,
-    window: null,
-    observed_ms,
-    judged_ms: observed_ms,
-    inquiry: closed(record.inquiry, observed_ms),
-    message: counted,
-  });
-}
-
-function pauseForGate(record: ReleaseRecord, now: number): ReleaseRecord {
-  const message = `inconclusive: ${spellGates(record)}`;
-  const paused: Paused = { cause: 'gate', by: 'controller', message, state: 'progressing', phase: 'soaking' };
-  return enter(record, { state: 'paused', paused, event: 'paused', message }, now);
+  return enter(record, { state: 'progressing', phase: to, event: to, message }, now);
 }
 
 /** finalizing and rolling_back: `version` serves alone, the service's own record says so, and every gateway obeys. */
@@ -295,14 +133,6 @@ function settle(record: ReleaseRecord, facts: ReleaseFacts, now: number, version
   const ending = record.ending ?? 'rolled_back';
   const message = `${record.stable} serves alone; ${record.message}`;
   return { moved: enter(record, { state: ending, event: ending, message }, now) };
-}
-
-function judgeFast(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome | null {
-  const watched = ['progressing', 'paused', 'finalizing'].includes(record.state);
-  const served = record.in_place !== null || shareOf(record.shares, record.target) > 0;
-  if (!watched || !record.gates.fast || !facts.recent || !served) return null;
-  const bad = fastVerdict(countsIn(facts.recent, record.stable), countsIn(facts.recent, record.target));
-  return bad === null ? null : { moved: goBack(record, 'rolled_back', `fast gate: ${bad}`, now) };
 }
 
 /** What only counts: times, the soak, the window. The same facts at the same moment add nothing. */
@@ -354,13 +184,4 @@ function widen(record: ReleaseRecord, facts: ReleaseFacts): ReleaseRecord['windo
     target: addCounts(before.sum.target, countsSince(last.target, before.last.target)),
   };
   return { watcher, last, sum };
-}
-
-function countsIn(counts: Readonly<Record<string, Counts>>, version: string): Counts {
-  return Object.hasOwn(counts, version) ? (counts[version] ?? NO_COUNTS) : NO_COUNTS;
-}
-
-/** A target that has a share needs somebody to serve it. */
-function needed(record: ReleaseRecord, facts: ReleaseFacts): readonly string[] {
-  return shareOf(record.shares, record.target) > 0 ? readiness(record.target, facts) : [];
 }

@@ -3,7 +3,8 @@ import type { GateResource, ReleasePlanResource, ReleaseResource } from '../../m
 import { eligible } from '../../model/set.js';
 import { ackOf, gatewaysThatCount } from '../proof.js';
 import { publishedAt, type World } from '../world.js';
-import { guardStep, readingsOf } from './advance.js';
+import { guardStep } from './begin.js';
+import { readingsOf } from './judge.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { batchesIn, describeInPlace, planInPlace } from './describe_in_place.js';
 import { readOuter } from './inquiry.js';

@@ -45,3 +45,8 @@ export function obedience(facts: ReleaseFacts): readonly string[] {
 export function readiness(version: string, facts: ReleaseFacts): readonly string[] {
   return readyOf(facts, version) > 0 ? [] : [`a ready instance of ${version}`];
 }
+
+/** A target that has a share needs somebody to serve it. */
+export function needed(record: ReleaseRecord, facts: ReleaseFacts): readonly string[] {
+  return shareOf(record.shares, record.target) > 0 ? readiness(record.target, facts) : [];
+}

@@ -127,3 +127,8 @@ export function countsSince(now: Counts, before: Counts): Counts {
     gained.requests < 0 || gained.errors < 0 || gained.ms < 0 || buckets.some((one) => one < 0);
   return wentBack ? NO_COUNTS : gained;
 }
+
+/** The counts of `version`; none if nothing was counted. */
+export function countsIn(counts: Readonly<Record<string, Counts>>, version: string): Counts {
+  return Object.hasOwn(counts, version) ? (counts[version] ?? NO_COUNTS) : NO_COUNTS;
+}

@@ -160,9 +160,15 @@ describe('every move', () => {
       { in_place: { batch: [{ state: 'left_out', reason: 'isolated by bob' }, { state: 'draining' }] } },
     ],
     [
+      'everybody else is gone: what was not handed over yet is given back',
+      at('draining', place({ batch: [one('i1')] })),
+      { instances: [fact('i1', { drained: false }), fact('i2', { presence: 'gone', able: false })] },
+      { phase: 'warming', in_place: { batch: [] } },
+    ],
+    [
       'a drain that is not proven in time',
       at('draining', { ...place({ batch: [one('i1')] }), observed_ms: 30_000 }),
-      { instances: [fact('i1', { drained: false, undrained: ['gateway g2 has been silent'] })] },
+      { instances: [fact('i1', { drained: false, undrained: ['gateway g2 has been silent'] }), fact('i2')] },
       { state: 'paused', paused: { cause: 'drain', phase: 'draining' } },
     ],
     [
@@ -217,7 +223,12 @@ describe('every wait says for what', () => {
     [
       'draining',
       at('draining', place({ batch: [one('i1')] })),
-      { instances: [fact('i1', { drained: false, undrained: ['gateway g1 still holds 1 open request'] })] },
+      {
+        instances: [
+          fact('i1', { drained: false, undrained: ['gateway g1 still holds 1 open request'] }),
+          fact('i2'),
+        ],
+      },
       'i1: gateway g1 still holds 1 open request',
     ],
     [

@@ -9,7 +9,7 @@ import type {
   ReleaseRecord,
 } from '../../model/release.js';
 import type { InstanceFacts, ReleaseFacts } from '../../model/release_facts.js';
-import { addLeftOut, chooseBatch, closeBatch, goalOf, inPlaceOf, needInPlace } from './batch.js';
+import { addLeftOut, chooseBatch, closeBatch, goalOf, inPlaceOf, needInPlace, servingIn } from './batch.js';
 import { isObeyed, obedience, readiness, readyOf } from './facts.js';
 import type { Outcome } from './outcome.js';
 import { enter, note } from './record.js';
@@ -25,7 +25,7 @@ type Settled = (record: ReleaseRecord, facts: ReleaseFacts, now: number) => Outc
 
 /** The phases from `applying` to `warming`; what follows a batch that is over. */
 export function progressBatch(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  const given = giveUpTaken(record, facts, now);
+  const given = giveUpTaken(record, facts, now) ?? retreat(record, facts, now);
   if (given) return { moved: given };
   switch (record.phase) {
     case 'applying':
@@ -301,6 +301,20 @@ function giveUpTaken(record: ReleaseRecord, facts: ReleaseFacts, now: number): R
   );
   if (taken.length === 0) return null;
   return mark(record, taken, 'left_out', 'left_out', ({ id }) => factOf(facts, id)?.taken ?? '', now);
+}
+
+/** Everybody else is gone while this batch is drained: whoever of it was not handed over yet is given back. */
+function retreat(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseRecord | null {
+  const early = record.phase === 'applying' || record.phase === 'converging' || record.phase === 'draining';
+  if (!early || facts.instances.some(servingIn(record, facts))) return null;
+  const { progress } = needInPlace(record);
+  const mine = progress.batch.filter(
+    ({ id, state, asked }) => state === 'draining' && !asked && factOf(facts, id)?.able === true,
+  );
+  if (mine.length === 0) return null;
+  const message = `${mine.map(({ id }) => id).join(', ')} given back: nobody else takes requests`;
+  const batch = progress.batch.filter((one) => !mine.includes(one));
+  return toPhase(record, 'warming', message, now, { batch });
 }
 
 /** Instances that serve again and are not well, and in what way. */

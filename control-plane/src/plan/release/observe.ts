@@ -41,7 +41,7 @@ export function observeRelease(world: World, release: ReleaseRecord, around: Sur
     held: holds(world, service, around),
     instances: in_place ? observeInstances(world, service, new Set(in_place.batch.map(({ id }) => id))) : [],
     call: around.call,
-    slow_start_ms: spec.health.slow_start_ms ?? 0,
+    slow_start_ms: spec.health.slow_start_ms,
   };
 }
 

@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '../../model/result.js';
 import type { Problem } from '../../model/problem.js';
 import { hasEnded, type Paused, type ReleaseRecord, type Verb } from '../../model/release.js';
-import { guardStep } from './advance.js';
+import { guardStep } from './begin.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { enter, KEPT_VERBS, note } from './record.js';
 import { beginStep, goBack, stepsOf } from './steps.js';

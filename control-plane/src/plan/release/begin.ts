@@ -1,0 +1,26 @@
+import type { ReleaseRecord } from '../../model/release.js';
+import type { ReleaseFacts } from '../../model/release_facts.js';
+import { chooseBatch } from './batch.js';
+import { guardShares, readiness } from './facts.js';
+import { nextBatch } from './in_place.js';
+import type { Outcome } from './outcome.js';
+import { shareOf } from './shares.js';
+import { beginStep, sharesAt } from './steps.js';
+
+/** Begins a step, or the next batch, if no guard speaks against it. */
+export function begin(record: ReleaseRecord, index: number, facts: ReleaseFacts, now: number): Outcome {
+  if (record.in_place) return nextBatch(record, facts, now);
+  const guards = guardStep(record, index, facts);
+  return guards.length > 0 ? { waits: guards } : { moved: beginStep(record, index, now) };
+}
+
+/** Why step `index` may not begin now; empty = it may. */
+export function guardStep(record: ReleaseRecord, index: number, facts: ReleaseFacts): readonly string[] {
+  if (record.in_place) {
+    const choice = chooseBatch(record, facts);
+    return choice.kind === 'waits' ? choice.waits : [];
+  }
+  const shares = sharesAt(record, index);
+  const needsTarget = shareOf(shares, record.target) > shareOf(record.shares, record.target);
+  return [...guardShares(record, facts, shares), ...(needsTarget ? readiness(record.target, facts) : [])];
+}
