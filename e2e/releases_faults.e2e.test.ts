@@ -58,7 +58,10 @@ async function killedIn(moment: Moment): Promise<void> {
   await restartController(staged);
   const after = await staged.read();
   expect(after.id).toBe(before.id);
-  expect(after.step).toBeGreaterThanOrEqual(before.step);
+  // What holds it there holds it still, but for a soak and for Redis, which goes on before the controller can start.
+  const goesOn = moment.phase === 'soaking' || moment.phase === 'applying';
+  if (goesOn) expect(after.step).toBeGreaterThanOrEqual(before.step);
+  else expect(after).toMatchObject({ step: before.step, state: before.state, phase: before.phase });
   expect(after.attempt).toBe(1);
   await letGo();
   await staged.ended('succeeded');
@@ -68,9 +71,9 @@ async function killedIn(moment: Moment): Promise<void> {
 }
 
 const killed = every ? EVERY_MOMENT : drawMoments(seed, 3);
-test.each(killed)(
-  `the controller is killed while it is $phase at weight $weight (seed ${String(seed)})`,
-  (moment) => killedIn(moment),
+test.each(killed.map((moment) => [moment.phase, WEIGHTS[moment.weight], moment] as const))(
+  `the controller is killed while it is %s at %d % (seed ${String(seed)})`,
+  (_phase, _weight, moment) => killedIn(moment),
 );
 
 test('Redis is flushed, ZooKeeper starts again, a gateway starts again: one release goes through all of it', async () => {

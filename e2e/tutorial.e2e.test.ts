@@ -56,7 +56,7 @@ describe.each(['README.md', 'docs/tutorial.md'])('%s', (page) => {
         /^npm start( -- --detach)?$/,
         `npm start -- --detach --base-port ${String(base)} --dir .ebbgate`,
       )
-      .replace(/\bebbgate (down|status)\b/g, 'ebbgate $1 --dir .ebbgate')
+      .replace(/\bebbgate (down|status|demo (?:canary|upgrade|stop))\b/g, 'ebbgate $1 --dir .ebbgate')
       .replaceAll('.ebbgate', join(dir, 'state'));
   }
 

@@ -9,7 +9,18 @@ import { readyDependencies, ROOT } from './deps.mjs';
 import { readyMachine } from './machine.mjs';
 
 /** The order of the page. */
-const NAMES = ['cpu', 'algorithms', 'latency', 'pick', 'change', 'control', 'stall', 'memory'];
+const NAMES = [
+  'cpu',
+  'algorithms',
+  'latency',
+  'pick',
+  'change',
+  'control',
+  'stall',
+  'memory',
+  'releases',
+  'hundred_releases',
+];
 /** Printed only. */
 const ALL = [...NAMES, 'controller_pass', 'checks'];
 const PAGE = 'docs/benchmarks.md';

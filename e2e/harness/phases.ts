@@ -148,7 +148,9 @@ export class Staged {
     if (!second) throw new Error('a rig of two gateways is needed');
     if (phase === 'preparing') {
       await this.reached(({ state }) => state === 'preparing');
-      return async () => void (await this.join());
+      return async () => {
+        await this.join();
+      };
     }
     await this.reached(({ state, step }) => state === 'paused' && step === at);
     switch (phase) {
@@ -181,7 +183,9 @@ export class Staged {
           };
         second.thaw();
         await this.reached((now) => now.phase === 'warming');
-        return async () => void (await this.join());
+        return async () => {
+          await this.join();
+        };
       case 'soaking':
         await this.promote(at);
         await this.reached((now) => now.phase === 'soaking');

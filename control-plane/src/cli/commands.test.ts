@@ -600,7 +600,7 @@ describe('failures', () => {
     not_leader: 7,
     zookeeper_unavailable: 7,
     not_ready: 7,
-  too_many_streams: 7,
+    too_many_streams: 7,
   };
   it.each(Object.keys(PROBLEMS) as ProblemCode[])('%s has its exit code', async (code) => {
     plane.refusal = { code, detail: 'because' };

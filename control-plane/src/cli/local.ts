@@ -6,17 +6,19 @@ import { DEFAULT_BASE_PORT, planPorts } from '../local/ports.js';
 import { status, type LocalStatus } from '../local/status.js';
 import { up } from '../local/up.js';
 import { checkName, type NameKind } from '../model/names.js';
+import { addDemo } from './demo.js';
 import { describeEndpoints, nextCommands } from './local_text.js';
 import { detach } from './local_detach.js';
 import { gatewayRenderer } from './local_gateway.js';
 import { productRoot } from './product.js';
+import type { Terminal } from './terminal.js';
 
 const DIR_FLAG = '--dir <DIR>';
 const DIR_TEXT = 'where state and logs lie';
 const DEFAULT_DIR = '.ebbgate';
 
-/** `ebbgate up`, `status`, `down` and `demo instance`: a whole Ebbgate on this machine. */
-export function addLocal(program: Command): void {
+/** `ebbgate up`, `status`, `down` and `demo …`: a whole Ebbgate on this machine. */
+export function addLocal(program: Command, terminal: Terminal): void {
   program
     .command('up')
     .description('run ZooKeeper, Redis, gateways, a controller and demo instances on this machine')
@@ -42,9 +44,9 @@ export function addLocal(program: Command): void {
     .description('stop what `up` started')
     .option(DIR_FLAG, DIR_TEXT, DEFAULT_DIR)
     .action(runDown);
-  program
-    .command('demo')
-    .description('things to try Ebbgate with')
+  const demo = program.command('demo').description('things to try Ebbgate with');
+  addDemo(demo, terminal, { dir: DEFAULT_DIR, ebbgate });
+  demo
     .command('instance')
     .description('a tiny service: JSON on every path, ?delay=SECONDS, ?status=N, echo on /ws')
     .requiredOption('--service <NAME>', 'its service')
@@ -52,6 +54,7 @@ export function addLocal(program: Command): void {
     .option('--version <V>', 'its version', 'v1')
     .option('--host <IP>', 'where it listens', '127.0.0.1')
     .option('--instance <ID>', 'its name; HOST:PORT unless given')
+    .option('--bad', 'answers 500 to everything but /ready')
     .option('--with-parent', 'end at once when the process that started it ends')
     .action(runDemoInstance);
 }
@@ -162,6 +165,7 @@ interface DemoFlags {
   readonly host: string;
   readonly instance?: string;
   readonly withParent?: boolean;
+  readonly bad?: boolean;
 }
 
 async function runDemoInstance(flags: DemoFlags): Promise<void> {

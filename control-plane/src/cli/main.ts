@@ -20,7 +20,7 @@ async function main(): Promise<void> {
   addApiCommands(program, terminal);
   addRender(program);
   addRegister(program);
-  addLocal(program);
+  addLocal(program, terminal);
   addController(program);
   const code = await run(program, process.argv.slice(2), terminal);
   // Commands that are no clients of the API set their own code.

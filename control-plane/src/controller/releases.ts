@@ -69,6 +69,8 @@ export interface ReleaseDeps {
 
 /** How often counters are read while a release runs. */
 const READ_MS = 1_000;
+/** Gateways tell their counts once a second and they are read once a second: what comes sooner is of before the release. */
+const LATE_MS = 2_000;
 /** A record that changed under the hand is decided anew this often. */
 const ATTEMPTS = 4;
 
@@ -86,7 +88,7 @@ interface Looked {
  */
 export class Releases implements ReleasePlane {
   readonly #deps: ReleaseDeps;
-  readonly #log = new TrafficLog();
+  #log = new TrafficLog();
   readonly #gates: ReleaseGates;
   readonly #watcher: string;
   readonly #effects: ReleaseEffects;
@@ -233,7 +235,7 @@ export class Releases implements ReleasePlane {
   #facts(world: World, record: ReleaseRecord): ReleaseFacts {
     const { service, id } = record;
     const now = this.#deps.clock.monotonic();
-    const first = this.#seen.get(id) ?? now;
+    const first = this.#seen.get(id) ?? now + Math.max(0, LATE_MS - (world.wall - Date.parse(record.at)));
     this.#seen.set(id, first);
     return observeRelease(world, record, {
       watcher: this.#watcher,
@@ -300,16 +302,18 @@ export class Releases implements ReleasePlane {
   #readCounters(services: ReadonlySet<string>): void {
     const { clock, reader } = this.#deps;
     if (services.size === 0) {
-      this.#log.forget();
+      // A reading that is still under way ends in the log that it began for: what it tells is of releases that are over.
+      this.#log = new TrafficLog();
       return;
     }
     if (this.#reading || clock.monotonic() - this.#readAt < READ_MS) return;
     this.#readAt = clock.monotonic();
+    const log = this.#log;
     this.#reading = reader
       .read()
       .then((read) => {
         if (!read.ok) return;
-        this.#log.take(read.value, services, clock.monotonic());
+        log.take(read.value, services, clock.monotonic());
         this.#deps.wake();
       })
       .finally(() => {

@@ -39,13 +39,6 @@ export class TrafficLog {
     this.#samples = [...this.#samples.filter((one) => now - one.at <= KEPT_MS), { at: now, totals }];
   }
 
-  /** After this the next reading only says where counters stand. */
-  forget(): void {
-    this.#before = new Map();
-    this.#totals = new Map();
-    this.#samples = [];
-  }
-
   /** Null before the first reading. */
   totals(service: string): ByVersion | null {
     return this.#totals.get(service) ?? null;

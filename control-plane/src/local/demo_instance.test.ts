@@ -74,3 +74,18 @@ test('closing lets an open request end and takes no new connection', async () =>
   await closed;
   await agent.close();
 });
+
+test('a bad one fails everything but the question whether it is ready', async () => {
+  const bad = await startDemoInstance({
+    ...{ service: 'shop', version: 'v3', instance: 'b', host: '127.0.0.1', port: 0, bad: true },
+  });
+  const statusOf = async (path: string): Promise<number> => {
+    const { statusCode, body } = await request(`http://127.0.0.1:${String(bad.port)}${path}`);
+    await body.dump();
+    return statusCode;
+  };
+  expect([await statusOf('/'), await statusOf('/x?status=200'), await statusOf('/ready')]).toEqual([
+    500, 500, 200,
+  ]);
+  await bad.close();
+});

@@ -8,6 +8,8 @@ export interface DemoInstanceOptions {
   readonly instance: string;
   readonly host: string;
   readonly port: number;
+  /** Answers 500 to everything but the question whether it is ready. */
+  readonly bad?: boolean;
 }
 
 /** A running demo instance. `close` lets open requests end and may be called twice. */
@@ -15,6 +17,9 @@ export interface DemoInstance {
   readonly port: number;
   close(): Promise<void>;
 }
+
+/** Where a bad instance, too, says that it is ready. */
+export const DEMO_READY_PATH = '/ready';
 
 /** The longest answer that can be asked for, in seconds. */
 const LONGEST_DELAY = 3_600;
@@ -42,8 +47,9 @@ export async function startDemoInstance(options: DemoInstanceOptions): Promise<D
       answer(response, 400, { error: wish.error });
       return;
     }
+    const fails = options.bad === true && request.url !== DEMO_READY_PATH;
     const timer = setTimeout(() => {
-      answer(response, wish.status, { service, version, instance });
+      answer(response, fails ? 500 : wish.status, { service, version, instance });
     }, wish.delayMs);
     response.once('close', () => {
       clearTimeout(timer);

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { DEMO_READY_PATH } from './demo_instance.js';
 import { launch, type LocalProcess } from './process.js';
 import { killGroup, recordOf, send } from './processes.js';
 import { ask } from './redis.js';
@@ -19,6 +20,8 @@ export async function demoInstance(options: {
   readonly service: string;
   readonly version: string;
   readonly port: number;
+  /** Fails every request, and says that it is ready. */
+  readonly bad?: boolean;
   /** How to run `ebbgate`. */
   readonly ebbgate: readonly [string, ...string[]];
   /** Duration of the ZooKeeper session. */
@@ -26,11 +29,20 @@ export async function demoInstance(options: {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logFile: string;
 }): Promise<DemoInstanceProcess> {
-  const { service, version, port, ebbgate } = options;
+  const { service, version, port, ebbgate, bad = false } = options;
+  const ready = bad ? DEMO_READY_PATH : '/';
   const id = `127.0.0.1:${String(port)}`;
   const [program, ...first] = ebbgate;
   const place = ['--service', service, '--version', version, '--host', '127.0.0.1', '--port', String(port)];
-  const command = [program, ...first, 'demo', 'instance', ...place, '--with-parent'];
+  const command = [
+    program,
+    ...first,
+    'demo',
+    'instance',
+    ...place,
+    '--with-parent',
+    ...(bad ? ['--bad'] : []),
+  ];
   const registrar = await launch({
     name: `demo instance ${id}`,
     command: program,
@@ -39,7 +51,7 @@ export async function demoInstance(options: {
       'register',
       ...place,
       '--ready-http',
-      '/',
+      ready,
       '--session',
       options.session,
       '--',
@@ -48,7 +60,7 @@ export async function demoInstance(options: {
     env: options.env,
     logFile: options.logFile,
     readyTimeoutMs: 30_000,
-    ready: () => ask(port, 'GET / HTTP/1.0\r\n\r\n', ' 200 '),
+    ready: () => ask(port, `GET ${ready} HTTP/1.0\r\n\r\n`, ' 200 '),
   });
   const record = recordOf(id, registrar.pid);
   return {

@@ -81,3 +81,9 @@ function listenTrouble(port: number): Promise<string | undefined> {
     });
   });
 }
+
+/** The first port from `from` on that can be listened on now. */
+export async function freeLoopbackPort(from: number): Promise<number> {
+  for (let port = from; port <= 65_535; port += 1) if ((await listenTrouble(port)) === undefined) return port;
+  throw new Error(`no port from ${String(from)} on is free`);
+}
