@@ -410,7 +410,7 @@ it(
       }),
       { numRuns: HISTORIES },
     );
-  // A model that nothing ever reaches proves nothing.
+    // A model that nothing ever reaches proves nothing.
     for (const state of [
       'progressing',
       'paused',
