@@ -1,11 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { hasEnded, type ReleaseEvent, type ReleaseState } from '../control-plane/src/model/release.js';
+import { hasEnded, type ReleaseEvent } from '../control-plane/src/model/release.js';
 import type { ReleaseOutcome } from '../control-plane/src/model/release_plane.js';
 import type { ReleaseResource } from '../control-plane/src/model/release_resources.js';
 import { runCli } from './harness/stack.js';
 import { measured } from './harness/measured.js';
+import { releaseCalls } from './harness/release_calls.js';
 import { Rig, type RigTraffic } from './harness/rig.js';
-import { until, untilValue } from './harness/until.js';
+import { until } from './harness/until.js';
 import { readZnode, writeZnode } from './harness/znode.js';
 
 /*
@@ -19,6 +20,10 @@ let tests = 0;
 let service: string;
 let traffic: RigTraffic;
 
+const calls = releaseCalls(() => rig);
+const { read, reached, ended } = calls;
+const start = (body: object): Promise<string> => calls.start(service, body);
+
 beforeAll(async () => {
   rig = await Rig.start();
 });
@@ -31,23 +36,6 @@ beforeEach(async () => {
 });
 afterEach(() => traffic.stop());
 
-async function start(body: object): Promise<string> {
-  const answer = await rig.call<ReleaseOutcome>('POST', `/v1/services/${service}/releases`, body);
-  expect(answer, JSON.stringify(answer.body)).toMatchObject({ status: 202, body: { changed: true } });
-  return answer.body.release.id;
-}
-async function read(id: string): Promise<ReleaseResource> {
-  const answer = await rig.call<ReleaseResource>('GET', `/v1/releases/${id}`);
-  if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
-  return answer.body;
-}
-const reached = (id: string, what: (release: ReleaseResource) => boolean): Promise<ReleaseResource> =>
-  untilValue(`release ${id}`, () => read(id), what, LONG);
-async function ended(id: string, state: ReleaseState): Promise<ReleaseResource> {
-  const release = await reached(id, (now) => hasEnded(now.state));
-  expect(release, JSON.stringify(release)).toMatchObject({ state });
-  return release;
-}
 /** Two instances of v2, which take requests only once their version has a share. */
 async function join(status = 200): Promise<void> {
   for (let n = 0; n < 2; n += 1) await rig.enlist({ service, version: 'v2', status, wait: false });

@@ -2,12 +2,11 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { hasEnded, type ReleaseState } from '../control-plane/src/model/release.js';
-import type { ReleaseOutcome } from '../control-plane/src/model/release_plane.js';
-import type { ReleaseResource } from '../control-plane/src/model/release_resources.js';
+import { hasEnded } from '../control-plane/src/model/release.js';
 import { measured } from './harness/measured.js';
+import { releaseCalls } from './harness/release_calls.js';
 import { Rig, type RigTraffic } from './harness/rig.js';
-import { until, untilValue } from './harness/until.js';
+import { until } from './harness/until.js';
 
 /*
  * What the gates are for: a bad version under live traffic, and nobody there to look. Every test has a service of its own, with
@@ -25,6 +24,10 @@ let judge: Judge;
 let tests = 0;
 let service: string;
 let traffic: RigTraffic;
+
+const calls = releaseCalls(() => rig);
+const { read, reached, ended } = calls;
+const start = (body: object): Promise<string> => calls.start(service, body);
 
 beforeAll(async () => {
   judge = await Judge.start();
@@ -51,26 +54,9 @@ async function serve(behave: Manners = () => ({})): Promise<void> {
   await rig.route(service, `/${service}`);
   traffic = rig.traffic({ path: `/${service}`, rate: RATE });
 }
-async function start(body: object): Promise<string> {
-  const answer = await rig.call<ReleaseOutcome>('POST', `/v1/services/${service}/releases`, body);
-  expect(answer, JSON.stringify(answer.body)).toMatchObject({ status: 202, body: { changed: true } });
-  return answer.body.release.id;
-}
 const join = (behave: Manners = () => ({})) =>
   Promise.all([1, 2].map(() => rig.enlist({ service, version: 'v2', behave, wait: false })));
-async function read(id: string): Promise<ReleaseResource> {
-  const answer = await rig.call<ReleaseResource>('GET', `/v1/releases/${id}`);
-  if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
-  return answer.body;
-}
-const reached = (id: string, what: (release: ReleaseResource) => boolean): Promise<ReleaseResource> =>
-  untilValue(`release ${id}`, () => read(id), what, LONG);
 const exposed = (id: string) => reached(id, ({ shares }) => shares.wanted['v2'] === 100 * SHARE);
-async function ended(id: string, state: ReleaseState): Promise<ReleaseResource> {
-  const release = await reached(id, (now) => hasEnded(now.state));
-  expect(release, JSON.stringify(release)).toMatchObject({ state });
-  return release;
-}
 const failures = (): number =>
   traffic.streams.reduce(
     (sum, { statuses }) =>

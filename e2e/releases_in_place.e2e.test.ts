@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { hasEnded, type ReleaseEvent, type ReleaseState } from '../control-plane/src/model/release.js';
+import { hasEnded } from '../control-plane/src/model/release.js';
 import type { ReleaseOutcome } from '../control-plane/src/model/release_plane.js';
-import type { ReleaseResource } from '../control-plane/src/model/release_resources.js';
 import { measured } from './harness/measured.js';
+import { releaseCalls } from './harness/release_calls.js';
 import { Rig, type RigTraffic } from './harness/rig.js';
 import { runCli } from './harness/stack.js';
-import { until, untilValue } from './harness/until.js';
+import { until } from './harness/until.js';
 import { startUpgrades, type StartVersion, type Upgrades } from './harness/upgrades.js';
 
 /*
@@ -26,6 +26,10 @@ let tests = 0;
 let service: string;
 let traffic: RigTraffic;
 let ids: readonly string[];
+
+const calls = releaseCalls(() => rig);
+const { read, reached, ended, events } = calls;
+const start = (body: object): Promise<string> => calls.start(service, { target: 'v2', ...body });
 
 beforeAll(async () => {
   upgrades = await startUpgrades((instance) => startVersion(instance));
@@ -55,29 +59,6 @@ const webhook = (more: object = {}): object => ({
   in_place: { webhook: { url: upgrades.url }, ...more },
   gates: { min_samples: 5, on_inconclusive: 'pass', latency: null },
 });
-async function start(body: object): Promise<string> {
-  const answer = await rig.call<ReleaseOutcome>('POST', `/v1/services/${service}/releases`, {
-    target: 'v2',
-    ...body,
-  });
-  expect(answer, JSON.stringify(answer.body)).toMatchObject({ status: 202, body: { changed: true } });
-  return answer.body.release.id;
-}
-async function read(id: string): Promise<ReleaseResource> {
-  const answer = await rig.call<ReleaseResource>('GET', `/v1/releases/${id}`);
-  if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
-  return answer.body;
-}
-const reached = (id: string, what: (release: ReleaseResource) => boolean): Promise<ReleaseResource> =>
-  untilValue(`release ${id}`, () => read(id), what, LONG);
-async function ended(id: string, state: ReleaseState): Promise<ReleaseResource> {
-  const release = await reached(id, (now) => hasEnded(now.state));
-  expect(release, JSON.stringify(release)).toMatchObject({ state });
-  return release;
-}
-async function events(id: string): Promise<readonly ReleaseEvent[]> {
-  return (await rig.call<{ items: ReleaseEvent[] }>('GET', `/v1/releases/${id}/events`)).body.items;
-}
 const versions = async (): Promise<readonly string[]> =>
   Promise.all(ids.map(async (id) => (await rig.instance(id, service)).version));
 /** Nothing failed, and nothing was open where something was stopped. */

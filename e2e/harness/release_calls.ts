@@ -1,0 +1,48 @@
+import { expect } from 'vitest';
+import { hasEnded, type ReleaseEvent, type ReleaseState } from '../../control-plane/src/model/release.js';
+import type { ReleaseOutcome } from '../../control-plane/src/model/release_plane.js';
+import type { ReleaseResource } from '../../control-plane/src/model/release_resources.js';
+import type { Rig } from './rig.js';
+import { untilValue } from './until.js';
+
+const LONG = { timeoutMs: 60_000 };
+
+/** What a test asks of releases. `rig` is asked for at every call: it starts after the test file is read. */
+export interface ReleaseCalls {
+  /** Starts one, which must be taken, and gives its id. */
+  readonly start: (service: string, body: object) => Promise<string>;
+  readonly read: (id: string) => Promise<ReleaseResource>;
+  /** The first state that is seen in which `what` holds; a minute at most. */
+  readonly reached: (id: string, what: (release: ReleaseResource) => boolean) => Promise<ReleaseResource>;
+  /** Its end, which must be `state`. */
+  readonly ended: (id: string, state: ReleaseState) => Promise<ReleaseResource>;
+  readonly events: (id: string) => Promise<readonly ReleaseEvent[]>;
+}
+
+/** The calls over the API of `rig`. */
+export function releaseCalls(rig: () => Rig): ReleaseCalls {
+  const calls: ReleaseCalls = {
+    async start(service, body) {
+      const path = `/v1/services/${service}/releases`;
+      const answer = await rig().call<ReleaseOutcome>('POST', path, body);
+      expect(answer, JSON.stringify(answer.body)).toMatchObject({ status: 202, body: { changed: true } });
+      return answer.body.release.id;
+    },
+    async read(id) {
+      const answer = await rig().call<ReleaseResource>('GET', `/v1/releases/${id}`);
+      if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
+      return answer.body;
+    },
+    reached: (id, what) => untilValue(`release ${id}`, () => calls.read(id), what, LONG),
+    async ended(id, state) {
+      const release = await calls.reached(id, (now) => hasEnded(now.state));
+      expect(release, JSON.stringify(release)).toMatchObject({ state });
+      return release;
+    },
+    async events(id) {
+      const path = `/v1/releases/${id}/events`;
+      return (await rig().call<{ readonly items: readonly ReleaseEvent[] }>('GET', path)).body.items;
+    },
+  };
+  return calls;
+}
