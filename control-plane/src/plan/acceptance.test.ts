@@ -98,3 +98,11 @@ test('a release that ran is lost, or written back with the wishes', () => {
   expect(missingReleases(kept)).toEqual(known);
   expect(missingReleases(facts({ releases: { known, held: new Set(['shop']) } }))).toEqual([]);
 });
+
+test('the freeze of everything is lost unless wishes are kept, and told', () => {
+  const known = { by: 'ann', reason: 'audit', at: '2026-05-01T11:00:00Z' };
+  const told = (keep: boolean, held: boolean): readonly string[] =>
+    lines(facts({ keep, freeze: { known, held } })).filter((line) => line.includes(' freeze:'));
+  expect(told(false, false)).toEqual(['- freeze: frozen: audit → none']);
+  expect([...told(true, false), ...told(false, true)]).toEqual([]);
+});
