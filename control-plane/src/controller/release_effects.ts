@@ -33,6 +33,8 @@ interface Call {
 export class ReleaseEffects {
   readonly #deps: EffectDeps;
   readonly #calls = new Map<string, Call>();
+  /** Keys of the calls that the records ask for now. */
+  #wanted: ReadonlySet<string> = new Set();
 
   constructor(deps: EffectDeps) {
     this.#deps = deps;
@@ -44,6 +46,7 @@ export class ReleaseEffects {
     const keys = new Set(records.map(callKey));
     // Of a paused release too: what comes of a call that is under way is looked at when it goes on.
     for (const key of this.#calls.keys()) if (!keys.has(key)) this.#calls.delete(key);
+    this.#wanted = new Set(wanted.map(({ key }) => key));
     for (const call of wanted) this.#begin(call);
   }
 
@@ -60,7 +63,9 @@ export class ReleaseEffects {
 
   /** The earliest monotonic moment at which a call is to be made again; Infinity if none is. */
   get retryAt(): number {
-    const waiting = [...this.#calls.values()].filter((call) => !call.running && call.outcome === null);
+    const waiting = [...this.#calls].flatMap(([key, call]) =>
+      this.#wanted.has(key) && !call.running && call.outcome === null ? [call] : [],
+    );
     return Math.min(Infinity, ...waiting.map(({ backoff }) => backoff.retryAt));
   }
 

@@ -69,8 +69,11 @@ export interface ReleaseDeps {
 
 /** How often counters are read while a release runs. */
 const READ_MS = 1_000;
-/** Gateways tell their counts once a second and they are read once a second: what comes sooner is of before the release. */
-const LATE_MS = 2_000;
+/**
+ * Counters arrive so late: a worker adds up once a second, its gateway tells once a second, and is asked once a second. What comes
+ * in before a release is so old may be of requests that came before it.
+ */
+const LATE_MS = 4_000;
 /** A record that changed under the hand is decided anew this often. */
 const ATTEMPTS = 4;
 
@@ -235,13 +238,15 @@ export class Releases implements ReleasePlane {
   #facts(world: World, record: ReleaseRecord): ReleaseFacts {
     const { service, id } = record;
     const now = this.#deps.clock.monotonic();
-    const first = this.#seen.get(id) ?? now + Math.max(0, LATE_MS - (world.wall - Date.parse(record.at)));
+    const first =
+      this.#seen.get(id) ??
+      now + Math.min(LATE_MS, Math.max(0, LATE_MS - (world.wall - Date.parse(record.at))));
     this.#seen.set(id, first);
     return observeRelease(world, record, {
       watcher: this.#watcher,
       stands: this.#traffic.get(service)?.release === id && this.#deps.stands(service),
       zookeeper: this.#deps.zookeeper().state,
-      totals: this.#log.totals(service),
+      totals: now < first ? null : this.#log.totals(service),
       answers: this.#gates.answers(),
       recent: this.#log.recent(service, Math.max(first, now - RECENT_MS)),
       call: this.#effects.outcomeOf(record),

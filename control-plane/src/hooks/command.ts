@@ -39,12 +39,12 @@ export function runCommand(
       resolve(unanswered(`${command} was not run: this controller is stopping`));
       return;
     }
-    const child = spawn(join(directory, command), [], {
-      cwd: directory,
-      env: { PATH: path, ...env, EBBGATE_KEY: key },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    });
+    const started = start(join(directory, command), directory, { PATH: path, ...env, EBBGATE_KEY: key });
+    if (!started.ok) {
+      resolve(err({ kind: 'refused', reason: `${command} could not be run: ${started.error}` }));
+      return;
+    }
+    const child = started.value;
     let said = '';
     const listen = (chunk: Buffer): void => {
       said = (said + chunk.toString('utf8')).slice(-KEPT_CHARACTERS);
@@ -86,6 +86,15 @@ export function runCommand(
         );
     });
   });
+}
+
+/** An environment that is too long for the system throws at once, unlike a file that cannot be run. */
+function start(file: string, directory: string, env: Readonly<Record<string, string>>) {
+  try {
+    return ok(spawn(file, [], { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true }));
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function signalGroup(pid: number | undefined, name: 'SIGTERM' | 'SIGKILL'): void {

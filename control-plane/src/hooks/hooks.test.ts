@@ -97,7 +97,8 @@ describe('over HTTP', () => {
   test.each([
     [500, 'unanswered', /answered 500/],
     [429, 'unanswered', /answered 429/],
-    [409, 'refused', /answered 409: no such host/],
+    [409, 'unanswered', /answered 409/],
+    [404, 'refused', /answered 404: no such host/],
     [302, 'refused', /redirects are not followed/],
   ])('%d is %s', async (status, kind, reason) => {
     handle = (_request, _body, response) =>

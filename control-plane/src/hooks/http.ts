@@ -4,8 +4,8 @@ import { err, ok, type Result } from '../model/result.js';
 
 /** An answer longer than this is no answer. */
 const MAX_BYTES = 1_048_576;
-/** Statuses that ask for patience; all other 4xx refuse for good. */
-const PATIENCE: ReadonlySet<number> = new Set([408, 425, 429]);
+/** Statuses that ask for patience (409: the same key is being worked on); all other 4xx refuse for good. */
+const PATIENCE: ReadonlySet<number> = new Set([408, 409, 425, 429]);
 
 /** Asks once, follows no redirect, and never throws. The value is the JSON of a 2xx answer, or null for an empty one. */
 export async function ask(

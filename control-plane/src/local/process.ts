@@ -120,14 +120,26 @@ function tail(file: string): string {
   }
 }
 
-/** A TCP port on 127.0.0.1 that nobody listened on a moment ago. */
+/** Below where Linux takes the ports of outgoing connections from (32768 by default), and above what services use. */
+const PORTS = { from: 15_000, below: 32_000 };
+
+/**
+ * A TCP port on 127.0.0.1 that nobody listened on a moment ago, and that no outgoing connection will be given meanwhile: a
+ * server that is stopped and started again finds its port free.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was given');
-  return address.port;
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const port = PORTS.from + Math.floor(Math.random() * (PORTS.below - PORTS.from));
+    const server = createServer();
+    server.listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
+  throw new Error('no free port was found');
 }

@@ -27,7 +27,7 @@ export interface CommandCall {
 export type HookFailure =
   /** It may not be called, or refused for good (4xx, an exit code): the same again would change nothing. */
   | { readonly kind: 'refused'; readonly reason: string }
-  /** No answer, or one that asks for patience (5xx, 408, 425, 429): it may have arrived, so the same key again. */
+  /** No answer, or one that asks for patience (5xx, 408, 409, 425, 429): it may have arrived, so the same key again. */
   | { readonly kind: 'unanswered'; readonly reason: string };
 
 /** Calls hooks. `close` ends what is under way. */

@@ -52,12 +52,12 @@ function countsIn(given: unknown): Counts | string {
   const { requests, errors, latency_ms_sum: ms, latency_ms_buckets: filled } = given;
   if (!isCount(requests)) return 'requests: is no count';
   if (!isCount(errors)) return 'errors: is no count';
-  if (!isCount(ms)) return 'latency_ms_sum: is no count';
+  if (typeof ms !== 'number' || !Number.isFinite(ms) || ms < 0) return 'latency_ms_sum: is no sum';
   if (!Array.isArray(filled)) return 'latency_ms_buckets: is no list';
   const buckets = Array<number>(LATENCY_BUCKETS).fill(0);
   for (const pair of filled as readonly unknown[]) {
     const [bucket, counted] = Array.isArray(pair) ? (pair as readonly unknown[]) : [];
-    const known = isCount(bucket) && Number.isInteger(bucket) && bucket >= 1 && bucket <= LATENCY_BUCKETS;
+    const known = isCount(bucket) && bucket >= 1 && bucket <= LATENCY_BUCKETS;
     if (!known || !isCount(counted)) return 'latency_ms_buckets: is no list of [bucket, count]';
     buckets[bucket - 1] = counted;
   }
@@ -65,7 +65,7 @@ function countsIn(given: unknown): Counts | string {
 }
 
 function isCount(value: unknown): value is number {
-  return typeof value === 'number' && value >= 0;
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 /** The traffic reader of `model/release_ports.ts` over a connection of its own. A bad url throws. */

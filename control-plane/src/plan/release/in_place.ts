@@ -107,8 +107,9 @@ export function watchInPlace(
   if (record.state !== 'progressing' && record.state !== 'rolling_back')
     return { observed: false, stalled: false };
   if (record.phase === 'warming') {
-    const well = isObeyed(facts) && troubled(record, facts).size === 0;
-    return { observed: well, stalled: !well };
+    // A gateway that is silent says nothing against an instance.
+    const stalled = troubled(record, facts).size > 0;
+    return { observed: isObeyed(facts) && !stalled, stalled };
   }
   if (record.phase === 'soaking') {
     const stalled = readyOf(facts, record.target) === 0;

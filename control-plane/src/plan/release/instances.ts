@@ -1,7 +1,7 @@
 import type { InstanceFacts } from '../../model/release_facts.js';
 import { eligible } from '../../model/set.js';
 import { compileService } from '../compile.js';
-import { healthOf } from '../describe_health.js';
+import { healthOf, isOutEverywhere } from '../describe_health.js';
 import { byCodeUnit } from '../encode.js';
 import type { Member } from '../membership.js';
 import { proveDrained } from '../proof.js';
@@ -59,7 +59,8 @@ function observeInstance(
     port,
     version,
     presence: here ? 'present' : presence === 'gone' ? 'gone' : 'doubtful',
-    able: open && here,
+    // Whom every gateway has out serves nobody, and must not be what lets another one be drained.
+    able: open && here && !isOutEverywhere(world, service, id),
     ready: here && registration.ready && !leaving,
     leaving,
     taken: wish?.state === undefined ? null : `${wish.state} by ${wish.by}${reason}`,

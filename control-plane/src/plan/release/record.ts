@@ -15,6 +15,8 @@ import { closed } from './inquiry.js';
 export const KEPT_EVENTS = 50;
 export const KEPT_VERBS = 20;
 const MESSAGE_CHARACTERS = 1_000;
+/** Of an instance: a batch may hold hundreds. */
+const REASON_CHARACTERS = 200;
 
 /** What a move changes; everything about the phase begins anew unless it is named here. */
 export interface Move {
@@ -56,13 +58,13 @@ export function enter(record: ReleaseRecord, move: Move, now: number): ReleaseRe
     paused: move.paused ?? null,
     ending: move.ending ?? record.ending,
     in_place: move.in_place === undefined ? record.in_place : move.in_place,
-    message: clipped(move.message),
+    message: move.message,
     since: at,
     ended_at: hasEnded(move.state) ? at : null,
     events: withEvent(record, { at, event: move.event, by: move.by ?? 'controller', message: move.message }),
   };
   assertSound(next);
-  return next;
+  return bounded(next);
 }
 
 /** The record with a line of history, and nothing else changed. */
@@ -73,7 +75,25 @@ export function note(
   changes: Partial<ReleaseRecord> = {},
 ): ReleaseRecord {
   const at = new Date(now).toISOString();
-  return { ...record, ...changes, rev: record.rev + 1, events: withEvent(record, { at, ...event }) };
+  return bounded({ ...record, ...changes, rev: record.rev + 1, events: withEvent(record, { at, ...event }) });
+}
+
+/** The record with every text that is made of many sentences cut: what is too long could not be read back. */
+function bounded(record: ReleaseRecord): ReleaseRecord {
+  const { paused, in_place } = record;
+  const cut = <T extends { readonly reason: string }>(one: T): T =>
+    one.reason.length <= REASON_CHARACTERS ? one : { ...one, reason: clipped(one.reason, REASON_CHARACTERS) };
+  return {
+    ...record,
+    message: clipped(record.message),
+    paused: paused && { ...paused, message: clipped(paused.message) },
+    in_place: in_place && {
+      ...in_place,
+      batch: in_place.batch.map(cut),
+      left_out: in_place.left_out.map(cut),
+      called: in_place.called && cut(in_place.called),
+    },
+  };
 }
 
 function withEvent(record: ReleaseRecord, event: Omit<ReleaseEvent, 'n'>): readonly ReleaseEvent[] {
@@ -81,8 +101,8 @@ function withEvent(record: ReleaseRecord, event: Omit<ReleaseEvent, 'n'>): reado
   return [...record.events, { n, ...event, message: clipped(event.message) }].slice(-KEPT_EVENTS);
 }
 
-function clipped(message: string): string {
-  return message.length <= MESSAGE_CHARACTERS ? message : `${message.slice(0, MESSAGE_CHARACTERS - 1)}…`;
+function clipped(message: string, most: number = MESSAGE_CHARACTERS): string {
+  return message.length <= most ? message : `${message.slice(0, most - 1)}…`;
 }
 
 /** Throws if a record contradicts itself: nothing may be derived from one that does. */
