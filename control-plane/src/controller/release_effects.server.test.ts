@@ -134,6 +134,22 @@ it('without an answer the same call is made again, with pauses; another controll
   expect(new Set(asked.map((call) => JSON.stringify(call))).size).toBe(1);
 });
 
+it('a call that nobody wants now wakes nobody', async () => {
+  answers = [503];
+  const one = effects();
+  const record = upgrading();
+  await passes(one, record, () => one.troubleOf(record) !== '');
+  const paused = {
+    cause: 'person',
+    by: 'ann',
+    message: '',
+    state: 'progressing',
+    phase: 'upgrading',
+  } as const;
+  one.run([{ ...record, state: 'paused', phase: null, paused }]);
+  expect(one.retryAt).toBe(Infinity);
+});
+
 it('a refusal is final, and says why', async () => {
   answers = [422];
   const one = effects();

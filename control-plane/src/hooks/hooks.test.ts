@@ -161,6 +161,12 @@ describe('as a command', () => {
     expect(await run('fail')).toEqual(failed('refused', /fail ended with 3: no such host/));
   });
 
+  test('an environment that the system does not take is a refusal', async () => {
+    command('any', 'exit 0');
+    const env = { EBBGATE_INSTANCES: 'x'.repeat(3_000_000) };
+    expect(await run('any', { env })).toEqual(failed('refused', /could not be run/));
+  });
+
   test('with its time over, its children end with it', async () => {
     command('hang', 'sleep 60 & echo $! > child; wait');
     expect(await run('hang', { timeout_ms: 300 })).toEqual(failed('unanswered', /longer than 300 ms/));

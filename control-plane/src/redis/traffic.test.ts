@@ -34,6 +34,9 @@ it.each([
   ['no versions', 'gw-1', example.replace('"versions"', '"version"')],
   ['services that are a list', 'gw-1', example.replace(/"services".*$/, '"services":[]}')],
   ['a negative count', 'gw-1', example.replace('1200', '-1')],
+  ['half a count', 'gw-1', example.replace('1200', '0.5')],
+  ['an endless count', 'gw-1', example.replace('1200', '1e999')],
+  ['an endless sum', 'gw-1', example.replace('8400', '1e999')],
 ])('refuses %s', (_name, id, text) => {
   expect(parseStats(id, text).ok).toBe(false);
 });

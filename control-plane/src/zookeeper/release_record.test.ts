@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest';
-import { buildBatchInstance, buildCounts, buildInPlace, buildRelease } from '../testing/releases.js';
+import { advance } from '../plan/release/advance.js';
+import {
+  buildBatchInstance,
+  buildCounts,
+  buildFacts,
+  buildInPlace,
+  buildInstanceFacts,
+  buildRelease,
+  RELEASE_AT,
+} from '../testing/releases.js';
 import { encodeReleaseRecord, parseReleaseRecord } from './release_record.js';
 
 const counts = { ...buildCounts(3, 1), ms: 7.5 };
@@ -83,4 +92,35 @@ test.each([
 
 test('refuses what is not JSON', () => {
   expect(parseReleaseRecord(Buffer.from('{'))).toEqual({ ok: false, error: 'not JSON' });
+});
+
+test('whatever is told of many instances and gateways can be read back', () => {
+  const ids = Array.from({ length: 40 }, (_, n) => `10.20.30.${String(n)}:8080`);
+  const undrained = ['a', 'b', 'c'].map((gw) => `gateway gw-${gw} still holds 3 open requests`);
+  const drained = buildInPlace(
+    {
+      ...{ state: 'progressing', phase: 'draining', observed_ms: 30_000 },
+      in_place: { batch: ids.map((id) => buildBatchInstance(id)), called: null, left_out: [], full: false },
+    },
+    { batch: { count: 40 }, max_unavailable: { count: 40 } },
+  );
+  const late = ids.map((id) => buildInstanceFacts(id, { drained: false, undrained, able: false }));
+  const paused = advance(drained, buildFacts({ instances: [buildInstanceFacts('x'), ...late] }), RELEASE_AT);
+  expect(paused.record.state).toBe('paused');
+  expect(parseReleaseRecord(encodeReleaseRecord(paused.record))).toMatchObject({ ok: true });
+
+  const ill = Array.from({ length: 60 }, (_, n) =>
+    `failing on gateway gw-${String(n)} (connect() failed)`.repeat(2),
+  );
+  const warming = buildInPlace(
+    {
+      ...{ state: 'progressing', phase: 'warming', stalled_ms: 60_000 },
+      in_place: { batch: [buildBatchInstance('i1', 'warming')], called: null, left_out: [], full: false },
+    },
+    { max_failed: 1 },
+  );
+  const instances = [buildInstanceFacts('i1', { version: 'v2', ill }), buildInstanceFacts('i2')];
+  const failed = advance(warming, buildFacts({ instances }), RELEASE_AT).record;
+  expect(failed.in_place?.batch[0]).toMatchObject({ state: 'failed' });
+  expect(parseReleaseRecord(encodeReleaseRecord(failed))).toMatchObject({ ok: true });
 });

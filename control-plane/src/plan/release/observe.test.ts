@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest';
 import type { HeardGateway } from '../../model/gateway.js';
 import { buildHeartbeat, buildRegistration } from '../../testing/builders.js';
-import { buildRelease } from '../../testing/releases.js';
+import { buildInPlace, buildRelease } from '../../testing/releases.js';
 import type { Member } from '../membership.js';
 import type { World } from '../world.js';
+import { chooseBatch } from './batch.js';
 import { observeRelease, readyVersions, type Surroundings } from './observe.js';
 
 const AROUND: Surroundings = {
@@ -48,4 +49,30 @@ it.each<[string, Readonly<Record<string, readonly string[]>>, Readonly<Record<st
   const world = worldOf(out);
   expect(observeRelease(world, buildRelease(), AROUND).ready).toEqual(ready);
   expect(readyVersions(world, 'shop')).toEqual({ v1: 2, v2: 2 });
+});
+
+it('in place: the last instance that serves somewhere is not drained for a batch', () => {
+  const record = buildInPlace({ state: 'preparing' });
+  const world = {
+    ...worldOf({ g1: ['b'] }),
+    membership: new Map([['shop', new Map([member('a', 'v1'), member('b', 'v1')])]]),
+  };
+  const facts = observeRelease(world, record, AROUND);
+  expect(facts.ready).toEqual({ v1: 1 });
+  expect(facts.instances.map(({ id, able }) => [id, able])).toEqual([
+    ['a', true],
+    ['b', false],
+  ]);
+  // Whoever serves nobody goes first, and costs nothing.
+  expect(chooseBatch(record, facts)).toMatchObject({ kind: 'batch', instances: [{ id: 'b' }] });
+  const alone = observeRelease(
+    world,
+    buildInPlace(
+      { state: 'preparing', in_place: { batch: [], called: null, left_out: [], full: false } },
+      {},
+    ),
+    AROUND,
+  );
+  const rest = { ...alone, instances: alone.instances.filter(({ id }) => id === 'a') };
+  expect(chooseBatch(record, rest)).toMatchObject({ kind: 'waits' });
 });
