@@ -7,7 +7,8 @@ const MAX_BYTES = 1_048_576;
 /** Statuses that ask for patience (409: the same key is being worked on); all other 4xx refuse for good. */
 const PATIENCE: ReadonlySet<number> = new Set([408, 409, 425, 429]);
 
-/** Asks once, follows no redirect, and never throws. The value is the JSON of a 2xx answer, or null for an empty one. */
+/** Asks once, follows no redirect, and never throws. The value is what a 2xx answer said: JSON, else
+ * its text, null if it was empty. */
 export async function ask(
   url: string,
   how: {
@@ -29,7 +30,7 @@ export async function ask(
       const hint = status < 400 ? '; redirects are not followed' : '';
       return err({ kind: 'refused', reason: `${origin} answered ${status}${hint}${quote(text)}` });
     }
-    return text.trim() === '' ? ok(null) : parse(origin, text);
+    return ok(text.trim() === '' ? null : parsed(text));
   } catch (error) {
     return unanswered(`${origin} does not answer: ${reasonOf(error)}`);
   }
@@ -47,11 +48,12 @@ async function readBounded(body: AsyncIterable<Buffer>): Promise<string | null> 
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function parse(origin: string, text: string): Result<unknown, HookFailure> {
+/** The JSON in `text`, or `text` itself: whoever only wants to know that it was taken needs none. */
+function parsed(text: string): unknown {
   try {
-    return ok(JSON.parse(text) as unknown);
+    return JSON.parse(text) as unknown;
   } catch {
-    return unanswered(`${origin} answered something that is no JSON${quote(text)}`);
+    return text;
   }
 }
 

@@ -36,7 +36,7 @@ export interface Hooks extends Lifecycle {
   forbids(url: string): string | null;
   /** Why `command` must not be run, or null. */
   forbidsCommand(command: string): string | null;
-  /** The JSON that was answered; null for an empty answer. */
+  /** The JSON that was answered, or the text of an answer that is none; null for an empty answer. */
   post(call: HookCall): Promise<Result<unknown, HookFailure>>;
   get(url: string, timeoutMs: number): Promise<Result<unknown, HookFailure>>;
   /** Runs a command to its end; an exit code other than 0 is a refusal with the last line of what it said. */
