@@ -99,8 +99,8 @@ export class Releases implements ReleasePlane {
   #shown: ReadonlyMap<string, ServiceReleases> | null = null;
   #traffic: ReadonlyMap<string, ReleaseTraffic> = new Map();
   #looked = new Map<string, Looked>();
-  /** Release → the monotonic moment at which it was first looked at here. */
-  #seen = new Map<string, number>();
+  /** Release → the monotonic moments since which it is looked at here, and from which on its counters are its own. */
+  #seen = new Map<string, { readonly since: number; readonly from: number }>();
   #readAt = -Infinity;
   #reading: Promise<void> | null = null;
 
@@ -238,15 +238,18 @@ export class Releases implements ReleasePlane {
   #facts(world: World, record: ReleaseRecord): ReleaseFacts {
     const { service, id } = record;
     const now = this.#deps.clock.monotonic();
-    const first =
-      this.#seen.get(id) ??
-      now + Math.min(LATE_MS, Math.max(0, LATE_MS - (world.wall - Date.parse(record.at))));
-    this.#seen.set(id, first);
+    const { since, from } = this.#seen.get(id) ?? { since: now, from: now };
+    // Of a target that was counted before the release began, what still comes in may be of then. By both clocks, so that one
+    // that is wrong holds nothing up.
+    const young = Math.max(now - since, world.wall - Date.parse(record.at)) < LATE_MS;
+    const late = young && this.#log.hasCountedBefore(service, record.target);
+    const first = late ? now : from;
+    this.#seen.set(id, { since, from: first });
     return observeRelease(world, record, {
       watcher: this.#watcher,
       stands: this.#traffic.get(service)?.release === id && this.#deps.stands(service),
       zookeeper: this.#deps.zookeeper().state,
-      totals: now < first ? null : this.#log.totals(service),
+      totals: late ? null : this.#log.totals(service),
       answers: this.#gates.answers(),
       recent: this.#log.recent(service, Math.max(first, now - RECENT_MS)),
       call: this.#effects.outcomeOf(record),

@@ -35,3 +35,15 @@ it('looks back as far as it is asked to', () => {
   // Nothing was read since then.
   expect(log.recent('shop', 14_500)).toBe(null);
 });
+
+it('knows which versions were counted before it looked', () => {
+  const log = new TrafficLog();
+  log.take([of('g1', 'a', 10), of('g2', 'a', 10, 3)], SHOP, 0);
+  log.take([of('g3', 'a', 10), of('g2', 'a', 10, 4)], SHOP, 1_000);
+  expect([log.hasCountedBefore('shop', 'v2'), log.hasCountedBefore('shop', 'v3')]).toEqual([true, false]);
+  expect(log.hasCountedBefore('other', 'v1')).toBe(false);
+  const fresh = new TrafficLog();
+  fresh.take([of('g1', 'a', 10)], SHOP, 0);
+  fresh.take([of('g1', 'a', 10, 5)], SHOP, 1_000);
+  expect(fresh.hasCountedBefore('shop', 'v2')).toBe(false);
+});

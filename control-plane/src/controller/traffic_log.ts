@@ -20,6 +20,8 @@ export class TrafficLog {
   #before = new Map<string, GatewayTraffic>();
   #totals = new Map<string, ByVersion>();
   #samples: Sample[] = [];
+  /** Service → versions of which a gateway had counted something at its first reading. */
+  readonly #old = new Map<string, Set<string>>();
 
   /** Takes one reading of all gateways in; only `services` are counted. */
   take(read: readonly GatewayTraffic[], services: ReadonlySet<string>, now: number): void {
@@ -27,7 +29,10 @@ export class TrafficLog {
     for (const traffic of read) {
       const before = this.#before.get(traffic.gateway);
       this.#before.set(traffic.gateway, traffic);
-      if (!before) continue;
+      if (!before) {
+        this.#noteOld(traffic, services);
+        continue;
+      }
       const base = before.boot === traffic.boot ? before.services : {};
       for (const service of services) {
         const gained = gainOf(own(traffic.services, service) ?? {}, own(base, service) ?? {});
@@ -37,6 +42,20 @@ export class TrafficLog {
     for (const service of services) if (!totals.has(service)) totals.set(service, {});
     this.#totals = totals;
     this.#samples = [...this.#samples.filter((one) => now - one.at <= KEPT_MS), { at: now, totals }];
+  }
+
+  /** True if requests of `version` were counted before this log began: some of them may still be on their way. */
+  hasCountedBefore(service: string, version: string): boolean {
+    return this.#old.get(service)?.has(version) ?? false;
+  }
+
+  #noteOld(traffic: GatewayTraffic, services: ReadonlySet<string>): void {
+    for (const service of services) {
+      const old = this.#old.get(service) ?? new Set();
+      this.#old.set(service, old);
+      for (const [version, { requests }] of Object.entries(own(traffic.services, service) ?? {}))
+        if (requests > 0) old.add(version);
+    }
   }
 
   /** Null before the first reading. */

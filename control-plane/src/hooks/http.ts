@@ -7,8 +7,10 @@ const MAX_BYTES = 1_048_576;
 /** Statuses that ask for patience (409: the same key is being worked on); all other 4xx refuse for good. */
 const PATIENCE: ReadonlySet<number> = new Set([408, 409, 425, 429]);
 
-/** Asks once, follows no redirect, and never throws. The value is what a 2xx answer said: JSON, else
- * its text, null if it was empty. */
+/**
+ * Asks once, follows no redirect, and never throws. The value is what a 2xx answer said: JSON, else its text; null if it was
+ * empty.
+ */
 export async function ask(
   url: string,
   how: {

@@ -278,6 +278,8 @@ export interface StoredRelease {
 export interface ServiceReleases {
   readonly current: StoredRelease | null;
   readonly history: readonly ReleaseRecord[];
+  /** The highest place that is taken in the history, also by a record that cannot be read; absent = that of `history`. */
+  readonly last_n?: number;
 }
 
 /** What a release asks of the set of its service. */

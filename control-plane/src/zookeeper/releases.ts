@@ -117,7 +117,8 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
     const parsed = node ? this.#parse(edit.service, node) : null;
     const current = parsed?.ok === true ? parsed.value : null;
     const history = edit.archive ? [...before.history, edit.archive].slice(-KEPT_HISTORY) : before.history;
-    this.show(new Map(this.shown).set(edit.service, { current, history }));
+    const last_n = Math.max(before.last_n ?? 0, edit.archive?.n ?? 0);
+    this.show(new Map(this.shown).set(edit.service, { current, history, last_n }));
   }
 
   protected override valuesOf(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, ServiceReleases> {
@@ -130,23 +131,28 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
     const last = (service: string) =>
       (damaged.has(service) ? this.shown?.get(service)?.current : null) ?? null;
     return new Map(
-      [...found].map(([service, { current, history }]) => [
+      [...found].map(([service, { current, history, last_n }]) => [
         service,
-        this.#unchanged(service, { current: current ?? last(service), history }),
+        this.#unchanged(service, { current: current ?? last(service), history, last_n }),
       ]),
     );
   }
 
   /** What can be read, by service, and what is wrong with a running release that cannot. */
   #sort(children: ReadonlyMap<string, TreeNode>) {
-    const found = new Map<string, { current: StoredRelease | null; history: ReleaseRecord[] }>();
+    const found = new Map<
+      string,
+      { current: StoredRelease | null; history: ReleaseRecord[]; last_n: number }
+    >();
     const damaged = new Map<string, string>();
     for (const [name, node] of children) {
       const [service = '', kind, n] = name.split('/');
       if (kind === undefined || !checkName('service', service).ok) continue;
-      const entry = found.get(service) ?? { current: null, history: [] };
+      const entry = found.get(service) ?? { current: null, history: [], last_n: 0 };
       found.set(service, entry);
       if (kind === 'history' && n === undefined) continue;
+      // By its name: whatever it holds, its place is taken.
+      if (kind === 'history' && /^\d{1,9}$/.test(n ?? '')) entry.last_n = Math.max(entry.last_n, Number(n));
       const parsed = this.#parse(service, node);
       if (parsed.ok && kind === 'current') entry.current = parsed.value;
       else if (parsed.ok) entry.history.push(parsed.value.record);
@@ -160,6 +166,7 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
   #unchanged(service: string, now: ServiceReleases): ServiceReleases {
     const before = this.shown?.get(service);
     const same =
+      before?.last_n === now.last_n &&
       before?.current?.etag === now.current?.etag &&
       before?.history.map((one) => one.id).join() === now.history.map((one) => one.id).join();
     return same ? before : now;

@@ -107,11 +107,11 @@ test('a release is created once, moves by compare-and-set, and ends in the histo
   expect(await store.write(term, { service: 'shop', etag: next, current: null, archive: ended(1) })).toEqual({
     ok: true,
   });
-  expect(shown('shop')).toEqual({ current: null, history: [ended(1)] });
+  expect(shown('shop')).toEqual({ current: null, history: [ended(1)], last_n: 1 });
   // A controller that starts reads the same, and may begin the next one.
   const other = await open();
   await until(() => {
-    expect(other.shown('shop')).toEqual({ current: null, history: [ended(1)] });
+    expect(other.shown('shop')).toEqual({ current: null, history: [ended(1)], last_n: 1 });
   });
   const second = buildRelease({ id: 'rel-2', n: 2 });
   const again = await other.store.write(await other.office(), { ...create, current: second });
@@ -172,4 +172,16 @@ test('a schema that is not known keeps the last good record, and says so', async
     expect(blind.store.damaged().get('shop')).toMatch(/schema 2/);
   });
   expect(blind.shown('shop')?.current ?? null).toBeNull();
+});
+
+test('a place in the history that holds something unreadable is taken all the same', async () => {
+  const { store, shown, office } = await open();
+  const term = await office();
+  const first = { service: 'shop', etag: null, current: buildRelease(), archive: null };
+  expect(await store.write(term, first)).toEqual({ ok: true });
+  const path = `${root}/releases/shop/history/7`;
+  await writer.transaction([{ kind: 'create', path, data: Buffer.from('?') }]);
+  await until(() => {
+    expect(shown('shop')).toMatchObject({ history: [], last_n: 7 });
+  });
 });

@@ -144,7 +144,7 @@ function newRecord(
     rev: 1,
     id: state.newId,
     service,
-    n: (before?.n ?? 0) + 1,
+    n: Math.max(before?.n ?? 0, state.releases.last_n ?? 0) + 1,
     stable,
     target,
     strategy,
