@@ -53,7 +53,7 @@ describe('the counters', function()
     local buckets = {}
     for index = 1, histogram.SIZE do buckets[index] = 0 end
     buckets[7], buckets[8], buckets[histogram.SIZE] = 1100, 97, 1
-    assert.equal(tools.example('stats'), heartbeat.encode_stats('gw-1', '6f1c2a9e4b7d8035', {
+    assert.equal(tools.example('stats'), heartbeat.encode_stats({ id = 'gw-1', boot = '6f1c2a9e4b7d8035', seq = 812 }, {
       orders = { v1 = { requests = 1200, errors = 3, ms = 8400, buckets = buckets } },
     }, tools.quote))
   end)
@@ -70,10 +70,10 @@ describe('the counters', function()
       for v = 1, 3 do versions['v2026.11.' .. v] = { requests = 5e9, errors = 1e6, ms = 1e12, buckets = full } end
       services['a-service-with-a-name-' .. n] = versions
     end
-    assert.is_true(#heartbeat.encode_stats('gw-1', 'b', services, tools.quote) < 500000)
+    assert.is_true(#heartbeat.encode_stats({ id = 'gw-1', boot = 'b', seq = 1 }, services, tools.quote) < 500000)
   end)
 
   it('are an empty object without traffic', function()
-    assert.truthy(heartbeat.encode_stats('g', 'b', {}, tools.quote):find('"services":{}}', 1, true))
+    assert.truthy(heartbeat.encode_stats({ id = 'g', boot = 'b', seq = 1 }, {}, tools.quote):find('"services":{}}', 1, true))
   end)
 end)

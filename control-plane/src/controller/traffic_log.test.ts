@@ -3,9 +3,16 @@ import type { GatewayTraffic } from '../model/release_ports.js';
 import { buildCounts as counts } from '../testing/releases.js';
 import { TrafficLog } from './traffic_log.js';
 
-const of = (gateway: string, boot: string, v1: number, v2 = 0): GatewayTraffic => ({
+const of = (
+  gateway: string,
+  boot: string,
+  v1: number,
+  v2 = 0,
+  seq: number | null = null,
+): GatewayTraffic => ({
   gateway,
   boot,
+  seq,
   services: { shop: { v1: counts(v1), v2: counts(v2, v2) }, other: { v1: counts(999) } },
 });
 const SHOP = new Set(['shop']);
@@ -34,6 +41,25 @@ it('looks back as far as it is asked to', () => {
   expect(log.recent('shop', -5)?.['v1']).toEqual(counts(140));
   // Nothing was read since then.
   expect(log.recent('shop', 14_500)).toBe(null);
+});
+
+it('counts nothing of what a gateway adds up while it is cut off; one that is idle is not silent', () => {
+  const log = new TrafficLog();
+  const read = (second: number, seq: number, v2: number): void => {
+    log.take([of('g1', 'a', 0, v2, seq)], SHOP, 1_000 * second);
+  };
+  for (const second of [0, 1, 2]) read(second, second, 10);
+  // Idle for ten seconds, then three requests.
+  for (let second = 3; second <= 12; second += 1) read(second, second, 10);
+  read(13, 13, 13);
+  expect(log.totals('shop')?.['v2']).toEqual(counts(3, 3));
+  // Cut off for a minute: the same word is read again and again, then one with a minute's failures.
+  for (let second = 14; second <= 73; second += 1) read(second, 13, 13);
+  read(74, 74, 613);
+  expect(log.totals('shop')?.['v2']).toEqual(counts(3, 3));
+  expect(log.recent('shop', 64_000)?.['v2']).toEqual(counts(0));
+  read(75, 75, 614);
+  expect(log.totals('shop')?.['v2']).toEqual(counts(4, 4));
 });
 
 it('knows which versions were counted before it looked', () => {

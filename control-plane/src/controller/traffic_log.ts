@@ -11,13 +11,16 @@ interface Sample {
 
 /** How long samples are kept: what the fast gate looks back on, and a bit. */
 const KEPT_MS = 15_000;
+/** A gateway tells its counters once a second. What it adds up after a longer silence is of no known time, and left out. */
+const SILENT_MS = 5_000;
 
 /**
  * What the gateways counted while this controller looked, by service and version, over all gateways. A gateway's first reading
- * only says where its counters stand; one that has started anew counts from zero. Moments are monotonic milliseconds.
+ * only says where its counters stand; one that has started anew counts from zero, and what one adds up in a long silence is of no known time. Moments are monotonic milliseconds.
  */
 export class TrafficLog {
-  #before = new Map<string, GatewayTraffic>();
+  /** Gateway → what it told last, and when that was new. */
+  readonly #before = new Map<string, { readonly traffic: GatewayTraffic; readonly at: number }>();
   #totals = new Map<string, ByVersion>();
   #samples: Sample[] = [];
   /** Service → versions of which a gateway had counted something at its first reading. */
@@ -28,12 +31,11 @@ export class TrafficLog {
     const totals = new Map([...this.#totals].filter(([service]) => services.has(service)));
     for (const traffic of read) {
       const before = this.#before.get(traffic.gateway);
-      this.#before.set(traffic.gateway, traffic);
-      if (!before) {
-        this.#noteOld(traffic, services);
-        continue;
-      }
-      const base = before.boot === traffic.boot ? before.services : {};
+      if (before && isRepeat(before.traffic, traffic)) continue;
+      this.#before.set(traffic.gateway, { traffic, at: now });
+      if (!before) this.#noteOld(traffic, services);
+      if (!before || now - before.at > SILENT_MS) continue;
+      const base = before.traffic.boot === traffic.boot ? before.traffic.services : {};
       for (const service of services) {
         const gained = gainOf(own(traffic.services, service) ?? {}, own(base, service) ?? {});
         totals.set(service, sum(totals.get(service) ?? {}, gained));
@@ -72,6 +74,11 @@ export class TrafficLog {
     if (!newest || !oldest || newest === oldest) return null;
     return gainOf(newest.totals.get(service) ?? {}, oldest.totals.get(service) ?? {});
   }
+}
+
+/** True if a gateway has told nothing since. */
+function isRepeat(before: GatewayTraffic, now: GatewayTraffic): boolean {
+  return now.seq !== null && now.seq === before.seq && now.boot === before.boot;
 }
 
 function gainOf(now: ByVersion, before: ByVersion): ByVersion {

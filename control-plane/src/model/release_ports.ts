@@ -32,6 +32,8 @@ export interface ReleaseStore extends Lifecycle, LossAware<ReadonlyMap<string, S
 export interface GatewayTraffic {
   readonly gateway: string;
   readonly boot: string;
+  /** Counts the gateway's heartbeats, so that one that is silent can be told from one that is idle; null = it does not tell. */
+  readonly seq: number | null;
   /** Service → version → counts. */
   readonly services: Readonly<Record<string, Readonly<Record<string, Counts>>>>;
 }

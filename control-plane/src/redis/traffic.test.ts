@@ -19,6 +19,7 @@ it('reads what the contract shows', () => {
     value: {
       gateway: 'gw-1',
       boot: '6f1c2a9e4b7d8035',
+      seq: 812,
       services: { orders: { v1: { requests: 1200, errors: 3, ms: 8400, buckets } } },
     },
   });

@@ -55,8 +55,9 @@ local function buckets_text(buckets)
   return '[' .. table.concat(parts, ',') .. ']'
 end
 
---- The cumulative counters' JSON. `services`: name → version → {requests, errors, ms, buckets}.
-function heartbeat.encode_stats(id, boot, services, quote)
+--- The cumulative counters' JSON. `beat`: the heartbeat that it goes with.
+--- `services`: name → version → {requests, errors, ms, buckets}.
+function heartbeat.encode_stats(beat, services, quote)
   local body = json_text.members(services, function(service, versions)
     return quote(service) .. ':{"versions":{' .. json_text.members(versions, function(version, counted)
       return quote(version) .. ':{"requests":' .. text(counted.requests) .. ',"errors":' .. text(counted.errors)
@@ -64,7 +65,8 @@ function heartbeat.encode_stats(id, boot, services, quote)
         .. ',"latency_ms_buckets":' .. buckets_text(counted.buckets) .. '}'
     end) .. '}}'
   end)
-  return '{"v":1,"id":' .. quote(id) .. ',"boot":' .. quote(boot) .. ',"services":{' .. body .. '}}'
+  return '{"v":1,"id":' .. quote(beat.id) .. ',"boot":' .. quote(beat.boot) .. ',"seq":' .. text(beat.seq)
+    .. ',"services":{' .. body .. '}}'
 end
 
 return heartbeat

@@ -72,7 +72,7 @@ end
 
 local function send(self, beat, changed, with_stats)
   local id, quote = self.identity.id, self.json.encode
-  local stats = with_stats and heartbeat.encode_stats(id, beat.boot, self.tally:versions(), quote)
+  local stats = with_stats and heartbeat.encode_stats(beat, self.tally:versions(), quote)
   return self.redis:run(function(connection)
     connection:init_pipeline(4)
     connection:set(keys.redis.heartbeat(id), heartbeat.encode(beat, quote), 'PX', HEARTBEAT_TTL_MS)
