@@ -16,6 +16,9 @@ interface EffectDeps {
 /** Milliseconds between calls that had no answer. */
 const AGAIN_MS = { first: 500, most: 15_000 };
 
+/** Linux takes 128 KiB in one variable. */
+const MOST_IN_VARIABLE = 64_000;
+
 /** One call, from the moment at which a record asked for it until none does. */
 interface Call {
   readonly backoff: Backoff;
@@ -95,7 +98,7 @@ export class ReleaseEffects {
       return hooks.post({ url, key, body, timeout_ms });
     }
     const { name: command, timeout_ms } = upgrade.command;
-    return hooks.run({ command, key, env: environmentOf(body), timeout_ms });
+    return hooks.run({ command, key, env: environmentOf(body), input: JSON.stringify(body), timeout_ms });
   }
 
   #take(key: string, call: Call, answer: Result<unknown, HookFailure>): void {
@@ -117,7 +120,7 @@ export class ReleaseEffects {
   }
 }
 
-/** What a command is told: the same as a webhook. */
+/** What a command is told besides its input, which is what a webhook gets. */
 function environmentOf(body: WantedCall['body']): Readonly<Record<string, string>> {
   return {
     EBBGATE_RELEASE: body.release,
@@ -126,7 +129,12 @@ function environmentOf(body: WantedCall['body']): Readonly<Record<string, string
     EBBGATE_ATTEMPT: String(body.attempt),
     EBBGATE_FROM: body.from,
     EBBGATE_TO: body.to,
-    EBBGATE_INSTANCES: JSON.stringify(body.instances),
-    EBBGATE_IDS: body.instances.map(({ id }) => id).join(' '),
+    ...short('EBBGATE_INSTANCES', JSON.stringify(body.instances)),
+    ...short('EBBGATE_IDS', body.instances.map(({ id }) => id).join(' ')),
   };
+}
+
+/** One variable, unless the system might not take it: its input has all of it. */
+function short(name: string, value: string): Readonly<Record<string, string>> {
+  return value.length <= MOST_IN_VARIABLE ? { [name]: value } : {};
 }

@@ -25,14 +25,14 @@ export function forbidsCommand(command: string, directory: string): string | nul
 }
 
 /**
- * Runs a command in a process group of its own. It gets `PATH`, `EBBGATE_KEY` and what the call tells it, and nothing else of
+ * Runs a command in a process group of its own. It gets its input, `PATH`, `EBBGATE_KEY` and what the call tells it, and nothing else of
  * this process's environment. After the time-out, or when `signal` aborts, the whole group is ended.
  */
 export function runCommand(
   call: CommandCall,
   around: { readonly directory: string; readonly path: string; readonly signal: AbortSignal },
 ): Promise<Result<null, HookFailure>> {
-  const { command, key, env, timeout_ms } = call;
+  const { command, key, env, input, timeout_ms } = call;
   const { directory, path, signal } = around;
   return new Promise((resolve) => {
     if (signal.aborted) {
@@ -45,6 +45,10 @@ export function runCommand(
       return;
     }
     const child = started.value;
+    child.stdin.on('error', () => {
+      // It did not read, which is its own affair.
+    });
+    child.stdin.end(input);
     let said = '';
     const listen = (chunk: Buffer): void => {
       said = (said + chunk.toString('utf8')).slice(-KEPT_CHARACTERS);
@@ -91,7 +95,7 @@ export function runCommand(
 /** An environment that is too long for the system throws at once, unlike a file that cannot be run. */
 function start(file: string, directory: string, env: Readonly<Record<string, string>>) {
   try {
-    return ok(spawn(file, [], { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true }));
+    return ok(spawn(file, [], { cwd: directory, env, stdio: ['pipe', 'pipe', 'pipe'], detached: true }));
   } catch (error) {
     return err(error instanceof Error ? error.message : String(error));
   }

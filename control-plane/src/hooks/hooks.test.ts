@@ -141,7 +141,10 @@ describe('over HTTP', () => {
 
 describe('as a command', () => {
   const run = (name: string, more: object = {}) =>
-    hooks.run({ command: name, key: 'k/1', env: { EBBGATE_SERVICE: 'shop' }, timeout_ms: 10_000, ...more });
+    hooks.run({
+      ...{ command: name, key: 'k/1', env: { EBBGATE_SERVICE: 'shop' }, input: '', timeout_ms: 10_000 },
+      ...more,
+    });
 
   test('gets its key and what it is told, and nothing else', async () => {
     command(
@@ -157,6 +160,15 @@ describe('as a command', () => {
       'k/1',
       'shop',
     ]);
+  });
+
+  test('it gets its input, however long, and need not read it', async () => {
+    const input = JSON.stringify(Array.from({ length: 20_000 }, (_, index) => `instance-${String(index)}`));
+    command('count', 'wc -c > counted');
+    expect(await run('count', { input })).toEqual({ ok: true, value: null });
+    expect(Number(readFileSync(join(directory, 'counted'), 'utf8'))).toBe(input.length);
+    command('deaf', 'exec <&-; sleep 0.2');
+    expect(await run('deaf', { input })).toEqual({ ok: true, value: null });
   });
 
   test('an exit code is a refusal with its last word', async () => {

@@ -21,6 +21,8 @@ export interface CommandCall {
   readonly key: string;
   /** What it is told, besides `PATH` and `EBBGATE_KEY`. */
   readonly env: Readonly<Record<string, string>>;
+  /** What it may read from its standard input. */
+  readonly input: string;
   readonly timeout_ms: number;
 }
 
