@@ -28,6 +28,8 @@ function readingOf(names: readonly string[]): Reading {
   return names.length === 3 && kind === 'history' ? 'data' : 'ignore';
 }
 
+/** Of one transaction; ZooKeeper ends the connection of whoever sends a MiB. */
+const MOST_BYTES = 1_000_000;
 const NOTHING = Buffer.alloc(0);
 const NONE: ServiceReleases = { current: null, history: [] };
 
@@ -46,6 +48,8 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
     if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
     const steps = this.#stepsOf(edit);
     if (steps === null) return err({ kind: 'conflict', service });
+    const wrong = unfit(edit, steps);
+    if (wrong !== null) return err({ kind: 'unavailable', reason: `${service}: ${wrong}` });
     const answer = await connection.transaction([fence(this.#root, term), ...steps]);
     if (answer.ok) {
       this.#takeIn(edit, steps, answer.value);
@@ -180,4 +184,16 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
     this.#parsed.set(node, parsed);
     return parsed;
   }
+}
+
+/** Why `steps` must not be sent, or null: what could not be read back would stop its release for good. */
+function unfit({ current, archive }: ReleaseEdit, steps: readonly TransactionOperation[]): string | null {
+  const bytes = steps.reduce((sum, step) => sum + ('data' in step ? step.data.length : 0), 0);
+  if (bytes > MOST_BYTES)
+    return `the record would be ${String(bytes)} bytes, and ZooKeeper takes ${String(MOST_BYTES)}: use smaller batches`;
+  for (const record of [current, archive]) {
+    const parsed = record ? parseReleaseRecord(encodeReleaseRecord(record)) : ok(null);
+    if (!parsed.ok) return `the record could not be read back (${parsed.error})`;
+  }
+  return null;
 }

@@ -8,7 +8,7 @@ import type { Clock, Lifecycle, Term } from '../model/ports.js';
 import type { ReleaseRecord, ServiceReleases } from '../model/release.js';
 import type { ReleaseStore } from '../model/release_ports.js';
 import { createRecordingLog } from '../testing/log.js';
-import { buildRelease } from '../testing/releases.js';
+import { buildBatchInstance, buildInPlace, buildRelease } from '../testing/releases.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
 import { createOffice } from './epoch.js';
 import { ZooKeeperLink } from './link.js';
@@ -183,5 +183,27 @@ test('a place in the history that holds something unreadable is taken all the sa
   await writer.transaction([{ kind: 'create', path, data: Buffer.from('?') }]);
   await until(() => {
     expect(shown('shop')).toMatchObject({ history: [], last_n: 7 });
+  });
+});
+
+test('what could not be read back, or is more than a znode holds, is not written, and the release goes on', async () => {
+  const { store, shown, office } = await open();
+  const term = await office();
+  const first = buildRelease();
+  await store.write(term, { service: 'shop', etag: null, current: first, archive: null });
+  const etag = shown('shop')?.current?.etag ?? '';
+  const refused = async (current: ReleaseRecord): Promise<string> => {
+    const answer = await store.write(term, { service: 'shop', etag, current, archive: null });
+    return answer.ok || answer.error.kind !== 'unavailable' ? JSON.stringify(answer) : answer.error.reason;
+  };
+  expect(await refused({ ...first, message: 'x'.repeat(5_000) })).toMatch(/read back.*message/);
+  const instance = buildBatchInstance(`shop-${'i'.repeat(150)}`);
+  const batch = Array<typeof instance>(4_000).fill(instance);
+  const huge = buildInPlace({ in_place: { batch, called: null, left_out: [], full: false } });
+  expect(await refused(huge)).toMatch(/ZooKeeper takes 1000000: use smaller batches/);
+  expect(shown('shop')?.current).toMatchObject({ record: first, etag });
+  const moved = { ...first, rev: 2 };
+  expect(await store.write(term, { service: 'shop', etag, current: moved, archive: null })).toEqual({
+    ok: true,
   });
 });
