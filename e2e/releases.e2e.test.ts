@@ -209,3 +209,29 @@ test('a record that this controller cannot read moves nothing, and says so', asy
   await ended(id, 'cancelled');
   expect(await traffic.stop()).toEqual([]);
 });
+
+test('a start that would leave too few instances is refused, and says so before', async () => {
+  for (let n = 0; n < 2; n += 1) await rig.enlist({ service, version: 'v2' });
+  const spec = `/v1/services/${service}`;
+  const told = await rig.call('PATCH', spec, { min_available: 3 }, { 'if-match': '*' });
+  expect(told.status, JSON.stringify(told.body)).toBe(200);
+  const path = `/v1/services/${service}/releases`;
+  const body = { target: 'v2', stable: 'v1', steps: [{ weight: 100 }] };
+  const too_few = '2 ready instances would have a share, and min_available asks for 3';
+  expect(await rig.call('POST', `${path}?dry_run=true`, body)).toMatchObject({
+    status: 200,
+    body: { plan: { blockers: expect.arrayContaining([too_few]) as unknown } },
+  });
+  expect(await rig.call('POST', path, body)).toMatchObject({
+    status: 409,
+    body: { code: 'guard_refused', blockers: [too_few] },
+  });
+  expect(await rig.call('POST', path, { ...body, force: true })).toMatchObject({ status: 400 });
+  const key = { 'idempotency-key': service };
+  const forced = { ...body, force: true, reason: 'night' };
+  expect(await rig.call('POST', path, forced, key)).toMatchObject({ status: 202 });
+  expect(await rig.call('POST', path, forced, key)).toMatchObject({ body: { changed: false } });
+  expect(await rig.call('POST', path, { ...forced, target: 'v3' }, key)).toMatchObject({
+    body: { code: 'idempotency_conflict' },
+  });
+});

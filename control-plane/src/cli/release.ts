@@ -61,6 +61,10 @@ function addCommon(command: Command): Command {
     .addOption(durationOption('--timeout <DURATION>', 'how long to wait at most'));
 }
 
+function addForce(command: Command): Command {
+  return command.option('--force', 'guards do not refuse; needs --reason');
+}
+
 function addStart(release: Command, terminal: Terminal): void {
   const command = apiCommand(release, 'start <SVC> [VERSION]', 'start a release to a version').addHelpText(
     'after',
@@ -70,12 +74,14 @@ function addStart(release: Command, terminal: Terminal): void {
     '--plan <HASH>',
     'of the plan that --dry-run showed: another plan is refused',
   );
-  addCommon(command).action(async (service: string, target: string | undefined, flags: StartFlags) => {
-    const spec = specBody(target, flags);
-    const plan = flags.plan === undefined ? {} : { plan_hash: flags.plan };
-    const body = { ...spec, ...inPlaceBody(flags, spec['in_place']), ...plan, ...why(flags) };
-    await begin(terminal, createClient(flags, terminal), flags, service, body);
-  });
+  addCommon(addForce(command)).action(
+    async (service: string, target: string | undefined, flags: StartFlags) => {
+      const spec = specBody(target, flags);
+      const plan = flags.plan === undefined ? {} : { plan_hash: flags.plan };
+      const body = { ...spec, ...inPlaceBody(flags, spec['in_place']), ...plan, ...why(flags) };
+      await begin(terminal, createClient(flags, terminal), flags, service, body);
+    },
+  );
 }
 
 async function begin(
@@ -137,13 +143,13 @@ async function list(terminal: Terminal, client: ApiClient, flags: ReleaseFlags, 
 function addVerb(release: Command, terminal: Terminal, verb: string, text: string, stepped: boolean): void {
   const command = apiCommand(release, `${verb} <RELEASE>`, text).addHelpText('after', NAMES);
   if (stepped)
-    command
-      .addOption(
+    addForce(
+      command.addOption(
         new Option('--step <N>', 'the step that you mean, from 1; absent: the one it is at').argParser(
           wholeNumber,
         ),
-      )
-      .option('--force', 'guards do not refuse; needs --reason');
+      ),
+    );
   if (verb === 'promote') command.option('--full', 'to the last step; soaks and gates between are left out');
   addCommon(command).action(async (name: string, flags: ReleaseFlags) => {
     const client = createClient(flags, terminal);
@@ -151,7 +157,6 @@ function addVerb(release: Command, terminal: Terminal, verb: string, text: strin
     const body = {
       ...why(flags),
       ...(stepped ? { expected_step: flags.step === undefined ? step : Math.max(0, flags.step - 1) } : {}),
-      ...(flags.force === true ? { force: true } : {}),
       ...(flags.full === true ? { full: true } : {}),
     };
     const query: Query = dryRun(flags);
@@ -166,24 +171,30 @@ function addUndo(program: Command, terminal: Terminal): void {
     '--to <V>',
     'to this version instead',
   );
-  addCommon(command).action(async (service: string, flags: ReleaseFlags & { readonly to?: string }) => {
-    const client = createClient(flags, terminal);
-    const { body } = await client.get<Items<ReleaseResource>>(path('services', service, 'releases'));
-    const last = body.items.find((one) => one.state === 'succeeded');
-    const target = flags.to ?? last?.stable;
-    if (target === undefined)
-      throw new CliFailure(EXIT.conflict, `no release of ${service} that succeeded is remembered`, [
-        'next: ebbgate undo SVC --to V',
-      ]);
-    const reason = flags.reason ?? `undo to ${target}`;
-    // The same way back: what was upgraded in place has no old instances that could be given a share.
-    const how = last?.strategy === 'in_place' ? { like: last.id } : { steps: [{ weight: 100 }] };
-    await begin(terminal, client, flags, service, { target, ...how, reason });
-  });
+  addCommon(addForce(command)).action(
+    async (service: string, flags: ReleaseFlags & { readonly to?: string }) => {
+      const client = createClient(flags, terminal);
+      const { body } = await client.get<Items<ReleaseResource>>(path('services', service, 'releases'));
+      const last = body.items.find((one) => one.state === 'succeeded');
+      const target = flags.to ?? last?.stable;
+      if (target === undefined)
+        throw new CliFailure(EXIT.conflict, `no release of ${service} that succeeded is remembered`, [
+          'next: ebbgate undo SVC --to V',
+        ]);
+      const reason = flags.reason ?? `undo to ${target}`;
+      // The same way back: what was upgraded in place has no old instances that could be given a share.
+      const how = last?.strategy === 'in_place' ? { like: last.id } : { steps: [{ weight: 100 }] };
+      await begin(terminal, client, flags, service, { target, ...how, ...why(flags), reason });
+    },
+  );
 }
 
+/** Why, and whether against the guards. */
 function why(flags: ReleaseFlags): object {
-  return flags.reason === undefined ? {} : { reason: flags.reason };
+  return {
+    ...(flags.reason === undefined ? {} : { reason: flags.reason }),
+    ...(flags.force === true ? { force: true } : {}),
+  };
 }
 
 /** A release by its id, or the newest of the service of that name. */

@@ -10,11 +10,13 @@ import {
 import type { ReleaseContext, ReleaseWish } from '../model/release_plane.js';
 import type { ReleaseEdit } from '../model/release_ports.js';
 import { sha1 } from '../plan/encode.js';
+import { err, ok, type Result } from '../model/result.js';
 import { frozenBy } from '../plan/freeze.js';
 import { drainedBy } from '../plan/release/batch.js';
 import { planChange } from '../plan/release/plan_hash.js';
 import type { World } from '../plan/world.js';
 import { etagOf } from '../plan/release/describe.js';
+import { keyTaken } from '../plan/release/verbs.js';
 import { sameShares } from '../plan/release/shares.js';
 
 /*
@@ -32,14 +34,18 @@ export function checkPrecondition(
   return { code: 'precondition_failed', field: 'If-Match', detail };
 }
 
-/** The release that this very request began before, if one did. */
+/** The release that this very request began before, or null; a key that came with another request is refused. */
 export function begunBy(
   releases: ServiceReleases,
   key: string | null,
   request: string,
-): ReleaseRecord | undefined {
+): Result<ReleaseRecord | null, Problem> {
+  if (key === null) return ok(null);
   const all = [...releases.history, ...(releases.current ? [releases.current.record] : [])];
-  return all.find((one) => one.verbs.some((verb) => verb.key === key && verb.request === request));
+  const used = all.find((one) => one.verbs.some((verb) => verb.key === key));
+  if (!used) return ok(null);
+  const same = used.verbs.some((verb) => verb.key === key && verb.request === request);
+  return same ? ok(used) : err(keyTaken());
 }
 
 /** Stands for what a client asked for: of a long request a part that people can read, and the hash of all of it. */

@@ -17,6 +17,7 @@ import type { HashedPlan, ReleaseResource } from '../model/release_resources.js'
 import { err, ok, type Result } from '../model/result.js';
 import { revise } from '../plan/record.js';
 import { advance, LOOK_GAP_MS } from '../plan/release/advance.js';
+import { guardStart } from '../plan/release/begin.js';
 import { describePlan, describeRelease } from '../plan/release/describe.js';
 import type { ReleaseFacts } from '../model/release_facts.js';
 import { RECENT_MS } from '../plan/release/facts.js';
@@ -24,7 +25,7 @@ import { planHash } from '../plan/release/plan_hash.js';
 import { observeRelease, readyVersions } from '../plan/release/observe.js';
 import { spellShares } from '../plan/release/shares.js';
 import { startRelease } from '../plan/release/start.js';
-import { obey } from '../plan/release/verbs.js';
+import { guarded, obey } from '../plan/release/verbs.js';
 import { isKnown, recordIn, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
 import {
@@ -85,6 +86,22 @@ interface Looked {
   readonly problem: string | null;
 }
 
+/** What a client's call comes to before it is written. */
+interface Decided {
+  readonly record: ReleaseRecord;
+  /** False if it was so already, also where its key is written down. */
+  readonly changed: boolean;
+  readonly edit: ReleaseEdit | null;
+  /** What would refuse it without force. */
+  readonly guards?: readonly string[];
+}
+
+/** Writes of one service's releases that failed, until one succeeds. */
+interface Trouble {
+  readonly backoff: Backoff;
+  readonly reason: string;
+}
+
 /**
  * The shell around the pure transition function. A pass looks at the facts of every running release and writes what moved;
  * sets are compiled from what is written and from nothing else.
@@ -95,7 +112,7 @@ export class Releases implements ReleasePlane {
   readonly #gates: ReleaseGates;
   readonly #watcher: string;
   readonly #effects: ReleaseEffects;
-  readonly #writing = new Map<string, Backoff>();
+  readonly #writing = new Map<string, Trouble>();
   #shown: ReadonlyMap<string, ServiceReleases> | null = null;
   #traffic: ReadonlyMap<string, ReleaseTraffic> = new Map();
   #looked = new Map<string, Looked>();
@@ -176,6 +193,7 @@ export class Releases implements ReleasePlane {
     this.#readCounters(new Set(running.map(({ service }) => service)));
     const services = new Set(running.map(({ service }) => service));
     for (const service of this.#looked.keys()) if (!services.has(service)) this.#looked.delete(service);
+    for (const service of this.#writing.keys()) if (!services.has(service)) this.#writing.delete(service);
     for (const id of this.#seen.keys())
       if (!running.some(({ record }) => record.id === id)) this.#seen.delete(id);
     if (!term) return;
@@ -287,7 +305,7 @@ export class Releases implements ReleasePlane {
   }
 
   #mayWrite(service: string): boolean {
-    return this.#writing.get(service)?.over ?? true;
+    return this.#writing.get(service)?.backoff.over ?? true;
   }
 
   #note(service: string, failure: WriteFailure | null): void {
@@ -300,9 +318,9 @@ export class Releases implements ReleasePlane {
       this.#deps.fence();
       return;
     }
-    const backoff = this.#writing.get(service) ?? new Backoff(this.#deps.clock);
-    this.#writing.set(service, backoff);
+    const backoff = this.#writing.get(service)?.backoff ?? new Backoff(this.#deps.clock);
     const reason = failure.kind === 'unavailable' ? failure.reason : failure.kind;
+    this.#writing.set(service, { backoff, reason });
     if (backoff.failed()) this.#deps.log.warn({ service, reason }, 'release not written; will try again');
   }
 
@@ -370,7 +388,10 @@ export class Releases implements ReleasePlane {
     const told =
       trouble === '' ? [] : [`the upgrade was called without an answer, and is called again: ${trouble}`];
     const waiting = fresh ? [...looked.waiting_for, ...told] : ['being looked at'];
-    return describeRelease(this.#deps.world(), this.#present(stored), waiting, looked?.problem ?? null);
+    const unwritten = this.#writing.get(stored.service)?.reason;
+    const problem =
+      looked?.problem ?? (unwritten === undefined ? null : `its next move is not written yet: ${unwritten}`);
+    return describeRelease(this.#deps.world(), this.#present(stored), waiting, problem);
   }
 
   #find(id: string): { readonly record: ReleaseRecord; readonly stored: StoredRelease | null } | undefined {
@@ -393,7 +414,8 @@ export class Releases implements ReleasePlane {
       if (unreachable) return err(unreachable);
       const request = requestOf(wish);
       const repeated = begunBy(releases, context.idempotency_key, request);
-      if (repeated) return ok({ record: repeated, edit: null });
+      if (!repeated.ok) return repeated;
+      if (repeated.value) return ok({ record: repeated.value, changed: false, edit: null });
       const started = startRelease(wish, {
         releases,
         decided: recordIn(world, service).versions,
@@ -406,13 +428,18 @@ export class Releases implements ReleasePlane {
       });
       if (!started.ok) return started;
       const { record: planned } = started.value;
-      const refused = this.#forbidden(planned) ?? refuseStart(wish, planned, world);
+      const guards = releases.current ? [] : guardStart(planned, this.#facts(world, planned));
+      const refused =
+        this.#forbidden(planned) ??
+        refuseStart(wish, planned, world) ??
+        (guards.length > 0 && !context.force ? guarded(guards) : null);
       if (refused && !context.dry_run) return err(refused);
       const { idempotency_key: key } = context;
       const verbs = key === null ? [] : [{ key, request }];
       const record = { ...started.value.record, verbs };
       const etag = releases.current?.etag ?? null;
-      return ok({ record, edit: { service, etag, current: record, archive: started.value.superseded } });
+      const edit = { service, etag, current: record, archive: started.value.superseded };
+      return ok({ record, changed: true, edit, guards });
     });
   }
 
@@ -426,8 +453,8 @@ export class Releases implements ReleasePlane {
       if (!record) return err({ code: 'not_found', detail: `there is no release ${id}` });
       const obeyed = obey(record, verb, context, this.#facts(world, record), world.wall);
       if (!obeyed.ok) return obeyed;
-      const edit = current && obeyed.value.changed ? editOf(current, obeyed.value.record) : null;
-      return ok({ record: obeyed.value.record, edit });
+      const { record: next, changed } = obeyed.value;
+      return ok({ record: next, changed, edit: current && next !== record ? editOf(current, next) : null });
     });
   }
 
@@ -435,10 +462,7 @@ export class Releases implements ReleasePlane {
   async #change(
     service: string,
     context: ReleaseContext,
-    decide: (
-      world: World,
-      releases: ServiceReleases,
-    ) => Result<{ readonly record: ReleaseRecord; readonly edit: ReleaseEdit | null }, Problem>,
+    decide: (world: World, releases: ServiceReleases) => Result<Decided, Problem>,
   ): Promise<Result<ReleaseOutcome, Problem>> {
     for (let attempt = 1; ; attempt += 1) {
       const refusal = this.#deps.refusal(context.dry_run) ?? this.#damage(service);
@@ -447,15 +471,16 @@ export class Releases implements ReleasePlane {
       const releases = this.#shown?.get(service) ?? { current: null, history: [] };
       const decided = decide(world, releases);
       if (!decided.ok) return decided;
-      const { record, edit } = decided.value;
+      const { record, edit, changed, guards = [] } = decided.value;
+      const outcome = (): ReleaseOutcome => this.#outcome(record, context.dry_run, changed, guards);
       const stale = edit ? checkPrecondition(releases, context) : null;
       if (stale) return err(stale);
       const term = this.#deps.term();
-      if (context.dry_run || !edit || !term) return ok(this.#outcome(record, context.dry_run, edit !== null));
+      if (context.dry_run || !edit || !term) return ok(outcome());
       const written = await this.#deps.store.write(term, edit);
       if (written.ok) {
         await this.#deps.settled();
-        return ok(this.#outcome(record, false, true));
+        return ok(outcome());
       }
       if (written.error.kind === 'fenced') this.#deps.fence();
       if (written.error.kind !== 'conflict' || attempt >= ATTEMPTS) return err(writeProblem(written.error));
@@ -484,13 +509,17 @@ export class Releases implements ReleasePlane {
     return { code: 'conflict', detail };
   }
 
-  #outcome(record: ReleaseRecord, dry_run: boolean, changed: boolean): ReleaseOutcome {
+  #outcome(
+    record: ReleaseRecord,
+    dry_run: boolean,
+    changed: boolean,
+    guards: readonly string[],
+  ): ReleaseOutcome {
     const world = this.#deps.world();
     const release = dry_run ? describeRelease(world, record, []) : this.byId(record.id);
     const described = this.#planOf(world, record);
-    const forbidden = this.#forbidden(record)?.detail;
-    const plan =
-      forbidden === undefined ? described : { ...described, blockers: [...described.blockers, forbidden] };
+    const forbidden = this.#forbidden(record)?.detail ?? [];
+    const plan = { ...described, blockers: [...guards, ...described.blockers].concat(forbidden) };
     return { dry_run, changed, release: release ?? describeRelease(world, record, []), plan };
   }
 

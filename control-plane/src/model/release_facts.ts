@@ -20,6 +20,8 @@ export interface ReleaseFacts {
   /** What gates outside answered and is not written down yet, by the key of the question. */
   readonly answers: Readonly<Record<string, GateAnswer>>;
   readonly min_available: number;
+  /** What is known of instances is of now: ZooKeeper answers. */
+  readonly current: boolean;
   /** Why no step may begin now: protection, degraded stores. One sentence each. */
   readonly held: readonly string[];
   /** The service's instances by id; empty for a weighted release, which does not look at them. */

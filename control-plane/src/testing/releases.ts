@@ -69,6 +69,7 @@ export function buildFacts(overrides: Partial<ReleaseFacts> = {}): ReleaseFacts 
     answers: {},
     decided: {},
     min_available: 1,
+    current: true,
     held: [],
     instances: [],
     call: null,

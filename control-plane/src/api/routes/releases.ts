@@ -136,7 +136,7 @@ function startEndpoint(plane: ControlPlane): Endpoint {
     },
     codes: [...CODES, 'guard_refused'],
     handle: async ({ params: { service }, query, body }, exchange) => {
-      const { target, stable, steps, in_place, like, deadline, supersede, reason, plan_hash } = body;
+      const { target, stable, steps, in_place, like, deadline, supersede, reason, plan_hash, force } = body;
       const { interval, ...gates } = body.gates ?? {};
       const wish = {
         service,
@@ -150,7 +150,8 @@ function startEndpoint(plane: ControlPlane): Endpoint {
         supersede: supersede ?? false,
         plan_hash: plan_hash ?? null,
       };
-      return answer(await plane.releases.begin(wish, contextOf(exchange, { ...query, reason })), true);
+      const context = contextOf(exchange, { ...query, reason, force });
+      return answer(await plane.releases.begin(wish, context), true);
     },
   });
 }
@@ -217,8 +218,6 @@ function verbEndpoints(plane: ControlPlane): readonly Endpoint[] {
       handle: async ({ params: { release }, query, body }, exchange) => {
         const { expected_step } = body;
         const full = 'full' in body && body.full === true;
-        if (body.force === true && body.reason === undefined)
-          throw invalid('body.reason', 'body.reason is needed with force: say why the guards are overruled');
         const context = contextOf(exchange, { ...query, ...body });
         return answer(await plane.releases.move(release, { verb, expected_step, full }, context));
       },
@@ -235,6 +234,8 @@ function contextOf(
     readonly force?: boolean | undefined;
   },
 ): ReleaseContext {
+  if (parts.force === true && parts.reason === undefined)
+    throw invalid('body.reason', 'body.reason is needed with force: say why the guards are overruled');
   return {
     by: exchange.by,
     reason: parts.reason ?? '',

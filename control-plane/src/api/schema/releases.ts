@@ -118,6 +118,8 @@ const inPlace = z
       'Instead of steps: upgrade the instances batch by batch. Without webhook and command a person does it.',
   });
 
+const force = z.boolean().meta({ description: 'Guards do not refuse; needs a reason.' });
+
 const gates = z.strictObject({
   min_samples: whole(1, 1_000_000).optional(),
   failure_limit: whole(0, 100).optional(),
@@ -168,6 +170,7 @@ export const releaseBody = z
       .optional()
       .meta({ description: 'The `hash` of the plan that you looked at: another plan is refused.' }),
     reason: reason.optional(),
+    force: force.optional(),
   })
   .check((context) => {
     const { steps, in_place, like } = context.value;
@@ -181,14 +184,14 @@ export const releaseBody = z
   });
 
 const why = { reason: reason.optional() };
-const expected_step = whole(0, 1_000).meta({
+const expected_step = whole(0, 100_000).meta({
   description: 'The step that you saw. A release that is past it is not moved again.',
 });
 export const verbBody = z.strictObject(why);
 export const stepBody = z.strictObject({
   ...why,
   expected_step,
-  force: z.boolean().optional().meta({ description: 'Guards do not refuse; needs a reason.' }),
+  force: force.optional(),
 });
 export const promoteBody = z.strictObject({
   ...stepBody.shape,

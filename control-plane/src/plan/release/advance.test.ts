@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { ReleaseRecord } from '../../model/release.js';
 import { buildCounts as counts, buildFacts, buildRelease, RELEASE_AT as T } from '../../testing/releases.js';
 import { advance } from './advance.js';
+import { guardStart } from './begin.js';
+import { obey } from './verbs.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 
 const at = (record: Partial<ReleaseRecord>): ReleaseRecord => buildRelease(record);
@@ -28,6 +30,57 @@ const window = (stable = counts(900), target = counts(100)): ReleaseRecord['wind
 });
 const analysing = (parts: Partial<ReleaseRecord> = {}): ReleaseRecord =>
   soaking({ phase: 'analysing', observed_ms: 10_000, ...parts });
+
+it('of a clock that was set back the time counts on from there; a small step is waited for', () => {
+  const record = soaking({ looked_at: T, observed_ms: 2_000 });
+  const look = (from: ReleaseRecord, now: number): ReleaseRecord => advance(from, buildFacts(), now).record;
+  const hour = look(record, T - 3_600_000);
+  expect(hour).toMatchObject({ observed_ms: 2_000, looked_at: T - 3_600_000 });
+  expect(look(hour, T - 3_600_000 + 1_000).observed_ms).toBe(3_000);
+  const little = look(record, T - 2_000);
+  expect(little).toMatchObject({ observed_ms: 2_000, looked_at: T });
+  // Forward again: nothing is counted twice.
+  expect(look(little, T + 500).observed_ms).toBe(2_500);
+  expect(look(hour, T).observed_ms).toBe(2_000);
+});
+
+it('a soak and a deadline stand still while ZooKeeper is away', () => {
+  const away = buildFacts({ current: false, held: ['ZooKeeper is suspended'] });
+  const soak = advance(soaking({ observed_ms: 2_000 }), away, T + 1_000);
+  expect(soak.record.observed_ms).toBe(2_000);
+  expect(soak.waiting_for).toContain('not counted: ZooKeeper is away');
+  const lacking = { ...away, ready: { v1: 2 } };
+  expect(advance(soaking({ stalled_ms: 7_000 }), lacking, T + 1_000).record.stalled_ms).toBe(7_000);
+});
+
+it('what is counted during a pause by a person is in no window', () => {
+  const totals = (target: number) => ({ v1: counts(900), v2: counts(target, target - 100) });
+  const before = soaking({ window: window() });
+  const verb = { verb: 'pause', expected_step: null, full: false } as const;
+  const context = { by: 'ann', reason: '', idempotency_key: null, force: false };
+  const say = (record: ReleaseRecord, name: 'pause' | 'resume'): ReleaseRecord => {
+    const done = obey(record, { ...verb, verb: name }, context, buildFacts(), T);
+    if (!done.ok) throw new Error(done.error.detail);
+    return done.value.record;
+  };
+  const resumed = say(say(before, 'pause'), 'resume');
+  const first = advance(resumed, buildFacts({ totals: totals(400) }), T).record;
+  expect(first.window?.sum.target.requests).toBe(100);
+  const second = advance(first, buildFacts({ totals: totals(402) }), T + 100).record;
+  expect(second.window?.sum.target.requests).toBe(102);
+});
+
+describe('guardStart', () => {
+  const asked = at({ base: { v1: 100 } });
+  it.each([
+    ['by weights, and one version alone is too few', { ready: { v1: 1, v2: 3 }, min_available: 3 }, 1],
+    ['by weights, and enough are left', { ready: { v1: 3, v2: 3 }, min_available: 3 }, 0],
+    ['nobody of the stable version serves', { ready: { v2: 3 } }, 1],
+    ['it changes nothing', { ready: { v1: 1, v2: 3 }, decided: { v1: 100 }, min_available: 3 }, 0],
+  ])('%s', (_name, facts, expected) => {
+    expect(guardStart(asked, buildFacts(facts))).toHaveLength(expected);
+  });
+});
 
 describe('every move', () => {
   it.each<[string, ReleaseRecord, Partial<ReleaseFacts>, Partial<ReleaseRecord>]>([

@@ -4,7 +4,14 @@ import { inPlaceOf } from './batch.js';
 import { begin } from './begin.js';
 import { isObeyed, needed, obedience, readiness } from './facts.js';
 import { addCounts, countsIn, countsSince, NO_COUNTS } from './gates.js';
-import { firstBatch, goBackInPlace, progressBatch, settleInPlace, watchInPlace } from './in_place.js';
+import {
+  firstBatch,
+  goBackInPlace,
+  progressBatch,
+  retreat,
+  settleInPlace,
+  watchInPlace,
+} from './in_place.js';
 import { analyse, judgeFast, soak } from './judge.js';
 import type { Outcome } from './outcome.js';
 import { assertSound, enter } from './record.js';
@@ -42,7 +49,9 @@ export function advance(record: ReleaseRecord, facts: ReleaseFacts, now: number)
 
 function next(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
   switch (record.state) {
-    case 'pending':
+    case 'pending': {
+      const given = record.in_place ? retreat(record, facts, now) : null;
+      if (given) return { moved: given };
       if (facts.held.length > 0) return { waits: facts.held };
       return {
         moved: enter(
@@ -51,12 +60,15 @@ function next(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome 
           now,
         ),
       };
+    }
     case 'preparing':
       return prepare(record, facts, now);
     case 'progressing':
       return progress(record, facts, now);
-    case 'paused':
-      return { waits: [waitsForPerson(record)] };
+    case 'paused': {
+      const given = record.in_place ? retreat(record, facts, now) : null;
+      return given ? { moved: given } : { waits: [waitsForPerson(record)] };
+    }
     case 'finalizing':
       if (record.in_place) return settleInPlace(record, facts, now);
       return settle(record, facts, now, record.target);
@@ -76,6 +88,8 @@ function waitsForPerson({ paused }: ReleaseRecord): string {
 
 function prepare(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
   const inPlace = record.in_place !== null;
+  const given = inPlace ? retreat(record, facts, now) : null;
+  if (given) return { moved: given };
   const waits = [...obedience(facts), ...(inPlace ? [] : readiness(record.target, facts))];
   if (inPlace && waits.length === 0) return firstBatch(record, facts, now);
   return waits.length > 0 ? { waits } : begin(record, 0, facts, now);
@@ -148,13 +162,22 @@ function look(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseR
   const windowed = soaking || record.phase === 'analysing';
   return {
     ...record,
-    looked_at: Math.max(now, record.looked_at),
+    looked_at: lookedAt(record, now),
     looked_by: facts.watcher,
     times: split(record, span),
-    observed_ms: record.observed_ms + (observed ? watched : 0),
-    stalled_ms: stalled ? record.stalled_ms + watched : 0,
+    // While ZooKeeper is away nobody knows who is there: that counts for nothing, and ends nothing that was counted.
+    observed_ms: record.observed_ms + (observed && facts.current ? watched : 0),
+    stalled_ms: !facts.current ? record.stalled_ms : stalled ? record.stalled_ms + watched : 0,
     window: windowed ? widen(record, facts) : record.window,
   };
+}
+
+/**
+ * A clock that went back a little is waited for; one that was set back counts on from where it stands. Forward again neither is
+ * counted twice: more than the same gap at once is not observed.
+ */
+function lookedAt({ looked_at }: ReleaseRecord, now: number): number {
+  return looked_at - now > LOOK_GAP_MS ? now : Math.max(now, looked_at);
 }
 
 function split(record: ReleaseRecord, span: number): TimeSplit {

@@ -23,6 +23,9 @@ export interface InPlace {
 
 type Instances = Pick<ReleaseFacts, 'instances'>;
 
+/** A batch stands in one znode, and its call in one request. */
+export const MOST_IN_BATCH = 500;
+
 /** Null for a weighted release. */
 export function inPlaceOf(record: ReleaseRecord): InPlace | null {
   const { strategy, in_place: progress } = record;
@@ -181,7 +184,7 @@ function sizes(record: ReleaseRecord, facts: Instances): Sizes {
   const { strategy } = needInPlace(record);
   const total = facts.instances.filter(({ presence }) => presence !== 'gone').length;
   const unavailable = amountOf(strategy.max_unavailable, total);
-  return { most: Math.min(amountOf(strategy.batch, total), unavailable), unavailable };
+  return { most: Math.min(amountOf(strategy.batch, total), unavailable, MOST_IN_BATCH), unavailable };
 }
 
 /** How many may be picked, how many ready ones among them, and why not more. */

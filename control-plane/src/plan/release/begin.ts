@@ -1,7 +1,7 @@
 import type { ReleaseRecord } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { chooseBatch } from './batch.js';
-import { guardShares, readiness } from './facts.js';
+import { guardShares, lostCapacity, readiness } from './facts.js';
 import { nextBatch } from './in_place.js';
 import type { Outcome } from './outcome.js';
 import { shareOf } from './shares.js';
@@ -12,6 +12,13 @@ export function begin(record: ReleaseRecord, index: number, facts: ReleaseFacts,
   if (record.in_place) return nextBatch(record, facts, now);
   const guards = guardStep(record, index, facts);
   return guards.length > 0 ? { waits: guards } : { moved: beginStep(record, index, now) };
+}
+
+/** Why a release may not begin now: a weighted one gives its stable version everything at once. Not asked of one that supersedes. */
+export function guardStart(record: ReleaseRecord, facts: ReleaseFacts): readonly string[] {
+  if (record.in_place) return [];
+  const byWeights = Object.keys(facts.decided).length === 0;
+  return lostCapacity(facts, byWeights ? facts.ready : facts.decided, record.base);
 }
 
 /** Why step `index` may not begin now; empty = it may. */

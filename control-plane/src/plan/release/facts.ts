@@ -22,15 +22,16 @@ export function serving(facts: ReleaseFacts, shares: Shares): number {
 
 /** Why `shares` may not be asked for now; empty = they may. A guard speaks only against what would make it worse. */
 export function guardShares(record: ReleaseRecord, facts: ReleaseFacts, shares: Shares): readonly string[] {
-  const before = serving(facts, record.shares);
+  return [...facts.held, ...lostCapacity(facts, record.shares, shares)];
+}
+
+/** What a change from the shares `before` to `shares` would cost too much of; empty = nothing. */
+export function lostCapacity(facts: ReleaseFacts, before: Shares, shares: Shares): readonly string[] {
   const after = serving(facts, shares);
   const needed = Math.max(1, facts.min_available);
+  if (after >= needed || after >= serving(facts, before)) return [];
   const [left, wanted] = [String(after), String(needed)];
-  const capacity =
-    after < needed && after < before
-      ? [`${left} ready instances would have a share, and min_available asks for ${wanted}`]
-      : [];
-  return [...facts.held, ...capacity];
+  return [`${left} ready instances would have a share, and min_available asks for ${wanted}`];
 }
 
 /** What the fast gate looks at: both sides of the last ten seconds. */

@@ -113,7 +113,7 @@ function look(before: Opinion, seen: Seen): Look {
     ...before,
     observed: before.observed + (soaks ? counted : 0),
     stalled: starves ? before.stalled + counted : 0,
-    lookedAt: Math.max(seen.now, before.lookedAt),
+    lookedAt: before.lookedAt - seen.now > 5_000 ? seen.now : Math.max(seen.now, before.lookedAt),
     lookedBy: seen.by,
   };
   const stays = { after: now, moved: false, decide: null };
@@ -341,6 +341,13 @@ const acts: fc.Arbitrary<Act> = fc.oneof(
         w.now += ms;
         if (follow) w.obeyed = w.published;
       }),
+  },
+  // A clock is set back.
+  {
+    weight: 1,
+    arbitrary: fc.integer({ min: 1_000, max: 60_000 }).map((ms): Act => (w) => {
+      w.now -= ms;
+    }),
   },
   // What usually happens: the set goes out, the gateways follow, the controller looks.
   {

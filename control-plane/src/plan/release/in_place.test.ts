@@ -214,7 +214,7 @@ describe('every wait says for what', () => {
     ['min_available', buildInPlace({ state: 'preparing' }), { min_available: 3 }, 'min_available asks for 3'],
     [
       'max_unavailable',
-      at('warming', place({ batch: [one('i1', 'done')] })),
+      at('warming', place()),
       { instances: [fact('i1', { ...v2, able: false, ready: false }), fact('i2'), fact('i3')] },
       'max_unavailable is 1, and i1 cannot serve already',
     ],
@@ -280,6 +280,7 @@ describe('who is picked', () => {
     return choice.kind === 'batch' ? choice.instances.map(({ id }) => id) : choice.kind;
   };
   const many = ['a', 'b', 'c', 'd', 'e', 'f'].map((id) => fact(id));
+  const crowd = Array.from({ length: 2_000 }, (_, index) => fact(`i${String(index).padStart(4, '0')}`));
   const both = { batch: { count: 4 }, max_unavailable: { count: 4 } } as const;
 
   it.each<[string, Partial<InPlaceStrategy>, Partial<ReleaseFacts>, readonly string[] | string]>([
@@ -291,6 +292,12 @@ describe('who is picked', () => {
       ['z', 'a'],
     ],
     ['never below min_available', both, { instances: many, min_available: 5 }, ['a']],
+    [
+      'never more than a znode holds',
+      { batch: { percent: 100 }, max_unavailable: { percent: 100 } },
+      { instances: crowd },
+      crowd.slice(0, 500).map(({ id }) => id),
+    ],
     ['never the last one', both, { instances: many.slice(0, 2), min_available: 0 }, ['a']],
     [
       'by percent',
@@ -319,6 +326,92 @@ describe('who is picked', () => {
       ['e', 'f'],
     ]);
   });
+});
+
+describe('a batch that is over while a guard holds the next one up', () => {
+  const held = { held: ['releases of shop are frozen by bob'], instances: three };
+  const failed = at('warming', place({ batch: [one('i1', 'failed', { reason: 'no' })] }), { max_failed: 1 });
+
+  it('is written down as over, and drains nobody any more', () => {
+    const over = advance(failed, buildFacts(held), T);
+    expect(over.record).toMatchObject({
+      ...{ state: 'progressing', phase: 'warming', rev: failed.rev + 1 },
+      in_place: { batch: [], left_out: [{ id: 'i1', asked: true, reason: 'no' }] },
+    });
+    expect([drainedBy(failed), drainedBy(over.record)]).toEqual([['i1'], []]);
+    // Once: from then on it only waits.
+    const later = advance(over.record, buildFacts(held), T);
+    expect(later).toMatchObject({ moved: false, waiting_for: held.held });
+    expect(advance(over.record, buildFacts({ instances: three }), T).record).toMatchObject({
+      ...{ phase: 'applying', step: 1 },
+      in_place: { batch: [{ id: 'i2' }] },
+    });
+  });
+  it('on the way back too, where it waits for the end', () => {
+    const behind = { ...BEHIND, instances: [fact('i1', v2), fact('i2')] };
+    const parts = {
+      ...place({ batch: [one('i1', 'failed', { reason: 'no' })] }),
+      ending: 'cancelled',
+    } as const;
+    const last = back('warming', parts);
+    const over = advance(last, buildFacts(behind), T).record;
+    expect(over).toMatchObject({ state: 'rolling_back', in_place: { batch: [], left_out: [{ to: 'v1' }] } });
+    expect(advance(over, buildFacts({ instances: behind.instances }), T).record.state).toBe('cancelled');
+  });
+});
+
+describe('nobody else takes requests any more', () => {
+  const alone = { instances: [fact('i1'), fact('i2', { able: false, ready: false })] };
+  const paused = (phase: ReleaseRecord['phase'], parts: Parts = {}): ReleaseRecord =>
+    buildInPlace({
+      ...{ state: 'paused', ...place({ batch: [one('i1')] }), ...parts },
+      paused: { cause: 'drain', by: 'controller', message: '', state: 'progressing', phase },
+    });
+
+  it.each([
+    ['paused', paused('draining')],
+    ['pending, with a batch that was taken over', buildInPlace(place({ batch: [one('i1')] }))],
+    ['preparing, the same', buildInPlace({ state: 'preparing', ...place({ batch: [one('i1')] }) })],
+  ])('%s: what was not handed over is given back', (_name, record) => {
+    const given = advance(record, buildFacts({ ...alone, held: ['protection'], published: false }), T);
+    expect(given.record).toMatchObject({ state: record.state, in_place: { batch: [] } });
+    expect(given.record.events.at(-1)).toMatchObject({ event: 'given_back' });
+    expect(drainedBy(given.record)).toEqual([]);
+  });
+  it('what was handed over may be in any state, and stays drained', () => {
+    const asked = paused('upgrading', place({ batch: [one('i1', 'upgrading')] }));
+    expect(advance(asked, buildFacts(alone), T).moved).toBe(false);
+  });
+});
+
+describe('time', () => {
+  const away = { current: false, held: ['ZooKeeper is suspended'], instances: three };
+  it.each([
+    ['an upgrade', at('upgrading', place({ batch: [one('i1', 'upgrading')] }))],
+    ['a drain', at('draining', place({ batch: [one('i1')] }))],
+    ['a soak', at('soaking', place({ batch: [one('i1', 'done')] }), { soak_ms: 60_000 })],
+  ])('of %s does not run while ZooKeeper is away', (_name, record) => {
+    const undrained = three.map((one) => ({ ...one, drained: false, undrained: ['1 open request'] }));
+    const facts = { ...away, instances: undrained };
+    expect(advance(record, buildFacts(facts), T + 1_000).record.observed_ms).toBe(0);
+    const back = buildFacts({ instances: undrained });
+    expect(advance(record, back, T + 1_000).record.observed_ms).toBe(1_000);
+  });
+  it('an instance that was not well is neither worse nor better for it', () => {
+    const ill = at('warming', { ...place({ batch: [one('i1', 'warming')] }), stalled_ms: 5_000 });
+    expect(advance(ill, buildFacts(away), T + 1_000).record.stalled_ms).toBe(5_000);
+    expect(advance(ill, buildFacts({ instances: three }), T + 1_000).record.stalled_ms).toBe(6_000);
+  });
+});
+
+it('a drain that is late on the way back says how to go on without it', () => {
+  const batch = [one('i1', 'draining', { asked: true })];
+  const record = back('draining', { ...place({ batch }), ending: 'cancelled' });
+  const open = { instances: [fact('i1', { drained: false, undrained: ['1 open request'] }), fact('i2')] };
+  const soon = advance(record, buildFacts(open), T).waiting_for;
+  const late = advance({ ...record, observed_ms: 30_000 }, buildFacts(open), T).waiting_for;
+  expect(soon).toEqual(['i1: 1 open request']);
+  expect(late).toEqual([...soon, expect.stringContaining('ebbgate release skip')]);
 });
 
 describe('the call', () => {

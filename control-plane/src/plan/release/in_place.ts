@@ -33,7 +33,7 @@ export function progressBatch(record: ReleaseRecord, facts: ReleaseFacts, now: n
       return { moved: toPhase(record, 'converging', 'published; waiting for the gateways', now) };
     case 'converging':
       if (isObeyed(facts)) return { moved: toPhase(record, 'draining', 'every known gateway obeys', now) };
-      return lateDrain(record, obedience(facts), now) ?? { waits: obedience(facts) };
+      return lateDrain(record, obedience(facts), now) ?? { waits: withExits(record, obedience(facts)) };
     case 'draining':
       return drain(record, facts, now);
     case 'upgrading':
@@ -55,14 +55,31 @@ export function nextBatch(
   const closed: ReleaseRecord = { ...record, in_place: closeBatch(record) };
   const choice = chooseBatch(closed, facts);
   const { progress } = needInPlace(closed);
-  if (choice.kind === 'waits') return { waits: choice.waits };
+  if (choice.kind === 'waits')
+    return overMeanwhile(record, closed, choice.waits, now) ?? { waits: choice.waits };
   if (choice.kind === 'batch') return { moved: beginBatch(closed, choice.instances, now, by) };
-  if (record.state === 'rolling_back') return settleInPlace(closed, facts, now);
+  if (record.state === 'rolling_back') {
+    const settled = settleInPlace(closed, facts, now);
+    return 'moved' in settled ? settled : (overMeanwhile(record, closed, settled.waits, now) ?? settled);
+  }
   const left_out = addLeftOut(progress.left_out, choice.left);
   const message = `every batch is done${spellLeft(left_out)}`;
   const step = nextIndex(record);
   const to = { state: 'finalizing', step, event: 'finalizing', message, by } as const;
   return { moved: enter(record, { ...to, in_place: { ...progress, left_out } }, now) };
+}
+
+/** The next batch has to wait; this one is over all the same, and whoever of it was left out is drained no more. */
+function overMeanwhile(
+  record: ReleaseRecord,
+  closed: ReleaseRecord,
+  waits: readonly string[],
+  now: number,
+): Outcome | null {
+  if (needInPlace(record).progress.batch.length === 0) return null;
+  const message = `batch ${String(record.step + 1)} is over; the next one waits for: ${waits.join('; ')}`;
+  const state = record.state === 'rolling_back' ? 'rolling_back' : 'progressing';
+  return { moved: enter(closed, { state, phase: 'warming', event: 'batch_over', message }, now) };
 }
 
 /** The first batch: what was taken over, or one that is chosen now. */
@@ -195,7 +212,7 @@ function drain(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome
   const waits = [...waitsByInstance(record, facts)].flatMap(([id, reasons]) =>
     reasons.map((reason) => `${id}: ${reason}`),
   );
-  if (waits.length > 0) return lateDrain(record, waits, now) ?? { waits };
+  if (waits.length > 0) return lateDrain(record, waits, now) ?? { waits: withExits(record, waits) };
   const drained = progress.batch.filter(({ state }) => state === 'draining');
   if (drained.length === 0) return { moved: toPhase(record, 'warming', 'nobody of this batch is left', now) };
   const batch = progress.batch.map((one) =>
@@ -207,7 +224,15 @@ function drain(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome
   return { moved: toPhase(record, 'upgrading', message, now, { batch, called: null }) };
 }
 
-/** Nothing pauses a rollback. */
+/** Nothing pauses a rollback: a drain that is late says what a person can do about it. */
+function withExits(record: ReleaseRecord, waits: readonly string[]): readonly string[] {
+  const { strategy } = needInPlace(record);
+  const late = record.state === 'rolling_back' && record.observed_ms >= strategy.drain_timeout_ms;
+  const exits =
+    'or a person: ebbgate release skip leaves the batch out, ebbgate gateway forget a gateway that is gone';
+  return late ? [...waits, exits] : waits;
+}
+
 function lateDrain(record: ReleaseRecord, waits: readonly string[], now: number): Outcome | null {
   const { strategy } = needInPlace(record);
   if (record.state === 'rolling_back' || record.observed_ms < strategy.drain_timeout_ms) return null;
@@ -304,9 +329,13 @@ function giveUpTaken(record: ReleaseRecord, facts: ReleaseFacts, now: number): R
   return mark(record, taken, 'left_out', 'left_out', ({ id }) => factOf(facts, id)?.taken ?? '', now);
 }
 
-/** Everybody else is gone while this batch is drained: whoever of it was not handed over yet is given back. */
-function retreat(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseRecord | null {
-  const early = record.phase === 'applying' || record.phase === 'converging' || record.phase === 'draining';
+/**
+ * Everybody else is gone while this batch is drained: whoever of it was not handed over yet is given back. A pause, and a start that
+ * has taken a batch over, go on without them.
+ */
+export function retreat(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseRecord | null {
+  const phase = record.phase ?? record.paused?.phase ?? null;
+  const early = phase === null || phase === 'applying' || phase === 'converging' || phase === 'draining';
   if (!early || facts.instances.some(servingIn(record, facts))) return null;
   const { progress } = needInPlace(record);
   const mine = progress.batch.filter(
@@ -315,6 +344,7 @@ function retreat(record: ReleaseRecord, facts: ReleaseFacts, now: number): Relea
   if (mine.length === 0) return null;
   const message = `${mine.map(({ id }) => id).join(', ')} given back: nobody else takes requests`;
   const batch = progress.batch.filter((one) => !mine.includes(one));
+  if (record.phase === null) return withBatch(record, batch, 'given_back', message, now);
   return toPhase(record, 'warming', message, now, { batch });
 }
 
@@ -386,8 +416,12 @@ function bar(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome |
   return { moved: note(record, { event: 'barred', by: 'controller', message }, now, { shares }) };
 }
 
-function factOf(facts: Pick<ReleaseFacts, 'instances'>, id: string): InstanceFacts | undefined {
-  return facts.instances.find((one) => one.id === id);
+const indexes = new WeakMap<readonly InstanceFacts[], ReadonlyMap<string, InstanceFacts>>();
+
+function factOf({ instances }: Pick<ReleaseFacts, 'instances'>, id: string): InstanceFacts | undefined {
+  const index = indexes.get(instances) ?? new Map(instances.map((one) => [one.id, one]));
+  indexes.set(instances, index);
+  return index.get(id);
 }
 
 /** Why it goes back, as it was said when it began to. */

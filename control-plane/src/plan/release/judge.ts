@@ -19,7 +19,7 @@ import {
 import type { Outcome } from './outcome.js';
 import { enter, note } from './record.js';
 import { shareOf } from './shares.js';
-import { goBack, stepsOf } from './steps.js';
+import { fullStep, goBack, stepsOf } from './steps.js';
 
 /*
  * A soak and its judgement: what the gates come to, and what follows.
@@ -35,7 +35,8 @@ export function soak(record: ReleaseRecord, facts: ReleaseFacts, now: number): O
   if (interval && verdictOf(readingsOf(record)) === 'fail') return { moved: failed(record, now) };
   if (isDue(record)) return { moved: openInquiry(record, readingsOf(record), now) };
   const left = Math.ceil((soakMs - record.observed_ms) / 1_000);
-  const unobserved = [...obedience(facts), ...needed(record, facts)];
+  const blind = facts.current ? [] : ['ZooKeeper is away'];
+  const unobserved = [...blind, ...obedience(facts), ...needed(record, facts)];
   return { waits: [`${String(left)} s more of soaking`, ...unobserved.map((one) => `not counted: ${one}`)] };
 }
 
@@ -98,8 +99,7 @@ function listen(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcom
 /** A gate said that nothing more needs to be seen: as promote --full does, unless the counters speak against it. */
 function complete(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
   if (verdictOf(readingsOf(record)) === 'fail') return { moved: failed(record, now) };
-  const last = stepsOf(record).length - 1;
-  const index = record.step < last ? last : record.step + 1;
+  const index = fullStep(record);
   const said = readOuter(record).filter(({ verdict }) => verdict === 'complete');
   const message = said.map(spellOuter).join('; ');
   const full = record.in_place ? { in_place: { ...record.in_place, full: true } } : {};

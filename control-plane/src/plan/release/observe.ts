@@ -38,6 +38,7 @@ export function observeRelease(world: World, release: ReleaseRecord, around: Sur
     answers: around.answers,
     decided: record.versions,
     min_available: spec.min_available,
+    current: around.zookeeper === 'connected',
     held: holds(world, service, around),
     instances: in_place ? observeInstances(world, service, new Set(in_place.batch.map(({ id }) => id))) : [],
     call: around.call,

@@ -73,7 +73,7 @@ export function startRelease(request: ReleaseRequest, state: StartState): Result
   const strategy = strategyOf(request, state);
   if (!strategy.ok) return strategy;
   const refusal =
-    strategy.value.kind === 'in_place' ? refuseInPlace(state, running) : refuseWeighted(running);
+    strategy.value.kind === 'in_place' ? refuseInPlace(state, running, stable) : refuseWeighted(running);
   if (refusal) return err(refusal);
   const record = newRecord(request, state, stable, strategy.value);
   if (!running) return ok({ record, superseded: null });

@@ -2,7 +2,7 @@ import type { Problem } from '../../model/problem.js';
 import type { InPlaceProgress, InPlaceStrategy, ReleaseRecord } from '../../model/release.js';
 import type { InPlaceWish } from '../../model/release_plane.js';
 import { carry, isDrained } from './batch.js';
-import { shareOf } from './shares.js';
+import { shareOf, sharesByCount } from './shares.js';
 import { formatDuration } from '../../model/duration.js';
 
 /*
@@ -33,20 +33,25 @@ export function refuseInPlace(
     readonly ready: Readonly<Record<string, number>>;
   },
   running: ReleaseRecord | null,
+  stable: string,
 ): Problem | null {
   if (running?.state === 'rolling_back')
     return {
       code: 'conflict',
       detail: `Release ${running.id} goes back from ${running.target}, and a release in place would give ${running.target} requests again. Wait for its end.`,
     };
-  if (running || Object.keys(state.decided).length === 0) return null;
-  const aside = Object.keys(state.ready).filter(
-    (version) => shareOf(state.ready, version) > 0 && shareOf(state.decided, version) === 0,
+  const inForce = running ? running.shares : state.decided;
+  if (Object.keys(inForce).length === 0) return null;
+  const byWeights = sharesByCount(state.ready, stable);
+  const gains = Object.keys(byWeights).filter(
+    (version) => version !== stable && shareOf(byWeights, version) > shareOf(inForce, version),
   );
-  if (aside.length === 0) return null;
+  if (gains.length === 0) return null;
+  const spell = (version: string): string =>
+    `${version} from ${String(shareOf(inForce, version))} % to about ${String(shareOf(byWeights, version))} %`;
   return {
     code: 'conflict',
-    detail: `A release in place goes by weights, and instances of ${aside.join(', ')} that have no share now would get requests at once. Stop them, give them a share, or use a weighted release.`,
+    detail: `A release in place goes by weights, which would take ${gains.map(spell).join(', ')} of the requests at once. Stop those instances, give them that share first, or use a weighted release.`,
   };
 }
 

@@ -20,6 +20,17 @@ export function sharesAt(record: ReleaseRecord, index: number): Shares {
   return index >= stepsOf(record).length ? { [record.target]: 100 } : record.shares;
 }
 
+/** The step that gives the target everything; pauses may follow it. */
+export function lastWeight(record: ReleaseRecord): number {
+  return stepsOf(record).findLastIndex((step) => 'weight' in step);
+}
+
+/** Where a release goes that leaves its pauses out: to its last weight, or from there to its end. */
+export function fullStep(record: ReleaseRecord): number {
+  const last = lastWeight(record);
+  return record.step < last ? last : stepsOf(record).length;
+}
+
 /** Begins step `index`, or finalizes when there is no such step. */
 export function beginStep(
   record: ReleaseRecord,

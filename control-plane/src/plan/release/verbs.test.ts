@@ -308,3 +308,45 @@ describe('start', () => {
     expect(versionBefore({ current: null, history: [] })).toBe(null);
   });
 });
+
+describe('pauses after the last weight', () => {
+  const steps = [
+    { weight: 5 },
+    { pause: {} },
+    { weight: 100 },
+    { pause: { for_ms: 9_000 } },
+    { pause: {} },
+  ] as const;
+  const at = (step: number, parts: Partial<ReleaseRecord> = {}): ReleaseRecord =>
+    buildRelease({
+      ...{ strategy: { kind: 'weighted', steps }, state: 'progressing', phase: 'soaking', step },
+      ...{ shares: step < 2 ? { v1: 95, v2: 5 } : { v2: 100 }, ...parts },
+    });
+  const full = (record: ReleaseRecord): ReleaseRecord => {
+    const done = obey(record, verb('promote', record.step, true), CONTEXT, buildFacts(), T);
+    if (!done.ok) throw new Error(done.error.detail);
+    return done.value.record;
+  };
+
+  it('promote --full goes to the last weight, and from a pause after it to the end', () => {
+    expect(full(at(1))).toMatchObject({ step: 2, phase: 'applying', shares: { v2: 100 } });
+    const last = at(2, { phase: 'applying' });
+    expect(full(last)).toBe(last);
+    expect(full(at(3))).toMatchObject({ step: 5, state: 'finalizing' });
+  });
+});
+
+it('the key of a verb that had its effect already is remembered: its repeat does not act later', () => {
+  const paused = built({
+    ...{ state: 'paused', shares: { v1: 90, v2: 10 } },
+    paused: { cause: 'person', by: 'bob', message: '', state: 'progressing', phase: 'soaking' },
+  });
+  const keyed = { ...CONTEXT, idempotency_key: 'k1' };
+  const first = obey(paused, verb('pause'), keyed, buildFacts(), T);
+  expect(first).toMatchObject({ value: { changed: false, record: { verbs: [{ key: 'k1' }] } } });
+  if (!first.ok) return;
+  const resumed = obey(first.value.record, verb('resume'), CONTEXT, buildFacts(), T);
+  if (!resumed.ok) throw new Error(resumed.error.detail);
+  const again = obey(resumed.value.record, verb('pause'), keyed, buildFacts(), T);
+  expect(again).toEqual({ ok: true, value: { record: resumed.value.record, changed: false } });
+});

@@ -4,7 +4,7 @@ import { hasEnded, type Paused, type ReleaseRecord, type Verb } from '../../mode
 import { guardStep } from './begin.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { enter, KEPT_VERBS, note } from './record.js';
-import { beginStep, goBack, stepsOf } from './steps.js';
+import { beginStep, fullStep, goBack, lastWeight } from './steps.js';
 import { endSoak, retryBatch, skipBatch } from './verbs_in_place.js';
 
 /** Who asks, and under which key. */
@@ -35,17 +35,21 @@ export function obey(
 ): Result<Obeyed, Problem> {
   const request = requestOf(verb, context);
   const known = record.verbs.find((one) => one.key === context.idempotency_key);
-  if (known && known.request !== request)
-    return err({
-      code: 'idempotency_conflict',
-      field: 'Idempotency-Key',
-      detail: 'This key came with another request before. Use a new key for a new request.',
-    });
+  if (known && known.request !== request) return err(keyTaken());
   if (known) return ok({ record, changed: false });
   const done = act(record, verb, context, facts, now);
-  if (!done.ok || !done.value.changed || context.idempotency_key === null) return done;
+  if (!done.ok || context.idempotency_key === null || hasEnded(record.state)) return done;
+  // Also of a verb that had its effect already: its repeat must not act when that is over.
   const verbs = [...record.verbs, { key: context.idempotency_key, request }].slice(-KEPT_VERBS);
-  return ok({ record: { ...done.value.record, verbs }, changed: true });
+  return ok({ record: { ...done.value.record, verbs }, changed: done.value.changed });
+}
+
+export function keyTaken(): Problem {
+  return {
+    code: 'idempotency_conflict',
+    field: 'Idempotency-Key',
+    detail: 'This key came with another request before. Use a new key for a new request.',
+  };
 }
 
 function requestOf(verb: Verb, { reason, force }: VerbContext): string {
@@ -97,7 +101,9 @@ function checkStep(record: ReleaseRecord, verb: Verb): 'past' | Problem | null {
   const field = 'expected_step';
   if (expected === null)
     return { code: 'invalid_request', field, detail: `${verb.verb} needs the step that you saw` };
-  const goesOn = !hasEnded(record.state) && record.state !== 'rolling_back';
+  // The batches of a way back are numbered through; one by steps has none of its own.
+  const goesBack = record.state === 'rolling_back' && record.in_place === null;
+  const goesOn = !hasEnded(record.state) && !goesBack;
   if (expected < record.step && (goesOn || record.state === 'succeeded')) return 'past';
   if (expected === record.step || !goesOn) return null;
   const at = String(record.step);
@@ -153,7 +159,9 @@ function pause(
     by: context.by,
     keeps_window: true,
   } as const;
-  return ok({ record: enter(record, move, now), changed: true });
+  // What is counted during the pause is in no window: counting goes on from where the counters stand once somebody looks again.
+  const window = record.window && { ...record.window, watcher: '' };
+  return ok({ record: enter({ ...record, window }, move, now), changed: true });
 }
 
 function resume(
@@ -184,15 +192,16 @@ function goOnInPlace(
   message: string,
   now: number,
 ): Result<Obeyed, Problem> {
-  if (!inSteps(record)) return err(unfit(record, verb));
+  const goesBack = record.state === 'rolling_back' && record.phase !== null;
+  if (!inSteps(record) && !(verb.verb === 'skip' && goesBack)) return err(unfit(record, verb));
   if (verb.verb === 'skip')
     return ok({ record: skipBatch(record, facts, message, now, context.by), changed: true });
   if (verb.full && record.in_place?.full === true) return ok({ record, changed: false });
-  const ended = endSoak(record, facts, verb.full, message, now, context.by);
+  const how = { full: verb.full, force: context.force };
+  const ended = endSoak(record, facts, how, message, now, context.by);
   if (ended === null) return err(unfit(record, verb));
   if ('record' in ended) return ok({ record: ended.record, changed: true });
-  const blockers = ended.guards;
-  return err({ code: 'guard_refused', detail: blockers.join('; '), blockers });
+  return err(guarded(ended.guards));
 }
 
 function goOn(
@@ -205,9 +214,8 @@ function goOn(
   if (!inSteps(record)) return err(unfit(record, verb));
   const waitsByPlan = record.state === 'paused' || record.phase === 'soaking' || record.phase === 'analysing';
   if (verb.verb === 'promote' && !verb.full && !waitsByPlan) return err(unfit(record, verb));
-  const last = stepsOf(record).length - 1;
-  const index = verb.full ? Math.max(last, record.step) : record.step + 1;
-  if (verb.full && record.step === last) return ok({ record, changed: false });
+  if (verb.full && record.step === lastWeight(record)) return ok({ record, changed: false });
+  const index = verb.full ? fullStep(record) : record.step + 1;
   const guards = guardStep(record, index, facts);
   if (guards.length > 0 && !context.force) return err(guarded(guards));
   const told = note(
@@ -218,6 +226,7 @@ function goOn(
   return ok({ record: beginStep(told, index, now, context.by), changed: true });
 }
 
-function guarded(guards: readonly string[]): Problem {
+/** A refusal that names the guards. */
+export function guarded(guards: readonly string[]): Problem {
   return { code: 'guard_refused', detail: guards.join('; '), blockers: guards };
 }

@@ -9,6 +9,7 @@ import {
   buildRelease,
   RELEASE_AT as T,
 } from '../../testing/releases.js';
+import { advance } from './advance.js';
 import { startRelease, type ReleaseRequest, type StartState } from './start.js';
 import { obey } from './verbs.js';
 
@@ -49,6 +50,34 @@ describe('verbs', () => {
       error: { code: 'guard_refused', blockers: ['protection'] },
     });
     expect(said(upgrading(), 'promote')).toMatchObject({ error: { code: 'conflict' } });
+  });
+  it('promote by force ends the soak, and still drains nobody against a guard', () => {
+    const verb: Verb = { verb: 'promote', expected_step: 0, full: false };
+    const context = { by: 'ann', reason: 'late', idempotency_key: null, force: true };
+    const done = obey(soaking(), verb, context, { ...FACTS, held: ['protection'] }, T);
+    expect(done).toMatchObject({
+      value: { changed: true, record: { phase: 'warming', step: 0, in_place: { batch: [] } } },
+    });
+  });
+  it('skip leaves a batch of the way back out, if it is the one that was seen', () => {
+    const back = upgrading({ state: 'rolling_back', ending: 'rolled_back', step: 4 });
+    expect(told(back, 'skip')).toMatchObject({
+      ...{ state: 'rolling_back', step: 5 },
+      in_place: { left_out: [{ id: 'i2', to: 'v1', asked: true }] },
+    });
+    expect(told(back, 'skip', { expected_step: 3 })).toBe(back);
+    expect(said(back, 'skip', { expected_step: 5 })).toMatchObject({ error: { code: 'conflict' } });
+    const held = told(back, 'skip', {}, { ...FACTS, min_available: 3 });
+    expect(held).toMatchObject({ state: 'rolling_back', phase: 'warming', in_place: { batch: [] } });
+    const other = upgrading({ state: 'rolling_back', ending: 'rolled_back', phase: null });
+    expect(said(other, 'skip')).toMatchObject({ error: { code: 'conflict' } });
+    expect(said(back, 'retry')).toMatchObject({ error: { code: 'conflict' } });
+  });
+  it('skip of a soak under a guard does not soak again', () => {
+    const guarded = { ...FACTS, held: ['protection'] };
+    const skipped = told(soaking(), 'skip', {}, guarded);
+    const next = advance(skipped, guarded, T);
+    expect([skipped.phase, next.moved, next.waiting_for]).toEqual(['warming', false, ['protection']]);
   });
   it('promote --full leaves all soaks out, also from a pause', () => {
     expect(told(upgrading(), 'promote', { full: true })).toMatchObject({
@@ -147,6 +176,17 @@ describe('start', () => {
     const aside = { ...state, decided: { v1: 100 }, ready: { v1: 3, v3: 1 } };
     expect(startRelease(request, aside)).toMatchObject({ error: { code: 'conflict' } });
     expect(startRelease(request, { ...aside, ready: { v1: 3 } })).toMatchObject({ ok: true });
+  });
+  it('is refused in the place of a weighted one whose target would gain by weights', () => {
+    const canary = buildRelease({ state: 'progressing', phase: 'soaking', shares: { v1: 95, v2: 5 } });
+    const over = { ...request, target: 'v3', supersede: true };
+    const both = { ...running(canary), ready: { v1: 3, v2: 3 } };
+    expect(startRelease(over, both)).toMatchObject({
+      error: { code: 'conflict', detail: expect.stringContaining('v2 from 5 % to about 50 %') as string },
+    });
+    expect(startRelease(over, { ...both, ready: { v1: 3 } })).toMatchObject({ ok: true });
+    const half = { ...canary, shares: { v1: 50, v2: 50 } };
+    expect(startRelease(over, { ...running(half), ready: both.ready })).toMatchObject({ ok: true });
   });
   it('takes over what is under way, and goes back to the version before', () => {
     const next = startRelease({ ...request, target: 'v3', supersede: true }, running(upgrading()));

@@ -1,6 +1,6 @@
 import type { BatchInstance, InPlaceProgress, ReleaseRecord } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
-import { isDrained, needInPlace } from './batch.js';
+import { chooseBatch, closeBatch, isDrained, needInPlace } from './batch.js';
 import { nextBatch } from './in_place.js';
 import { enter, note } from './record.js';
 
@@ -27,11 +27,14 @@ export function retryBatch(record: ReleaseRecord, message: string, now: number, 
   return enter(record, { ...to, phase: 'applying', in_place }, now);
 }
 
-/** promote: the soak is over. Guards that hold the next batch up are handed back. */
+/**
+ * promote: the soak is over. Guards that hold the next batch up are handed back; by `force` it is over all the same, and the next
+ * batch waits for them, since nobody is drained against a guard.
+ */
 export function endSoak(
   record: ReleaseRecord,
   facts: ReleaseFacts,
-  full: boolean,
+  { full, force }: { readonly full: boolean; readonly force: boolean },
   message: string,
   now: number,
   by: string,
@@ -40,6 +43,8 @@ export function endSoak(
   const marked: ReleaseRecord = full ? { ...record, in_place: { ...progress, full: true } } : record;
   if (isJudging(record)) {
     const told = note(marked, { event: 'promoted', by, message }, now);
+    const choice = chooseBatch({ ...told, in_place: closeBatch(told) }, facts);
+    if (choice.kind === 'waits' && !force) return { guards: choice.waits };
     const outcome = nextBatch(told, facts, now, by);
     return 'moved' in outcome ? { record: outcome.moved } : { guards: outcome.waits };
   }
@@ -68,8 +73,9 @@ export function skipBatch(
   const told = note(record, { event: 'skipped', by, message }, now, { in_place });
   const outcome = nextBatch(told, facts, now, by);
   if ('moved' in outcome) return outcome.moved;
-  // A guard holds the next batch up: this one is over all the same, and its drains with it.
-  return enter(told, { state: 'progressing', phase: 'warming', event: 'waiting', message, by }, now);
+  // There was no batch to leave out: what the next one waits for holds.
+  const state = record.state === 'rolling_back' ? 'rolling_back' : 'progressing';
+  return enter(told, { state, phase: 'warming', event: 'waiting', message, by }, now);
 }
 
 /** True while the batch is back and watched, or paused from there. */
