@@ -387,7 +387,9 @@ export class Releases implements ReleasePlane {
     const trouble = this.#effects.troubleOf(stored.record);
     const told =
       trouble === '' ? [] : [`the upgrade was called without an answer, and is called again: ${trouble}`];
-    const waiting = fresh ? [...looked.waiting_for, ...told] : ['being looked at'];
+    // Between a move and the next look there is nothing to tell; before the first look, that.
+    const moving = looked?.record.id === stored.record.id;
+    const waiting = fresh ? [...looked.waiting_for, ...told] : moving ? [] : ['being looked at'];
     const unwritten = this.#writing.get(stored.service)?.reason;
     const problem =
       looked?.problem ?? (unwritten === undefined ? null : `its next move is not written yet: ${unwritten}`);
