@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { hasEnded } from '../control-plane/src/model/release.js';
 import type { ReleaseOutcome } from '../control-plane/src/model/release_plane.js';
@@ -19,6 +22,7 @@ const PHASES = ['applying', 'converging', 'draining', 'upgrading', 'warming', 's
 const every = process.env['EBBGATE_LONG'] !== undefined;
 const seed = Number(process.env['EBBGATE_SEED'] ?? Date.now() % 100_000);
 
+const commands = mkdtempSync(join(tmpdir(), 'ebbgate-commands-'));
 let rig: Rig;
 let upgrades: Upgrades;
 let startVersion: StartVersion;
@@ -33,11 +37,13 @@ const start = (body: object): Promise<string> => calls.start(service, { target: 
 
 beforeAll(async () => {
   upgrades = await startUpgrades((instance) => startVersion(instance));
-  rig = await Rig.start({ env: { EBBGATE_HOOKS: upgrades.url } });
+  const place = { EBBGATE_HOOKS: upgrades.url, EBBGATE_HOOK_COMMANDS: commands };
+  rig = await Rig.start({ env: place });
 });
 afterAll(async () => {
   await rig[Symbol.asyncDispose]();
   await upgrades[Symbol.asyncDispose]();
+  rmSync(commands, { recursive: true });
 });
 beforeEach(async () => {
   service = `shop-${String((tests += 1))}`;
@@ -97,6 +103,27 @@ test('v1 → v2, one instance after the other, under the same ids; and back by u
   const undone = await runCli(['undo', service, '--wait', '--timeout', '60s'], env);
   expect(undone, undone.stderr).toMatchObject({ code: 0 });
   expect(await versions()).toEqual(['v1', 'v1', 'v1']);
+  await lostNothing();
+});
+
+test('by a command, which reads its order from standard input', async () => {
+  // It hands the order to the same deployment tool; what it is told in short stands in its environment.
+  const script = `#!/usr/bin/env node
+    const { EBBGATE_KEY: key, EBBGATE_IDS: ids } = process.env;
+    const chunks = [];
+    process.stdin.on('data', (chunk) => chunks.push(chunk)).on('end', async () => {
+      const body = Buffer.concat(chunks).toString();
+      if (JSON.parse(body).instances.map(({ id }) => id).join(' ') !== ids) process.exit(3);
+      const headers = { 'idempotency-key': key };
+      const { ok } = await fetch('${upgrades.url}', { method: 'POST', headers, body });
+      process.exit(ok ? 0 : 4);
+    });`;
+  writeFileSync(join(commands, 'deploy'), script, { mode: 0o755 });
+  const { gates } = webhook() as { readonly gates: object };
+  const id = await start({ in_place: { command: { name: 'deploy' } }, gates });
+  await ended(id, 'succeeded');
+  expect(await versions()).toEqual(['v2', 'v2', 'v2']);
+  expect(keysOf(id)).toEqual([`${id}/0/1`, `${id}/1/1`, `${id}/2/1`]);
   await lostNothing();
 });
 
