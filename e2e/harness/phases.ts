@@ -1,10 +1,10 @@
-import type { ReleaseEvent } from '../../control-plane/src/model/release.js';
-import { hasEnded, type ReleaseState } from '../../control-plane/src/model/release.js';
+import { hasEnded, type ReleaseEvent, type ReleaseState } from '../../control-plane/src/model/release.js';
 import type { ReleaseOutcome } from '../../control-plane/src/model/release_plane.js';
 import type { ReleaseResource } from '../../control-plane/src/model/release_resources.js';
 import type { Enlisted } from './enlisted.js';
 import type { Rig, RigTraffic } from './rig.js';
-import { until, untilValue } from './until.js';
+import { releaseCalls } from './release_calls.js';
+import { until } from './until.js';
 
 /*
  * Weighted releases that can be brought into any phase of any step, and stay there until they are let go: each phase waits for
@@ -56,6 +56,7 @@ export function drawMoments(seed: number, count: number): readonly Moment[] {
 /** A service of its own with two instances of v1, its release, and its traffic, which may not fail. */
 export class Staged {
   readonly #v2: Enlisted[] = [];
+  readonly #calls = releaseCalls(() => this.rig);
   id = '';
 
   private constructor(
@@ -73,28 +74,20 @@ export class Staged {
   }
 
   async start(body: object): Promise<string> {
-    const path = `/v1/services/${this.service}/releases`;
-    const answer = await this.rig.call<ReleaseOutcome>('POST', path, body);
-    if (answer.status !== 202) throw new Error(`start: ${JSON.stringify(answer)}`);
-    this.id = answer.body.release.id;
+    this.id = await this.#calls.start(this.service, body);
     return this.id;
   }
-  async read(id = this.id): Promise<ReleaseResource> {
-    const answer = await this.rig.call<ReleaseResource>('GET', `/v1/releases/${id}`);
-    if (answer.status !== 200) throw new Error(JSON.stringify(answer));
-    return answer.body;
+  read(id = this.id): Promise<ReleaseResource> {
+    return this.#calls.read(id);
   }
-  async events(): Promise<readonly ReleaseEvent[]> {
-    const answer = await this.rig.call<{ items: ReleaseEvent[] }>('GET', `/v1/releases/${this.id}/events`);
-    return answer.body.items;
+  events(): Promise<readonly ReleaseEvent[]> {
+    return this.#calls.events(this.id);
   }
   reached(what: (release: ReleaseResource) => boolean): Promise<ReleaseResource> {
-    return untilValue(`release ${this.id}`, () => this.read(), what, LONG);
+    return this.#calls.reached(this.id, what);
   }
-  async ended(state: ReleaseState): Promise<ReleaseResource> {
-    const release = await this.reached((now) => hasEnded(now.state));
-    if (release.state !== state) throw new Error(`ended as it should not: ${JSON.stringify(release)}`);
-    return release;
+  ended(state: ReleaseState): Promise<ReleaseResource> {
+    return this.#calls.ended(this.id, state);
   }
   async verb(verb: string, body: object = {}): Promise<ReleaseOutcome> {
     const answer = await this.rig.call<ReleaseOutcome>('POST', `/v1/releases/${this.id}/${verb}`, body);
