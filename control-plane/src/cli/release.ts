@@ -181,10 +181,11 @@ function addUndo(program: Command, terminal: Terminal): void {
         throw new CliFailure(EXIT.conflict, `no release of ${service} that succeeded is remembered`, [
           'next: ebbgate undo SVC --to V',
         ]);
-      const reason = flags.reason ?? `undo to ${target}`;
+      // Against guards a person has to say why.
+      const reason = flags.force === true ? {} : { reason: `undo to ${target}` };
       // The same way back: what was upgraded in place has no old instances that could be given a share.
       const how = last?.strategy === 'in_place' ? { like: last.id } : { steps: [{ weight: 100 }] };
-      await begin(terminal, client, flags, service, { target, ...how, ...why(flags), reason });
+      await begin(terminal, client, flags, service, { target, ...how, ...reason, ...why(flags) });
     },
   );
 }

@@ -71,8 +71,8 @@ export interface ReleaseDeps {
 /** How often counters are read while a release runs. */
 const READ_MS = 1_000;
 /**
- * Counters arrive so late: a worker adds up once a second, its gateway tells once a second, and is asked once a second. What comes
- * in before a release is so old may be of requests that came before it.
+ * Counters arrive so late: a worker adds up once a second, its gateway tells every two seconds at the least, and is asked once a
+ * second. What comes in before a release is so old may be of requests that came before it.
  */
 const LATE_MS = 4_000;
 /** A record that changed under the hand is decided anew this often. */
@@ -226,7 +226,8 @@ export class Releases implements ReleasePlane {
       this.#keep(stored, result.moved ? present : result.record, result.waiting_for, null);
       if (!this.#mayWrite(service)) return;
       if (result.decide) await this.#decide(world, term, service, stored.record, result.decide);
-      const behind = result.record.looked_at - stored.record.looked_at >= LOOK_GAP_MS;
+      // Both ways: a clock may be set back, or be that of another machine.
+      const behind = Math.abs(result.record.looked_at - stored.record.looked_at) >= LOOK_GAP_MS;
       if (result.moved || behind) await this.#persist(term, stored, result.record);
     } catch (error) {
       // A record that contradicts itself stands still; the other releases go on.
@@ -475,7 +476,7 @@ export class Releases implements ReleasePlane {
       if (!decided.ok) return decided;
       const { record, edit, changed, guards = [] } = decided.value;
       const outcome = (): ReleaseOutcome => this.#outcome(record, context.dry_run, changed, guards);
-      const stale = edit ? checkPrecondition(releases, context) : null;
+      const stale = edit && changed ? checkPrecondition(releases, context) : null;
       if (stale) return err(stale);
       const term = this.#deps.term();
       if (context.dry_run || !edit || !term) return ok(outcome());

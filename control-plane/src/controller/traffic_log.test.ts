@@ -73,3 +73,20 @@ it('knows which versions were counted before it looked', () => {
   fresh.take([of('g1', 'a', 10, 5)], SHOP, 1_000);
   expect(fresh.hasCountedBefore('shop', 'v2')).toBe(false);
 });
+
+it('of a service that is counted from later on it knows the same', () => {
+  const log = new TrafficLog();
+  log.take([of('g1', 'a', 10, 500, 1)], new Set(['other']), 0);
+  log.take([of('g1', 'a', 10, 500, 2)], new Set(['other', 'shop']), 1_000);
+  expect([log.hasCountedBefore('shop', 'v2'), log.hasCountedBefore('shop', 'v3')]).toEqual([true, false]);
+  expect(log.totals('shop')).toEqual({ v1: counts(0), v2: counts(0) });
+});
+
+it('counts nothing twice when Redis has lost its newest writes', () => {
+  const log = new TrafficLog();
+  for (let second = 0; second <= 30; second += 1)
+    log.take([of('g1', 'a', 100 * second, 0, second)], SHOP, 1_000 * second);
+  log.take([of('g1', 'a', 1_000, 0, 10)], SHOP, 31_000);
+  log.take([of('g1', 'a', 3_200, 0, 32)], SHOP, 32_000);
+  expect(log.totals('shop')?.['v1']).toEqual(counts(3_200));
+});

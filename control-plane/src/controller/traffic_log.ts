@@ -11,7 +11,7 @@ interface Sample {
 
 /** How long samples are kept: what the fast gate looks back on, and a bit. */
 const KEPT_MS = 15_000;
-/** A gateway tells its counters once a second. What it adds up after a longer silence is of no known time, and left out. */
+/** A gateway tells its counters every two seconds at the least. What it adds up after a longer silence is of no known time, and left out. */
 const SILENT_MS = 5_000;
 
 /**
@@ -29,11 +29,13 @@ export class TrafficLog {
   /** Takes one reading of all gateways in; only `services` are counted. */
   take(read: readonly GatewayTraffic[], services: ReadonlySet<string>, now: number): void {
     const totals = new Map([...this.#totals].filter(([service]) => services.has(service)));
+    const begun = [...services].filter((service) => !totals.has(service));
     for (const traffic of read) {
       const before = this.#before.get(traffic.gateway);
+      // What a service had before this look, wherever its counting begins: with the gateway, or with its release.
+      this.#noteOld(before?.traffic ?? traffic, before ? begun : services);
       if (before && isRepeat(before.traffic, traffic)) continue;
       this.#before.set(traffic.gateway, { traffic, at: now });
-      if (!before) this.#noteOld(traffic, services);
       if (!before || now - before.at > SILENT_MS) continue;
       const base = before.traffic.boot === traffic.boot ? before.traffic.services : {};
       for (const service of services) {
@@ -51,7 +53,7 @@ export class TrafficLog {
     return this.#old.get(service)?.has(version) ?? false;
   }
 
-  #noteOld(traffic: GatewayTraffic, services: ReadonlySet<string>): void {
+  #noteOld(traffic: GatewayTraffic, services: Iterable<string>): void {
     for (const service of services) {
       const old = this.#old.get(service) ?? new Set();
       this.#old.set(service, old);
@@ -76,9 +78,10 @@ export class TrafficLog {
   }
 }
 
-/** True if a gateway has told nothing since. */
+/** True if a gateway has told nothing since; what is older was read from a Redis that has lost its newest writes. */
 function isRepeat(before: GatewayTraffic, now: GatewayTraffic): boolean {
-  return now.seq !== null && now.seq === before.seq && now.boot === before.boot;
+  if (now.seq === null || before.seq === null) return false;
+  return now.boot === before.boot && now.seq <= before.seq;
 }
 
 function gainOf(now: ByVersion, before: ByVersion): ByVersion {

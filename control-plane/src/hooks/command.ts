@@ -45,6 +45,13 @@ export function runCommand(
       return;
     }
     const child = started.value;
+    if (child.pid === undefined) {
+      // Without a process there may be no streams either, as when no descriptor is free: its error is on its way.
+      child.once('error', (error) => {
+        resolve(unanswered(`${command} could not be run: ${error.message}`));
+      });
+      return;
+    }
     child.stdin.on('error', () => {
       // It did not read, which is its own affair.
     });

@@ -90,7 +90,8 @@ function prepare(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outco
   const inPlace = record.in_place !== null;
   const given = inPlace ? retreat(record, facts, now) : null;
   if (given) return { moved: given };
-  const waits = [...obedience(facts), ...(inPlace ? [] : readiness(record.target, facts))];
+  // By steps the guards are asked for the step; a batch that was taken over is not chosen any more.
+  const waits = [...obedience(facts), ...(inPlace ? facts.held : readiness(record.target, facts))];
   if (inPlace && waits.length === 0) return firstBatch(record, facts, now);
   return waits.length > 0 ? { waits } : begin(record, 0, facts, now);
 }

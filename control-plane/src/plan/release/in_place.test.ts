@@ -219,6 +219,12 @@ describe('every wait says for what', () => {
       'max_unavailable is 1, and i1 cannot serve already',
     ],
     ['held', buildInPlace({ state: 'preparing' }), { held: ['protection: 3 vanished'] }, 'protection'],
+    [
+      'held, with a batch that was taken over',
+      buildInPlace({ state: 'preparing', ...place({ batch: [one('i1')] }) }),
+      { held: ['shop is frozen by bob'] },
+      'frozen',
+    ],
     ['converging', at('converging', place({ batch: [one('i1')] })), BEHIND, 'gateway g2 has been silent'],
     [
       'draining',
@@ -358,6 +364,17 @@ describe('a batch that is over while a guard holds the next one up', () => {
     expect(over).toMatchObject({ state: 'rolling_back', in_place: { batch: [], left_out: [{ to: 'v1' }] } });
     expect(advance(over, buildFacts({ instances: behind.instances }), T).record.state).toBe('cancelled');
   });
+});
+
+it('what is left over of a version that was judged bad gets nothing after the release, also if it was never barred', () => {
+  const left_out = ['i2', 'i3'].map((id) => leftOut(id, { to: 'v1', from: 'v2' }));
+  const facts = buildFacts({
+    ...{ ready: { v1: 1, v2: 2 }, min_available: 2 },
+    instances: [fact('i1'), fact('i2', v2), fact('i3', v2)],
+  });
+  const bad = back('warming', place({ left_out }));
+  expect(advance(bad, facts, T).decide).toEqual({ v1: 100 });
+  expect(advance({ ...bad, ending: 'cancelled' }, facts, T).record.state).toBe('cancelled');
 });
 
 describe('nobody else takes requests any more', () => {

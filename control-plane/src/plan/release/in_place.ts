@@ -106,7 +106,8 @@ export function settleInPlace(record: ReleaseRecord, facts: ReleaseFacts, now: n
   if (waits.length > 0) return { waits };
   const shares = { [version]: 100 };
   // What is left over of a version that was judged bad must get nothing after the release either.
-  const leftover = back && isBarred(record) && facts.instances.some((one) => one.version !== version);
+  const bad = back && record.ending !== 'cancelled';
+  const leftover = bad && facts.instances.some((one) => one.version !== version);
   const needed = leftover || Object.keys(facts.decided).length > 0;
   if (needed && !sameShares(facts.decided, shares))
     return { waits: [`the shares of ${record.service} being written down`], decide: shares };

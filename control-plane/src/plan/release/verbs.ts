@@ -101,8 +101,8 @@ function checkStep(record: ReleaseRecord, verb: Verb): 'past' | Problem | null {
   const field = 'expected_step';
   if (expected === null)
     return { code: 'invalid_request', field, detail: `${verb.verb} needs the step that you saw` };
-  // The batches of a way back are numbered through; one by steps has none of its own.
-  const goesBack = record.state === 'rolling_back' && record.in_place === null;
+  // The batches of a way back are numbered through, and skip alone is for them.
+  const goesBack = record.state === 'rolling_back' && !(record.in_place && verb.verb === 'skip');
   const goesOn = !hasEnded(record.state) && !goesBack;
   if (expected < record.step && (goesOn || record.state === 'succeeded')) return 'past';
   if (expected === record.step || !goesOn) return null;
@@ -196,6 +196,9 @@ function goOnInPlace(
   if (!inSteps(record) && !(verb.verb === 'skip' && goesBack)) return err(unfit(record, verb));
   if (verb.verb === 'skip')
     return ok({ record: skipBatch(record, facts, message, now, context.by), changed: true });
+  const forced = record.phase === 'warming' && record.in_place?.batch.length === 0;
+  // Somebody else has ended this soak by force, and the next batch waits for its guards.
+  if (forced && !verb.full) return ok({ record, changed: false });
   if (verb.full && record.in_place?.full === true) return ok({ record, changed: false });
   const how = { full: verb.full, force: context.force };
   const ended = endSoak(record, facts, how, message, now, context.by);

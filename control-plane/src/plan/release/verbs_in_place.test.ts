@@ -58,6 +58,10 @@ describe('verbs', () => {
     expect(done).toMatchObject({
       value: { changed: true, record: { phase: 'warming', step: 0, in_place: { batch: [] } } },
     });
+    // Two people force the same soak: one end of it.
+    if (!done.ok) return;
+    const again = obey(done.value.record, verb, context, { ...FACTS, held: ['protection'] }, T);
+    expect(again).toEqual({ ok: true, value: { record: done.value.record, changed: false } });
   });
   it('skip leaves a batch of the way back out, if it is the one that was seen', () => {
     const back = upgrading({ state: 'rolling_back', ending: 'rolled_back', step: 4 });
@@ -71,7 +75,9 @@ describe('verbs', () => {
     expect(held).toMatchObject({ state: 'rolling_back', phase: 'warming', in_place: { batch: [] } });
     const other = upgrading({ state: 'rolling_back', ending: 'rolled_back', phase: null });
     expect(said(other, 'skip')).toMatchObject({ error: { code: 'conflict' } });
-    expect(said(back, 'retry')).toMatchObject({ error: { code: 'conflict' } });
+    for (const verb of ['retry', 'promote'] as const)
+      for (const expected_step of [3, 4])
+        expect(said(back, verb, { expected_step })).toMatchObject({ error: { code: 'conflict' } });
   });
   it('skip of a soak under a guard does not soak again', () => {
     const guarded = { ...FACTS, held: ['protection'] };
