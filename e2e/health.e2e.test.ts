@@ -204,12 +204,13 @@ describe('a trial', () => {
     await bench.serve(service, [peer(lost, 100, { state: 'suspect' })], alone);
     lost.mood = 'failing';
     expect((await bench.ask(service)).status).toBe(500);
-    // The other workers learn of it within a tenth of a second.
     await untilValue(
       'nobody is asked any more',
       async () => (await bench.ask(service)).status,
       (status) => status === 503,
     );
+    // The other workers learn of it within a tenth of a second.
+    await pause(200);
     // While one request is the trial there is nobody for the others: they are told so, not that the instance failed.
     lost.mood = 'hanging';
     lost.forget();

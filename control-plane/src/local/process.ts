@@ -120,8 +120,11 @@ function tail(file: string): string {
   }
 }
 
-/** Below where Linux takes the ports of outgoing connections from (32768 by default), and above what services use. */
-const PORTS = { from: 15_000, below: 32_000 };
+/**
+ * Below where Linux takes the ports of outgoing connections from (32768 by default), and above what services use. Test files that
+ * run side by side have a part of them each.
+ */
+const PORTS = { from: 15_000, lanes: 4, lane: 4_000 };
 
 /**
  * A TCP port on 127.0.0.1 that nobody listened on a moment ago, and that no outgoing connection will be given meanwhile: a
@@ -129,7 +132,8 @@ const PORTS = { from: 15_000, below: 32_000 };
  */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < 100; attempt += 1) {
-    const port = PORTS.from + Math.floor(Math.random() * (PORTS.below - PORTS.from));
+    const lane = Number(process.env['VITEST_POOL_ID'] ?? 0) % PORTS.lanes;
+    const port = PORTS.from + lane * PORTS.lane + Math.floor(Math.random() * PORTS.lane);
     const server = createServer();
     server.listen(port, '127.0.0.1');
     try {

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as immediate } from 'node:timers/promises';
+import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { freePort, type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
@@ -167,6 +167,8 @@ test('a short freeze is survived, and told', async () => {
   let silences = 0;
   connection.onSilence(() => (silences += 1));
   server.kill('SIGSTOP');
+  // A signal takes a moment to reach every thread, and one that still runs may answer.
+  await delay(50);
   const answer = connection.exists('/');
   const frozen = performance.now();
   await vi.waitFor(() => {
