@@ -9,7 +9,7 @@ import type {
   ReleaseRecord,
 } from '../../model/release.js';
 import type { InstanceFacts, ReleaseFacts } from '../../model/release_facts.js';
-import { addLeftOut, chooseBatch, closeBatch, goalOf, inPlaceOf, needInPlace, servingIn } from './batch.js';
+import { addLeftOut, chooseBatch, closeBatch, goalOf, needInPlace, servingIn } from './batch.js';
 import { isObeyed, obedience, readiness, readyOf } from './facts.js';
 import type { Outcome } from './outcome.js';
 import { enter, note } from './record.js';
@@ -134,13 +134,6 @@ export function watchInPlace(
     return { observed: isObeyed(facts) && !stalled, stalled };
   }
   return { observed: record.phase !== null && record.phase !== 'analysing', stalled: false };
-}
-
-/** True while the target was judged bad and gets nothing for that. */
-export function isBarred(record: ReleaseRecord): boolean {
-  return (
-    inPlaceOf(record) !== null && record.state === 'rolling_back' && Object.keys(record.shares).length > 0
-  );
 }
 
 /** What each instance of the present batch waits for; absent = nothing. */
