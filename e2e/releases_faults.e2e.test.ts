@@ -76,6 +76,25 @@ test.each(killed.map((moment) => [moment.phase, WEIGHTS[moment.weight], moment] 
   (_phase, _weight, moment) => killedIn(moment),
 );
 
+test.each([
+  ['finalizing', 'skip', 'succeeded', { v2: 100 }],
+  ['rolling_back', 'rollback', 'rolled_back', { v1: 100 }],
+] as const)('the controller is killed while it is %s', async (state, verb, end, shares) => {
+  const staged = await stage();
+  // A gateway stands still: both ways to an end wait for it.
+  await staged.hold({ phase: 'converging', weight: 2 });
+  const { step } = await staged.read();
+  await staged.verb(verb, { reason: 'e2e', ...(verb === 'skip' ? { expected_step: step } : {}) });
+  await staged.reached((now) => now.state === state);
+  await restartController(staged);
+  expect((await staged.read()).state).toBe(state);
+  rig.gateways[1]?.thaw();
+  await staged.ended(end);
+  await begunOnce(staged);
+  expect((await rig.service(staged.service)).effective_shares).toEqual(shares);
+  await lostNothing(staged);
+});
+
 test('Redis is flushed, ZooKeeper starts again, a gateway starts again: one release goes through all of it', async () => {
   const staged = await stage();
   const steps = [{ weight: 20 }, { pause: '2s' }, { weight: 60 }, { pause: '2s' }, { weight: 100 }];
