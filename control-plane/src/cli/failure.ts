@@ -82,7 +82,7 @@ const NEXT: Readonly<Partial<Record<ProblemCode, string>>> = {
   forbidden: 'ask under a loopback address, or give the controller a token',
   not_found: 'ebbgate get services|instances|gateways|operations shows what there is',
   guard_refused: 'add instances first, or overrule the guard with --force --reason "…"',
-  conflict: 'look with ebbgate get overrides, then decide again',
+  conflict: 'look with ebbgate get overrides and ebbgate release get, then decide again',
   route_taken: 'take the route from the other service with ebbgate route … --remove first',
   precondition_failed: 'somebody else changed it meanwhile: look again, then repeat the command',
   not_leader: 'another controller holds the office: ask that one by --api',
@@ -97,8 +97,13 @@ export function exitOf(code: string): number {
   return EXITS[code as ProblemCode] ?? EXIT.error;
 }
 
+/** What holds a release up is more than a lack of instances. */
+const NEXT_OF_RELEASE =
+  'mend that (a freeze: ebbgate unfreeze), or overrule a guard with --force --reason "…"';
+
 function linesOf(problem: ShownProblem): string[] {
-  const next = NEXT[problem.code as ProblemCode];
+  const ofRelease = problem.code === 'guard_refused' && (problem.guards ?? []).length === 0;
+  const next = ofRelease ? NEXT_OF_RELEASE : NEXT[problem.code as ProblemCode];
   return [
     ...(problem.field === undefined ? [] : [`field: ${problem.field}`]),
     ...(problem.guards ?? []).map(

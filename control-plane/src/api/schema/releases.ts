@@ -69,7 +69,7 @@ const amount = z
         .regex(/^(100|[1-9]\d?)%$/)
         .transform((text) => ({ percent: Number(text.slice(0, -1)) })),
     ],
-    { error: 'must be a number of instances, or percent of all like "20%"' },
+    { error: 'must be a number of instances from 1 to 10000, or percent of all like "20%", from 1% to 100%' },
   )
   .meta({ description: 'A number of instances, or percent of all like `20%` (rounded down, at least 1).' });
 
