@@ -80,7 +80,8 @@ const EXITS: Readonly<Partial<Record<ProblemCode, number>>> = {
 const NEXT: Readonly<Partial<Record<ProblemCode, string>>> = {
   unauthorized: 'give the token by --token-file or EBBGATE_TOKEN',
   forbidden: 'ask under a loopback address, or give the controller a token',
-  not_found: 'ebbgate get services|instances|gateways|operations shows what there is',
+  not_found:
+    'ebbgate get services|instances|gateways|operations shows what there is, ebbgate release get which releases run',
   guard_refused: 'add instances first, or overrule the guard with --force --reason "…"',
   conflict: 'look with ebbgate get overrides and ebbgate release get, then decide again',
   route_taken: 'take the route from the other service with ebbgate route … --remove first',

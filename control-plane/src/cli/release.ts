@@ -61,6 +61,12 @@ function addCommon(command: Command): Command {
     .addOption(durationOption('--timeout <DURATION>', 'how long to wait at most'));
 }
 
+function stepNumber(text: string): number {
+  const step = wholeNumber(text);
+  if (step >= 1) return step;
+  throw new CliFailure(EXIT.usage, '--step counts from 1');
+}
+
 function addForce(command: Command): Command {
   return command.option('--force', 'guards do not refuse; needs --reason');
 }
@@ -146,7 +152,7 @@ function addVerb(release: Command, terminal: Terminal, verb: string, text: strin
     addForce(
       command.addOption(
         new Option('--step <N>', 'the step that you mean, from 1; absent: the one it is at').argParser(
-          wholeNumber,
+          stepNumber,
         ),
       ),
     );
@@ -156,7 +162,7 @@ function addVerb(release: Command, terminal: Terminal, verb: string, text: strin
     const { id, step } = await resolve(client, name);
     const body = {
       ...why(flags),
-      ...(stepped ? { expected_step: flags.step === undefined ? step : Math.max(0, flags.step - 1) } : {}),
+      ...(stepped ? { expected_step: flags.step === undefined ? step : flags.step - 1 } : {}),
       ...(flags.full === true ? { full: true } : {}),
     };
     const query: Query = dryRun(flags);

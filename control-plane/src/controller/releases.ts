@@ -388,9 +388,10 @@ export class Releases implements ReleasePlane {
     const trouble = this.#effects.troubleOf(stored.record);
     const told =
       trouble === '' ? [] : [`the upgrade was called without an answer, and is called again: ${trouble}`];
-    // Between a move and the next look there is nothing to tell; before the first look, that.
-    const moving = looked?.record.id === stored.record.id;
-    const waiting = fresh ? [...looked.waiting_for, ...told] : moving ? [] : ['being looked at'];
+    // Between a move and the next look there is nothing to tell; where only counts were written, what was told before holds.
+    const known = looked?.record.id === stored.record.id ? looked : null;
+    const same = fresh || known?.record.rev === stored.record.rev;
+    const waiting = !known ? ['being looked at'] : same ? [...known.waiting_for, ...told] : [];
     const unwritten = this.#writing.get(stored.service)?.reason;
     const problem =
       looked?.problem ?? (unwritten === undefined ? null : `its next move is not written yet: ${unwritten}`);

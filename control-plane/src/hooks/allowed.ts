@@ -22,5 +22,5 @@ export function forbids(text: string, prefixes: readonly URL[]): string | null {
   });
   return allowed
     ? null
-    : `${url.origin} is not allowed: add a prefix of this URL to EBBGATE_HOOKS of the controllers`;
+    : `this path of ${url.origin} is not allowed: add a prefix of the URL, up to a "/", to EBBGATE_HOOKS of the controllers`;
 }

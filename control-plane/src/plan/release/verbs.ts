@@ -106,8 +106,9 @@ function checkStep(record: ReleaseRecord, verb: Verb): 'past' | Problem | null {
   const goesOn = !hasEnded(record.state) && !goesBack;
   if (expected < record.step && (goesOn || record.state === 'succeeded')) return 'past';
   if (expected === record.step || !goesOn) return null;
-  const at = String(record.step);
-  return { code: 'conflict', field, detail: `The release is at step ${at}, not at ${String(expected)} yet` };
+  const spell = (step: number): string => `step ${String(step + 1)} (expected_step ${String(step)})`;
+  const detail = `The release is at ${spell(record.step)}, not at ${spell(expected)} yet`;
+  return { code: 'conflict', field, detail };
 }
 
 function ended(record: ReleaseRecord, { verb }: Verb): boolean {
