@@ -63,7 +63,10 @@ function stage() {
   };
   const deps: ControllerDeps = {
     registry: { ...life(), ...whole, onState: (listener) => (tellView = listener) },
-    office: { take: (floor) => Promise.resolve(ok({ epoch: Math.max(1, floor), version: ++version })) },
+    office: {
+      take: (floor) => Promise.resolve(ok({ epoch: Math.max(1, floor), version: ++version })),
+      present: () => Promise.resolve(ok(null)),
+    },
     intents: {
       ...life(),
       ...whole,

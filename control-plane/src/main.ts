@@ -59,7 +59,7 @@ export async function startController(
   const roots = config.registryRoots.map((path) => ({ path, format: 'json' as const }));
   const controller = new Controller({
     registry: createRegistrySource(link, { roots, allowedNetworks: config.allowedNetworks }),
-    office: createOffice(link, { root: config.root }),
+    office: createOffice(link, { root: config.root, owner: randomUUID() }),
     intents: createIntentStore(link, { root: config.root }),
     roster: createRosterStore(link, { root: config.root }),
     releases: createReleaseStore(link, { root: config.root }),

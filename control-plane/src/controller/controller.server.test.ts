@@ -176,6 +176,7 @@ async function start(changes: Changes = {}): Promise<Running> {
   });
   const url = `redis://127.0.0.1:${String(doors.redis.port)}`;
   const publisher = createPublisher({ url, log, clock, scripts });
+  const office = createOffice(link, { root, owner: `controller-${String(doors.redis.port)}` });
   const intents = createIntentStore(link, { root });
   let ids = 0;
   const controller = new Controller({
@@ -183,7 +184,7 @@ async function start(changes: Changes = {}): Promise<Running> {
       roots: [{ path: services, format: 'json' }],
       allowedNetworks: ['10.0.0.0/8'],
     }),
-    office: changes.office?.(createOffice(link, { root })) ?? createOffice(link, { root }),
+    office: changes.office?.(office) ?? office,
     intents: changes.intents?.(intents) ?? intents,
     roster: createRosterStore(link, { root }),
     freezes: createFreezeStore(link, { root }),
@@ -411,9 +412,9 @@ describe('a drain', () => {
     await waitsFor(/g-1 still holds 2 .*g-2 has 1 open requests that it could not count/);
     one.open.clear();
     await waitsFor(/^gateway g-2 has 1 open requests that it could not count/);
-    two.uncounted = 0;
     two.pause();
     await waitsFor(/^gateway g-2 has been silent/);
+    two.uncounted = 0;
     two.rejects = [{ service: 'shop', generation: 1, code: 'bad_document' }];
     two.resume();
     await waitsFor(/^gateway g-2 rejected/);
@@ -671,6 +672,7 @@ describe('two controllers', () => {
           },
         }),
       office: (real) => ({
+        present: () => real.present(),
         take: async (floor) => {
           await read;
           await (wished ??= done(first, { kind: 'isolate', selector: only('a') }));
@@ -706,6 +708,49 @@ test('a controller that stood still itself takes nobody out by the clock alone',
   await register('e', provider);
   await until(() => expect(running.controller.instance('shop', 'e')?.registered).toBe(true));
   expect(running.controller.events('shop')?.map((one) => one.event)).not.toContain('lost');
+});
+
+describe('changes in parallel', () => {
+  test('60 of one service, and 20 of several, queue: each takes effect once', async () => {
+    for (const id of ['a', 'b']) await register(id);
+    await register('c', writer, 'shop', { version: 'v2' });
+    await register('d', writer, 'other', { version: 'v2' });
+    const running = await lead();
+    const weigh = (weight: number): Promise<MutationResource> =>
+      done(running, { kind: 'set_weights', service: 'shop', weights: { b: weight } });
+    const host: Mutation = { kind: 'isolate', selector: { host: '10.0.0.1', version: 'v2' } };
+    const back: Mutation = { ...host, kind: 'restore' };
+    const outcomes = await Promise.all([
+      ...Array.from({ length: 60 }, (_, n) => weigh(n + 1)),
+      ...Array.from({ length: 10 }, () => [
+        done(running, host, { force: true, reason: 'x' }),
+        done(running, back),
+      ]).flat(),
+    ]);
+    expect(outcomes).toHaveLength(80);
+    const node = await writer.getData(`${root}/intents/shop`);
+    const { rev } = JSON.parse(node.ok ? node.value.data.toString() : '{}') as StoredIntent['record'];
+    const weighed = outcomes.slice(0, 60).flatMap(({ changes }) => changes);
+    // Each replaced what the one before it had set, so that every weight was in force once.
+    expect(new Set(weighed.map(({ from }) => from)).size).toBe(60);
+    expect(rev).toBeLessThanOrEqual(80);
+    expect(rev).toBeGreaterThanOrEqual(60);
+  });
+
+  test('of those that insist on one state of the service, one succeeds', async () => {
+    for (const id of ['a', 'b']) await register(id);
+    const running = await lead();
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, (_, n) =>
+        running.controller.mutate(
+          { kind: 'set_weights', service: 'shop', weights: { b: n + 1 } },
+          { ...CONTEXT, if_match: '0' },
+        ),
+      ),
+    );
+    expect(answers.filter(({ ok }) => ok)).toHaveLength(1);
+    for (const one of answers) if (!one.ok) expect(one.error.code).toBe('precondition_failed');
+  });
 });
 
 describe('ZooKeeper', () => {

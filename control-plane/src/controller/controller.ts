@@ -32,13 +32,15 @@ import { DataLoss } from './data_loss.js';
 import { DesiredState, type Traffic, type Withheld } from './desired_state.js';
 import { Fleet } from './fleet.js';
 import { FreezeOfAll } from './freeze_of_all.js';
-import { mutateGateway, mutateServices, NOT_LEADER, officeRefusal, type MutationDesk } from './mutations.js';
+import { mutateGateway, mutateServices, officeRefusal, type MutationDesk } from './mutations.js';
 import { Pacer } from './pacer.js';
 import { Publication } from './publication.js';
 import { readinessOf } from './readiness.js';
 import { Releases } from './releases.js';
+import { Turns } from './turns.js';
 import { Upkeep } from './upkeep.js';
 import { WorldReads } from './world_reads.js';
+import { NOT_LEADER } from './write_loop.js';
 
 /** Everything the controller stands on; main.ts hands the implementations in. */
 export interface ControllerDeps {
@@ -92,6 +94,7 @@ const ACCEPTANCE_MS = 15_000;
 export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   readonly #deps: ControllerDeps;
   readonly #pacer: Pacer;
+  readonly #turns: Turns;
   readonly #desired: DesiredState;
   readonly #publication: Publication;
   readonly #stop = new AbortController();
@@ -123,6 +126,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     super();
     this.#deps = deps;
     this.#pacer = new Pacer(() => deps.clock.monotonic());
+    this.#turns = new Turns(deps.clock);
     this.#desired = new DesiredState({
       ...DEFAULT_RULES,
       settle_ms: deps.settings.settleMs,
@@ -133,7 +137,6 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       office: deps.office,
       clock: deps.clock,
       log: deps.log,
-      holds: (term) => deps.intents.write(term, []),
       highestHeard: () => this.#fleet.highestEpoch(),
       settleLoss: (term) => this.#loss.settle(term),
       onFirstRead: (published) => {
@@ -142,9 +145,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     });
     this.#upkeep = new Upkeep({
       ...deps,
-      fence: () => {
-        this.#publication.fence();
-      },
+      refused: (term) => this.#publication.refused(term),
       doubt: (reason) => {
         this.#publication.doubt(reason);
       },
@@ -420,9 +421,8 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       deps: this.#deps,
       term: () => this.#publication.term,
       fenced: () => this.#publication.state === 'fenced',
-      fence: () => {
-        this.#publication.fence();
-      },
+      refused: (term) => this.#publication.refused(term),
+      turns: this.#turns,
       known: () => this.hasView(),
       world: () => this.world(),
       traffic: () => this.#releases.traffic(),
@@ -488,9 +488,8 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
         return officeRefusal(desk, dryRun);
       },
       term: () => (this.#publication.state === 'fenced' ? null : this.#publication.term),
-      fence: () => {
-        this.#publication.fence();
-      },
+      refused: (term) => this.#publication.refused(term),
+      turns: this.#turns,
       stands: (service) => this.#releaseStands(service),
       wake: () => {
         this.#pacer.wake();

@@ -5,11 +5,14 @@ import type { Mutation, MutationContext, MutationResource } from '../model/resou
 import { err, ok, type Result } from '../model/result.js';
 import { decideFreezeOfAll } from '../plan/decide_freeze.js';
 import { freezeText } from '../plan/freeze.js';
-import { NOT_LEADER, officeRefusal, UNAVAILABLE, type MutationDesk } from './mutations.js';
+import { officeRefusal, type MutationDesk } from './mutations.js';
+import { decideAndWrite, type Try } from './write_loop.js';
 
 const NAME = 'freeze';
-/** A record that changed under the hand is decided anew this often. */
-const ATTEMPTS = 4;
+/** No service is called like this, so it has a turn of its own. */
+const TURN = '@freeze';
+/** How long the news of somebody else's write are waited for. */
+const NEWS_MS = 200;
 
 /** The freeze of everything, as it was read last, and the one way to change it. */
 export class FreezeOfAll {
@@ -43,34 +46,42 @@ export class FreezeOfAll {
     mutation: Extract<Mutation, { kind: 'freeze_all' | 'unfreeze_all' }>,
     context: MutationContext,
   ): Promise<Result<MutationResource, Problem>> {
-    for (let attempt = 1; ; attempt += 1) {
-      const refusal = officeRefusal(desk, context.dry_run) ?? this.#unreadable();
-      if (refusal) return err(refusal);
-      const { intents, membership, wall } = desk.world();
-      const state = { intents, membership, wall, newId: '', drain_timeout_ms: 0 };
-      const { stored } = this;
-      const decided = decideFreezeOfAll(mutation, context, stored, state);
-      if (!decided.ok) return decided;
-      const after = decided.value;
-      const term = desk.term();
-      const changes = after ? changesOf(stored, after) : [];
-      const outcome = { ...NOTHING, dry_run: context.dry_run, changes, published: !context.dry_run };
-      if (after === null || context.dry_run || !term) return ok(outcome);
-      const written = await this.#store.write(term, stored?.etag ?? null, after);
-      if (written.ok) {
-        desk.deps.log.warn({ by: context.by, reason: context.reason }, mutation.kind);
-        await desk.settled();
-        return ok(outcome);
-      }
-      if (written.error.kind === 'fenced') {
-        desk.fence();
-        return err(NOT_LEADER);
-      }
-      if (written.error.kind === 'unavailable') return err(UNAVAILABLE(written.error.reason));
-      if (attempt >= ATTEMPTS)
-        return err({ code: 'conflict', detail: 'The freeze keeps changing under the hand. Try again.' });
-      await desk.pause(200);
+    const deps = { ...desk, clock: desk.deps.clock };
+    const work = (): Promise<Result<MutationResource, Problem>> =>
+      decideAndWrite(
+        deps,
+        () => this.#decideOnce(desk, mutation, context),
+        () => desk.pause(NEWS_MS),
+      );
+    const outcome = context.dry_run ? await work() : await desk.turns.take(TURN, work);
+    if (outcome.ok && !context.dry_run && outcome.value.changes.length > 0) {
+      desk.deps.log.warn({ by: context.by, reason: context.reason }, mutation.kind);
+      await desk.settled();
     }
+    return outcome;
+  }
+
+  async #decideOnce(
+    desk: MutationDesk,
+    mutation: Extract<Mutation, { kind: 'freeze_all' | 'unfreeze_all' }>,
+    context: MutationContext,
+  ): Promise<Try<MutationResource>> {
+    const refusal = officeRefusal(desk, context.dry_run) ?? this.#unreadable();
+    if (refusal) return { kind: 'answered', answer: err(refusal) };
+    const { intents, membership, wall } = desk.world();
+    const state = { intents, membership, wall, newId: '', drain_timeout_ms: 0 };
+    const { stored } = this;
+    const decided = decideFreezeOfAll(mutation, context, stored, state);
+    if (!decided.ok) return { kind: 'answered', answer: decided };
+    const after = decided.value;
+    const term = desk.term();
+    const changes = after ? changesOf(stored, after) : [];
+    const outcome = { ...NOTHING, dry_run: context.dry_run, changes, published: !context.dry_run };
+    if (after === null || context.dry_run || !term) return { kind: 'answered', answer: ok(outcome) };
+    const written = await this.#store.write(term, stored?.etag ?? null, after);
+    return written.ok
+      ? { kind: 'answered', answer: ok(outcome) }
+      : { kind: 'refused', term, failure: written.error };
   }
 
   #unreadable(): Problem | null {

@@ -1,14 +1,5 @@
 import type { IntentRecord } from '../model/intent.js';
-import type {
-  Clock,
-  Feedback,
-  IntentEdit,
-  IntentStore,
-  Log,
-  RosterStore,
-  Term,
-  WriteFailure,
-} from '../model/ports.js';
+import type { Clock, Feedback, IntentEdit, IntentStore, Log, RosterStore, Term } from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
 import type { ReleaseTraffic } from '../model/release.js';
 import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../model/resources.js';
@@ -18,6 +9,9 @@ import { describeOperation } from '../plan/describe_fleet.js';
 import { diffRecords } from '../plan/diff.js';
 import { isSilent, proveDrained } from '../plan/proof.js';
 import { drainTarget, membersIn, recordIn, type World } from '../plan/world.js';
+import type { Refusal } from './tenure.js';
+import type { Turns } from './turns.js';
+import { decideAndWrite, NOT_LEADER, type Try } from './write_loop.js';
 
 /** What a mutation needs of the controller. */
 export interface MutationDesk {
@@ -32,7 +26,9 @@ export interface MutationDesk {
   };
   readonly term: () => Term | null;
   readonly fenced: () => boolean;
-  readonly fence: () => void;
+  /** What a fenced write means; see `Tenure.refused`. */
+  readonly refused: (term: Term) => Promise<Refusal>;
+  readonly turns: Turns;
   readonly known: () => boolean;
   /** Waits so many milliseconds, or less when the controller closes. */
   readonly pause: (ms: number) => Promise<void>;
@@ -49,69 +45,83 @@ export interface MutationDesk {
   readonly stands: (service: string) => boolean;
 }
 
-/** A record that changed under the hand is decided anew this often. */
-const ATTEMPTS = 4;
-
-/** What one that is out of office answers. */
-export const NOT_LEADER: Problem = {
-  code: 'not_leader',
-  detail:
-    'Another controller has taken office. Send this to that one, or restart this one to take office back.',
-};
-/** A write that has no answer. */
-export const UNAVAILABLE = (reason: string): Problem => ({
-  code: 'zookeeper_unavailable',
-  detail: `ZooKeeper did not take the write (${reason}). It may have been applied: read before trying again, or repeat it with the same Idempotency-Key.`,
-});
-
 /** Judges a mutation of services, writes it as one transaction, and publishes it at once. */
 export async function mutateServices(
   desk: MutationDesk,
   mutation: ServiceMutation,
   context: MutationContext,
 ): Promise<Result<MutationResource, Problem>> {
-  const refusal = officeRefusal(desk, context.dry_run);
-  if (refusal) return err(refusal);
   const newId = desk.deps.newId();
-  for (let attempt = 1; ; attempt += 1) {
-    const world = desk.world();
-    const decided = decide(mutation, context, {
-      intents: world.intents,
-      membership: world.membership,
-      traffic: desk.traffic(),
-      wall: world.wall,
-      newId,
-      drain_timeout_ms: desk.deps.settings.drainTimeoutMs,
-    });
-    if (!decided.ok) return decided;
-    const damage = damageIn(world, decided.value);
-    if (damage) return err(damage);
-    if (context.dry_run) return ok(describeDryRun(desk, world, decided.value));
-    const written = await write(desk, world, decided.value);
-    if (written.ok) {
-      await desk.settled();
-      return ok(describeDone(desk, world, decided.value));
-    }
-    if (written.error.kind === 'fenced') {
-      desk.fence();
-      return err(NOT_LEADER);
-    }
-    if (written.error.kind === 'unavailable') return err(UNAVAILABLE(written.error.reason));
-    if (attempt >= ATTEMPTS)
-      return err({ code: 'conflict', detail: 'The record keeps changing under the hand. Try again.' });
-    await caughtUp(desk, world, written.error.service, decided.value);
+  if (context.dry_run) {
+    const judged = judge(desk, mutation, context, newId);
+    return judged.ok ? ok(describeDryRun(desk, judged.value.world, judged.value.decision)) : judged;
   }
+  const taken = await desk.turns.take(serviceOf(mutation), () =>
+    decideAndPersist(desk, mutation, context, newId),
+  );
+  if (!taken.ok) return taken;
+  await desk.settled();
+  return ok(describeDone(desk, taken.value.world, taken.value.decision));
 }
 
-/** Somebody else wrote first: what they wrote is on its way here. */
-async function caughtUp(
+/** What was decided, and on which world. */
+interface Judged {
+  readonly world: World;
+  readonly decision: Decision;
+}
+
+function judge(
   desk: MutationDesk,
-  world: World,
-  service: string | undefined,
-  decision: Decision,
-): Promise<void> {
-  const moved = service ?? [...decision.records.keys()][0] ?? '';
-  await desk.moved(moved, world.intents.get(moved)?.etag ?? null);
+  mutation: ServiceMutation,
+  context: MutationContext,
+  newId: string,
+): Result<Judged, Problem> {
+  const refusal = officeRefusal(desk, context.dry_run);
+  if (refusal) return err(refusal);
+  const world = desk.world();
+  const decided = decide(mutation, context, {
+    intents: world.intents,
+    membership: world.membership,
+    traffic: desk.traffic(),
+    wall: world.wall,
+    newId,
+    drain_timeout_ms: desk.deps.settings.drainTimeoutMs,
+  });
+  if (!decided.ok) return decided;
+  const damage = damageIn(world, decided.value);
+  return damage ? err(damage) : ok({ world, decision: decided.value });
+}
+
+function decideAndPersist(
+  desk: MutationDesk,
+  mutation: ServiceMutation,
+  context: MutationContext,
+  newId: string,
+): Promise<Result<Judged, Problem>> {
+  let seen = desk.world();
+  const decideOnce = async (): Promise<Try<Judged>> => {
+    const term = desk.term();
+    const judged = judge(desk, mutation, context, newId);
+    if (!judged.ok || term === null || judged.value.decision.records.size === 0)
+      return { kind: 'answered', answer: judged };
+    seen = judged.value.world;
+    const edits = [...judged.value.decision.records].map(([service, record]): IntentEdit => {
+      return { service, etag: seen.intents.get(service)?.etag ?? null, record };
+    });
+    const written = await desk.deps.intents.write(term, edits);
+    return written.ok
+      ? { kind: 'answered', answer: judged }
+      : { kind: 'refused', term, failure: written.error };
+  };
+  return decideAndWrite({ ...desk, clock: desk.deps.clock }, decideOnce, ({ service = '' }) =>
+    desk.moved(service, seen.intents.get(service)?.etag ?? null),
+  );
+}
+
+/** The one service that a mutation is about; null = it may touch several. */
+function serviceOf(mutation: ServiceMutation): string | null {
+  if ('service' in mutation) return mutation.service;
+  return 'selector' in mutation ? (mutation.selector.service ?? null) : null;
 }
 
 function damageIn(world: World, decision: Decision): Problem | null {
@@ -145,20 +155,6 @@ export function officeRefusal(
       detail: 'This controller has not taken office yet. See /readyz, and try again.',
     };
   return null;
-}
-
-async function write(
-  desk: MutationDesk,
-  world: World,
-  decision: Decision,
-): Promise<Result<unknown, WriteFailure>> {
-  const term = desk.term();
-  if (!term) return err({ kind: 'unavailable', reason: 'not in office' });
-  if (decision.records.size === 0) return ok(undefined);
-  const edits = [...decision.records].map(([service, record]): IntentEdit => {
-    return { service, etag: world.intents.get(service)?.etag ?? null, record };
-  });
-  return desk.deps.intents.write(term, edits);
 }
 
 function changesOf(
@@ -290,16 +286,18 @@ async function fellSilent(desk: MutationDesk, id: string): Promise<boolean> {
 }
 
 async function takeOut(desk: MutationDesk, id: string): Promise<Problem | null> {
-  const term = desk.term();
-  if (!term) return NOT_LEADER;
-  const removed = await desk.deps.roster.remove(term, id);
-  if (removed.ok) {
-    await desk.deps.feedback.forget(id);
-    return null;
-  }
-  if (removed.error.kind === 'fenced') {
-    desk.fence();
-    return NOT_LEADER;
-  }
-  return UNAVAILABLE(removed.error.kind === 'unavailable' ? removed.error.reason : removed.error.kind);
+  const removeOnce = async (): Promise<Try<null>> => {
+    const refusal = officeRefusal(desk, false);
+    const term = desk.term();
+    if (refusal !== null || term === null) return { kind: 'answered', answer: err(refusal ?? NOT_LEADER) };
+    const removed = await desk.deps.roster.remove(term, id);
+    return removed.ok
+      ? { kind: 'answered', answer: ok(null) }
+      : { kind: 'refused', term, failure: removed.error };
+  };
+  const deps = { ...desk, clock: desk.deps.clock };
+  const removed = await decideAndWrite(deps, removeOnce, () => Promise.resolve());
+  if (!removed.ok) return removed.error;
+  await desk.deps.feedback.forget(id);
+  return null;
 }

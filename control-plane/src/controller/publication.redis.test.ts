@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { freePort, type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
-import type { Meta, Office, Publisher, Term, WriteFailure } from '../model/ports.js';
+import type { Meta, Office, Publisher, Term } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import type { EncodedDocument } from '../model/set.js';
 import { RedisLink } from '../redis/client.js';
@@ -55,6 +55,7 @@ beforeEach(async () => {
   );
   await command('FLUSHALL');
   office = { epoch: 0, version: 0 };
+  ours = null;
 });
 afterEach(() => publisher.close());
 
@@ -65,17 +66,19 @@ async function command(...words: readonly string[]): Promise<unknown> {
   return answer.value;
 }
 
+let ours: Term | null;
+/** What is assigned to `office` by a test was taken by another controller. */
 const counter: Office = {
   take: (floor) => {
     office = { epoch: Math.max(office.epoch + 1, floor), version: office.version + 1 };
+    ours = office;
     return Promise.resolve(ok(office));
   },
+  present: () => Promise.resolve(ok({ ...office, ours: ours === office })),
 };
-const holds = (term: Term): Promise<Result<unknown, WriteFailure>> =>
-  Promise.resolve(term.version === office.version ? ok(null) : err({ kind: 'fenced' }));
 
 function publication(
-  over: Partial<Publisher> = {},
+  over: Partial<Publisher & { readonly office: Office }> = {},
   heard = 0,
   settleLoss: (term: Term) => Promise<Result<null, string>> = () => Promise.resolve(ok(null)),
 ): Publication {
@@ -87,8 +90,7 @@ function publication(
   });
   return new Publication({
     publisher: bound,
-    office: counter,
-    holds,
+    office: over.office ?? counter,
     clock,
     log,
     settleLoss,
@@ -186,6 +188,97 @@ test('a higher epoch in Redis: out of office if ZooKeeper says so, above it if n
   expect(subject.state).toBe('fenced');
   expect(office).toBe(taken);
   subject.doubt('anything');
+  expect(await subject.prepare()).toBe(false);
+  expect(subject.state).toBe('fenced');
+});
+
+test('a term of our own that was taken without an answer is adopted, and is no fence', async () => {
+  let lose = false;
+  const deaf: Office = {
+    ...counter,
+    take: async (floor) => {
+      const taken = await counter.take(floor);
+      return lose ? err({ kind: 'unavailable', reason: 'the answer is lost' }) : taken;
+    },
+  };
+  const subject = publication({ office: deaf });
+  await subject.prepare();
+  await subject.publishAll(documents(1));
+  subject.caughtUp();
+  const first = subject.term!;
+  lose = true;
+  await command('FLUSHALL');
+  clock.advance(2_000);
+  expect(await subject.prepare()).toBe(false);
+  expect(office.version).toBe(first.version + 1);
+  // A client's write under the term that was believed to be held.
+  expect(await subject.refused(first)).toBe('moved');
+  expect(subject.term).toEqual(office);
+  lose = false;
+  clock.advance(5_000);
+  expect(await subject.prepare()).toBe(true);
+  await subject.publishAll(documents(1));
+  expect(subject.state).toBe('sealed');
+  // Nobody else was in office between the two, so there is nothing to catch up with.
+  expect(subject.takenOver).toBeNull();
+});
+
+test('a write that was refused while the epoch is being raised waits for the new term', async () => {
+  let answer: (() => void) | undefined;
+  let slow = false;
+  const subject = publication({
+    office: {
+      ...counter,
+      take: async (floor) => {
+        const taken = await counter.take(floor);
+        if (slow) await new Promise<void>((resolve) => (answer = resolve));
+        return taken;
+      },
+    },
+  });
+  await subject.prepare();
+  const first = subject.term!;
+  slow = true;
+  subject.doubt('anything');
+  const prepared = subject.prepare();
+  await vi.waitFor(() => expect(office.version).toBe(first.version + 1));
+  const refused = subject.refused(first);
+  answer?.();
+  expect(await refused).toBe('moved');
+  expect(await prepared).toBe(true);
+  expect(subject.term).toEqual(office);
+});
+
+test('only a term that is not ours ends the office; an office that cannot be read ends nothing', async () => {
+  let away = false;
+  const subject = publication({
+    office: {
+      ...counter,
+      present: () =>
+        away ? Promise.resolve(err({ kind: 'unavailable', reason: 'away' })) : counter.present(),
+    },
+  });
+  await subject.prepare();
+  const term = subject.term!;
+  away = true;
+  expect(await subject.refused(term)).toBe('unknown');
+  away = false;
+  // ZooKeeper was put back to before the term: that is a data loss, not another controller.
+  office = { epoch: 1, version: 0 };
+  expect(await subject.refused(term)).toBe('unknown');
+  expect(subject.state).not.toBe('fenced');
+  office = { epoch: term.epoch + 1, version: term.version + 1 };
+  expect(await subject.refused(term)).toBe('fenced');
+  expect(subject.state).toBe('fenced');
+});
+
+test('another controller that is found while a data loss is settled ends the office', async () => {
+  const subject = publication({}, 0, () => {
+    office = { epoch: office.epoch + 1, version: office.version + 1 };
+    return Promise.resolve(err('fenced'));
+  });
+  await subject.prepare();
+  subject.acceptLoss();
   expect(await subject.prepare()).toBe(false);
   expect(subject.state).toBe('fenced');
 });

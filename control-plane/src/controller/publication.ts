@@ -2,7 +2,7 @@ import type { Meta, Publisher, Term } from '../model/ports.js';
 import type { EncodedDocument, PublishedDocument } from '../model/set.js';
 import { encode } from '../plan/encode.js';
 import { Backoff } from './backoff.js';
-import { Tenure, type Standing, type TenureDeps } from './tenure.js';
+import { Tenure, type Refusal, type Standing, type TenureDeps } from './tenure.js';
 
 /*
  * The controller's hand on Redis. It holds an office (an epoch) or wants one:
@@ -11,7 +11,8 @@ import { Tenure, type Standing, type TenureDeps } from './tenure.js';
  *   read      known; no office yet, or the office was not opened in Redis
  *   open      sets may be published under the epoch; some still stand under an older one
  *   sealed    every set stands under this epoch
- *   fenced    ZooKeeper has told that another controller is in office: this one never writes again
+ *   fenced    ZooKeeper has told that another controller is in office: this one never writes again. A write that was
+ *             refused is not enough for that: the refusal may be of an older term of our own (see Tenure.refused)
  *
  * Any doubt about Redis (reconnected, another server, lost data, a higher epoch) leads back to unread, and so to a
  * new epoch with every set published again: one way of recovery for all doubts.
@@ -123,8 +124,14 @@ export class Publication {
     this.#enter('unread');
   }
 
-  /** ZooKeeper told that another controller is in office. */
-  fence(): void {
+  /** ZooKeeper refused a write under `term`: what that means. Only another controller's term ends the office. */
+  async refused(term: Term): Promise<Refusal> {
+    const refusal = await this.#tenure.refused(term);
+    if (refusal === 'fenced') this.#fence();
+    return refusal;
+  }
+
+  #fence(): void {
     if (this.#state !== 'fenced')
       this.#deps.log.error({ epoch: this.term?.epoch }, 'out of office; not writing any more');
     this.#enter('fenced');
@@ -291,7 +298,7 @@ export class Publication {
       case 'held':
         return true;
       case 'fenced':
-        this.fence();
+        this.#fence();
         return this.#failed('office: fenced');
       case 'forgotten':
         this.#enter('unread'); // look again: a person may have flushed it

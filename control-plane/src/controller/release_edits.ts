@@ -1,4 +1,3 @@
-import type { WriteFailure } from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
 import {
   hasEnded,
@@ -82,18 +81,6 @@ export function trafficOf(
     traffic.set(service, same ? old : { release, stable, shares, draining, batch });
   }
   return traffic;
-}
-
-/** A write that failed, for a client. */
-export function writeProblem(failure: WriteFailure): Problem {
-  if (failure.kind === 'fenced')
-    return { code: 'not_leader', detail: 'Another controller has taken office. Send this to that one.' };
-  if (failure.kind === 'conflict')
-    return { code: 'conflict', detail: 'The release keeps changing under the hand. Try again.' };
-  return {
-    code: 'zookeeper_unavailable',
-    detail: `ZooKeeper did not take the write (${failure.reason}). It may have been applied: read before trying again, or repeat it with the same Idempotency-Key.`,
-  };
 }
 
 /** Why a release that would be sound may not start now: frozen, or no more the plan that a person has looked at. */

@@ -28,18 +28,13 @@ import { startRelease } from '../plan/release/start.js';
 import { guarded, obey } from '../plan/release/verbs.js';
 import { isKnown, recordIn, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
-import {
-  begunBy,
-  checkPrecondition,
-  editOf,
-  refuseStart,
-  requestOf,
-  trafficOf,
-  writeProblem,
-} from './release_edits.js';
+import { begunBy, checkPrecondition, editOf, refuseStart, requestOf, trafficOf } from './release_edits.js';
 import { ReleaseEffects } from './release_effects.js';
 import { refuseGates, ReleaseGates } from './release_gates.js';
+import type { Refusal } from './tenure.js';
 import { TrafficLog } from './traffic_log.js';
+import type { Turns } from './turns.js';
+import { decideAndWrite, type Try } from './write_loop.js';
 
 /** What releases need of the controller. */
 export interface ReleaseDeps {
@@ -57,7 +52,9 @@ export interface ReleaseDeps {
   /** Why nothing may be changed now, or null. */
   readonly refusal: (dryRun: boolean) => Problem | null;
   readonly term: () => Term | null;
-  readonly fence: () => void;
+  /** What a fenced write means; see `Tenure.refused`. */
+  readonly refused: (term: Term) => Promise<Refusal>;
+  readonly turns: Turns;
   /** True if the set that is wanted for a service stands in Redis. */
   readonly stands: (service: string) => boolean;
   /** Another pass, soon. */
@@ -75,8 +72,8 @@ const READ_MS = 1_000;
  * second. What comes in before a release is so old may be of requests that came before it.
  */
 const LATE_MS = 4_000;
-/** A record that changed under the hand is decided anew this often. */
-const ATTEMPTS = 4;
+/** How long the news of somebody else's write are waited for. */
+const NEWS_MS = 200;
 
 /** A release as this controller has looked at it: what only counts is ahead of what is written. */
 interface Looked {
@@ -293,12 +290,12 @@ export class Releases implements ReleasePlane {
     };
     const record = revise(recordIn(world, service), { versions: shares }, [event]);
     const written = await this.#deps.intents.write(term, [{ service, etag: stored?.etag ?? null, record }]);
-    this.#note(service, written.ok ? null : written.error);
+    await this.#note(term, service, written.ok ? null : written.error);
   }
 
   async #persist(term: Term, stored: StoredRelease, record: ReleaseRecord): Promise<void> {
     const written = await this.#deps.store.write(term, editOf(stored, record));
-    this.#note(stored.service, written.ok ? null : written.error);
+    await this.#note(term, stored.service, written.ok ? null : written.error);
     if (!written.ok || record.rev === stored.record.rev) return;
     const { id, service, state, phase, step, message } = record;
     this.#deps.log.info({ service, release: id, state, phase, step }, message);
@@ -309,14 +306,15 @@ export class Releases implements ReleasePlane {
     return this.#writing.get(service)?.backoff.over ?? true;
   }
 
-  #note(service: string, failure: WriteFailure | null): void {
+  async #note(term: Term, service: string, failure: WriteFailure | null): Promise<void> {
     if (failure === null) {
       this.#writing.delete(service);
       this.#deps.wake();
       return;
     }
     if (failure.kind === 'fenced') {
-      this.#deps.fence();
+      await this.#deps.refused(term);
+      this.#deps.wake();
       return;
     }
     const backoff = this.#writing.get(service)?.backoff ?? new Backoff(this.#deps.clock);
@@ -468,28 +466,38 @@ export class Releases implements ReleasePlane {
     context: ReleaseContext,
     decide: (world: World, releases: ServiceReleases) => Result<Decided, Problem>,
   ): Promise<Result<ReleaseOutcome, Problem>> {
-    for (let attempt = 1; ; attempt += 1) {
-      const refusal = this.#deps.refusal(context.dry_run) ?? this.#damage(service);
-      if (refusal) return err(refusal);
-      const world = this.#deps.world();
-      const releases = this.#shown?.get(service) ?? { current: null, history: [] };
-      const decided = decide(world, releases);
-      if (!decided.ok) return decided;
-      const { record, edit, changed, guards = [] } = decided.value;
-      const outcome = (): ReleaseOutcome => this.#outcome(record, context.dry_run, changed, guards);
-      const stale = edit && changed ? checkPrecondition(releases, context) : null;
-      if (stale) return err(stale);
-      const term = this.#deps.term();
-      if (context.dry_run || !edit || !term) return ok(outcome());
-      const written = await this.#deps.store.write(term, edit);
-      if (written.ok) {
-        await this.#deps.settled();
-        return ok(outcome());
-      }
-      if (written.error.kind === 'fenced') this.#deps.fence();
-      if (written.error.kind !== 'conflict' || attempt >= ATTEMPTS) return err(writeProblem(written.error));
-      await this.#deps.pause(200);
-    }
+    const work = (): Promise<Result<Decided, Problem>> =>
+      decideAndWrite(
+        this.#deps,
+        () => this.#decideOnce(service, context, decide),
+        () => this.#deps.pause(NEWS_MS),
+      );
+    const done = context.dry_run ? await work() : await this.#deps.turns.take(`@release ${service}`, work);
+    if (!done.ok) return done;
+    const { record, edit, changed, guards = [] } = done.value;
+    if (edit !== null && !context.dry_run) await this.#deps.settled();
+    return ok(this.#outcome(record, context.dry_run, changed, guards));
+  }
+
+  async #decideOnce(
+    service: string,
+    context: ReleaseContext,
+    decide: (world: World, releases: ServiceReleases) => Result<Decided, Problem>,
+  ): Promise<Try<Decided>> {
+    const refusal = this.#deps.refusal(context.dry_run) ?? this.#damage(service);
+    if (refusal) return { kind: 'answered', answer: err(refusal) };
+    const releases = this.#shown?.get(service) ?? { current: null, history: [] };
+    const decided = decide(this.#deps.world(), releases);
+    if (!decided.ok) return { kind: 'answered', answer: decided };
+    const { edit, changed } = decided.value;
+    const stale = edit && changed ? checkPrecondition(releases, context) : null;
+    if (stale) return { kind: 'answered', answer: err(stale) };
+    const term = this.#deps.term();
+    if (context.dry_run || !edit || !term) return { kind: 'answered', answer: decided };
+    const written = await this.#deps.store.write(term, edit);
+    return written.ok
+      ? { kind: 'answered', answer: decided }
+      : { kind: 'refused', term, failure: written.error };
   }
 
   /** Why the upgrade that a release asks for may not be called, or null. */

@@ -10,10 +10,17 @@ export type Standing =
   | { readonly kind: 'forgotten' }
   | { readonly kind: 'failed'; readonly reason: string };
 
+/** What it means that a write under a term was refused as fenced. */
+export type Refusal =
+  /** The term was an older one of our own: decide anew under the present one. */
+  | 'moved'
+  /** Another controller is in office. */
+  | 'fenced'
+  /** ZooKeeper did not tell whose term is present: ask again. */
+  | 'unknown';
+
 export interface TenureDeps {
   readonly office: Office;
-  /** Asks ZooKeeper whether `term` is still the present one; `fenced` if not. */
-  readonly holds: (term: Term) => Promise<Result<unknown, WriteFailure>>;
   readonly clock: Clock;
   readonly log: Log;
   /** The highest epoch any gateway reports; 0 if none. */
@@ -23,10 +30,12 @@ export interface TenureDeps {
 }
 
 const HELD: Standing = { kind: 'held' };
+const GIVEN_UP: Standing = { kind: 'failed', reason: 'office: it was given up meanwhile' };
 
 /**
  * The term of office that this controller holds in ZooKeeper, and whether its epoch may be opened in Redis. ZooKeeper alone
- * says who is in office: an epoch is renewed only while the term that is held still stands there.
+ * says who is in office: an epoch is renewed only while the present term there is ours. That includes a term that was taken
+ * without an answer: it is ours by its owner, and is adopted where it is found.
  */
 export class Tenure {
   readonly #deps: TenureDeps;
@@ -39,6 +48,8 @@ export class Tenure {
   #hold: string | null = null;
   /** A person has accepted what ZooKeeper holds, and that is not settled yet. */
   #accepting = false;
+  /** Ends when the taking that is under way has ended. Never rejects. */
+  #taking: Promise<Standing> = Promise.resolve(HELD);
 
   constructor(deps: TenureDeps) {
     this.#deps = deps;
@@ -73,6 +84,18 @@ export class Tenure {
     this.#term = this.#takenOver = null;
   }
 
+  /**
+   * What follows from that ZooKeeper refused a write under `term`. A term of our own that is being raised, or was raised
+   * meanwhile, refuses as another controller's does; only the owner of the present one tells the two apart.
+   */
+  async refused(term: Term): Promise<Refusal> {
+    await this.#taking;
+    if (this.#term !== term) return 'moved';
+    const { kind } = await this.#verify(term);
+    if (this.#term !== term) return 'moved';
+    return kind === 'fenced' ? 'fenced' : 'unknown';
+  }
+
   /** Sees to it that some term is held, no higher than it must be. */
   async ensure(): Promise<Standing> {
     return this.#term === null ? this.#take(0) : HELD;
@@ -84,15 +107,21 @@ export class Tenure {
     const term = this.#term;
     if (term === null) return ensured;
     const judged = this.#accepting ? await this.#settleLoss(term) : await this.#compare(term, redisEpoch);
-    if (judged.kind !== 'held') return judged;
+    const present = this.#term;
+    if (judged.kind !== 'held' || present === null) return judged;
     const needed = Math.max(redisEpoch, this.#deps.highestHeard()) + 1;
-    if (!this.#spent && term.epoch >= Math.max(needed, this.#leastEpoch)) return HELD;
+    if (!this.#spent && present.epoch >= Math.max(needed, this.#leastEpoch)) return HELD;
     return this.#take(Math.max(needed, Math.floor(this.#deps.clock.wall() / 1000)));
   }
 
   async #settleLoss(term: Term): Promise<Standing> {
     const settled = await this.#deps.settleLoss(term);
-    if (!settled.ok) return { kind: 'failed', reason: `the data loss: ${settled.error}` };
+    if (!settled.ok) {
+      const present = await this.#verify(term);
+      return present.kind === 'fenced'
+        ? present
+        : { kind: 'failed', reason: `the data loss: ${settled.error}` };
+    }
     this.#accepting = false;
     this.#hold = null;
     this.#spent = true; // whatever Redis holds, the next epoch is above it
@@ -104,9 +133,10 @@ export class Tenure {
    * one that a start was given, ZooKeeper has forgotten: what it holds now is not "no services".
    */
   async #compare(term: Term, redisEpoch: number): Promise<Standing> {
-    const strange = !this.#spent && redisEpoch >= term.epoch;
-    const still = strange ? await this.#isHeld(term) : HELD;
+    const isStrange = (): boolean => !this.#spent && redisEpoch >= (this.#term?.epoch ?? 0);
+    const still = isStrange() ? await this.#verify(term) : HELD;
     if (still.kind !== 'held') return still;
+    const strange = isStrange();
     this.#hold = strange
       ? `Redis holds sets of epoch ${String(redisEpoch)}, which ZooKeeper does not remember: its data is lost, ` +
         'older, or of another installation. Nothing is published. Restore ZooKeeper; or, if what it holds now is ' +
@@ -115,28 +145,56 @@ export class Tenure {
     return strange ? { kind: 'forgotten' } : HELD;
   }
 
-  /** Whether ZooKeeper still has our term; if another has taken office, this was the last question. */
-  async #isHeld(term: Term): Promise<Standing> {
-    const still = await this.#deps.holds(term);
-    if (still.ok) return HELD;
-    const { kind } = still.error;
-    return kind === 'fenced' ? { kind } : { kind: 'failed', reason: `office: ${kind}` };
+  /**
+   * Whether the office is ours by what ZooKeeper holds now. Adopts a later term that is ours; `held` says that the office is
+   * held, by `term` or by what was adopted.
+   */
+  async #verify(term: Term): Promise<Standing> {
+    const answer = await this.#deps.office.present();
+    if (this.#term !== term) return this.#term === null ? GIVEN_UP : HELD;
+    if (!answer.ok) return { kind: 'failed', reason: `office: ${reasonOf(answer.error)}` };
+    const present = answer.value;
+    if (present?.version === term.version && present.epoch === term.epoch) return HELD;
+    const newer = present !== null && (present.version > term.version || present.epoch > term.epoch);
+    // ZooKeeper was wiped or put back: whoever reads the registry and the intents notices, and holds everything.
+    if (!newer) return { kind: 'failed', reason: 'office: ZooKeeper has an older epoch than was taken' };
+    if (!present.ours) return { kind: 'fenced' };
+    this.#enter(present, term);
+    return HELD;
   }
 
   /** Takes the office anew: never one that another controller has taken since. */
-  async #take(floor: number): Promise<Standing> {
-    const { log, office } = this.#deps;
+  #take(floor: number): Promise<Standing> {
+    this.#taking = this.#takeOnce(floor);
+    return this.#taking;
+  }
+
+  async #takeOnce(floor: number): Promise<Standing> {
     const held = this.#term;
-    const still = held ? await this.#isHeld(held) : HELD;
+    const still = held ? await this.#verify(held) : HELD;
     if (still.kind !== 'held') return still;
-    const taken = await office.take(floor);
-    if (!taken.ok) return { kind: 'failed', reason: `office: ${taken.error.kind}` };
-    // Every taking counts the epoch's znode version up by one.
-    const continued = held !== null && taken.value.version === held.version + 1;
-    if (!continued || this.#takenOver === held) this.#takenOver = taken.value;
-    this.#term = taken.value;
-    this.#spent = false;
-    log.info({ epoch: taken.value.epoch }, 'took office');
+    const known = this.#term;
+    if (known !== held && known !== null && known.epoch >= floor) return HELD;
+    const taken = await this.#deps.office.take(floor);
+    if (!taken.ok) return { kind: 'failed', reason: `office: ${reasonOf(taken.error)}` };
+    // What was given up while the answer was under way is not taken by it.
+    if (this.#term === null && known !== null) return GIVEN_UP;
+    if (this.#term?.version !== taken.value.version) this.#enter(taken.value, known);
     return HELD;
   }
+
+  /** The one setter of a new term; `before` is the one that it follows. */
+  #enter({ epoch, version }: Term, before: Term | null): void {
+    const term = { epoch, version };
+    // Every taking counts the epoch's znode version up by one.
+    const continued = before !== null && version === before.version + 1;
+    if (!continued || this.#takenOver === before) this.#takenOver = term;
+    this.#term = term;
+    this.#spent = false;
+    this.#deps.log.info({ epoch }, 'took office');
+  }
+}
+
+function reasonOf(failure: WriteFailure): string {
+  return failure.kind === 'unavailable' ? failure.reason : failure.kind;
 }

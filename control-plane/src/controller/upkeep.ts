@@ -21,7 +21,8 @@ export interface UpkeepDeps {
   readonly consumers: ConsumerRegistration;
   readonly clock: Clock;
   readonly log: Log;
-  readonly fence: () => void;
+  /** A write under this term was refused as fenced. */
+  readonly refused: (term: Term) => Promise<unknown>;
   readonly doubt: (reason: string) => void;
   readonly drop: (service: string, ids: readonly string[]) => void;
 }
@@ -71,7 +72,7 @@ export class Upkeep {
       if (!this.#mayWrite(`gateway ${id}`)) continue;
       const since = new Date(world.wall).toISOString();
       const put = await this.#deps.roster.put(term, { id, boot, host, since });
-      this.#noteWrite(`gateway ${id}`, put.ok ? null : put.error);
+      await this.#noteWrite(term, `gateway ${id}`, put.ok ? null : put.error);
       if (put.ok) this.#deps.log.info({ gateway: id, boot, host }, 'gateway joined the roster');
       else if (put.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
     }
@@ -79,7 +80,7 @@ export class Upkeep {
       if (roster.has(id) || world.witnesses.left.has(id) || !this.#mayWrite(`gateway ${id}`)) continue;
       const since = new Date(seconds * 1_000).toISOString();
       const put = await this.#deps.roster.put(term, { id, boot: '', host: '', since });
-      this.#noteWrite(`gateway ${id}`, put.ok ? null : put.error);
+      await this.#noteWrite(term, `gateway ${id}`, put.ok ? null : put.error);
       if (put.ok)
         this.#deps.log.warn(
           { gateway: id, seen: since },
@@ -97,7 +98,7 @@ export class Upkeep {
       const record = recordAfter(world, service, stored);
       if (!record) continue;
       const written = await this.#deps.intents.write(term, [{ service, etag: stored.etag, record }]);
-      this.#noteWrite(service, written.ok ? null : written.error);
+      await this.#noteWrite(term, service, written.ok ? null : written.error);
       if (written.ok) this.#tell(service, stored.record, record);
       else if (written.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
     }
@@ -113,13 +114,13 @@ export class Upkeep {
     return this.#writing.get(what)?.over ?? true;
   }
 
-  #noteWrite(what: string, failure: WriteFailure | null): void {
+  async #noteWrite(term: Term, what: string, failure: WriteFailure | null): Promise<void> {
     if (failure === null) {
       this.#writing.delete(what);
       return;
     }
     if (failure.kind === 'fenced') {
-      this.#deps.fence();
+      await this.#deps.refused(term);
       return;
     }
     const backoff = this.#writing.get(what) ?? new Backoff(this.#deps.clock);

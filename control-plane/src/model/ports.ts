@@ -87,16 +87,27 @@ export interface Term {
 }
 
 export type WriteFailure =
-  /** Another controller has taken office: this one must stop writing. */
+  /** Refused, and certainly not applied: the term is not the present one. `Office.present` tells whose the present one is. */
   | { readonly kind: 'fenced' }
   /** The record changed since it was read. */
   | { readonly kind: 'conflict'; readonly service?: string }
   /** No answer, so it may or may not have been applied; read before trying again. */
   | { readonly kind: 'unavailable'; readonly reason: string };
 
-/** Takes office: raises the epoch above `floor` and above its own last value. */
+/** The term that is present in ZooKeeper, and whether this process took it. */
+export interface PresentTerm extends Term {
+  readonly ours: boolean;
+}
+
+/** The office of the one controller that writes. Every `Office` object is a candidate of its own. */
 export interface Office {
+  /** Takes office: raises the epoch above `floor` and above its own last value. */
   take(floor: number): Promise<Result<Term, WriteFailure>>;
+  /**
+   * Reads the newest term past every cache; null = nobody has ever taken office there. A `take` without an answer may
+   * have been applied: then the present term is `ours`, and nobody knew.
+   */
+  present(): Promise<Result<PresentTerm | null, WriteFailure>>;
 }
 
 /** A new record for one service; `etag` null = it must not exist yet. */

@@ -70,7 +70,7 @@ async function opens(): Promise<Shown> {
   return shown;
 }
 async function office(): Promise<Term> {
-  const taken = await createOffice(link, { root }).take(0);
+  const taken = await createOffice(link, { root, owner: 'one' }).take(0);
   if (!taken.ok) throw new Error(JSON.stringify(taken.error));
   return taken.value;
 }

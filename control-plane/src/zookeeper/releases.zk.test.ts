@@ -79,7 +79,7 @@ async function open(): Promise<Opened> {
     store,
     shown: (service) => newest?.get(service),
     office: async () => {
-      const term = await createOffice(link, { root }).take(0);
+      const term = await createOffice(link, { root, owner: 'one' }).take(0);
       if (!term.ok) throw new Error(JSON.stringify(term.error));
       return term.value;
     },

@@ -81,7 +81,7 @@ async function must<T>(answer: Promise<{ ok: true; value: T } | { ok: false; err
 }
 
 async function takeOffice(floor = 0): Promise<Term> {
-  return must(createOffice(link, { root }).take(floor));
+  return must(createOffice(link, { root, owner: 'one' }).take(floor));
 }
 
 const intent = (rev: number, over: Partial<IntentRecord> = {}): IntentRecord => ({
@@ -97,11 +97,25 @@ describe('the office', () => {
     expect(await takeOffice(1_795_000_000)).toEqual({ epoch: 1_795_000_000, version: 3 });
     expect(await takeOffice(5)).toEqual({ epoch: 1_795_000_001, version: 4 });
     const node = await must(writer.getData(`${root}/epoch`));
-    expect(node.data.toString()).toBe('1795000001');
+    expect(node.data.toString()).toBe('1795000001 one');
+  });
+
+  test('tells whose the present term is, of this process or of another', async () => {
+    const office = createOffice(link, { root, owner: 'one' });
+    expect(await office.present()).toEqual({ ok: true, value: null });
+    const taken = await must(office.take(10));
+    expect(await must(office.present())).toEqual({ ...taken, ours: true });
+    const other = createOffice(await connectedLink(), { root, owner: 'two' });
+    expect(await must(other.present())).toEqual({ ...taken, ours: false });
+    const next = await must(other.take(0));
+    expect(await must(office.present())).toEqual({ ...next, ours: false });
+    // One of before owners were written is nobody's.
+    await must(writer.setData(`${root}/epoch`, Buffer.from('77'), -1));
+    expect(await must(office.present())).toEqual({ epoch: 77, version: next.version + 1, ours: false });
   });
 
   test('two that take it at once get different terms', async () => {
-    const office = createOffice(link, { root });
+    const office = createOffice(link, { root, owner: 'one' });
     const takes = await Promise.all([office.take(10), office.take(10)]);
     const epochs = takes.flatMap((take) => (take.ok ? [take.value.epoch] : []));
     expect(new Set(epochs).size).toBe(epochs.length);
@@ -114,7 +128,9 @@ describe('the office', () => {
     await must(writer.create(`${root}/epoch`, Buffer.from('not a number')));
     expect(await takeOffice(77)).toMatchObject({ epoch: 77 });
     await link.close();
-    expect(await createOffice(link, { root }).take(0)).toMatchObject({ error: { kind: 'unavailable' } });
+    expect(await createOffice(link, { root, owner: 'one' }).take(0)).toMatchObject({
+      error: { kind: 'unavailable' },
+    });
   });
 });
 
@@ -216,7 +232,7 @@ describe('intents', () => {
     const old = await takeOffice();
     const [first] = await must(store.write(old, [{ service: 'shop', etag: null, record: intent(1) }]));
     const other = await connectedLink();
-    const term = await must(createOffice(other, { root }).take(0));
+    const term = await must(createOffice(other, { root, owner: 'two' }).take(0));
     const edit = { service: 'shop', etag: first!.etag, record: intent(2) };
     expect(await store.write(old, [edit])).toEqual({ ok: false, error: { kind: 'fenced' } });
     // The fence speaks first, even where the record has changed as well.
