@@ -36,7 +36,7 @@ beforeEach(() => {
 function expectProblem(
   response: supertest.Response,
   code: ProblemCode,
-  expected: { readonly field?: string; readonly detail?: RegExp } = {},
+  expected: { readonly field?: string; readonly detail?: RegExp | string } = {},
 ): void {
   expect(response.body).toMatchObject({ code });
   expect(response.status).toBe(PROBLEMS[code].status);
@@ -530,6 +530,12 @@ describe('inputs', () => {
     expect(given.headers['x-request-id']).toBe('abc-1.2_3');
     const made = await client().get('/livez').set('X-Request-Id', 'a b');
     expect(made.headers['x-request-id']).toBe('id-1');
+    const refused = await client().get('/v1/services').set('X-Request-Id', 'a b');
+    expectProblem(refused, 'invalid_request', {
+      field: 'header.x-request-id',
+      detail: 'U+0020',
+    });
+    expect(refused.headers['x-request-id']).toBe('id-1');
   });
 
   it('hides what failed, but logs it', async () => {
@@ -597,9 +603,8 @@ describe('who may ask', () => {
 
   it.each([
     ['ann@example.org', null, 'ann@example.org'],
-    ['a b', null, 'local'],
-    ['controller', null, 'local'],
-    ['registry', null, 'local'],
+    ['job/42', null, 'job/42'],
+    ['ci:deploy.7+rerun', null, 'ci:deploy.7+rerun'],
     [undefined, null, 'local'],
     [undefined, 't', 'token'],
     ['bob', 't', 'bob'],
@@ -609,5 +614,42 @@ describe('who may ask', () => {
     if (token !== null) void post.set('Authorization', `Bearer ${token}`);
     await post.expect(200);
     expect(plane.mutated[0]!.context.by).toBe(by);
+  });
+
+  it.each([
+    ['a b', 'U+0020'],
+    ['ann, bob', '","'],
+    ['\u00e4nn', 'U+00E4'],
+    ['-ann', 'starting with'],
+    ['a'.repeat(129), '1 to 128'],
+    ['controller', 'must not be controller'],
+    ['registry', 'must not be'],
+  ])('refuses the actor %s by name', async (given, why) => {
+    const refused = await client().post(`${INSTANCE}/undrain`).set('X-Ebbgate-Actor', given);
+    expectProblem(refused, 'invalid_request', { field: 'header.x-ebbgate-actor', detail: why });
+    expect(plane.mutated).toEqual([]);
+  });
+});
+
+describe('texts', () => {
+  it.each([
+    ['a reason', `${INSTANCE}/drain`, { reason: 'a\u202eb' }, 'body.reason', 'U+202E'],
+    ['a line end in a reason', `${INSTANCE}/drain`, { reason: 'a\nb' }, 'body.reason', 'U+000A'],
+    ['NEL', `${INSTANCE}/isolate`, { reason: 'a\u0085b' }, 'body.reason', 'U+0085'],
+    ['half a character', '/v1/freeze', { reason: 'a\ud83d' }, 'body.reason', 'U+D83D'],
+    ['a host', '/v1/drains', { selector: { host: '10.0.1.7\u2028' } }, 'body.selector.host', 'U+2028'],
+    [
+      'an id',
+      '/v1/drains',
+      { selector: { service: 'shop', ids: ['a\u200bb'] } },
+      'body.selector.ids.0',
+      'U+200B',
+    ],
+    ['a member', `${INSTANCE}/drain`, { 'x\u202e': 1 }, 'body.x<U+202E>', 'U+202E'],
+    ['a query in a query', `${INSTANCE}/drain?dry_run=%E2%80%AE`, {}, 'query.dry_run', 'U+202E'],
+    ['a name in a path', '/v1/services/sh%E2%80%AEop/freeze', { reason: 'x' }, 'path.service', 'U+202E'],
+  ])('with %s that people would read wrongly are refused', async (_name, path, body, field, character) => {
+    expectProblem(await client().post(path).send(body), 'invalid_request', { field, detail: character });
+    expect(plane.mutated).toEqual([]);
   });
 });

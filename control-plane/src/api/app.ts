@@ -81,13 +81,16 @@ export function createApp(parts: AppParts): Express {
       .map((e) => e.path),
   );
   app.use((request, response, next) => {
-    const id = requestId(request, parts.randomId);
+    const given = requestId(request);
+    const id = typeof given === 'string' ? given : parts.randomId();
     response.locals['requestId'] = id;
     response.set({
       'X-Request-Id': id,
       'Cache-Control': 'no-store',
       'X-Content-Type-Options': 'nosniff',
     });
+    // Whoever asks only whether it lives gets an answer under any id.
+    if (given instanceof Refusal && !open.has(request.path)) throw given;
     if (parts.token === null) checkLocal(request);
     else if (!open.has(request.path)) checkToken(request, parts.token);
     next();

@@ -1,32 +1,51 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
 import type { Endpoint } from './endpoint.js';
+import { checkName, RESERVED_ACTORS } from '../model/names.js';
+import { spellCharacter } from '../model/texts.js';
 import { invalid, Refusal } from './refusal.js';
 
 /*
  * What the headers of a request say, each read by one rule. Node gives header values as Latin-1 text, joined when repeated.
+ * A value that does not pass is refused by name: who sent it would look for it in events and logs, and not find it.
  */
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
-const ACTOR = /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$/;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 const IF_MATCH = /^(?:\*|"([\x21\x23-\x7e]{1,128})")$/;
 const BEARER = /^Bearer +(\S+) *$/i;
 
-/** The client's own request id if it can stand in a log line, else a new one. */
-export function requestId(request: Request, make: () => string): string {
+/** The client's own request id: null = it gave none; a refusal if it cannot stand in a log line. */
+export function requestId(request: Request): string | Refusal | null {
   const given = request.get('x-request-id');
-  return given !== undefined && REQUEST_ID.test(given) ? given : make();
+  if (given === undefined) return null;
+  if (REQUEST_ID.test(given)) return given;
+  const hint = 'header.x-request-id must be 1 to 128 of A-Z a-z 0-9 . _ -';
+  return invalid(
+    'header.x-request-id',
+    `${hint}${holding(given, /[^A-Za-z0-9._-]/)}. Leave it out to get one`,
+  );
 }
 
-/** What events call the controller itself and the registry; nobody else may take these names. */
-const RESERVED = new Set(['controller', 'registry']);
+function holding(text: string, stranger: RegExp): string {
+  const found = stranger.exec(text)?.[0];
+  return found === undefined ? '' : `; it holds ${spellCharacter(found)}`;
+}
 
 /** Who acts. */
 export function actor(request: Request, token: string | null): string {
   const given = request.get('x-ebbgate-actor');
-  if (given !== undefined && ACTOR.test(given) && !RESERVED.has(given)) return given;
-  return token === null ? 'local' : 'token';
+  if (given === undefined) return token === null ? 'local' : 'token';
+  const field = 'header.x-ebbgate-actor';
+  const checked = checkName('actor', given, field);
+  const mend = 'Send a name like ann@example.org or job/42, or leave the header out';
+  if (!checked.ok) throw invalid(field, `${checked.error.message}. ${mend}`);
+  if (RESERVED_ACTORS.includes(given))
+    throw invalid(
+      field,
+      `${field} must not be ${RESERVED_ACTORS.join(' or ')}, which are no people. ${mend}`,
+    );
+  return given;
 }
 
 /** The tag in `If-Match` without its quotes. */
@@ -46,12 +65,13 @@ export function ifMatch(request: Request, rule: Endpoint['ifMatch']): string | n
   return match[1] ?? '*';
 }
 
-/** The key under which a repeated POST is the same POST. */
+/** The key under which a repeated POST or PATCH is the same request. */
 export function idempotencyKey(request: Request, method: Endpoint['method']): string | null {
   const given = request.get('idempotency-key');
-  if (method !== 'post' || given === undefined) return null;
+  if (method === 'get' || given === undefined) return null;
   if (IDEMPOTENCY_KEY.test(given)) return given;
-  throw invalid('header.idempotency-key', 'header.idempotency-key must be 1 to 255 visible ASCII characters');
+  const hint = 'header.idempotency-key must be 1 to 255 visible ASCII characters';
+  throw invalid('header.idempotency-key', `${hint}${holding(given, /[^\x21-\x7e]/)}`);
 }
 
 /** Refuses what does not carry the token. Digests are compared, so the time tells nothing, not even a length. */
@@ -104,7 +124,10 @@ export function isLoopback(host: string): boolean {
   return /^127(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}$/.test(host);
 }
 
-/** Whether the client wants server-sent events rather than JSON, and after which event it goes on. */
+/**
+ * Whether the client wants server-sent events rather than JSON, and after which event it goes on. After what is no number
+ * of an event everything comes again: nothing is missed by it.
+ */
 export function streamWish(request: Request): { readonly after: number } | null {
   if (request.method !== 'GET') return null;
   if (request.accepts(['application/json', 'text/event-stream']) !== 'text/event-stream') return null;

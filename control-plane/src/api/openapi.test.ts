@@ -62,7 +62,7 @@ describe('the OpenAPI document', () => {
     expect(operation.requestBody !== undefined).toBe(method !== 'get');
     const names = operation.parameters.map((parameter) => parameter.name);
     if (method !== 'get') expect(names).toContain('dry_run');
-    expect(names.includes('Idempotency-Key')).toBe(method === 'post');
+    expect(names.includes('Idempotency-Key')).toBe(method !== 'get');
     const match = operation.parameters.find((parameter) => parameter.name === 'If-Match');
     expect(match?.required).toBe(method === 'get' ? undefined : method === 'patch');
   });

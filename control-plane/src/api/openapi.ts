@@ -136,10 +136,12 @@ function headers({ method, ifMatch, answers }: Endpoint): Json[] {
     ...(ifMatch
       ? [header('If-Match', ifMatch === 'required', 'The quoted ETag of the service, or `*`.')]
       : []),
-    ...(method === 'post'
-      ? [header('Idempotency-Key', false, '1 to 255 visible characters: a repeated POST is the same POST.')]
-      : []),
-    ...(method === 'get' ? [] : [header('X-Ebbgate-Actor', false, 'Who acts; kept with the change.')]),
+    ...(method === 'get'
+      ? []
+      : [
+          header('Idempotency-Key', false, '1 to 255 visible characters: repeated, it is the same request.'),
+          header('X-Ebbgate-Actor', false, 'Who acts, like ann@example.org or job/42; kept with the change.'),
+        ]),
   ];
 }
 

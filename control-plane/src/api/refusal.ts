@@ -1,4 +1,5 @@
 import { PROBLEMS, type Problem } from '../model/problem.js';
+import { spelled } from '../model/texts.js';
 
 /** Carries a problem from a handler or a middleware to the one place that writes problems. */
 export class Refusal extends Error {
@@ -41,11 +42,11 @@ export function problemBody(problem: Problem, path: string, requestId: string): 
     type: `urn:ebbgate:problem:${problem.code}`,
     title,
     status,
-    detail: problem.detail,
+    detail: spelled(problem.detail),
     instance: path,
     code: problem.code,
     request_id: requestId,
-    ...(problem.field === undefined ? {} : { field: problem.field }),
+    ...(problem.field === undefined ? {} : { field: spelled(problem.field) }),
     blockers: problem.blockers ?? [],
     ...(first ? { guard: first, guards: problem.guards ?? [] } : {}),
   };

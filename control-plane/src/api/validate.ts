@@ -1,11 +1,19 @@
 import * as z from 'zod';
-import { Refusal } from './refusal.js';
+import { findUnfit } from '../model/texts.js';
+import { invalid, Refusal } from './refusal.js';
 
 /** Where an input stood; the first word of `field` in a problem. */
 export type Place = 'path' | 'query' | 'body';
 
 /** Parses `input`, or refuses it with every fault listed and the first one as `field`. */
 export function validate<S extends z.ZodType>(schema: S, place: Place, input: unknown): z.output<S> {
+  const unfit = findUnfit(input);
+  if (unfit) {
+    const field = [place, ...unfit.path].join('.');
+    const kinds =
+      'control characters, line separators, turned directions and broken characters are not taken';
+    throw invalid(field, `${field} holds ${unfit.character}; ${kinds}. Leave it out`);
+  }
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.flatMap((issue) => describe(issue, place, schema));

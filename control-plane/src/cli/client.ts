@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { request, type Dispatcher } from 'undici'; // fetch would refuse ports like 10080
 import { Away, CliFailure, EXIT, Refused, type ShownProblem } from './failure.js';
 import { withSecretFiles } from './secret_files.js';
+import { checkName, RESERVED_ACTORS } from '../model/names.js';
 import type { Terminal } from './terminal.js';
 
 export const DEFAULT_API = 'http://127.0.0.1:8090';
 /** Waits are asked for in slices, so that a lost connection is noticed. */
 const ANSWER_MS = 10_000;
-const ACTOR = /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$/;
 
 /** The flags by which the API is found. */
 export interface ApiFlags {
@@ -120,16 +120,21 @@ function tokenFrom(file: string): string {
   }
 }
 
+/** EBBGATE_ACTOR as it is, or the login name with what the API would not take replaced by `-`. */
 function actor({ env, user }: Terminal): string {
   const given = env['EBBGATE_ACTOR'];
-  if (given && !ACTOR.test(given))
-    throw new CliFailure(EXIT.usage, 'EBBGATE_ACTOR must be 1 to 64 of A-Z a-z 0-9 . _ @ + -');
-  if (given) return given;
+  if (given) {
+    const checked = checkName('actor', given, 'EBBGATE_ACTOR');
+    if (!checked.ok) throw new CliFailure(EXIT.usage, checked.error.message);
+    if (RESERVED_ACTORS.includes(given))
+      throw new CliFailure(EXIT.usage, `EBBGATE_ACTOR must not be ${RESERVED_ACTORS.join(' or ')}`);
+    return given;
+  }
   const name = user
-    .replaceAll(/[^A-Za-z0-9._@+-]/g, '-')
+    .replaceAll(/[^A-Za-z0-9._@+:/-]/gu, '-')
     .replace(/^[^A-Za-z0-9]+/, '')
-    .slice(0, 64);
-  return name || 'unknown';
+    .slice(0, 128);
+  return RESERVED_ACTORS.includes(name) ? `user:${name}` : name || 'unknown';
 }
 
 async function read<T>(response: Dispatcher.ResponseData, url: string): Promise<Answer<T>> {

@@ -1,3 +1,5 @@
+import { spelled } from '../model/texts.js';
+
 /** What a command sees of the world it runs in; main.ts hands in the real one, tests one that records. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -19,7 +21,8 @@ export interface Terminal {
   readonly interrupted: () => AbortSignal;
 }
 
-/** Control characters shown, not obeyed: instances and people choose some of what is printed. */
+/** Control characters and turned directions shown, not obeyed: instances and people choose some of what is printed. */
 export function safe(text: string): string {
-  return text.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  const shown = text.replace(/\p{Cc}/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return spelled(shown);
 }

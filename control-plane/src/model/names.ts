@@ -1,4 +1,5 @@
 import { err, ok, type Result } from './result.js';
+import { spellCharacter } from './texts.js';
 
 /** A name that did not pass, with the field it stood in and the way to mend it. */
 export interface BadName {
@@ -8,6 +9,8 @@ export interface BadName {
 
 interface NameRule {
   readonly pattern: RegExp;
+  /** One character that no such name holds. */
+  readonly stranger: RegExp;
   readonly hint: string;
 }
 
@@ -18,33 +21,49 @@ interface NameRule {
 const RULES = {
   service: {
     pattern: /^[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?$/,
+    stranger: /[^a-z0-9._-]/u,
     hint: '1 to 128 of a-z 0-9 . _ -, starting and ending with a letter or digit',
   },
   instance: {
     pattern: /^[A-Za-z0-9[][A-Za-z0-9._:[\]-]{0,126}$/,
+    stranger: /[^A-Za-z0-9._:[\]-]/u,
     hint: '1 to 127 of A-Z a-z 0-9 . _ : [ ] -, starting with a letter, a digit or [',
   },
   version: {
     pattern: /^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/,
+    stranger: /[^A-Za-z0-9._+-]/u,
     hint: '1 to 64 of A-Z a-z 0-9 . _ + -, starting with a letter or digit',
   },
   gateway: {
     pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    stranger: /[^A-Za-z0-9._-]/u,
     hint: '1 to 63 of A-Z a-z 0-9 . _ -, starting with a letter or digit',
   },
   zone: {
     pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    stranger: /[^A-Za-z0-9._-]/u,
     hint: '1 to 63 of A-Z a-z 0-9 . _ -, starting with a letter or digit',
+  },
+  /** Who acts: a person, a team's bot, a job of a build server. */
+  actor: {
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._@+:/-]{0,127}$/,
+    stranger: /[^A-Za-z0-9._@+:/-]/u,
+    hint: '1 to 128 of A-Z a-z 0-9 . _ @ + : / -, starting with a letter or digit',
   },
 } satisfies Record<string, NameRule>;
 
 export type NameKind = keyof typeof RULES;
 
-/** Checks `value` as a name of `kind`; a failure names `field` and says what is allowed. */
+/** What events call the controller itself and the registry; nobody else may take these names. */
+export const RESERVED_ACTORS: readonly string[] = ['controller', 'registry'];
+
+/** Checks `value` as a name of `kind`; a failure names `field`, says what is allowed, and which character is not. */
 export function checkName(kind: NameKind, value: unknown, field: string = kind): Result<string, BadName> {
   const rule = RULES[kind];
   if (typeof value === 'string' && rule.pattern.test(value)) return ok(value);
-  return err({ field, message: `${field} must be ${rule.hint}` });
+  const stranger = typeof value === 'string' ? rule.stranger.exec(value)?.[0] : undefined;
+  const holds = stranger === undefined ? '' : `; it holds ${spellCharacter(stranger)}`;
+  return err({ field, message: `${field} must be ${rule.hint}${holds}` });
 }
 
 /** The service name under which the routes document is published. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Heartbeat } from '../model/gateway.js';
 import { ROUTES } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
+import { unfitCharacter } from '../model/texts.js';
 import { describeIssue, nameSchema, parseJson } from './documents.js';
 
 /** Far above any honest heartbeat: it lists only instances with open requests. */
@@ -14,13 +15,16 @@ const INSTANCE_KEY = /^[^|]{1,128}\|[^|]{1,127}$/;
 const line = z
   .string()
   .max(1_000)
-  .regex(/^\P{Cc}*$/u);
+  .refine((text) => unfitCharacter(text) === null);
 
 const heartbeat = z.object({
   v: z.literal(1),
   id: nameSchema('gateway'),
   boot: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
-  host: z.string().max(255),
+  host: z
+    .string()
+    .max(255)
+    .refine((text) => unfitCharacter(text) === null, { error: 'holds a character that cannot be shown' }),
   seq: count,
   workers: count,
   started: count,

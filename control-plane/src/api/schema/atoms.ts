@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { checkName, ROUTES, type NameKind } from '../../model/names.js';
+import { unfitCharacter } from '../../model/texts.js';
 import { DURATION_HINT, formatDuration, parseDuration } from '../../model/duration.js';
 
 /** A name of `kind` by the model's own rule. */
@@ -8,8 +9,9 @@ export function name(kind: NameKind) {
     .string()
     .check((context) => {
       const checked = checkName(kind, context.value, 'it');
-      if (!checked.ok)
-        context.issues.push({ code: 'custom', input: context.value, message: hint(kind), continue: false });
+      if (checked.ok) return;
+      const message = checked.error.message.replace(/^it must be /, '');
+      context.issues.push({ code: 'custom', input: context.value, message, continue: false });
     })
     .meta({ description: `A name: ${hint(kind)}.` });
 }
@@ -47,7 +49,12 @@ export const reason = z
   .string()
   .min(1)
   .max(500)
-  .regex(/^\P{Cc}*$/u, 'must be one line without control characters')
+  .check((context) => {
+    const character = unfitCharacter(context.value);
+    if (character === null) return;
+    const message = `must be one line without control characters; it holds ${character}`;
+    context.issues.push({ code: 'custom', input: context.value, message });
+  })
   .meta({ description: 'Why; kept with the change and shown to everybody.' });
 
 /** `true` or `false` in a query. */

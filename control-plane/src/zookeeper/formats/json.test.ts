@@ -115,6 +115,12 @@ describe('bad nodes', () => {
       field,
     ]),
     [
+      'a label that turns the direction',
+      JSON.stringify({ ...BASE, labels: { team: 'a\u202eb' } }),
+      'bad_field',
+      'labels.team',
+    ],
+    [
       'a label that is no string',
       JSON.stringify({ ...BASE, labels: { team: 1 } }),
       'bad_field',

@@ -1,6 +1,7 @@
 import { addressId, checkName, type NameKind } from '../../model/names.js';
 import type { Registration, RegistryProblem } from '../../model/registration.js';
 import { err, ok, type Result } from '../../model/result.js';
+import { unfitCharacter } from '../../model/texts.js';
 import type { RegistrationFormat } from './format.js';
 import { checkHost, type AllowedNetworks } from './hosts.js';
 
@@ -148,6 +149,13 @@ function parseLabels(value: unknown): Result<Readonly<Record<string, string>>, F
         'bad_field',
         `labels.${key}`,
         `labels.${key} must be a string of at most ${MAX_LABEL_CHARACTERS} characters`,
+      );
+    const character = unfitCharacter(text);
+    if (character !== null)
+      return flaw(
+        'bad_field',
+        `labels.${key}`,
+        `labels.${key} must be one line without control characters; it holds ${character}`,
       );
   }
   return ok(Object.fromEntries(entries));
