@@ -98,6 +98,7 @@ function instancePairs(instance: InstanceResource): Pairs {
     ['Labels', pairs(instance.labels)],
     ['Registered', registered(instance)],
     ['Intent', intent === null ? 'none' : intentText(intent)],
+    ...layerPairs(intent),
     ['Effective', effectiveText(effective)],
     ['Why', instance.why],
     ['In-flight', pairs(instance.in_flight)],
@@ -105,6 +106,11 @@ function instancePairs(instance: InstanceResource): Pairs {
     ['Waits for', drain?.waiting_for ?? []],
     ['Health', healthLines(instance)],
   ];
+}
+
+/** All layers, where there are several. */
+function layerPairs(intent: InstanceResource['intent']): Pairs {
+  return intent === null || intent.layers.length < 2 ? [] : [['Layers', intent.layers]];
 }
 
 function effectiveText({

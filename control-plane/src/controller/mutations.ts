@@ -1,4 +1,3 @@
-import type { IntentRecord } from '../model/intent.js';
 import type { Clock, Feedback, IntentEdit, IntentStore, Log, RosterStore, Term } from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
 import type { ReleaseTraffic } from '../model/release.js';
@@ -7,6 +6,7 @@ import { err, ok, type Result } from '../model/result.js';
 import { decide, type Decision, type ServiceMutation } from '../plan/decide.js';
 import { describeOperation } from '../plan/describe_fleet.js';
 import { diffRecords } from '../plan/diff.js';
+import { drainOf } from '../plan/layers.js';
 import { isSilent, proveDrained } from '../plan/proof.js';
 import { drainTarget, membersIn, recordIn, type World } from '../plan/world.js';
 import type { Refusal } from './tenure.js';
@@ -160,12 +160,12 @@ export function officeRefusal(
 function changesOf(
   desk: MutationDesk,
   world: World,
-  records: ReadonlyMap<string, IntentRecord>,
+  { by, records }: Pick<Decision, 'by' | 'records'>,
 ): readonly PlannedChange[] {
   const traffic = desk.traffic();
   return [...records].flatMap(([service, after]) => {
     const [members, before] = [membersIn(world, service), recordIn(world, service)];
-    return diffRecords(service, members, before, after, world.wall, traffic.get(service) ?? null);
+    return diffRecords(service, members, before, after, world.wall, traffic.get(service) ?? null, by);
   });
 }
 
@@ -173,13 +173,14 @@ function describeDryRun(desk: MutationDesk, world: World, decision: Decision): M
   const drained = [...decision.records].flatMap(([service, record]) =>
     Object.entries(record.instances)
       .filter(
-        ([id, intent]) => intent.state === 'draining' && recordIn(world, service).instances[id] !== intent,
+        ([id, intent]) =>
+          drainOf(intent)?.state === 'draining' && recordIn(world, service).instances[id] !== intent,
       )
       .map(([id]) => proveDrained(service, id, drainTarget(world, service, id), world.witnesses)),
   );
   return {
     dry_run: true,
-    changes: changesOf(desk, world, decision.records),
+    changes: changesOf(desk, world, decision),
     guards: decision.guards,
     blockers: [...new Set(drained.flatMap((status) => status.waiting_for))],
     operation: null,
@@ -196,7 +197,7 @@ function describeDone(desk: MutationDesk, before: World, decision: Decision): Mu
   const etags = services.map((service) => [service, after.intents.get(service)?.etag ?? ''] as const);
   return {
     dry_run: false,
-    changes: changesOf(desk, before, decision.records),
+    changes: changesOf(desk, before, decision),
     guards: decision.guards,
     blockers: operation?.waiting_for ?? [],
     operation,

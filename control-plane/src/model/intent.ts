@@ -21,8 +21,27 @@ export interface ServiceSpec {
 
 export type IntentState = 'draining' | 'isolated' | 'cut';
 
-/** An operator's wish for one instance; it outlives the registration. Times are RFC 3339. */
-export interface InstanceIntent {
+/** Who decided something, why, when and until when. Times are RFC 3339. */
+export interface Decided {
+  readonly by: string;
+  readonly reason: string;
+  readonly at: string;
+  /** After this moment it is ignored and cleared. */
+  readonly expires?: string;
+}
+
+/** A drain, as it lies below an isolation. */
+export interface CoveredDrain extends Decided {
+  readonly state: 'draining' | 'cut';
+  readonly keep_sticky_until?: string;
+  readonly op?: string;
+}
+
+/**
+ * What people decided for one instance; it outlives the registration. `plan/layers.ts` reads it: `state`, the author and
+ * the expiry beside it are those of the uppermost layer.
+ */
+export interface InstanceIntent extends Decided {
   readonly state?: IntentState;
   /** Replaces the registered weight. 0 … 10000. */
   readonly weight?: number;
@@ -30,13 +49,14 @@ export interface InstanceIntent {
   readonly backup?: boolean;
   /** Until then a drain leaves it to the clients that are bound to it by cookie. */
   readonly keep_sticky_until?: string;
-  readonly by: string;
-  readonly reason: string;
-  readonly at: string;
-  /** After this moment the wish is ignored and cleared. */
-  readonly expires?: string;
   /** The operation that set `state`. */
   readonly op?: string;
+  /** The drain that an isolation lies over. */
+  readonly covered?: CoveredDrain;
+  /** Who set `weight`, where that is not who decided the uppermost layer. */
+  readonly weight_by?: Decided;
+  /** The same of `backup`. */
+  readonly backup_by?: Decided;
 }
 
 export type OnTimeout = 'wait' | 'cut' | 'undrain';
@@ -102,6 +122,10 @@ export interface IntentRecord {
   readonly instances: Readonly<Record<string, InstanceIntent>>;
   /** Version → share in percent; empty = no shares; else they sum to 100. */
   readonly versions: Readonly<Record<string, number>>;
+  /** Who set `versions`; absent while there are none, and in records of before it was kept. */
+  readonly versions_by?: Decided;
+  /** Who changed `spec` last. */
+  readonly spec_by?: Decided;
   /** Present while its releases are frozen. */
   readonly freeze?: Freeze;
   /** Newest last, at most 20. */

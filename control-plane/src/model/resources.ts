@@ -109,6 +109,9 @@ export interface InstanceResource {
   readonly registered_weight: number;
   readonly registered_backup: boolean;
   readonly intent: {
+    /** All that was decided for it, uppermost first, a sentence each: `isolated by ann: leak`, `drained by bob`. */
+    readonly layers: readonly string[];
+    /** Of the uppermost layer, like the author and what follows it. */
     readonly state: IntentState | null;
     readonly weight: number | null;
     readonly backup: boolean | null;

@@ -55,9 +55,9 @@ test('it says what goes: registrations, wishes, running operations; and that gat
     'a weight: 0 → 100',
     'a down: true → false',
     'b weight: 1000000 → 100',
+    '- versions: v1=100 → none',
     '- routes: [{"host":"*","path":"/"}] → []',
     '- min_available: 2 → 1',
-    '- versions: v1=100 → ',
     '- operation op-1: running → none',
     '- gateway g-1: lost → in the roster',
   ]);
@@ -103,6 +103,6 @@ test('the freeze of everything is lost unless wishes are kept, and told', () => 
   const known = { by: 'ann', reason: 'audit', at: '2026-05-01T11:00:00Z' };
   const told = (keep: boolean, held: boolean): readonly string[] =>
     lines(facts({ keep, freeze: { known, held } })).filter((line) => line.includes(' freeze:'));
-  expect(told(false, false)).toEqual(['- freeze: frozen: audit → none']);
+  expect(told(false, false)).toEqual(['- freeze: frozen by ann: audit → none']);
   expect([...told(true, false), ...told(false, true)]).toEqual([]);
 });

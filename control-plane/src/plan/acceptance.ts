@@ -93,16 +93,8 @@ function changedWishes(facts: LossFacts, service: string): readonly PlannedChang
   const operations = before.ops
     .filter(({ id, result }) => result === undefined && !kept.has(id))
     .map(({ id }) => ({ service, instance: null, field: `operation ${id}`, from: 'running', to: 'none' }));
-  const [from, to] = [shares(before), shares(after)];
-  const versions = from === to ? [] : [{ service, instance: null, field: 'versions', from, to }];
   const members = facts.membership.get(service) ?? new Map<string, never>();
-  return [...diffRecords(service, members, before, after, facts.wall), ...versions, ...operations];
-}
-
-function shares({ versions }: IntentRecord): string {
-  return Object.entries(versions)
-    .map(([version, share]) => `${version}=${String(share)}`)
-    .join(',');
+  return [...diffRecords(service, members, before, after, facts.wall), ...operations];
 }
 
 /** Running releases that ZooKeeper holds no more: they are to be written back if wishes are kept. */

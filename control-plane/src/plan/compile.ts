@@ -1,4 +1,4 @@
-import type { InstanceIntent, IntentRecord, RouteSpec, ServiceSpec } from '../model/intent.js';
+import type { Decided, InstanceIntent, IntentRecord, RouteSpec, ServiceSpec } from '../model/intent.js';
 import {
   eligible,
   type Peer,
@@ -9,6 +9,7 @@ import {
 } from '../model/set.js';
 import type { ReleaseTraffic } from '../model/release.js';
 import { byCodeUnit } from './encode.js';
+import { layersOf, nextExpiry, spellAuthor } from './layers.js';
 import type { Member, ServiceMembers } from './membership.js';
 import { inForce, wishOf } from './record.js';
 import { giveBack } from './release/shares.js';
@@ -52,7 +53,7 @@ export function compileService(
   const draining = new Set(release?.draining);
   const judged = [...members].map(([id, member]) => {
     const live = inForce(wishOf(record.instances, id), wall);
-    if (live?.expires !== undefined) validUntil = Math.min(validUntil, Date.parse(live.expires));
+    validUntil = Math.min(validUntil, nextExpiry(live));
     const drainedBy = release && draining.has(id) ? `release ${release.release} (${release.batch})` : null;
     const judgement = judge(member, live, drainedBy);
     const kept =
@@ -126,16 +127,17 @@ function judge(
 ): Omit<Judged, 'id' | 'member' | 'kept'> {
   const { registration, presence } = member;
   const why: string[] = [];
-  const given = intent ? ` by ${intent.by}${intent.reason === '' ? '' : `: ${intent.reason}`}` : '';
+  const { isolation, drain, weight: set, backup: role } = layersOf(intent);
+  const given = (one: Decided): string => spellAuthor({ by: one.by, reason: one.reason, at: one.at });
   let state = 'up' as PeerState;
   const say = (next: PeerState, sentence: string): void => {
     if (state === 'up') state = next;
     why.push(sentence);
   };
   if (presence === 'gone') say('gone', 'its registration is gone; listed until its last request is over');
-  if (intent?.state === 'isolated') say('isolated', `isolated${given}`);
-  if (intent?.state === 'cut') say('cut', `its drain stopped waiting; drained${given}`);
-  if (intent?.state === 'draining') say('draining', `drained${given}`);
+  if (isolation) say('isolated', `isolated ${given(isolation)}`);
+  if (drain?.state === 'cut') say('cut', `its drain stopped waiting; drained ${given(drain)}`);
+  if (drain?.state === 'draining') say('draining', `drained ${given(drain)}`);
   if (drainedBy !== null) say('draining', `drained by ${drainedBy}`);
   if (registration.leaving) say('draining', 'it said that it is leaving');
   if (!registration.ready) say('unready', 'it says that it is not ready');
@@ -143,10 +145,10 @@ function judge(
     say('suspect', 'its registration vanished together with too many others; kept in use');
   if (presence === 'held') why.push('its registration is missing; kept as it was for now');
   const serving = state === 'up' || state === 'suspect';
-  if (intent?.weight !== undefined) why.push(`weight ${String(intent.weight)} set${given}`);
+  if (set) why.push(`weight ${String(set.value)} set ${given(set)}`);
   else if (serving) why.push(`registered weight ${String(registration.weight)}`);
   const backup = intent?.backup ?? registration.backup;
-  if (intent?.backup !== undefined) why.push(`${backup ? 'made a backup' : 'made no backup'}${given}`);
+  if (role) why.push(`${backup ? 'made a backup' : 'made no backup'} ${given(role)}`);
   else if (backup) why.push('registered as a backup');
   return { state, weight: serving ? (intent?.weight ?? registration.weight) : 0, backup, why };
 }

@@ -104,12 +104,6 @@ describe('drain', () => {
       guards: [{ guard: 'min_available', would_leave: 2, needed: 3 }],
     });
   });
-  test('an isolated instance is left alone', () => {
-    const from = state({
-      shop: recordAfter(done({ kind: 'isolate', selector: { service: 'shop', ids: ['a'] } })),
-    });
-    expect(refused(drain('a'), from).code).toBe('conflict');
-  });
 });
 
 describe('conventions', () => {
@@ -172,7 +166,7 @@ describe('the service', () => {
         spec: { health: { check: null, max_fails: 9 }, retry: {}, min_available: 2 },
       }),
     ).events[0];
-    expect(event?.message).toBe('changed health.check, health.max_fails, retry, min_available');
+    expect(event?.message).toBe('changed health.check, health.max_fails: 3 → 9, retry, min_available: 1 → 2');
     // An empty check is a check with every default.
     expect(patched({ health: { check: {} } }, {})).toEqual({ health: { check: {} } });
   });
@@ -285,7 +279,10 @@ describe('backups', () => {
     const expiring = made(true, state(), { expires_ms: 1_000 });
     expect(expireIntents(expiring, NOW + 1_000)).toMatchObject({
       instances: {},
-      events: [{}, { event: 'expired', message: 'backup by ann expired' }],
+      events: [
+        {},
+        { event: 'expired', message: 'expired: made a backup by ann until 2026-05-01T12:00:01.000Z' },
+      ],
     });
   });
   test('a backup counts as available: the last of the others may go', () => {

@@ -16,6 +16,8 @@ import { recordOf, requestHash, type DecisionState, type Proposal } from './deci
 
 /** The records to write. None = it is so already. */
 export interface Decision {
+  /** Who asks. */
+  readonly by: string;
   /** The services it is about, changed or not. */
   readonly services: readonly string[];
   readonly records: ReadonlyMap<string, IntentRecord>;
@@ -57,7 +59,7 @@ export function decide(
       detail: `${guards.map((guard) => guard.message).join('; ')}. With force and a reason it is done all the same.`,
       guards,
     });
-  return ok({ ...proposal.value, guards, repeated: false });
+  return ok({ ...proposal.value, by: context.by, guards, repeated: false });
 }
 
 function propose(
@@ -109,7 +111,7 @@ function findRepeated(
     operation ??= op?.id ?? null;
   }
   if (services.length === 0) return null;
-  return ok({ services, records: new Map(), guards: [], operation, repeated: true });
+  return ok({ by: context.by, services, records: new Map(), guards: [], operation, repeated: true });
 }
 
 function checkPrecondition(

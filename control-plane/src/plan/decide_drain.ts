@@ -1,16 +1,20 @@
-import type { InstanceIntent, IntentRecord, OperationRecord, ServiceEvent } from '../model/intent.js';
+import type { CoveredDrain, IntentRecord, OperationRecord, ServiceEvent } from '../model/intent.js';
 import { formatDuration } from '../model/duration.js';
 import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { err, ok, type Result } from '../model/result.js';
-import { eventOf, recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
-import { revise, wishOf, withIntent, withoutState } from './record.js';
+import { authorOf, eventOf, recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
+import { drainOf, tellLayers } from './layers.js';
+import { inForce, revise, wishOf, withLayers } from './record.js';
 import { select } from './select.js';
 
 type Drain = Extract<Mutation, { kind: 'drain' }>;
 type Cancel = Extract<Mutation, { kind: 'cancel_operation' }>;
 
-/** Draining: weight 0 for every selected instance, and an operation that ends with proof or says why not. */
+/**
+ * Draining: weight 0 for every selected instance, and an operation that ends with proof or says why not. It replaces a drain
+ * that is there, and lies below an isolation.
+ */
 export function decideDrain(
   mutation: Drain,
   context: MutationContext,
@@ -23,13 +27,6 @@ export function decideDrain(
   const records = new Map<string, IntentRecord>();
   for (const [service, ids] of selection.value) {
     const record = recordOf(state, service);
-    const isolated = ids.filter((id) => wishOf(record.instances, id)?.state === 'isolated');
-    if (isolated.length > 0)
-      return err({
-        code: 'conflict',
-        field: 'selector',
-        detail: `${service} ${isolated.join(', ')} is isolated, which is stronger than a drain. Restore it first, or leave it.`,
-      });
     records.set(service, drained(ids, record, mutation, context, state));
   }
   return ok({ services: [...selection.value.keys()], records, operation: state.newId });
@@ -79,18 +76,15 @@ function drained(
   // The usual time-out begins when a proof becomes possible.
   const deadline =
     state.wall + (mutation.timeout_ms ?? state.drain_timeout_ms + (mutation.keep_sticky_ms ?? 0));
+  const sticky = kept === 0 ? {} : { keep_sticky_until: new Date(state.wall + kept).toISOString() };
+  const drain: CoveredDrain = {
+    ...authorOf(context, state),
+    state: 'draining',
+    ...sticky,
+    op: state.newId,
+  };
   let instances = record.instances;
-  for (const id of ids)
-    instances = withIntent(instances, id, (before): InstanceIntent => {
-      const { expires: _old, keep_sticky_until: _kept, ...rest } = before ?? {};
-      const expires =
-        context.expires_ms === null
-          ? {}
-          : { expires: new Date(state.wall + context.expires_ms).toISOString() };
-      const { by, reason } = context;
-      const sticky = kept === 0 ? {} : { keep_sticky_until: new Date(state.wall + kept).toISOString() };
-      return { ...rest, ...expires, ...sticky, state: 'draining', by, reason, at, op: state.newId };
-    });
+  for (const id of ids) instances = withLayers(instances, id, (layers) => ({ ...layers, drain }));
   const op: OperationRecord = {
     id: state.newId,
     kind: 'drain',
@@ -104,9 +98,12 @@ function drained(
       ? {}
       : { idempotency_key: context.idempotency_key, request: requestHash(mutation, context) }),
   };
-  const events = ids.map((id) =>
-    eventOf(state, mutation, context, { event: 'drain_started', instance: id, message: 'drain started' }),
-  );
+  const events = ids.map((id) => {
+    const told = toldOf(id, record.instances, instances, state);
+    return eventOf(state, mutation, context, {
+      ...{ event: 'drain_started', instance: id, message: 'drain started', told },
+    });
+  });
   return revise(record, { instances, ops: [...record.ops, op] }, events);
 }
 
@@ -146,13 +143,12 @@ function cancelled(
   const events: ServiceEvent[] = [];
   let instances = record.instances;
   for (const id of op.instances) {
-    if (wishOf(instances, id)?.op !== op.id) continue;
-    instances = withIntent(instances, id, withoutState);
+    if (drainOf(wishOf(instances, id))?.op !== op.id) continue;
+    instances = withLayers(instances, id, ({ drain: _drain, ...others }) => others);
+    const told = toldOf(id, record.instances, instances, state);
     events.push(
       eventOf(state, mutation, context, {
-        event: 'drain_cancelled',
-        instance: id,
-        message: 'drain cancelled',
+        ...{ event: 'drain_cancelled', instance: id, message: 'drain cancelled', told },
       }),
     );
   }
@@ -160,4 +156,13 @@ function cancelled(
     one === op ? { ...op, result: 'cancelled' as const, ended_at: at } : one,
   );
   return revise(record, { instances, ops }, events);
+}
+
+function toldOf(
+  id: string,
+  before: IntentRecord['instances'],
+  after: IntentRecord['instances'],
+  { wall }: DecisionState,
+): readonly string[] {
+  return tellLayers(inForce(wishOf(before, id), wall), inForce(wishOf(after, id), wall));
 }

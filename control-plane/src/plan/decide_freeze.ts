@@ -4,6 +4,8 @@ import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { err, ok, type Result } from '../model/result.js';
 import { eventOf, recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
+import { isFrozen } from './freeze.js';
+import { spellAuthor } from './layers.js';
 import { KEPT_EVENTS, revise } from './record.js';
 
 type ServiceFreeze = Extract<Mutation, { kind: 'freeze' | 'unfreeze' }>;
@@ -23,7 +25,8 @@ export function decideFreeze(
   const record = recordOf(state, service);
   if (mutation.kind === 'unfreeze' && record.freeze === undefined)
     return ok({ services: [service], records: new Map(), operation: null });
-  const event = eventOf(state, mutation, context, eventText(mutation.kind === 'freeze', context));
+  const text = eventText(mutation.kind === 'freeze', context, record.freeze, state);
+  const event = eventOf(state, mutation, context, text);
   const freeze = mutation.kind === 'freeze' ? freezeFrom(context, state.wall) : null;
   return ok({
     services: [service],
@@ -59,7 +62,7 @@ export function decideFreezeOfAll(
     });
   const freezes = mutation.kind === 'freeze_all';
   if (known || (!freezes && record.freeze === null)) return ok(null);
-  const event = eventOf(state, mutation, context, eventText(freezes, context));
+  const event = eventOf(state, mutation, context, eventText(freezes, context, record.freeze, state));
   return ok({
     v: 1,
     rev: record.rev + 1,
@@ -79,9 +82,16 @@ function freezeFrom({ by, reason, expires_ms }: MutationContext, wall: number): 
   return { by, reason, at: new Date(wall).toISOString(), ...expires };
 }
 
-function eventText(freezes: boolean, { expires_ms }: MutationContext) {
+function eventText(
+  freezes: boolean,
+  { expires_ms }: MutationContext,
+  before: Freeze | null | undefined,
+  { wall }: DecisionState,
+) {
   const lasting = expires_ms === null ? '' : ', for a time';
+  const was = isFrozen(before, wall) ? `the freeze ${spellAuthor(before)}` : null;
+  const told = was === null ? [] : [`${freezes ? 'replaces' : 'takes back'} ${was}`];
   return freezes
-    ? { event: 'frozen', message: `no release starts and no step begins${lasting}` }
-    : { event: 'unfrozen', message: 'releases may go on' };
+    ? { event: 'frozen', message: `no release starts and no step begins${lasting}`, told }
+    : { event: 'unfrozen', message: 'releases may go on', told };
 }

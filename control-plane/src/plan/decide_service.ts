@@ -1,10 +1,12 @@
-import type { InstanceIntent, IntentRecord, ServiceEvent } from '../model/intent.js';
+import type { Decided, IntentRecord, ServiceEvent, ServiceSpec } from '../model/intent.js';
 import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { err, ok, type Result } from '../model/result.js';
 import { isObject } from '../model/shape.js';
-import { eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
-import { revise, wishOf, withIntent } from './record.js';
+import { authorOf, eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
+import { diffSpec, sharesText } from './diff.js';
+import { layersOf, spellAuthor, tellLayers, type Layers } from './layers.js';
+import { inForce, revise, wishOf, withLayers } from './record.js';
 import { mergeSpec, specFaults } from './spec.js';
 
 type PatchSpec = Extract<Mutation, { kind: 'patch_spec' }>;
@@ -36,9 +38,20 @@ export function decideSpec(
       detail: sentences.join('; '),
     });
   }
-  const message = `changed ${pathsIn(mutation.spec).join(', ')}`;
-  const event = eventOf(state, mutation, context, { event: 'spec_changed', message });
-  return ok(changed(mutation.service, revise(record, { spec }, [event])));
+  const message = `changed ${changesIn(mutation, record.spec, spec).join(', ')}`;
+  const told = replaced('what was set', record.spec_by, context);
+  const event = eventOf(state, mutation, context, { event: 'spec_changed', message, told });
+  const author = authorOf({ ...context, expires_ms: null }, state);
+  return ok(changed(mutation.service, revise(record, { spec, spec_by: author }, [event])));
+}
+
+/** What a patch names, with its values before and after where they differ: `retry.tries: 2 → 3`. */
+function changesIn({ service, spec: patch }: PatchSpec, before: ServiceSpec, after: ServiceSpec) {
+  const lines = diffSpec(service, before, after);
+  return pathsIn(patch).flatMap((path) => {
+    const of = lines.filter(({ field }) => field === path || field.startsWith(`${path}.`));
+    return of.length === 0 ? [path] : of.map(({ field, from, to }) => `${field}: ${from} → ${to}`);
+  });
 }
 
 /** `retry.tries` and the like: what a patch names. */
@@ -80,48 +93,53 @@ export function decideWeights(
       field: 'weights',
       detail: `${service} has no such instance: ${unknown.join(', ')}. See GET /v1/services/${service}/instances`,
     });
-  let instances = record.instances;
+  const author = authorOf(context, state);
   const events: ServiceEvent[] = [];
+  let instances = record.instances;
+  const set = (id: string, event: string, message: string, change: (layers: Layers) => Layers): void => {
+    const before = inForce(wishOf(instances, id), state.wall);
+    instances = withLayers(instances, id, () => change(layersOf(before)));
+    const told = tellLayers(before, inForce(wishOf(instances, id), state.wall));
+    events.push(eventOf(state, mutation, context, { event, instance: id, message, told }));
+  };
   for (const [id, weight] of Object.entries(mutation.weights)) {
-    if ((wishOf(instances, id)?.weight ?? null) === weight) continue;
-    instances = withIntent(instances, id, (before) => wished(before, { weight }, context, state));
+    const present = layersOf(inForce(wishOf(instances, id), state.wall)).weight;
+    if (isSo(present, weight, author)) continue;
     const message = weight === null ? 'took its registered weight back' : `weight set to ${String(weight)}`;
-    events.push(eventOf(state, mutation, context, { event: 'weight_changed', instance: id, message }));
+    set(id, 'weight_changed', message, ({ weight: _weight, ...others }) =>
+      weight === null ? others : { ...others, weight: { ...author, value: weight } },
+    );
   }
   for (const [id, backup] of Object.entries(backups)) {
-    if ((wishOf(instances, id)?.backup ?? null) === backup) continue;
-    instances = withIntent(instances, id, (before) => wished(before, { backup }, context, state));
+    const present = layersOf(inForce(wishOf(instances, id), state.wall)).backup;
+    if (isSo(present, backup, author)) continue;
     const message =
       backup === null ? 'is a backup or not as it registers' : backup ? 'made a backup' : 'made no backup';
-    events.push(eventOf(state, mutation, context, { event: 'backup_changed', instance: id, message }));
+    set(id, 'backup_changed', message, ({ backup: _backup, ...others }) =>
+      backup === null ? others : { ...others, backup: { ...author, value: backup } },
+    );
   }
   if (events.length === 0) return ok(unchanged(service));
   return ok(changed(service, revise(record, { instances }, events)));
 }
 
-/** `before` with one member set, or with null taken away. */
-function wished(
-  before: InstanceIntent | undefined,
-  change: { readonly weight: number | null } | { readonly backup: boolean | null },
-  context: MutationContext,
-  state: DecisionState,
-): InstanceIntent | undefined {
-  const { weight: oldWeight, backup: oldBackup, ...rest } = before ?? {};
-  const weight = ('weight' in change ? change.weight : oldWeight) ?? undefined;
-  const backup = ('backup' in change ? change.backup : oldBackup) ?? undefined;
-  const wish = { ...(weight === undefined ? {} : { weight }), ...(backup === undefined ? {} : { backup }) };
-  const takesBack = Object.values(change).includes(null);
-  // A wish about the state keeps its own author, reason and expiry; one without takes this request's.
-  if (before && (takesBack || before.state !== undefined)) return { ...(rest as InstanceIntent), ...wish };
-  const expires =
-    context.expires_ms === null ? {} : { expires: new Date(state.wall + context.expires_ms).toISOString() };
-  return {
-    ...wish,
-    by: context.by,
-    reason: context.reason,
-    at: new Date(state.wall).toISOString(),
-    ...expires,
-  };
+/** True if a value is set as asked for, and for as long. */
+function isSo(
+  present: (Decided & { readonly value: unknown }) | undefined,
+  value: unknown,
+  author: Decided,
+): boolean {
+  if ((present?.value ?? null) !== value) return false;
+  return present?.expires === undefined && author.expires === undefined;
+}
+
+/** What is told where somebody else's decision is replaced. */
+function replaced(
+  what: string,
+  before: Decided | undefined,
+  { by }: Pick<MutationContext, 'by'>,
+): readonly string[] {
+  return before === undefined || before.by === by ? [] : [`replaces ${what} ${spellAuthor(before)}`];
 }
 
 /** Shares by version in percent; they sum to 100, or are none at all. */
@@ -152,8 +170,10 @@ export function decideVersions(
   if (sameJson(versions, record.versions)) return ok(unchanged(service));
   const listed = Object.entries(versions).map(([version, share]) => `${version} ${String(share)} %`);
   const message = listed.length === 0 ? 'took the version shares away' : `shares set to ${listed.join(', ')}`;
-  const event = eventOf(state, mutation, context, { event: 'shares_changed', message });
-  return ok(changed(service, revise(record, { versions }, [event])));
+  const told = replaced(sharesText(record.versions), record.versions_by, context);
+  const event = eventOf(state, mutation, context, { event: 'shares_changed', message, told });
+  const versions_by = listed.length === 0 ? null : authorOf({ ...context, expires_ms: null }, state);
+  return ok(changed(service, revise(record, { versions, versions_by }, [event])));
 }
 
 function changed(service: string, record: IntentRecord): Proposal {

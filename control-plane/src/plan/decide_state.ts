@@ -1,17 +1,17 @@
-import type { InstanceIntent, IntentRecord, ServiceEvent } from '../model/intent.js';
+import type { Decided, InstanceIntent, IntentRecord, ServiceEvent } from '../model/intent.js';
 import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { ok, type Result } from '../model/result.js';
-import { eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
-import { revise, wishOf, withIntent, withoutState } from './record.js';
+import { authorOf, eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
+import { layersOf, tellLayers, type Layers } from './layers.js';
+import { inForce, revise, wishOf, withLayers } from './record.js';
 import { select } from './select.js';
 
 type Verb = Extract<Mutation, { kind: 'undrain' | 'isolate' | 'restore' }>;
 
 /**
- * undrain gives drained and cut instances back; isolate takes instances out at once, whatever they hold; restore gives
- * isolated ones back. Each leaves alone what is not in its state. Operations whose instances are taken away end as
- * superseded by the next pass.
+ * undrain takes a drain or a cut back, also below an isolation; isolate takes instances out at once, whatever they hold, and
+ * lies over a drain; restore takes an isolation back, and what lies below it is in force again. Each leaves alone what has no such layer.
  */
 export function decideState(
   mutation: Verb,
@@ -23,36 +23,40 @@ export function decideState(
   const records = new Map<string, IntentRecord>();
   for (const [service, ids] of selection.value) {
     const record = recordOf(state, service);
-    const touched = ids.filter((id) => applies(mutation.kind, wishOf(record.instances, id)));
+    const present = (id: string) => inForce(wishOf(record.instances, id), state.wall);
+    const touched = ids.filter((id) => applies(mutation.kind, present(id), authorOf(context, state)));
     if (touched.length === 0) continue;
     let instances = record.instances;
     const events: ServiceEvent[] = [];
     for (const id of touched) {
-      instances = withIntent(instances, id, (before) => after(mutation.kind, before, context, state));
+      instances = withLayers(instances, id, (layers) =>
+        after(mutation.kind, layers, authorOf(context, state)),
+      );
       const event = { undrain: 'undrained', isolate: 'isolated', restore: 'restored' }[mutation.kind];
-      events.push(eventOf(state, mutation, context, { event, instance: id, message: event }));
+      const told = tellLayers(present(id), inForce(wishOf(instances, id), state.wall));
+      events.push(eventOf(state, mutation, context, { event, instance: id, message: event, told }));
     }
     records.set(service, revise(record, { instances }, events));
   }
   return ok({ services: [...selection.value.keys()], records, operation: null });
 }
 
-function applies(verb: Verb['kind'], intent: InstanceIntent | undefined): boolean {
-  if (verb === 'isolate') return intent?.state !== 'isolated';
-  if (verb === 'restore') return intent?.state === 'isolated';
-  return intent?.state === 'draining' || intent?.state === 'cut';
+function applies(verb: Verb['kind'], intent: InstanceIntent | undefined, author: Decided): boolean {
+  const { isolation, drain } = layersOf(intent);
+  if (verb === 'undrain') return drain !== undefined;
+  if (verb === 'restore') return isolation !== undefined;
+  // The same word again, for as long as the first: it is so already.
+  const again =
+    isolation?.by === author.by &&
+    isolation.reason === author.reason &&
+    isolation.expires === undefined &&
+    author.expires === undefined;
+  return !again;
 }
 
-function after(
-  verb: Verb['kind'],
-  before: InstanceIntent | undefined,
-  context: MutationContext,
-  state: DecisionState,
-): InstanceIntent | undefined {
-  if (verb !== 'isolate') return withoutState(before);
-  const { op: _op, expires: _expires, keep_sticky_until: _sticky, ...kept } = before ?? {};
-  const expires =
-    context.expires_ms === null ? {} : { expires: new Date(state.wall + context.expires_ms).toISOString() };
-  const at = new Date(state.wall).toISOString();
-  return { ...kept, ...expires, state: 'isolated', by: context.by, reason: context.reason, at };
+function after(verb: Verb['kind'], layers: Layers, author: Decided): Layers {
+  const { isolation, drain, ...others } = layers;
+  if (verb === 'isolate') return { ...layers, isolation: author };
+  if (verb === 'restore') return { ...(drain === undefined ? {} : { drain }), ...others };
+  return { ...(isolation === undefined ? {} : { isolation }), ...others };
 }

@@ -1,4 +1,10 @@
-import { NO_INTENT, type IntentRecord, type ServiceEvent, type StoredIntent } from '../model/intent.js';
+import {
+  NO_INTENT,
+  type Decided,
+  type IntentRecord,
+  type ServiceEvent,
+  type StoredIntent,
+} from '../model/intent.js';
 import type { ReleaseTraffic } from '../model/release.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { sha1 } from './encode.js';
@@ -33,20 +39,32 @@ export function recordOf(state: Pick<DecisionState, 'intents'>, service: string)
   return state.intents.get(service)?.record ?? NO_INTENT;
 }
 
-/** The history entry of a mutation. */
+/** Who decides, for what is written down. */
+export function authorOf({ by, reason, expires_ms }: MutationContext, { wall }: DecisionState): Decided {
+  const expires = expires_ms === null ? {} : { expires: new Date(wall + expires_ms).toISOString() };
+  return { by, reason, at: new Date(wall).toISOString(), ...expires };
+}
+
+/** The history entry of a mutation; `told` is what it does to what others had decided. */
 export function eventOf(
   state: DecisionState,
   mutation: Mutation,
   context: MutationContext,
-  event: { readonly event: string; readonly instance?: string; readonly message: string },
+  event: {
+    readonly event: string;
+    readonly instance?: string;
+    readonly message: string;
+    readonly told?: readonly string[];
+  },
 ): ServiceEvent {
   const reason = context.reason === '' ? '' : ` (${context.reason})`;
+  const told = (event.told ?? []).map((sentence) => `; ${sentence}`).join('');
   return {
     at: new Date(state.wall).toISOString(),
     event: event.event,
     by: context.by,
     ...(event.instance === undefined ? {} : { instance: event.instance }),
-    message: `${event.message}${reason}`,
+    message: `${event.message}${reason}${told}`,
     ...(context.reason === '' ? {} : { reason: context.reason }),
     ...(context.idempotency_key === null
       ? {}

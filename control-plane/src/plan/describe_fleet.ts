@@ -1,9 +1,10 @@
 import type { FreezeResource } from '../model/freeze.js';
-import type { OperationRecord, OperationResult } from '../model/intent.js';
+import type { Decided, OperationRecord, OperationResult } from '../model/intent.js';
 import type { GatewayResource, OperationResource, OverrideResource } from '../model/resources.js';
 import type { Position } from '../model/position.js';
 import { byCodeUnit } from './encode.js';
 import { freezesOfAll, isFrozen } from './freeze.js';
+import { layersOf } from './layers.js';
 import { inForce } from './record.js';
 import { progressOf } from './operations.js';
 import { inFlightOf, isSilent } from './proof.js';
@@ -58,22 +59,24 @@ export function describeOverrides(world: World): readonly OverrideResource[] {
   const lines: OverrideResource[] = freezesOfAll(world).map((one) => freezeLine('*', one));
   for (const [service, { record }] of [...world.intents].sort(([a], [b]) => byCodeUnit(a, b))) {
     for (const [instance, wish] of Object.entries(record.instances)) {
-      const intent = inForce(wish, world.wall);
-      if (!intent) continue;
-      const { by, reason, at: since, expires } = intent;
-      const common = { service, instance, by, reason, since, until: expires ?? null };
-      if (intent.state) lines.push({ ...common, kind: intent.state, value: intent.state });
-      if (intent.weight !== undefined)
-        lines.push({ ...common, kind: 'weight', value: String(intent.weight) });
-      if (intent.backup !== undefined)
-        lines.push({ ...common, kind: 'backup', value: String(intent.backup) });
+      const { isolation, drain, weight, backup } = layersOf(inForce(wish, world.wall));
+      const line = (kind: OverrideResource['kind'], value: string, one: Decided): void => {
+        const { by, reason, at: since, expires } = one;
+        lines.push({ service, instance, kind, value, by, reason, since, until: expires ?? null });
+      };
+      if (isolation) line('isolated', 'isolated', isolation);
+      if (drain) line(drain.state, isolation ? `${drain.state}, below the isolation` : drain.state, drain);
+      if (weight) line('weight', String(weight.value), weight);
+      if (backup) line('backup', String(backup.value), backup);
     }
     const { freeze } = record;
     if (isFrozen(freeze, world.wall))
       lines.push(freezeLine(service, { ...freeze, since: freeze.at, until: freeze.expires ?? null }));
     const shares = Object.entries(record.versions);
     if (shares.length === 0) continue;
-    const event = [...record.events].reverse().find((one) => one.event === 'shares_changed');
+    // In records of before the author was kept, the newest event tells.
+    const event =
+      record.versions_by ?? [...record.events].reverse().find((one) => one.event === 'shares_changed');
     lines.push({
       service,
       instance: null,

@@ -4,6 +4,7 @@ import { eligible, type Peer } from '../model/set.js';
 import { byCodeUnit } from './encode.js';
 import { freezesOf } from './freeze.js';
 import { healthOf, panickingIn } from './describe_health.js';
+import { spellLayers } from './layers.js';
 import { inFlightOf, proveDrained } from './proof.js';
 import { inForce, wishOf } from './record.js';
 import { effectiveSpec } from './spec.js';
@@ -142,6 +143,7 @@ export function describeInstance(world: World, service: string, id: string): Ins
 function describeIntent(intent: InstanceIntent): NonNullable<InstanceResource['intent']> {
   const { state, weight, backup, keep_sticky_until: kept, by, reason, at, expires, op } = intent;
   return {
+    layers: spellLayers(intent),
     state: state ?? null,
     weight: weight ?? null,
     backup: backup ?? null,

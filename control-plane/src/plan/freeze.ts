@@ -1,4 +1,5 @@
 import type { Freeze, FreezeResource } from '../model/freeze.js';
+import { spellAuthor } from './layers.js';
 import { recordIn, type World } from './world.js';
 
 /** True while it holds. */
@@ -37,8 +38,7 @@ function describeFreeze({ by, reason, at, expires }: Freeze, scope: FreezeResour
   return { scope, by, reason, since: at, until: expires ?? null };
 }
 
-/** For a line of a change: `frozen until …: reason`, or `none`. */
+/** For a line of a change: `frozen by ann until …: reason`, or `none`. */
 export function freezeText(freeze: Freeze | null | undefined): string {
-  if (!freeze) return 'none';
-  return `frozen${freeze.expires === undefined ? '' : ` until ${freeze.expires}`}: ${freeze.reason}`;
+  return freeze ? `frozen ${spellAuthor(freeze)}` : 'none';
 }

@@ -1,20 +1,15 @@
-import type {
-  InstanceIntent,
-  IntentRecord,
-  OperationRecord,
-  OperationResult,
-  ServiceEvent,
-} from '../model/intent.js';
+import type { IntentRecord, OperationRecord, OperationResult, ServiceEvent } from '../model/intent.js';
 import type { DrainStatus } from '../model/resources.js';
 import { isFrozen } from './freeze.js';
 import { isUnknowable, proveDrained, type ProofTarget, type Witnesses } from './proof.js';
-import { inForce, revise, wishOf, withIntent, withoutState } from './record.js';
+import { drainOf, layersOf, spellLayers, tellLayers } from './layers.js';
+import { inForce, revise, wishOf, withLayers } from './record.js';
 
 /*
  * A drain operation runs until it has a result:
  *
  *   running → drained      every instance is proven empty
- *           → superseded   another wish took one of its instances away (undrain, isolate, a newer drain)
+ *           → superseded   an undrain or a newer drain took one of its instances away
  *           → cancelled    a person ended it
  *   and at its deadline, by on_timeout:
  *           → cut          stopped waiting: the instances are down, what they still hold is counted in `left`
@@ -22,7 +17,8 @@ import { inForce, revise, wishOf, withIntent, withoutState } from './record.js';
  *           → unproven     (wait) a gateway could not be heard or did not ack: nothing is claimed
  *           → timed_out    (wait) requests were still open
  *
- * `unproven` and `timed_out` leave the instances draining; if the proof comes later, the result becomes `drained`.
+ * `unproven` and `timed_out` leave the instances draining; if the proof comes later, the result becomes `drained`. An isolation
+ * lies over a drain and ends no operation: the proof is the same.
  */
 
 /** Where the published set of a service stands if it gives `instance` no new requests; else why there is none. */
@@ -44,8 +40,7 @@ export function progressOf(
   witnesses: Witnesses,
 ): readonly InstanceProgress[] {
   return op.instances.map((id) => {
-    const intent = wishOf(record.instances, id);
-    const taken = intent?.op !== op.id || (intent.state !== 'draining' && intent.state !== 'cut');
+    const taken = drainOf(wishOf(record.instances, id))?.op !== op.id;
     return { id, taken, status: proveDrained(service, id, target(service, id), witnesses) };
   });
 }
@@ -127,10 +122,14 @@ function apply(
   wall: number,
 ): Pick<IntentRecord, 'instances' | 'ops'> {
   let { instances } = record;
-  if (verdict.result === 'cut')
-    for (const id of op.instances) instances = withIntent(instances, id, (before) => cutOff(before));
-  if (verdict.result === 'undrained')
-    for (const id of op.instances) instances = withIntent(instances, id, withoutState);
+  for (const id of op.instances)
+    instances = withLayers(instances, id, (layers) => {
+      const { drain, ...others } = layers;
+      if (drain?.op !== op.id) return layers;
+      if (verdict.result === 'undrained') return others;
+      const { keep_sticky_until: _kept, ...rest } = drain;
+      return verdict.result === 'cut' ? { ...others, drain: { ...rest, state: 'cut' } } : layers;
+    });
   const { left: _left, waited_for: _waited, ...rest } = op;
   const done: OperationRecord = {
     ...rest,
@@ -140,12 +139,6 @@ function apply(
     ...(verdict.waited_for.length > 0 ? { waited_for: verdict.waited_for } : {}),
   };
   return { instances, ops: record.ops.map((one) => (one.id === op.id ? done : one)) };
-}
-
-function cutOff(intent: InstanceIntent | undefined): InstanceIntent | undefined {
-  if (intent === undefined) return undefined;
-  const { keep_sticky_until: _kept, ...rest } = intent;
-  return { ...rest, state: 'cut' };
 }
 
 function eventOf(op: OperationRecord, verdict: Verdict, wall: number): ServiceEvent {
@@ -162,24 +155,20 @@ function eventOf(op: OperationRecord, verdict: Verdict, wall: number): ServiceEv
   };
 }
 
-function wishedBeside({ weight, backup }: InstanceIntent): string {
-  const role = backup === undefined ? [] : [backup ? 'backup' : 'no backup'];
-  return [...(weight === undefined ? [] : [`weight ${String(weight)}`]), ...role].join(', ');
-}
-
 /** The record without wishes that have expired at `wall`, or null if none has. */
 export function expireIntents(record: IntentRecord, wall: number): IntentRecord | null {
-  const expired = Object.entries(record.instances).filter(
-    ([, intent]) => intent.expires !== undefined && Date.parse(intent.expires) <= wall,
-  );
+  const expired = Object.entries(record.instances).filter(([, intent]) => inForce(intent, wall) !== intent);
   const { freeze } = record;
   const thawed = freeze !== undefined && !isFrozen(freeze, wall);
   if (expired.length === 0 && !thawed) return null;
   let { instances } = record;
-  for (const [id] of expired) instances = withIntent(instances, id, (wish) => inForce(wish, wall));
+  for (const [id, intent] of expired)
+    instances = withLayers(instances, id, () => layersOf(inForce(intent, wall)));
   const events = expired.map(([id, intent]): ServiceEvent => {
-    const what = intent.state ?? wishedBeside(intent);
-    const message = `${what} by ${intent.by} expired`;
+    const left = inForce(intent, wall);
+    const gone = spellLayers(intent).filter((one) => !spellLayers(left).includes(one));
+    const told = tellLayers(intent, left).filter((one) => !one.startsWith('takes back'));
+    const message = [`expired: ${gone.join(', ')}`, ...told].join('; ');
     return { at: new Date(wall).toISOString(), event: 'expired', by: 'controller', instance: id, message };
   });
   const at = new Date(wall).toISOString();

@@ -1,5 +1,12 @@
 import type { Freeze } from '../model/freeze.js';
-import type { InstanceIntent, IntentRecord, OperationRecord, ServiceEvent } from '../model/intent.js';
+import type {
+  Decided,
+  InstanceIntent,
+  IntentRecord,
+  OperationRecord,
+  ServiceEvent,
+} from '../model/intent.js';
+import { intentOf, layersOf, unexpired, type Layers } from './layers.js';
 
 /** How many operations and events a record keeps. */
 export const KEPT_OPERATIONS = 20;
@@ -10,17 +17,19 @@ const MESSAGE_CHARACTERS = 1_000;
 /** A changed copy of `record`, one revision on, with `events` appended and the oldest history dropped. */
 export function revise(
   record: IntentRecord,
-  changes: Partial<Pick<IntentRecord, 'spec' | 'instances' | 'versions' | 'ops'>> & {
+  changes: Partial<Pick<IntentRecord, 'spec' | 'spec_by' | 'instances' | 'versions' | 'ops'>> & {
     /** Null takes it away; absent leaves it. */
     readonly freeze?: Freeze | null;
+    readonly versions_by?: Decided | null;
   },
   events: readonly ServiceEvent[],
 ): IntentRecord {
-  const { freeze: before, ...rest } = record;
-  const { freeze = before ?? null, ...others } = changes;
+  const { freeze: frozen, versions_by: shared, ...rest } = record;
+  const { freeze = frozen ?? null, versions_by = shared ?? null, ...others } = changes;
   const next = { ...rest, ...others };
   return {
     ...next,
+    ...(versions_by === null ? {} : { versions_by }),
     ...(freeze === null ? {} : { freeze }),
     rev: record.rev + 1,
     ops: keepOperations(next.ops),
@@ -49,33 +58,18 @@ export function wishOf(instances: IntentRecord['instances'], id: string): Instan
   return Object.hasOwn(instances, id) ? instances[id] : undefined;
 }
 
-/**
- * What of `intent` is in force at `wall` (milliseconds). The expiry is that of its state; a weight and a role as backup
- * that were wished beside it stay. Alone they have the expiry for themselves.
- */
+/** What of `intent` is in force at `wall` (milliseconds): its layers that have not expired. */
 export function inForce(intent: InstanceIntent | undefined, wall: number): InstanceIntent | undefined {
-  if (intent?.expires === undefined || Date.parse(intent.expires) > wall) return intent;
-  return intent.state === undefined ? undefined : withoutState(intent);
+  return intent === undefined ? undefined : unexpired(intent, wall);
 }
 
-/** `instances` with the wish for `id` changed by `change`; a wish that says nothing any more is removed. */
-export function withIntent(
+/** `instances` with the layers of `id` changed by `change`; an intent that says nothing any more is removed. */
+export function withLayers(
   instances: IntentRecord['instances'],
   id: string,
-  change: (intent: InstanceIntent | undefined) => InstanceIntent | undefined,
+  change: (layers: Layers) => Layers,
 ): IntentRecord['instances'] {
-  const { [id]: _before, ...others } = instances;
-  const after = change(wishOf(instances, id));
-  return after === undefined || saysNothing(after) ? others : { ...others, [id]: after };
-}
-
-function saysNothing(intent: InstanceIntent): boolean {
-  return intent.state === undefined && intent.weight === undefined && intent.backup === undefined;
-}
-
-/** The wish without its state; undefined if nothing is left of it. */
-export function withoutState(intent: InstanceIntent | undefined): InstanceIntent | undefined {
-  if (intent === undefined) return undefined;
-  const { state: _state, op: _op, expires: _expires, keep_sticky_until: _kept, ...rest } = intent;
-  return saysNothing(rest) ? undefined : rest;
+  const { [id]: before, ...others } = instances;
+  const after = intentOf(change(layersOf(Object.hasOwn(instances, id) ? before : undefined)));
+  return after === undefined ? others : { ...others, [id]: after };
 }

@@ -42,8 +42,11 @@ function limits({ field }: GatewayOption): string {
   });
   const said = messages.find((message) => !/^needs \d/.test(message) && message !== 'must be true or false');
   const text = (said ?? '').replace(/^must be /, '');
-  // Where nothing is a value too, the refusal names it by nothing.
-  return text.replace(/^, or /, '').replace(', or , or ', ', or ');
+  // Where nothing is a value too, the refusal names it by nothing; which character was junk is no part of the rule.
+  return text
+    .replace(/; it holds .*$/, '')
+    .replace(/^, or /, '')
+    .replace(', or , or ', ', or ');
 }
 
 function shownDefault({ default: fallback }: GatewayOption): string {

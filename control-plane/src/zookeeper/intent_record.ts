@@ -31,25 +31,29 @@ const spec = z.strictObject({
   min_available: z.int().min(0).optional(),
 });
 
+const decided = { by: text, reason: text, at: moment, expires: moment.optional() };
+
 const instance = z.strictObject({
   state: z.enum(['draining', 'isolated', 'cut']).optional(),
   weight: z.int().min(0).max(10_000).optional(),
   backup: z.boolean().optional(),
   keep_sticky_until: moment.optional(),
-  by: text,
-  reason: text,
-  at: moment,
-  expires: moment.optional(),
+  ...decided,
   op: text.optional(),
+  covered: z
+    .strictObject({
+      state: z.enum(['draining', 'cut']),
+      keep_sticky_until: moment.optional(),
+      ...decided,
+      op: text.optional(),
+    })
+    .optional(),
+  weight_by: z.strictObject(decided).optional(),
+  backup_by: z.strictObject(decided).optional(),
 });
 
 /** A freeze, wherever it is kept. */
-export const freezeSchema = z.strictObject({
-  by: text,
-  reason: text,
-  at: moment,
-  expires: moment.optional(),
-});
+export const freezeSchema = z.strictObject(decided);
 
 const operation = z.strictObject({
   id: text,
@@ -88,6 +92,8 @@ const record = z.strictObject({
   spec,
   instances: z.record(name('instance'), instance),
   versions: z.record(name('version'), z.number().min(0).max(100)),
+  versions_by: z.strictObject(decided).optional(),
+  spec_by: z.strictObject(decided).optional(),
   freeze: freezeSchema.optional(),
   ops: z.array(operation),
   events: z.array(eventSchema),

@@ -92,6 +92,7 @@ export const instance = z.object({
   registered_backup: z.boolean(),
   intent: z
     .object({
+      layers: z.array(z.string()),
       state: intentState.nullable(),
       weight: count.nullable(),
       backup: z.boolean().nullable(),
