@@ -113,6 +113,7 @@ function stage() {
       state: () => fine,
       onReport: (listener) => (tellFleet = listener),
       forget: () => Promise.resolve(),
+      forgetNeverHeard: () => Promise.resolve(ok(0)),
     },
     zookeeper: () => fine,
     clock,

@@ -348,10 +348,17 @@ describe('mutations', () => {
     await client().post('/v1/operations/op-1/cancel').expect(200);
     await client().post('/v1/gateways/gw-a/forget').send({ reason: 'burnt' }).expect(200);
     await client().post('/v1/gateways/gw-a/leave').expect(200);
+    await client().post('/v1/gateways/forget').send({ never_heard: true, reason: 'made up' }).expect(200);
+    await client()
+      .post('/v1/gateways/forget')
+      .send({ gateways: ['gw-a', 'gw-b'], reason: 'burnt' })
+      .expect(200);
     expect(plane.mutated.map((call) => call.mutation)).toEqual([
       { kind: 'cancel_operation', id: 'op-1' },
       { kind: 'forget_gateway', gateway: 'gw-a' },
       { kind: 'leave_gateway', gateway: 'gw-a' },
+      { kind: 'forget_gateways', gateways: [], never_heard: true },
+      { kind: 'forget_gateways', gateways: ['gw-a', 'gw-b'], never_heard: false },
     ]);
     expectProblem(await client().post('/v1/gateways/gw-a/forget'), 'invalid_request', {
       field: 'body.reason',

@@ -548,10 +548,18 @@ it('forgets gateways, lets them leave, cancels operations', async () => {
   });
   expect(await ebbgate('gateway leave gw-a')).toMatchObject({ code: 0, out: 'gateway gw-a has left\n' });
   expect(await ebbgate('cancel op-1')).toMatchObject({ code: 0, out: 'operation op-1 is cancelled\n' });
-  expect(plane.mutated.map((call) => call.mutation.kind)).toEqual([
-    'forget_gateway',
-    'leave_gateway',
-    'cancel_operation',
+  expect(await ebbgate('gateway forget gw-a gw-b --reason burnt')).toMatchObject({ code: 0 });
+  expect(await ebbgate('gateway forget --never-heard --reason ghosts')).toMatchObject({ code: 0 });
+  expect(await ebbgate('gateway forget --reason nobody')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('name a gateway') as string,
+  });
+  expect(plane.mutated.map((call) => call.mutation)).toMatchObject([
+    { kind: 'forget_gateway', gateway: 'gw-a' },
+    { kind: 'leave_gateway' },
+    { kind: 'cancel_operation' },
+    { kind: 'forget_gateways', gateways: ['gw-a', 'gw-b'], never_heard: false },
+    { kind: 'forget_gateways', gateways: [], never_heard: true },
   ]);
 });
 

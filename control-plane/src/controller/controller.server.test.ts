@@ -969,34 +969,85 @@ describe('the roster', () => {
     await enrolled(running, 'g-2');
   });
 
-  test('one that only Redis’ list tells of blocks by name, a flushed Redis included, until it is forgotten', async () => {
+  test('names that nobody ever heard are shown, block nothing, reach no ZooKeeper, and go by one command', async () => {
     for (const id of ['a', 'b']) await register(id);
-    await command('ZADD', KEYS.gateways, '1700000000', 'g-0');
+    const ghosts = Array.from({ length: 3_000 }, (_, n) => ['1700000000', `ghost-${String(n)}`]);
+    await command('ZADD', KEYS.gateways, ...ghosts.flat());
+    new Gateway('g-1');
+    const running = await lead();
+    await enrolled(running, 'g-1');
+    const { operation } = await done(running, drainOf('a'));
+    await until(() => expect(resultOf(running, operation?.id ?? '')).toBe('drained'));
+    const gateways = running.controller.gateways();
+    expect(gateways.find((one) => one.id === 'g-1')).toMatchObject({ state: 'live', in_roster: true });
+    const shown = gateways.filter((one) => one.id !== 'g-1');
+    expect(shown).toHaveLength(100);
+    for (const one of shown) expect(one).toMatchObject({ state: 'never_heard', in_roster: false });
+    expect(await writer.getChildren(`${root}/gateways`)).toMatchObject({
+      ok: true,
+      value: { names: ['g-1'] },
+    });
+    await done(running, { kind: 'forget_gateways', gateways: [], never_heard: true });
+    await until(async () => {
+      expect(running.controller.gateways().map((one) => one.id)).toEqual(['g-1']);
+      expect(running.controller.neverHeard()).toBe(0);
+      expect(await command('ZRANGE', KEYS.gateways, '0', '-1')).toEqual(['g-1']);
+    });
+  });
+
+  test('one that was heard by nobody while it beat blocks a controller that starts later, a flushed Redis included', async () => {
+    for (const id of ['a', 'b']) await register(id);
+    const gone = new Gateway('g-0');
+    await until(async () => expect(await command('EXISTS', KEYS.heartbeat('g-0'))).toBe(1));
+    await gone[Symbol.asyncDispose]();
     new Gateway('g-1');
     const running = await lead();
     await enrolled(running, 'g-0', 'g-1');
-    expect(running.controller.gateways()[0]).toMatchObject({ id: 'g-0', state: 'unknown', boot: '' });
     const { operation } = await done(running, drainOf('a'));
     const id = operation?.id ?? '';
-    const blocked = (): unknown =>
+    const blocked = (at: Running): unknown =>
       until(() =>
-        expect(running.controller.operation(id)?.waiting_for).toEqual([
-          'gateway g-0 has not been heard; it may be serving',
+        expect(at.controller.operation(id)?.waiting_for).toEqual([
+          expect.stringMatching(/^gateway g-0 has (been silent|not been heard)/),
         ]),
       );
-    await blocked();
+    await blocked(running);
     await command('FLUSHALL');
     await until(async () => expect((await meta()).sealed).toBe('1'));
-    await blocked();
-    expect(resultOf(running, id)).toBeNull();
-    await command('ZADD', KEYS.gateways, '1700000000', 'g-0');
-    await done(running, { kind: 'forget_gateway', gateway: 'g-0' }, { reason: 'gone for a year' });
-    await until(() => expect(resultOf(running, id)).toBe('drained'));
-    expect(await command('ZSCORE', KEYS.gateways, 'g-0')).toBeNull();
+    await blocked(running);
     await running.close();
     const next = await lead();
-    await enrolled(next, 'g-1');
-    expect(next.controller.gateways().map((one) => one.id)).toEqual(['g-1']);
+    await enrolled(next, 'g-0', 'g-1');
+    await blocked(next);
+    expect(resultOf(next, id)).toBeNull();
+    expect(
+      await refused(next, { kind: 'forget_gateways', gateways: ['g-0', 'g-1'], never_heard: false }),
+    ).toMatchObject({ code: 'conflict', detail: expect.stringContaining('g-1') as string });
+    expect(
+      await refused(next, { kind: 'forget_gateways', gateways: ['g-0', 'g-7'], never_heard: false }),
+    ).toMatchObject({ code: 'not_found', detail: expect.stringContaining('g-7') as string });
+    await done(next, { kind: 'forget_gateways', gateways: ['g-0'], never_heard: true });
+    await until(() => expect(resultOf(next, id)).toBe('drained'));
+  });
+
+  test('a claim to follow an epoch of the far future, or always a higher one, brings few new epochs', async () => {
+    await register('a');
+    const running = await lead();
+    const liar = new Gateway('g-1');
+    liar.follows = false;
+    const before = await meta();
+    liar.applied = { epoch: Number.MAX_SAFE_INTEGER - 2_000_000, generation: 1 };
+    await enrolled(running, 'g-1');
+    liar.applied = { epoch: before.epoch + 10, generation: 1 };
+    await until(async () => expect((await meta()).epoch).toBe(before.epoch + 11));
+    let claims = 0;
+    await until(async () => {
+      const now = await meta();
+      liar.applied = { epoch: now.epoch + 1, generation: 1 };
+      claims += 1;
+      expect(claims).toBeGreaterThan(40);
+    });
+    expect((await meta()).epoch - before.epoch).toBeLessThan(20);
   });
 
   test('a gateway that was heard, and fell silent before ZooKeeper could be told, blocks all the same', async () => {

@@ -31,6 +31,7 @@ import { hasCaughtUp } from './catch_up.js';
 import { DataLoss } from './data_loss.js';
 import { DesiredState, type Traffic, type Withheld } from './desired_state.js';
 import { Fleet } from './fleet.js';
+import { forgetGateways } from './forget_gateways.js';
 import { FreezeOfAll } from './freeze_of_all.js';
 import { mutateGateway, mutateServices, officeRefusal, type MutationDesk } from './mutations.js';
 import { Pacer } from './pacer.js';
@@ -78,6 +79,10 @@ export interface ControllerSettings {
 const TICK_MS = 500;
 /** How often this process looks at the clock, and from which gap on it must have stood still. */
 const PULSE_MS = { every: 250, gap: 3_000 };
+/** The waits between two new epochs that a gateway's claim to follow a higher one causes. */
+const OUTBID_MS = { first: 5_000, most: 600_000 };
+/** Epochs are unix seconds at the least. One so far above the clock and the present epoch (ten years) is not believed. */
+const FAR_FUTURE_S = 315_360_000;
 /** A proof needs Redis to have confirmed within this that what was published still stands. */
 const VERIFIED_MS = 5_000;
 /** How often everything in Redis is compared with what was published; less often while a new epoch does not mend it. */
@@ -118,6 +123,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   #pulseAt: number;
   readonly #audits: Backoff;
   #auditAt: number;
+  readonly #outbid: Backoff;
   /** The term whose first publications are learned about, and until when. */
   #learning: { readonly epoch: number | null; readonly until: number };
   #withheld: Withheld = { services: new Map(), published: new Map() };
@@ -137,7 +143,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       office: deps.office,
       clock: deps.clock,
       log: deps.log,
-      highestHeard: () => this.#fleet.highestEpoch(),
+      highestHeard: () => this.#highestHeard(),
       settleLoss: (term) => this.#loss.settle(term),
       onFirstRead: (published) => {
         this.#desired.remember(published, deps.clock.monotonic());
@@ -175,6 +181,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     this.#releases = this.#createReleases();
     this.#audits = new Backoff(deps.clock, 2 * AUDIT_MS.usual, AUDIT_MS.most);
     this.#auditAt = deps.clock.monotonic() + AUDIT_MS.usual;
+    this.#outbid = new Backoff(deps.clock, OUTBID_MS.first, OUTBID_MS.most);
     this.#pulseAt = deps.clock.monotonic();
     this.#learning = { epoch: null, until: this.#learnUntil() };
   }
@@ -335,8 +342,21 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   #learn(): void {
     const epoch = this.#publication.term?.epoch ?? null;
     if (epoch !== this.#learning.epoch) this.#learning = { epoch, until: this.#learnUntil() };
-    if (epoch !== null && this.#fleet.highestEpoch() > epoch && this.#publication.state === 'sealed')
-      this.#publication.doubt('a gateway follows a higher epoch');
+    if (epoch === null || this.#publication.state !== 'sealed') return;
+    const isHigher = this.#highestHeard() > epoch;
+    const quietSince = this.#deps.clock.monotonic() - OUTBID_MS.most;
+    if (!isHigher && this.#outbid.retryAt < quietSince) this.#outbid.succeeded();
+    if (!isHigher || !this.#outbid.over) return;
+    // An honest gateway follows the next epoch. One that claims a still higher one every time must not cause a storm of them.
+    this.#outbid.failed();
+    this.#publication.doubt('a gateway follows a higher epoch');
+  }
+
+  /** What no honest epoch reaches does not count: the number would never come down again. */
+  #highestHeard(): number {
+    const seconds = Math.floor(this.#deps.clock.wall() / 1_000);
+    const own = this.#publication.term?.epoch ?? 0;
+    return this.#fleet.highestEpoch(Math.max(own, seconds) + FAR_FUTURE_S);
   }
 
   #learnUntil(): number {
@@ -348,6 +368,9 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     const { state, verifiedAt } = this.#publication;
     if (state === 'fenced') return 'this controller is out of office; ask the one that is in office';
     if (!this.#fleet.complete) return 'the roster and the heartbeats of the gateways have not been read yet';
+    const turnedAway = this.#fleet.turnedAway;
+    if (turnedAway > 0)
+      return `Redis holds more heartbeats of gateways than are read (${String(turnedAway)} more); forget the gateways that do not exist, and give each gateway its own Redis user`;
     if (now - verifiedAt > Math.max(this.#deps.settings.gatewaySilentMs, VERIFIED_MS))
       return 'Redis has not confirmed lately that what was published still stands';
     return null;
@@ -437,6 +460,8 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       case 'forget_gateway':
       case 'leave_gateway':
         return mutateGateway(desk, mutation, context);
+      case 'forget_gateways':
+        return forgetGateways(desk, mutation, context);
       case 'freeze_all':
       case 'unfreeze_all':
         return this.#freeze.mutate(desk, mutation, context);

@@ -69,9 +69,14 @@ test('who left stays away for as long as Redis goes on listing it', () => {
 
 test('the highest epoch is that of an honest gateway', () => {
   const fleet = new Fleet();
+  const MOST = 1_000;
   const at = (epoch: number) => ({ applied: { epoch, generation: 1 } });
   fleet.takeReport(report(0, { id: 'a', ...at(7) }, { id: 'b', ...at(9) }, { id: 'c' }), 0);
-  expect(fleet.highestEpoch()).toBe(9);
+  expect(fleet.highestEpoch(MOST)).toBe(9);
   fleet.takeReport(report(0, { id: 'a', ...at(7) }, { id: 'b', ...at(Number.MAX_SAFE_INTEGER) }), 0);
-  expect(fleet.highestEpoch()).toBe(7);
+  expect(fleet.highestEpoch(MOST)).toBe(7);
+  fleet.takeReport(report(0, { id: 'a', ...at(7) }, { id: 'b', ...at(MOST + 1) }), 0);
+  expect(fleet.highestEpoch(MOST)).toBe(7);
+  fleet.takeReport(report(0, { id: 'a', ...at(Number.MAX_SAFE_INTEGER) }), 0);
+  expect(fleet.highestEpoch(Infinity)).toBe(0);
 });

@@ -43,12 +43,17 @@ export class Fleet {
     for (const [id, { heartbeat }] of report.heard) this.#noteBoot(id, heartbeat.boot, heartbeat.seq, now);
   }
 
-  /** The highest epoch that any gateway has applied; 0 if none. */
-  highestEpoch(): number {
+  /** How many gateways beat and could not be heard, there being too many. */
+  get turnedAway(): number {
+    return this.#report.turned_away ?? 0;
+  }
+
+  /** The highest epoch that any gateway has applied, of those up to `most`; 0 if none. */
+  highestEpoch(most: number): number {
     let highest = 0;
     for (const { heartbeat } of this.#report.heard.values()) {
       const epoch = heartbeat.applied?.epoch ?? 0;
-      if (epoch <= MOST_EPOCH) highest = Math.max(highest, epoch);
+      if (epoch <= Math.min(most, MOST_EPOCH)) highest = Math.max(highest, epoch);
     }
     return highest;
   }

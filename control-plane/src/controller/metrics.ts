@@ -59,7 +59,16 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
     '1 while the gateway is heard, 0 while it is unknown',
     ['gateway'],
     (self) => {
-      for (const { id, state } of plane.gateways()) self.set({ gateway: id }, state === 'live' ? 1 : 0);
+      for (const { id, state } of plane.gateways())
+        if (state !== 'never_heard') self.set({ gateway: id }, state === 'live' ? 1 : 0);
+    },
+  );
+  gauge(
+    'ebbgate_gateways_never_heard',
+    'Names that Redis lists as gateways and that were never heard; they block nothing',
+    [],
+    (self) => {
+      self.set(plane.neverHeard());
     },
   );
   gauge('ebbgate_operations_running', 'Drains that have no result yet', [], (self) => {

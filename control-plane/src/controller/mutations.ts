@@ -259,7 +259,8 @@ export async function mutateGateway(
   });
 }
 
-function stillServes(id: string): Problem {
+/** Why a gateway that is heard cannot be taken out. */
+export function stillServes(id: string): Problem {
   return {
     code: 'conflict',
     field: 'gateway',
@@ -286,7 +287,8 @@ async function fellSilent(desk: MutationDesk, id: string): Promise<boolean> {
   }
 }
 
-async function takeOut(desk: MutationDesk, id: string): Promise<Problem | null> {
+/** Takes one out of the roster, then out of Redis. Null, or why it is still in. */
+export async function takeOut(desk: MutationDesk, id: string): Promise<Problem | null> {
   const removeOnce = async (): Promise<Try<null>> => {
     const refusal = officeRefusal(desk, false);
     const term = desk.term();

@@ -335,7 +335,7 @@ export class Releases implements ReleasePlane {
     this.#readAt = clock.monotonic();
     const log = this.#log;
     this.#reading = reader
-      .read()
+      .read([...this.#deps.world().witnesses.fleet.heard.keys()])
       .then((read) => {
         if (!read.ok) return;
         log.take(read.value, services, clock.monotonic());

@@ -58,10 +58,7 @@ export class Upkeep {
     await this.#recordEnds(world, term);
   }
 
-  /**
-   * A gateway that is heard and not in the roster joins it; one that started anew is noted. So does one that only Redis
-   * tells of, because a flushed Redis would forget that it may be serving.
-   */
+  /** A gateway that is heard and not in the roster joins it; one that started anew is noted. A name that only Redis lists does not. */
   async #enroll(world: World, term: Term): Promise<void> {
     const { roster, fleet } = world.witnesses;
     let refusals = 0;
@@ -74,18 +71,6 @@ export class Upkeep {
       const put = await this.#deps.roster.put(term, { id, boot, host, since });
       await this.#noteWrite(term, `gateway ${id}`, put.ok ? null : put.error);
       if (put.ok) this.#deps.log.info({ gateway: id, boot, host }, 'gateway joined the roster');
-      else if (put.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
-    }
-    for (const [id, seconds] of fleet.listed) {
-      if (roster.has(id) || world.witnesses.left.has(id) || !this.#mayWrite(`gateway ${id}`)) continue;
-      const since = new Date(seconds * 1_000).toISOString();
-      const put = await this.#deps.roster.put(term, { id, boot: '', host: '', since });
-      await this.#noteWrite(term, `gateway ${id}`, put.ok ? null : put.error);
-      if (put.ok)
-        this.#deps.log.warn(
-          { gateway: id, seen: since },
-          'silent gateway that Redis lists joined the roster',
-        );
       else if (put.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
     }
   }

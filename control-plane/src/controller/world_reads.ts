@@ -53,6 +53,10 @@ export abstract class WorldReads {
   overrides(): readonly OverrideResource[] {
     return describeOverrides(this.world());
   }
+  neverHeard(): number {
+    const { listed, listed_more: more = 0 } = this.world().witnesses.fleet;
+    return listed.size + more;
+  }
   gateways(): readonly GatewayResource[] {
     return describeGateways(this.world());
   }

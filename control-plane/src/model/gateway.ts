@@ -63,10 +63,14 @@ export interface FleetReport {
   readonly complete: boolean;
   readonly heard: ReadonlyMap<string, HeardGateway>;
   /**
-   * Gateways that Redis lists and of which nothing could be read since the start, with the unix second at which they were
-   * seen last: their heartbeats have run out or are damaged, and they may be serving.
+   * Names that Redis lists and whose heartbeat was never heard, with the unix second that stands there. Whoever may write the
+   * list can make them up, so they are shown and count for nothing; a bounded number of them is kept.
    */
   readonly listed: ReadonlyMap<string, number>;
+  /** How many more such names there were at the last look. Absent = none. */
+  readonly listed_more?: number;
+  /** How many gateways beat and are not heard, there being too many: while above 0 nothing is proven. Absent = none. */
+  readonly turned_away?: number;
 }
 
 /** The key of an instance in `in_flight`. Neither part may hold a pipe. */

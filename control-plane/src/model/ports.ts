@@ -231,6 +231,8 @@ export interface Feedback extends Lifecycle {
   onReport(listener: (report: FleetReport) => void): void;
   /** Drops what is remembered of a gateway and its soft state in Redis; it is heard again if it still beats. */
   forget(id: string): Promise<void>;
+  /** Takes every name that was never heard out of Redis' list. Resolves to how many of those in the report, or to why it could not. */
+  forgetNeverHeard(): Promise<Result<number, string>>;
 }
 
 /* ---- What the API asks of the controller ---------------------------------------------------------------------- */
@@ -249,6 +251,8 @@ export interface ControlPlane {
   events(service: string): readonly ServiceEvent[] | undefined;
   overrides(): readonly OverrideResource[];
   gateways(): readonly GatewayResource[];
+  /** How many names Redis lists that were never heard; `gateways` shows the first of them. */
+  neverHeard(): number;
   /** Newest first. */
   operations(): readonly OperationResource[];
   operation(id: string): OperationResource | undefined;

@@ -40,6 +40,6 @@ export interface GatewayTraffic {
 
 /** Reads the gateways' counters, on demand. */
 export interface TrafficReader extends Lifecycle {
-  /** Of every gateway that Redis lists; one whose counters are missing or damaged is left out. */
-  read(): Promise<Result<readonly GatewayTraffic[], string>>;
+  /** Of the gateways that are named; one whose counters are missing or damaged is left out. */
+  read(gateways: readonly string[]): Promise<Result<readonly GatewayTraffic[], string>>;
 }

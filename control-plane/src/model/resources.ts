@@ -180,8 +180,11 @@ export interface OperationResource {
 
 export interface GatewayResource {
   readonly id: string;
-  /** `live`: heard lately. `unknown`: silent; it may still be serving, so it blocks drains. */
-  readonly state: 'live' | 'unknown';
+  /**
+   * `live`: heard lately. `unknown`: silent; it may still be serving, so it blocks drains. `never_heard`: a name in Redis'
+   * list without a heartbeat of its own; it blocks nothing.
+   */
+  readonly state: 'live' | 'unknown' | 'never_heard';
   readonly in_roster: boolean;
   readonly since: string | null;
   readonly silent_ms: number | null;
@@ -308,6 +311,12 @@ export type Mutation =
   | { readonly kind: 'freeze' | 'unfreeze'; readonly service: string }
   | { readonly kind: 'freeze_all' | 'unfreeze_all' }
   | { readonly kind: 'forget_gateway' | 'leave_gateway'; readonly gateway: string }
+  | {
+      readonly kind: 'forget_gateways';
+      readonly gateways: readonly string[];
+      /** Also every name that was never heard. */
+      readonly never_heard: boolean;
+    }
   /** A person's word that what ZooKeeper holds after a data loss is right. */
   | {
       readonly kind: 'accept_data_loss';

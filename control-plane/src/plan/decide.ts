@@ -31,7 +31,15 @@ export interface Decision {
 /** The mutations that concern services; gateways are the controller's own matter. */
 export type ServiceMutation = Exclude<
   Mutation,
-  { kind: 'forget_gateway' | 'leave_gateway' | 'accept_data_loss' | 'freeze_all' | 'unfreeze_all' }
+  {
+    kind:
+      | 'forget_gateway'
+      | 'forget_gateways'
+      | 'leave_gateway'
+      | 'accept_data_loss'
+      | 'freeze_all'
+      | 'unfreeze_all';
+  }
 >;
 
 /** Judges `mutation`; a failure says what stands in the way. */

@@ -27,7 +27,7 @@ function describeGateway(world: World, id: string): GatewayResource {
   const open = Object.values(beat?.in_flight ?? {}).reduce((sum, count) => sum + count, beat?.uncounted ?? 0);
   return {
     id,
-    state: live ? 'live' : 'unknown',
+    state: live ? 'live' : heard || entry ? 'unknown' : 'never_heard',
     in_roster: entry !== undefined,
     since: entry?.since ?? null,
     silent_ms: heard ? Math.max(0, Math.round(now - heard.changed_at)) : silenceOf(world, id),

@@ -27,8 +27,9 @@ export interface Witnesses {
 const COUNTING = new WeakMap<Witnesses, readonly string[]>();
 
 /**
- * Every gateway that counts: the roster, and whatever was heard or is listed in Redis, and has not left since. One that
- * fell silent before it could be written into the roster, or before this controller started, may still be serving. Sorted.
+ * Every gateway that counts: the roster, and whatever was heard and has not left since. One that fell silent before it
+ * could be written into the roster may still be serving. A name that was never heard is no gateway: anybody who may write
+ * Redis' list could block every drain by it. Sorted.
  */
 export function gatewaysThatCount(witnesses: Witnesses): readonly string[] {
   const known = COUNTING.get(witnesses);
@@ -36,8 +37,7 @@ export function gatewaysThatCount(witnesses: Witnesses): readonly string[] {
   const heard = [...witnesses.fleet.heard]
     .filter(([id, { changed_at }]) => changed_at > (witnesses.left.get(id) ?? -Infinity))
     .map(([id]) => id);
-  const listed = [...witnesses.fleet.listed.keys()].filter((id) => !witnesses.left.has(id));
-  const ids = [...new Set([...witnesses.roster.keys(), ...heard, ...listed])].sort(byCodeUnit);
+  const ids = [...new Set([...witnesses.roster.keys(), ...heard])].sort(byCodeUnit);
   COUNTING.set(witnesses, ids);
   return ids;
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { freePort, type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import type { FleetReport, Heartbeat } from '../model/gateway.js';
@@ -95,9 +95,10 @@ const seqs = (): Record<string, number> =>
 
 test('a listener gets the present report at once, and is told when everything has been read once', async () => {
   await listen(NEVER);
-  expect(reports[0]).toEqual({ complete: false, heard: new Map(), listed: new Map() });
+  const nothing = { heard: new Map(), listed: new Map(), listed_more: 0, turned_away: 0 };
+  expect(reports[0]).toEqual({ complete: false, ...nothing });
   await eventually(() => {
-    expect(reports.at(-1)).toEqual({ complete: true, heard: new Map(), listed: new Map() });
+    expect(reports.at(-1)).toEqual({ complete: true, ...nothing });
   });
 });
 
@@ -188,7 +189,7 @@ test('a malformed heartbeat is as if it were not there, and is logged once per c
       .filter(({ message }) => message.startsWith('heartbeat'))
       .map(({ level, fields }) => ({ level, ...fields }));
   await eventually(() => {
-    expect(complaints()).toHaveLength(3);
+    expect(complaints()).toHaveLength(2);
   });
   for (let seq = 2; seq <= 5; seq += 1) {
     await beat(buildHeartbeat({ id: 'good', seq }));
@@ -196,14 +197,15 @@ test('a malformed heartbeat is as if it were not there, and is logged once per c
       expect(seqs()).toEqual({ good: seq, bad: 1 });
     });
   }
-  expect(complaints()).toHaveLength(3);
+  expect(complaints()).toHaveLength(2);
+  expect(await command('ZSCORE', KEYS.gateways, 'no such name')).toBeNull();
   expect(complaints()).toContainEqual({ level: 'warn', gateway: 'never-good', complaint: 'is not JSON' });
   expect(latest().get('bad')!.changed_at).toBe(0);
   await beat(buildHeartbeat({ id: 'bad', seq: 2 }));
   await eventually(() => {
     expect(seqs()).toEqual({ good: 5, bad: 2 });
   });
-  expect(complaints()).toHaveLength(4);
+  expect(complaints()).toHaveLength(3);
 });
 
 test('hints for names that no gateway can have are dropped, and a flood is coalesced', async () => {
@@ -212,7 +214,7 @@ test('hints for names that no gateway can have are dropped, and a flood is coale
   await command('PUBLISH', CHANNELS.report, '../gw');
   await command('PUBLISH', CHANNELS.report, '');
   const before = Number(
-    /cmdstat_mget:calls=(\d+)/.exec(String(await command('INFO', 'commandstats')))?.[1] ?? 0,
+    /cmdstat_getrange:calls=(\d+)/.exec(String(await command('INFO', 'commandstats')))?.[1] ?? 0,
   );
   await Promise.all(Array.from({ length: 2_000 }, () => command('PUBLISH', CHANNELS.report, 'gw-1')));
   await eventually(() => {
@@ -222,7 +224,9 @@ test('hints for names that no gateway can have are dropped, and a flood is coale
   await eventually(() => {
     expect(seqs()).toEqual({ 'gw-1': 2 });
   });
-  const after = Number(/cmdstat_mget:calls=(\d+)/.exec(String(await command('INFO', 'commandstats')))![1]);
+  const after = Number(
+    /cmdstat_getrange:calls=(\d+)/.exec(String(await command('INFO', 'commandstats')))![1],
+  );
   expect(after - before).toBeLessThan(1_000);
 });
 
@@ -312,4 +316,88 @@ test('a lost Redis takes nothing back, and what was missed is read when it retur
   expect(latest().get('gw-1')!.changed_at).toBe(5_000);
   await feedback.close();
   await feedback.close();
+});
+
+describe('whoever may write the list of gateways', () => {
+  const shown = (): number => reports.at(-1)!.listed.size;
+
+  test('fills neither memory nor Redis with names, whatever their scores, and hides nobody who beats', async () => {
+    const scores = ['inf', '-inf', '1e300', '0', '1700000000'];
+    const names = Array.from({ length: 25_000 }, (_, n) => [scores[n % 5]!, `ghost-${String(n)}`]);
+    for (let start = 0; start < names.length; start += 5_000)
+      await command('ZADD', KEYS.gateways, ...names.slice(start, start + 5_000).flat());
+    await command('ZADD', KEYS.gateways, '5', `${'x'.repeat(70_000)}`);
+    await beat(buildHeartbeat({ id: 'real', seq: 1, started: 1_700_000_000 }), 'silent');
+    await listen(20);
+    await eventually(async () => {
+      expect(seqs()).toEqual({ real: 1 });
+      expect(Number(await command('ZCARD', KEYS.gateways))).toBeLessThanOrEqual(101);
+      expect(reports.at(-1)).toMatchObject({ complete: true, listed_more: 0 });
+    });
+    expect(shown()).toBe(100);
+    for (const at of reports.at(-1)!.listed.values()) expect(Number.isSafeInteger(at)).toBe(true);
+    // The first complete report has read every name, so nobody who beats is missing in it.
+    expect(reports.find(({ complete }) => complete)!.heard.has('real')).toBe(true);
+    expect(await feedback.forgetNeverHeard()).toEqual({ ok: true, value: 100 });
+    expect(shown()).toBe(0);
+    await eventually(async () => {
+      expect(await command('ZRANGE', KEYS.gateways, '0', '-1')).toEqual(['real']);
+    });
+  });
+
+  test('gains nothing by a list or a heartbeat of another type', async () => {
+    await command('SET', KEYS.gateways, 'no list');
+    await command('ZADD', KEYS.heartbeat('odd'), '1', 'x');
+    await listen(20);
+    await eventually(async () => {
+      expect(await command('EXISTS', KEYS.gateways)).toBe(0);
+    });
+    await command('ZADD', KEYS.gateways, '1', 'odd');
+    await beat(buildHeartbeat({ id: 'real', seq: 1 }), 'silent');
+    await eventually(() => {
+      expect(seqs()).toEqual({ real: 1 });
+      expect(reports.at(-1)!.complete).toBe(true);
+      expect([...reports.at(-1)!.listed.keys()]).toEqual(['odd']);
+    });
+    expect(log.lines).toContainEqual(
+      expect.objectContaining({ fields: { gateway: 'odd', complaint: 'is no text' } }),
+    );
+  });
+
+  test('makes the controller read no more of a value than a heartbeat may have', async () => {
+    await command('SETRANGE', KEYS.heartbeat('huge'), '400000000', 'x');
+    await command('ZADD', KEYS.gateways, '1', 'huge');
+    await beat(buildHeartbeat({ id: 'real', seq: 1 }), 'silent');
+    await listen(20);
+    await eventually(() => {
+      expect(seqs()).toEqual({ real: 1 });
+      expect([...reports.at(-1)!.listed.keys()]).toEqual(['huge']);
+    });
+    const sent = /total_net_output_bytes:(\d+)/.exec(String(await command('INFO', 'stats')))![1];
+    await command('DEL', KEYS.heartbeat('huge'));
+    expect(Number(sent)).toBeLessThan(300_000_000);
+  });
+
+  test('with forged heartbeats: a bounded number is heard, and it is told that there are more', async () => {
+    const beats = Array.from({ length: 2_100 }, (_, n) => buildHeartbeat({ id: `forged-${String(n)}` }));
+    for (let start = 0; start < beats.length; start += 300) {
+      const some = beats.slice(start, start + 300);
+      await command('MSET', ...some.flatMap((one) => [KEYS.heartbeat(one.id), JSON.stringify(one)]));
+      await command('ZADD', KEYS.gateways, ...some.flatMap((one) => ['1', one.id]));
+    }
+    await listen(20);
+    await eventually(() => {
+      expect(latest().size).toBe(2_000);
+      expect(reports.at(-1)!.turned_away).toBe(100);
+    });
+    await command('DEL', ...beats.map((one) => KEYS.heartbeat(one.id)));
+    await eventually(() => {
+      expect(reports.at(-1)!.turned_away).toBe(0);
+    });
+    await feedback.forget('forged-0');
+    await beat(buildHeartbeat({ id: 'real', seq: 1 }));
+    await eventually(() => {
+      expect(latest().has('real')).toBe(true);
+    });
+  });
 });

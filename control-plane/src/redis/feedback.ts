@@ -1,13 +1,24 @@
 import type { FleetReport, HeardGateway, Heartbeat } from '../model/gateway.js';
 import { checkName } from '../model/names.js';
 import type { Clock, Feedback, LinkState, Log } from '../model/ports.js';
+import { ok, type Result } from '../model/result.js';
 import { parseRedisUrl } from './address.js';
 import { RedisLink } from './client.js';
-import { parseHeartbeat } from './heartbeat.js';
+import { MOST_CHARACTERS, parseHeartbeat } from './heartbeat.js';
 import { CHANNELS, KEYS } from './keys.js';
 
-/** How many heartbeats one MGET asks for. */
-const READ_BATCH = 200;
+/** How many heartbeats are asked for at a time. */
+const READ_BATCH = 50;
+/** How many names that were never heard are shown; the others are taken out of Redis' list, which costs a living gateway nothing: it lists itself with every beat. */
+const SHOWN = 100;
+/** From how many names on only both ends of Redis' list are read, so that no list can be too long to read. */
+const MOST_LISTED = 10_000;
+/** How many gateways are heard, and how many characters of their heartbeats kept; beyond that nobody is heard anew, and the report says so. */
+const MOST_HEARD = { gateways: 2_000, characters: 128_000_000 };
+/** How many hints wait; more of them mean: read everything. */
+const MOST_HINTS = 10_000;
+/** How many names one command takes out of the list. */
+const REMOVE_BATCH = 1_000;
 
 export interface FeedbackOptions {
   /** `redis://[[user]:password@]host[:port][/database]`; a bad one throws. */
@@ -35,7 +46,8 @@ export function createFeedback(options: FeedbackOptions): RedisFeedback {
 /**
  * Hears the gateways. A gateway once heard stays in the report with its last good heartbeat: when its key expires, is
  * damaged, or Redis is away, `changed_at` just stands still, so it ages into unknown. Only `forget` takes it out. One that
- * Redis lists and that was never heard is told apart, until it is heard or forgotten.
+ * Redis lists and that was never heard is told apart, until it is heard or forgotten: anybody who may write the list can
+ * make such names, so they are shown, in a bounded number, and count for nothing.
  * `changed_at` moves when the boot or the sequence moved **as seen here**; a lower sequence of the same boot is old
  * data and ignored.
  */
@@ -53,6 +65,12 @@ export class RedisFeedback implements Feedback {
   readonly #removed = new Set<string>();
   /** Gateways that Redis lists and that were never heard, with the unix second at which they were seen last. */
   #listed: ReadonlyMap<string, number> = new Map();
+  #listedMore = 0;
+  /** Gateway → characters of its last heartbeat. */
+  readonly #sizes = new Map<string, number>();
+  #characters = 0;
+  /** Gateways whose heartbeats are not taken in, there being too many. */
+  readonly #turnedAway = new Set<string>();
   /** Gateway → what is wrong with what it writes; so that it is logged once. */
   readonly #complaints = new Map<string, string>();
   /** What the next read must cover. */
@@ -77,7 +95,8 @@ export class RedisFeedback implements Feedback {
     this.#pollMs = parts.pollMs;
     this.#hints.onMessage((id) => {
       if (!checkName('gateway', id).ok) return;
-      this.#wanted.add(id);
+      if (this.#wanted.size < MOST_HINTS) this.#wanted.add(id);
+      else this.#wantsAll = true;
       this.#read();
     });
     const readAll = (): void => {
@@ -135,15 +154,40 @@ export class RedisFeedback implements Feedback {
     this.#removed.add(id);
     if (known !== undefined) this.#forgotten.set(id, known.heartbeat);
     const wasHeard = this.#heard.delete(id);
-    if (this.#list(this.#listed) || wasHeard) this.#push();
+    this.#weigh(id, 0);
+    this.#turnedAway.delete(id);
+    if (this.#list(this.#listed, this.#listedMore) || wasHeard) this.#push();
     this.#complaints.delete(id);
+    const failure = await this.#remove(id);
+    if (failure !== null)
+      this.#log.warn({ gateway: id, reason: failure }, 'soft state of a forgotten gateway not removed');
+  }
+
+  /** Null, or why it may still be there. */
+  async #remove(id: string): Promise<string | null> {
     const answers = await Promise.all([
       this.#reads.run('ZREM', KEYS.gateways, id),
       this.#reads.run('DEL', KEYS.heartbeat(id), KEYS.stats(id)),
     ]);
-    const failure = answers.find((answer) => !answer.ok);
-    if (failure !== undefined)
-      this.#log.warn({ gateway: id, reason: failure.error }, 'soft state of a forgotten gateway not removed');
+    return answers.find((answer) => !answer.ok)?.error ?? null;
+  }
+
+  /** Takes every name that was never heard out of Redis' list. Resolves to how many, or to why it could not. */
+  async forgetNeverHeard(): Promise<Result<number, string>> {
+    const names = [...this.#listed.keys()];
+    const removed = await this.#unlist(names);
+    if (!removed.ok) return removed;
+    if (this.#list(new Map(), 0)) this.#push();
+    return ok(names.length);
+  }
+
+  async #unlist(names: readonly string[]): Promise<Result<void, string>> {
+    for (let start = 0; start < names.length; start += REMOVE_BATCH) {
+      const batch = names.slice(start, start + REMOVE_BATCH);
+      const answer = await this.#reads.run('ZREM', KEYS.gateways, ...batch);
+      if (!answer.ok) return answer;
+    }
+    return ok(undefined);
   }
 
   async #end(): Promise<void> {
@@ -167,63 +211,113 @@ export class RedisFeedback implements Feedback {
     this.#wanted.clear();
     this.#wantsAll = false;
     const listed = all ? await this.#readList() : null;
-    for (const id of listed?.keys() ?? []) ids.add(id);
+    // Who was heard once is asked for whatever the list says, which somebody may have flooded.
+    if (all) for (const id of [...this.#heard.keys(), ...this.#turnedAway]) ids.add(id);
+    for (const id of listed?.names.keys() ?? []) ids.add(id);
     const list = [...ids];
     let readAll = listed !== null;
     for (let start = 0; start < list.length; start += READ_BATCH)
       readAll = (await this.#readBatch(list.slice(start, start + READ_BATCH))) && readAll;
     if (!readAll || listed === null) return;
-    const isNews = this.#list(listed) || !this.#complete;
-    this.#complete = true;
-    if (isNews) this.#push();
-    await this.#sweep(listed);
+    await this.#takeList(listed);
   }
 
-  /** Keeps of `seen` who is neither heard nor forgotten; true if that differs from before. */
-  #list(seen: ReadonlyMap<string, number>): boolean {
-    const unheard = [...seen].filter(([id]) => !this.#heard.has(id) && !this.#removed.has(id));
+  /** Tells of the names that nobody heard, and trims Redis' list to those that are shown. */
+  async #takeList({ names, more, bad }: Listing): Promise<void> {
+    const unheard = [...names.keys()].filter((id) => this.#isUnheard(id));
+    const surplus = unheard.slice(SHOWN);
+    const isNews = this.#list(names, surplus.length + bad.length + more);
+    const wasComplete = this.#complete;
+    // With names that were not read somebody may be among them who serves.
+    this.#complete ||= more === 0;
+    if (isNews || wasComplete !== this.#complete) this.#push();
+    if (surplus.length + bad.length > 0) {
+      this.#log.warn(
+        { names: surplus.length + bad.length, example: (surplus[0] ?? bad[0] ?? '').slice(0, 100) },
+        'names that were never heard taken out of the list of gateways',
+      );
+      await this.#unlist([...surplus, ...bad]);
+    }
+    if (more > 0) this.#wantsAll = true;
+    for (const id of this.#removed) if (names.has(id)) await this.#remove(id);
+  }
+
+  #isUnheard(id: string): boolean {
+    return !this.#heard.has(id) && !this.#removed.has(id) && !this.#turnedAway.has(id);
+  }
+
+  /** Keeps of `seen` who is neither heard nor forgotten, the first of them; true if that differs from before. */
+  #list(seen: ReadonlyMap<string, number>, more: number): boolean {
+    const unheard = [...seen].filter(([id]) => this.#isUnheard(id)).slice(0, SHOWN);
     const differs =
-      unheard.length !== this.#listed.size || unheard.some(([id, at]) => this.#listed.get(id) !== at);
+      more !== this.#listedMore ||
+      unheard.length !== this.#listed.size ||
+      unheard.some(([id, at]) => this.#listed.get(id) !== at);
     if (differs) this.#listed = new Map(unheard);
+    this.#listedMore = more;
     return differs;
   }
 
-  /** A forgotten gateway that Redis still lists (Redis was away, or went back) is taken out there too. */
-  async #sweep(listed: ReadonlyMap<string, number>): Promise<void> {
-    for (const id of this.#removed) if (listed.has(id)) await this.#reads.run('ZREM', KEYS.gateways, id);
-  }
-
-  /** Id → unix second of its last sign of life. Null when Redis did not answer: the next poll asks again, and the link's state tells. */
-  async #readList(): Promise<ReadonlyMap<string, number> | null> {
-    const answer = await this.#reads.run('ZRANGE', KEYS.gateways, '0', '-1', 'WITHSCORES');
-    if (!answer.ok || !Array.isArray(answer.value)) return null;
-    // Pairs by RESP3, one flat list by RESP2.
-    const flat = (answer.value as readonly unknown[]).flat();
-    const found = new Map<string, number>();
-    for (let at = 0; at < flat.length; at += 2) {
-      const id = flat[at];
-      if (typeof id !== 'string') continue;
-      const name = checkName('gateway', id);
-      if (name.ok) found.set(id, Math.floor(Number(flat[at + 1])) || 0);
-      else this.#complain(id, name.error.message);
+  /** Null when Redis did not answer: the next poll asks again, and the link's state tells. */
+  async #readList(): Promise<Listing | null> {
+    const size = await this.#reads.run('ZCARD', KEYS.gateways);
+    if (!size.ok) {
+      if (!size.error.startsWith('WRONGTYPE')) return null;
+      // Somebody put something else there. Every gateway lists itself again within a second.
+      this.#log.warn({ key: KEYS.gateways }, 'the list of gateways is no sorted set; removed');
+      await this.#reads.run('DEL', KEYS.gateways);
+      return null;
     }
-    return found;
+    const more = Math.max(0, Number(size.value) - MOST_LISTED);
+    const half = String(MOST_LISTED / 2 - 1);
+    const answers = await Promise.all(
+      more === 0
+        ? [this.#reads.run('ZRANGE', KEYS.gateways, '0', '-1', 'WITHSCORES')]
+        : [
+            this.#reads.run('ZRANGE', KEYS.gateways, '0', half, 'WITHSCORES'),
+            this.#reads.run('ZREVRANGE', KEYS.gateways, '0', half, 'WITHSCORES'),
+          ],
+    );
+    const names = new Map<string, number>();
+    const bad: string[] = [];
+    for (const answer of answers) {
+      if (!answer.ok || !Array.isArray(answer.value)) return null;
+      // Pairs by RESP3, one flat list by RESP2.
+      const flat = (answer.value as readonly unknown[]).flat();
+      for (let at = 0; at < flat.length; at += 2) {
+        const id = flat[at];
+        if (typeof id !== 'string') continue;
+        if (checkName('gateway', id).ok) names.set(id, secondsOf(flat[at + 1]));
+        else bad.push(id);
+      }
+    }
+    return { names, more, bad };
   }
 
   /** True if Redis answered. */
   async #readBatch(ids: readonly string[]): Promise<boolean> {
-    const answer = await this.#reads.run('MGET', ...ids.map((id) => KEYS.heartbeat(id)));
-    if (!answer.ok || !Array.isArray(answer.value)) return false;
-    const texts: readonly unknown[] = answer.value;
+    // Never more of a value than a heartbeat may have: whoever may write one could make it as long as Redis takes.
+    const most = String(MOST_CHARACTERS);
+    const answers = await Promise.all(
+      ids.map((id) => this.#reads.run('GETRANGE', KEYS.heartbeat(id), '0', most)),
+    );
+    let answered = true;
     const news = ids.filter((id, position) => {
-      const text = texts[position];
-      return typeof text === 'string' && this.#hear(id, text);
+      const answer = answers[position];
+      if (answer?.ok !== true) {
+        if (answer?.error.startsWith('WRONGTYPE') === true) this.#complain(id, 'is no text');
+        else answered = false;
+        return false;
+      }
+      const text = answer.value;
+      if (typeof text !== 'string' || text === '') return this.#turnedAway.delete(id);
+      return this.#hear(id, text);
     });
     if (news.length > 0) {
-      this.#list(this.#listed);
+      this.#list(this.#listed, this.#listedMore);
       this.#push();
     }
-    return true;
+    return answered;
   }
 
   /** Takes in one heartbeat; true if it is news. */
@@ -233,10 +327,28 @@ export class RedisFeedback implements Feedback {
     if (!parsed.ok) return false;
     const last = this.#heard.get(id)?.heartbeat ?? this.#forgotten.get(id);
     if (last?.boot === parsed.value.boot && parsed.value.seq <= last.seq) return false;
+    if (!this.#hasRoom(id, text.length)) {
+      if (this.#turnedAway.has(id) || this.#turnedAway.size >= MOST_LISTED) return false;
+      this.#turnedAway.add(id);
+      return true;
+    }
+    this.#turnedAway.delete(id);
+    this.#weigh(id, text.length);
     this.#forgotten.delete(id);
     this.#removed.delete(id);
     this.#heard.set(id, { heartbeat: parsed.value, changed_at: this.#clock.monotonic() });
     return true;
+  }
+
+  #hasRoom(id: string, size: number): boolean {
+    if (!this.#heard.has(id) && this.#heard.size >= MOST_HEARD.gateways) return false;
+    return this.#characters - (this.#sizes.get(id) ?? 0) + size <= MOST_HEARD.characters;
+  }
+
+  #weigh(id: string, size: number): void {
+    this.#characters += size - (this.#sizes.get(id) ?? 0);
+    if (size === 0) this.#sizes.delete(id);
+    else this.#sizes.set(id, size);
   }
 
   #complain(id: string, complaint: string | null): void {
@@ -254,6 +366,28 @@ export class RedisFeedback implements Feedback {
   }
 
   #report(): FleetReport {
-    return { complete: this.#complete, heard: new Map(this.#heard), listed: this.#listed };
+    return {
+      complete: this.#complete,
+      heard: new Map(this.#heard),
+      listed: this.#listed,
+      listed_more: this.#listedMore,
+      turned_away: this.#turnedAway.size,
+    };
   }
+}
+
+/** What Redis' list of gateways holds. */
+interface Listing {
+  /** Id → unix second of its last sign of life. */
+  readonly names: ReadonlyMap<string, number>;
+  /** How many names were not read. */
+  readonly more: number;
+  /** Names that no gateway can have. */
+  readonly bad: readonly string[];
+}
+
+/** A score is whatever its writer likes: what is no moment is 0. */
+function secondsOf(score: unknown): number {
+  const seconds = Math.floor(Number(score));
+  return seconds > 0 && seconds < 8e12 ? seconds : 0;
 }

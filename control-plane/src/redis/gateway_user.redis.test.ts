@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { freePort, type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import { KEYS } from './keys.js';
@@ -19,15 +19,15 @@ const follow = readFileSync(join(ROOT, 'lua/redis/follow.lua'), 'utf8');
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-gateway-user-'));
 let redis: LocalProcess;
 let gateway: Redis;
+let person: Redis;
 
 beforeAll(async () => {
   const port = await freePort();
   redis = await launchRedis({ dir, port });
   const [, rules = ''] = /^ACL SETUSER (edge-1 .*)$/m.exec(page) ?? [];
-  const person = new Redis({ host: '127.0.0.1', port });
+  person = new Redis({ host: '127.0.0.1', port });
   expect(await person.call('ACL', 'SETUSER', ...rules.split(' '))).toBe('OK');
   await person.hset(KEYS.meta, { epoch: '1', generation: '1', sealed: '1' });
-  person.disconnect();
   // Without the ready check, which is an INFO that a gateway never sends.
   gateway = new Redis({
     ...{ host: '127.0.0.1', port, username: 'edge-1', password: 'PASSWORD' },
@@ -37,6 +37,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   gateway.disconnect();
+  person.disconnect();
   await redis.stop();
   rmSync(dir, { recursive: true, force: true });
 });
@@ -44,7 +45,7 @@ afterAll(async () => {
 it.each<readonly [string, ...string[]]>([
   ['EVAL', follow, '2', KEYS.meta, '{ebb}:index', '0', '0'],
   ['HMGET', KEYS.set('shop'), 'epoch', 'generation', 'hash', 'payload'],
-  ['SET', '{ebb}:gw:edge-1', '{}', 'PX', '15000'],
+  ['SET', '{ebb}:gw:edge-1', '{}', 'PX', '86400000'],
   ['SET', '{ebb}:stats:edge-1', '{}', 'PX', '120000'],
   ['ZADD', '{ebb}:gateways', '1', 'edge-1'],
   ['PUBLISH', '{ebb}:report', 'edge-1'],
@@ -64,4 +65,31 @@ it.each<readonly [string, ...string[]]>([
   ['FLUSHALL'],
 ])('may not %s', async (command, ...args) => {
   await expect(gateway.call(command, ...args)).rejects.toThrow(/NOPERM|can't run this command/);
+});
+
+const ENDLESS = 'while true do end';
+
+it('can hold Redis by a script without an end; the page’s way out ends it and locks the user out', async () => {
+  expect(page).toMatch(/SCRIPT KILL\nredis-cli ACL SETUSER edge-1 off\nredis-cli CLIENT KILL USER edge-1/);
+  await person.config('SET', 'busy-reply-threshold', '50');
+  const held = gateway.call('EVAL', ENDLESS, '0').catch((error: unknown) => String(error));
+  await vi.waitFor(() => expect(person.ping()).rejects.toThrow(/BUSY/), { timeout: 10_000, interval: 20 });
+  expect(await person.call('SCRIPT', 'KILL')).toBe('OK');
+  expect(await held).toMatch(/killed/i);
+  expect(await person.call('ACL', 'SETUSER', 'edge-1', 'off')).toBe('OK');
+  expect(await person.call('CLIENT', 'KILL', 'USER', 'edge-1')).toBe(1);
+  await vi.waitFor(() => expect(gateway.status).not.toBe('ready'), { timeout: 10_000, interval: 20 });
+  expect(await person.ping()).toBe('PONG');
+  await person.call('ACL', 'SETUSER', 'edge-1', 'on');
+  await vi.waitFor(() => expect(gateway.status).toBe('ready'), { timeout: 10_000, interval: 20 });
+});
+
+it('that has written before it goes on without an end leaves one way out: the end of the server', async () => {
+  expect(page).toContain('redis-cli SHUTDOWN NOSAVE');
+  const written = "redis.call('ZADD', '{ebb}:gateways', 1, 'edge-1') " + ENDLESS;
+  gateway.call('EVAL', written, '0').catch(() => undefined); // has no answer
+  await vi.waitFor(() => expect(person.ping()).rejects.toThrow(/BUSY/), { timeout: 10_000, interval: 20 });
+  await expect(person.call('SCRIPT', 'KILL')).rejects.toThrow(/UNKILLABLE/);
+  person.call('SHUTDOWN', 'NOSAVE').catch(() => undefined);
+  await redis.exited;
 });

@@ -6,7 +6,7 @@ import { unfitCharacter } from '../model/texts.js';
 import { describeIssue, nameSchema, parseJson } from './documents.js';
 
 /** Far above any honest heartbeat: it lists only instances with open requests. */
-const MAX_CHARACTERS = 4_000_000;
+export const MOST_CHARACTERS = 4_000_000;
 
 const count = z.int().min(0);
 const setName = z.literal(ROUTES).or(nameSchema('service'));
@@ -56,7 +56,7 @@ const heartbeat = z.object({
  * heartbeat that calls itself by another name is refused: its counts would be taken for those of `id`.
  */
 export function parseHeartbeat(id: string, text: string): Result<Heartbeat, string> {
-  if (text.length > MAX_CHARACTERS) return err(`is longer than ${String(MAX_CHARACTERS)} characters`);
+  if (text.length > MOST_CHARACTERS) return err(`is longer than ${String(MOST_CHARACTERS)} characters`);
   const json = parseJson(text);
   if (!json.ok) return json;
   const parsed = heartbeat.safeParse(json.value);

@@ -11,8 +11,8 @@ import { RedisLink } from './client.js';
 import { describeIssue, nameSchema, parseJson } from './documents.js';
 import { KEYS } from './keys.js';
 
-/** How many gateways one MGET asks for. */
-const READ_BATCH = 100;
+/** How many gateways are asked for at a time. */
+const READ_BATCH = 20;
 const MAX_CHARACTERS = 8_000_000;
 
 const stats = z.object({
@@ -107,31 +107,38 @@ class RedisTrafficReader implements TrafficReader {
     return this.close();
   }
 
-  async read(): Promise<Result<readonly GatewayTraffic[], string>> {
-    const listed = await this.#link.run('ZRANGE', KEYS.gateways, '0', '-1');
-    if (!listed.ok) return listed;
-    if (!Array.isArray(listed.value)) return err('the list of gateways is no list');
-    const names: readonly unknown[] = listed.value;
-    const ids = names.filter((id): id is string => typeof id === 'string' && checkName('gateway', id).ok);
+  async read(gateways: readonly string[]): Promise<Result<readonly GatewayTraffic[], string>> {
+    const ids = gateways.filter((id) => checkName('gateway', id).ok);
     const read: GatewayTraffic[] = [];
     for (let start = 0; start < ids.length; start += READ_BATCH) {
       const batch = ids.slice(start, start + READ_BATCH);
-      const answer = await this.#link.run('MGET', ...batch.map((id) => KEYS.stats(id)));
-      if (!answer.ok) return answer;
-      const texts: readonly unknown[] = Array.isArray(answer.value) ? answer.value : [];
-      for (const [position, id] of batch.entries()) read.push(...this.#parse(id, texts[position]));
+      // Never more of a value than counters may have: whoever may write one could make it as long as Redis takes.
+      const most = String(MAX_CHARACTERS);
+      const answers = await Promise.all(
+        batch.map((id) => this.#link.run('GETRANGE', KEYS.stats(id), '0', most)),
+      );
+      for (const [position, id] of batch.entries()) {
+        const answer = answers[position];
+        if (answer?.ok === true) read.push(...this.#parse(id, answer.value));
+        else if (answer?.error.startsWith('WRONGTYPE') !== true) return answer ?? err('no answer');
+        else this.#complain(id, 'are no text');
+      }
     }
+    for (const id of this.#complaints.keys()) if (!gateways.includes(id)) this.#complaints.delete(id);
     return ok(read);
   }
 
   #parse(id: string, text: unknown): readonly GatewayTraffic[] {
-    if (typeof text !== 'string') return [];
+    if (typeof text !== 'string' || text === '') return [];
     const parsed = parseStats(id, text);
-    const complaint = parsed.ok ? undefined : parsed.error;
+    this.#complain(id, parsed.ok ? undefined : parsed.error);
+    return parsed.ok ? [parsed.value] : [];
+  }
+
+  #complain(id: string, complaint: string | undefined): void {
     if (complaint !== undefined && this.#complaints.get(id) !== complaint)
       this.#log.warn({ gateway: id, complaint }, 'counters ignored');
     if (complaint === undefined) this.#complaints.delete(id);
     else this.#complaints.set(id, complaint);
-    return parsed.ok ? [parsed.value] : [];
   }
 }

@@ -83,6 +83,9 @@ export class MemoryPlane implements ControlPlane {
   overrides(): readonly OverrideResource[] {
     return this.overrideList;
   }
+  neverHeard(): number {
+    return this.gateways().filter((one) => one.state === 'never_heard').length;
+  }
   gateways(): readonly GatewayResource[] {
     return this.gatewayList;
   }

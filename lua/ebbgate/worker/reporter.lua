@@ -9,7 +9,9 @@ local timer = require 'ebbgate.worker.timer'
 local reporter = {}
 reporter.__index = reporter
 
-local HEARTBEAT_TTL_MS, STATS_TTL_MS = 15000, 120000
+--- A heartbeat outlives its gateway by a day: one that nobody heard while it beat is known by it to a controller that starts
+--- later. Whether it lives is told by `seq` alone.
+local HEARTBEAT_TTL_MS, STATS_TTL_MS = 86400000, 120000
 
 --- parts {redis, state, census, tally, json, tools, troubles, health, identity {id, host}, every (seconds)}
 function reporter.new(parts)

@@ -24,7 +24,7 @@ export function gatewayEndpoints(plane: ControlPlane): readonly Endpoint[] {
       body: null,
       view: true,
       answers: { 200: { description: 'The gateways, by id.', schema: resource.gateways } },
-      handle: () => ({ body: { items: plane.gateways() } }),
+      handle: () => ({ body: { items: plane.gateways(), never_heard: plane.neverHeard() } }),
     }),
     endpoint({
       method: 'get',
@@ -42,6 +42,20 @@ export function gatewayEndpoints(plane: ControlPlane): readonly Endpoint[] {
         if (!body) throw absent(`there is no gateway ${gateway}`);
         return { body };
       },
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/gateways/forget',
+      tag,
+      summary: 'Leave several silent gateways out of every proof, and names that were never heard',
+      params: null,
+      query: request.mutationQuery,
+      body: request.forgetManyBody,
+      ifMatch: 'optional',
+      answers: CHANGED,
+      codes: [...MUTATION_CODES, 'idempotency_conflict'],
+      handle: ({ query, body: { gateways = [], never_heard = false, reason } }, exchange) =>
+        mutate(plane, { kind: 'forget_gateways', gateways, never_heard }, { reason, ...query }, exchange),
     }),
     removal(
       plane,

@@ -64,6 +64,18 @@ export const freezeBody = z.strictObject({
 export const forgetBody = z.strictObject({
   reason: reason.meta({ description: 'Why it may be left out of every proof from now on.' }),
 });
+export const forgetManyBody = z.strictObject({
+  gateways: z
+    .array(name('gateway'))
+    .max(1_000)
+    .optional()
+    .meta({ description: 'Each must be silent. One that is heard, or that nobody knows, refuses all.' }),
+  never_heard: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Also every name in Redis’ list that was never heard. Default false.' }),
+  reason: reason.meta({ description: 'Why they may be left out of every proof from now on.' }),
+});
 
 export const acceptBody = z.strictObject({
   reason: reason.meta({ description: 'How it is known that what ZooKeeper holds now is right.' }),

@@ -147,7 +147,7 @@ export const operation = z.object({
 
 export const gateway = z.object({
   id: z.string(),
-  state: z.enum(['live', 'unknown']),
+  state: z.enum(['live', 'unknown', 'never_heard']),
   in_roster: z.boolean(),
   since: time.nullable(),
   silent_ms: z.number().nullable(),
@@ -286,6 +286,10 @@ function listOf<T extends z.ZodType>(item: T) {
 export const services = listOf(service);
 export const instances = listOf(instance);
 export const operations = listOf(operation);
-export const gateways = listOf(gateway);
+export const gateways = listOf(gateway).extend({
+  never_heard: count.meta({
+    description: 'Names in Redis’ list that were never heard. The first of them are among the items.',
+  }),
+});
 export const overrides = listOf(override);
 export const events = listOf(event);
