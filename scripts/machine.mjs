@@ -41,6 +41,7 @@ const TESTS = [
   { package: 'lua-check', found: () => onPath('luacheck') },
   { package: 'curl', found: () => onPath('curl') }, // a gateway's leave
   { package: 'prometheus', found: () => onPath('prometheus') }, // what a gate of a release asks
+  { package: 'libfaketime' }, // a gateway whose wall clock is set
 ];
 
 // What Ebbgate is compared with.

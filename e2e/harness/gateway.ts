@@ -41,8 +41,14 @@ export function gatewayConf(place: GatewayPlace, more: GivenOptions = {}): strin
 }
 
 /** Starts the real gateway there. */
-export function startGateway(place: GatewayPlace, more: GivenOptions = {}): Promise<LocalGateway> {
+export function startGateway(
+  place: GatewayPlace,
+  more: GivenOptions = {},
+  env: Readonly<Record<string, string>> = {},
+): Promise<LocalGateway> {
   const nginx = process.env.EBBGATE_NGINX;
-  const conf = gatewayConf(place, more);
-  return launchGateway({ ...place, conf, ...(nginx ? { nginx } : {}) });
+  // Workers keep of the environment what the conf names.
+  const kept = Object.keys(env).map((name) => `env ${name};\n`);
+  const conf = kept.join('') + gatewayConf(place, more);
+  return launchGateway({ ...place, conf, env, ...(nginx ? { nginx } : {}) });
 }

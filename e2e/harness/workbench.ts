@@ -25,22 +25,29 @@ export class Workbench implements AsyncDisposable {
     public redis: LocalProcess,
     readonly publishing: Publishing,
     private readonly options: GivenOptions,
+    private readonly env: Readonly<Record<string, string>>,
   ) {}
 
   private running: LocalGateway | null = null;
 
-  /** Starts Redis and prepares the gateway's place; `start` starts the gateway. */
-  static async prepare(options: GivenOptions = {}): Promise<Workbench> {
+  /** Starts Redis and prepares the gateway's place; `start` starts the gateway, with `env` in its environment. */
+  static async prepare(
+    options: GivenOptions = {},
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Workbench> {
     const dir = mkdtempSync(join(tmpdir(), 'ebbgate-e2e-'));
     const redisPort = await freePort();
     const place = await gatewayPlace('gw-1', dir, redisPort);
     const redis = await launchRedis({ dir: join(dir, 'redis'), port: redisPort });
-    return new Workbench(dir, redisPort, place, redis, new Publishing(redisPort), options);
+    return new Workbench(dir, redisPort, place, redis, new Publishing(redisPort), options, env);
   }
 
   /** `prepare` and `start`. */
-  static async start(options: GivenOptions = {}): Promise<Workbench> {
-    const bench = await Workbench.prepare(options);
+  static async start(
+    options: GivenOptions = {},
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Workbench> {
+    const bench = await Workbench.prepare(options, env);
     await bench.start();
     return bench;
   }
@@ -51,7 +58,7 @@ export class Workbench implements AsyncDisposable {
   }
 
   async start(): Promise<LocalGateway> {
-    this.running = await startGateway(this.place, this.options);
+    this.running = await startGateway(this.place, this.options, this.env);
     return this.running;
   }
 

@@ -27,16 +27,14 @@ describe('an ejection', function()
   end)
 
   it('goes on doubling for an instance that flaps, and forgets while it is well', function()
-    local record, remember = health.recover(health.eject(nil, 0, 10, ''), 10, 10)
-    assert.equal(20, remember)
+    local record = health.recover(health.eject(nil, 0, 10, ''), 10)
     -- Well for 5 s only: two in a row.
     local again = health.eject(record, 15, 10, '')
     assert.equal(2, again.level)
     assert.equal(15, again.since)
     -- Well for twice the last ejection's 20 s: one is forgotten.
     local well
-    well, remember = health.recover(again, 35, 10)
-    assert.equal(40 + 20, remember)
+    well = health.recover(again, 35)
     assert.equal(2, health.eject(well, 35 + 40, 10, '').level)
     assert.equal(1, health.eject(well, 35 + 60, 10, '').level)
   end)
@@ -48,7 +46,7 @@ describe('an ejection', function()
       for _ = 1, 100 do
         now = now + random(1000)
         if record and record.out and random(2) == 1 then
-          record = health.recover(record, now, fail_timeout)
+          record = health.recover(record, now)
         else
           record = health.eject(record, now, fail_timeout, 'r')
           local lasts = record.until_at - now
@@ -112,7 +110,7 @@ describe('the condition', function()
 
   it('is nil for the healthy', function()
     assert.is_nil(of({}))
-    assert.is_nil(of({ passive = health.recover(health.eject(nil, 1, 1, ''), 2, 1) }))
+    assert.is_nil(of({ passive = health.recover(health.eject(nil, 1, 1, ''), 2) }))
     assert.is_nil(of({ active = health.checked(nil, true, 1, CHECK) }))
     assert.is_nil(of({ warm_since = 90 }, { slow_start_ms = 10000 }))
   end)

@@ -1,14 +1,14 @@
---- What the worker's modules use of nginx, for specs: a clock that the spec moves, shared dictionaries, timers that run when
+--- What the worker's modules use of nginx, for specs: clocks that the spec moves, shared dictionaries, timers that run when
 --- the spec says so. Call `install` before anything of ebbgate.worker is required.
 local nginx = {}
 
 local dictionary = {}
 dictionary.__index = dictionary
 
---- The entry of `key` unless it has expired.
+--- The entry of `key` unless it has expired: by the wall clock, as in nginx.
 local function entry_of(self, key)
   local entry = self.entries[key]
-  if entry and entry.ends and entry.ends <= self.host.time then
+  if entry and entry.ends and entry.ends <= self.host.wall() then
     self.entries[key] = nil
     return nil
   end
@@ -17,17 +17,21 @@ end
 
 function dictionary:get(key)
   local entry = entry_of(self, key)
-  return entry and entry.value
+  if not entry then return nil end
+  return entry.value, entry.flags
 end
 
-function dictionary:safe_set(key, value, seconds)
-  self.entries[key] = { value = value, ends = seconds and seconds > 0 and self.host.time + seconds or nil }
+function dictionary:safe_set(key, value, seconds, flags)
+  self.entries[key] = {
+    value = value, ends = seconds and seconds > 0 and self.host.wall() + seconds or nil,
+    flags = flags and flags ~= 0 and flags or nil,
+  }
   return true
 end
 
-function dictionary:safe_add(key, value, seconds)
+function dictionary:safe_add(key, value, seconds, flags)
   if entry_of(self, key) then return false, 'exists' end
-  return self:safe_set(key, value, seconds)
+  return self:safe_set(key, value, seconds, flags)
 end
 
 function dictionary:incr(key, by)
@@ -35,13 +39,6 @@ function dictionary:incr(key, by)
   if not entry then return nil, 'not found' end
   entry.value = entry.value + by
   return entry.value
-end
-
-function dictionary:expire(key, seconds)
-  local entry = entry_of(self, key)
-  if not entry then return nil, 'not found' end
-  entry.ends = self.host.time + seconds
-  return true
 end
 
 function dictionary:delete(key) self.entries[key] = nil end
@@ -56,10 +53,13 @@ function dictionary:get_keys()
   return keys
 end
 
---- {time, logged, timers, dictionary(), run_timers(), ngx}: `ngx` stands as the global of that name from now on. Who sleeps lets
---- time pass; what waits for its turn then runs, but no oftener than every `turn` seconds.
+--- {time, offset, logged, timers, dictionary(), run_timers(), ngx}: `ngx` stands as the global of that name from now on.
+--- `time` is what never goes back, in seconds; `offset` what the wall clock shows above it. Who sleeps lets time pass; what
+--- waits for its turn then runs, but no oftener than every `turn` seconds.
 function nginx.install()
-  local host = { time = 1000, logged = {}, timers = {}, turn = 0, turned_at = 0 }
+  local host = { time = 1000, offset = 1.7e9, logged = {}, timers = {}, turn = 0, turned_at = 0 }
+
+  function host.wall() return host.time + host.offset end
 
   function host.dictionary()
     return setmetatable({ entries = {}, host = host }, dictionary)
@@ -75,7 +75,7 @@ function nginx.install()
 
   host.ngx = {
     ERR = 4, WARN = 5, NOTICE = 6, var = {},
-    now = function() return host.time end,
+    now = host.wall, time = function() return math.floor(host.wall()) end,
     update_time = function() end,
     sleep = function(seconds)
       host.time = host.time + seconds
@@ -98,6 +98,9 @@ function nginx.install()
     worker = { exiting = function() return false end, count = function() return 1 end },
   }
   rawset(_G, 'ngx', host.ngx)
+  -- Without nginx the clock is that of the machine.
+  local clock = require 'ebbgate.worker.clock'
+  clock.now = function() return host.time end
   return host
 end
 

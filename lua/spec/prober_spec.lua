@@ -89,6 +89,16 @@ describe('the prober', function()
     assert.is_true(asked.total > 3000, asked.total)
   end)
 
+  it('keeps its pace when the wall clock is set', function()
+    local subject = checking(20, 1000)
+    for _, by in ipairs({ -3600, 3600, 0 }) do
+      host.offset = 1.7e9 + by
+      asked.total = 0
+      subject.run(10)
+      assert.is_true(asked.total >= 180 and asked.total <= 220, by .. ': ' .. asked.total)
+    end
+  end)
+
   it('that cannot keep up leaves nobody out', function()
     local subject = checking(2000, 1000)
     host.turn = 0.05

@@ -87,6 +87,12 @@ describe('the law sees', () => {
     ['core/a.lua', 'return ngx.now()', /plain LuaJIT/],
     ['core/a.lua', 'local t = os.time()', /clock/],
     ['core/a.lua', 'return math.random(3)', /randomness/],
+    ['worker/a.lua', 'local at = ngx.now()', /clock\.lua alone/],
+    ['phase/a.lua', 'local now, began = ngx.now, ngx.req.start_time', /clock\.lua alone/],
+    ['worker/a.lua', 'ngx.update_time()', /clock\.lua alone/],
+    ['worker/a.lua', "ffi.cdef('int clock_gettime(int, void *)')", /clock\.lua alone/],
+    ['init.lua', 'return os.time()', /clock\.lua alone/],
+    ['worker/a.lua', 'dict:expire(key, 5)', /lease\.lua/],
     ['extra/a.lua', '', /none of core/],
   ])('Lua: %s: %s', (path, source, reason) => {
     expect(luaBreaches(new Map([[path, source]])).join('\n')).toMatch(reason);

@@ -11,6 +11,16 @@ const IMPURE: readonly (readonly [RegExp, string])[] = [
   [/\bmath\s*\.\s*random(?:seed)?\b/, 'randomness: rolls come in as arguments'],
 ];
 
+/** The one module that may read a clock (its head says why), and what nobody else may do. */
+const CLOCK = 'worker/clock.lua';
+const TIME: readonly (readonly [RegExp, string])[] = [
+  [
+    /\bngx\s*\.\s*(?:now|time|today|update_time|localtime|utctime|http_time|cookie_time)\b|\bstart_time\b|\bos\s*\.\s*(?:time|date|clock)\b|\b(?:clock_gettime|gettimeofday|ngx_current_msec)\b/,
+    'clock.now() for what waits or measures, clock.wall() for what people read',
+  ],
+  [/:\s*(?:expire|ttl)\s*\(/, 'worker/lease.lua: dictionaries expire by the wall clock'],
+];
+
 /** The text without comments, strings kept (module names stand in them). */
 function withoutComments(source: string): string {
   return source.replace(/--\[(=*)\[[\s\S]*?\]\1\]/g, '').replace(/--[^\n]*/g, '');
@@ -35,7 +45,7 @@ export function luaGraph(sources: Sources): ReadonlyMap<string, readonly string[
   return graph;
 }
 
-/** Every breach of `phase → worker → core`, and everything in core that is not pure. */
+/** Every breach of `phase → worker → core`, everything in core that is not pure, and every clock but the one. */
 export function luaBreaches(sources: Sources): readonly string[] {
   const found: string[] = [];
   for (const [module, required] of luaGraph(sources)) {
@@ -46,6 +56,14 @@ export function luaBreaches(sources: Sources): readonly string[] {
       if (other === undefined || rank === undefined || other <= rank) continue;
       found.push(`${module} requires ${target}: the way is phase → worker → core, never back`);
     }
+  }
+  for (const [path, source] of sources) {
+    const code = withoutComments(source);
+    for (const [pattern, instead] of path === CLOCK ? [] : TIME)
+      if (pattern.test(code))
+        found.push(
+          `${path} uses ${String(pattern.exec(code)?.[0])}: time comes from ${CLOCK} alone; use ${instead}`,
+        );
   }
   for (const [path, source] of sources) {
     if (!path.startsWith('core/')) continue;

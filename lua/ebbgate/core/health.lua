@@ -59,11 +59,9 @@ function health.is_due(record, now, fail_timeout)
   return now >= record.until_at or record.until_at - now > health.hold(record.level, fail_timeout) + 1
 end
 
---- The record after a trial that went well, and how many seconds it must be remembered.
-function health.recover(record, now, fail_timeout)
-  local remember = 0
-  for level = record.level, 1, -1 do remember = remember + 2 * health.hold(level, fail_timeout) end
-  return { out = false, since = now, until_at = 0, level = record.level, reason = '' }, remember
+--- The record after a trial that went well.
+function health.recover(record, now)
+  return { out = false, since = now, until_at = 0, level = record.level, reason = '' }
 end
 
 --- The record after a check; `record` nil = it was never checked. The second value tells whether anything differs from

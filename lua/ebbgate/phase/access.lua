@@ -3,13 +3,14 @@ local connection = require 'ebbgate.core.connection'
 local grpc_status = require 'ebbgate.core.grpc_status'
 local problem = require 'ebbgate.core.problem'
 local affinity = require 'ebbgate.phase.affinity'
+local clock = require 'ebbgate.worker.clock'
 local live = require 'ebbgate.worker.live'
 local startup = require 'ebbgate.worker.startup'
 
 local access = {}
 
 local ngx = ngx
-local clear_header = ngx.req.clear_header
+local clear_header, request_began = ngx.req.clear_header, clock.request_began
 local byte = string.byte
 local AT = byte('@')
 
@@ -20,7 +21,7 @@ local function new_ctx(entry)
   return {
     entry = entry or false, member = false, counter = false, tries = 0, limit = 1, tried = false, instances = false,
     answered = false, key = false, began = false, took = false, token = false, transport = false, deadline = false,
-    lease = false,
+    lease = false, at = request_began(),
   }
 end
 

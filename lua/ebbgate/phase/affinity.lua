@@ -3,7 +3,7 @@ local add_header = require('ngx.resp').add_header
 local fleets = require 'ebbgate.core.fleet'
 local hash = require 'ebbgate.core.hash'
 local sticky = require 'ebbgate.core.sticky'
-local microseconds = require('ebbgate.worker.process').microseconds
+local microseconds = require('ebbgate.worker.clock').microseconds
 
 local affinity = {}
 

@@ -2,7 +2,7 @@
 local balancer = require 'ngx.balancer'
 local tries = require 'ebbgate.phase.tries'
 local live = require 'ebbgate.worker.live'
-local microseconds = require('ebbgate.worker.process').microseconds
+local microseconds = require('ebbgate.worker.clock').microseconds
 
 local phase = {}
 

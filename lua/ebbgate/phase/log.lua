@@ -1,12 +1,13 @@
 --- Runs once per request, however it ended: gives back what it held, and counts it.
 local filter = require 'ebbgate.phase.filter'
 local tries = require 'ebbgate.phase.tries'
+local clock = require 'ebbgate.worker.clock'
 local live = require 'ebbgate.worker.live'
 
 local log = {}
 
 local ngx = ngx
-local now, start_time, exiting = ngx.now, ngx.req.start_time, ngx.worker.exiting
+local now, request_began, exiting = clock.now, clock.request_began, ngx.worker.exiting
 --- Stands for service and instance where no route was found.
 local nobody = { id = '', service = '', version = '' }
 
@@ -27,7 +28,7 @@ function log.run()
   end
   filter.forget(ctx)
   -- A WebSocket's duration is no latency.
-  local ms = status ~= 101 and (now() - start_time()) * 1000 or nil
+  local ms = status ~= 101 and (now() - (ctx.at or request_began())) * 1000 or nil
   live.counters:request(member or entry and entry.nobody or nobody, status, ms)
   if live.access_log and ctx.instances then
     local var = ngx.var

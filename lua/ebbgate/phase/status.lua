@@ -1,5 +1,6 @@
 --- The admin listener's pages.
 local exposition = require 'ebbgate.core.exposition'
+local clock = require 'ebbgate.worker.clock'
 local live = require 'ebbgate.worker.live'
 
 local status = {}
@@ -21,13 +22,13 @@ end
 
 --- 200 if it can route requests, else 503. It stays ready without Redis: it serves what it has.
 function status.readyz()
-  local ready, body = live.inspection:readiness(ngx.now())
+  local ready, body = live.inspection:readiness(clock.now())
   answer(ready and 200 or 503, 'application/json', body)
 end
 
 function status.metrics()
   live.counters:flush()
-  answer(200, exposition.CONTENT_TYPE, exposition.render(live.inspection:families(ngx.now())))
+  answer(200, exposition.CONTENT_TYPE, exposition.render(live.inspection:families(clock.now())))
 end
 
 --- Every set in force, with where it stands.

@@ -2,12 +2,13 @@
 local balancer = require 'ngx.balancer'
 local named = require('ebbgate.core.fleet').named
 local patience = require 'ebbgate.core.patience'
+local clock = require 'ebbgate.worker.clock'
 local live = require 'ebbgate.worker.live'
 
 local tries = {}
 
 local ngx = ngx
-local now, find = ngx.now, string.find
+local now, find = clock.now, string.find
 local set_more_tries, set_timeouts = balancer.set_more_tries, balancer.set_timeouts
 --- Timers fire within a millisecond.
 local GRAIN = 0.002

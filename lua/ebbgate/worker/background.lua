@@ -2,6 +2,7 @@
 local keys = require 'ebbgate.core.keys'
 local boot = require 'ebbgate.worker.boot'
 local catch_up = require 'ebbgate.worker.catch_up'
+local clock = require 'ebbgate.worker.clock'
 local census = require 'ebbgate.worker.census'
 local disk = require 'ebbgate.worker.disk'
 local health_report = require 'ebbgate.worker.health_report'
@@ -82,19 +83,19 @@ function background.start(settings, dicts, incarnation)
   timer.every('tick', TICK, function()
     if not holder:take() then return end
     follow:ensure()
-    report:tick(ngx.now())
+    report:tick(clock.now())
   end, function()
     -- The new worker of a reload can go on at once.
     holder:release()
   end)
-  timer.every('health', TICK, function() watch:tick(ngx.now()) end)
+  timer.every('health', TICK, function() watch:tick(clock.now()) end)
   timer.every('checks', TICK, function()
-    if checker:take() then probes:tick(ngx.now()) end
+    if checker:take() then probes:tick(clock.now()) end
   end, function() checker:release() end)
   timer.every('flush', FLUSH, function() live.counters:flush() end, function() live.counters:flush() end)
   timer.every('entries', SWEEP, live.forget)
   timer.every('sweep', SWEEP, function()
-    if dicts.state:get(keys.state.lock) == incarnation then totals:sweep(ngx.now()) end
+    if holder:held() then totals:sweep(clock.now()) end
   end)
   timer.every('forget', SWEEP, function()
     if checker:held() then live.health:sweep(names_of, dicts.sets:get(keys.sets.last_stamp)) end

@@ -2,6 +2,7 @@
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
 local wire = require 'ebbgate.core.wire'
+local clock = require 'ebbgate.worker.clock'
 local counters = require 'ebbgate.worker.counters'
 local disk = require 'ebbgate.worker.disk'
 local inflight = require 'ebbgate.worker.inflight'
@@ -47,8 +48,8 @@ local function begin_or_go_on(dicts)
   local state = dicts.state
   if state:get(keys.state.boot) then return true end
   state:safe_set(keys.state.boot, process.random_hex(8))
-  state:safe_set(keys.state.started, ngx.time())
-  state:safe_set(keys.state.started_at, ngx.now())
+  state:safe_set(keys.state.started, math.floor(clock.wall()))
+  state:safe_set(keys.state.started_at, clock.now())
   state:safe_set(keys.state.seq, 0)
   return false
 end

@@ -5,6 +5,7 @@
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
 local wire = require 'ebbgate.core.wire'
+local clock = require 'ebbgate.worker.clock'
 local pace = require 'ebbgate.worker.pace'
 local redis = require 'ebbgate.worker.redis'
 
@@ -246,7 +247,7 @@ end
 function catch_up:run(whole)
   local pass, err = ask(self, whole)
   if pass == nil then return nil, err end
-  self.state:safe_set(keys.state.caught_up_at, ngx.now())
+  self.state:safe_set(keys.state.caught_up_at, clock.now())
   if pass == false then
     self.troubles:raise('no_meta', 'Redis holds no sets')
     return true

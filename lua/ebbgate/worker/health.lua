@@ -5,6 +5,8 @@
 local core = require 'ebbgate.core.health'
 local keys = require 'ebbgate.core.keys'
 local selection = require 'ebbgate.core.selection'
+local clock = require 'ebbgate.worker.clock'
+local lease = require 'ebbgate.worker.lease'
 local pace = require 'ebbgate.worker.pace'
 local shm = require 'ebbgate.worker.shm'
 local trials = require 'ebbgate.worker.trials'
@@ -33,12 +35,12 @@ function health:complain(err)
 end
 
 --- Writes or, with `value` nil, forgets. True if the dictionary took it.
-function health:put(key, value, seconds)
+function health:put(key, value)
   if value == nil then
     self.dict:delete(key)
     return true
   end
-  local stored, err = self.dict:safe_set(key, value, seconds)
+  local stored, err = self.dict:safe_set(key, value)
   if not stored then self:complain(err) end
   return stored == true
 end
@@ -66,7 +68,7 @@ function health:sight(entry, document)
   entry.noted = self.dict:get(entry.health_key)
   local sight = { zone = self.zone, conditions = {} }
   if not entry.noted or not document.health then return sight end
-  local now = ngx.now()
+  local now = clock.now()
   for _, p in ipairs(document.peers) do
     if selection.eligible(p) then sight.conditions[p.id] = look(self, document.service, p, document.health, now) end
   end
@@ -98,8 +100,7 @@ local function eject(self, entry, name, record, fail_timeout, now, member, statu
 end
 
 local function recover(self, entry, name, record, settings, now, member)
-  local recovered, remember = core.recover(record, now, settings.fail_timeout_ms / 1000)
-  self:put(keys.health.passive(name), core.pack_passive(recovered), remember)
+  self:put(keys.health.passive(name), core.pack_passive(core.recover(record, now)))
   self:warm(name, settings, now)
   self:touch(entry.service)
   ngx.log(ngx.NOTICE, 'ebbgate: ', entry.service, ': ', member.id, ' is back')
@@ -108,12 +109,12 @@ end
 --- Begins the slow start of an instance, if the set has one.
 function health:warm(name, settings, now)
   local slow_start = settings.slow_start_ms / 1000
-  if slow_start > 0 then self:put(keys.health.warm(name), now, slow_start) end
+  if slow_start > 0 then self:put(keys.health.warm(name), now) end
 end
 
-local function end_of_trial(self, entry, settings, name, member, status, now, lease)
+local function end_of_trial(self, entry, settings, name, member, status, now, trial)
   local record = core.unpack_passive(self.dict:get(keys.health.passive(name)))
-  if trials.decides(lease, record) then
+  if trials.decides(trial, record) then
     if member.failures[status] then
       local reason = 'a trial request failed, ejection ' .. record.level + 1 .. ' in a row: ' .. word(status)
       eject(self, entry, name, record, settings.fail_timeout_ms / 1000, now, member, status, reason)
@@ -121,7 +122,7 @@ local function end_of_trial(self, entry, settings, name, member, status, now, le
       recover(self, entry, name, record, settings, now, member)
     end
   end
-  self.trials:abandon(lease)
+  self.trials:abandon(trial)
 end
 
 local function failed(self, entry, settings, name, member, status, now)
@@ -130,12 +131,12 @@ local function failed(self, entry, settings, name, member, status, now)
   if record and record.out then return end
   local fail_timeout = settings.fail_timeout_ms / 1000
   local count = count_failure(self, name, fail_timeout, now)
-  if count < settings.max_fails or not self.dict:safe_add(keys.health.turn(name), true, TURN) then return end
+  if count < settings.max_fails or not lease.take(self.dict, keys.health.turn(name), true, TURN) then return end
   local reason = string.format('%d failure%s within %g s: %s', count, count == 1 and '' or 's', fail_timeout, word(status))
   eject(self, entry, name, record, fail_timeout, now, member, status, reason)
 end
 
-local function judge(self, entry, member, status, lease)
+local function judge(self, entry, member, status, trial)
   local fleet = entry.fleet
   local settings = fleet and fleet.health
   local current = settings and fleet.by_id[member.id]
@@ -143,20 +144,20 @@ local function judge(self, entry, member, status, lease)
   if not current or current.host ~= member.host or current.port ~= member.port or not current.eligible
     or settings.max_fails == 0 or settings.fail_timeout_ms == 0
   then
-    if lease then self.trials:abandon(lease) end
+    if trial then self.trials:abandon(trial) end
     return
   end
-  local name, now, noted = keys.health.name(entry.service, member), ngx.now(), self.dict:get(entry.health_key)
-  local conclude = lease and end_of_trial or failed
-  conclude(self, entry, settings, name, member, status, now, lease)
+  local name, now, noted = keys.health.name(entry.service, member), clock.now(), self.dict:get(entry.health_key)
+  local conclude = trial and end_of_trial or failed
+  conclude(self, entry, settings, name, member, status, now, trial)
   -- The others learn it by their watch; this worker's next pick must know it already.
   if self.dict:get(entry.health_key) ~= noted then self.rebuild(entry) end
 end
 
---- What a try came to that failed, or was a trial (then with its `lease`). Throws nothing: it runs where a request is being
+--- What a try came to that failed, or was a `trial` (then with its lease). Throws nothing: it runs where a request is being
 --- balanced.
-function health:outcome(entry, member, status, lease)
-  local ok, err = pcall(judge, self, entry, member, status, lease)
+function health:outcome(entry, member, status, trial)
+  local ok, err = pcall(judge, self, entry, member, status, trial)
   if not ok then ngx.log(ngx.ERR, 'ebbgate: health: ', err) end
 end
 
@@ -164,14 +165,14 @@ end
 function health:newcomers(document, previous)
   local settings = document.health
   if not settings or settings.slow_start_ms == 0 or previous.kind ~= 'set' then return end
-  local list, now = core.newcomers(document, previous, selection.eligible), ngx.now()
+  local list, now = core.newcomers(document, previous, selection.eligible), clock.now()
   for _, p in ipairs(list) do self:warm(keys.health.name(document.service, p), settings, now) end
   if #list > 0 then self:touch(document.service) end
 end
 
 --- What a check of the instance `name` came to. Called by the worker that probes.
 function health:checked(service, name, id, passed, reason, settings)
-  local key, now = keys.health.active(name), ngx.now()
+  local key, now = keys.health.active(name), clock.now()
   local before = core.unpack_active(self.dict:get(key))
   local record, differs, matters = core.checked(before, passed, now, settings.check, reason)
   if not differs or not self:put(key, core.pack_active(record)) or not matters then return end

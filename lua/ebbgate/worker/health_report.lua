@@ -1,5 +1,6 @@
 --- Tells of instances that are not plainly healthy: for the heartbeat, and for the admin listener.
 local keys = require 'ebbgate.core.keys'
+local clock = require 'ebbgate.worker.clock'
 local live = require 'ebbgate.worker.live'
 local pace = require 'ebbgate.worker.pace'
 
@@ -46,8 +47,9 @@ function health_report:summary()
     for _, member in ipairs(fleet.unwell) do
       if listed < MOST then
         local condition = member.condition
+        local since = math.min(condition.since, clock.now())
         health[service .. '|' .. member.id] = {
-          state = condition.state, reason = condition.reason, since = math.floor(condition.since),
+          state = condition.state, reason = condition.reason, since = math.floor(clock.wall_of(since)),
         }
         listed = listed + 1
       else

@@ -4,6 +4,7 @@ local json_text = require 'ebbgate.core.json_text'
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
 local wire = require 'ebbgate.core.wire'
+local clock = require 'ebbgate.worker.clock'
 
 local inspection = {}
 inspection.__index = inspection
@@ -33,16 +34,17 @@ local function applied_text(self)
   return '{"epoch":' .. position.text(epoch) .. ',"generation":' .. position.text(generation) .. '}'
 end
 
---- Whether the gateway can route requests, and a JSON body that tells why or why not.
+--- Whether the gateway can route requests, and a JSON body that tells why or why not. `now` of worker/clock.lua.
 function inspection:readiness(now)
   local state = self.dicts.state
   local known = self.dicts.sets:get(keys.sets.stamp(wire.ROUTES)) ~= nil or applied(self) ~= nil
   local ready = known and state:get(keys.state.serving) == true
-  local caught_up_at = state:get(keys.state.caught_up_at)
+  local caught_up_at, changed_at = state:get(keys.state.caught_up_at), state:get(keys.state.redis_since)
+  local since = changed_at and clock.wall_of(changed_at) or state:get(keys.state.started)
   return ready, '{"ready":' .. tostring(ready) .. ',"id":' .. self.json.encode(self.identity.id)
     .. ',"version":' .. self.json.encode(self.identity.version)
     .. ',"redis":{"state":"' .. (state:get(keys.state.redis) or 'connecting') .. '","since":'
-    .. position.text(state:get(keys.state.redis_since) or state:get(keys.state.started)) .. '},"applied":' .. applied_text(self)
+    .. position.text(since) .. '},"applied":' .. applied_text(self)
     .. ',"caught_up_seconds_ago":' .. (caught_up_at and string.format('%.3f', now - caught_up_at) or 'null')
     .. ',"sets":' .. size(self.store:records()) .. ',"rejected":' .. size(rejected(self)) .. '}\n'
 end

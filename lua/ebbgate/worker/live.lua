@@ -5,15 +5,15 @@ local fleet = require 'ebbgate.core.fleet'
 local keys = require 'ebbgate.core.keys'
 local router = require 'ebbgate.core.router'
 local wire = require 'ebbgate.core.wire'
+local clock = require 'ebbgate.worker.clock'
 local counters = require 'ebbgate.worker.counters'
 local health = require 'ebbgate.worker.health'
 local inflight = require 'ebbgate.worker.inflight'
 local pace = require 'ebbgate.worker.pace'
-local process = require 'ebbgate.worker.process'
 
 local live = {}
 
-local named, microseconds = fleet.named, process.microseconds
+local named, microseconds = fleet.named, clock.microseconds
 
 --- Sets may move under a pick; after this many moves within one pick something else is wrong.
 local MAX_MOVES = 5

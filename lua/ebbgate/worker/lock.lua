@@ -1,4 +1,5 @@
 --- Who does what only one may: one worker of this nginx at a time, old and new ones of a reload included.
+local lease = require 'ebbgate.worker.lease'
 local process = require 'ebbgate.worker.process'
 
 local lock = {}
@@ -13,21 +14,19 @@ end
 
 --- True if this worker holds the lock now. Look again just before a write that a second holder could be ahead of.
 function lock:held()
-  return self.dict:get(self.key) == self.incarnation
+  return lease.holder(self.dict, self.key) == self.incarnation
 end
 
 --- Takes the lock if it is free, its holder dead, or its own already (then it is renewed). True if it is held now.
 function lock:take()
-  if self.dict:safe_add(self.key, self.incarnation, TTL) then return true end
-  local holder = self.dict:get(self.key)
-  if holder == self.incarnation then return self.dict:expire(self.key, TTL) == true end
-  if holder and process.alive(holder) then return false end
-  if holder then self.dict:delete(self.key) end
-  return self.dict:safe_add(self.key, self.incarnation, TTL) == true
+  local holder = lease.holder(self.dict, self.key)
+  if holder == nil then return lease.take(self.dict, self.key, self.incarnation, TTL) == true end
+  if holder ~= self.incarnation and process.alive(holder) then return false end
+  return lease.replace(self.dict, self.key, self.incarnation, TTL) == true
 end
 
 function lock:release()
-  if self:held() then self.dict:delete(self.key) end
+  lease.release(self.dict, self.key, self.incarnation)
 end
 
 return lock

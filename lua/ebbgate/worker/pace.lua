@@ -2,7 +2,7 @@
 ---
 --- Not by ngx.sleep(0): on an nginx without OpenResty's patch its timer is due within the same turn of the event loop, so
 --- that nothing but timers runs (seen: ten thousand counters read in one go of 8 ms, "slice by slice").
-local microseconds = require('ebbgate.worker.process').microseconds
+local microseconds = require('ebbgate.worker.clock').microseconds
 
 local pace = {}
 pace.__index = pace

@@ -1,5 +1,6 @@
 --- One check of one instance. However the target drips, it takes no longer than its timeout.
 local check = require 'ebbgate.core.check'
+local clock = require 'ebbgate.worker.clock'
 
 local probe = {}
 
@@ -7,13 +8,11 @@ local READ = 8192
 
 --- The milliseconds left until `deadline`, at least 1.
 local function left(deadline)
-  ngx.update_time()
-  return math.max(1, math.floor((deadline - ngx.now()) * 1000))
+  return math.max(1, math.floor((deadline - clock.fresh()) * 1000))
 end
 
 local function is_late(deadline)
-  ngx.update_time()
-  return ngx.now() >= deadline
+  return clock.fresh() >= deadline
 end
 
 local function read_answer(socket, rules, deadline)
@@ -46,8 +45,7 @@ end
 
 --- target {address, port, authority, tls, check}. True, or false and why.
 function probe.run(target)
-  ngx.update_time()
-  local deadline = ngx.now() + target.check.timeout_ms / 1000
+  local deadline = clock.fresh() + target.check.timeout_ms / 1000
   local socket = ngx.socket.tcp()
   socket:settimeout(left(deadline))
   -- A pool of its own: what a check has used is never used again.

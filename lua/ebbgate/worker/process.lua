@@ -6,19 +6,7 @@ local process = {}
 pcall(ffi.cdef, 'int kill(int pid, int sig);')
 pcall(ffi.cdef, 'int gethostname(char *name, size_t len);')
 
-pcall(ffi.cdef, 'int clock_gettime(int clock, void *time);')
-
 local EPERM = 1
-local MONOTONIC = 1
-local time = ffi.new('int64_t[2]')
--- Whoever else declared it may have given it another type: this fits all.
-local time_pointer = ffi.cast('void *', time)
-
---- Microseconds of the clock that never goes back. nginx's own has a grain of a millisecond.
-function process.microseconds()
-  ffi.C.clock_gettime(MONOTONIC, time_pointer)
-  return tonumber(time[0]) * 1e6 + tonumber(time[1]) / 1e3
-end
 
 --- The clock tick at which a process started: with the pid it names one incarnation, because pids come back. Nil if it
 --- cannot be read.

@@ -3,6 +3,7 @@ local heartbeat = require 'ebbgate.core.heartbeat'
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
 local wire = require 'ebbgate.core.wire'
+local clock = require 'ebbgate.worker.clock'
 local link_state = require 'ebbgate.worker.link_state'
 local timer = require 'ebbgate.worker.timer'
 
@@ -78,7 +79,7 @@ local function send(self, beat, changed, with_stats)
   return self.redis:run(function(connection)
     connection:init_pipeline(4)
     connection:set(keys.redis.heartbeat(id), heartbeat.encode(beat, quote), 'PX', HEARTBEAT_TTL_MS)
-    connection:zadd(keys.redis.gateways, ngx.time(), id)
+    connection:zadd(keys.redis.gateways, math.floor(clock.wall()), id)
     if stats then connection:set(keys.redis.stats(id), stats, 'PX', STATS_TTL_MS) end
     if changed then connection:publish(keys.redis.report, id) end
     local replies, err = connection:commit_pipeline()
@@ -90,7 +91,7 @@ local function send(self, beat, changed, with_stats)
 end
 
 local function beat_once(self)
-  local now = ngx.now()
+  local now = clock.now()
   local beat, summary = gather(self)
   local with_stats = now - (self.stats_at or 0) >= self.every
   self.beat_at = now

@@ -1,6 +1,7 @@
 --- A gateway that has just started has requests wait a moment, until it is known in Redis and has the newest sets. With
 --- Redis away it serves what its disk had. A reload and a respawned worker find the flag set and never wait.
 local keys = require 'ebbgate.core.keys'
+local clock = require 'ebbgate.worker.clock'
 
 local startup = {}
 
@@ -16,7 +17,7 @@ end
 --- Returns when requests may be served. Only in a phase that may yield.
 function startup.wait()
   while not startup.over do
-    if startup.state:get(keys.state.serving) or ngx.now() >= startup.deadline then
+    if startup.state:get(keys.state.serving) or clock.now() >= startup.deadline then
       startup.state:safe_set(keys.state.serving, true)
       startup.over = true
     else

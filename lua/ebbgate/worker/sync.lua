@@ -5,6 +5,7 @@
 --- timer frees what it took only at its end); about once a minute one begins by comparing everything.
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
+local clock = require 'ebbgate.worker.clock'
 local link_state = require 'ebbgate.worker.link_state'
 local redis = require 'ebbgate.worker.redis'
 local timer = require 'ebbgate.worker.timer'
@@ -51,28 +52,28 @@ local function tells_more(self, hint)
 end
 
 local function next_poll(self)
-  return ngx.now() + self.poll * (0.75 + math.random() / 2)
+  return clock.now() + self.poll * (0.75 + math.random() / 2)
 end
 
 --- Waits for hints until the session is over. True, or nil and why the subscription broke.
 local function follow_hints(self, subscription)
-  local ends, poll_at = ngx.now() + SESSION, next_poll(self)
-  local heard_at, asked = ngx.now(), false
-  while ngx.now() < ends do
-    local wait = math.max(1, math.min(SILENCE, poll_at - ngx.now()) * 1000)
+  local ends, poll_at = clock.now() + SESSION, next_poll(self)
+  local heard_at, asked = clock.now(), false
+  while clock.now() < ends do
+    local wait = math.max(1, math.min(SILENCE, poll_at - clock.now()) * 1000)
     local hint, err = redis.next_message(subscription, wait)
     if ngx.worker.exiting() or not self.lock:take() then return true end
     if hint then
-      heard_at, asked = ngx.now(), false
+      heard_at, asked = clock.now(), false
     elseif err ~= 'timeout' then
       return nil, err
-    elseif ngx.now() - heard_at >= (asked and 2 or 1) * SILENCE then
+    elseif clock.now() - heard_at >= (asked and 2 or 1) * SILENCE then
       if asked then return nil, 'the subscription is silent' end
       local sent, why = redis.ping_subscription(subscription)
       if not sent then return nil, why end
       asked = true
     end
-    if ngx.now() >= poll_at or (hint and hint ~= '' and tells_more(self, hint)) then
+    if clock.now() >= poll_at or (hint and hint ~= '' and tells_more(self, hint)) then
       local answered, why = catch_up(self, false)
       if not answered then return nil, why end
       poll_at = next_poll(self)
@@ -88,9 +89,9 @@ local function session(self)
   -- Be known before learning the sets: who counts on our ack must know that it is missing.
   if not serving then self.reporter:beat() end
   local subscription, err = self.redis:subscribe(keys.redis.changed)
-  local compare = not self.compared_at or ngx.now() - self.compared_at >= COMPARE_EVERY
+  local compare = not self.compared_at or clock.now() - self.compared_at >= COMPARE_EVERY
   local answered = catch_up(self, compare)
-  if answered and compare then self.compared_at = ngx.now() end
+  if answered and compare then self.compared_at = clock.now() end
   if answered and not serving then
     self.reporter:beat()
     self.state:safe_set(keys.state.serving, true)
@@ -112,14 +113,14 @@ end
 
 --- Starts a session unless one runs or the last one failed a moment ago. Call it as long as the lock is held.
 function sync:ensure()
-  if self.running or ngx.now() < self.not_before then return end
+  if self.running or clock.now() < self.not_before then return end
   self.running = true
   local started = timer.soon('sync', function()
     local ok, well = pcall(session, self)
     self.running = false
     if not ok then ngx.log(ngx.ERR, 'ebbgate: sync: ', well) end
     if ok and well then return end
-    self.not_before = ngx.now() + self.wait * (0.5 + math.random() / 2)
+    self.not_before = clock.now() + self.wait * (0.5 + math.random() / 2)
     self.wait = math.min(self.wait * 2, LONGEST_WAIT)
   end)
   if not started then self.running = false end

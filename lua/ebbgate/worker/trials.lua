@@ -2,6 +2,8 @@
 --- workers share. A lease is the request's own: {key, value, until_at (of the ejection that it is to end)}.
 local core = require 'ebbgate.core.health'
 local keys = require 'ebbgate.core.keys'
+local clock = require 'ebbgate.worker.clock'
+local lease = require 'ebbgate.worker.lease'
 local process = require 'ebbgate.worker.process'
 
 local trials = {}
@@ -44,32 +46,30 @@ local function take_lease(self, key, fleet)
   local seconds = math.min(math.max(fleet.answer_within, SHORTEST), LONGEST)
   self.serial = self.serial + 1
   local value = self.incarnation .. '|' .. self.serial
-  local made, err = self.dict:safe_add(key, value, seconds)
+  local taken, holder = lease.take(self.dict, key, value, seconds)
   -- Without room for a lease two trials may meet; without a trial nobody would ever come back.
-  if made or err == 'no memory' then return value end
-  local holder = self.dict:get(key)
-  if holder and process.alive(string.match(holder, '^[^|]*')) then return nil end
-  if holder then self.dict:delete(key) end
-  return self.dict:safe_add(key, value, seconds) and value or nil
+  if taken or taken == nil then return value end
+  if process.alive(string.match(holder, '^[^|]*')) then return nil end
+  return lease.replace(self.dict, key, value, seconds) and value
 end
 
 --- The member of `fleet` that this request, which has `limit` tries, is to try first, and its lease; or nil.
 function trials:take(entry, fleet, limit)
-  local now = ngx.now()
+  local now = clock.now()
   for _, member in ipairs(fleet.trials) do
     if now >= member.ask_at and may_try(self, entry, fleet, member, now, limit) then
       member.ask_at = now + PAUSE
       local name = keys.health.name(entry.service, member)
-      local lease = { key = keys.health.lease(name), value = nil, until_at = nil }
-      lease.value = take_lease(self, lease.key, fleet)
-      if lease.value then
+      local taken = { key = keys.health.lease(name), value = nil, until_at = nil }
+      taken.value = take_lease(self, taken.key, fleet)
+      if taken.value then
         -- The trial before this one may have ended since this fleet was built.
         local record = core.unpack_passive(self.dict:get(keys.health.passive(name)))
         if record and record.out and core.is_due(record, now, fleet.health.fail_timeout_ms / 1000) then
-          lease.until_at = record.until_at
-          return member, lease
+          taken.until_at = record.until_at
+          return member, taken
         end
-        self:abandon(lease)
+        self:abandon(taken)
       end
     end
   end
@@ -78,13 +78,13 @@ end
 
 --- True if `record` (or nil) is still the ejection that the request was sent to end. It may be when the lease is over: what an
 --- instance answers after minutes is an answer too, unless a later trial has told more.
-function trials.decides(lease, record)
-  return record ~= nil and record.out and record.until_at == lease.until_at
+function trials.decides(taken, record)
+  return record ~= nil and record.out and record.until_at == taken.until_at
 end
 
 --- Gives the lease back, unless it is over and another request has it.
-function trials:abandon(lease)
-  if self.dict:get(lease.key) == lease.value then self.dict:delete(lease.key) end
+function trials:abandon(taken)
+  lease.release(self.dict, taken.key, taken.value)
 end
 
 return trials
