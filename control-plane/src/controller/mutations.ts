@@ -83,6 +83,7 @@ function judge(
     intents: world.intents,
     membership: world.membership,
     traffic: desk.traffic(),
+    witnesses: world.witnesses,
     wall: world.wall,
     newId,
     drain_timeout_ms: desk.deps.settings.drainTimeoutMs,

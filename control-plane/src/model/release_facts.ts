@@ -7,6 +7,8 @@ export interface ReleaseFacts {
   readonly watcher: string;
   /** Instances that take requests as soon as their version has a share, by version. */
   readonly ready: Readonly<Record<string, number>>;
+  /** Who would take requests by the set and serves nobody: one sentence each, which names it. Not in `ready`. */
+  readonly unfit: readonly { readonly version: string; readonly says: string }[];
   /** The set that was compiled from this very record stands in Redis, and that is sure. */
   readonly published: boolean;
   /** Gateways that do not obey that set yet, one sentence each; empty = all that are known obey it. */
@@ -40,7 +42,7 @@ export interface InstanceFacts {
   readonly version: string;
   /** `doubtful`: its registration is missing, and it may be there. */
   readonly presence: 'present' | 'doubtful' | 'gone';
-  /** It would take requests if neither shares nor a release spoke against it. */
+  /** It would take requests if neither shares nor a release spoke against it, and some gateway finds it well. */
   readonly able: boolean;
   /** It says that it is ready, and not that it is leaving. */
   readonly ready: boolean;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { NO_INTENT, type IntentRecord, type ServiceSpec, type StoredIntent } from '../model/intent.js';
 import type { Mutation, MutationContext, SpecPatch } from '../model/resources.js';
-import { buildHeartbeat, buildRegistration } from '../testing/builders.js';
+import { buildHeartbeat, buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { compileService, countEligible } from './compile.js';
 import { decide, type Decision, type ServiceMutation } from './decide.js';
 import type { DecisionState } from './decision.js';
@@ -34,11 +34,16 @@ function members(): ReadonlyMap<string, Member> {
   ];
   return new Map([make('a', 1, 'v1'), make('b', 2, 'v1'), make('c', 3, 'v2')]);
 }
-function state(records: Record<string, IntentRecord> = {}, newId = 'op-1'): DecisionState {
+function state(
+  records: Record<string, IntentRecord> = {},
+  newId = 'op-1',
+  witnesses: Witnesses = buildWitnesses(),
+): DecisionState {
   const intents = new Map<string, StoredIntent>();
   for (const [service, record] of Object.entries(records))
     intents.set(service, { service, record, etag: 'c1-4' });
-  return { intents, membership: new Map([['shop', members()]]), wall: NOW, newId, drain_timeout_ms: 600_000 };
+  const membership = new Map([['shop', members()]]);
+  return { intents, membership, witnesses, wall: NOW, newId, drain_timeout_ms: 600_000 };
 }
 function done(mutation: ServiceMutation, from = state(), context: Partial<MutationContext> = {}): Decision {
   const decided = decide(mutation, { ...CONTEXT, ...context }, from);

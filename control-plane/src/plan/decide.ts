@@ -145,8 +145,9 @@ function guardAll(proposal: Proposal, state: DecisionState): readonly GuardVerdi
   return [...proposal.records].flatMap(([service, after]) => {
     const members = state.membership.get(service);
     const release = state.traffic?.get(service) ?? null;
+    const { witnesses, wall } = state;
     return members
-      ? guardCapacity(service, members, recordOf(state, service), after, state.wall, release)
+      ? guardCapacity({ service, members, witnesses, release, wall }, recordOf(state, service), after)
       : [];
   });
 }

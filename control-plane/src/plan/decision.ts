@@ -9,6 +9,7 @@ import type { ReleaseTraffic } from '../model/release.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
 import { sha1 } from './encode.js';
 import type { Membership } from './membership.js';
+import type { Witnesses } from './proof.js';
 
 /** What a decision is made from. `wall` is milliseconds; `newId` is a fresh operation id. */
 export interface DecisionState {
@@ -16,6 +17,8 @@ export interface DecisionState {
   readonly membership: Membership;
   /** Service → what its running release asks of its set; absent = none runs. */
   readonly traffic?: ReadonlyMap<string, ReleaseTraffic>;
+  /** What the gateways find of instances. */
+  readonly witnesses: Witnesses;
   readonly wall: number;
   readonly newId: string;
   readonly drain_timeout_ms: number;

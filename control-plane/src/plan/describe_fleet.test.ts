@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { NO_INTENT } from '../model/intent.js';
 import type { MutationContext } from '../model/resources.js';
-import { buildRegistration } from '../testing/builders.js';
+import { buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { decide } from './decide.js';
 import { describeOverrides } from './describe_fleet.js';
 import type { Member } from './membership.js';
@@ -24,7 +24,10 @@ test.each([
   const registration = buildRegistration({ id: 'a' });
   const member: Member = { registration, presence: 'present', since: 0, vanished_at: null };
   const membership = new Map([['shop', new Map([['a', member]])]]);
-  const state = { intents: new Map(), membership, wall: 0, newId: 'op-1', drain_timeout_ms: 1 };
+  const state = {
+    ...{ intents: new Map(), membership, witnesses: buildWitnesses() },
+    ...{ wall: 0, newId: 'op-1', drain_timeout_ms: 1 },
+  };
   const decided = decide(
     { kind: 'set_versions', service: 'shop', versions: { v1: 100 } },
     { ...CONTEXT, reason: given },

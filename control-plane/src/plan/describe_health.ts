@@ -5,7 +5,7 @@ import type { World } from './world.js';
 
 /*
  * Health is each gateway's own judgement of each instance: what one cannot reach another may. It is shown as it was
- * reported; sets do not follow it, and of a release only the question whether anybody can serve a version.
+ * reported; sets do not follow it. Guards and releases ask only who serves (serving.ts).
  */
 
 /**
@@ -34,16 +34,32 @@ export function healthOf(
 /** A gateway that says one of these of an instance gives it nothing, or one request to try it. */
 const OUT: ReadonlySet<string> = new Set(['ejected', 'failing', 'trial']);
 
-/** True if every gateway says that it has `instance` out: one that is silent, or ignores health there, may still use it. */
-export function isOutEverywhere(world: Pick<World, 'witnesses'>, service: string, instance: string): boolean {
-  const key = inFlightKey(service, instance);
-  const gateways = gatewaysThatCount(world.witnesses);
-  const isOut = (gateway: string): boolean => {
-    const beat = heardNow(world, gateway)?.heartbeat;
-    const report = beat?.health && Object.hasOwn(beat.health, key) ? beat.health[key] : undefined;
-    return report !== undefined && OUT.has(report.state) && beat?.panic?.includes(service) !== true;
-  };
-  return gateways.length > 0 && gateways.every(isOut);
+/** The gateways that can be asked how instances fare: heard now, and caught up once. */
+export function judgesOf(world: Pick<World, 'witnesses'>): readonly string[] {
+  return gatewaysThatCount(world.witnesses).filter((gateway) => heardNow(world, gateway) !== null);
+}
+
+/** What the gateways that find `instance` ejected or failing say of it. */
+export function findingsOn(
+  world: Pick<World, 'witnesses'>,
+  service: string,
+  instance: string,
+): readonly InstanceHealth[] {
+  return healthOf(world, service, instance).filter(({ state }) => OUT.has(state));
+}
+
+/**
+ * The same, if every gateway that can be asked finds it so: then nobody serves by it. Empty if one of them finds it well, or
+ * had no room to tell, or if none can be asked. A gateway that is silent says nothing either way. That a gateway ignores
+ * health now (panic) makes nobody well.
+ */
+export function outOn(
+  world: Pick<World, 'witnesses'>,
+  service: string,
+  instance: string,
+): readonly InstanceHealth[] {
+  const found = findingsOn(world, service, instance);
+  return found.length > 0 && found.length === judgesOf(world).length ? found : [];
 }
 
 /** The gateways that ignore health in `service` now, because too many of its instances are out there. */

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { NO_INTENT, type IntentRecord } from '../model/intent.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
-import { buildRegistration } from '../testing/builders.js';
+import { buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { buildRelease } from '../testing/releases.js';
 import { decide, type ServiceMutation } from './decide.js';
 import { decideFreezeOfAll } from './decide_freeze.js';
@@ -32,7 +32,7 @@ function stateOf(record: IntentRecord, more: Partial<DecisionState> = {}): Decis
   return {
     intents: new Map([['shop', { service: 'shop', record, etag: 'c1-4' }]]),
     membership: new Map([['shop', membersOf(['a', 'v1'], ['b', 'v2'])]]),
-    ...{ wall: WALL, newId: 'op-1', drain_timeout_ms: 1 },
+    ...{ witnesses: buildWitnesses(), wall: WALL, newId: 'op-1', drain_timeout_ms: 1 },
     ...more,
   };
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { NO_INTENT, type InstanceIntent, type IntentRecord, type ServiceSpec } from '../model/intent.js';
 import type { MutationContext } from '../model/resources.js';
 import type { Registration } from '../model/registration.js';
-import { buildHeartbeat, buildRegistration } from '../testing/builders.js';
+import { buildHeartbeat, buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { compileService } from './compile.js';
 import { decide, type ServiceMutation } from './decide.js';
 import type { DecisionState } from './decision.js';
@@ -45,6 +45,7 @@ function drain(more: object = {}): ServiceMutation {
 function decided(mutation: ServiceMutation, record: IntentRecord, context: Partial<MutationContext> = {}) {
   const state: DecisionState = {
     intents: new Map([['shop', { service: 'shop', record, etag: 'c1-4' }]]),
+    witnesses: buildWitnesses(),
     ...{ membership: new Map([['shop', members()]]), wall: NOW, newId: 'op-1', drain_timeout_ms: 5 * MINUTE },
   };
   return decide(mutation, { ...CONTEXT, ...context }, state);

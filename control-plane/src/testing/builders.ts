@@ -3,6 +3,7 @@ import type { Heartbeat } from '../model/gateway.js';
 import type { Registration } from '../model/registration.js';
 import type { Document, EncodedDocument, Peer, RouteTable, ServiceSet, Tombstone } from '../model/set.js';
 import { ROUTES } from '../model/names.js';
+import type { Witnesses } from '../plan/proof.js';
 
 /** A ready instance of `shop`, version v1, at 10.0.0.1:8080; `id` follows host and port unless it is given. */
 export function buildRegistration(overrides: Partial<Registration> = {}): Registration {
@@ -75,6 +76,21 @@ export function buildEncoded(document: Document = buildSet()): EncodedDocument {
   const payload = JSON.stringify(document);
   const hash = createHash('sha1').update(payload, 'utf8').digest('hex');
   return { service: document.service, document, payload, hash };
+}
+
+/** Gateways that were just heard, each by its heartbeat, and nobody else. */
+export function buildWitnesses(
+  heard: Readonly<Record<string, Partial<Heartbeat>>> = {},
+  overrides: Partial<Witnesses> = {},
+): Witnesses {
+  const beats = Object.entries(heard).map(
+    ([id, beat]) => [id, { heartbeat: buildHeartbeat({ id, ...beat }), changed_at: 0 }] as const,
+  );
+  return {
+    ...{ roster: new Map(), fleet: { complete: true, heard: new Map(beats), listed: new Map() } },
+    ...{ now: 0, silent_ms: 5_000, left: new Map(), shared: new Set(), unready: null, learning: false },
+    ...overrides,
+  };
 }
 
 /** A beat of `gw-1`, which has applied nothing yet and has no open requests. */

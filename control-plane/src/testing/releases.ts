@@ -61,6 +61,7 @@ export function buildRelease(overrides: Partial<ReleaseRecord> = {}): ReleaseRec
 export function buildFacts(overrides: Partial<ReleaseFacts> = {}): ReleaseFacts {
   return {
     ready: { v1: 2, v2: 2 },
+    unfit: [],
     published: true,
     behind: [],
     watcher: 'run-1',

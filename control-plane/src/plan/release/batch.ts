@@ -9,6 +9,7 @@ import type {
 } from '../../model/release.js';
 import { hasEnded } from '../../model/release.js';
 import type { InstanceFacts, ReleaseFacts } from '../../model/release_facts.js';
+import { spellUnfit } from './facts.js';
 import { shareOf } from './shares.js';
 
 /*
@@ -205,10 +206,10 @@ function room(
       back ? Infinity : unavailable - away.length,
       `max_unavailable is ${String(unavailable)}, and ${away.map(({ id }) => id).join(', ')} cannot serve already`,
     ],
-    [serving - 1, 'one instance only takes requests: draining it would leave none'],
+    [serving - 1, `one instance only takes requests: draining it would leave none${spellUnfit(facts.unfit)}`],
     [
       serving - facts.min_available,
-      `${String(serving)} instances take requests, and min_available asks for ${String(facts.min_available)}`,
+      `${String(serving)} instances take requests, and min_available asks for ${String(facts.min_available)}${spellUnfit(facts.unfit)}`,
     ],
   ];
   const ready = Math.max(0, Math.min(...limits.map(([limit]) => limit)));

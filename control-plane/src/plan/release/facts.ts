@@ -1,5 +1,6 @@
 import type { ReleaseRecord, Shares } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
+import { enumerate } from '../serving.js';
 import { FAST_GATE } from './gates.js';
 import { shareOf } from './shares.js';
 
@@ -31,7 +32,15 @@ export function lostCapacity(facts: ReleaseFacts, before: Shares, shares: Shares
   const needed = Math.max(1, facts.min_available);
   if (after >= needed || after >= serving(facts, before)) return [];
   const [left, wanted] = [String(after), String(needed)];
-  return [`${left} ready instances would have a share, and min_available asks for ${wanted}`];
+  const unfit = facts.unfit.filter(({ version }) => shareOf(shares, version) > 0);
+  return [
+    `${left} ready instances would have a share, and min_available asks for ${wanted}${spellUnfit(unfit)}`,
+  ];
+}
+
+/** Who does not count, to be put behind a sentence; empty = all do. */
+export function spellUnfit(unfit: ReleaseFacts['unfit']): string {
+  return unfit.length === 0 ? '' : `: ${enumerate(unfit.map(({ says }) => says))}`;
 }
 
 /** What the fast gate looks at: both sides of the last ten seconds. */
@@ -44,7 +53,10 @@ export function obedience(facts: ReleaseFacts): readonly string[] {
 
 /** Somebody who can serve `version`. */
 export function readiness(version: string, facts: ReleaseFacts): readonly string[] {
-  return readyOf(facts, version) > 0 ? [] : [`a ready instance of ${version}`];
+  if (readyOf(facts, version) > 0) return [];
+  return [
+    `a ready instance of ${version}${spellUnfit(facts.unfit.filter((one) => one.version === version))}`,
+  ];
 }
 
 /** A target that has a share needs somebody to serve it. */

@@ -1,11 +1,12 @@
 import type { InstanceFacts } from '../../model/release_facts.js';
 import { eligible } from '../../model/set.js';
 import { compileService } from '../compile.js';
-import { healthOf, isOutEverywhere } from '../describe_health.js';
+import { healthOf } from '../describe_health.js';
 import { byCodeUnit } from '../encode.js';
 import type { Member } from '../membership.js';
 import { proveDrained } from '../proof.js';
 import { inForce, wishOf } from '../record.js';
+import { capacityIn } from '../serving.js';
 import { drainTarget, membersIn, recordIn, type World } from '../world.js';
 
 /** Health that is no trouble: the gateway gives it more and more, and the release waits that time out by itself. */
@@ -23,18 +24,11 @@ export function observeInstances(
   const members = membersIn(world, service);
   const plain = { ...recordIn(world, service), versions: {} };
   const { explained } = compileService(service, members, plain, world.wall);
+  const open = [...explained].filter(([, { peer }]) => eligible(peer)).map(([id]) => id);
+  const counts = capacityIn(world, service, members, open);
+  const able = new Set(open.filter(counts));
   return [...members]
-    .map(([id, member]) => {
-      const peer = explained.get(id)?.peer;
-      return observeInstance(
-        world,
-        service,
-        id,
-        member,
-        peer !== undefined && eligible(peer),
-        watched.has(id),
-      );
-    })
+    .map(([id, member]) => observeInstance(world, service, id, member, able.has(id), watched.has(id)))
     .sort((a, b) => byCodeUnit(a.id, b.id));
 }
 
@@ -43,7 +37,7 @@ function observeInstance(
   service: string,
   id: string,
   { registration, presence }: Member,
-  open: boolean,
+  able: boolean,
   watched: boolean,
 ): InstanceFacts {
   const { host, port, version, leaving } = registration;
@@ -59,8 +53,7 @@ function observeInstance(
     port,
     version,
     presence: here ? 'present' : presence === 'gone' ? 'gone' : 'doubtful',
-    // Whom every gateway has out serves nobody, and must not be what lets another one be drained.
-    able: open && here && !isOutEverywhere(world, service, id),
+    able,
     ready: here && registration.ready && !leaving,
     leaving,
     taken: wish?.state === undefined ? null : `${wish.state} by ${wish.by}${reason}`,

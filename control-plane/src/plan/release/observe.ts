@@ -1,10 +1,10 @@
 import type { LinkState } from '../../model/ports.js';
 import type { CallOutcome, Counts, ReleaseRecord } from '../../model/release.js';
-import { eligible } from '../../model/set.js';
+import { eligible, type Peer } from '../../model/set.js';
 import { compileService } from '../compile.js';
-import { isOutEverywhere } from '../describe_health.js';
 import { frozenBy } from '../freeze.js';
 import { ackOf, gatewaysThatCount } from '../proof.js';
+import { capacityIn, unfitness } from '../serving.js';
 import { effectiveSpec } from '../spec.js';
 import { membersIn, publishedAt, recordIn, type World } from '../world.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
@@ -30,7 +30,7 @@ export function observeRelease(world: World, release: ReleaseRecord, around: Sur
   const spec = effectiveSpec(record.spec);
   return {
     watcher: around.watcher,
-    ready: readyVersions(world, service, (id) => !isOutEverywhere(world, service, id)),
+    ...readiness(world, service),
     published: around.stands,
     behind: gatewaysBehind(world, service),
     totals: around.totals,
@@ -46,18 +46,39 @@ export function observeRelease(world: World, release: ReleaseRecord, around: Sur
   };
 }
 
-/** How many instances of each version take requests as soon as the version has a share; of those that `counts` lets through. */
-export function readyVersions(
-  world: World,
-  service: string,
-  counts: (id: string) => boolean = () => true,
-): Readonly<Record<string, number>> {
-  const record = { ...recordIn(world, service), versions: {} };
-  const { set } = compileService(service, membersIn(world, service), record, world.wall);
+/** How many instances of each version would take requests by the set, whatever gateways find of them. */
+export function readyVersions(world: World, service: string): Readonly<Record<string, number>> {
   const ready = new Map<string, number>();
-  for (const peer of set.peers.filter((one) => eligible(one) && counts(one.id)))
-    ready.set(peer.version, (ready.get(peer.version) ?? 0) + 1);
+  for (const { version } of openPeers(world, service)) ready.set(version, (ready.get(version) ?? 0) + 1);
   return Object.fromEntries(ready);
+}
+
+/** The peers that take requests as soon as their version has a share. */
+function openPeers(world: World, service: string): readonly Peer[] {
+  const record = { ...recordIn(world, service), versions: {} };
+  return compileService(service, membersIn(world, service), record, world.wall).set.peers.filter(eligible);
+}
+
+/**
+ * How many instances of each version take requests as soon as the version has a share, and who would by its set and does not
+ * serve (serving.ts).
+ */
+function readiness(world: World, service: string): Pick<ReleaseFacts, 'ready' | 'unfit'> {
+  const members = membersIn(world, service);
+  const open = openPeers(world, service);
+  const counts = capacityIn(
+    world,
+    service,
+    members,
+    open.map(({ id }) => id),
+  );
+  const ready = new Map<string, number>();
+  const unfit: ReleaseFacts['unfit'][number][] = [];
+  for (const { id, version } of open) {
+    if (counts(id)) ready.set(version, (ready.get(version) ?? 0) + 1);
+    else unfit.push({ version, says: unfitness(world, service, id, members.get(id)) ?? '' });
+  }
+  return { ready: Object.fromEntries(ready), unfit };
 }
 
 /** One sentence per gateway that does not obey the published set; also if there is none that could. */
