@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Heartbeat } from '../model/gateway.js';
+import type { FleetReport, Heartbeat, RosterEntry } from '../model/gateway.js';
 import type { Registration } from '../model/registration.js';
 import type { Document, EncodedDocument, Peer, RouteTable, ServiceSet, Tombstone } from '../model/set.js';
 import { ROUTES } from '../model/names.js';
-import type { Witnesses } from '../plan/proof.js';
 
 /** A ready instance of `shop`, version v1, at 10.0.0.1:8080; `id` follows host and port unless it is given. */
 export function buildRegistration(overrides: Partial<Registration> = {}): Registration {
@@ -78,11 +77,23 @@ export function buildEncoded(document: Document = buildSet()): EncodedDocument {
   return { service: document.service, document, payload, hash };
 }
 
+/** What is known of gateways, in the shape that the plan takes. */
+interface BuiltWitnesses {
+  readonly roster: ReadonlyMap<string, RosterEntry>;
+  readonly fleet: FleetReport;
+  readonly now: number;
+  readonly silent_ms: number;
+  readonly left: ReadonlyMap<string, number>;
+  readonly shared: ReadonlySet<string>;
+  readonly unready: string | null;
+  readonly learning: boolean;
+}
+
 /** Gateways that were just heard, each by its heartbeat, and nobody else. */
 export function buildWitnesses(
   heard: Readonly<Record<string, Partial<Heartbeat>>> = {},
-  overrides: Partial<Witnesses> = {},
-): Witnesses {
+  overrides: Partial<BuiltWitnesses> = {},
+): BuiltWitnesses {
   const beats = Object.entries(heard).map(
     ([id, beat]) => [id, { heartbeat: buildHeartbeat({ id, ...beat }), changed_at: 0 }] as const,
   );

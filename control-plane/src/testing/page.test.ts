@@ -145,7 +145,7 @@ every default filled in, and null where there is none. Members that do not go to
 
 Times are milliseconds up to a day. The command line also takes them as durations: \`500ms\`, \`10s\`, \`5m\`.
 Routes are a list, \`routes: [{host, path}]\`, and are changed with \`ebbgate route\`. \`min_available\` (1) is what guards keep: they refuse
-what would leave fewer instances that may take requests, backups included.
+what would leave fewer instances that [serve](../explanation/draining.md#guards), backups included.
 
 ${sections.join('\n')}
 ## What goes together
