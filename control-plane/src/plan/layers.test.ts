@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NO_INTENT, type InstanceIntent, type IntentRecord, type StoredIntent } from '../model/intent.js';
 import type { MutationContext, Selector } from '../model/resources.js';
-import { buildRegistration } from '../testing/builders.js';
+import { buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { encodeIntentRecord, parseIntentRecord } from '../zookeeper/intent_record.js';
 import { compileService } from './compile.js';
 import { decide, type ServiceMutation } from './decide.js';
@@ -43,6 +43,7 @@ class Shop {
       {
         intents: new Map([['shop', stored]]),
         membership: new Map([['shop', MEMBERS]]),
+        witnesses: buildWitnesses(),
         ...{ wall: this.wall, newId: `op-${String((this.#ops += 1))}`, drain_timeout_ms: 600_000 },
       },
     );
