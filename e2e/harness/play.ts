@@ -1,18 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MutationResource } from '../../control-plane/src/model/resources.js';
+import { judgeLedger, startClients } from './clients.js';
 import type { Enlisted } from './enlisted.js';
 import { describeStep, type History, type Step } from './history.js';
+import { judge, type Confirmation } from './judge.js';
+import { observe } from './observer.js';
 import type { Rig, RigTraffic } from './rig.js';
 import { until, untilValue } from './until.js';
-
-/** A drain that the controller has called drained, in milliseconds of the wall clock. */
-export interface Confirmation {
-  readonly instance: Enlisted;
-  readonly operation: string;
-  readonly at: number;
-  /** When giving the instance back was first asked for; Infinity if it never was. */
-  readonly until: number;
-}
 
 /** What came of a history. */
 export interface Played {
@@ -24,6 +18,9 @@ export interface Played {
   /** Sentences; empty = every promise was kept. */
   readonly broken: readonly string[];
 }
+
+/** How many change the same service in parallel with the history. */
+const CLIENTS = 3;
 
 interface Drain {
   readonly instance: Enlisted;
@@ -49,6 +46,8 @@ class Player {
   readonly #rig: Rig;
   readonly #service: string;
   readonly #instances: Enlisted[] = [];
+  /** Of the clients that change the same service meanwhile; the history knows nothing of them. */
+  readonly #others: Enlisted[] = [];
   readonly #drains: Drain[] = [];
   readonly #thaws = new Map<number, Promise<void>>();
   readonly #began = Date.now();
@@ -60,22 +59,31 @@ class Player {
 
   async play(history: History): Promise<Played> {
     for (let i = 0; i < history.instances; i += 1) await this.#enlist(true);
+    for (let i = 0; i < CLIENTS; i += 1)
+      this.#others.push(await this.#rig.enlist({ service: this.#service }));
     const path = `/${this.#service}`;
     await this.#rig.route(this.#service, path);
     const streams = [
       this.#rig.traffic({ path, rate: 40 }),
       this.#rig.traffic({ path: `${path}?delay=0.3`, rate: 15 }),
     ];
+    const observer = await observe(this.#rig.ports.zookeeper, this.#service);
+    const clients = startClients(this.#rig, this.#service, this.#service, this.#others);
+    const broken: string[] = [];
     try {
       for (const step of history.steps) {
         this.#note(describeStep(step));
         await this.#take(step);
       }
       this.#note('all steps are taken');
+      const ledger = await clients.stop();
+      broken.push(...judgeLedger(ledger, await observer.stop()));
+      this.#note(`the clients are done: ${String(ledger.answered.length)} changes`);
       await this.#settle(history);
       this.#note('settled');
     } finally {
       await Promise.all([...this.#thaws.values()]);
+      await clients.stop();
       await Promise.all(streams.map((one) => one.stop()));
     }
     const confirmations = await this.#confirmations();
@@ -86,6 +94,7 @@ class Player {
       requests: streams.reduce((sum, one) => sum + one.total(), 0),
       failed: () => failed,
       broken: [
+        ...broken,
         ...confirmations.flatMap(judge),
         ...failed.map(({ status, error }) => `a request failed: ${String(status)} ${error}`),
       ],
@@ -93,7 +102,7 @@ class Player {
   }
 
   async leave(): Promise<void> {
-    await Promise.all(this.#instances.map((one) => one.die()));
+    await Promise.all([...this.#instances, ...this.#others].map((one) => one.die()));
   }
 
   #note(text: string): void {
@@ -179,6 +188,7 @@ class Player {
     const standing = async (): Promise<readonly string[]> => {
       const { peers } = await this.#rig.published(this.#service);
       return peers
+        .filter(({ id }) => !this.#others.some((other) => other.id === id))
         .map(({ id, state, weight, down }) => {
           const right = !down && weight === (state === 'up' ? 100 : 0);
           return `${id} ${state}${right ? '' : ` weight=${String(weight)} down=${String(down)}`}`;
@@ -202,18 +212,4 @@ class Player {
     }
     return confirmations;
   }
-}
-
-/** What the instance itself saw against what was promised of it. */
-function judge({ instance, operation, at, until: end }: Confirmation): readonly string[] {
-  const told = `${instance.id} (${operation})`;
-  return instance.arrivals.flatMap((one) => {
-    if (one.at > at && one.at < end)
-      return [`${told}: a request came ${String(one.at - at)} ms after the proof`];
-    const held = one.at <= at && (one.ended === null || one.ended > at);
-    const after = one.ended === null ? 'never' : `${String(one.ended - at)} ms after`;
-    return held
-      ? [`${told}: proven while a request was open, from ${String(at - one.at)} ms before it, ended ${after}`]
-      : [];
-  });
 }

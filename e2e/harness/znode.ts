@@ -4,7 +4,8 @@ import { connect, type ZooKeeperConnection } from '../../control-plane/src/zooke
  * What a person with zkCli does.
  */
 
-async function session(port: number): Promise<ZooKeeperConnection> {
+/** A session of its own. */
+export async function openSession(port: number): Promise<ZooKeeperConnection> {
   const made = await connect({
     server: { host: '127.0.0.1', port },
     sessionTimeoutMs: 10_000,
@@ -17,7 +18,7 @@ async function session(port: number): Promise<ZooKeeperConnection> {
 
 /** What stands at `path`. */
 export async function readZnode(port: number, path: string): Promise<string> {
-  const connection = await session(port);
+  const connection = await openSession(port);
   const read = await connection.getData(path);
   await connection.close();
   if (!read.ok) throw new Error(`${path}: ${read.error.message}`);
@@ -26,7 +27,7 @@ export async function readZnode(port: number, path: string): Promise<string> {
 
 /** Replaces what stands at `path`, whatever it is. */
 export async function writeZnode(port: number, path: string, text: string): Promise<void> {
-  const connection = await session(port);
+  const connection = await openSession(port);
   const written = await connection.transaction([{ kind: 'set', path, data: Buffer.from(text), version: -1 }]);
   await connection.close();
   if (!written.ok) throw new Error(`${path}: ${written.error.message}`);

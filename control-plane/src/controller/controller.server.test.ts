@@ -710,6 +710,18 @@ test('a controller that stood still itself takes nobody out by the clock alone',
   expect(running.controller.events('shop')?.map((one) => one.event)).not.toContain('lost');
 });
 
+test('from the moment of a complete view on, everything that is registered is known', async () => {
+  await register('a');
+  // Redis answers late, so that the first pass is under way for a while after everything was read.
+  const late = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 100));
+  const { controller } = await start({
+    publisher: (real) => wrap(real, { meta: () => late().then(() => real.meta()) }),
+  });
+  while (!controller.hasView()) await new Promise((resolve) => setImmediate(resolve));
+  expect(controller.instance('shop', 'a')).toMatchObject({ registered: true });
+  expect(controller.services().map(({ service }) => service)).toEqual(['shop']);
+});
+
 describe('changes in parallel', () => {
   test('60 of one service, and 20 of several, queue: each takes effect once', async () => {
     for (const id of ['a', 'b']) await register(id);

@@ -115,6 +115,8 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     documents: new Map(),
     traffic: new Map(),
   };
+  /** A pass has seen registry, intents and releases complete: from then on what is not known does not exist. */
+  #seenWhole = false;
   #loop: Promise<void> | null = null;
   #passesBegun = 0;
   #passesEnded = 0;
@@ -274,6 +276,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     this.#withhold(intents);
     const { documents, compiled } = this.#desired.compile(intents, clock.wall(), this.#withheld, traffic);
     this.#compiled = compiled;
+    this.#seenWhole = true;
     this.#wanted = { documents, traffic };
     if (mayPublish) await this.#publication.publishAll(documents);
     const { state, term } = this.#publication;
@@ -525,7 +528,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   }
 
   hasView(): boolean {
-    return this.#desired.view !== null && this.#intents !== null && this.#releases.known;
+    return this.#seenWhole;
   }
   readiness(): ReadinessResource {
     const { clock, publisher, feedback, zookeeper } = this.#deps;

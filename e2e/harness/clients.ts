@@ -1,0 +1,148 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { MutationResource } from '../../control-plane/src/model/resources.js';
+import type { Enlisted } from './enlisted.js';
+import { judge, type Confirmation } from './judge.js';
+import type { Observed } from './observer.js';
+import type { Rig } from './rig.js';
+
+/*
+ * Clients of the control API in parallel, each with one instance of its own, and an observer that belongs to none of them: it reads
+ * the service's record straight from ZooKeeper. A client repeats a change under one Idempotency-Key until it is answered.
+ */
+
+type Verb = 'drain' | 'undrain' | 'isolate' | 'restore';
+/** How long a client waits for the proof of its drain before it gives the instance back. */
+const WAIT_MS = 1_500;
+const NOTHING_KNOWN = { result: null, ended_at: null };
+/** In this order each of them changes something. */
+const CYCLE: readonly Verb[] = ['drain', 'undrain', 'isolate', 'restore'];
+const LEAVES: Readonly<Record<Verb, string | null>> = {
+  drain: 'draining',
+  undrain: null,
+  isolate: 'isolated',
+  restore: null,
+};
+
+/** A change that was answered with success. Times are milliseconds of the wall clock. */
+export interface Answered {
+  readonly instance: Enlisted;
+  readonly verb: Verb;
+  readonly key: string;
+  /** When it was asked for first. */
+  readonly asked: number;
+}
+
+/** What the clients did. */
+export interface Ledger {
+  readonly answered: readonly Answered[];
+  /** Drains that were called drained. */
+  readonly confirmations: readonly Confirmation[];
+  /** Answers that were no success and that no client may get: everything but "not now". */
+  readonly refused: readonly string[];
+  /** Answers that say "not now", by their code. */
+  readonly postponed: ReadonlyMap<string, number>;
+  /** The longest time in which no client was answered with success, in milliseconds. */
+  readonly longestGapMs: number;
+}
+
+export interface Clients {
+  /** Ends every client after the answer to its present change; may be called twice. */
+  stop(): Promise<Ledger>;
+}
+
+/**
+ * Starts one client per instance. The service needs further instances that nobody drains. `name` begins every key, so it must
+ * be another one at each start.
+ */
+export function startClients(
+  rig: Rig,
+  name: string,
+  service: string,
+  instances: readonly Enlisted[],
+): Clients {
+  const stopped = new AbortController();
+  const answered: Answered[] = [];
+  const confirmations: Confirmation[] = [];
+  const refused: string[] = [];
+  const postponed = new Map<string, number>();
+  let [last, longestGapMs] = [performance.now(), 0];
+
+  /** Asks with one key until there is an answer that is not "not now". */
+  const change = async (instance: Enlisted, verb: Verb, key: string): Promise<string | null> => {
+    const path = `/v1/services/${service}/instances/${encodeURIComponent(instance.id)}/${verb}`;
+    const asked = Date.now();
+    for (;;) {
+      const answer = await rig
+        .call<MutationResource & { readonly code?: string; readonly detail?: string }>(
+          'POST',
+          path,
+          { reason: key },
+          { 'idempotency-key': key },
+        )
+        .catch(() => ({ status: 0, body: { code: 'no_answer' } as never }));
+      if (answer.status >= 200 && answer.status < 300) {
+        const now = performance.now();
+        longestGapMs = Math.max(longestGapMs, now - last);
+        last = now;
+        answered.push({ instance, verb, key, asked });
+        return answer.body.operation?.id ?? null;
+      }
+      const code = answer.body.code ?? String(answer.status);
+      if (answer.status !== 0 && answer.status !== 503) {
+        refused.push(`${key}: ${String(answer.status)} ${code} ${answer.body.detail ?? ''}`);
+        return null;
+      }
+      postponed.set(code, (postponed.get(code) ?? 0) + 1);
+      await pause(50);
+    }
+  };
+  /** When a drain was proven, or null if it was not within the time that a client waits. */
+  const proven = async (operation: string): Promise<number | null> => {
+    const until = performance.now() + WAIT_MS;
+    while (performance.now() < until) {
+      const { result, ended_at } = await rig.operation(operation).catch(() => NOTHING_KNOWN);
+      if (result === 'drained') return Date.parse(ended_at ?? '');
+      await pause(50);
+    }
+    return null;
+  };
+  const client = async (instance: Enlisted, number: number): Promise<void> => {
+    let open: Omit<Confirmation, 'until'> | null = null;
+    for (let turn = 0; !stopped.signal.aborted; turn += 1) {
+      const verb = CYCLE[turn % CYCLE.length] as Verb;
+      if (verb === 'undrain' && open !== null) confirmations.push({ ...open, until: Date.now() });
+      if (verb === 'undrain') open = null;
+      const operation = await change(instance, verb, `${name}-${String(number)}-${String(turn)}`);
+      const at = verb === 'drain' && operation !== null ? await proven(operation) : null;
+      if (operation !== null && at !== null) open = { instance, operation, at };
+    }
+    if (open !== null) confirmations.push({ ...open, until: Date.now() });
+  };
+  const running = Promise.all(instances.map(client));
+  return {
+    stop: async () => {
+      stopped.abort();
+      await running;
+      return { answered, confirmations, refused, postponed, longestGapMs };
+    },
+  };
+}
+
+/**
+ * Holds what the clients were told against what an observer saw and the instances themselves got: sentences; empty = every
+ * answered change is in force, each took effect once, and no drain was called drained too early.
+ */
+export function judgeLedger(ledger: Ledger, { effects, record }: Observed): readonly string[] {
+  const broken = ledger.refused.map((one) => `refused: ${one}`);
+  for (const { key, verb } of ledger.answered)
+    if (effects.get(key) === undefined) broken.push(`${key} (${verb}) was answered and never took effect`);
+  for (const [key, times] of effects)
+    if (times !== 1) broken.push(`${key} took effect ${String(times)} times`);
+  for (const instance of new Set(ledger.answered.map((one) => one.instance))) {
+    const { verb } = ledger.answered.findLast((one) => one.instance === instance) as Answered;
+    const state = Object.hasOwn(record.instances, instance.id) ? record.instances[instance.id]?.state : null;
+    if ((state ?? null) !== LEAVES[verb])
+      broken.push(`${instance.id} is ${String(state)} after its last ${verb}`);
+  }
+  return [...broken, ...ledger.confirmations.flatMap(judge)];
+}

@@ -1,0 +1,24 @@
+import type { Enlisted } from './enlisted.js';
+
+/** A drain that the controller has called drained, in milliseconds of the wall clock. */
+export interface Confirmation {
+  readonly instance: Enlisted;
+  readonly operation: string;
+  readonly at: number;
+  /** When giving the instance back was first asked for; Infinity if it never was. */
+  readonly until: number;
+}
+
+/** What the instance itself saw against what was promised of it: sentences; empty = the promise was kept. */
+export function judge({ instance, operation, at, until: end }: Confirmation): readonly string[] {
+  const told = `${instance.id} (${operation})`;
+  return instance.arrivals.flatMap((one) => {
+    if (one.at > at && one.at < end)
+      return [`${told}: a request came ${String(one.at - at)} ms after the proof`];
+    const held = one.at <= at && (one.ended === null || one.ended > at);
+    const after = one.ended === null ? 'never' : `${String(one.ended - at)} ms after`;
+    return held
+      ? [`${told}: proven while a request was open, from ${String(at - one.at)} ms before it, ended ${after}`]
+      : [];
+  });
+}

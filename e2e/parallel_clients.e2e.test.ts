@@ -1,0 +1,73 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Enlisted } from './harness/enlisted.js';
+import { judgeLedger, startClients } from './harness/clients.js';
+import { observe } from './harness/observer.js';
+import { Rig } from './harness/rig.js';
+import { until } from './harness/until.js';
+
+/*
+ * Eight clients change one service in parallel while Redis loses its data and its connections again and again. The only controller
+ * must go on leading, and every change that was answered must be in force, once.
+ */
+
+const CLIENTS = 8;
+const FLUSHES = { times: 10, everyMs: 2_500 };
+const KILLS = { times: 20, everyMs: 1_000 };
+/** The controller leads again within this after every event. */
+const LEADING_MS = 5_000;
+
+let rig: Rig;
+let instances: Enlisted[];
+
+beforeAll(async () => {
+  rig = await Rig.start();
+  instances = [];
+  for (let count = 0; count < CLIENTS + 2; count += 1) instances.push(await rig.enlist({ wait: false }));
+  await until('all instances are in use', async () => {
+    const { peers } = await rig.published();
+    return peers.length === instances.length;
+  });
+  await rig.route();
+  await rig.converged();
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+
+test.each([
+  { name: 'FLUSHALL', ...FLUSHES, break: () => rig.data.flushall() },
+  {
+    name: 'CLIENT KILL',
+    ...KILLS,
+    break: () => rig.data.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'),
+  },
+])(
+  '$name, $times times: the controller leads on, and every answered change is in force once',
+  async (fault) => {
+    const observer = await observe(rig.ports.zookeeper, 'shop');
+    const traffic = rig.traffic({ rate: 30 });
+    const clients = startClients(rig, fault.name.replace(' ', '-'), 'shop', instances.slice(0, CLIENTS));
+    for (let count = 0; count < fault.times; count += 1) {
+      const began = performance.now();
+      await fault.break();
+      await until('the controller leads', async () => (await rig.call('GET', '/readyz')).status === 200, {
+        timeoutMs: LEADING_MS,
+      });
+      await pause(Math.max(0, fault.everyMs - (performance.now() - began)));
+    }
+    const ledger = await clients.stop();
+    await rig.ready();
+    await rig.converged();
+    const observed = await observer.stop();
+    const failed = await traffic.stop();
+
+    expect(judgeLedger(ledger, observed)).toEqual([]);
+    expect(ledger.longestGapMs).toBeLessThan(LEADING_MS);
+    expect(ledger.answered.length).toBeGreaterThan(CLIENTS * 4);
+    expect(failed).toEqual([]);
+    // Nothing is left over for the next fault.
+    for (const verb of ['restore', 'undrain'])
+      for (const { id } of instances)
+        await rig.call('POST', `/v1/services/shop/instances/${encodeURIComponent(id)}/${verb}`, {});
+  },
+  120_000,
+);
