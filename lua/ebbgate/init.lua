@@ -41,7 +41,8 @@ function init.init_worker()
   local incarnation = boot.enlist(dicts.state)
   live.start({
     dicts = dicts, incarnation = incarnation, tools = boot.tools, max_tries = settings.max_tries,
-    access_log = settings.access_log, zone = settings.zone,
+    access_log = settings.access_log, client_send_ms = settings.client_send_ms,
+    head_bytes = settings.head_bytes, zone = settings.zone,
   })
   require('ebbgate.worker.startup').start(dicts.state, settings.start_wait_ms)
   require('ebbgate.worker.background').start(settings, dicts, incarnation)

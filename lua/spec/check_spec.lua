@@ -26,6 +26,14 @@ describe('the answer to a check', function()
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n0\r\n\r\n', false, rules('ok'), false,
       'the body does not have it',
     },
+    -- 1xx announce an answer, however many there are.
+    { 'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\n', false, rules(), true },
+    { 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 500 Oh\r\n', false, rules(), false, 'status 500' },
+    { 'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n', false, rules(), nil },
+    { 'HTTP/1.1 103 Early Hints\r\n\r\n', false, rules(), nil },
+    { 'HTTP/1.1 103 Early Hints\r\n\r\n', true, rules(), false, 'no HTTP answer' },
+    { 'HTTP/1.1 103 Early Hints\r\n', true, rules(), false, 'no final answer after 1xx' },
+    { 'HTTP/1.1 103 Early Hints\r\n\r\n' .. head .. 'is ok', false, rules('ok'), true },
   }
   for i, row in ipairs(rows) do
     it('is judged, row ' .. i, function()

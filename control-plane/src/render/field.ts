@@ -86,14 +86,15 @@ export function duration(minMs = 1): Field<string> {
 
 const UNIT_KIB = { k: 1, m: 1_024, g: 1_048_576 } as const;
 
-/** An amount of memory in nginx's words, from `minKib` KiB to 64 GiB. */
-export function size(minKib: number): Field<string> {
-  const hint = `must be a size like 16k, 8m or 1g, from ${String(minKib)}k to 64g`;
+/** An amount of memory in nginx's words, from `minKib` to `maxKib` KiB. */
+export function size(minKib: number, maxKib = 64 * UNIT_KIB.g): Field<string> {
+  const most = maxKib % UNIT_KIB.g === 0 ? `${String(maxKib / UNIT_KIB.g)}g` : `${String(maxKib)}k`;
+  const hint = `must be a size like 16k, 8m or 1g, from ${String(minKib)}k to ${most}`;
   return field((value) => {
     const parts = typeof value === 'string' ? /^(\d{1,9})([kmg])$/i.exec(value) : null;
     if (parts === null) return err(hint);
     const kib = Number(parts[1]) * UNIT_KIB[parts[2]?.toLowerCase() as keyof typeof UNIT_KIB];
-    return kib >= minKib && kib <= 64 * UNIT_KIB.g ? ok(parts[0]) : err(hint);
+    return kib >= minKib && kib <= maxKib ? ok(parts[0]) : err(hint);
   });
 }
 

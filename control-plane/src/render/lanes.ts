@@ -25,9 +25,9 @@ interface Transport {
 }
 
 const RETRY_WORDS = {
-  error: 'error timeout',
-  gateway_error: 'error timeout http_502 http_503 http_504',
-  server_error: 'error timeout http_500 http_502 http_503 http_504 http_429',
+  error: 'error timeout invalid_header',
+  gateway_error: 'error timeout invalid_header http_502 http_503 http_504',
+  server_error: 'error timeout invalid_header http_500 http_502 http_503 http_504 http_429',
 } as const;
 
 function transportsOf(profiles: readonly TlsProfile[]): readonly Transport[] {

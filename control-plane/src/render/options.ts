@@ -187,7 +187,7 @@ export const GATEWAY_OPTIONS = {
     '--buffer-responses',
     flag,
     false,
-    'Take up to 128 KiB of an answer faster than the client reads, so that a slow client frees the instance sooner.',
+    'Take up to 128 KiB of an answer (eight times --instance-header-buffer) faster than the client reads, so that a slow client frees the instance sooner.',
   ),
   proxy_connect_timeout: option(
     '--proxy-connect-timeout TIME',
@@ -236,6 +236,12 @@ export const GATEWAY_OPTIONS = {
     list(tlsProfile),
     [],
     'How to reach instances over TLS, for sets whose upstream names it; the one called default is for sets that name none. Certificates are always verified: against ca (default: what the system believes), for server_name. cert and key are shown to instances that ask. May be repeated.',
+  ),
+  instance_header_buffer: option(
+    '--instance-header-buffer SIZE',
+    size(4, 1_024),
+    '16k',
+    "The longest head of an instance's answer: a longer one is a 502. Each running request takes so much memory.",
   ),
   access_log: option(
     '--access-log FILE|off',
@@ -374,4 +380,5 @@ export const LOG_MEMBERS = [
   'bytes_in',
   'bytes_out',
   'trace_id',
+  'aborted_by',
 ] as const;

@@ -1,3 +1,4 @@
+import { parseDuration } from '../model/duration.js';
 import { type Listen } from './field.js';
 import { lanesOf, upstreamsOf } from './lanes.js';
 import { LOG_MEMBERS, type GatewayOptions } from './options.js';
@@ -19,6 +20,8 @@ export function viewOf(options: GatewayOptions, version: string): View {
     open_files: connections * 2 + 256,
     shutdown_timeout: options.worker_shutdown_timeout === 'off' ? '' : options.worker_shutdown_timeout,
     client_max_body: options.client_max_body === 'unlimited' ? '0' : options.client_max_body,
+    client_send_ms: milliseconds(options.client_send_timeout),
+    head_bytes: bytes(options.instance_header_buffer),
     request_buffering: options.buffer_requests ? 'on' : 'off',
     response_buffering: options.buffer_responses ? 'on' : 'off',
     resolver: options.resolver.map((one) => (one.includes(':') ? `[${one}]` : one)).join(' '),
@@ -35,6 +38,18 @@ export function viewOf(options: GatewayOptions, version: string): View {
     tries_patterns: triesPatterns(options.max_tries),
     log_lines: logLines(options),
   };
+}
+
+/** Of a duration that has passed. */
+function milliseconds(text: string): number {
+  const span = parseDuration(text);
+  return span.ok ? span.value : 0;
+}
+
+/** Of a size that has passed. */
+function bytes(size: string): number {
+  const factor = { k: 1_024, m: 1_048_576, g: 1_073_741_824 }[size.slice(-1).toLowerCase()] ?? 1;
+  return Number(size.slice(0, -1)) * factor;
 }
 
 function serverView(listen: Listen): View {
@@ -61,7 +76,7 @@ const LOG_VARIABLES: Readonly<Record<(typeof LOG_MEMBERS)[number], readonly [str
   host: ['host', 'text'],
   path: ['uri', 'text'],
   protocol: ['server_protocol', 'text'],
-  status: ['status', 'number'],
+  status: ['ebb_status', 'number'],
   service: ['ebb_service', 'text'],
   instances: ['ebb_instances', 'text'],
   version: ['ebb_version', 'text'],
@@ -74,6 +89,7 @@ const LOG_VARIABLES: Readonly<Record<(typeof LOG_MEMBERS)[number], readonly [str
   bytes_in: ['request_length', 'number'],
   bytes_out: ['bytes_sent', 'number'],
   trace_id: ['ebb_trace_id', 'text'],
+  aborted_by: ['ebb_aborted_by', 'text'],
 };
 
 function logLines(options: GatewayOptions): string[] {

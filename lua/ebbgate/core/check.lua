@@ -33,8 +33,25 @@ local function unchunk(text)
   end
 end
 
+--- Where the final answer begins: behind all 1xx, which only announce it. Nil while a 1xx has not come whole.
+local function start_of(text)
+  local at = 1
+  while find(text, '^HTTP/%d%.%d 1%d%d[ \r\n]', at) do
+    local _, last = find(text, '\r\n\r\n', at, true)
+    if not last then return nil end
+    at = last + 1
+  end
+  return at
+end
+
 --- Reads what came so far: true (passed), or false and why, or nil when more is needed. `closed` tells that no more will come.
 function check.judge(text, closed, rules)
+  local start = start_of(text)
+  if not start then
+    if closed or #text > LONGEST_HEAD then return false, 'no final answer after 1xx' end
+    return nil
+  end
+  if start > 1 then text = sub(text, start) end
   local status = match(text, '^HTTP/%d%.%d (%d%d%d)[ \r\n]')
   if not status then
     if closed or #text > 64 then return false, 'no HTTP answer' end

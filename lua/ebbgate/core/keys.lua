@@ -68,6 +68,7 @@ keys.metrics = { made = 'made' }
 function keys.metrics.requests(service, version, instance, class)
   return 'requests|' .. service .. '|' .. version .. '|' .. instance .. '|' .. class
 end
+function keys.metrics.broken(service, version, instance) return 'broken|' .. service .. '|' .. version .. '|' .. instance end
 function keys.metrics.version(kind, service, version) return kind .. '|' .. service .. '|' .. version end
 function keys.metrics.bucket(service, version, index) return 'bucket|' .. service .. '|' .. version .. '|' .. index end
 function keys.metrics.retries(service) return 'retries|' .. service end

@@ -31,6 +31,9 @@ local RULES = {
   heartbeat_ms = { whole(100, 2000), 1000 },
   max_tries = { whole(1, 5), 5 },
   access_log = { flag(), true },
+  -- How long nginx waits for a client to take more of an answer, and how long the head of an instance's answer may be.
+  client_send_ms = { whole(1, 86400000), 60000 },
+  head_bytes = { whole(1024, 1048576), 16384 },
   tls_profiles = { text('^[a-z0-9_ ]*$', 'names of a-z 0-9 _ with a space between them'), '' },
   zone = { text('^[A-Za-z0-9._-]*$', 'a name of A-Z a-z 0-9 . _ -, or ""'), '' },
   version = { text('^[^%c%s]+$', 'a version'), '0' },

@@ -3,13 +3,15 @@
 local grpc_status = require 'ebbgate.core.grpc_status'
 local problem = require 'ebbgate.core.problem'
 local affinity = require 'ebbgate.phase.affinity'
+local note_end = require('ebbgate.phase.ending').note
+local head = require 'ebbgate.phase.head'
 local tries = require 'ebbgate.phase.tries'
 local live = require 'ebbgate.worker.live'
 
 local filter = {}
 
 local ngx = ngx
-local byte = string.byte
+local byte, http_version = string.byte, ngx.req.http_version
 local DASH = byte('-')
 
 --- Requests of this worker whose problem is not written yet. Almost always 0, and looking up a request's context costs more
@@ -24,23 +26,39 @@ end
 --- What nginx's own error stands for: a status and a code. It says 502 where this gateway refused another try; the client is told
 --- how the last one ended, or that the time is over.
 local function meaning(ctx, status)
+  if ctx.fault then return 502, 'instance_failed' end
   if (status == 502 or status == 504) and tries.is_over(ctx) then return 504, 'gateway_timeout' end
   if status ~= 502 or not ctx.verdict then return status, problem.code_of(status) end
   return ctx.verdict, ctx.answer and 'instance_failed' or problem.code_of(ctx.verdict)
 end
 
+--- The head of a 502 with that body, where nginx writes none.
+local function plain_head(body)
+  return 'HTTP/1.1 502 Bad Gateway\r\nContent-Type: ' .. problem.CONTENT_TYPE .. '\r\nContent-Length: ' .. #body
+    .. '\r\nConnection: close\r\nX-Request-Id: ' .. ngx.var.request_id .. '\r\n\r\n'
+end
+
+--- Gives the client the gateway's own 502 in place of an answer that may not pass: nginx closes both connections. By the code
+--- 500, because of these two only that makes nginx say `Connection: close`; `meaning` makes it 502.
+local function reject(fault)
+  ngx.ctx.fault = fault
+  return ngx.exit(500)
+end
+
 --- With the head of an instance's answer.
-local function note(status)
-  if live.attentive then affinity.note(ngx.ctx, ngx.var) end
+local function receive(status, var)
+  local fault = head.fault(status, var)
+  if fault then return reject(fault) end
+  if live.attentive then affinity.note(ngx.ctx, var) end
   if tries.on_trial > 0 then tries.answered(ngx.ctx, status) end
 end
 
 function filter.header()
-  local status = ngx.status
-  if status < 400 then return note(status) end
-  local ctx, var = ngx.ctx, ngx.var
+  local status, var = ngx.status, ngx.var
+  if status < 400 then return receive(status, var) end
+  local ctx = ngx.ctx
   if ctx.answered then return end
-  if from_instance(var.upstream_header_time) then return note(status) end
+  if not ctx.fault and from_instance(var.upstream_header_time) then return receive(status, var) end
   local meant, code = meaning(ctx, status)
   local header = ngx.header
   ctx.own = meant
@@ -62,10 +80,13 @@ function filter.header()
 end
 
 function filter.body()
+  note_end(ngx.arg[2])
   if unwritten == 0 then return end
   local ctx = ngx.ctx
   local body = ctx.problem
   if not body then return end
+  -- An answer that is no HTTP made nginx take the request for one of HTTP/0.9, whose answers have no head.
+  if ctx.fault and body ~= '' and http_version() == 0.9 and ngx.var.http2 == '' then body = plain_head(body) .. body end
   ngx.arg[1] = body
   ctx.problem = ''
 end

@@ -1,5 +1,6 @@
 --- How many tries a request gets, and how long each may wait. Runs in the balancer phase.
 local balancer = require 'ngx.balancer'
+local blame = require 'ebbgate.phase.blame'
 local named = require('ebbgate.core.fleet').named
 local patience = require 'ebbgate.core.patience'
 local clock = require 'ebbgate.worker.clock'
@@ -60,6 +61,8 @@ end
 function tries.go_on(ctx, entry, fleet)
   if not fleet then return false end
   if tries.is_over(ctx) then return false end
+  -- The next one would only say the same again.
+  if blame.is_long_head(ngx.var) then return false end
   if ctx.tries >= ctx.limit and not reconnects(ctx, fleet) then return false end
   -- A try that was never connected put no load on an instance, so the one after it is not an additional one.
   if not entry.budget or not tries.reached(ngx.var.upstream_connect_time) or entry.budget:take(now()) then return true end
@@ -92,16 +95,31 @@ function tries.abandon(ctx)
   if lease then live.abandon(lease) end
 end
 
---- With the head of an instance's answer: a trial that went well is over. A stream may last for hours.
+--- True of an answer that may last for hours.
+local function is_stream(status, content_type)
+  return status == 101 or content_type ~= nil
+    and (find(content_type, '^text/event%-stream') or find(content_type, '^application/grpc')) ~= nil
+end
+
+--- With the head of an instance's answer: a trial that went well is over if it is a stream. Of all others the body is waited
+--- for: it may be what the instance fails at.
 function tries.answered(ctx, status)
   local member = ctx.member
   if not member or not ctx.lease or member.failures[status] then return end
+  if not is_stream(status, ngx.var.upstream_http_content_type) then return end
   live.health:outcome(ctx.entry, member, status, end_trial(ctx))
+end
+
+--- True if `member` is not to blame for a try that failed without an answer after it was connected.
+local function is_excused()
+  local var = ngx.var
+  return tries.reached(var.upstream_connect_time) and (blame.is_upload(var) or blame.is_long_head(var))
 end
 
 --- Tells what a try at `member` came to: `status` as in live.outcome. A later try that only got what others had left of the
 --- request's time, and timed out with it, says nothing about its instance.
 function tries.conclude(ctx, entry, member, status)
+  if status == 'error' and not ctx.fault and is_excused() then return tries.abandon(ctx) end
   if status == 'timeout' and ctx.tries > 1 and tries.is_over(ctx) then return tries.abandon(ctx) end
   return live.outcome(entry, member, status, ctx.began, ctx.took, end_trial(ctx))
 end

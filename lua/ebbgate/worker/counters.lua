@@ -35,7 +35,7 @@ end
 local function touch(self, member)
   if not member.series then
     member.series, member.classes, member.retries = series_of(self, member), { 0, 0, 0, 0, 0 }, 0
-    member.exhausted = 0
+    member.exhausted, member.broken = 0, 0
   end
   if not member.dirty then
     member.dirty = true
@@ -57,6 +57,13 @@ function counters:request(member, status, ms)
   series.ms = series.ms + ms
   local index = bucket(ms)
   series.buckets[index] = series.buckets[index] + 1
+end
+
+--- Counts a finished request, which `request` has counted, as one whose answer the instance cut short: a failure of its version.
+function counters:broken(member, status)
+  if not member.dirty then touch(self, member) end
+  member.broken = member.broken + 1
+  if status < 500 then member.series.errors = member.series.errors + 1 end
 end
 
 --- Counts a try after the first one, on the member that it went to.
@@ -123,6 +130,10 @@ function counters:flush()
     if member.retries > 0 then
       self:add(keys.metrics.retries(member.service), member.retries)
       member.retries = 0
+    end
+    if member.broken > 0 then
+      self:add(keys.metrics.broken(member.service, member.version, member.id), member.broken)
+      member.broken = 0
     end
     if member.exhausted > 0 then
       self:add(keys.metrics.budget_exhausted(member.service), member.exhausted)

@@ -18,7 +18,7 @@ local ngx = ngx
 
 --- The one who writes an ejection has this long; then another may.
 local TURN = 0.05
-local WORDS = { error = 'connection failed or broken', timeout = 'timed out' }
+local WORDS = { error = 'connection failed or broken', timeout = 'timed out', broken = 'answer cut short' }
 
 --- parts {dict, counters, incarnation, zone, max_tries, rebuild(entry)}
 function health.new(parts)

@@ -72,6 +72,9 @@ local function counter_families(self)
   local requests = {
     name = 'ebbgate_requests_total', type = 'counter', help = 'Requests that ended, by status class.', samples = {},
   }
+  local broken = {
+    name = 'ebbgate_broken_answers_total', type = 'counter', help = 'Answers that their instance cut short.', samples = {},
+  }
   local retries = {
     name = 'ebbgate_retries_total', type = 'counter', help = 'Tries after the first one.',
     samples = {},
@@ -92,6 +95,10 @@ local function counter_families(self)
       requests.samples[#requests.samples + 1] = {
         labels = { 'service', parts[2], 'version', parts[3], 'instance', parts[4], 'status', parts[5] }, value = value,
       }
+    elseif parts[1] == 'broken' then
+      broken.samples[#broken.samples + 1] = {
+        labels = { 'service', parts[2], 'version', parts[3], 'instance', parts[4] }, value = value,
+      }
     elseif parts[1] == 'retries' then
       retries.samples[#retries.samples + 1] = { labels = { 'service', parts[2] }, value = value }
     elseif parts[1] == 'budget_exhausted' then
@@ -106,7 +113,7 @@ local function counter_families(self)
       errors.samples[#errors.samples + 1] = { labels = { 'kind', parts[2] }, value = value }
     end
   end)
-  return requests, retries, exhausted, errors, ejections, probes
+  return requests, broken, retries, exhausted, errors, ejections, probes
 end
 
 local function latency_family(self)
@@ -182,13 +189,13 @@ end
 
 --- Everything for Prometheus (core/exposition.lua).
 function inspection:families(now)
-  local requests, retries, exhausted, errors, ejections, probes = counter_families(self)
+  local requests, broken, retries, exhausted, errors, ejections, probes = counter_families(self)
   local states, panic = self.health:families()
   local open, uncounted, workers = in_flight_families(self)
   local epoch, generation = applied(self)
   local caught_up_at = self.dicts.state:get(keys.state.caught_up_at)
   return {
-    requests, latency_family(self), retries, exhausted, open, uncounted, workers, generation_family(self),
+    requests, broken, latency_family(self), retries, exhausted, open, uncounted, workers, generation_family(self),
     gauge('ebbgate_applied_epoch', 'The epoch of what is acked.', epoch),
     gauge('ebbgate_applied_generation', 'The generation of what is acked.', generation),
     gauge('ebbgate_applied_age_seconds', 'Since Redis last answered a catch-up.', caught_up_at and now - caught_up_at),

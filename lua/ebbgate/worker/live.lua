@@ -18,11 +18,13 @@ local named, microseconds = fleet.named, clock.microseconds
 --- Sets may move under a pick; after this many moves within one pick something else is wrong.
 local MAX_MOVES = 5
 
---- `parts` {dicts, incarnation, tools (for wire.decode), max_tries, access_log (true if one is written),
+--- `parts` {dicts, incarnation, tools (for wire.decode), max_tries, access_log (true if one is written), client_send_ms and
+---        head_bytes (as in core/options.lua),
 ---        zone (of the gateway; '' = none)}
 function live.start(parts)
   live.dicts, live.sets, live.tools, live.incarnation = parts.dicts, parts.dicts.sets, parts.tools, parts.incarnation
   live.max_tries, live.access_log = parts.max_tries, parts.access_log
+  live.client_send_ms, live.head_bytes = parts.client_send_ms, parts.head_bytes
   live.inflight = inflight.new(parts.dicts.inflight, parts.incarnation)
   live.counters = counters.new(parts.dicts.metrics)
   live.health = health.new({
@@ -222,8 +224,9 @@ function live.enter(entry, tried, key, now, token, limit)
 end
 
 --- What a try at `member` came to, told once after `live.leave`. `status` is what the instance answered, or 'error' or 'timeout'
---- if it gave no answer; `began` in microseconds is when it was picked, false if nobody wants to know. `took`, if known, is how
---- long its answer's head took: what follows goes at the client's pace. `lease`: of a trial, else false.
+--- if it gave no answer, 'broken' if it cut it short; `began` in microseconds is when it was picked, false if nobody wants to
+--- know. `took`, if known, is how long its answer's head took: what follows goes at the client's pace. `lease`: of a trial, else
+--- false.
 function live.outcome(entry, member, status, began, took, lease)
   local picker = began and entry.fleet and entry.fleet.picker
   if picker and picker.observe then

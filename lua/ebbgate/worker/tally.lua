@@ -74,7 +74,7 @@ local function is_stale(self, parts, membership, now)
   if kind == 'sync_error' or service == '' then return false end
   local members = membership(service)
   if not members then return true end
-  if kind == 'requests' and instance ~= '' and not members.ids[instance] then return true end
+  if (kind == 'requests' or kind == 'broken') and instance ~= '' and not members.ids[instance] then return true end
   if not version or version == '' then return false end
   local name = service .. '|' .. version
   if members.versions[version] then
