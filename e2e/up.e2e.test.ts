@@ -86,6 +86,7 @@ test('up in the background: endpoints, traffic, scale in by SIGTERM, restarts, s
     code: 0,
     out: expect.stringContaining(`curl http://127.0.0.1:${String(base)}/`),
   });
+  expect(started.out).toContain(`\`npx ebbgate down --dir ${dir}\` stops it.`);
   const { gateways, gateway_admin, api, zookeeper, redis, instances } = endpoints();
   const at = (distance: number): string => `127.0.0.1:${String(base + distance)}`;
   expect({ gateways, gateway_admin, api, zookeeper, redis }).toEqual({

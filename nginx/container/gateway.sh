@@ -56,7 +56,25 @@ if [ -n "${EBBGATE_REDIS_PASSWORD_FILE:-}" ]; then
   export EBBGATE_REDIS_PASSWORD
 fi
 program=$(command -v nginx || command -v openresty) || cannot_start "neither nginx nor openresty is on the PATH"
-mkdir -p "$run_dir/state" || cannot_start "cannot write below $run_dir; its owner must be uid $(id -u)"
+# A conf for another platform fails at every start, in nginx' words, which do not say what to do.
+fits() {
+  module=$(sed -n 's/^load_module \(.*ngx_http_lua_module\.so\);$/\1/p' "$conf")
+  if [ -n "$module" ]; then
+    [ -e "$module" ]
+  elif grep -q '^include /usr/share/ebbgate/lua_module\.conf;$' "$conf"; then
+    [ -e /usr/share/ebbgate/lua_module.conf ]
+  else
+    "$program" -V 2>&1 | grep -q -e openresty -e ngx_lua
+  fi
+}
+fits || cannot_start "$conf is for an nginx of another platform; render it anew with --lua-module image"
+# Also what another user has left there: nginx would fail at the first request that needs it.
+mkdir -p "$run_dir/state" 2> /dev/null || :
+for place in "$run_dir" "$run_dir/state" "$run_dir"/*_temp; do
+  [ ! -d "$place" ] || [ -w "$place" ] ||
+    cannot_start "uid $(id -u) cannot write $place; with Compose: docker compose run --rm give-volumes, else as root: chown -R $(id -u) $run_dir"
+done
+[ -d "$run_dir/state" ] || cannot_start "there is no $run_dir/state and it cannot be made"
 
 "$program" -p "$run_dir" -e stderr -c "$conf" &
 nginx=$!

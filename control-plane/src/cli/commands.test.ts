@@ -533,6 +533,37 @@ describe('wait', () => {
     expect(terminal.stdout()).toBe('shop/a: drained\n');
   });
 
+  it('waits for a gateway that is heard, follows everything, and is another start than before', async () => {
+    plane.gatewayList = [makeGateway({ boot: 'b1' })];
+    expect(await ebbgate('wait gateway gw-a')).toMatchObject({
+      code: 0,
+      out: 'gateway gw-a is heard and follows everything\n',
+    });
+    const { terminal, code } = start('wait gateway gw-a --not-boot b1');
+    plane.gatewayList = [];
+    plane.gatewayList = [makeGateway({ boot: 'b2', behind: 1 })];
+    plane.gatewayList = [makeGateway({ boot: 'b2' })];
+    expect(await code).toBe(0);
+    expect(terminal.stdout()).toContain('follows everything');
+  });
+
+  it.each<[string, Parameters<typeof makeGateway>[0] | null, string]>([
+    ['nobody has heard', null, 'gateway gw-a to be heard'],
+    ['is silent', { state: 'unknown' }, 'gateway gw-a to be heard: it is unknown'],
+    ['has not started anew', { boot: 'b1' }, 'gateway gw-a to start anew'],
+    ['is behind', { boot: 'b2', behind: 2 }, 'gateway gw-a to follow what is published'],
+    [
+      'rejects a set',
+      { boot: 'b2', rejected: [{ service: 'shop', generation: 3, code: 'unknown_version' }] },
+      'gateway gw-a, which rejects shop (unknown_version)',
+    ],
+  ])('ends with 4 for a gateway that %s', async (_, gateway, waits) => {
+    plane.gatewayList = gateway === null ? [] : [makeGateway(gateway)];
+    const { code, err } = await ebbgate('wait gateway gw-a --not-boot b1 --timeout 50ms');
+    expect(code).toBe(4);
+    expect(err).toContain(`waits for: ${waits}\n  next: ebbgate wait gateway gw-a\n`);
+  });
+
   it('does not wait for what is not drained at all', async () => {
     const { code, err } = await ebbgate('wait drained -s shop b');
     expect(code).toBe(1);

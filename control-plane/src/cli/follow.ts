@@ -1,6 +1,11 @@
-import type { Convergence, InstanceResource, OperationResource } from '../model/resources.js';
+import type {
+  Convergence,
+  GatewayResource,
+  InstanceResource,
+  OperationResource,
+} from '../model/resources.js';
 import { mayPass, path, type ApiClient } from './client.js';
-import { CliFailure, EXIT } from './failure.js';
+import { CliFailure, EXIT, Refused } from './failure.js';
 import type { Progress } from './progress.js';
 import type { Terminal } from './terminal.js';
 
@@ -116,6 +121,58 @@ export async function followDrained(
     (instance) => instance.drain?.drained === true,
     SLICE_MS,
   );
+}
+
+/** A gateway that is waited for; null = nobody has heard of it. */
+interface AwaitedGateway {
+  readonly gateway: GatewayResource | null;
+  readonly waiting_for: readonly string[];
+}
+
+/**
+ * Waits until a gateway is heard and follows everything that is published; with `notBoot`, until that is another start of
+ * it than that one.
+ */
+export async function followGateway(
+  options: FollowOptions,
+  id: string,
+  notBoot: string | null,
+): Promise<GatewayResource> {
+  const { gateway } = await follow<AwaitedGateway>(
+    options,
+    async (waitMs, signal) => {
+      if (waitMs > 0) await options.terminal.pause(Math.min(RETRY_MS, waitMs), signal);
+      const gateway = await gatewayOrNull(options.client, id, signal);
+      return { gateway, waiting_for: gatewayWaits(id, gateway, notBoot) };
+    },
+    ({ waiting_for }) => waiting_for.length === 0,
+    SHOWN_SLICE_MS,
+  );
+  return gateway!;
+}
+
+async function gatewayOrNull(
+  client: ApiClient,
+  id: string,
+  signal: AbortSignal,
+): Promise<GatewayResource | null> {
+  try {
+    return (await client.get<GatewayResource>(path('gateways', id), { signal })).body;
+  } catch (error) {
+    if (error instanceof Refused && error.problem.code === 'not_found') return null;
+    throw error;
+  }
+}
+
+function gatewayWaits(id: string, gateway: GatewayResource | null, notBoot: string | null): string[] {
+  if (gateway === null) return [`gateway ${id} to be heard`];
+  if (gateway.state !== 'live') return [`gateway ${id} to be heard: it is ${gateway.state}`];
+  if (gateway.boot === null || gateway.boot === notBoot) return [`gateway ${id} to start anew`];
+  const rejected = gateway.rejected.map(
+    ({ service, code }) => `gateway ${id}, which rejects ${service} (${code})`,
+  );
+  if (rejected.length > 0) return rejected;
+  return gateway.behind === 0 ? [] : [`gateway ${id} to follow what is published`];
 }
 
 function waits(value: unknown): readonly string[] {

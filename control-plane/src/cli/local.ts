@@ -7,7 +7,7 @@ import { status, type LocalStatus } from '../local/status.js';
 import { up } from '../local/up.js';
 import { checkName, type NameKind } from '../model/names.js';
 import { addDemo } from './demo.js';
-import { describeEndpoints, nextCommands } from './local_text.js';
+import { commandFor, DEFAULT_DIR, describeEndpoints, nextCommands } from './local_text.js';
 import { detach } from './local_detach.js';
 import { gatewayRenderer } from './local_gateway.js';
 import { productRoot } from './product.js';
@@ -15,7 +15,6 @@ import type { Terminal } from './terminal.js';
 
 const DIR_FLAG = '--dir <DIR>';
 const DIR_TEXT = 'where state and logs lie';
-const DEFAULT_DIR = '.ebbgate';
 
 /** `ebbgate up`, `status`, `down` and `demo …`: a whole Ebbgate on this machine. */
 export function addLocal(program: Command, terminal: Terminal): void {
@@ -127,15 +126,15 @@ async function runStatus(flags: { readonly dir: string; readonly output: string 
   const found = await status(resolve(flags.dir), process.env.EBBGATE_TOKEN);
   process.exitCode = found.state === 'up' && found.trouble === null ? 0 : 1;
   if (flags.output === 'json') say(JSON.stringify(found, undefined, 2));
-  else for (const line of describeStatus(found, flags.dir)) say(line);
+  else for (const line of describeStatus(found, resolve(flags.dir))) say(line);
 }
 
 function describeStatus(found: LocalStatus, dir: string): readonly string[] {
   const lines: Record<LocalStatus['state'], string> = {
     up: `Up in ${dir}, process ${String(found.supervisor)}.`,
     starting: `Starting in ${dir}, process ${String(found.supervisor)}.`,
-    crashed: `\`ebbgate up\` was killed in ${dir}; \`ebbgate down\` ends what it left.`,
-    down: `Nothing runs in ${dir}; \`ebbgate up\` starts it.`,
+    crashed: `\`ebbgate up\` was killed in ${dir}; \`${commandFor('down', dir)}\` ends what it left.`,
+    down: `Nothing runs in ${dir}; \`${commandFor('up', dir)}\` starts it.`,
   };
   return [
     lines[found.state],

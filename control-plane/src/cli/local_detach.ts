@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { readState } from '../local/state.js';
+import { commandFor } from './local_text.js';
 
 /**
  * Starts `ebbgate up` in the background and shows what it says until everything is up. Resolves with the exit code:
@@ -37,7 +38,8 @@ export async function detach(
   closeSync(reader);
   process.off('SIGINT', pass).off('SIGTERM', pass);
   child.unref();
-  if (ended === undefined) process.stdout.write('It runs in the background: `npx ebbgate down` stops it.\n');
+  if (ended === undefined)
+    process.stdout.write(`It runs in the background: \`${commandFor('down', dir)}\` stops it.\n`);
   return ended ?? 0;
 }
 

@@ -1,5 +1,15 @@
+import { resolve } from 'node:path';
 import type { Endpoints } from '../local/state.js';
 import { DEMO_SERVICE } from '../local/up.js';
+
+/** Where `up`, `status` and `down` look unless told otherwise. */
+export const DEFAULT_DIR = '.ebbgate';
+
+/** The command as it must be typed for this directory: `ebbgate down`, with `--dir` unless it is the default one. */
+export function commandFor(verb: 'up' | 'down' | 'status', dir: string): string {
+  const words = dir === resolve(DEFAULT_DIR) ? [] : ['--dir', /^[\w./@+-]+$/.test(dir) ? dir : `'${dir}'`];
+  return ['npx ebbgate', verb, ...words].join(' ');
+}
 
 const DEFAULT_API = 'http://127.0.0.1:8090';
 

@@ -64,13 +64,19 @@ async function runRegister(command: readonly string[], flags: RegisterFlags): Pr
     process.exitCode = 2;
     return;
   }
-  process.exitCode = await register(parsed.value, command, EBBGATE_TOKEN);
+  process.exitCode = await register(parsed.value, command, () => tokenNow() ?? EBBGATE_TOKEN);
+}
+
+/** The token as its file holds it now; undefined if that cannot be read. */
+function tokenNow(): string | undefined {
+  const env = withSecretFiles(process.env);
+  return env.ok ? env.value['EBBGATE_TOKEN'] : undefined;
 }
 
 async function register(
   options: RegisterOptions,
   command: readonly string[],
-  token: string | undefined,
+  token: () => string | undefined,
 ): Promise<number> {
   const { service, data, readyUrl } = options;
   const log = lineLog(`ebbgate register ${service}`);

@@ -1,4 +1,12 @@
-import { mkdtempSync, readFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -55,6 +63,22 @@ test('a file that cannot be written is an error of --out', () => {
   ebbgate('--gateway-id', 'gw-7', '--out', '/no/such/dir/nginx.conf');
   expect(process.exitCode).toBe(1);
   expect(err).toMatch(/^error: --out/);
+});
+
+test('replaces a file as a whole, and writes in place where it cannot', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'ebbgate-cli-'));
+  const file = join(dir, 'nginx.conf');
+  writeFileSync(file, 'before');
+  const reader = openSync(file, 'r'); // an nginx that reads it at this very moment
+  ebbgate('--gateway-id', 'gw-7', '--out', file);
+  expect(readFileSync(reader, 'utf8')).toBe('before');
+  closeSync(reader);
+  expect(readFileSync(file, 'utf8')).toContain('gateway_id = "gw-7"');
+  const link = join(dir, 'link.conf');
+  symlinkSync(file, link);
+  ebbgate('--gateway-id', 'gw-8', '--out', link);
+  expect(readFileSync(file, 'utf8')).toContain('gateway_id = "gw-8"');
+  expect(readdirSync(dir).sort()).toEqual(['link.conf', 'nginx.conf']);
 });
 
 test('--help documents every option', () => {

@@ -1,5 +1,5 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { GATEWAY_OPTIONS, type GatewayOption, type GivenOptions } from '../render/options.js';
 import { renderConf } from '../render/render.js';
@@ -36,11 +36,36 @@ function render(given: GivenOptions, out: string | null): void {
 
 function writeOut(file: string, conf: string): void {
   try {
-    writeFileSync(file, conf);
+    if (!replaceFile(file, conf)) writeFileSync(file, conf);
   } catch (error) {
     process.stderr.write(`error: --out: ${error instanceof Error ? error.message : String(error)}\n`);
+    if (error instanceof Error && 'code' in error && error.code === 'EACCES')
+      process.stderr.write(hint(file));
     process.exitCode = 1;
   }
+}
+
+/**
+ * All of it or nothing: an nginx that is told to read it again must not find the half. False where that cannot be: a
+ * device, a link, a file that is mounted, a directory that cannot be written.
+ */
+function replaceFile(file: string, conf: string): boolean {
+  const beside = `${file}.new`;
+  if (lstatSync(file, { throwIfNoEntry: false })?.isFile() === false) return false;
+  try {
+    writeFileSync(beside, conf);
+    renameSync(beside, file);
+    return true;
+  } catch {
+    rmSync(beside, { force: true });
+    return false;
+  }
+}
+
+function hint(file: string): string {
+  const uid = String(process.getuid?.());
+  const dir = dirname(file);
+  return `hint: uid ${uid} must be able to write ${dir}; with Compose: docker compose run --rm give-volumes, else as root: chown -R ${uid} ${dir}\n`;
 }
 
 /** commander only collects; the table validates, so that all errors are listed at once and worded in one place. */

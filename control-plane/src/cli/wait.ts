@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { createClient } from './client.js';
 import { apiCommand, durationOption, milliseconds, type CommonFlags } from './flags.js';
-import { followConvergence, followDrained, type FollowOptions } from './follow.js';
+import { followConvergence, followDrained, followGateway, type FollowOptions } from './follow.js';
 import { print } from './output.js';
 import { waitOperation } from './outcome.js';
 import type { Terminal } from './terminal.js';
@@ -11,7 +11,7 @@ interface WaitFlags extends CommonFlags {
   readonly service: string;
 }
 
-/** `ebbgate wait operation|convergence|drained`. */
+/** `ebbgate wait operation|convergence|drained|gateway`. */
 export function addWaitCommand(program: Command, terminal: Terminal): void {
   const wait = program.command('wait').description('wait for something; exit 4 when time runs out');
   waitFor(wait, 'operation <OPERATION>', 'until an operation is done').action(
@@ -37,6 +37,19 @@ export function addWaitCommand(program: Command, terminal: Terminal): void {
         id,
       );
       print(terminal, flags.output, instance, () => [`${service}/${id}: drained`]);
+    });
+  waitFor(wait, 'gateway <GATEWAY>', 'until a gateway is heard and follows everything that is published')
+    .option(
+      '--not-boot <BOOT>',
+      'and that is another start of it than this one (get gateways -o wide shows it)',
+    )
+    .action(async (id: string, flags: WaitFlags & { readonly notBoot?: string }) => {
+      const gateway = await followGateway(
+        options(terminal, flags, `gateway ${id}`),
+        id,
+        flags.notBoot ?? null,
+      );
+      print(terminal, flags.output, gateway, () => [`gateway ${id} is heard and follows everything`]);
     });
 }
 

@@ -68,7 +68,7 @@ export async function claim(dir: string, pid: number, onStale: () => void): Prom
     if (before !== undefined && lives(before.supervisor))
       throw new Error(
         `an Ebbgate runs in ${dir} already (process ${String(before.supervisor.pid)}): ` +
-          'stop it with `ebbgate down`, or give another --dir and --base-port',
+          `stop it with \`npx ebbgate down --dir ${dir}\`, or give another --dir and --base-port`,
       );
     onStale();
     await sweep(dir, before?.processes ?? [], [pid]);

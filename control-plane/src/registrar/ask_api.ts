@@ -14,15 +14,17 @@ export function askApi(options: {
   readonly api: string;
   readonly service: string;
   readonly instance: string;
-  readonly token?: string | undefined;
+  /** Asked before every question: a token may be replaced while an instance runs. */
+  readonly token?: () => string | undefined;
   /** Of one question. Default 2 s. */
   readonly timeoutMs?: number;
 }): AskDrained {
-  const { service, instance, token } = options;
+  const { service, instance } = options;
   const path = `/v1/services/${encodeURIComponent(service)}/instances/${encodeURIComponent(instance)}`;
   const url = options.api.replace(/\/+$/, '') + path;
-  const headers = token ? { authorization: `Bearer ${token}` } : {};
   return async (signal) => {
+    const token = options.token?.();
+    const headers = token ? { authorization: `Bearer ${token}` } : {};
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs ?? 2_000)]);
     try {
       const { statusCode, body } = await request(url, { headers, signal: deadline });

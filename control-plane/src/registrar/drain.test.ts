@@ -10,6 +10,7 @@ type Answer = { readonly status?: number; readonly text: string };
 let answer: (request: IncomingMessage) => Answer;
 let close: () => void;
 let ask: AskDrained;
+let token: string;
 
 beforeEach(async () => {
   const server = createServer((request, response) => {
@@ -19,7 +20,8 @@ beforeEach(async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const api = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
-  ask = askApi({ api, service: 'shop', instance: '[fd00::1]:80', token: 'secret', timeoutMs: 300 });
+  token = 'secret';
+  ask = askApi({ api, service: 'shop', instance: '[fd00::1]:80', token: () => token, timeoutMs: 300 });
   close = () => {
     server.close();
     server.closeAllConnections();
@@ -54,7 +56,7 @@ test.each<[string, Answer, object]>([
   expect(await ask(new AbortController().signal)).toMatchObject(expected);
 });
 
-test('the question names the instance and carries the token', async () => {
+test('the question names the instance and carries the token of the moment', async () => {
   let asked: IncomingMessage | undefined;
   answer = (request) => {
     asked = request;
@@ -63,6 +65,9 @@ test('the question names the instance and carries the token', async () => {
   await ask(new AbortController().signal);
   expect(asked?.url).toBe('/v1/services/shop/instances/%5Bfd00%3A%3A1%5D%3A80');
   expect(asked?.headers.authorization).toBe('Bearer secret');
+  token = 'another';
+  await ask(new AbortController().signal);
+  expect(asked?.headers.authorization).toBe('Bearer another');
 });
 
 test('an API that is away is no proof, and waiting ends with the signal', async () => {

@@ -90,10 +90,10 @@ export const GATEWAY_OPTIONS = {
     "The directory that holds Ebbgate's Lua code.",
   ),
   lua_module: option(
-    '--lua-module debian|builtin',
-    oneOf('debian', 'builtin'),
+    '--lua-module debian|builtin|image',
+    oneOf('debian', 'builtin', 'image'),
     'debian',
-    'debian loads the two shared modules of libnginx-mod-http-lua; builtin is for OpenResty.',
+    "debian loads the two shared modules of libnginx-mod-http-lua; builtin is for OpenResty; image leaves it to the gateway's image, which knows what it is made of.",
   ),
   module_dir: option('--module-dir DIR', path, '/usr/lib/nginx/modules', 'Where the shared modules lie.'),
   user: option(

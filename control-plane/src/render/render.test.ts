@@ -73,6 +73,14 @@ describe('nginx.conf', () => {
     expect(conf).not.toContain('/usr/share/lua');
   });
 
+  test("the gateway's image may say itself what its nginx loads", () => {
+    const conf = render({ lua_module: 'image' });
+    expect(conf).toContain('\ninclude /usr/share/ebbgate/lua_module.conf;\n');
+    expect(conf).not.toContain('load_module');
+    // Behind what the platform finds by itself, so that OpenResty keeps its own libraries.
+    expect(conf).toMatch(/lua_package_path ".*;;\/usr\/share\/lua\/5\.1\/\?\.lua";/);
+  });
+
   test('nobody is trusted by default', () => {
     expect(render({})).not.toContain('set_real_ip_from');
     expect(render({ trusted_proxies: ['10.1.2.3/8'] })).toContain('set_real_ip_from 10.0.0.0/8;');

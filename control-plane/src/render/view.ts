@@ -15,6 +15,7 @@ export function viewOf(options: GatewayOptions, version: string): View {
     ...options,
     version,
     debian: options.lua_module === 'debian',
+    image: options.lua_module === 'image',
     state_dir: options.state_dir || `${options.run_dir}/state`,
     // Twice: a proxied request takes two; the rest is for logs, listeners and Redis.
     open_files: connections * 2 + 256,

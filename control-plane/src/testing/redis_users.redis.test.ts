@@ -87,7 +87,7 @@ describe('the secrets', () => {
   });
 
   it('may be brought along', () => {
-    const own = 'a token of my own';
+    const own = 'a-token-of-my-own';
     const kept = secret('controller/token');
     writeFileSync(join(dir, 'controller/token'), own);
     makeSecrets();

@@ -1,0 +1,158 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { productRoot } from '../cli/product.js';
+import { readCompose, type Service } from './compose.js';
+import { mountPoints, type Owners } from './mount_points.js';
+
+/*
+ * Who owns each volume of docker-compose.yml once its containers were created, in whatever order. Docker gives an empty
+ * volume to the owner of the mount point at every `create`, read-only mounts included, unless they say `nocopy`; Compose
+ * 1.29 starts what others wait for before it creates those, Compose 2 creates all before it starts one.
+ */
+
+const root = productRoot();
+const compose = readCompose(root);
+
+interface Mount {
+  readonly service: string;
+  readonly volume: string;
+  readonly target: string;
+  readonly reads: boolean;
+  readonly copies: boolean;
+}
+
+/** What the official images have, by their own Dockerfiles. */
+const OFFICIAL: Readonly<Record<string, Owners>> = {
+  'zookeeper:3.9': new Map([
+    ['/data', '1000'],
+    ['/datalog', '1000'],
+  ]),
+  'redis:7-bookworm': new Map([['/data', '999']]),
+};
+const UIDS: Readonly<Record<string, string>> = { node: '1000', ebbgate: '10001', root: '0' };
+const uidOf = (owner: string): string => {
+  const name = owner.split(':')[0]!;
+  return UIDS[name] ?? name;
+};
+
+const OWN: Readonly<Record<string, Owners>> = Object.fromEntries(
+  ['control-plane/Dockerfile', 'nginx/Dockerfile'].map((file) => [file, mountPoints(dockerfile(file))]),
+);
+function imageOf({ image, build }: Service): Owners {
+  return build === undefined ? OFFICIAL[image]! : OWN[build.dockerfile]!;
+}
+function dockerfile(file: string): string {
+  return readFileSync(join(root, file), 'utf8');
+}
+/** The uid that a service's container runs as. */
+function runner({ user, build }: Service): string {
+  if (user !== undefined) return uidOf(user);
+  return uidOf([...dockerfile(build!.dockerfile).matchAll(/^USER (\S+)/gm)].at(-1)![1]!);
+}
+
+function mountsOf(services: Readonly<Record<string, Service>>): readonly Mount[] {
+  return Object.entries(services).flatMap(([service, { volumes = [] }]) =>
+    volumes.map((text) => {
+      const [volume = '', target = '', options = ''] = text.split(':');
+      const words = options.split(',');
+      return { service, volume, target, reads: words.includes('ro'), copies: !words.includes('nocopy') };
+    }),
+  );
+}
+
+/** Whoever writes a volume while Ebbgate runs. */
+const writersOf = (mounts: readonly Mount[], volume: string): readonly Mount[] =>
+  mounts.filter((mount) => mount.volume === volume && !mount.reads && mount.service !== 'give-volumes');
+
+/** The owner of a new volume after containers with these mounts were created one after the other. */
+function ownerAfter(
+  mounts: readonly Mount[],
+  services: Readonly<Record<string, Service>>,
+  images = imageOf,
+): string {
+  let owner = '0';
+  let empty = true;
+  for (const { service, target, copies } of mounts) {
+    const image = images(services[service]!);
+    if (!copies || !empty || !image.has(target)) continue;
+    owner = uidOf(image.get(target)!);
+    empty = ![...image.keys()].some((path) => path.startsWith(`${target}/`));
+  }
+  return owner;
+}
+
+function permutations<T>(items: readonly T[]): readonly (readonly T[])[] {
+  if (items.length < 2) return [items];
+  return items.flatMap((first, index) =>
+    permutations(items.filter((_, other) => other !== index)).map((rest) => [first, ...rest]),
+  );
+}
+
+const mounts = mountsOf(compose.services);
+
+describe.each(Object.keys(compose.volumes))('the volume %s', (volume) => {
+  const all = mounts.filter((mount) => mount.volume === volume);
+
+  it('is written by one service, which everybody else leaves the owner', () => {
+    expect(writersOf(mounts, volume)).toHaveLength(1);
+    const others = all.filter((mount) => mount !== writersOf(mounts, volume)[0]);
+    expect(others.filter(({ copies }) => copies)).toEqual([]);
+    for (const { service, reads } of others) expect(reads || service === 'give-volumes').toBe(true);
+  });
+
+  it('belongs to who writes it, in whatever order containers are created', () => {
+    const writer = writersOf(mounts, volume)[0]!;
+    const uid = runner(compose.services[writer.service]!);
+    for (const order of permutations(all)) expect(ownerAfter(order, compose.services)).toBe(uid);
+  });
+
+  it('can be given to who writes it', () => {
+    const given = all.find(({ service }) => service === 'give-volumes')?.target;
+    const uid = runner(compose.services[writersOf(mounts, volume)[0]!.service]!);
+    expect(given).toBe(`/volumes/${uid}/${volume}`);
+  });
+});
+
+describe('the same with readers that copy', () => {
+  // What it was like: Compose 2 creates the gateway last.
+  const services = Object.fromEntries(
+    Object.entries(compose.services).map(([name, service]) => [
+      name,
+      { ...service, volumes: service.volumes?.map((text) => text.replace(/,?nocopy$/, '')) ?? [] },
+    ]),
+  );
+  const orders = (volume: string, images = imageOf): ReadonlySet<string> => {
+    const all = mountsOf(services).filter(
+      (mount) => mount.volume === volume && mount.service !== 'give-volumes',
+    );
+    return new Set(permutations(all).map((order) => ownerAfter(order, services, images)));
+  };
+
+  it('would be found: a directory of root in the image of the gateway takes the volume of its conf', () => {
+    const withRoot = (service: Service): Owners =>
+      service.image.startsWith('ebbgate/gateway')
+        ? new Map([...imageOf(service), ['/etc/ebbgate', 'root:root']])
+        : imageOf(service);
+    expect(orders('gateway-1-conf', withRoot)).toEqual(new Set(['0', '1000']));
+  });
+
+  it('would still go well, because no image has a directory of another owner there', () => {
+    expect(orders('gateway-1-conf')).toEqual(new Set(['1000']));
+    expect(orders('controller-secrets')).toEqual(new Set(['1000']));
+  });
+});
+
+describe('the images', () => {
+  it.each([
+    ['control-plane/Dockerfile', '/secrets/gateway', 'node:0'],
+    ['control-plane/Dockerfile', '/etc/ebbgate', 'node:0'],
+    ['nginx/Dockerfile', '/var/lib/ebbgate', 'ebbgate:0'],
+  ])('of %s give %s to %s, so that any user with group 0 may write', (file, path, owner) => {
+    expect(OWN[file]!.get(path)).toBe(owner);
+  });
+
+  it('of the gateway has nothing where the conf is mounted', () => {
+    expect([...OWN['nginx/Dockerfile']!.keys()]).toEqual(['/var/lib/ebbgate']);
+  });
+});
