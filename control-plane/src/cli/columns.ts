@@ -42,6 +42,7 @@ function stateOf(instance: InstanceResource): string {
 export const SERVICE: readonly Column<ServiceResource>[] = [
   { head: 'SERVICE', show: (s) => s.service },
   { head: 'SERVING', show: (s) => `${String(s.instances.eligible)}/${String(s.instances.total)}` },
+  { head: 'HEALTH', show: (s) => `${count(s.instances.healthy)}/${String(s.instances.eligible)}` },
   { head: 'DRAINING', show: (s) => String(s.instances.draining) },
   { head: 'ISOLATED', show: (s) => String(s.instances.isolated) },
   { head: 'SHARES', show: (s) => pairs(s.effective_shares, ',') },
@@ -53,10 +54,18 @@ export const SERVICE: readonly Column<ServiceResource>[] = [
   { head: 'ETAG', show: (s) => s.etag ?? '', wide: true },
 ];
 
-/** What each gateway finds that does not find it healthy. */
-function healthOf({ health, drain }: InstanceResource): string {
+/** `healthy`, or by how many gateways it is found otherwise: `failing 2/3`. Empty where nobody judges it. */
+function healthOf({ health, drain, in_flight: gateways }: InstanceResource): string {
   if (drain !== null) return '';
-  return health.map((one) => `${one.gateway}:${one.state}`).join(',') || 'healthy';
+  const states = new Map<string, number>();
+  for (const { state } of health) states.set(state, (states.get(state) ?? 0) + 1);
+  const all = String(Object.keys(gateways).length);
+  return [...states].map(([state, n]) => `${state} ${String(n)}/${all}`).join(',') || 'healthy';
+}
+
+/** What each gateway finds that does not find it healthy. */
+function findingsOf({ health }: InstanceResource): string {
+  return health.map((one) => `${one.gateway}:${one.state}`).join(',');
 }
 
 export const INSTANCE: readonly Column<InstanceResource>[] = [
@@ -64,6 +73,7 @@ export const INSTANCE: readonly Column<InstanceResource>[] = [
   { head: 'INSTANCE', show: (i) => i.id },
   { head: 'VERSION', show: (i) => i.version },
   { head: 'STATE', show: stateOf },
+  { head: 'HEALTH', show: healthOf },
   { head: 'WEIGHT', show: (i) => String(i.effective.weight) },
   { head: 'IN-FLIGHT', show: (i) => sumInFlight(i.in_flight) },
   { head: 'REGISTERED', show: (i) => yes(i.registered) },
@@ -71,7 +81,7 @@ export const INSTANCE: readonly Column<InstanceResource>[] = [
   { head: 'PORT', show: (i) => String(i.port), wide: true },
   { head: 'ZONE', show: (i) => i.zone, wide: true },
   { head: 'BACKUP', show: (i) => (i.effective.backup ? 'yes' : 'no'), wide: true },
-  { head: 'HEALTH', show: healthOf, wide: true },
+  { head: 'FINDINGS', show: findingsOf, wide: true },
   { head: 'BY', show: (i) => i.intent?.by ?? '', wide: true },
   { head: 'UNTIL', show: (i) => i.intent?.expires ?? '', wide: true },
   { head: 'WHY', show: (i) => i.why.join('; '), wide: true },

@@ -70,7 +70,7 @@ describe('get', () => {
       makeService({
         service: 'api',
         etag: null,
-        instances: { total: 3, eligible: 1, draining: 1, isolated: 1, other: 0 },
+        instances: { total: 3, eligible: 1, healthy: 1, draining: 1, isolated: 1, other: 0 },
         effective_shares: { v2: 20, v1: 80 },
         convergence: {
           service: 'api',

@@ -24,6 +24,7 @@ import type { Mutation, MutationContext, MutationResource, ReadinessResource } f
 import { err, type Result } from '../model/result.js';
 import type { EncodedDocument } from '../model/set.js';
 import type { CompiledService } from '../plan/compile.js';
+import { NOTHING_TOLD, observeHealth } from '../plan/health_events.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
 import type { World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
@@ -128,6 +129,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   readonly #outbid: Backoff;
   /** The term whose first publications are learned about, and until when. */
   #learning: { readonly epoch: number | null; readonly until: number };
+  #toldHealth = NOTHING_TOLD;
   #withheld: Withheld = { services: new Map(), published: new Map() };
 
   constructor(deps: ControllerDeps) {
@@ -281,9 +283,18 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     if (mayPublish) await this.#publication.publishAll(documents);
     const { state, term } = this.#publication;
     const acting = state === 'fenced' || this.#loss.reason !== null ? null : term;
+    this.#tellHealth();
     await this.#upkeep.run(this.world(), acting, this.#fleet.complete);
     await this.#releases.run(this.world(), acting);
     await this.#audit();
+  }
+
+  /** Gateways' findings become events of the service, once for each change. */
+  #tellHealth(): void {
+    const { told, events } = observeHealth(this.#toldHealth, this.world());
+    this.#toldHealth = told;
+    const at = new Date(this.#deps.clock.wall()).toISOString();
+    for (const { service, ...event } of events) this.#desired.tell(service, { at, by: 'gateways', ...event });
   }
 
   /** Whatever happened in a pass, another one follows. */

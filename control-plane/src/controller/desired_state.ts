@@ -153,12 +153,15 @@ export class DesiredState {
     this.#protections = observation.protections;
     this.#wakeAt = observation.wake_at;
     this.#seen = { view, intents, membership, settleUntil: this.#settleUntil };
-    for (const { service, instance, event, message } of observation.events) {
-      const at = new Date(wall).toISOString();
-      const before = this.#recent.get(service) ?? [];
-      const line: ServiceEvent = { at, event, by: 'registry', instance, message: `${instance} ${message}` };
-      this.#recent.set(service, [...before, line].slice(-KEPT_RECENT));
-    }
+    const at = new Date(wall).toISOString();
+    for (const { service, instance, event, message } of observation.events)
+      this.tell(service, { at, event, by: 'registry', instance, message: `${instance} ${message}` });
+  }
+
+  /** Remembers what nobody decided; only the newest of it is kept. */
+  tell(service: string, event: ServiceEvent): void {
+    const before = this.#recent.get(service) ?? [];
+    this.#recent.set(service, [...before, event].slice(-KEPT_RECENT));
   }
 
   #hasNews(view: RegistryView, intents: Intents, now: number): boolean {

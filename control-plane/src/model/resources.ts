@@ -55,6 +55,8 @@ export interface ServiceResource {
   readonly instances: {
     readonly total: number;
     readonly eligible: number;
+    /** Of the eligible those that are not found ejected or failing by every live gateway; null while no gateway can be asked. */
+    readonly healthy: number | null;
     readonly draining: number;
     readonly isolated: number;
     readonly other: number;
@@ -63,13 +65,21 @@ export interface ServiceResource {
   readonly effective_shares: Readonly<Record<string, number>>;
   readonly published: Position | null;
   readonly convergence: Convergence | null;
-  readonly problems: readonly (RegistryProblem | { readonly code: string; readonly message: string })[];
+  readonly problems: readonly (RegistryProblem | ServiceProblem)[];
   /** Why removals are held back now, or null. */
   readonly protection: string | null;
   /** Why none of its releases may begin a step; its own freeze first. */
   readonly freezes: readonly FreezeResource[];
   /** Gateways that have too few healthy instances and therefore ignore health. */
   readonly panic: readonly string[];
+}
+
+/** What is wrong with a service, apart from its registrations. */
+export interface ServiceProblem {
+  readonly code: string;
+  readonly message: string;
+  /** Where it is about one instance. */
+  readonly instance?: string;
 }
 
 /** Who follows the present set of a service. */
@@ -130,7 +140,7 @@ export interface InstanceResource {
     /** True while it is drained and still serves the clients that are bound to it by cookie. */
     readonly keep_sticky: boolean;
   };
-  /** Sentences that explain `effective`, strongest first. */
+  /** Sentences that explain what it gets, strongest first: what gateways find of it, then what makes `effective`. */
   readonly why: readonly string[];
   /** Gateway id → open requests; null = that gateway cannot be counted now. */
   readonly in_flight: Readonly<Record<string, number | null>>;

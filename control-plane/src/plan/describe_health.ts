@@ -1,6 +1,6 @@
-import { inFlightKey, type HeardGateway } from '../model/gateway.js';
+import { inFlightKey, type HeardGateway, type ReportedHealth } from '../model/gateway.js';
 import type { InstanceHealth } from '../model/resources.js';
-import { gatewaysThatCount, isSilent } from './proof.js';
+import { gatewaysThatCount, isSilent, type Witnesses } from './proof.js';
 import type { World } from './world.js';
 
 /*
@@ -26,17 +26,46 @@ export function healthOf(
     if (!report && unlisted > 0)
       return { gateway, state: 'unknown', reason: 'the gateway has more to report than room', since: null };
     if (!report) return [];
-    const { state, reason, since } = report;
-    return { gateway, state, reason, since: new Date(since * 1_000).toISOString() };
+    return shown(gateway, report);
   });
 }
 
 /** A gateway that says one of these of an instance gives it nothing, or one request to try it. */
 const OUT: ReadonlySet<string> = new Set(['ejected', 'failing', 'trial']);
 
-/** The gateways that can be asked how instances fare: heard now, and caught up once. */
-export function judgesOf(world: Pick<World, 'witnesses'>): readonly string[] {
-  return gatewaysThatCount(world.witnesses).filter((gateway) => heardNow(world, gateway) !== null);
+/** What all gateways that can be asked say, put together once for each moment. */
+interface Findings {
+  readonly judges: readonly string[];
+  /** Service → instance → what those say that find it ejected or failing. */
+  readonly out: ReadonlyMap<string, ReadonlyMap<string, readonly InstanceHealth[]>>;
+  /** Service → gateways that ignore health in it. */
+  readonly panic: ReadonlyMap<string, readonly string[]>;
+}
+
+const FINDINGS = new WeakMap<Witnesses, Findings>();
+
+/** What is found of instances by the gateways that can be asked: those that are heard now and caught up once. */
+export function findingsOf({ witnesses }: Pick<World, 'witnesses'>): Findings {
+  const known = FINDINGS.get(witnesses);
+  if (known) return known;
+  const judges: string[] = [];
+  const out = new Map<string, Map<string, InstanceHealth[]>>();
+  const panic = new Map<string, string[]>();
+  for (const gateway of gatewaysThatCount(witnesses)) {
+    const beat = heardNow({ witnesses }, gateway)?.heartbeat;
+    if (!beat) continue;
+    judges.push(gateway);
+    for (const service of beat.panic ?? []) panic.set(service, [...(panic.get(service) ?? []), gateway]);
+    for (const [key, report] of Object.entries(beat.health ?? {})) {
+      if (!OUT.has(report.state)) continue;
+      const [service = '', instance = ''] = key.split('|');
+      const found = out.get(service) ?? new Map<string, InstanceHealth[]>();
+      out.set(service, found.set(instance, [...(found.get(instance) ?? []), shown(gateway, report)]));
+    }
+  }
+  const findings = { judges, out, panic };
+  FINDINGS.set(witnesses, findings);
+  return findings;
 }
 
 /** What the gateways that find `instance` ejected or failing say of it. */
@@ -45,7 +74,7 @@ export function findingsOn(
   service: string,
   instance: string,
 ): readonly InstanceHealth[] {
-  return healthOf(world, service, instance).filter(({ state }) => OUT.has(state));
+  return findingsOf(world).out.get(service)?.get(instance) ?? [];
 }
 
 /**
@@ -59,14 +88,16 @@ export function outOn(
   instance: string,
 ): readonly InstanceHealth[] {
   const found = findingsOn(world, service, instance);
-  return found.length > 0 && found.length === judgesOf(world).length ? found : [];
+  return found.length === findingsOf(world).judges.length ? found : [];
 }
 
 /** The gateways that ignore health in `service` now, because too many of its instances are out there. */
 export function panickingIn(world: Pick<World, 'witnesses'>, service: string): readonly string[] {
-  return gatewaysThatCount(world.witnesses).filter((gateway) =>
-    heardNow(world, gateway)?.heartbeat.panic?.includes(service),
-  );
+  return findingsOf(world).panic.get(service) ?? [];
+}
+
+function shown(gateway: string, { state, reason, since }: ReportedHealth): InstanceHealth {
+  return { gateway, state, reason, since: new Date(since * 1_000).toISOString() };
 }
 
 function heardNow(world: Pick<World, 'witnesses'>, gateway: string): HeardGateway | null {

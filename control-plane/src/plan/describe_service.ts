@@ -3,10 +3,11 @@ import type { InstanceResource, ServiceResource, SetResource } from '../model/re
 import { eligible, type Peer } from '../model/set.js';
 import { byCodeUnit } from './encode.js';
 import { freezesOf } from './freeze.js';
-import { healthOf, panickingIn } from './describe_health.js';
 import { spellLayers } from './layers.js';
+import { findingsOf, findingsOn, healthOf, panickingIn } from './describe_health.js';
 import { inFlightOf, proveDrained } from './proof.js';
 import { inForce, wishOf } from './record.js';
+import { enumerate, servesIn, spellFindings } from './serving.js';
 import { effectiveSpec } from './spec.js';
 import {
   drainTarget,
@@ -41,6 +42,7 @@ export function describeService(world: World, service: string): ServiceResource 
     instances: {
       total: peers.length,
       eligible: up,
+      healthy: countHealthy(world, service, peers),
       draining,
       isolated,
       other: peers.length - up - draining - isolated,
@@ -48,7 +50,7 @@ export function describeService(world: World, service: string): ServiceResource 
     effective_shares: sharesOf(peers),
     published: position,
     convergence: presentConvergence(world, service) ?? null,
-    problems: problemsOf(world, service, up),
+    problems: problemsOf(world, service, peers),
     protection: world.protections.get(service) ?? null,
     freezes: freezesOf(world, service),
     panic: panickingIn(world, service),
@@ -70,7 +72,31 @@ function sharesOf(peers: readonly Peer[]): Readonly<Record<string, number>> {
   );
 }
 
-function problemsOf(world: World, service: string, eligibleCount: number): ServiceResource['problems'] {
+/** How many serve (serving.ts): eligible by the set, and well. Null while no gateway can be asked. */
+function countHealthy(world: World, service: string, peers: readonly Peer[]): number | null {
+  if (findingsOf(world).judges.length === 0) return null;
+  const serves = servesIn(world, service, membersIn(world, service));
+  return peers.filter((peer) => eligible(peer) && serves(peer.id)).length;
+}
+
+/** Who may get requests and is out on some gateway, and the gateways that ignore health because of them. */
+function illnesses(world: World, service: string, peers: readonly Peer[]): ServiceResource['problems'] {
+  const out = findingsOf(world).out.get(service);
+  const unhealthy = [...(out?.keys() ?? [])]
+    .filter((id) => peers.some((peer) => peer.id === id && eligible(peer)))
+    .sort(byCodeUnit)
+    .map((id) => {
+      const message = `${id} is ${spellFindings(findingsOn(world, service, id))}`;
+      return { code: 'unhealthy', message, instance: id };
+    });
+  const panic = panickingIn(world, service);
+  if (panic.length === 0) return unhealthy;
+  const [who, verb] = panic.length === 1 ? ['gateway', 'ignores'] : ['gateways', 'ignore'];
+  const message = `${who} ${enumerate(panic)} ${verb} health: too many of its instances are out`;
+  return [...unhealthy, { code: 'panic', message }];
+}
+
+function problemsOf(world: World, service: string, peers: readonly Peer[]): ServiceResource['problems'] {
   const record = recordIn(world, service);
   const clashes = world.clashes
     .filter((clash) => clash.service === service)
@@ -80,7 +106,7 @@ function problemsOf(world: World, service: string, eligibleCount: number): Servi
     });
   const damage = world.damaged.get(service);
   const routed = (record.spec.routes ?? []).length > 0;
-  const empty = routed && eligibleCount === 0;
+  const empty = routed && !peers.some(eligible);
   return [
     ...world.problems.filter((problem) => problem.service === service),
     ...clashes,
@@ -90,6 +116,7 @@ function problemsOf(world: World, service: string, eligibleCount: number): Servi
     ...(empty
       ? [{ code: 'no_instance', message: 'it has a route and no instance that takes requests' }]
       : []),
+    ...illnesses(world, service, peers),
   ];
 }
 
@@ -114,6 +141,7 @@ export function describeInstance(world: World, service: string, id: string): Ins
   const { state, weight, down } = peer ?? { state: 'gone' as const, weight: 0, down: true };
   const open = explained !== undefined && eligible(explained.peer);
   const live = inForce(intent, world.wall);
+  const why = explained?.why ?? ['it is not registered; the wish waits for it'];
   return {
     service,
     id,
@@ -133,11 +161,16 @@ export function describeInstance(world: World, service: string, id: string): Ins
       backup: peer?.backup ?? false,
       keep_sticky: peer?.keep_sticky ?? false,
     },
-    why: explained?.why ?? ['it is not registered; the wish waits for it'],
+    why: [...illness(open ? findingsOn(world, service, id) : []), ...why],
     in_flight: inFlightOf(service, id, world.witnesses),
     drain: open ? null : proveDrained(service, id, drainTarget(world, service, id), world.witnesses),
     health: open ? healthOf(world, service, id) : [],
   };
+}
+
+/** What gateways find of it is stronger than all that the set says. */
+function illness(found: ReturnType<typeof findingsOn>): readonly string[] {
+  return found.length === 0 ? [] : [spellFindings(found)];
 }
 
 function describeIntent(intent: InstanceIntent): NonNullable<InstanceResource['intent']> {

@@ -43,7 +43,7 @@ export function makeService({
       min_available: 1,
     },
     versions: {},
-    instances: { total, eligible: total, draining: 0, isolated: 0, other: 0 },
+    instances: { total, eligible: total, healthy: total, draining: 0, isolated: 0, other: 0 },
     effective_shares: { v1: 100 },
     published: { epoch: 7, generation: 12 },
     convergence: null,

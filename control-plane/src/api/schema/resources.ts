@@ -48,6 +48,9 @@ export const service = z.object({
   instances: z.object({
     total: count,
     eligible: count,
+    healthy: count.nullable().meta({
+      description: 'Eligible, and well on at least one live gateway; null while none can be asked.',
+    }),
     draining: count,
     isolated: count,
     other: count,

@@ -1,0 +1,120 @@
+import { eligible } from '../model/set.js';
+import { byCodeUnit } from './encode.js';
+import { findingsOf, panickingIn } from './describe_health.js';
+import { gatewaysThatCount } from './proof.js';
+import { enumerate, spellFindings } from './serving.js';
+import type { World } from './world.js';
+
+/*
+ * What gateways' reports of health become in the history of a service: one event for each change of an instance, however many
+ * gateways see it. `ejected` or `failing` once the first of them finds it so, `recovered` once none does; `panic` once the first
+ * of them ignores health, `recovered` (of no instance) once none does.
+ */
+
+/** What was told last. */
+export interface ToldHealth {
+  /** Service → instance → what was told of it, and the gateways that found it so. */
+  readonly instances: ReadonlyMap<string, ReadonlyMap<string, ToldInstance>>;
+  /** Service → gateways that ignore health. */
+  readonly panic: ReadonlyMap<string, readonly string[]>;
+}
+
+interface ToldInstance {
+  readonly event: 'ejected' | 'failing';
+  readonly gateways: readonly string[];
+}
+
+export interface HealthEvent {
+  readonly service: string;
+  readonly event: 'ejected' | 'failing' | 'recovered' | 'panic';
+  /** Absent where it is about the service. */
+  readonly instance?: string;
+  readonly message: string;
+}
+
+export const NOTHING_TOLD: ToldHealth = { instances: new Map(), panic: new Map() };
+
+type Seen = Pick<World, 'witnesses' | 'compiled'>;
+
+/**
+ * What is to be told after `told`, and what has been told then. Of an instance that may get no request any more nobody judges,
+ * so nothing is told of it; a gateway that falls silent, or was restarted and has no sets yet, takes nothing back.
+ */
+export function observeHealth(
+  told: ToldHealth,
+  world: Seen,
+): { readonly told: ToldHealth; readonly events: readonly HealthEvent[] } {
+  const { out, panic } = findingsOf(world);
+  const services = [
+    ...new Set([...out.keys(), ...panic.keys(), ...told.instances.keys(), ...told.panic.keys()]),
+  ];
+  const events: HealthEvent[] = [];
+  const instances = new Map<string, ReadonlyMap<string, ToldInstance>>();
+  const panics = new Map<string, readonly string[]>();
+  for (const service of services.sort(byCodeUnit)) {
+    const open = openIn(world, service);
+    const now = instancesIn(service, told.instances.get(service), world, open, events);
+    if (now.size > 0) instances.set(service, now);
+    const ignoring = panicIn(service, told.panic.get(service) ?? [], world, open.size > 0, events);
+    if (ignoring.length > 0) panics.set(service, ignoring);
+  }
+  return { told: { instances, panic: panics }, events };
+}
+
+/** Whoever may get requests by the set. */
+function openIn(world: Seen, service: string): ReadonlySet<string> {
+  const peers = world.compiled.get(service)?.set.peers ?? [];
+  return new Set(peers.filter(eligible).map(({ id }) => id));
+}
+
+function instancesIn(
+  service: string,
+  before: ReadonlyMap<string, ToldInstance> | undefined,
+  world: Seen,
+  open: ReadonlySet<string>,
+  events: HealthEvent[],
+): ReadonlyMap<string, ToldInstance> {
+  const found = findingsOf(world).out.get(service);
+  const now = new Map<string, ToldInstance>();
+  for (const [instance, reports] of found ?? []) {
+    if (!open.has(instance)) continue;
+    const event = reports.some(({ state }) => state === 'failing') ? 'failing' : 'ejected';
+    now.set(instance, { event, gateways: reports.map(({ gateway }) => gateway) });
+    if (before?.get(instance)?.event === event) continue;
+    events.push({ service, event, instance, message: `${instance} ${spellFindings(reports)}` });
+  }
+  for (const [instance, was] of before ?? []) {
+    if (now.has(instance) || !open.has(instance)) continue;
+    if (isUnsure(was.gateways, world)) now.set(instance, was);
+    else {
+      const message = `${instance} is well again on every gateway that is heard`;
+      events.push({ service, event: 'recovered', instance, message });
+    }
+  }
+  return now;
+}
+
+function panicIn(
+  service: string,
+  before: readonly string[],
+  world: Seen,
+  known: boolean,
+  events: HealthEvent[],
+): readonly string[] {
+  const now = panickingIn(world, service);
+  if (now.length > 0 && before.length === 0) {
+    const who = now.length === 1 ? `gateway ${enumerate(now)} ignores` : `gateways ${enumerate(now)} ignore`;
+    events.push({ service, event: 'panic', message: `${who} health: too many of its instances are out` });
+  }
+  if (now.length > 0 || before.length === 0 || !known) return now;
+  if (isUnsure(before, world)) return before;
+  events.push({ service, event: 'recovered', message: 'no gateway ignores health any more' });
+  return now;
+}
+
+/** One of them may still find it so: it counts and cannot be asked now. */
+function isUnsure(gateways: readonly string[], world: Seen): boolean {
+  const { judges } = findingsOf(world);
+  const present = gatewaysThatCount(world.witnesses);
+  return gateways.some((id) => present.includes(id) && !judges.includes(id));
+}
