@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ServiceSet } from '../control-plane/src/model/set.js';
 import { Edge, type Outcome, type Says } from './harness/edge.js';
 import { answering, sayingOnce, whole, type Talk } from './harness/raw.js';
+import { until } from './harness/until.js';
 
 /*
  * What no library says: bytes of an instance, bytes of a client, and what must come out. Whatever it is, the client's part
@@ -10,7 +12,7 @@ import { answering, sayingOnce, whole, type Talk } from './harness/raw.js';
 
 let edge: Edge;
 beforeAll(async () => {
-  edge = await Edge.start({ client_send_timeout: '10s' });
+  edge = await Edge.start({ client_send_timeout: '10s', workers: 1 });
 });
 afterAll(async () => {
   await edge[Symbol.asyncDispose]();
@@ -204,6 +206,44 @@ describe('an answer that its instance cuts short is a mark, a count and a failur
       expect.stringMatching(/reason="broken"\} 1$/),
     ]);
     expect(open(outcome)).toBe(0);
+  });
+
+  test.concurrent('it fails trials, and is an error of its version for gates', async () => {
+    let well = false;
+    const ill: Talk = async (line) => {
+      await line.request();
+      line.send(well ? whole() : 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789');
+      line.close();
+    };
+    const outcome = await edge.run({
+      instances: [ill, answering(whole())],
+      client: async (line) => {
+        line.send(LAST);
+        await line.closed();
+      },
+      set: { health: { max_fails: 1, fail_timeout_ms: 500 } },
+    });
+    const { service } = outcome;
+    const told = (pattern: RegExp): Promise<boolean> =>
+      until(`${service}: ${String(pattern)}`, async () => {
+        await edge.bench.ask(service).catch(() => undefined); // some meet the instance that cuts them short
+        return readFileSync(edge.bench.gateway.errorLog, 'utf8')
+          .split('\n')
+          .some((line) => line.includes(`${service}: `) && pattern.test(line));
+      });
+    await told(/a trial request failed, ejection 2 in a row: answer cut short/);
+    expect(readFileSync(edge.bench.gateway.errorLog, 'utf8')).not.toMatch(
+      new RegExp(`${service}: .* is back`),
+    );
+    await until('its version has errors', async () => {
+      const stats = await edge.bench.publishing.redis.get('{ebb}:stats:gw-1');
+      return new RegExp(`"${service}":\\{"versions":\\{"v1":\\{"requests":\\d+,"errors":[1-9]`).test(
+        stats ?? '',
+      );
+    });
+    well = true;
+    await told(/ is back/);
+    await edge.settled(outcome);
   });
 
   test.concurrent.each<[string, string, boolean]>([

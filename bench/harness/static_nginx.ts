@@ -9,6 +9,7 @@ export function staticConf(conf: string, peers: readonly string[]): string {
     .replace(/^ *set \$ebb_\w+ "";\n/gm, '')
     .replaceAll('$ebb_service', 'bench')
     .replaceAll('$ebb_version', 'v1')
+    .replaceAll('$ebb_aborted_by', '')
     .replaceAll('$ebb_instances', '$upstream_addr');
 }
 

@@ -1,6 +1,6 @@
 --- How many tries a request gets, and how long each may wait. Runs in the balancer phase.
 local balancer = require 'ngx.balancer'
-local blame = require 'ebbgate.phase.blame'
+local blame = require 'ebbgate.core.blame'
 local named = require('ebbgate.core.fleet').named
 local patience = require 'ebbgate.core.patience'
 local clock = require 'ebbgate.worker.clock'
@@ -62,7 +62,7 @@ function tries.go_on(ctx, entry, fleet)
   if not fleet then return false end
   if tries.is_over(ctx) then return false end
   -- The next one would only say the same again.
-  if blame.is_long_head(ngx.var) then return false end
+  if blame.is_long_head(ngx.var, live.head_bytes) then return false end
   if ctx.tries >= ctx.limit and not reconnects(ctx, fleet) then return false end
   -- A try that was never connected put no load on an instance, so the one after it is not an additional one.
   if not entry.budget or not tries.reached(ngx.var.upstream_connect_time) or entry.budget:take(now()) then return true end
@@ -113,7 +113,7 @@ end
 --- True if `member` is not to blame for a try that failed without an answer after it was connected.
 local function is_excused()
   local var = ngx.var
-  return tries.reached(var.upstream_connect_time) and (blame.is_upload(var) or blame.is_long_head(var))
+  return tries.reached(var.upstream_connect_time) and (blame.is_upload(var) or blame.is_long_head(var, live.head_bytes))
 end
 
 --- Tells what a try at `member` came to: `status` as in live.outcome. A later try that only got what others had left of the

@@ -1,7 +1,6 @@
 --- Tells a try that failed by what the client sent, or asked for, from one that its instance failed. What a client can bring
---- about as often as it likes must take no instance out.
+--- about as often as it likes must take no instance out. `var` are nginx's variables of that try, in lists with those before it.
 local match = string.match
-local live = require 'ebbgate.worker.live'
 
 local blame = {}
 
@@ -18,13 +17,13 @@ end
 function blame.is_upload(var)
   local sent, length = last(var.upstream_bytes_sent), tonumber(var.content_length)
   if length then return sent < length end
-  if var.http2 == '' and not var.http_transfer_encoding then return false end
+  if var.server_protocol ~= 'HTTP/2.0' and not var.http_transfer_encoding then return false end
   return sent > LONGEST_HEAD or last(var.request_length) > sent
 end
 
---- True if the answer's head was longer than the buffer for it. It says something about a URL.
-function blame.is_long_head(var)
-  return last(var.upstream_bytes_received) == live.head_bytes
+--- True if the answer's head was longer than the buffer of `head_bytes` for it. It says something about a URL.
+function blame.is_long_head(var, head_bytes)
+  return last(var.upstream_bytes_received) == head_bytes
 end
 
 return blame
