@@ -1,73 +1,8 @@
 // Makes the machine ready: the apt packages Ebbgate runs on. Plain Node, no dependency, because it runs before
 // anything is installed. Promise: it never starts, stops, reloads or enables a service of this machine.
 import { spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-
-/** True if `command` is an executable on the PATH. */
-export function onPath(command) {
-  return (process.env.PATH ?? '').split(delimiter).some((dir) => {
-    try {
-      accessSync(join(dir, command), constants.X_OK);
-      return dir !== '';
-    } catch {
-      return false;
-    }
-  });
-}
-
-const ZOOKEEPER_JARS = ['/usr/share/java/zookeeper.jar', '/usr/share/java/slf4j-simple.jar'];
-
-// `found` lets another installation of the same thing count. libzookeeper-java is ZooKeeper's server without the
-// `zookeeper` package's service scripts and without its desktop JRE.
-const NGINX = [
-  { package: 'nginx' },
-  { package: 'libnginx-mod-http-lua' },
-  { package: 'lua-resty-core' },
-  { package: 'lua-nginx-redis' },
-  { package: 'lua-cjson' },
-];
-const SERVERS = [
-  { package: 'redis-server', found: () => onPath('redis-server') },
-  { package: 'libzookeeper-java', found: () => ZOOKEEPER_JARS.every((jar) => existsSync(jar)) },
-  { package: 'default-jre-headless', found: () => onPath('java') },
-];
-// `luajit` and `luajit2` exclude each other, and either will do.
-const TESTS = [
-  { package: 'luajit2', found: () => onPath('luajit') },
-  { package: 'lua-cjson' },
-  { package: 'lua-busted', found: () => onPath('busted') },
-  { package: 'lua-check', found: () => onPath('luacheck') },
-  { package: 'curl', found: () => onPath('curl') }, // a gateway's leave
-  { package: 'prometheus', found: () => onPath('prometheus') }, // what a gate of a release asks
-  { package: 'libfaketime' }, // a gateway whose wall clock is set
-];
-
-// What Ebbgate is compared with.
-const BENCH = [{ package: 'haproxy', found: () => existsSync('/usr/sbin/haproxy') }];
-
-/** The packages that are needed and not there. With EBBGATE_NGINX set, nginx and its Lua come from elsewhere. */
-export function missingPackages({ tests = false, bench = false } = {}) {
-  const nginx = process.env.EBBGATE_NGINX ? [] : NGINX;
-  const needed = [...nginx, ...SERVERS, ...(tests ? TESTS : []), ...(bench ? BENCH : [])];
-  const unknown = needed.filter((need) => !need.found?.());
-  const names = [...new Set(unknown.map((need) => need.package))];
-  const installed = installedPackages(names);
-  return names.filter((name) => !installed.has(name));
-}
-
-function installedPackages(names) {
-  if (names.length === 0 || !onPath('dpkg-query')) return new Set();
-  const asked = spawnSync('dpkg-query', ['-W', '-f=${binary:Package} ${db:Status-Status}\n', ...names]);
-  const lines = String(asked.stdout).split('\n');
-  return new Set(lines.filter((line) => line.endsWith(' installed')).map((line) => line.split(/[ :]/, 1)[0]));
-}
-
-function isDebianLike() {
-  if (!onPath('apt-get') || !existsSync('/etc/os-release')) return false;
-  return /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(readFileSync('/etc/os-release', 'utf8'));
-}
+import { choosePackages, isDebianLike, missingNeeds, onPath } from './packages.mjs';
 
 /** How to become root: [] as root, sudo without a password, sudo that may ask on this terminal; null = no way. */
 function rootCommand() {
@@ -76,6 +11,17 @@ function rootCommand() {
   if (spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0) return ['sudo', '-n'];
   return process.stdin.isTTY ? ['sudo'] : null;
 }
+
+// Runs as root before packages are chosen: what there is differs between releases.
+const UPDATE = `
+wait_for_lock='-o DPkg::Lock::Timeout=300'
+tries=1
+until apt-get $wait_for_lock -q update; do
+  [ "$tries" -ge 3 ] && { echo 'apt-get update failed; trying with the package lists there are'; break; }
+  tries=$((tries + 1))
+  sleep 3
+done
+`;
 
 // Runs as root with the packages as arguments. A policy-rc.d that answers 101 keeps every maintainer script from
 // touching a service; it is put in place only if there is none and is always removed again. A module's package
@@ -105,12 +51,6 @@ had_nginx=
 [ -e /etc/nginx/nginx.conf ] && had_nginx=yes
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 wait_for_lock='-o DPkg::Lock::Timeout=300'
-tries=1
-until apt-get $wait_for_lock -q update; do
-  [ "$tries" -ge 3 ] && { echo 'apt-get update failed; trying with the package lists there are'; break; }
-  tries=$((tries + 1))
-  sleep 3
-done
 apt-get $wait_for_lock -q -y --no-install-recommends install "$@"
 result=$?
 for unit in $new; do
@@ -128,13 +68,15 @@ fi
 exit "$result"
 `;
 
-function giveUp(missing, why) {
+/** `lines` say what is missing; `packages` are what to install by hand, if that is known. */
+function giveUp(lines, why, packages = []) {
+  const install = `sudo apt-get update && sudo apt-get install --no-install-recommends ${packages.join(' ')}`;
   console.error(
     [
-      `Ebbgate needs packages that are not installed: ${missing.join(' ')}`,
+      'Ebbgate needs what is not installed:',
+      ...lines.map((line) => `  ${line}`),
       why,
-      'On Debian 12 or Ubuntu, install them and come back:',
-      `  sudo apt-get update && sudo apt-get install --no-install-recommends ${missing.join(' ')}`,
+      ...(packages.length === 0 ? [] : ['On Debian or Ubuntu, install it and come back:', `  ${install}`]),
       'Or run it in containers:',
       '  docker compose up',
     ].join('\n'),
@@ -142,21 +84,36 @@ function giveUp(missing, why) {
   process.exit(1);
 }
 
+const described = (needs) => needs.map(({ gives, packages }) => `${gives} (${packages.join(' or ')})`);
+
 /** Installs what is missing, or says how to and exits 1. Costs a few milliseconds when nothing is missing. */
 export async function readyMachine(options) {
   if (Number(process.versions.node.split('.')[0]) < 20) {
     console.error(`Ebbgate needs Node 20 or newer; this is ${process.version}.`);
     process.exit(1);
   }
-  const missing = missingPackages(options);
+  const missing = missingNeeds(options);
   if (missing.length === 0) return;
-  if (!isDebianLike()) giveUp(missing, 'This system is neither Debian nor Ubuntu.');
+  const firsts = [...new Set(missing.map(({ packages }) => packages[0]))];
+  if (!isDebianLike()) giveUp(described(missing), 'This system is neither Debian nor Ubuntu.', firsts);
   const root = rootCommand();
-  if (root === null) giveUp(missing, 'They can only be installed by root or with sudo.');
-  console.log(`Installing ${missing.join(' ')} (no service is started or changed)`);
-  const code = await runToEnd([...root, 'sh', '-c', INSTALL, 'sh', ...missing]);
-  const still = missingPackages(options);
-  if (still.length > 0) giveUp(still, `apt-get ended with exit code ${String(code)}; its output is above.`);
+  if (root === null)
+    giveUp(
+      described(missing),
+      'It can only be installed by root or with sudo.',
+      choosePackages(missing).packages,
+    );
+  await runToEnd([...root, 'sh', '-c', UPDATE]);
+  const { packages, unmet } = choosePackages(missing);
+  if (unmet.length > 0) {
+    const lines = unmet.map(({ gives, reasons }) => `${gives}: ${reasons.join('; ')}`);
+    giveUp(lines, 'No package of this system gives it without taking something away.');
+  }
+  console.log(`Installing ${packages.join(' ')} (no service is started or changed)`);
+  const code = await runToEnd([...root, 'sh', '-c', INSTALL, 'sh', ...packages]);
+  const still = missingNeeds(options);
+  if (still.length > 0)
+    giveUp(described(still), `apt-get ended with exit code ${String(code)}; its output is above.`, packages);
 }
 
 /** Ctrl-C reaches apt by itself; this process must outlive it so that the clean-up is seen to its end. */

@@ -148,7 +148,8 @@ export async function followGateway(
     ({ waiting_for }) => waiting_for.length === 0,
     SHOWN_SLICE_MS,
   );
-  return gateway!;
+  if (gateway === null) throw new Error(`gateway ${id} was waited for, and is not there`);
+  return gateway;
 }
 
 async function gatewayOrNull(
