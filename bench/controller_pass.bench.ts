@@ -61,6 +61,7 @@ function stage() {
     acceptDataLoss: () => undefined,
     peek: () => Promise.resolve(err('never asked')),
   };
+  const undamaged = { damaged: () => new Map<string, string>(), pathOf: (name: string) => name };
   const deps: ControllerDeps = {
     registry: { ...life(), ...whole, onState: (listener) => (tellView = listener) },
     office: {
@@ -71,13 +72,14 @@ function stage() {
       ...life(),
       ...whole,
       onChange: (listener) => (tellIntents = listener),
-      damaged: () => new Map(),
+      ...undamaged,
       read: (service) => Promise.resolve(ok(intents.get(service) ?? null)),
       write: () => Promise.resolve(ok([])),
     },
     roster: {
       ...life(),
       ...whole,
+      ...undamaged,
       onChange: (listener) => (tellRoster = listener),
       put: () => Promise.resolve(ok(undefined)),
       remove: () => Promise.resolve(ok(undefined)),
@@ -90,7 +92,7 @@ function stage() {
         listener(new Map());
       },
       write: () => Promise.resolve(ok(undefined)),
-      damaged: () => new Map(),
+      ...undamaged,
     },
     freezes: {
       ...life(),
@@ -100,7 +102,7 @@ function stage() {
         listener(new Map());
       },
       write: () => Promise.resolve(ok(undefined)),
-      damaged: () => new Map(),
+      ...undamaged,
     },
     traffic: { ...life(), read: () => Promise.resolve(ok([])) },
     newReleaseId: () => 'rel-1',

@@ -4,7 +4,7 @@ import { PROBLEMS, type ProblemCode } from '../model/problem.js';
 import { createFakeClock } from '../testing/clock.js';
 import { createRecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
-import { ended, makeGateway, makeOperation, makeReadiness, AT } from '../testing/resources.js';
+import { ended, makeGateway, makeOperation, makeProblem, makeReadiness, AT } from '../testing/resources.js';
 import { createApp } from './app.js';
 import * as resource from './schema/resources.js';
 
@@ -55,6 +55,7 @@ describe('reads', () => {
     plane.operationMap.set('op-1', ended(makeOperation(), 'drained'));
     plane.gatewayList = [makeGateway()];
     plane.eventMap.set('shop', [{ at: AT, event: 'registered', by: 'controller', message: 'it came' }]);
+    plane.problemList = [makeProblem(), makeProblem({ service: null })];
     plane.overrideList = [
       {
         service: 'shop',
@@ -94,6 +95,7 @@ describe('reads', () => {
     ['/v1/operations', resource.operations],
     ['/v1/operations/op-1', resource.operation],
     ['/v1/overrides', resource.overrides],
+    ['/v1/problems', resource.standingProblems],
     ['/v1/gateways', resource.gateways],
     ['/v1/gateways/gw-a', resource.gateway],
     ['/livez', resource.liveness],
@@ -119,6 +121,15 @@ describe('reads', () => {
     '/v1/services/',
   ])('%s is not found', async (path) => {
     expectProblem(await client().get(path), 'not_found');
+  });
+
+  it('lists the problems of one service, or refuses a name that no service has', async () => {
+    const answer = await client().get('/v1/problems?service=shop').expect(200);
+    expect(answer.body.items).toMatchObject([{ code: 'bad_json', service: 'shop' }]);
+    expect((await client().get('/v1/problems?service=cart').expect(200)).body).toEqual({ items: [] });
+    expectProblem(await client().get('/v1/problems?service=my%20shop'), 'invalid_request', {
+      field: 'query.service',
+    });
   });
 
   it('refuses to show a registry that was never seen whole', async () => {

@@ -19,6 +19,7 @@ import { healthEndpoints } from './routes/health.js';
 import { instanceEndpoints } from './routes/instances.js';
 import { operationEndpoints } from './routes/operations.js';
 import { overrideEndpoints } from './routes/overrides.js';
+import { problemEndpoints } from './routes/problems.js';
 import { protectionEndpoints } from './routes/protection.js';
 import { releaseEndpoints } from './routes/releases.js';
 import { selectionEndpoints } from './routes/selections.js';
@@ -57,6 +58,7 @@ export function endpoints(
     operationEndpoints(parts.plane, wait),
     releaseEndpoints(parts.plane, wait),
     overrideEndpoints(parts.plane),
+    problemEndpoints(parts.plane),
     freezeEndpoints(parts.plane),
     gatewayEndpoints(parts.plane),
     protectionEndpoints(parts.plane),

@@ -20,6 +20,8 @@ const NAMED = {
   Gateways: resource.gateways,
   Override: resource.override,
   Overrides: resource.overrides,
+  StandingProblem: resource.standingProblem,
+  StandingProblems: resource.standingProblems,
   Event: resource.event,
   Events: resource.events,
   Set: resource.set,

@@ -4,6 +4,7 @@ import type {
   InstanceResource,
   OperationResource,
   OverrideResource,
+  ProblemResource,
   ServiceEvent,
   ServiceResource,
 } from '../model/resources.js';
@@ -39,6 +40,10 @@ function stateOf(instance: InstanceResource): string {
   return state === 'draining' && instance.drain?.drained === true ? 'drained' : state;
 }
 
+/** Notes ask for nothing, so they are not counted. */
+const errors = (problems: readonly ProblemResource[]): number =>
+  problems.filter(({ severity }) => severity === 'error').length;
+
 export const SERVICE: readonly Column<ServiceResource>[] = [
   { head: 'SERVICE', show: (s) => s.service },
   { head: 'SERVING', show: (s) => `${String(s.instances.eligible)}/${String(s.instances.total)}` },
@@ -47,7 +52,7 @@ export const SERVICE: readonly Column<ServiceResource>[] = [
   { head: 'ISOLATED', show: (s) => String(s.instances.isolated) },
   { head: 'SHARES', show: (s) => pairs(s.effective_shares, ',') },
   { head: 'CONVERGED', show: (s) => converged(s.convergence) },
-  { head: 'PROBLEMS', show: (s) => String(s.problems.length) },
+  { head: 'PROBLEMS', show: (s) => String(errors(s.problems)) },
   { head: 'PUBLISHED', show: (s) => position(s.published), wide: true },
   { head: 'ROUTES', show: (s) => s.spec.routes.map((r) => r.host + r.path).join(','), wide: true },
   { head: 'PROTECTION', show: (s) => s.protection ?? '', wide: true },
@@ -128,6 +133,15 @@ export const OVERRIDE: readonly Column<OverrideResource>[] = [
   { head: 'SINCE', show: (o) => o.since },
   { head: 'UNTIL', show: (o) => o.until ?? '' },
   { head: 'REASON', show: (o) => o.reason },
+];
+
+export const PROBLEM: readonly Column<ProblemResource>[] = [
+  { head: 'SERVICE', show: (p) => p.service ?? '' },
+  { head: 'PROBLEM', show: (p) => p.code },
+  { head: 'SEVERITY', show: (p) => p.severity },
+  { head: 'SINCE', show: (p) => p.since },
+  { head: 'WHERE', show: (p) => [p.path, p.instance, p.field].filter((part) => part !== null).join(' ') },
+  { head: 'MESSAGE', show: (p) => p.message },
 ];
 
 export const EVENT: readonly Column<ServiceEvent>[] = [

@@ -11,7 +11,15 @@ import { createFakeClock } from '../testing/clock.js';
 import { createRecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { createRecordingTerminal } from '../testing/recording_terminal.js';
-import { AT, ended, makeGateway, makeInstance, makeOperation, makeService } from '../testing/resources.js';
+import {
+  AT,
+  ended,
+  makeGateway,
+  makeInstance,
+  makeOperation,
+  makeProblem,
+  makeService,
+} from '../testing/resources.js';
 import { addApiCommands, createProgram, run } from './program.js';
 
 let plane: MemoryPlane;
@@ -81,7 +89,7 @@ describe('get', () => {
             { id: 'gw-b', applied: null, state: 'unknown' },
           ],
         },
-        problems: [{ code: 'bad_json', message: 'x' }],
+        problems: [makeProblem({ service: 'api' }), makeProblem({ severity: 'note' })],
       }),
     );
     plane.gatewayList = [
@@ -97,6 +105,10 @@ describe('get', () => {
     ];
     plane.operationMap.set('op-1', makeOperation());
     plane.operationMap.set('op-2', ended(makeOperation({ id: 'op-2', reason: 'kernel' }), 'drained'));
+    plane.problemList = [
+      makeProblem({ code: 'bad_service_name', service: null, path: '/services/my shop' }),
+      makeProblem(),
+    ];
     plane.overrideList = [
       {
         service: 'shop',
@@ -122,6 +134,8 @@ describe('get', () => {
     ['get gateways'],
     ['get operations'],
     ['get overrides'],
+    ['get problems'],
+    ['get problems shop'],
     ['events shop'],
     ['describe service api'],
     ['describe instance -s shop a'],

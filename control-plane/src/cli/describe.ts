@@ -79,8 +79,12 @@ function servicePairs(service: ServiceResource): Pairs {
     ['Protection', service.protection ?? ''],
     ['Frozen', service.freezes.map(freezeLine)],
     ['Panic', service.panic.map((gateway) => `${gateway} ignores health: too many instances are out`)],
-    ['Problems', service.problems.map((problem) => `${problem.code}: ${problem.message}`)],
+    ['Problems', service.problems.map(problemLine)],
   ];
+}
+
+function problemLine({ code, path, message }: ServiceResource['problems'][number]): string {
+  return `${code}: ${path === null ? '' : `${path}: `}${message}`;
 }
 
 function freezeLine({ scope, by, reason, since, until }: ServiceResource['freezes'][number]): string {

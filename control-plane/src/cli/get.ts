@@ -4,6 +4,7 @@ import type {
   InstanceResource,
   OperationResource,
   OverrideResource,
+  ProblemResource,
   ServiceEvent,
   ServiceResource,
 } from '../model/resources.js';
@@ -30,6 +31,7 @@ export function addGet(program: Command, terminal: Terminal): void {
   noun<GatewayResource>(get, terminal, 'gateways', 'gateway', columns.GATEWAY, (g) => g.id);
   noun<OperationResource>(get, terminal, 'operations', 'operation', columns.OPERATION, (o) => o.id);
   noun<OverrideResource>(get, terminal, 'overrides', 'service', columns.OVERRIDE, (o) => o.service);
+  noun<ProblemResource>(get, terminal, 'problems', 'service', columns.PROBLEM, (p) => p.service ?? '');
   noun<InstanceResource>(get, terminal, 'instances', 'service', columns.INSTANCE, (i) => i.service)
     .option('-s, --service <SVC>', 'the same as naming it')
     .addHelpText('after', '\nWithout a service: the instances of all.');

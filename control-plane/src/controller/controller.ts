@@ -24,6 +24,7 @@ import type { Mutation, MutationContext, MutationResource, ReadinessResource } f
 import { err, type Result } from '../model/result.js';
 import type { EncodedDocument } from '../model/set.js';
 import type { CompiledService } from '../plan/compile.js';
+import { findProblems } from '../plan/find_problems.js';
 import { NOTHING_TOLD, observeHealth } from '../plan/health_events.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
 import type { World } from '../plan/world.js';
@@ -36,9 +37,11 @@ import { forgetGateways } from './forget_gateways.js';
 import { FreezeOfAll } from './freeze_of_all.js';
 import { mutateGateway, mutateServices, officeRefusal, type MutationDesk } from './mutations.js';
 import { Pacer } from './pacer.js';
+import { ProblemLog } from './problem_log.js';
 import { Publication } from './publication.js';
 import { readinessOf } from './readiness.js';
 import { Releases } from './releases.js';
+import { damagedRecords } from './store_problems.js';
 import { Turns } from './turns.js';
 import { Upkeep } from './upkeep.js';
 import { WorldReads } from './world_reads.js';
@@ -109,6 +112,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   readonly #loss: DataLoss;
   readonly #releases: Releases;
   readonly #freeze: FreezeOfAll;
+  readonly #problems: ProblemLog;
   #intents: ReadonlyMap<string, StoredIntent> | null = null;
   #compiled: ReadonlyMap<string, CompiledService> = new Map();
   /** What the last pass wanted published, and the releases that it was compiled for. */
@@ -182,6 +186,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       },
     });
     this.#freeze = new FreezeOfAll(deps.freezes);
+    this.#problems = new ProblemLog(deps.log);
     this.#releases = this.#createReleases();
     this.#audits = new Backoff(deps.clock, 2 * AUDIT_MS.usual, AUDIT_MS.most);
     this.#auditAt = deps.clock.monotonic() + AUDIT_MS.usual;
@@ -286,6 +291,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     this.#tellHealth();
     await this.#upkeep.run(this.world(), acting, this.#fleet.complete);
     await this.#releases.run(this.world(), acting);
+    this.#problems.take(findProblems(this.world()), clock.wall());
     await this.#audit();
   }
 
@@ -404,6 +410,8 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       damaged: this.#deps.intents.damaged(),
       protections: this.#desired.protections,
       problems: this.#desired.view?.problems ?? [],
+      found: damagedRecords(this.#deps),
+      problems_since: this.#problems.since,
       clashes: this.#desired.clashes,
       recent: this.#desired.recent,
       frozen: this.#freeze.present,

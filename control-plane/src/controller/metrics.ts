@@ -48,9 +48,19 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
       for (const [state, count] of Object.entries(instances))
         if (state !== 'total' && count !== null) self.set({ service, state }, count as number);
   });
-  gauge('ebbgate_service_problems', 'Problems shown for the service', ['service'], (self) => {
-    for (const { service, problems } of services()) self.set({ service }, problems.length);
+  gauge('ebbgate_service_problems', 'Problems of the service, notes aside', ['service'], (self) => {
+    for (const { service, problems } of services())
+      self.set({ service }, problems.filter(({ severity }) => severity === 'error').length);
   });
+  gauge(
+    'ebbgate_problems',
+    'Problems that are there now; no service: of none, or of one whose name is not taken',
+    ['service', 'code', 'severity'],
+    (self) => {
+      for (const { service, code, severity } of plane.problems())
+        self.inc({ service: service ?? '', code, severity });
+    },
+  );
   gauge('ebbgate_service_converged', '1 while every gateway obeys the present set', ['service'], (self) => {
     for (const { service, convergence } of services()) self.set({ service }, convergence?.converged ? 1 : 0);
   });

@@ -4,6 +4,7 @@ import type {
   InstanceResource,
   OperationResource,
   OverrideResource,
+  ProblemResource,
   ServiceEvent,
   ServiceResource,
   SetResource,
@@ -21,6 +22,7 @@ import {
   describeService,
   describeSet,
 } from '../plan/describe_service.js';
+import { describeProblems } from '../plan/find_problems.js';
 import { presentConvergence, serviceNames, type World } from '../plan/world.js';
 
 /** The reads of the control plane: each is computed from the world of the moment in which it is asked, and from nothing else. */
@@ -56,6 +58,9 @@ export abstract class WorldReads {
   neverHeard(): number {
     const { listed, listed_more: more = 0 } = this.world().witnesses.fleet;
     return listed.size + more;
+  }
+  problems(): readonly ProblemResource[] {
+    return describeProblems(this.world());
   }
   gateways(): readonly GatewayResource[] {
     return describeGateways(this.world());

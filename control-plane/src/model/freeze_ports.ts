@@ -1,6 +1,6 @@
 import type { Freeze } from './freeze.js';
 import type { ServiceEvent } from './intent.js';
-import type { Lifecycle, LossAware, Term, WriteFailure } from './ports.js';
+import type { DamageAware, Lifecycle, LossAware, Term, WriteFailure } from './ports.js';
 import type { Result } from './result.js';
 
 /*
@@ -27,7 +27,7 @@ export interface StoredFreeze {
 }
 
 /** What is frozen for all services; one entry at most, under the name `freeze`. Pushes as the other stores do. */
-export interface FreezeStore extends Lifecycle, LossAware<ReadonlyMap<string, StoredFreeze>> {
+export interface FreezeStore extends Lifecycle, DamageAware, LossAware<ReadonlyMap<string, StoredFreeze>> {
   onChange(listener: (shown: ReadonlyMap<string, StoredFreeze>) => void): void;
   /** Under the term's fence; `etag` null = it must not exist yet. */
   write(term: Term, etag: string | null, record: GlobalFreeze): Promise<Result<void, WriteFailure>>;

@@ -12,6 +12,7 @@ import type {
   MutationResource,
   OperationResource,
   OverrideResource,
+  ProblemResource,
   ReadinessResource,
   ServiceEvent,
   ServiceResource,
@@ -80,6 +81,14 @@ export interface RegistrySource extends Lifecycle, LossAware<RegistryView> {
   onState(listener: (state: RegistryState) => void): void;
 }
 
+/** A store of records by name, some of which may not be readable as what they should be. */
+export interface DamageAware {
+  /** Name → what is wrong with its record, as of the last reading. */
+  damaged(): ReadonlyMap<string, string>;
+  /** The znode of the record of that name. */
+  pathOf(name: string): string;
+}
+
 /** One term of office: every write is conditional on the epoch node's znode version. */
 export interface Term {
   readonly epoch: number;
@@ -118,7 +127,7 @@ export interface IntentEdit {
 }
 
 /** The operators' wishes. Pushes the complete map at start and at every change; a lost link pushes nothing. */
-export interface IntentStore extends Lifecycle, LossAware<ReadonlyMap<string, StoredIntent>> {
+export interface IntentStore extends Lifecycle, DamageAware, LossAware<ReadonlyMap<string, StoredIntent>> {
   onChange(listener: (intents: ReadonlyMap<string, StoredIntent>) => void): void;
   /** Writes all edits or none, under the term's fence. The new etags come back in the edits' order. */
   write(term: Term, edits: readonly IntentEdit[]): Promise<Result<readonly StoredIntent[], WriteFailure>>;
@@ -132,7 +141,7 @@ export interface IntentStore extends Lifecycle, LossAware<ReadonlyMap<string, St
 }
 
 /** The gateways that must be heard before anything is drained. */
-export interface RosterStore extends Lifecycle, LossAware<ReadonlyMap<string, RosterEntry>> {
+export interface RosterStore extends Lifecycle, DamageAware, LossAware<ReadonlyMap<string, RosterEntry>> {
   onChange(listener: (roster: ReadonlyMap<string, RosterEntry>) => void): void;
   /** Creates or replaces an entry. */
   put(term: Term, entry: RosterEntry): Promise<Result<void, WriteFailure>>;
@@ -250,6 +259,8 @@ export interface ControlPlane {
   convergence(service: string): Convergence | undefined;
   events(service: string): readonly ServiceEvent[] | undefined;
   overrides(): readonly OverrideResource[];
+  /** Everything that is wrong now, of all services and of none. */
+  problems(): readonly ProblemResource[];
   gateways(): readonly GatewayResource[];
   /** How many names Redis lists that were never heard; `gateways` shows the first of them. */
   neverHeard(): number;

@@ -1,4 +1,4 @@
-import type { Lifecycle, LossAware, Term, WriteFailure } from './ports.js';
+import type { DamageAware, Lifecycle, LossAware, Term, WriteFailure } from './ports.js';
 import type { Counts, ReleaseRecord, ServiceReleases, StoredRelease } from './release.js';
 import type { Result } from './result.js';
 
@@ -18,7 +18,8 @@ export interface ReleaseEdit {
 }
 
 /** The releases of all services. Pushes the complete map at start and at every change; a lost link pushes nothing. */
-export interface ReleaseStore extends Lifecycle, LossAware<ReadonlyMap<string, ServiceReleases>> {
+export interface ReleaseStore
+  extends Lifecycle, DamageAware, LossAware<ReadonlyMap<string, ServiceReleases>> {
   onChange(listener: (releases: ReadonlyMap<string, ServiceReleases>) => void): void;
   /** Writes all of `edit` or nothing, under the term's fence. A release that began or moved meanwhile is a conflict. */
   write(term: Term, edit: ReleaseEdit): Promise<Result<void, WriteFailure>>;

@@ -9,7 +9,7 @@ import type {
 } from './intent.js';
 import type { Position } from './position.js';
 import type { GuardVerdict } from './problem.js';
-import type { RegistryProblem } from './registration.js';
+import type { ProblemKind, ProblemSeverity } from './standing_problem.js';
 import type {
   Balancer,
   Document,
@@ -65,7 +65,7 @@ export interface ServiceResource {
   readonly effective_shares: Readonly<Record<string, number>>;
   readonly published: Position | null;
   readonly convergence: Convergence | null;
-  readonly problems: readonly (RegistryProblem | ServiceProblem)[];
+  readonly problems: readonly ProblemResource[];
   /** Why removals are held back now, or null. */
   readonly protection: string | null;
   /** Why none of its releases may begin a step; its own freeze first. */
@@ -74,12 +74,20 @@ export interface ServiceResource {
   readonly panic: readonly string[];
 }
 
-/** What is wrong with a service, apart from its registrations. */
-export interface ServiceProblem {
-  readonly code: string;
+/** Something that is wrong now and is shown until it is gone. */
+export interface ProblemResource {
+  readonly code: ProblemKind;
+  readonly severity: ProblemSeverity;
+  /** Null: of no service, or of one whose name is not taken. */
+  readonly service: string | null;
+  readonly instance: string | null;
+  /** The znode that it is about. */
+  readonly path: string | null;
+  readonly field: string | null;
+  /** What is wrong and how to mend it. */
   readonly message: string;
-  /** Where it is about one instance. */
-  readonly instance?: string;
+  /** When this controller saw it first. */
+  readonly since: string;
 }
 
 /** Who follows the present set of a service. */

@@ -19,7 +19,16 @@ function worldOf(
   record: IntentRecord = NO_INTENT,
 ): World {
   return {
-    ...{ frozen: null, wall: 0, epoch: 1, published: new Map(), unsettled: new Set(), damaged: new Map() },
+    ...{
+      frozen: null,
+      wall: 0,
+      epoch: 1,
+      published: new Map(),
+      unsettled: new Set(),
+      damaged: new Map(),
+      found: [],
+      problems_since: new Map(),
+    },
     ...{ protections: new Map(), problems: [], clashes: [], recent: new Map() },
     membership: new Map([['shop', members]]),
     intents: new Map([['shop', { service: 'shop', record, etag: '1-1' }]]),

@@ -2,12 +2,13 @@ import type { InstanceIntent } from '../model/intent.js';
 import type { InstanceResource, ServiceResource, SetResource } from '../model/resources.js';
 import { eligible, type Peer } from '../model/set.js';
 import { byCodeUnit } from './encode.js';
+import { describeProblemsOf } from './find_problems.js';
 import { freezesOf } from './freeze.js';
 import { spellLayers } from './layers.js';
 import { findingsOf, findingsOn, healthOf, panickingIn } from './describe_health.js';
 import { inFlightOf, proveDrained } from './proof.js';
 import { inForce, wishOf } from './record.js';
-import { enumerate, servesIn, spellFindings } from './serving.js';
+import { servesIn, spellFindings } from './serving.js';
 import { effectiveSpec } from './spec.js';
 import {
   drainTarget,
@@ -20,11 +21,11 @@ import {
 } from './world.js';
 import type { ServiceEvent } from '../model/intent.js';
 
-/** `undefined` if nothing is registered or decided under that name. */
+/** `undefined` if nothing is registered, not even badly, nor decided under that name. */
 export function describeService(world: World, service: string): ServiceResource | undefined {
+  if (!isKnown(world, service)) return undefined;
   const stored = world.intents.get(service);
   const compiled = world.compiled.get(service);
-  if (!stored && !compiled) return undefined;
   const record = recordIn(world, service);
   const peers = compiled?.set.peers ?? [];
   const position = publishedAt(world, service);
@@ -50,7 +51,7 @@ export function describeService(world: World, service: string): ServiceResource 
     effective_shares: sharesOf(peers),
     published: position,
     convergence: presentConvergence(world, service) ?? null,
-    problems: problemsOf(world, service, peers),
+    problems: describeProblemsOf(world, service),
     protection: world.protections.get(service) ?? null,
     freezes: freezesOf(world, service),
     panic: panickingIn(world, service),
@@ -77,47 +78,6 @@ function countHealthy(world: World, service: string, peers: readonly Peer[]): nu
   if (findingsOf(world).judges.length === 0) return null;
   const serves = servesIn(world, service, membersIn(world, service));
   return peers.filter((peer) => eligible(peer) && serves(peer.id)).length;
-}
-
-/** Who may get requests and is out on some gateway, and the gateways that ignore health because of them. */
-function illnesses(world: World, service: string, peers: readonly Peer[]): ServiceResource['problems'] {
-  const out = findingsOf(world).out.get(service);
-  const unhealthy = [...(out?.keys() ?? [])]
-    .filter((id) => peers.some((peer) => peer.id === id && eligible(peer)))
-    .sort(byCodeUnit)
-    .map((id) => {
-      const message = `${id} is ${spellFindings(findingsOn(world, service, id))}`;
-      return { code: 'unhealthy', message, instance: id };
-    });
-  const panic = panickingIn(world, service);
-  if (panic.length === 0) return unhealthy;
-  const [who, verb] = panic.length === 1 ? ['gateway', 'ignores'] : ['gateways', 'ignore'];
-  const message = `${who} ${enumerate(panic)} ${verb} health: too many of its instances are out`;
-  return [...unhealthy, { code: 'panic', message }];
-}
-
-function problemsOf(world: World, service: string, peers: readonly Peer[]): ServiceResource['problems'] {
-  const record = recordIn(world, service);
-  const clashes = world.clashes
-    .filter((clash) => clash.service === service)
-    .map(({ route, taken_by }) => {
-      const message = `its route ${route.host} ${route.path} is taken by ${taken_by}`;
-      return { code: 'route_taken', message };
-    });
-  const damage = world.damaged.get(service);
-  const routed = (record.spec.routes ?? []).length > 0;
-  const empty = routed && !peers.some(eligible);
-  return [
-    ...world.problems.filter((problem) => problem.service === service),
-    ...clashes,
-    ...(damage === undefined
-      ? []
-      : [{ code: 'damaged_intent', message: `its intent record in ZooKeeper cannot be read (${damage})` }]),
-    ...(empty
-      ? [{ code: 'no_instance', message: 'it has a route and no instance that takes requests' }]
-      : []),
-    ...illnesses(world, service, peers),
-  ];
 }
 
 /** `undefined` if there is no such service; sorted by id. */

@@ -89,7 +89,7 @@ function world(
     published: new Map([['shop', { ...standing, ...AT, at: '' }]]),
     ...{ unsettled: new Set(), damaged: new Map(), protections: new Map(), recent: new Map() },
     frozen: null,
-    ...{ problems: [], clashes: [] },
+    ...{ problems: [], found: [], problems_since: new Map(), clashes: [] },
   };
 }
 function end(record: IntentRecord, seen: World): IntentRecord | null {

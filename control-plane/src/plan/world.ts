@@ -3,6 +3,7 @@ import { NO_INTENT, type IntentRecord, type ServiceEvent, type StoredIntent } fr
 import type { Position } from '../model/position.js';
 import type { Convergence } from '../model/resources.js';
 import type { RegistryProblem } from '../model/registration.js';
+import type { StandingProblem } from '../model/standing_problem.js';
 import { eligible, type PublishedDocument } from '../model/set.js';
 import { keptUntil, type CompiledService, type RouteClash } from './compile.js';
 import type { Membership, ServiceMembers } from './membership.js';
@@ -26,6 +27,10 @@ export interface World {
   readonly damaged: ReadonlyMap<string, string>;
   readonly protections: ReadonlyMap<string, string>;
   readonly problems: readonly RegistryProblem[];
+  /** Problems that only the controller can see, like a record that cannot be read. */
+  readonly found: readonly StandingProblem[];
+  /** The key of a problem → when it was seen first, wall clock. */
+  readonly problems_since: ReadonlyMap<string, number>;
   readonly clashes: readonly RouteClash[];
   /** The freeze of everything; null = none. */
   readonly frozen: Freeze | null | 'unknown';
@@ -46,14 +51,25 @@ export function membersIn(world: World, service: string): ServiceMembers {
   return world.membership.get(service) ?? NOBODY;
 }
 
-/** Names of all services that are registered or that somebody decided something for, sorted. */
+/** Names of all services that are registered, be it badly, or that somebody decided something for, sorted. */
 export function serviceNames(world: World): readonly string[] {
-  return [...new Set([...world.membership.keys(), ...world.intents.keys(), ...world.compiled.keys()])].sort();
+  const { membership, intents, compiled } = world;
+  return [
+    ...new Set([...membership.keys(), ...intents.keys(), ...compiled.keys(), ...troubled(world)]),
+  ].sort();
 }
 
-/** True if anything is registered or decided under that name. */
+/** True if anything is registered, be it badly, or decided under that name. */
 export function isKnown(world: World, service: string): boolean {
-  return world.membership.has(service) || world.intents.has(service) || world.compiled.has(service);
+  const { membership, intents, compiled } = world;
+  if (membership.has(service) || intents.has(service) || compiled.has(service)) return true;
+  return troubled(world).includes(service);
+}
+
+/** Services that something is wrong with; a name that no service may have is none. */
+function troubled({ problems, found }: World): readonly string[] {
+  const left = problems.filter(({ code }) => code !== 'bad_service_name').map(({ service }) => service);
+  return [...left, ...found.flatMap(({ service }) => service ?? [])];
 }
 
 /** Where the present publication of `service` stands; null while none is out under this epoch. */

@@ -10,6 +10,7 @@ import type {
   OperationResource,
   OverrideResource,
   PlannedChange,
+  ProblemResource,
   ReadinessResource,
   Selector,
   ServiceEvent,
@@ -44,6 +45,7 @@ export class MemoryPlane implements ControlPlane {
   readonly operationMap = new Map<string, OperationResource>();
   readonly releases = new MemoryReleases();
   overrideList: OverrideResource[] = [];
+  problemList: ProblemResource[] = [];
   gatewayList: GatewayResource[] = [];
   private readonly waiters = new Set<() => void>();
   private readonly keys = new Map<string, { request: string; outcome: MutationResource }>();
@@ -85,6 +87,9 @@ export class MemoryPlane implements ControlPlane {
   }
   neverHeard(): number {
     return this.gateways().filter((one) => one.state === 'never_heard').length;
+  }
+  problems(): readonly ProblemResource[] {
+    return this.problemList;
   }
   gateways(): readonly GatewayResource[] {
     return this.gatewayList;

@@ -3,6 +3,7 @@ import type {
   GatewayResource,
   InstanceResource,
   OperationResource,
+  ProblemResource,
   ReadinessResource,
   ServiceResource,
 } from '../model/resources.js';
@@ -76,6 +77,21 @@ export function makeInstance(parts: Partial<InstanceResource> = {}): InstanceRes
     in_flight: { 'gw-a': 0, 'gw-b': 0 },
     drain: null,
     health: [],
+    ...parts,
+  };
+}
+
+/** A node of shop whose data are no JSON. */
+export function makeProblem(parts: Partial<ProblemResource> = {}): ProblemResource {
+  return {
+    code: 'bad_json',
+    severity: 'error',
+    service: 'shop',
+    instance: null,
+    path: '/services/shop/providers/a',
+    field: null,
+    message: 'the node must hold a JSON object, like {"host":"10.0.1.7","port":8080}',
+    since: AT,
     ...parts,
   };
 }

@@ -1,4 +1,4 @@
-import type { Lifecycle, LossAware, WriteFailure } from '../model/ports.js';
+import type { DamageAware, Lifecycle, LossAware, WriteFailure } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
@@ -9,7 +9,7 @@ import { WatchedTree, type TreeState } from './tree.js';
  * The children of one znode, read as a map from name to value and shown to listeners whole; with `read` what is deeper too,
  * under names like `shop/current`. Creates the znode at the first contact. Only a complete reading shows anything; a lost link or a loss of data keeps what was shown last.
  */
-export abstract class ChildStore<T> implements Lifecycle, LossAware<ReadonlyMap<string, T>> {
+export abstract class ChildStore<T> implements Lifecycle, DamageAware, LossAware<ReadonlyMap<string, T>> {
   protected readonly link: ZooKeeperLink;
   protected readonly tree: WatchedTree;
   /** What listeners were told last; null before the first complete reading. */
@@ -76,18 +76,14 @@ export abstract class ChildStore<T> implements Lifecycle, LossAware<ReadonlyMap<
     return this.#damaged;
   }
 
-  /** Notes which records are damaged; each damage is logged once, with what follows from it. */
-  protected tellDamage(damaged: ReadonlyMap<string, string>, consequence: string): void {
-    const { log } = this.link;
-    for (const [name, reason] of damaged)
-      if (this.#damaged.get(name) !== reason)
-        log.error(
-          { record: `${this.#name}/${name}`, path: this.pathOf(name), reason },
-          `damaged record: ${consequence}`,
-        );
-    for (const name of this.#damaged.keys())
-      if (!damaged.has(name)) log.info({ record: `${this.#name}/${name}` }, 'record is good again');
+  /** Notes which records are damaged; the controller tells it as problems. */
+  protected noteDamage(damaged: ReadonlyMap<string, string>): void {
     this.#damaged = damaged;
+  }
+
+  /** Where the record of that name stands. */
+  pathOf(name: string): string {
+    return `${this.#folder}/${name}`;
   }
 
   /** What of `children` can be read, without a trace of the reading. */
@@ -95,10 +91,6 @@ export abstract class ChildStore<T> implements Lifecycle, LossAware<ReadonlyMap<
 
   /** The values of all children of one complete reading. */
   protected abstract readAll(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, T>;
-
-  protected pathOf(name: string): string {
-    return `${this.#folder}/${name}`;
-  }
 
   /** Reads one record past every cache; null if there is none. A damaged one is a failure. */
   protected async readNewest<R>(

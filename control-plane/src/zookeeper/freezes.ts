@@ -75,7 +75,7 @@ class TreeFreezeStore extends ChildStore<StoredFreeze> implements FreezeStore {
     const node = children.get(NAME);
     const parsed = node && this.#parse(node);
     const damaged = new Map(parsed?.ok === false ? [[NAME, parsed.error]] : []);
-    this.tellDamage(damaged, 'no step begins until it is mended');
+    this.noteDamage(damaged);
     return this.valuesOf(children);
   }
 

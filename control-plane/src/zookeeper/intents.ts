@@ -103,7 +103,7 @@ class TreeIntentStore extends ChildStore<StoredIntent> implements IntentStore {
       else damaged.set(service, parsed.error);
       if (!parsed.ok && last !== undefined) intents.set(service, last);
     }
-    this.tellDamage(damaged, 'keeping the last good one');
+    this.noteDamage(damaged);
     return intents;
   }
 

@@ -42,6 +42,15 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
     this.#root = root;
   }
 
+  /** Of the running release. */
+  override pathOf(service: string): string {
+    return `${this.#folderOf(service)}/current`;
+  }
+
+  #folderOf(service: string): string {
+    return super.pathOf(service);
+  }
+
   async write(term: Term, edit: ReleaseEdit): Promise<Result<void, WriteFailure>> {
     const { service } = edit;
     const { connection } = this.link;
@@ -64,13 +73,13 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
   }
 
   async read(service: string): Promise<Result<StoredRelease | null, WriteFailure>> {
-    return this.readNewest(`${service}/current`, (node) => this.#parse(service, node));
+    return this.readNewest(service, (node) => this.#parse(service, node));
   }
 
   /** The operations after the fence; null if it is plain that the etag is of another node. */
   #stepsOf(edit: ReleaseEdit): readonly TransactionOperation[] | null {
-    const folder = this.pathOf(edit.service);
-    const path = `${folder}/current`;
+    const folder = this.#folderOf(edit.service);
+    const path = this.pathOf(edit.service);
     const steps: TransactionOperation[] = [];
     // A create answers without a stat, so the data is set in a second step, whose stat makes the etag.
     const make = (missing: string, data: Buffer): void => {
@@ -101,7 +110,7 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
   /** Where the oldest releases stand that go when another one comes. */
   #surplus({ service }: ReleaseEdit): readonly string[] {
     const history = this.shown?.get(service)?.history ?? [];
-    const paths = history.map((one) => `${this.pathOf(service)}/history/${String(one.n)}`);
+    const paths = history.map((one) => `${this.#folderOf(service)}/history/${String(one.n)}`);
     return paths
       .slice(0, Math.max(0, paths.length + 1 - KEPT_HISTORY))
       .filter((path) => this.tree.get(path) !== undefined);
@@ -116,7 +125,7 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
     }
     if (this.shown === null) return;
     const before = this.shown.get(edit.service) ?? NONE;
-    const path = `${this.pathOf(edit.service)}/current`;
+    const path = this.pathOf(edit.service);
     const node = edit.current ? this.tree.get(path) : undefined;
     const parsed = node ? this.#parse(edit.service, node) : null;
     const current = parsed?.ok === true ? parsed.value : null;
@@ -131,7 +140,7 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
 
   protected override readAll(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, ServiceReleases> {
     const { found, damaged } = this.#sort(children);
-    this.tellDamage(damaged, 'nothing of it moves until it is mended');
+    this.noteDamage(damaged);
     const last = (service: string) =>
       (damaged.has(service) ? this.shown?.get(service)?.current : null) ?? null;
     return new Map(

@@ -77,20 +77,27 @@ class TreeRosterStore extends ChildStore<RosterEntry> implements RosterStore {
   }
 
   protected override valuesOf(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, RosterEntry> {
-    return this.readAll(children);
+    return new Map(
+      [...children].map(([id, node]) => [id, this.#entryOf(id, node) ?? this.#unread(id, node)]),
+    );
   }
 
   protected override readAll(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, RosterEntry> {
-    return new Map([...children].map(([id, node]) => [id, this.#entryOf(id, node)]));
+    const bad = [...children].filter(([id, node]) => this.#entryOf(id, node) === null);
+    this.noteDamage(new Map(bad.map(([id]) => [id, 'it is no JSON object with boot, host and since'])));
+    return this.valuesOf(children);
   }
 
-  /** An entry that cannot be read still counts: its gateway must be heard before anything is drained. */
-  #entryOf(id: string, node: TreeNode): RosterEntry {
+  #entryOf(id: string, node: TreeNode): RosterEntry | null {
     try {
       return { id, ...entrySchema.parse(JSON.parse(node.data.toString('utf8'))) };
     } catch {
-      this.link.log.warn({ gateway: id }, 'damaged roster entry');
-      return this.shown?.get(id) ?? { id, boot: '', host: '', since: new Date(node.ctime).toISOString() };
+      return null;
     }
+  }
+
+  /** An entry that cannot be read still counts: its gateway must be heard before anything is drained. */
+  #unread(id: string, node: TreeNode): RosterEntry {
+    return this.shown?.get(id) ?? { id, boot: '', host: '', since: new Date(node.ctime).toISOString() };
   }
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type * as model from '../../model/resources.js';
 import { PROBLEMS, type ProblemCode } from '../../model/problem.js';
+import { PROBLEM_KINDS, type ProblemKind } from '../../model/standing_problem.js';
 import type { ServiceSet } from '../../model/set.js';
 import { sectionSchemas } from './spec.js';
 
@@ -36,6 +37,18 @@ export const convergence = z.object({
   ),
 }) satisfies z.ZodType<model.Convergence>;
 
+const problemKinds = Object.keys(PROBLEM_KINDS) as [ProblemKind, ...ProblemKind[]];
+export const standingProblem = z.object({
+  code: z.enum(problemKinds),
+  severity: z.enum(['error', 'note']),
+  service: z.string().nullable(),
+  instance: z.string().nullable(),
+  path: z.string().nullable(),
+  field: z.string().nullable(),
+  message: z.string(),
+  since: time,
+}) satisfies z.ZodType<model.ProblemResource>;
+
 export const service = z.object({
   service: z.string(),
   etag: z.string().nullable(),
@@ -58,7 +71,7 @@ export const service = z.object({
   effective_shares: numbers,
   published: position.nullable(),
   convergence: convergence.nullable(),
-  problems: z.array(z.looseObject({ code: z.string(), message: z.string() })),
+  problems: z.array(standingProblem),
   protection: z.string().nullable(),
   freezes: z.array(
     z.object({
@@ -295,4 +308,5 @@ export const gateways = listOf(gateway).extend({
   }),
 });
 export const overrides = listOf(override);
+export const standingProblems = listOf(standingProblem);
 export const events = listOf(event);

@@ -32,6 +32,7 @@ function worldOf(out: Readonly<Record<string, readonly string[]>>): World {
     ]),
     ...{ unsettled: new Set(), damaged: new Map(), protections: new Map(), problems: [], clashes: [] },
     recent: new Map(),
+    ...{ found: [], problems_since: new Map() },
     witnesses: {
       ...{ roster: new Map(), now: 0, silent_ms: 5_000, left: new Map(), shared: new Set() },
       ...{ fleet: { complete: true, listed: new Map(), heard: new Map(heard) } },

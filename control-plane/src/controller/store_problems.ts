@@ -1,0 +1,47 @@
+import { checkName } from '../model/names.js';
+import type { DamageAware } from '../model/ports.js';
+import type { ProblemKind, StandingProblem } from '../model/standing_problem.js';
+
+/** The stores of the truth, as far as they can tell what of them cannot be read. */
+export interface Stores {
+  readonly intents: DamageAware;
+  readonly releases: DamageAware;
+  readonly freezes: DamageAware;
+  readonly roster: DamageAware;
+}
+
+/** Every record that cannot be read as what it should be, with what follows from that and how to mend it. */
+export function damagedRecords({ intents, releases, freezes, roster }: Stores): readonly StandingProblem[] {
+  return [
+    ...damaged('damaged_intent', intents, (service) => ({ service }), {
+      what: 'what was decided for it cannot be read',
+      consequence: 'the last good record holds, and nothing new can be decided',
+    }),
+    ...damaged('damaged_release', releases, (service) => ({ service }), {
+      what: 'its release cannot be read',
+      consequence: 'nothing of it moves',
+    }),
+    ...damaged('damaged_freeze', freezes, () => ({}), {
+      what: 'the freeze of all services cannot be read',
+      consequence: 'no release begins a step',
+    }),
+    ...damaged('damaged_roster_entry', roster, (gateway) => ({ field: gateway }), {
+      what: 'the entry of a gateway cannot be read',
+      consequence: 'the gateway counts for every drain',
+    }),
+  ];
+}
+
+function damaged(
+  code: ProblemKind,
+  store: DamageAware,
+  about: (name: string) => { readonly service?: string; readonly field?: string },
+  { what, consequence }: { readonly what: string; readonly consequence: string },
+): readonly StandingProblem[] {
+  return [...store.damaged()].map(([name, reason]) => {
+    const { service = null, ...rest } = about(name);
+    const isService = service !== null && checkName('service', service).ok;
+    const message = `${what} (${reason}); ${consequence}; restore the node from a backup, or delete it`;
+    return { code, service: isService ? service : null, ...rest, path: store.pathOf(name), message };
+  });
+}

@@ -1,0 +1,46 @@
+/**
+ * Every kind of problem that is shown until it is gone, with its severity: an `error` keeps something from working as it
+ * was registered or decided, a `note` is worth knowing and asks for nothing. Kinds are stable; sentences may improve.
+ */
+export const PROBLEM_KINDS = {
+  bad_json: 'error',
+  bad_field: 'error',
+  forbidden_host: 'error',
+  duplicate_id: 'error',
+  bad_service_name: 'error',
+  too_large: 'error',
+  route_taken: 'error',
+  no_instance: 'error',
+  unhealthy: 'error',
+  panic: 'error',
+  damaged_intent: 'error',
+  damaged_release: 'error',
+  damaged_freeze: 'error',
+  damaged_roster_entry: 'error',
+} as const satisfies Readonly<Record<string, ProblemSeverity>>;
+
+export type ProblemSeverity = 'error' | 'note';
+export type ProblemKind = keyof typeof PROBLEM_KINDS;
+
+export function severityOf(code: ProblemKind): ProblemSeverity {
+  return PROBLEM_KINDS[code];
+}
+
+/** Something that is wrong now. Two are the same if all but the message is equal. */
+export interface StandingProblem {
+  readonly code: ProblemKind;
+  /** Null: of no service, or of one whose name is not taken. */
+  readonly service: string | null;
+  readonly instance?: string;
+  /** The znode that it is about. */
+  readonly path?: string;
+  /** The member of the node's data, or whatever else tells two of one kind apart. */
+  readonly field?: string;
+  /** What is wrong and how to mend it, one sentence. */
+  readonly message: string;
+}
+
+/** Equal for the same problem at two moments. */
+export function problemKey({ code, service, instance, path, field }: StandingProblem): string {
+  return JSON.stringify([code, service, instance, path, field]);
+}

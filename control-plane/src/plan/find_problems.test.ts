@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'vitest';
+import { NO_INTENT } from '../model/intent.js';
+import type { RegistryProblem } from '../model/registration.js';
+import { problemKey } from '../model/standing_problem.js';
+import { buildRegistration } from '../testing/builders.js';
+import { compileService } from './compile.js';
+import { describeService } from './describe_service.js';
+import { describeProblems } from './find_problems.js';
+import type { Member } from './membership.js';
+import { isKnown, serviceNames, type World } from './world.js';
+
+/** A world of which nothing is known yet: no service, no gateway, nothing published. */
+function buildWorld(overrides: Partial<World> = {}): World {
+  return {
+    wall: 0,
+    epoch: 7,
+    membership: new Map(),
+    intents: new Map(),
+    compiled: new Map(),
+    published: new Map(),
+    unsettled: new Set(),
+    damaged: new Map(),
+    protections: new Map(),
+    problems: [],
+    found: [],
+    problems_since: new Map(),
+    clashes: [],
+    frozen: null,
+    witnesses: {
+      roster: new Map(),
+      fleet: { complete: true, heard: new Map(), listed: new Map() },
+      left: new Map(),
+      shared: new Set(),
+      now: 0,
+      silent_ms: 5_000,
+      unready: null,
+      learning: false,
+    },
+    recent: new Map(),
+    ...overrides,
+  };
+}
+
+const PATH = '/services/shop/providers/a';
+const BAD: RegistryProblem = { service: 'shop', path: PATH, code: 'bad_json', field: '', message: 'no JSON' };
+const ODD: RegistryProblem = {
+  ...{ service: 'my shop', path: '/services/my shop', code: 'bad_service_name', field: 'service' },
+  message: 'bad name',
+};
+
+describe('a service whose only registrations are bad', () => {
+  const world = buildWorld({ problems: [BAD], wall: 5_000 });
+
+  test('exists, with no instance and its problem', () => {
+    expect(serviceNames(world)).toEqual(['shop']);
+    expect(isKnown(world, 'shop')).toBe(true);
+    expect(describeService(world, 'shop')).toMatchObject({
+      service: 'shop',
+      instances: { total: 0, eligible: 0 },
+      problems: [{ code: 'bad_json', path: PATH, severity: 'error', field: null, instance: null }],
+    });
+  });
+
+  test('since is the first look, not the last', () => {
+    const known = buildWorld({
+      problems: [BAD],
+      wall: 5_000,
+      problems_since: new Map([
+        [problemKey({ code: 'bad_json', service: 'shop', path: PATH, message: '' }), 1_000],
+      ]),
+    });
+    expect(describeProblems(known)).toMatchObject([{ since: '1970-01-01T00:00:01.000Z' }]);
+    expect(describeProblems(world)).toMatchObject([{ since: '1970-01-01T00:00:05.000Z' }]);
+  });
+});
+
+test('a service name that is not taken is a problem of no service, at its path', () => {
+  const world = buildWorld({ problems: [ODD] });
+  expect(serviceNames(world)).toEqual([]);
+  expect(describeProblems(world)).toMatchObject([
+    { code: 'bad_service_name', service: null, path: '/services/my shop' },
+  ]);
+});
+
+test('a routed service has a problem while nobody takes its requests', () => {
+  const record = { ...NO_INTENT, spec: { routes: [{ host: '*', path: '/' }] } };
+  const intents = new Map([['shop', { service: 'shop', record, etag: '1-1' }]]);
+  const member: Member = {
+    ...{
+      registration: buildRegistration({ ready: false }),
+      presence: 'present',
+      since: 0,
+      vanished_at: null,
+    },
+  };
+  const members = new Map([['a', member]]);
+  const unready = new Map([['shop', compileService('shop', members, record, 0)]]);
+  expect(describeProblems(buildWorld({ intents, compiled: unready }))).toMatchObject([
+    { code: 'no_instance', service: 'shop' },
+  ]);
+  const up = new Map([['a', { ...member, registration: buildRegistration() }]]);
+  const compiled = new Map([['shop', compileService('shop', up, record, 0)]]);
+  expect(describeProblems(buildWorld({ intents, compiled }))).toEqual([]);
+});
+
+test('what only the controller can see is of its service, and makes it known', () => {
+  const found = [
+    { code: 'damaged_intent', service: 'cart', path: '/ebbgate/intents/cart', message: 'x' },
+  ] as const;
+  const world = buildWorld({ found, problems: [BAD] });
+  expect(serviceNames(world)).toEqual(['cart', 'shop']);
+  expect(describeService(world, 'cart')?.problems).toMatchObject([{ code: 'damaged_intent' }]);
+  expect(describeProblems(world).map(({ service }) => service)).toEqual(['cart', 'shop']);
+});
