@@ -141,7 +141,8 @@ test('the drain of the last instance is refused by a guard that says why; a dry 
       dry_run: true,
       changes: [
         { field: 'state', from: 'up', to: 'draining' },
-        { field: 'weight', from: '100', to: '0' },
+        { instance: instance.id, field: 'traffic', from: '50 %', to: '0 %' },
+        { instance: other.id, field: 'traffic', from: '50 %', to: '100 %' },
       ],
     },
   });

@@ -31,6 +31,11 @@ export function converged(convergence: Convergence | null): string {
   return `${String(acked)}/${String(convergence.gateways.length)}`;
 }
 
+/** `33.3%`, without a blank: a cell of a table. */
+export function percentText(percent: number): string {
+  return percent > 0 && percent < 0.05 ? '<0.1%' : `${String(Math.round(percent * 10) / 10)}%`;
+}
+
 const count = (n: number | null): string => (n === null ? '?' : String(n));
 const yes = (is: boolean): string => (is ? 'yes' : 'no');
 
@@ -80,6 +85,7 @@ export const INSTANCE: readonly Column<InstanceResource>[] = [
   { head: 'STATE', show: stateOf },
   { head: 'HEALTH', show: healthOf },
   { head: 'WEIGHT', show: (i) => String(i.effective.weight) },
+  { head: 'TRAFFIC', show: (i) => percentText(i.effective.traffic) },
   { head: 'IN-FLIGHT', show: (i) => sumInFlight(i.in_flight) },
   { head: 'REGISTERED', show: (i) => yes(i.registered) },
   { head: 'HOST', show: (i) => i.host, wide: true },

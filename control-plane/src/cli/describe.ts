@@ -120,6 +120,7 @@ function layerPairs(intent: InstanceResource['intent']): Pairs {
 function effectiveText({
   state,
   weight,
+  traffic,
   down,
   backup,
   keep_sticky: kept,
@@ -129,7 +130,9 @@ function effectiveText({
     ...(backup ? ['backup'] : []),
     ...(kept ? ['kept for sticky clients'] : []),
   ];
-  return [state, `weight ${String(weight)}`, ...marks].join(', ');
+  return [state, `weight ${String(weight)}`, `${columns.percentText(traffic)} of the traffic`, ...marks].join(
+    ', ',
+  );
 }
 
 /** A line per gateway; one that reports nothing finds it healthy. */

@@ -1,4 +1,5 @@
 import type { MutationResource, OperationResource } from '../model/resources.js';
+import { changeLines } from './change_lines.js';
 import { milliseconds, type MutationFlags } from './flags.js';
 import { CliFailure, EXIT } from './failure.js';
 import { followConvergence, followOperation, type FollowOptions } from './follow.js';
@@ -15,10 +16,7 @@ function mutationLines(outcome: MutationResource, waits: boolean): string[] {
   const { changes, guards, blockers } = outcome;
   return [
     ...(changes.length === 0 ? ['nothing changes: it is so already'] : []),
-    ...changes.map(
-      (c) =>
-        `${c.service}${c.instance === null ? '' : `/${c.instance}`}  ${c.field}: ${c.from || '-'} → ${c.to || '-'}`,
-    ),
+    ...changeLines(changes),
     ...guards.map((guard) => `warning: guard ${guard.guard}: ${guard.message}`),
     ...(waits ? [] : blockers).map((blocker) => `waits for: ${blocker}`),
     ...(outcome.dry_run ? ['dry run: nothing was written'] : []),

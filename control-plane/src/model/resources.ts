@@ -142,7 +142,10 @@ export interface InstanceResource {
   } | null;
   readonly effective: {
     readonly state: PeerState;
+    /** As it was given: by hand, else by registration. It counts while the instance takes requests. */
     readonly weight: number;
+    /** Percent of the service's requests that its weight, and the share of its version, come to. */
+    readonly traffic: number;
     readonly down: boolean;
     readonly backup: boolean;
     /** True while it is drained and still serves the clients that are bound to it by cookie. */
@@ -241,7 +244,10 @@ export interface SetResource {
   readonly document: Document;
 }
 
-/** A line of a plan: what a mutation changes (or would change) in the published sets. */
+/**
+ * A line of a plan: what a mutation changes (or would change) in the published sets, in the units that people set. `traffic` is
+ * percent of the service's requests, also of instances that nobody touched.
+ */
 export interface PlannedChange {
   readonly service: string;
   readonly instance: string | null;

@@ -52,9 +52,9 @@ test('it says what goes: registrations, wishes, running operations; and that gat
   expect(lines(facts())).toEqual([
     'b registration: known → none',
     'a state: isolated → up',
-    'a weight: 0 → 100',
+    'a traffic: 0 % → 50 %',
     'a down: true → false',
-    'b weight: 1000000 → 100',
+    'b traffic: 100 % → 50 %',
     '- versions: v1=100 → none',
     '- routes: [{"host":"*","path":"/"}] → []',
     '- min_available: 2 → 1',

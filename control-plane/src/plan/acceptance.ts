@@ -54,7 +54,8 @@ export function recordsOfAcceptance(
   const at = new Date(facts.wall).toISOString();
   return new Map(
     services(facts).map((service) => {
-      const changes = changedWishes(facts, service);
+      // Of whom nobody decided anything only the part of the traffic moves.
+      const changes = changedWishes(facts, service).filter(({ field }) => field !== 'traffic');
       const outcome =
         changes.length === 0 ? 'no wish is lost' : `changed by it: ${changes.map(sentence).join('; ')}`;
       const event: ServiceEvent = {

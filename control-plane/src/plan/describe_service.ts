@@ -1,6 +1,7 @@
 import type { InstanceIntent } from '../model/intent.js';
 import type { InstanceResource, ServiceResource, SetResource } from '../model/resources.js';
 import { eligible, type Peer } from '../model/set.js';
+import type { CompiledService } from './compile.js';
 import { byCodeUnit } from './encode.js';
 import { describeProblemsOf } from './find_problems.js';
 import { freezesOf } from './freeze.js';
@@ -10,6 +11,7 @@ import { inFlightOf, proveDrained } from './proof.js';
 import { inForce, wishOf } from './record.js';
 import { servesIn, spellFindings } from './serving.js';
 import { effectiveSpec } from './spec.js';
+import { givenWeight, roundedPercent, sharesByVersion, trafficOf } from './traffic.js';
 import {
   drainTarget,
   isKnown,
@@ -48,7 +50,7 @@ export function describeService(world: World, service: string): ServiceResource 
       isolated,
       other: peers.length - up - draining - isolated,
     },
-    effective_shares: sharesOf(peers),
+    effective_shares: sharesByVersion(peers),
     published: position,
     convergence: presentConvergence(world, service) ?? null,
     problems: describeProblemsOf(world, service),
@@ -56,21 +58,6 @@ export function describeService(world: World, service: string): ServiceResource 
     freezes: freezesOf(world, service),
     panic: panickingIn(world, service),
   };
-}
-
-/** How the eligible weight is spread over versions, in percent with one decimal. Backups count where nothing else is left. */
-function sharesOf(peers: readonly Peer[]): Readonly<Record<string, number>> {
-  const usable = peers.filter(eligible);
-  const first = usable.filter((peer) => peer.backup !== true);
-  const open = first.length > 0 ? first : usable;
-  const total = open.reduce((sum, peer) => sum + peer.weight, 0);
-  const shares: Record<string, number> = {};
-  for (const { version, weight } of open) shares[version] = (shares[version] ?? 0) + weight;
-  return Object.fromEntries(
-    Object.entries(shares)
-      .sort(([a], [b]) => byCodeUnit(a, b))
-      .map(([version, weight]) => [version, Math.round((weight / total) * 1000) / 10]),
-  );
 }
 
 /** How many serve (serving.ts): eligible by the set, and well. Null while no gateway can be asked. */
@@ -98,7 +85,8 @@ export function describeInstance(world: World, service: string, id: string): Ins
   const registration = member?.registration;
   const explained = world.compiled.get(service)?.explained.get(id);
   const peer = explained?.peer;
-  const { state, weight, down } = peer ?? { state: 'gone' as const, weight: 0, down: true };
+  const { state, down } = peer ?? { state: 'gone' as const, down: true };
+  const traffic = trafficIn(world, service).get(id) ?? 0;
   const open = explained !== undefined && eligible(explained.peer);
   const live = inForce(intent, world.wall);
   const why = explained?.why ?? ['it is not registered; the wish waits for it'];
@@ -117,7 +105,7 @@ export function describeInstance(world: World, service: string, id: string): Ins
     registered_backup: registration?.backup ?? false,
     intent: live ? describeIntent(live) : null,
     effective: {
-      ...{ state, weight, down },
+      ...{ state, weight: givenWeight(member, live), traffic: roundedPercent(traffic), down },
       backup: peer?.backup ?? false,
       keep_sticky: peer?.keep_sticky ?? false,
     },
@@ -131,6 +119,17 @@ export function describeInstance(world: World, service: string, id: string): Ins
 /** What gateways find of it is stronger than all that the set says. */
 function illness(found: ReturnType<typeof findingsOn>): readonly string[] {
   return found.length === 0 ? [] : [spellFindings(found)];
+}
+
+const traffics = new WeakMap<CompiledService, ReadonlyMap<string, number>>();
+
+/** Of the set that is wanted; computed once for all of its instances. */
+function trafficIn(world: World, service: string): ReadonlyMap<string, number> {
+  const compiled = world.compiled.get(service);
+  if (!compiled) return new Map();
+  const known = traffics.get(compiled) ?? trafficOf(compiled.set.peers);
+  traffics.set(compiled, known);
+  return known;
 }
 
 function describeIntent(intent: InstanceIntent): NonNullable<InstanceResource['intent']> {

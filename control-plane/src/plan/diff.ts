@@ -1,7 +1,7 @@
 import type { IntentRecord, ServiceSpec } from '../model/intent.js';
 import type { ReleaseTraffic } from '../model/release.js';
 import type { PlannedChange } from '../model/resources.js';
-import type { Peer } from '../model/set.js';
+import type { Peer, ServiceSet } from '../model/set.js';
 import { isObject } from '../model/shape.js';
 import { compileService } from './compile.js';
 import { freezeText } from './freeze.js';
@@ -9,6 +9,7 @@ import type { ServiceMembers } from './membership.js';
 import { spellAuthor, spellLayers, tellLayers } from './layers.js';
 import { inForce, wishOf } from './record.js';
 import { effectiveSpec } from './spec.js';
+import { givenWeight, spellPercent, trafficOf } from './traffic.js';
 
 /**
  * What a new record changes in the published set of a service, line by line, and what of others' decisions it replaces, takes
@@ -23,14 +24,17 @@ export function diffRecords(
   release: ReleaseTraffic | null = null,
   by: string | null = null,
 ): readonly PlannedChange[] {
-  const old = new Map(
-    compileService(service, members, before, wall, release).set.peers.map((peer) => [peer.id, peer]),
-  );
-  const changes: PlannedChange[] = [];
-  for (const peer of compileService(service, members, after, wall, release).set.peers) {
-    const was = old.get(peer.id);
-    if (was) changes.push(...diffPeer(service, was, peer));
-  }
+  const [old, set] = [before, after].map((record): Side => {
+    const compiled = compileService(service, members, record, wall, release).set;
+    const weights = new Map(
+      [...members].map(([id, member]) => [
+        id,
+        givenWeight(member, inForce(wishOf(record.instances, id), wall)),
+      ]),
+    );
+    return sideOf(compiled, weights);
+  }) as [Side, Side];
+  const changes: PlannedChange[] = [...set.peers.keys()].flatMap((id) => diffPeer(service, id, old, set));
   for (const id of new Set([...Object.keys(before.instances), ...Object.keys(after.instances)]))
     changes.push(...diffIntent(service, id, before, after, wall, members.has(id) ? by : false));
   changes.push(...diffShares(service, before, after));
@@ -39,12 +43,36 @@ export function diffRecords(
   return [...changes, ...diffSpec(service, before.spec, after.spec)];
 }
 
-function diffPeer(service: string, was: Peer, is: Peer): readonly PlannedChange[] {
-  const fields = ['state', 'weight', 'down', 'backup', 'keep_sticky'] as const;
-  const say = (peer: Peer, field: (typeof fields)[number]): string => String(peer[field] ?? false);
-  return fields
-    .filter((field) => say(was, field) !== say(is, field))
-    .map((field) => ({ service, instance: is.id, field, from: say(was, field), to: say(is, field) }));
+/** A set with what people read of it. */
+interface Side {
+  readonly peers: ReadonlyMap<string, Peer>;
+  readonly traffic: ReadonlyMap<string, number>;
+  readonly weights: ReadonlyMap<string, number>;
+}
+
+function sideOf({ peers }: ServiceSet, weights: Side['weights']): Side {
+  return { peers: new Map(peers.map((peer) => [peer.id, peer])), traffic: trafficOf(peers), weights };
+}
+
+function diffPeer(service: string, id: string, before: Side, after: Side): readonly PlannedChange[] {
+  const [was, is] = [fieldsOf(id, before), fieldsOf(id, after)];
+  return is.flatMap(([field, to], index) => {
+    const from = was[index]?.[1] ?? to;
+    return from === to ? [] : [{ service, instance: id, field, from, to }];
+  });
+}
+
+function fieldsOf(id: string, { peers, traffic, weights }: Side): readonly (readonly [string, string])[] {
+  const peer = peers.get(id);
+  if (!peer) return [];
+  return [
+    ['state', peer.state],
+    ['weight', String(weights.get(id) ?? 0)],
+    ['traffic', spellPercent(traffic.get(id) ?? 0)],
+    ['down', String(peer.down)],
+    ['backup', String(peer.backup ?? false)],
+    ['keep_sticky', String(peer.keep_sticky ?? false)],
+  ];
 }
 
 /**

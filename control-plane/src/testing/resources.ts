@@ -72,7 +72,7 @@ export function makeInstance(parts: Partial<InstanceResource> = {}): InstanceRes
     registered_weight: 100,
     registered_backup: false,
     intent: null,
-    effective: { state: 'up', weight: 100, down: false, backup: false, keep_sticky: false },
+    effective: { state: 'up', weight: 100, traffic: 50, down: false, backup: false, keep_sticky: false },
     why: ['registered with weight 100'],
     in_flight: { 'gw-a': 0, 'gw-b': 0 },
     drain: null,

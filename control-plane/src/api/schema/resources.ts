@@ -123,6 +123,7 @@ export const instance = z.object({
   effective: z.object({
     state: peerState,
     weight: count,
+    traffic: z.number(),
     down: z.boolean(),
     backup: z.boolean(),
     keep_sticky: z.boolean(),

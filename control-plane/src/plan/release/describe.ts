@@ -1,7 +1,7 @@
 import { hasEnded, type ReleaseRecord } from '../../model/release.js';
 import type { GateResource, ReleasePlanResource, ReleaseResource } from '../../model/release_resources.js';
-import { eligible } from '../../model/set.js';
 import { ackOf, gatewaysThatCount } from '../proof.js';
+import { sharesByVersion } from '../traffic.js';
 import { publishedAt, type World } from '../world.js';
 import { guardStep } from './begin.js';
 import { readingsOf } from './judge.js';
@@ -106,13 +106,7 @@ function reached(record: ReleaseRecord, index: number): Readonly<Record<string, 
 /** How the weight of the set that stands in Redis is spread, in percent with one decimal. */
 function publishedShares(world: World, service: string): Readonly<Record<string, number>> {
   const document = world.published.get(service)?.document;
-  const open = document && 'peers' in document ? document.peers.filter(eligible) : [];
-  const total = open.reduce((sum, peer) => sum + peer.weight, 0);
-  const weights = new Map<string, number>();
-  for (const { version, weight } of open) weights.set(version, (weights.get(version) ?? 0) + weight);
-  return Object.fromEntries(
-    [...weights].map(([version, weight]) => [version, Math.round((weight / total) * 1_000) / 10]),
-  );
+  return document && 'peers' in document ? sharesByVersion(document.peers) : {};
 }
 
 function appliedOn(
