@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import type { ServiceSet } from '../../control-plane/src/model/set.js';
-import type { GivenOptions } from '../../control-plane/src/render/options.js';
 import { peer } from './publish.js';
 import {
   openRawClient,
@@ -50,7 +49,7 @@ export class Edge implements AsyncDisposable {
   private count = 0;
   private constructor(readonly bench: Workbench) {}
 
-  static async start(options: GivenOptions = {}): Promise<Edge> {
+  static async start(options: Parameters<typeof Workbench.start>[0] = {}): Promise<Edge> {
     return new Edge(await Workbench.start(options));
   }
 

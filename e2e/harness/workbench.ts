@@ -13,6 +13,9 @@ import { gatewayPlace, startGateway, type GatewayPlace } from './gateway.js';
 import { Publishing, reached } from './publish.js';
 import { untilValue } from './until.js';
 
+/** Options of the gateway's conf; a function if they depend on where it listens. */
+type Options = GivenOptions | ((place: GatewayPlace) => GivenOptions);
+
 /** One real gateway with one real Redis; the test is the controller. Every service has the route `<service>.test/`. */
 export class Workbench implements AsyncDisposable {
   private readonly names = new Set<string>();
@@ -24,7 +27,7 @@ export class Workbench implements AsyncDisposable {
     readonly place: GatewayPlace,
     public redis: LocalProcess,
     readonly publishing: Publishing,
-    private readonly options: GivenOptions,
+    private readonly options: Options,
     private readonly env: Readonly<Record<string, string>>,
   ) {}
 
@@ -32,7 +35,7 @@ export class Workbench implements AsyncDisposable {
 
   /** Starts Redis and prepares the gateway's place; `start` starts the gateway, with `env` in its environment. */
   static async prepare(
-    options: GivenOptions = {},
+    options: Options = {},
     env: Readonly<Record<string, string>> = {},
   ): Promise<Workbench> {
     const dir = mkdtempSync(join(tmpdir(), 'ebbgate-e2e-'));
@@ -43,10 +46,7 @@ export class Workbench implements AsyncDisposable {
   }
 
   /** `prepare` and `start`. */
-  static async start(
-    options: GivenOptions = {},
-    env: Readonly<Record<string, string>> = {},
-  ): Promise<Workbench> {
+  static async start(options: Options = {}, env: Readonly<Record<string, string>> = {}): Promise<Workbench> {
     const bench = await Workbench.prepare(options, env);
     await bench.start();
     return bench;
@@ -58,7 +58,11 @@ export class Workbench implements AsyncDisposable {
   }
 
   async start(): Promise<LocalGateway> {
-    this.running = await startGateway(this.place, this.options, this.env);
+    this.running = await startGateway(
+      this.place,
+      typeof this.options === 'function' ? this.options(this.place) : this.options,
+      this.env,
+    );
     return this.running;
   }
 

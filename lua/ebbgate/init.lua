@@ -22,6 +22,7 @@ function init.init(given)
     access = require 'ebbgate.phase.access', balancer = require 'ebbgate.phase.balancer',
     filter = require 'ebbgate.phase.filter', log = require 'ebbgate.phase.log', status = require 'ebbgate.phase.status',
   }
+  require('ebbgate.phase.log_text').prepare(checked.log_texts)
   init.route, init.access = init.phases.access.route, init.phases.access.run
   init.resume = init.phases.access.resume
   init.balance, init.log = init.phases.balancer.run, init.phases.log.run
@@ -42,7 +43,7 @@ function init.init_worker()
   live.start({
     dicts = dicts, incarnation = incarnation, tools = boot.tools, max_tries = settings.max_tries,
     access_log = settings.access_log, client_send_ms = settings.client_send_ms,
-    head_bytes = settings.head_bytes, zone = settings.zone,
+    head_bytes = settings.head_bytes, zone = settings.zone, header_names = settings.header_names,
   })
   require('ebbgate.worker.startup').start(dicts.state, settings.start_wait_ms)
   require('ebbgate.worker.background').start(settings, dicts, incarnation)

@@ -27,6 +27,13 @@ describe('a lane', function()
     end)
   end
 
+  it('for what must not be repeated repeats no answer', function()
+    local function cautious(scheme, retry) return lane.cautious(lane.transport({ scheme = scheme, tls = 'internal' }), retry) end
+    assert.is_false(cautious('http', { on = 'server_error' }))
+    assert.equal('@ebb-https-internal-error', cautious('https', { on = 'server_error' }))
+    assert.equal('@ebb-http-server_error-any', cautious('http', { on = 'server_error', non_idempotent = true }))
+  end)
+
   it('is not needed by what has no wishes', function()
     assert.is_false(lane.location(lane.transport(nil), nil))
   end)

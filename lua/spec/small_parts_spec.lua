@@ -1,5 +1,7 @@
 package.path = 'lua/spec/?.lua;' .. package.path
 local connection = require 'ebbgate.core.connection'
+local header_names = require 'ebbgate.core.header_names'
+local utf8 = require 'ebbgate.core.utf8'
 local exposition = require 'ebbgate.core.exposition'
 local histogram = require 'ebbgate.core.histogram'
 local keys = require 'ebbgate.core.keys'
@@ -59,13 +61,80 @@ describe('keys', function()
 end)
 
 describe('the Connection header', function()
+  local function nominated(values, names)
+    local present = {}
+    for _, name in ipairs(names) do present[name] = true end
+    local found = connection.nominated(values, present)
+    table.sort(found)
+    return found
+  end
+  local ALL = { 'x-a', 'x-b', 'accept', 'te', 'host', 'content-length', 'transfer-encoding', 'x-forwarded-for', 'authorization' }
+
   local rows = {
-    { nil, nil }, { 'keep-alive', nil }, { 'close', nil }, { 'upgrade', nil }, { 'Upgrade', nil }, { 'keep-alive, Upgrade', nil },
-    { 'X-Secret', { 'x-secret' } }, { 'close, X-A ,x-b', { 'x-a', 'x-b' } }, { ',, ,', nil }, { '', nil },
-    { 'Host, Content-Length, Transfer-Encoding', nil }, { 'TE', { 'te' } },
+    { { 'keep-alive' }, {} }, { { ',, ,', '' }, {} }, { { 'X-Secret' }, {} }, { { 'close, X-A ,x-b' }, { 'x-a', 'x-b' } },
+    { { 'close', 'X-A', 'x-a,X-B\tx-a' }, { 'x-a', 'x-b' } }, { { 'Accept' }, { 'accept' } }, { { 'x-ab', 'x-', 'ax-a' }, {} },
+    { { 'Host, Content-Length, Transfer-Encoding, TE, X-Forwarded-For, Authorization' }, {} },
   }
   for _, row in ipairs(rows) do
-    it('names what it names: ' .. tostring(row[1]), function() assert.same(row[2], connection.nominated(row[1])) end)
+    it('names what it names: ' .. table.concat(row[1], ' | '), function()
+      assert.same(row[2], nominated(row[1], ALL))
+    end)
+  end
+
+  it('is plain in almost every message', function()
+    for _, value in ipairs({ 'close', 'keep-alive', 'Keep-Alive', 'upgrade', 'Upgrade', '' }) do
+      assert.is_true(connection.is_plain(value))
+    end
+    assert.is_false(connection.is_plain('close, x-a'))
+  end)
+
+  it('finds names whose numbers are the same', function()
+    -- 31 × "b" + "a" = 31 × "a" + ("a" + 31): two texts of one number, of characters that names may have.
+    assert.same({ 'a^', 'b?' }, nominated({ 'b?, a^, a^, b?' }, { 'b?', 'a^' }))
+  end)
+
+  it('is read in time that grows with its length alone', function()
+    local tokens, names = {}, {}
+    for i = 1, 8000 do tokens[i] = 'x' .. i end
+    for i = 1, 8000 do names[i] = 'y' .. i end
+    local value = table.concat(tokens, ',')
+    local began = os.clock()
+    for _ = 1, 20 do assert.same({}, nominated({ value }, names)) end
+    local whole = os.clock() - began
+    local half = table.concat(tokens, ',', 1, 4000)
+    local fewer = { unpack(names, 1, 4000) }
+    began = os.clock()
+    for _ = 1, 20 do assert.same({}, nominated({ half }, fewer)) end
+    -- Squared it would be four times as much.
+    assert.is_true(whole < 3.4 * (os.clock() - began), whole)
+  end)
+end)
+
+describe('a name of a header', function()
+  local rows = {
+    { 'x_tenant', 'plain', 'name' }, { 'x_tenant', 'underscores', nil }, { 'x.tenant', 'underscores', 'name' },
+    { 'x.tenant', 'any', nil }, { 'x_tenant', 'any', nil }, { 'x(y)', 'any', 'invalid' },
+    { 'x\255', 'plain', 'invalid' }, { '', 'any', 'invalid' }, { 'x-plain', 'plain', nil }, { 'host', 'plain', nil },
+    { 'content_length', 'underscores', 'lookalike' }, { 'transfer_encoding', 'any', 'lookalike' },
+    { 'x_forwarded.for', 'any', 'lookalike' }, { 'x_forwarded_for', 'plain', 'name' }, { 'ho_st', 'any', nil },
+  }
+  for _, row in ipairs(rows) do
+    it(('%q with %s: %s'):format(row[1], row[2], tostring(row[3])), function()
+      assert.equal(row[3], header_names.judge(row[1], row[2]))
+    end)
+  end
+end)
+
+describe('text of any bytes', function()
+  local rows = {
+    { '', '' }, { 'plain', 'plain' }, { 'gr\195\188n', 'gr\195\188n' }, { '\226\130\172', '\226\130\172' },
+    { '\240\159\152\128', '\240\159\152\128' }, { '/\255', '/%FF' }, { '\195', '%C3' }, { 'a\195z', 'a%C3z' },
+    { '\226\130', '%E2%82' }, { '\240\159\152', '%F0%9F%98' }, { '\192\175', '%C0%AF' }, { '\224\128\175', '%E0%80%AF' },
+    { '\237\160\128', '%ED%A0%80' }, { '\244\144\128\128', '%F4%90%80%80' }, { '\248\136\128\128\128', '%F8%88%80%80%80' },
+    { '\128', '%80' }, { '\195\188\188', '\195\188%BC' }, { '\244\143\191\191', '\244\143\191\191' },
+  }
+  for i, row in ipairs(rows) do
+    it('is UTF-8 afterwards, row ' .. i, function() assert.equal(row[2], utf8.clean(row[1])) end)
   end
 end)
 

@@ -145,7 +145,7 @@ export const SECTIONS = {
     non_idempotent: {
       rule: flag,
       fallback: false,
-      doc: 'true = POST, PATCH and LOCK are repeated too, once sent',
+      doc: 'true = POST and all that is not idempotent is repeated too, once sent',
     },
     budget_percent: {
       rule: percent(100),

@@ -171,6 +171,12 @@ export const GATEWAY_OPTIONS = {
     '16k',
     'The longest header line; a head may take four of them.',
   ),
+  header_names: option(
+    '--header-names plain|underscores|any',
+    oneOf('plain', 'underscores', 'any'),
+    'plain',
+    'Which names of request headers go on to instances: letters, digits and hyphens; underscores too; or all that HTTP allows.',
+  ),
   client_max_body: option(
     '--client-max-body SIZE|unlimited',
     or('unlimited', size(1)),

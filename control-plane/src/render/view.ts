@@ -36,8 +36,17 @@ export function viewOf(options: GatewayOptions, version: string): View {
     admin: `${options.admin_listen.address}:${String(options.admin_listen.port)}`,
     trusted_proxies: [...new Set(options.trusted_proxies)],
     any_trusted: options.trusted_proxies.length > 0,
+    // Two, because OpenResty must be told to hand back a kept connection that broke; Lua keeps the limit.
+    upstream_tries: Math.max(options.max_tries, 2),
     tries_patterns: triesPatterns(options.max_tries),
     log_lines: logLines(options),
+    log_texts: openTexts(options),
+    log_sources: openTexts(options)
+      .map(({ source }) => `$${source}`)
+      .join(''),
+    log_text_names: openTexts(options)
+      .map(({ variable, source }) => `${variable}=${source}`)
+      .join(' '),
   };
 }
 
@@ -68,14 +77,16 @@ function triesPatterns(max: number): View[] {
   }));
 }
 
-/** Which of nginx's variables fills which member, and whether it is a number in JSON. */
-const LOG_VARIABLES: Readonly<Record<(typeof LOG_MEMBERS)[number], readonly [string, 'text' | 'number']>> = {
+/** Which of nginx's variables fills which member, and what it holds: a number in JSON, ASCII, or any bytes that a client sent. */
+const LOG_VARIABLES: Readonly<
+  Record<(typeof LOG_MEMBERS)[number], readonly [string, 'text' | 'number' | 'open']>
+> = {
   time: ['time_iso8601', 'text'],
   request_id: ['request_id', 'text'],
   client: ['remote_addr', 'text'],
   method: ['request_method', 'text'],
-  host: ['host', 'text'],
-  path: ['uri', 'text'],
+  host: ['host', 'open'],
+  path: ['uri', 'open'],
   protocol: ['server_protocol', 'text'],
   status: ['ebb_status', 'number'],
   service: ['ebb_service', 'text'],
@@ -93,12 +104,24 @@ const LOG_VARIABLES: Readonly<Record<(typeof LOG_MEMBERS)[number], readonly [str
   aborted_by: ['ebb_aborted_by', 'text'],
 };
 
-function logLines(options: GatewayOptions): string[] {
-  const members = [
+function logMembers(options: GatewayOptions): (readonly [string, string, 'text' | 'number' | 'open'])[] {
+  return [
     ...LOG_MEMBERS.map((name) => [name, ...LOG_VARIABLES[name]] as const),
-    ...options.log_fields.map(({ name, variable }) => [name, variable, 'text'] as const),
+    ...options.log_fields.map(({ name, variable }) => [name, variable, 'open'] as const),
   ];
-  return members.map(([name, variable, kind], index) => {
+}
+
+/** Variables that stand in the log for those which may hold any bytes: Lua replaces what is no UTF-8 (phase/log_text.lua). */
+function openTexts(options: GatewayOptions): { variable: string; source: string }[] {
+  return logMembers(options)
+    .filter(([, , kind]) => kind === 'open')
+    .map(([name, source]) => ({ variable: `ebb_log_${name}`, source }));
+}
+
+function logLines(options: GatewayOptions): string[] {
+  const members = logMembers(options);
+  return members.map(([name, given, kind], index) => {
+    const variable = kind === 'open' ? `ebb_log_${name}` : given;
     const value = kind === 'number' ? `$${variable}` : `"$${variable}"`;
     return `${index === 0 ? '{' : ','}"${name}":${value}${index === members.length - 1 ? '}' : ''}`;
   });

@@ -152,7 +152,9 @@ function fleet.build(document, worker, previous, retiring, roll, sight)
     tries = document.retry and document.retry.tries or 1,
     patience = patience.of(timeouts),
     repeats_answers = document.retry ~= nil and document.retry.on ~= nil and document.retry.on ~= 'error',
+    repeats_all = document.retry ~= nil and document.retry.non_idempotent == true,
     transport = transport, location = lane.location(transport, document.retry),
+    cautious = lane.cautious(transport, document.retry),
   }
 end
 

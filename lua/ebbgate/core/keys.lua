@@ -76,6 +76,8 @@ function keys.metrics.budget_exhausted(service) return 'budget_exhausted|' .. se
 --- The empty part stands where others have the version, of which series are forgotten.
 function keys.metrics.ejections(service, reason) return 'ejections|' .. service .. '||' .. reason end
 function keys.metrics.probes(service, result) return 'probes|' .. service .. '||' .. result end
+--- Of no service: it is counted before one is known.
+function keys.metrics.headers_dropped(reason) return 'headers_dropped||' .. reason end
 function keys.metrics.sync_error(kind) return 'sync_error|' .. kind end
 --- The parts of a key, as a list.
 function keys.metrics.parse(key)

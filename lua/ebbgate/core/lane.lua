@@ -19,4 +19,11 @@ function lane.location(transport, retry)
   return name ~= USUAL and '@ebb-' .. name
 end
 
+--- The lane of the same service in which no answer of an instance is tried elsewhere. Where POST may be repeated too it is the
+--- same one.
+function lane.cautious(transport, retry)
+  if retry and retry.non_idempotent then return lane.location(transport, retry) end
+  return lane.location(transport, nil)
+end
+
 return lane

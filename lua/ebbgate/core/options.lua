@@ -18,6 +18,15 @@ local function flag()
   return function(value) return type(value) == 'boolean', 'true or false' end
 end
 
+local function one_of(names)
+  return function(value)
+    for _, name in ipairs(names) do
+      if value == name then return true end
+    end
+    return false, 'one of ' .. table.concat(names, ', ')
+  end
+end
+
 local RULES = {
   gateway_id = { text('^[A-Za-z0-9][A-Za-z0-9._-]*$', '1 to 63 of A-Z a-z 0-9 . _ -, starting with a letter or digit') },
   redis_host = { text('^[A-Za-z0-9.:_-]+$', 'a host name or an IP literal') },
@@ -34,6 +43,8 @@ local RULES = {
   -- How long nginx waits for a client to take more of an answer, and how long the head of an instance's answer may be.
   client_send_ms = { whole(1, 86400000), 60000 },
   head_bytes = { whole(1024, 1048576), 16384 },
+  log_texts = { text('^[a-z0-9_= ]*$', 'pairs VARIABLE=SOURCE with a space between them'), '' },
+  header_names = { one_of({ 'plain', 'underscores', 'any' }), 'plain' },
   tls_profiles = { text('^[a-z0-9_ ]*$', 'names of a-z 0-9 _ with a space between them'), '' },
   zone = { text('^[A-Za-z0-9._-]*$', 'a name of A-Z a-z 0-9 . _ -, or ""'), '' },
   version = { text('^[^%c%s]+$', 'a version'), '0' },

@@ -1,8 +1,9 @@
 --- Chooses the service, before anything is picked: what cannot be served is answered here.
-local connection = require 'ebbgate.core.connection'
 local grpc_status = require 'ebbgate.core.grpc_status'
 local problem = require 'ebbgate.core.problem'
 local affinity = require 'ebbgate.phase.affinity'
+local methods = require 'ebbgate.phase.methods'
+local request_head = require 'ebbgate.phase.request_head'
 local clock = require 'ebbgate.worker.clock'
 local live = require 'ebbgate.worker.live'
 local startup = require 'ebbgate.worker.startup'
@@ -10,9 +11,10 @@ local startup = require 'ebbgate.worker.startup'
 local access = {}
 
 local ngx = ngx
-local clear_header, request_began = ngx.req.clear_header, clock.request_began
+local request_began = clock.request_began
 local byte = string.byte
 local AT = byte('@')
+local STATUS = { no_route = 404, bad_request = 400 }
 
 --- One table per request, with room for all that the later phases put in: false, not nil, because LuaJIT leaves nil out of
 --- the template, and the three keys that every request sets would then make the table grow each time. What only failures set
@@ -50,14 +52,15 @@ local function refuse(ctx, status, code, var)
   return ngx.exit(ngx.HTTP_OK)
 end
 
---- The headers that the client's Connection header names are about its connection to us.
-local function strip(value)
-  local names = connection.nominated(value)
-  if not names then return end
-  for i = 1, #names do clear_header(names[i]) end
+--- The lane of a service that needs one, for this request. What may not be repeated gets no answer tried elsewhere, and where
+--- there is one instance there is no elsewhere: such requests take the lane in which only broken tries are repeated.
+local function location_of(fleet)
+  if fleet.location == fleet.cautious then return fleet.location end
+  if fleet.reach == 1 and live.asks_for_all or not methods.may_repeat() then return fleet.cautious end
+  return fleet.location
 end
 
---- Puts the request on its way to a service that has an instance for it: the service, and nil. Or nil, why not, and the
+--- Returns the service that has an instance for the request, and nil. Or nil, why there is none, and the
 --- entry of the service if there is a route to one. For a service that needs a lane (core/lane.lua) the reason is its location.
 local function route(var)
   local router = live.router()
@@ -67,8 +70,9 @@ local function route(var)
   local entry = live.entry(service)
   local fleet = live.fleet(entry)
   if not fleet or fleet.reach == 0 and not affinity.is_kept(fleet, var) then return nil, 'no_instance', entry end
-  strip(var.http_connection)
-  if fleet.location then return nil, fleet.location, entry end
+  if not request_head.clean() then return nil, 'bad_request', entry end
+  local location = fleet.location and location_of(fleet)
+  if location then return nil, location, entry end
   ngx.ctx = begin(entry, fleet, var)
   return service
 end
@@ -90,7 +94,7 @@ function access.run()
   if byte(code) == AT then return ngx.exec(code) end
   local ctx = new_ctx(entry)
   ngx.ctx = ctx
-  return refuse(ctx, code == 'no_route' and 404 or 503, code, var)
+  return refuse(ctx, STATUS[code] or 503, code, var)
 end
 
 --- In set_by_lua of a lane: makes anew what was lost on the way. The service comes back.

@@ -35,7 +35,7 @@ function affinity.note(ctx, var)
   local settings = fleet and fleet.sticky
   if not settings or not member.token or member.token == ctx.token then return end
   local scheme = var.ebb_forwarded_proto or var.scheme
-  add_header('Set-Cookie', sticky.cookie(settings, member.token, scheme == 'https'))
+  add_header('Set-Cookie', sticky.cookie(settings, member.token, scheme == 'https' or scheme == 'wss'))
 end
 
 return affinity

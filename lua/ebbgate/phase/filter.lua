@@ -1,5 +1,6 @@
 --- Turns nginx's own error pages into problem+json. Filters, not error_page: an internal redirect would lose what the
 --- request holds. What an instance answered passes untouched, its errors too.
+local connection = require 'ebbgate.core.connection'
 local grpc_status = require 'ebbgate.core.grpc_status'
 local problem = require 'ebbgate.core.problem'
 local affinity = require 'ebbgate.phase.affinity'
@@ -32,6 +33,15 @@ local function meaning(ctx, status)
   return ctx.verdict, ctx.answer and 'instance_failed' or problem.code_of(ctx.verdict)
 end
 
+--- Takes out the headers that the answer's Connection header (or nil) names: they are about the connection to the instance.
+local function drop_hops(value)
+  if not value or connection.is_plain(value) then return end
+  local present = {}
+  for name in pairs(ngx.resp.get_headers(0, true)) do present[string.lower(name)] = true end
+  local names, header = connection.nominated({ value }, present), ngx.header
+  for i = 1, #names do header[names[i]] = nil end
+end
+
 --- The head of a 502 with that body, where nginx writes none.
 local function plain_head(body)
   return 'HTTP/1.1 502 Bad Gateway\r\nContent-Type: ' .. problem.CONTENT_TYPE .. '\r\nContent-Length: ' .. #body
@@ -49,6 +59,9 @@ end
 local function receive(status, var)
   local fault = head.fault(status, var)
   if fault then return reject(fault) end
+  drop_hops(var.upstream_http_connection)
+  -- The only protocol that a connection is given to, so that no other name need be passed on.
+  if status == 101 then ngx.header.upgrade = 'websocket' end
   if live.attentive then affinity.note(ngx.ctx, var) end
   if tries.on_trial > 0 then tries.answered(ngx.ctx, status) end
 end

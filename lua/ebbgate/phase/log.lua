@@ -1,6 +1,7 @@
 --- Runs once per request, however it ended: gives back what it held, and counts it.
 local ending = require 'ebbgate.phase.ending'
 local filter = require 'ebbgate.phase.filter'
+local log_text = require 'ebbgate.phase.log_text'
 local tries = require 'ebbgate.phase.tries'
 local clock = require 'ebbgate.worker.clock'
 local live = require 'ebbgate.worker.live'
@@ -50,11 +51,14 @@ function log.run()
   local ms = status ~= 101 and (now() - (ctx.at or request_began())) * 1000 or nil
   live.counters:request(member or entry and entry.nobody or nobody, status, ms)
   if cut_by == 'instance' then live.counters:broken(member, status) end
-  if live.access_log and ctx.instances then
+  if live.access_log then
     local var = ngx.var
-    var.ebb_instances = ctx.instances
-    if member then var.ebb_version = member.version end
-    if cut_by then var.ebb_aborted_by = cut_by end
+    log_text.clean(var)
+    if ctx.instances then
+      var.ebb_instances = ctx.instances
+      if member then var.ebb_version = member.version end
+      if cut_by then var.ebb_aborted_by = cut_by end
+    end
   end
   -- The flushing timer has ended by now.
   if exiting() then live.counters:flush() end

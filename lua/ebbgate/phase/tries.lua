@@ -3,6 +3,7 @@ local balancer = require 'ngx.balancer'
 local blame = require 'ebbgate.core.blame'
 local named = require('ebbgate.core.fleet').named
 local patience = require 'ebbgate.core.patience'
+local methods = require 'ebbgate.phase.methods'
 local clock = require 'ebbgate.worker.clock'
 local live = require 'ebbgate.worker.live'
 
@@ -13,6 +14,8 @@ local now, find = clock.now, string.find
 local set_more_tries, set_timeouts = balancer.set_more_tries, balancer.set_timeouts
 --- Timers fire within a millisecond.
 local GRAIN = 0.002
+--- How nginx calls a try whose connection failed or broke.
+local BROKEN = 502
 
 --- Whether the try that failed came as far as these times tell: one per try, a dash where it did not. The try that begins stands
 --- behind it already, as ` : `, because it has no instance yet.
@@ -40,14 +43,26 @@ function tries.begin(ctx, entry, fleet)
     end
   end
   ctx.limit = wanted
-  if wanted > 1 then set_more_tries(wanted) end
+  if wanted == 1 and live.asks_for_all and fleet and fleet.reach == 1 then
+    set_more_tries(2)
+  elseif wanted > 1 then
+    set_more_tries(wanted)
+  end
   if fleet and fleet.patience.total then ctx.deadline = at + fleet.patience.total end
 end
 
+--- True if the try's connection broke before a byte of an answer came.
+local function broke_silently(ctx)
+  local received = ngx.var.upstream_bytes_received
+  return ctx.verdict == BROKEN and received ~= nil and find(received, '^0%f[%D]') ~= nil
+end
+
 --- True if nginx asks once more, beyond the limit, since the connection it had kept to the only instance broke before an answer:
---- then that instance is no wrong one (docs/adr/0012).
-local function reconnects(ctx, fleet)
+--- then that instance is no wrong one (docs/adr/0012). Where nginx does not ask of itself it was told to ask after any try;
+--- whether the connection was kept cannot be told then: that it was there, and broke before a byte came, must do.
+local function reconnects(ctx, fleet, sent)
   if ctx.limit > 1 or ctx.tries > 1 or fleet.reach ~= 1 then return false end
+  if live.asks_for_all and not (sent and broke_silently(ctx)) then return false end
   ctx.tried = false
   return true
 end
@@ -57,15 +72,18 @@ function tries.is_over(ctx)
   return ctx.deadline and now() >= ctx.deadline - GRAIN
 end
 
---- Whether there may be another try.
+--- Whether there may be another try. One that was sent is repeated if its method may be (phase/methods.lua), whatever nginx
+--- thinks.
 function tries.go_on(ctx, entry, fleet)
   if not fleet then return false end
   if tries.is_over(ctx) then return false end
   -- The next one would only say the same again.
   if blame.is_long_head(ngx.var, live.head_bytes) then return false end
-  if ctx.tries >= ctx.limit and not reconnects(ctx, fleet) then return false end
+  local sent = tries.reached(ngx.var.upstream_connect_time)
+  if sent and not fleet.repeats_all and not methods.may_repeat() then return false end
+  if ctx.tries >= ctx.limit and not reconnects(ctx, fleet, sent) then return false end
   -- A try that was never connected put no load on an instance, so the one after it is not an additional one.
-  if not entry.budget or not tries.reached(ngx.var.upstream_connect_time) or entry.budget:take(now()) then return true end
+  if not entry.budget or not sent or entry.budget:take(now()) then return true end
   live.counters:exhausted(entry.nobody)
   return false
 end

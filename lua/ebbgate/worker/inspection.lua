@@ -90,6 +90,10 @@ local function counter_families(self)
     name = 'ebbgate_ejections_total', type = 'counter', help = 'Instances taken out after failed requests.', samples = {},
   }
   local probes = { name = 'ebbgate_probes_total', type = 'counter', help = 'Checks that ended.', samples = {} }
+  local headers = {
+    name = 'ebbgate_request_headers_dropped_total', type = 'counter', samples = {},
+    help = 'Headers of requests that were not passed on because of their name.',
+  }
   self.tally:each(function(parts, value)
     if parts[1] == 'requests' then
       requests.samples[#requests.samples + 1] = {
@@ -109,11 +113,13 @@ local function counter_families(self)
       }
     elseif parts[1] == 'probes' then
       probes.samples[#probes.samples + 1] = { labels = { 'service', parts[2], 'result', parts[4] }, value = value }
+    elseif parts[1] == 'headers_dropped' then
+      headers.samples[#headers.samples + 1] = { labels = { 'reason', parts[3] }, value = value }
     elseif parts[1] == 'sync_error' then
       errors.samples[#errors.samples + 1] = { labels = { 'kind', parts[2] }, value = value }
     end
   end)
-  return requests, broken, retries, exhausted, errors, ejections, probes
+  return requests, broken, retries, exhausted, errors, ejections, probes, headers
 end
 
 local function latency_family(self)
@@ -189,7 +195,7 @@ end
 
 --- Everything for Prometheus (core/exposition.lua).
 function inspection:families(now)
-  local requests, broken, retries, exhausted, errors, ejections, probes = counter_families(self)
+  local requests, broken, retries, exhausted, errors, ejections, probes, headers = counter_families(self)
   local states, panic = self.health:families()
   local open, uncounted, workers = in_flight_families(self)
   local epoch, generation = applied(self)
@@ -200,7 +206,7 @@ function inspection:families(now)
     gauge('ebbgate_applied_generation', 'The generation of what is acked.', generation),
     gauge('ebbgate_applied_age_seconds', 'Since Redis last answered a catch-up.', caught_up_at and now - caught_up_at),
     gauge('ebbgate_rejected_sets', 'Sets in Redis that were kept out.', size(rejected(self))),
-    ejections, states, panic, probes, errors, memory_family(self),
+    ejections, states, panic, probes, errors, headers, memory_family(self),
   }
 end
 

@@ -1,0 +1,15 @@
+--- Which requests may be sent again after an instance may have seen them.
+local get_method = ngx.req.get_method
+
+local methods = {}
+
+--- Idempotent by RFC 9110 (9.2.2), and of WebDAV by RFC 4918; no other, whatever its name. nginx itself repeats every method
+--- that it does not know.
+local IDEMPOTENT = {
+  GET = true, HEAD = true, OPTIONS = true, TRACE = true, PUT = true, DELETE = true,
+  PROPFIND = true, PROPPATCH = true, MKCOL = true, COPY = true, MOVE = true, UNLOCK = true,
+}
+
+function methods.may_repeat() return IDEMPOTENT[get_method()] == true end
+
+return methods
