@@ -73,12 +73,14 @@ export class Edge implements AsyncDisposable {
   }
 
   /**
-   * Waits until nothing of the case is in flight and `lines` lines of its service are in the access log; resolves with
+   * Waits until nothing of the case is in flight, its requests are counted, and `lines` lines of its service are in the access log; resolves with
    * them. Every line must be JSON.
    */
   async settled({ service, client }: Outcome, lines = 1): Promise<readonly LogLine[]> {
     client.halfClose();
     await until('nothing in flight', async () => !(await this.metrics('ebbgate_in_flight', service)).length);
+    // Each worker adds to the counters once a second.
+    await until('counted', async () => (await this.sum('ebbgate_requests_total', service)) >= lines);
     return untilValue(
       `${lines} lines of ${service}`,
       () => this.log(service),

@@ -74,7 +74,7 @@ function nginx.install()
   end
 
   host.ngx = {
-    ERR = 4, WARN = 5, NOTICE = 6, var = {},
+    ERR = 4, WARN = 5, NOTICE = 6, var = {}, config = { nginx_version = 1022001, ngx_lua_version = 10023 },
     now = host.wall, time = function() return math.floor(host.wall()) end,
     update_time = function() end,
     sleep = function(seconds)

@@ -4,6 +4,8 @@
 --- `key` is its counter in ebb_inflight; `counted` tells that the counter exists; `open` is this worker's own count, which
 --- tells when the counter of a peer that no set names any more (`retired`) may go. Until then the peer stands in the
 --- table `retiring` of its service, where it is found again if it comes back.
+--- `idle` is how many connections to it this worker's nginx may have kept, at most; it is counted only where nginx must be told
+--- (worker/live.lua).
 --- What pickers know of it stands here too, so that it outlives them: `turn` what it has still to wait in a round robin
 --- (weighted_round_robin.lua), `average` its latency in microseconds as of `touched` (ewma.lua; 0 = never seen). `watcher` is
 --- the picker that wants to know when `open` moved, and `slot` what that picker keeps for it.
@@ -14,7 +16,7 @@ local peer = {}
 function peer.new(worker, service, id)
   return {
     id = id, key = keys.inflight.counter(worker, service, id), counted = false, open = 0, retired = false, retiring = nil,
-    turn = false, average = 0, touched = 0, watcher = false, slot = 0,
+    idle = 0, turn = false, average = 0, touched = 0, watcher = false, slot = 0,
   }
 end
 

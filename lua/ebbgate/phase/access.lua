@@ -56,7 +56,7 @@ end
 --- there is one instance there is no elsewhere: such requests take the lane in which only broken tries are repeated.
 local function location_of(fleet)
   if fleet.location == fleet.cautious then return fleet.location end
-  if fleet.reach == 1 and live.asks_for_all or not methods.may_repeat() then return fleet.cautious end
+  if fleet.reach == 1 and live.must_tell or not methods.may_repeat() then return fleet.cautious end
   return fleet.location
 end
 

@@ -62,6 +62,7 @@ function phase.run()
   local fleet = entry.fleet
   -- The set may have moved to another protocol since this location was chosen.
   if fleet.transport ~= (ctx.transport or 'http') then return refuse(ctx, member) end
+  if live.must_tell then tries.take_kept(ctx, fleet, member.peer) end
   tries.set_waits(ctx, fleet)
   local set, err = set_current_peer(member.address, member.port)
   if not set then

@@ -46,6 +46,7 @@ function log.run()
     live.leave(member, ctx.counter)
     cut_by = conclude(ctx, entry, member, status)
   end
+  if live.must_tell and member and not ctx.problem and not cut_by then member.peer.idle = member.peer.idle + 1 end
   filter.forget(ctx)
   -- A WebSocket's duration is no latency.
   local ms = status ~= 101 and (now() - (ctx.at or request_began())) * 1000 or nil

@@ -43,12 +43,18 @@ function tries.begin(ctx, entry, fleet)
     end
   end
   ctx.limit = wanted
-  if wanted == 1 and live.asks_for_all and fleet and fleet.reach == 1 then
-    set_more_tries(2)
-  elseif wanted > 1 then
-    set_more_tries(wanted)
-  end
+  if wanted > 1 then set_more_tries(wanted) end
   if fleet and fleet.patience.total then ctx.deadline = at + fleet.patience.total end
+end
+
+--- Once the instance of the first try is known. Where nginx does not ask of itself when a kept connection breaks, it is told
+--- to, if this may be one: nginx does not say which one it takes, so kept ones are counted here.
+function tries.take_kept(ctx, fleet, peer)
+  if peer.idle == 0 then return end
+  peer.idle = peer.idle - 1
+  if ctx.limit > 1 or ctx.tries > 1 or fleet.reach ~= 1 then return end
+  ctx.kept = true
+  set_more_tries(2)
 end
 
 --- True if the try's connection broke before a byte of an answer came.
@@ -58,11 +64,10 @@ local function broke_silently(ctx)
 end
 
 --- True if nginx asks once more, beyond the limit, since the connection it had kept to the only instance broke before an answer:
---- then that instance is no wrong one (docs/adr/0012). Where nginx does not ask of itself it was told to ask after any try;
---- whether the connection was kept cannot be told then: that it was there, and broke before a byte came, must do.
+--- then that instance is no wrong one (docs/adr/0012). Where nginx was told to ask it asks after any failure.
 local function reconnects(ctx, fleet, sent)
   if ctx.limit > 1 or ctx.tries > 1 or fleet.reach ~= 1 then return false end
-  if live.asks_for_all and not (sent and broke_silently(ctx)) then return false end
+  if live.must_tell and not (ctx.kept and sent and broke_silently(ctx)) then return false end
   ctx.tried = false
   return true
 end

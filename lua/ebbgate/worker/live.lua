@@ -25,9 +25,9 @@ function live.start(parts)
   live.dicts, live.sets, live.tools, live.incarnation = parts.dicts, parts.dicts.sets, parts.tools, parts.incarnation
   live.max_tries, live.access_log, live.header_names = parts.max_tries, parts.access_log, parts.header_names
   live.client_send_ms, live.head_bytes = parts.client_send_ms, parts.head_bytes
-  -- Where nginx is told to hand back a kept connection that broke, it is told by the tries that it may ask for: from its patch
+  -- True where nginx must be told that it may ask for another try when a kept connection broke: from its patch
   -- `balancer_pool_max_retry` on, OpenResty takes back the one that nginx itself grants (docs/adr/0012).
-  live.asks_for_all = ngx.config.nginx_version >= 1029002 and ngx.config.ngx_lua_version >= 10031
+  live.must_tell = ngx.config.nginx_version >= 1029002 and ngx.config.ngx_lua_version >= 10031
   live.inflight = inflight.new(parts.dicts.inflight, parts.incarnation)
   live.counters = counters.new(parts.dicts.metrics)
   live.health = health.new({
