@@ -76,6 +76,8 @@ it('starts with 202 and where the release is; a dry run with 200', async () => {
       like: null,
       gates: { interval_ms: 5_000, latency: null },
       deadline_ms: null,
+      start_deadline_ms: null,
+      min_ready: null,
       supersede: false,
       plan_hash: null,
     },

@@ -67,6 +67,7 @@ function servicePairs(service: ServiceResource): Pairs {
     ['Decided', decided],
     ['By default', usual],
     ['Versions', pairs(service.versions) || 'by weight alone'],
+    ['Falls back', fallbackText(service)],
     ['Shares now', pairs(service.effective_shares)],
     ['Published', columns.position(service.published)],
     [
@@ -85,6 +86,15 @@ function servicePairs(service: ServiceResource): Pairs {
 
 function problemLine({ code, path, message }: ServiceResource['problems'][number]): string {
   return `${code}: ${path === null ? '' : `${path}: `}${message}`;
+}
+
+/** Who serves while nobody of the versions with a share can. */
+function fallbackText({ versions, fallback, fell_back: fell, spec }: ServiceResource): string {
+  if (Object.keys(versions).length === 0 || fallback === null) return '';
+  if (!spec.version_fallback) return `not to ${fallback}: version_fallback is false`;
+  return fell
+    ? `to ${fallback}, which serves now: nobody of the others can`
+    : `to ${fallback} while nobody of the others can`;
 }
 
 function freezeLine({ scope, by, reason, since, until }: ServiceResource['freezes'][number]): string {

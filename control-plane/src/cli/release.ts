@@ -151,18 +151,21 @@ function addVerb(release: Command, terminal: Terminal, verb: string, text: strin
   if (stepped)
     addForce(
       command.addOption(
-        new Option('--step <N>', 'the step that you mean, from 1; absent: the one it is at').argParser(
-          stepNumber,
-        ),
+        new Option(
+          '--step <N>',
+          'the step that you mean, from 1, on the way back the batch of that; absent: the one it is at',
+        ).argParser(stepNumber),
       ),
     );
   if (verb === 'promote') command.option('--full', 'to the last step; soaks and gates between are left out');
   addCommon(command).action(async (name: string, flags: ReleaseFlags) => {
     const client = createClient(flags, terminal);
-    const { id, step } = await resolve(client, name);
+    const { id, step, turned } = await resolve(client, name);
     const body = {
       ...why(flags),
-      ...(stepped ? { expected_step: flags.step === undefined ? step : flags.step - 1 } : {}),
+      ...(stepped
+        ? { expected_step: flags.step === undefined ? step : flags.step + (turned?.step ?? -1) }
+        : {}),
       ...(flags.full === true ? { full: true } : {}),
     };
     const query: Query = dryRun(flags);
@@ -181,7 +184,8 @@ function addUndo(program: Command, terminal: Terminal): void {
     async (service: string, flags: ReleaseFlags & { readonly to?: string }) => {
       const client = createClient(flags, terminal);
       const { body } = await client.get<Items<ReleaseResource>>(path('services', service, 'releases'));
-      const last = body.items.find((one) => one.state === 'succeeded');
+      // Who finished with stragglers changed no version.
+      const last = body.items.find((one) => one.state === 'succeeded' && one.stable !== one.target);
       const target = flags.to ?? last?.stable;
       if (target === undefined)
         throw new CliFailure(EXIT.conflict, `no release of ${service} that succeeded is remembered`, [

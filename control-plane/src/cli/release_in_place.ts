@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import { STRAGGLERS } from '../model/release.js';
 import { isObject } from '../model/shape.js';
 import { CliFailure, EXIT } from './failure.js';
 import { durationOption } from './flags.js';
@@ -15,6 +16,7 @@ export interface InPlaceFlags {
   readonly upgradeTimeout?: string;
   readonly drainTimeout?: string;
   readonly soak?: string;
+  readonly stragglers?: string;
 }
 
 /** Adds them to `release start`. */
@@ -38,8 +40,12 @@ export function addInPlaceOptions(command: Command): Command {
       durationOption('--upgrade-timeout <DURATION>', 'in place: until an instance must be back; default 10m'),
     )
     .addOption(durationOption('--drain-timeout <DURATION>', "in place: of a batch; default the controller's"))
+    .addOption(durationOption('--soak <DURATION>', 'in place: watched after every batch; default not at all'))
     .addOption(
-      durationOption('--soak <DURATION>', 'in place: watched after every batch; default not at all'),
+      new Option(
+        '--stragglers <WHAT>',
+        'in place: instances that you have out of use: leave (default), wait for them, or only: nothing but what an earlier release left',
+      ).choices([...STRAGGLERS]),
     );
 }
 
@@ -60,6 +66,7 @@ export function inPlaceBody(flags: InPlaceFlags, file: unknown): object {
       upgrade_timeout: flags.upgradeTimeout,
       drain_timeout: flags.drainTimeout,
       soak: flags.soak,
+      stragglers: flags.stragglers,
     }).filter(([, value]) => value !== undefined),
   );
   if (flags.inPlace === true || isObject(file))
@@ -70,7 +77,7 @@ export function inPlaceBody(flags: InPlaceFlags, file: unknown): object {
 }
 
 /** `2` as a number, `20%` as it is; the API judges the rest. */
-function amount(flag: string, text: string | undefined): number | string | undefined {
+export function amount(flag: string, text: string | undefined): number | string | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,5}$/.test(text)) return Number(text);
   if (/^\d{1,3}%$/.test(text) && flag !== '--max-failed') return text;

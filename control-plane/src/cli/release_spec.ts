@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { Option, type Command } from 'commander';
 import { parse } from 'yaml';
+import { ON_INCONCLUSIVE } from '../model/release.js';
 import { isObject } from '../model/shape.js';
 import { CliFailure, EXIT } from './failure.js';
 import { durationOption, milliseconds } from './flags.js';
+import { amount } from './release_in_place.js';
 import { parseSteps, STEPS_HINT } from './release_steps.js';
 
 /*
@@ -25,6 +27,9 @@ export interface SpecFlags {
   readonly failureLimit?: number;
   readonly interval?: string;
   readonly deadline?: string;
+  readonly startDeadline?: string;
+  readonly minReady?: string;
+  readonly delay?: string;
   readonly supersede?: boolean;
 }
 
@@ -57,8 +62,8 @@ export function addSpecFlags(command: Command): Command {
     .addOption(
       new Option(
         '--on-inconclusive <WHAT>',
-        'a gate that cannot judge: pause (default), pass or fail',
-      ).choices(['pause', 'pass', 'fail']),
+        'a gate that cannot judge: pause (default), pass, fail, or extend the soak',
+      ).choices([...ON_INCONCLUSIVE]),
     );
   for (const [flag, text, parser] of numbers) command.addOption(new Option(flag, text).argParser(parser));
   return command
@@ -66,6 +71,16 @@ export function addSpecFlags(command: Command): Command {
     .addOption(durationOption('--interval <DURATION>', 'between two judgements of a soak; default 10s'))
     .addOption(
       durationOption('--deadline <DURATION>', 'how long the version may have nobody ready to serve it'),
+    )
+    .addOption(
+      durationOption('--delay <DURATION>', 'the first part of a soak, which is not judged; default none'),
+    )
+    .addOption(
+      durationOption('--start-deadline <DURATION>', 'how long it may wait for its first step; default 30m'),
+    )
+    .option(
+      '--min-ready <N>',
+      'by steps: ready instances that the version needs for its share, or percent of what the share comes to; default 75%',
     )
     .option('--supersede', 'take the place of a release that runs');
 }
@@ -88,7 +103,12 @@ export function specBody(version: string | undefined, flags: SpecFlags): Readonl
     ...file,
     target,
     ...(steps === null ? {} : { steps: steps.value }),
-    ...given({ stable: flags.stable, deadline: flags.deadline }),
+    ...given({
+      stable: flags.stable,
+      deadline: flags.deadline,
+      start_deadline: flags.startDeadline,
+      min_ready: amount('--min-ready', flags.minReady),
+    }),
     ...(gates === null ? {} : { gates }),
     ...(flags.supersede === true ? { supersede: true } : {}),
   };
@@ -113,6 +133,7 @@ function gatesOf(file: unknown, flags: SpecFlags): object | null {
       min_samples: flags.minSamples,
       failure_limit: flags.failureLimit,
       interval: flags.interval,
+      delay: flags.delay,
     }),
   };
   return isGiven(gates) ? gates : null;

@@ -3,7 +3,7 @@ import type { ReleaseEvent } from '../model/release.js';
 import type { GateResource, HashedPlan } from '../model/release_resources.js';
 import { makeRelease, PLAN_HASH } from '../testing/memory_releases.js';
 import { parseSteps } from './release_steps.js';
-import { changeLine, planLines, releaseLines } from './release_text.js';
+import { changeLine, stepText, planLines, releaseLines } from './release_text.js';
 
 const at = '2026-05-01T12:00:00.000Z';
 const EVENTS: readonly ReleaseEvent[] = [1, 2, 3, 4, 5, 6].map((n) => ({
@@ -55,7 +55,13 @@ it('shows a release in place: how it upgrades, and every instance of its batch',
         upgrade: 'webhook',
         through: 'https://ci.example',
       },
-      ...{ upgrade_timeout_ms: 600_000, drain_timeout_ms: 60_000, soak_ms: 0, call: 'wanted' },
+      ...{
+        upgrade_timeout_ms: 600_000,
+        drain_timeout_ms: 60_000,
+        soak_ms: 0,
+        call: 'wanted',
+        stragglers: 'leave',
+      },
       instances: [
         { id: 'i1', state: 'upgrading', version: 'v1', in_flight: 0, reason: '', waiting_for: [] },
         { id: 'i2', state: 'failed', version: 'v1', in_flight: null, reason: 'not back', waiting_for: [] },
@@ -79,13 +85,21 @@ it('shows a plan in place', () => {
   const plan: HashedPlan = {
     ...{ service: 'shop', stable: 'v1', target: 'v2', rollback_to: 'v1', upgrade: 'a person, within 10m' },
     hash: PLAN_HASH,
-    steps: [{ step: 0, what: '1/1 i1, i2', shares: {}, instances: ['i1', 'i2'] }],
+    ...{ gates: ['fast: …'], start_deadline_ms: 60_000 },
+    steps: [
+      {
+        ...{ step: 0, what: '1/1 i1, i2', shares: {}, instances: ['i1', 'i2'] },
+        ...{ direction: 'forward', ready: { v1: 1, v2: 0 }, needs: 0 },
+      },
+    ],
     blockers: ['one instance only takes requests: draining it would leave none'],
   };
   expect(planLines(plan)).toEqual([
     'release of shop: v1 → v2, rolls back to v1',
     '  upgraded by: a person, within 10m',
-    '  1/1 i1, i2',
+    '  1/1 i1, i2  (ready: v1 1, v2 0)',
+    '  judged by: fast: …',
+    '  fails if it cannot begin within 1m',
     '  held up by: one instance only takes requests: draining it would leave none',
     `  hash: ${PLAN_HASH}`,
   ]);
@@ -102,6 +116,17 @@ it('shows what is unusual only where it is', () => {
   expect(lines.some((line) => line.includes('gate '))).toBe(false);
 });
 
+it.each([
+  [{}, '2/3'],
+  [{ turned: { step: 1, begun: true } }, '2/3 back'],
+  [{ turned: { step: 0, begun: false } }, '0/3 back'],
+  [{ turned: { step: 1, begun: true }, back: { step: 0, steps: 2 }, step: 2 }, '2/3 back 1/2'],
+  [{ turned: { step: 1, begun: true }, back: { step: 2, steps: 2 }, step: 3 }, '2/3 back 2/2'],
+  [{ turned: { step: 0, begun: true }, back: { step: 0, steps: 0 }, step: 0 }, '1/3 back'],
+])('where it is: %j', (parts, text) => {
+  expect(stepText(makeRelease(parts))).toBe(text);
+});
+
 it('a line per change holds nothing that only counts', () => {
   const line = changeLine(makeRelease());
   expect(line).toBe(
@@ -115,15 +140,17 @@ it('nothing that a registration may hold reaches the terminal as a control chara
 });
 
 it('shows a plan', () => {
+  const usual = { instances: [], direction: 'forward', ready: { v1: 3, v2: 1 }, needs: 0 } as const;
   const plan: HashedPlan = {
     service: 'shop',
     stable: 'v1',
     target: 'v2',
     rollback_to: 'v1',
     steps: [
-      { step: 0, what: '1/2 {weight: 5}', shares: { v1: 95, v2: 5 }, instances: [] },
-      { step: 1, what: '2/2 {weight: 100}', shares: { v2: 100 }, instances: [] },
+      { ...usual, step: 0, what: '1/2 {weight: 5}', shares: { v1: 95, v2: 5 }, ready: {} },
+      { ...usual, step: 1, what: '2/2 {weight: 100}', shares: { v2: 100 }, needs: 2 },
     ],
+    ...{ gates: ['fast: …'], start_deadline_ms: 1_800_000 },
     upgrade: null,
     blockers: ['a ready instance of v2'],
     hash: PLAN_HASH,
@@ -132,7 +159,9 @@ it('shows a plan', () => {
     [
       'release of shop: v1 → v2, rolls back to v1',
       '  1/2 {weight: 5}        v1 95 %, v2 5 %',
-      '  2/2 {weight: 100}      v2 100 %',
+      '  2/2 {weight: 100}      v2 100 %  (ready: v1 3, v2 1; needs 2 of v2)',
+      '  judged by: fast: …',
+      '  fails if it cannot begin within 30m',
       '  held up by: a ready instance of v2',
       `  hash: ${PLAN_HASH}`,
     ].join('\n'),

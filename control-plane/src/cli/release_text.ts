@@ -19,8 +19,12 @@ export function stateText({ state, phase }: ReleaseResource): string {
   return phase === null ? state : `${state}, ${phase}`;
 }
 
-function stepText({ step, steps }: ReleaseResource): string {
-  return `${String(Math.min(step + 1, steps))}/${String(steps)}`;
+/** `2/5`, `2/5 back`, and of batches `2/5 back 1/2`; `0/5` of what never began. */
+export function stepText({ step, steps, turned, back }: ReleaseResource): string {
+  if (!turned) return `${String(Math.min(step + 1, steps))}/${String(steps)}`;
+  const place = `${String(turned.begun ? Math.min(turned.step + 1, steps) : 0)}/${String(steps)} back`;
+  if (!back || back.steps === 0) return place;
+  return `${place} ${String(Math.min(back.step + 1, back.steps))}/${String(back.steps)}`;
 }
 
 function gateText({ gate, verdict, value, stable, limit, samples, message }: GateResource): string {
@@ -86,7 +90,10 @@ export function releaseLines(
       'published',
       `${sharesText(shares.published)}, applied on ${String(shares.applied_on)}/${String(shares.gateways)} gateways`,
     ],
-    ...release.gates.map((gate) => ['gate', gateText(gate)] as const),
+    ...release.gates.map((gate) => {
+      const read = release.gates_read_at === null ? '' : `, read ${release.gates_read_at}`;
+      return ['gate', `${gateText(gate)}${read}`] as const;
+    }),
     ...(release.failures > 0
       ? [
           [
@@ -146,12 +153,25 @@ export function planLines(plan: HashedPlan): readonly string[] {
   return [
     `release of ${plan.service}: ${plan.stable} → ${plan.target}, rolls back to ${plan.rollback_to}`,
     ...(plan.upgrade === null ? [] : [`  upgraded by: ${plan.upgrade}`]),
-    ...plan.steps.map(({ what, shares, instances }) =>
-      instances.length > 0 ? `  ${what}` : `  ${what.padEnd(22)} ${sharesText(shares)}`,
-    ),
+    ...plan.steps.map((step) => {
+      const { what, shares, instances } = step;
+      const said = instances.length > 0 ? what : `${what.padEnd(22)} ${sharesText(shares)}`;
+      return `  ${said}${readyText(step, plan.target)}`;
+    }),
+    ...plan.gates.map((one) => `  judged by: ${one}`),
+    `  fails if it cannot begin within ${formatDuration(plan.start_deadline_ms)}`,
     ...plan.blockers.map((one) => `  held up by: ${one}`),
     `  hash: ${plan.hash}`,
   ].map(safe);
+}
+
+/** `  (ready: v1 3, v2 1 of 2)`; nothing of a step that is over. */
+function readyText({ ready, needs }: HashedPlan['steps'][number], target: string): string {
+  const names = Object.keys(ready).sort();
+  if (names.length === 0) return '';
+  const counts = names.map((name) => `${name === '' ? '(none)' : name} ${String(ready[name] ?? 0)}`);
+  const asks = needs > 0 ? `; needs ${String(needs)} of ${target}` : '';
+  return `  (ready: ${counts.join(', ')}${asks})`;
 }
 
 export const RELEASE: readonly Column<ReleaseResource>[] = [

@@ -16,6 +16,11 @@ const MEMBERS: Members = {
     fallback: 1,
     doc: 'guards refuse what would leave fewer',
   },
+  version_fallback: {
+    rule: { kind: 'flag' },
+    fallback: true,
+    doc: 'the version before serves while nobody of a version with a share can',
+  },
 };
 
 /** `PATH=VALUE` words as one merge patch; `PATH=` takes a member, or a whole section, back to its default. */

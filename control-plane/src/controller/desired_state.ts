@@ -3,7 +3,13 @@ import { ROUTES } from '../model/names.js';
 import type { RegistryState, RegistryView } from '../model/registration.js';
 import type { ReleaseTraffic } from '../model/release.js';
 import type { EncodedDocument, PublishedDocument } from '../model/set.js';
-import { compileRoutes, compileService, type CompiledService, type RouteClash } from '../plan/compile.js';
+import {
+  compileRoutes,
+  compileService,
+  spellFallback,
+  type CompiledService,
+  type RouteClash,
+} from '../plan/compile.js';
 import { encode } from '../plan/encode.js';
 import {
   membersOf,
@@ -231,8 +237,20 @@ export class DesiredState {
     if (same && wall < cached.result.valid_until) return cached;
     const result = compileService(service, members, record, wall, release);
     const compiled = { members, record, release, result, encoded: encode(result.set) };
+    this.#tellFallback(service, cached?.result.fallback ?? null, compiled, wall);
     this.#cache.set(service, compiled);
     return compiled;
+  }
+
+  /** An event when the version before begins or ends to serve instead. */
+  #tellFallback(service: string, before: string | null, { record, result }: Compiled, wall: number): void {
+    const { fallback } = result;
+    if (fallback === before) return;
+    const message =
+      fallback === null ? `${before ?? ''} does not serve instead any more` : spellFallback(record, fallback);
+    const event = fallback === null ? 'fallback_ended' : 'fell_back';
+    const line: ServiceEvent = { at: new Date(wall).toISOString(), event, by: 'controller', message };
+    this.#recent.set(service, [...(this.#recent.get(service) ?? []), line].slice(-KEPT_RECENT));
   }
 
   #compileRoutes(intents: Intents, withheld: Withheld): EncodedDocument {
@@ -262,7 +280,7 @@ function asPublished(
   const set = document && 'peers' in document ? document : emptySet(service);
   const sentence = `kept as it was published: what was decided for ${service} cannot be read (${why})`;
   const explained = new Map(peers.map((peer) => [peer.id, { peer, why: [sentence] }]));
-  return { result: { set, explained, valid_until: Infinity }, encoded };
+  return { result: { set, explained, valid_until: Infinity, fallback: null }, encoded };
 }
 
 function emptySet(service: string): CompiledService['set'] {

@@ -5,7 +5,7 @@ import { begunBy, requestOf } from './release_edits.js';
 
 const wish = (query: string): ReleaseWish => ({
   ...{ service: 'shop', target: 'v2', stable: null, steps: null, deadline_ms: null, supersede: false },
-  ...{ in_place: null, like: null, plan_hash: null },
+  ...{ in_place: null, like: null, plan_hash: null, start_deadline_ms: null, min_ready: null },
   gates: { prometheus: [{ name: 'lag', query, max: 1, min: null }] },
 });
 

@@ -11,7 +11,7 @@ import type { ReleaseEdit } from '../model/release_ports.js';
 import { sha1 } from '../plan/encode.js';
 import { err, ok, type Result } from '../model/result.js';
 import { frozenBy } from '../plan/freeze.js';
-import { drainedBy } from '../plan/release/batch.js';
+import { drainedBy, spellBatch } from '../plan/release/batch.js';
 import { planChange } from '../plan/release/plan_hash.js';
 import type { World } from '../plan/world.js';
 import { etagOf } from '../plan/release/describe.js';
@@ -77,7 +77,7 @@ export function trafficOf(
       sameShares(old.shares, shares) &&
       old.draining.join() === draining.join();
     // The number is only told: a batch that drains the same instances needs no other set.
-    const batch = `batch ${String(step + 1)}`;
+    const batch = spellBatch(current.record, step);
     traffic.set(service, same ? old : { release, stable, shares, draining, batch });
   }
   return traffic;

@@ -71,7 +71,7 @@ function upgrading(
   return buildInPlace(
     {
       ...{ state: 'progressing', phase: 'upgrading', step: 1 },
-      in_place: { batch, called: null, left_out: [], full: false },
+      in_place: { batch, called: null, left_out: [], full: false, planned: null, batches: [] },
       ...overrides,
     },
     { upgrade: upgrade ?? { webhook: { url, timeout_ms: 2_000 } } },

@@ -288,7 +288,10 @@ export class Releases implements ReleasePlane {
       by: 'controller',
       message,
     };
-    const record = revise(recordIn(world, service), { versions: shares }, [event]);
+    // The version that is left serves again while nobody of the new one can; one that was judged bad does not.
+    const fallback =
+      release.state === 'finalizing' && release.stable !== release.target ? release.stable : null;
+    const record = revise(recordIn(world, service), { versions: shares, fallback }, [event]);
     const written = await this.#deps.intents.write(term, [{ service, etag: stored?.etag ?? null, record }]);
     await this.#note(term, service, written.ok ? null : written.error);
   }
@@ -430,12 +433,14 @@ export class Releases implements ReleasePlane {
       });
       if (!started.ok) return started;
       const { record: planned } = started.value;
-      const guards = releases.current ? [] : guardStart(planned, this.#facts(world, planned));
+      const inForce = releases.current?.record.shares ?? null;
+      const guards = guardStart(planned, this.#facts(world, planned), inForce);
       const refused =
         this.#forbidden(planned) ??
         refuseStart(wish, planned, world) ??
         (guards.length > 0 && !context.force ? guarded(guards) : null);
-      if (refused && !context.dry_run) return err(refused);
+      // A dry run is refused as the start would be: what only holds a step up stands in its plan.
+      if (refused) return err(refused);
       const { idempotency_key: key } = context;
       const verbs = key === null ? [] : [{ key, request }];
       const record = { ...started.value.record, verbs };

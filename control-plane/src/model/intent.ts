@@ -17,6 +17,8 @@ export interface ServiceSpec {
   readonly upstream?: Partial<Upstream>;
   /** Guards refuse what would leave fewer eligible instances. Default 1. */
   readonly min_available?: number;
+  /** While nobody of a version with a share takes requests, the version before serves (`fallback` of the record). Default true. */
+  readonly version_fallback?: boolean;
 }
 
 export type IntentState = 'draining' | 'isolated' | 'cut';
@@ -124,6 +126,8 @@ export interface IntentRecord {
   readonly versions: Readonly<Record<string, number>>;
   /** Who set `versions`; absent while there are none, and in records of before it was kept. */
   readonly versions_by?: Decided;
+  /** The version that served before `versions` were set: it serves while nobody of them can. Absent = none. */
+  readonly fallback?: string;
   /** Who changed `spec` last. */
   readonly spec_by?: Decided;
   /** Present while its releases are frozen. */

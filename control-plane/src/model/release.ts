@@ -1,4 +1,4 @@
-import type { Inquiry, PrometheusGate, WebhookGate } from './release_gates.js';
+import type { Inquiry, LastReadings, PrometheusGate, WebhookGate } from './release_gates.js';
 
 /*
  * A release: what moves a service from its stable version to another. The states and phases are described in
@@ -56,6 +56,13 @@ export type Upgrade =
   | { readonly command: { readonly name: string; readonly timeout_ms: number } }
   | { readonly person: true };
 
+/**
+ * Instances that a person has out of use when their turn comes: left as they are and named (`leave`), or the end of the release waits for
+ * them (`wait`). `only`: nothing but those that an earlier release left is upgraded to the version that is stable already, and they are waited for.
+ */
+export const STRAGGLERS = ['leave', 'wait', 'only'] as const;
+export type Stragglers = (typeof STRAGGLERS)[number];
+
 export interface InPlaceStrategy {
   readonly kind: 'in_place';
   readonly batch: Amount;
@@ -68,6 +75,7 @@ export interface InPlaceStrategy {
   readonly drain_timeout_ms: number;
   /** 0 = no soak between batches. */
   readonly soak_ms: number;
+  readonly stragglers: Stragglers;
 }
 
 export type Strategy = WeightedStrategy | InPlaceStrategy;
@@ -106,6 +114,26 @@ export interface CallOutcome {
   readonly reason: string;
 }
 
+/** A batch that has begun. */
+export interface BatchSummary {
+  /** From 0; batches are numbered through, on the way back too. */
+  readonly step: number;
+  readonly direction: Direction;
+  /** How many instances; `instances` names the first ones only. */
+  readonly count: number;
+  readonly instances: readonly string[];
+}
+
+export type Direction = 'forward' | 'back';
+
+/** Where a release turned round. */
+export interface Turned {
+  /** The step that was under way, from 0. */
+  readonly step: number;
+  /** False if no step had begun: then there is nothing to be taken back. */
+  readonly begun: boolean;
+}
+
 /** How far a release in place is. */
 export interface InPlaceProgress {
   /** The present batch; before the first one what a superseded release left under way. */
@@ -115,10 +143,18 @@ export interface InPlaceProgress {
   readonly left_out: readonly LeftOut[];
   /** Soaks are left out from now on. */
   readonly full: boolean;
+  /** How many batches the whole way comes to, by the newest estimate before it turned round; null = not estimated yet. */
+  readonly planned: number | null;
+  /** Newest last, at most 100. */
+  readonly batches: readonly BatchSummary[];
 }
 
 export const PERCENTILES = [50, 90, 95, 99] as const;
 export type Percentile = (typeof PERCENTILES)[number];
+
+/** What the end of a soak does without a verdict. `extend`: the soak goes on, at most to four times its length, and then pauses. */
+export const ON_INCONCLUSIVE = ['pause', 'pass', 'fail', 'extend'] as const;
+export type OnInconclusive = (typeof ON_INCONCLUSIVE)[number];
 
 export interface Gates {
   /** Requests of each side below which nothing is judged. */
@@ -126,7 +162,9 @@ export interface Gates {
   /** Failed judgements in one step that are put up with. */
   readonly failure_limit: number;
   readonly interval_ms: number;
-  readonly on_inconclusive: 'pause' | 'pass' | 'fail';
+  /** The first part of a soak, which is in no window: what a version does while it warms up. */
+  readonly delay_ms: number;
+  readonly on_inconclusive: OnInconclusive;
   /** Null = not judged. */
   readonly errors: { readonly max_percent: number; readonly ratio: number } | null;
   readonly latency: {
@@ -224,6 +262,12 @@ export interface ReleaseRecord {
   readonly gates: Gates;
   /** How long the target may have no ready instance while it has a share, before the release fails. */
   readonly deadline_ms: number;
+  /** How long it may take to its first step, before the release fails; what guards hold up is not counted. */
+  readonly start_deadline_ms: number;
+  /** How many ready instances a version needs for its share: so many, or percent of what its share of `capacity` comes to. */
+  readonly min_ready: Amount;
+  /** How many instances were ready to serve when it began; null in a release in place, and in records of before. */
+  readonly capacity: number | null;
   readonly by: string;
   readonly reason: string;
   readonly at: string;
@@ -239,6 +283,8 @@ export interface ReleaseRecord {
   readonly paused: Paused | null;
   /** How it will end, while it goes back. */
   readonly ending: ReleaseEnding | null;
+  /** Null while it goes forward. */
+  readonly turned: Turned | null;
   readonly message: string;
   /** What the shares were when it began. */
   readonly base: Shares;
@@ -253,6 +299,10 @@ export interface ReleaseRecord {
   readonly failures: number;
   /** What was observed when the last one was made. */
   readonly judged_ms: number;
+  /** How much longer the present soak is than planned. */
+  readonly extended_ms: number;
+  /** What the gates read when a window was judged for the last time; null = never. */
+  readonly read: LastReadings | null;
   /** The newest round of questions to the gates outside in this attempt; null before the first. */
   readonly inquiry: Inquiry | null;
   readonly times: TimeSplit;
@@ -317,6 +367,7 @@ export const DEFAULT_GATES: Gates = {
   min_samples: 50,
   failure_limit: 0,
   interval_ms: 10_000,
+  delay_ms: 0,
   on_inconclusive: 'pause',
   errors: { max_percent: 1, ratio: 2 },
   latency: { percentile: 95, slack_ms: 10, ratio: 2 },

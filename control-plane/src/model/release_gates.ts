@@ -49,6 +49,29 @@ export interface GateReading {
   /** The target fails above it; null while nothing can be compared. */
   readonly limit: number | null;
   readonly samples: { readonly target: number; readonly stable: number };
+  /** Why it is inconclusive; else empty. */
+  readonly note: string;
+}
+
+/** What the gates read at the end of a window, or when they failed. */
+export interface LastReadings {
+  /** RFC 3339. */
+  readonly at: string;
+  /** Of which step, from 0. */
+  readonly step: number;
+  readonly gates: readonly KeptReading[];
+}
+
+/** A gate of any kind, as it was read. */
+export interface KeptReading {
+  readonly gate: string;
+  readonly verdict: AnswerVerdict;
+  readonly value: number | null;
+  readonly limit: number | null;
+  readonly message: string;
+  readonly target: number | null;
+  readonly stable: number | null;
+  readonly samples: { readonly target: number; readonly stable: number } | null;
 }
 
 /** One round of questions to the outer gates. */

@@ -1,5 +1,5 @@
 import type { Problem } from './problem.js';
-import type { Amount, Gates, ReleaseEvent, Upgrade, Verb, WeightedStep } from './release.js';
+import type { Amount, Gates, ReleaseEvent, Stragglers, Upgrade, Verb, WeightedStep } from './release.js';
 import type { HashedPlan, ReleaseResource } from './release_resources.js';
 import type { Result } from './result.js';
 
@@ -16,6 +16,7 @@ export interface InPlaceWish {
   readonly upgrade_timeout_ms: number | null;
   readonly drain_timeout_ms: number | null;
   readonly soak_ms: number | null;
+  readonly stragglers: Stragglers | null;
 }
 
 /** A release that a client asks for. */
@@ -30,6 +31,8 @@ export interface ReleaseWish {
   readonly like: string | null;
   readonly gates: Partial<Gates>;
   readonly deadline_ms: number | null;
+  readonly start_deadline_ms: number | null;
+  readonly min_ready: Amount | null;
   readonly supersede: boolean;
   /** The hash of the plan that was looked at; null = whatever it is. */
   readonly plan_hash: string | null;

@@ -1,25 +1,24 @@
-import type { AnswerVerdict } from './release_gates.js';
-import type { BatchState, PauseCause, ReleasePhase, ReleaseState, TimeSplit } from './release.js';
+import type { KeptReading } from './release_gates.js';
+import type {
+  BatchState,
+  Direction,
+  PauseCause,
+  ReleasePhase,
+  ReleaseState,
+  Stragglers,
+  TimeSplit,
+  Turned,
+} from './release.js';
 
 /*
  * What the API answers about releases, exactly as its JSON. Times are RFC 3339.
  */
 
-/** A gate as it is read now. Errors in percent, latency in milliseconds. */
-export interface GateResource {
-  /** `errors`, `latency p95`, `webhook:NAME` or `prometheus:NAME`. */
-  readonly gate: string;
-  readonly verdict: AnswerVerdict;
-  /** What is compared with the limit: the target's, or the sample; null if there is none. */
-  readonly value: number | null;
-  readonly limit: number | null;
-  /** What it was told, or why nothing is known; empty of the gates that count. */
-  readonly message: string;
-  /** Of the gates that count; null of those that are asked. */
-  readonly target: number | null;
-  readonly stable: number | null;
-  readonly samples: { readonly target: number; readonly stable: number } | null;
-}
+/**
+ * A gate. Errors in percent, latency in milliseconds. `gate`: `errors`, `latency p95`, `fast`, `webhook:NAME` or `prometheus:NAME`; `value`
+ * is compared with `limit`; `message`: what it was told, or why nothing is known; `target`, `stable` and `samples` of the gates that count.
+ */
+export type GateResource = KeptReading;
 
 /** An instance of the present batch. */
 export interface BatchInstanceResource {
@@ -44,6 +43,7 @@ export interface InPlaceResource {
   readonly upgrade_timeout_ms: number;
   readonly drain_timeout_ms: number;
   readonly soak_ms: number;
+  readonly stragglers: Stragglers;
   readonly instances: readonly BatchInstanceResource[];
   /** What came of the call for this batch. */
   readonly call: 'none' | 'wanted' | 'accepted' | 'refused';
@@ -63,9 +63,18 @@ export interface ReleaseResource {
   readonly in_place: InPlaceResource | null;
   readonly state: ReleaseState;
   readonly phase: ReleasePhase | null;
-  /** From 0; equal to `steps` once all are done. In place it counts batches, and `steps` is an estimate. */
+  /**
+   * From 0; equal to `steps` once all are done. In place it counts batches, and is counted on through the way back: `turned` tells where
+   * that began, and `back` how far it is.
+   */
   readonly step: number;
+  /** Of the way forward; in place an estimate. */
   readonly steps: number;
+  readonly direction: Direction;
+  /** Where it turned round; null while it goes forward. */
+  readonly turned: Turned | null;
+  /** In place: the batches of the way back, `step` from 0, equal to `steps` once all are done; null else. */
+  readonly back: { readonly step: number; readonly steps: number } | null;
   readonly attempt: number;
   readonly message: string;
   readonly paused: { readonly cause: PauseCause; readonly by: string; readonly message: string } | null;
@@ -81,7 +90,10 @@ export interface ReleaseResource {
     readonly applied_on: number;
     readonly gateways: number;
   };
+  /** As they read now; once nothing is judged any more, as they read last (`gates_read_at`). */
   readonly gates: readonly GateResource[];
+  /** RFC 3339; null = now, or never. */
+  readonly gates_read_at: string | null;
   readonly failures: number;
   readonly failure_limit: number;
   readonly by: string;
@@ -104,11 +116,20 @@ export interface ReleasePlanResource {
     readonly what: string;
     /** The shares once it has begun. */
     readonly shares: Readonly<Record<string, number>>;
-    /** In place: those that it would upgrade. */
+    /** In place: those that it upgrades. */
     readonly instances: readonly string[];
+    readonly direction: Direction;
+    /** Version → ready instances while the step is under way, if nothing else changes; empty of what is over. */
+    readonly ready: Readonly<Record<string, number>>;
+    /** How many ready instances of the target it needs before it begins; 0 = it needs none more. */
+    readonly needs: number;
   }[];
   /** How instances are upgraded; null in a weighted release. */
   readonly upgrade: string | null;
+  /** The gates that judge it, one sentence each. */
+  readonly gates: readonly string[];
+  /** How long it may wait for its first step. */
+  readonly start_deadline_ms: number;
   /** What would hold its next step up at this moment. */
   readonly blockers: readonly string[];
 }

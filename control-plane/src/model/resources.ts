@@ -31,6 +31,7 @@ import type {
 export interface EffectiveSpec extends EffectiveSections {
   readonly routes: readonly RouteSpec[];
   readonly min_available: number;
+  readonly version_fallback: boolean;
 }
 
 /** What of it goes into the set. null = none. */
@@ -61,6 +62,10 @@ export interface ServiceResource {
     readonly isolated: number;
     readonly other: number;
   };
+  /** The version that serves while nobody of `versions` can; null = none. */
+  readonly fallback: string | null;
+  /** True while it does. */
+  readonly fell_back: boolean;
   /** How the eligible weight is spread now, in percent by version. */
   readonly effective_shares: Readonly<Record<string, number>>;
   readonly published: Position | null;

@@ -11,6 +11,7 @@ export const PROBLEM_KINDS = {
   too_large: 'error',
   route_taken: 'error',
   no_instance: 'error',
+  fell_back: 'error',
   unhealthy: 'error',
   panic: 'error',
   damaged_intent: 'error',

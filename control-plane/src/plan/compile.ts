@@ -8,6 +8,7 @@ import {
   type ServiceSet,
 } from '../model/set.js';
 import type { ReleaseTraffic } from '../model/release.js';
+import type { EffectiveSpec } from '../model/resources.js';
 import { byCodeUnit } from './encode.js';
 import { layersOf, nextExpiry, spellAuthor } from './layers.js';
 import type { Member, ServiceMembers } from './membership.js';
@@ -32,6 +33,8 @@ export interface CompiledService {
   readonly explained: ReadonlyMap<string, ExplainedPeer>;
   /** Wall-clock milliseconds at which a wish or a part of it ends and the set must be compiled again; Infinity if never. */
   readonly valid_until: number;
+  /** The version without a share that serves because nobody of the others can; null = none. */
+  readonly fallback: string | null;
 }
 
 /** What a share of 100 % is divided into: fine enough that 1 % of 100 instances is still a whole number. */
@@ -65,18 +68,42 @@ export function compileService(
     return { id, member, ...judgement, why, kept };
   });
   const total = shareTotals(judged);
-  const shares = release ? giveBack(release.shares, release.stable, versionsServed(judged)) : record.versions;
+  const fallback = release ? null : fallbackIn(record, spec, versionsServed(judged));
+  const shares = release
+    ? giveBack(release.shares, release.stable, versionsServed(judged))
+    : fallback === null
+      ? record.versions
+      : { [fallback]: 100 };
   const explained = new Map<string, ExplainedPeer>();
   for (const one of judged.sort((a, b) => byCodeUnit(a.id, b.id))) {
     const { weight, why } = shared(one, shares, total);
-    explained.set(one.id, { peer: peerOf(one, weight), why });
+    const told = fallback !== null && weight > 0 ? [...why, spellFallback(record, fallback)] : why;
+    explained.set(one.id, { peer: peerOf(one, weight), why: told });
   }
   const peers = [...explained.values()].map(({ peer }) => peer);
   return {
     set: { v: 1, service, ...wireSections(spec), peers },
     explained,
     valid_until: validUntil,
+    fallback,
   };
+}
+
+/** The version that serves instead, while nobody of the versions with a share takes requests and it has somebody; null = none. */
+function fallbackIn(
+  { versions, fallback }: IntentRecord,
+  { version_fallback }: EffectiveSpec,
+  served: ReadonlySet<string>,
+): string | null {
+  if (!version_fallback || fallback === undefined || !served.has(fallback)) return null;
+  const shared = Object.keys(versions).filter((version) => (versions[version] ?? 0) > 0);
+  return shared.length === 0 || shared.some((version) => served.has(version)) ? null : fallback;
+}
+
+/** What is told where the version before serves instead. */
+export function spellFallback({ versions }: IntentRecord, fallback: string): string {
+  const without = Object.keys(versions).filter((version) => (versions[version] ?? 0) > 0);
+  return `nobody of ${without.join(', ')} takes requests: ${fallback}, which served before, does`;
 }
 
 interface Judged {

@@ -6,6 +6,8 @@ import { isObject } from '../model/shape.js';
 import { authorOf, eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
 import { diffSpec, sharesText } from './diff.js';
 import { layersOf, spellAuthor, tellLayers, type Layers } from './layers.js';
+import type { Member } from './membership.js';
+import { shareOf } from './release/shares.js';
 import { inForce, revise, wishOf, withLayers } from './record.js';
 import { mergeSpec, specFaults } from './spec.js';
 
@@ -173,7 +175,34 @@ export function decideVersions(
   const told = replaced(sharesText(record.versions), record.versions_by, context);
   const event = eventOf(state, mutation, context, { event: 'shares_changed', message, told });
   const versions_by = listed.length === 0 ? null : authorOf({ ...context, expires_ms: null }, state);
-  return ok(changed(service, revise(record, { versions, versions_by }, [event])));
+  return ok(
+    changed(
+      service,
+      revise(record, { versions, versions_by, fallback: fallbackOf(record, versions, members) }, [event]),
+    ),
+  );
+}
+
+/** The version that served most before, and gets nothing by the new shares; null = none. */
+function fallbackOf(
+  record: IntentRecord,
+  versions: Readonly<Record<string, number>>,
+  members: readonly Member[],
+): string | null {
+  if (Object.keys(versions).length === 0) return null;
+  const decided = Object.entries(record.versions);
+  const before = decided.length > 0 ? decided : countVersions(members);
+  const [most] = before.filter(([, share]) => share > 0).sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
+  if (most && shareOf(versions, most[0]) === 0) return most[0];
+  const kept = record.fallback;
+  return kept !== undefined && shareOf(versions, kept) === 0 ? kept : null;
+}
+
+function countVersions(members: readonly Member[]): readonly (readonly [string, number])[] {
+  const counts = new Map<string, number>();
+  for (const { registration, presence } of members)
+    if (presence !== 'gone') counts.set(registration.version, (counts.get(registration.version) ?? 0) + 1);
+  return [...counts];
 }
 
 function changed(service: string, record: IntentRecord): Proposal {

@@ -42,6 +42,8 @@ export function describeService(world: World, service: string): ServiceResource 
     etag: stored?.etag ?? null,
     spec: effectiveSpec(record.spec),
     versions: record.versions,
+    fallback: record.fallback ?? null,
+    fell_back: (compiled?.fallback ?? null) !== null,
     instances: {
       total: peers.length,
       eligible: up,

@@ -4,7 +4,8 @@ import { problemKey, severityOf, type StandingProblem } from '../model/standing_
 import { findingsOf, findingsOn, panickingIn } from './describe_health.js';
 import { byCodeUnit } from './encode.js';
 import { enumerate, spellFindings } from './serving.js';
-import type { World } from './world.js';
+import { spellFallback } from './compile.js';
+import { recordIn, type World } from './world.js';
 
 /** One kind of look at the world, or a few that go together. Each problem that is there now comes out once. */
 type Finder = (world: World) => readonly StandingProblem[];
@@ -14,6 +15,7 @@ const FINDERS: readonly Finder[] = [
   takenRoutes,
   emptyServices,
   illnesses,
+  fallbacks,
   ({ found }) => found,
 ];
 
@@ -85,6 +87,15 @@ function emptyServices(world: World): readonly StandingProblem[] {
     found.push({ code: 'no_instance', service, message });
   }
   return found;
+}
+
+/** Services whose version before serves, because nobody of those with a share can. */
+function fallbacks(world: World): readonly StandingProblem[] {
+  return [...world.compiled].flatMap(([service, { fallback }]) =>
+    fallback === null
+      ? []
+      : [{ code: 'fell_back' as const, service, message: spellFallback(recordIn(world, service), fallback) }],
+  );
 }
 
 /** Who may get requests and is out on some gateway, and the gateways that ignore health because of them. */

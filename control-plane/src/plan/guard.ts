@@ -34,7 +34,9 @@ export function guardCapacity(
 ): readonly GuardVerdict[] {
   const { service, members } = guarded;
   const serves = servesIn(guarded, service, members);
-  const [had, left] = [eligibleIn(guarded, before), eligibleIn(guarded, after)];
+  const { wall, release } = guarded;
+  const fell = compileService(service, members, before, wall, release).fallback !== null;
+  const [had, left] = [eligibleIn(guarded, before, fell), eligibleIn(guarded, after, fell)];
   const needed = effectiveSpec(after.spec).min_available;
   const unfit = left.filter((id) => !serves(id));
   const verdict =
@@ -70,10 +72,18 @@ function spellUnfit(guarded: Guarded, unfit: readonly string[]): string {
   return unfit.length === 0 ? '' : `: ${enumerate(sentences)}`;
 }
 
-function eligibleIn({ service, members, wall, release }: Guarded, record: IntentRecord): readonly string[] {
+/**
+ * That the version before would serve instead is what rescues traffic, and no reason to take the last instance of the present one away; once it
+ * does serve, it counts (`fell`).
+ */
+function eligibleIn(
+  { service, members, wall, release }: Guarded,
+  record: IntentRecord,
+  fell: boolean,
+): readonly string[] {
   const { peers } = compileService(service, members, record, wall, release).set;
-  const shares = release?.shares ?? {};
-  const byShare = Object.keys(shares).length > 0;
+  const shares = release?.shares ?? record.versions;
+  const byShare = Object.keys(shares).length > 0 && !fell;
   return peers
     .filter((peer) => eligible(peer) && (!byShare || shareOf(shares, peer.version) > 0))
     .map(({ id }) => id);

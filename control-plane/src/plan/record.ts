@@ -21,15 +21,23 @@ export function revise(
     /** Null takes it away; absent leaves it. */
     readonly freeze?: Freeze | null;
     readonly versions_by?: Decided | null;
+    /** Null takes it away; absent leaves it. */
+    readonly fallback?: string | null;
   },
   events: readonly ServiceEvent[],
 ): IntentRecord {
-  const { freeze: frozen, versions_by: shared, ...rest } = record;
-  const { freeze = frozen ?? null, versions_by = shared ?? null, ...others } = changes;
+  const { freeze: frozen, versions_by: shared, fallback: before, ...rest } = record;
+  const {
+    freeze = frozen ?? null,
+    versions_by = shared ?? null,
+    fallback = before ?? null,
+    ...others
+  } = changes;
   const next = { ...rest, ...others };
   return {
     ...next,
     ...(versions_by === null ? {} : { versions_by }),
+    ...(fallback === null ? {} : { fallback }),
     ...(freeze === null ? {} : { freeze }),
     rev: record.rev + 1,
     ops: keepOperations(next.ops),

@@ -20,7 +20,8 @@ export function effectiveSpec(spec: ServiceSpec): EffectiveSpec {
   const known = EFFECTIVE.get(spec);
   if (known) return known;
   const sections = withDefaults(SECTIONS, spec) as unknown as EffectiveSections;
-  const filled = { routes: spec.routes ?? [], ...sections, min_available: spec.min_available ?? 1 };
+  const { routes = [], min_available = 1, version_fallback = true } = spec;
+  const filled = { routes, ...sections, min_available, version_fallback };
   EFFECTIVE.set(spec, filled);
   return filled;
 }

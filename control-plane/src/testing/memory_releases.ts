@@ -24,6 +24,9 @@ export function makeRelease(parts: Partial<ReleaseResource> = {}): ReleaseResour
     phase: 'soaking',
     step: 1,
     steps: 3,
+    direction: 'forward',
+    turned: null,
+    back: null,
     attempt: 1,
     message: 'step 2/3 {pause: 2m}',
     paused: null,
@@ -42,6 +45,7 @@ export function makeRelease(parts: Partial<ReleaseResource> = {}): ReleaseResour
         samples: { target: 200, stable: 3_800 },
       },
     ],
+    gates_read_at: null,
     failures: 0,
     failure_limit: 0,
     by: 'ann',
@@ -111,10 +115,13 @@ export class MemoryReleases implements ReleasePlane {
 
 function planOf({ service, stable, target }: ReleaseResource): HashedPlan {
   const steps = [
-    { step: 0, what: '1/3 {weight: 5}', shares: { [stable]: 95, [target]: 5 }, instances: [] },
-    { step: 1, what: '2/3 {pause: 2m}', shares: { [stable]: 95, [target]: 5 }, instances: [] },
-    { step: 2, what: '3/3 {weight: 100}', shares: { [target]: 100 }, instances: [] },
-  ];
+    { step: 0, what: '1/3 {weight: 5}', shares: { [stable]: 95, [target]: 5 }, needs: 1 },
+    { step: 1, what: '2/3 {pause: 2m}', shares: { [stable]: 95, [target]: 5 }, needs: 0 },
+    { step: 2, what: '3/3 {weight: 100}', shares: { [target]: 100 }, needs: 2 },
+  ].map((one) => ({
+    ...{ ...one, shares: one.shares as Readonly<Record<string, number>>, instances: [] },
+    ...{ direction: 'forward' as const, ready: { [stable]: 2, [target]: 0 } },
+  }));
   return {
     service,
     stable,
@@ -122,6 +129,8 @@ function planOf({ service, stable, target }: ReleaseResource): HashedPlan {
     rollback_to: stable,
     steps,
     upgrade: null,
+    gates: ['fast: 20 % errors of 50 requests within ten seconds'],
+    start_deadline_ms: 1_800_000,
     blockers: [],
     hash: PLAN_HASH,
   };

@@ -29,6 +29,7 @@ const spec = z.strictObject({
   routes: z.array(z.strictObject({ host: text, path: text })).optional(),
   ...Object.fromEntries(SECTION_NAMES.map((name) => [name, section(name).optional()])),
   min_available: z.int().min(0).optional(),
+  version_fallback: z.boolean().optional(),
 });
 
 const decided = { by: text, reason: text, at: moment, expires: moment.optional() };
@@ -93,6 +94,7 @@ const record = z.strictObject({
   instances: z.record(name('instance'), instance),
   versions: z.record(name('version'), z.number().min(0).max(100)),
   versions_by: z.strictObject(decided).optional(),
+  fallback: name('version').optional(),
   spec_by: z.strictObject(decided).optional(),
   freeze: freezeSchema.optional(),
   ops: z.array(operation),

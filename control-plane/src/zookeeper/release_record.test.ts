@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { ReleaseRecord } from '../model/release.js';
 import { advance } from '../plan/release/advance.js';
 import {
   buildBatchInstance,
@@ -41,10 +42,23 @@ const FULL = buildRelease({
         stable: null,
         limit: 1,
         samples: { target: 3, stable: 0 },
+        note: '',
       },
     ],
     open: false,
     answers: { 'webhook:ci': { verdict: 'wait', value: null, message: 'x', at: '2026-05-01T12:00:01.000Z' } },
+  },
+  turned: { step: 2, begun: true },
+  min_ready: { percent: 75 },
+  read: {
+    at: '2026-05-01T12:00:00.000Z',
+    step: 1,
+    gates: [
+      {
+        ...{ gate: 'fast', verdict: 'fail', value: 50, limit: 20, message: '', target: 50, stable: 0 },
+        samples: { target: 60, stable: 400 },
+      },
+    ],
   },
   verbs: [{ key: 'k', request: 'r' }],
   events: [{ n: 1, at: '2026-05-01T12:00:00.000Z', event: 'started', by: 'ann', message: '' }],
@@ -61,6 +75,8 @@ test('what is written of a release in place is read', () => {
     called: { outcome: 'refused', reason: '404' },
     left_out: [{ ...picked, to: 'v2' }],
     full: true,
+    planned: 3,
+    batches: [{ step: 0, direction: 'forward', count: 1, instances: ['i1'] }],
   } as const;
   for (const upgrade of [
     { webhook: { url: 'https://ci.example/x', timeout_ms: 1 } },
@@ -73,6 +89,47 @@ test('what is written of a release in place is read', () => {
   const strange = { ...in_place, batch: [{ ...buildBatchInstance('i1'), state: 'melted' }] };
   const parsed = parseReleaseRecord(Buffer.from(JSON.stringify({ ...buildInPlace(), in_place: strange })));
   expect(parsed).toMatchObject({ ok: false, error: expect.stringMatching(/in_place\.batch/) as string });
+});
+
+/** The record as it was written before these members were there. */
+function before(record: ReleaseRecord): object {
+  const {
+    start_deadline_ms: _a,
+    min_ready: _b,
+    capacity: _c,
+    turned: _d,
+    extended_ms: _e,
+    read: _f,
+    ...rest
+  } = record;
+  const { delay_ms: _g, ...gates } = record.gates;
+  const { inquiry, strategy, in_place } = record;
+  const readings = inquiry?.readings.map(({ note: _note, ...one }) => one);
+  const { stragglers: _h, ...kept } = { stragglers: '', ...strategy };
+  const { planned: _i, batches: _j, ...progress } = { planned: 0, batches: [], ...in_place };
+  return {
+    ...{ ...rest, gates, strategy: kept, inquiry: inquiry && { ...inquiry, readings } },
+    in_place: in_place && progress,
+  };
+}
+
+test('what controllers wrote before is read, with what they would have done', () => {
+  const old = {
+    start_deadline_ms: 1_800_000,
+    min_ready: { count: 1 },
+    capacity: null,
+    extended_ms: 0,
+    read: null,
+  };
+  const gates = { ...FULL.gates, delay_ms: 0 };
+  const weighted = { ...FULL, ...old, gates, turned: null };
+  const read = (record: ReleaseRecord) => parseReleaseRecord(Buffer.from(JSON.stringify(before(record))));
+  expect(read(FULL)).toEqual({ ok: true, value: weighted });
+  const ended = { state: 'rolled_back', ending: 'rolled_back', paused: null, ended_at: FULL.at } as const;
+  const turned = { step: FULL.step, begun: true };
+  expect(read({ ...FULL, ...ended })).toEqual({ ok: true, value: { ...weighted, ...ended, turned } });
+  const inPlace = buildInPlace();
+  expect(read(inPlace)).toEqual({ ok: true, value: { ...inPlace, ...old } });
 });
 
 test.each([
@@ -100,7 +157,14 @@ test('whatever is told of many instances and gateways can be read back', () => {
   const drained = buildInPlace(
     {
       ...{ state: 'progressing', phase: 'draining', observed_ms: 30_000 },
-      in_place: { batch: ids.map((id) => buildBatchInstance(id)), called: null, left_out: [], full: false },
+      in_place: {
+        batch: ids.map((id) => buildBatchInstance(id)),
+        called: null,
+        left_out: [],
+        full: false,
+        planned: null,
+        batches: [],
+      },
     },
     { batch: { count: 40 }, max_unavailable: { count: 40 } },
   );
@@ -115,7 +179,14 @@ test('whatever is told of many instances and gateways can be read back', () => {
   const warming = buildInPlace(
     {
       ...{ state: 'progressing', phase: 'warming', stalled_ms: 60_000 },
-      in_place: { batch: [buildBatchInstance('i1', 'warming')], called: null, left_out: [], full: false },
+      in_place: {
+        batch: [buildBatchInstance('i1', 'warming')],
+        called: null,
+        left_out: [],
+        full: false,
+        planned: null,
+        batches: [],
+      },
     },
     { max_failed: 1 },
   );

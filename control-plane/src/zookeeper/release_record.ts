@@ -3,13 +3,17 @@ import { LATENCY_BUCKETS } from '../model/latency.js';
 import { checkName, type NameKind } from '../model/names.js';
 import {
   BATCH_STATES,
+  DEFAULT_GATES,
+  ON_INCONCLUSIVE,
   PERCENTILES,
   RELEASE_PHASES,
   RELEASE_STATES,
+  STRAGGLERS,
   type ReleaseRecord,
 } from '../model/release.js';
 import { ANSWER_VERDICTS } from '../model/release_gates.js';
 import { err, ok, type Result } from '../model/result.js';
+import { isObject } from '../model/shape.js';
 
 /*
  * Everything is strict: a member or a schema that is not known here was written by another release of Ebbgate, and a state
@@ -59,6 +63,7 @@ const inPlace = z.strictObject({
   upgrade_timeout_ms: milliseconds,
   drain_timeout_ms: milliseconds,
   soak_ms: milliseconds,
+  stragglers: z.enum(STRAGGLERS),
 });
 const picked = { id: text, host: text, port: whole, from: text, asked: z.boolean(), reason: text };
 const inPlaceProgress = z.strictObject({
@@ -66,13 +71,23 @@ const inPlaceProgress = z.strictObject({
   called: z.strictObject({ outcome: z.enum(['accepted', 'refused']), reason: text }).nullable(),
   left_out: z.array(z.strictObject({ ...picked, to: text })),
   full: z.boolean(),
+  planned: whole.nullable(),
+  batches: z.array(
+    z.strictObject({
+      step: whole,
+      direction: z.enum(['forward', 'back']),
+      count: whole,
+      instances: z.array(text),
+    }),
+  ),
 });
 
 const gates = z.strictObject({
   min_samples: whole,
   failure_limit: whole,
   interval_ms: milliseconds,
-  on_inconclusive: z.enum(['pause', 'pass', 'fail']),
+  on_inconclusive: z.enum(ON_INCONCLUSIVE),
+  delay_ms: milliseconds,
   errors: z.strictObject({ max_percent: z.number(), ratio: z.number() }).nullable(),
   latency: z
     .strictObject({ percentile: z.literal(PERCENTILES), slack_ms: z.number(), ratio: z.number() })
@@ -96,6 +111,7 @@ const inquiry = z.strictObject({
       stable: z.number().nullable(),
       limit: z.number().nullable(),
       samples: z.strictObject({ target: whole, stable: whole }),
+      note: text,
     }),
   ),
   open: z.boolean(),
@@ -106,6 +122,23 @@ const inquiry = z.strictObject({
       value: z.number().nullable(),
       message: text,
       at: moment,
+    }),
+  ),
+});
+
+const read = z.strictObject({
+  at: moment,
+  step: whole,
+  gates: z.array(
+    z.strictObject({
+      gate: text,
+      verdict: z.enum(ANSWER_VERDICTS),
+      value: z.number().nullable(),
+      limit: z.number().nullable(),
+      message: text,
+      target: z.number().nullable(),
+      stable: z.number().nullable(),
+      samples: z.strictObject({ target: whole, stable: whole }).nullable(),
     }),
   ),
 });
@@ -131,6 +164,9 @@ const record = z.strictObject({
   in_place: inPlaceProgress.nullable(),
   gates,
   deadline_ms: milliseconds,
+  start_deadline_ms: milliseconds,
+  min_ready: amount,
+  capacity: whole.nullable(),
   by: text,
   reason: text,
   at: moment,
@@ -149,6 +185,7 @@ const record = z.strictObject({
     })
     .nullable(),
   ending: z.enum(['rolled_back', 'cancelled', 'failed']).nullable(),
+  turned: z.strictObject({ step: whole, begun: z.boolean() }).nullable(),
   message: text,
   base: shares,
   shares,
@@ -157,6 +194,8 @@ const record = z.strictObject({
   window: z.strictObject({ watcher: text, last: sides, sum: sides }).nullable(),
   failures: whole,
   judged_ms: milliseconds,
+  extended_ms: milliseconds,
+  read: read.nullable(),
   inquiry: inquiry.nullable(),
   times: z.strictObject({
     active_ms: milliseconds,
@@ -172,6 +211,34 @@ const record = z.strictObject({
   events: z.array(z.strictObject({ n: z.int().min(1), at: moment, event: text, by: text, message: text })),
 });
 
+/**
+ * The record with the members that controllers of before did not write. What one of them began goes on as it would have: with no need of
+ * more than one ready instance, and without an estimate of what it has done.
+ */
+function completed(value: unknown): unknown {
+  if (!isObject(value)) return value;
+  const { strategy, in_place, gates, inquiry, ending, step } = value;
+  const inPlace = isObject(strategy) && strategy['kind'] === 'in_place';
+  const turned = typeof ending === 'string' && !inPlace ? { step, begun: true } : null;
+  return {
+    ...{ start_deadline_ms: OLD_START_DEADLINE_MS, min_ready: { count: 1 }, capacity: null, turned },
+    ...{ extended_ms: 0, read: null },
+    ...value,
+    ...(inPlace ? { strategy: { stragglers: 'leave', ...strategy } } : {}),
+    ...(isObject(in_place) ? { in_place: { planned: null, batches: [], ...in_place } } : {}),
+    ...(isObject(gates) ? { gates: { delay_ms: DEFAULT_GATES.delay_ms, ...gates } } : {}),
+    ...(isObject(inquiry) ? { inquiry: { ...inquiry, readings: noted(inquiry['readings']) } } : {}),
+  };
+}
+
+/** What waits for its first step since before there was a bound gets the usual one. */
+const OLD_START_DEADLINE_MS = 1_800_000;
+
+function noted(readings: unknown): unknown {
+  if (!Array.isArray(readings)) return readings;
+  return readings.map((one: unknown) => (isObject(one) ? { note: '', ...one } : one));
+}
+
 /** Reads a record's bytes; the error names the first member that is wrong. */
 export function parseReleaseRecord(data: Buffer): Result<ReleaseRecord, string> {
   let value: unknown;
@@ -185,9 +252,10 @@ export function parseReleaseRecord(data: Buffer): Result<ReleaseRecord, string> 
     const schema = version === undefined ? 'missing' : JSON.stringify(version);
     return err(`schema ${schema} is not known to this controller`);
   }
-  const parsed = record.safeParse(value);
+  const all = completed(value);
+  const parsed = record.safeParse(all);
   // The schema only checks: what was read is what is handed on, member for member.
-  if (parsed.success) return ok(value as ReleaseRecord);
+  if (parsed.success) return ok(all as ReleaseRecord);
   const [issue] = parsed.error.issues;
   return err(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`);
 }

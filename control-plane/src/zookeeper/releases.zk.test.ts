@@ -199,7 +199,9 @@ test('what could not be read back, or is more than a znode holds, is not written
   expect(await refused({ ...first, message: 'x'.repeat(5_000) })).toMatch(/read back.*message/);
   const instance = buildBatchInstance(`shop-${'i'.repeat(150)}`);
   const batch = Array<typeof instance>(4_000).fill(instance);
-  const huge = buildInPlace({ in_place: { batch, called: null, left_out: [], full: false } });
+  const huge = buildInPlace({
+    in_place: { batch, called: null, left_out: [], full: false, planned: null, batches: [] },
+  });
   expect(await refused(huge)).toMatch(/ZooKeeper takes 1000000: use smaller batches/);
   expect(shown('shop')?.current).toMatchObject({ record: first, etag });
   const moved = { ...first, rev: 2 };

@@ -137,7 +137,7 @@ function startEndpoint(plane: ControlPlane): Endpoint {
     codes: [...CODES, 'guard_refused'],
     handle: async ({ params: { service }, query, body }, exchange) => {
       const { target, stable, steps, in_place, like, deadline, supersede, reason, plan_hash, force } = body;
-      const { interval, ...gates } = body.gates ?? {};
+      const { interval, delay, ...gates } = body.gates ?? {};
       const wish = {
         service,
         target,
@@ -145,8 +145,10 @@ function startEndpoint(plane: ControlPlane): Endpoint {
         steps: steps ?? null,
         in_place: in_place === undefined ? null : inPlaceWish(in_place),
         like: like ?? null,
-        gates: given({ ...gates, interval_ms: interval }) as Partial<Gates>,
+        gates: given({ ...gates, interval_ms: interval, delay_ms: delay }) as Partial<Gates>,
         deadline_ms: deadline ?? null,
+        start_deadline_ms: body.start_deadline ?? null,
+        min_ready: body.min_ready ?? null,
         supersede: supersede ?? false,
         plan_hash: plan_hash ?? null,
       };
@@ -174,6 +176,7 @@ function inPlaceWish(body: NonNullable<z.output<typeof schema.releaseBody>['in_p
     upgrade_timeout_ms: body.upgrade_timeout ?? null,
     drain_timeout_ms: body.drain_timeout ?? null,
     soak_ms: body.soak ?? null,
+    stragglers: body.stragglers ?? null,
   };
 }
 
@@ -203,7 +206,7 @@ function verbEndpoints(plane: ControlPlane): readonly Endpoint[] {
       body: schema.verbBody,
       codes: CODES,
       handle: async ({ params: { release }, query, body }, exchange) => {
-        const what = { verb, expected_step: null, full: false };
+        const what = { verb, expected_step: null, full: false, planned: null, batches: [] };
         return answer(await plane.releases.move(release, what, contextOf(exchange, { ...query, ...body })));
       },
     }),

@@ -3,8 +3,10 @@ import {
   BATCH_STATES,
   DEFAULT_GATES,
   PERCENTILES,
+  ON_INCONCLUSIVE,
   RELEASE_PHASES,
   RELEASE_STATES,
+  STRAGGLERS,
   type ReleaseEvent,
 } from '../../model/release.js';
 import { ANSWER_VERDICTS, MAX_OUTER_GATES } from '../../model/release_gates.js';
@@ -103,6 +105,10 @@ const inPlace = z
     soak: duration(1_000, 7 * DAY_MS)
       .optional()
       .meta({ description: 'After every batch. Absent: none.' }),
+    stragglers: z.enum(STRAGGLERS).optional().meta({
+      description:
+        'Instances that a person has out of use: `leave` (default) names them at the end, `wait` waits for them, `only` brings nothing but what is left to the version that is stable already.',
+    }),
   })
   .check((context) => {
     const { webhook, command } = context.value;
@@ -124,7 +130,13 @@ const gates = z.strictObject({
   min_samples: whole(1, 1_000_000).optional(),
   failure_limit: whole(0, 100).optional(),
   interval: duration(1_000, DAY_MS).optional(),
-  on_inconclusive: z.enum(['pause', 'pass', 'fail']).optional(),
+  delay: duration(1_000, DAY_MS)
+    .optional()
+    .meta({ description: 'The first part of every soak, which is not judged. Absent: none.' }),
+  on_inconclusive: z.enum(ON_INCONCLUSIVE).optional().meta({
+    description:
+      'What the end of a soak does without a verdict; `extend`: it goes on, to four times its length at most, and then pauses.',
+  }),
   errors: z
     .strictObject({
       max_percent: z.number().min(0).max(100).default(usual.errors.max_percent),
@@ -162,6 +174,16 @@ export const releaseBody = z
     gates: gates.optional(),
     deadline: duration(1_000, DAY_MS).optional().meta({
       description: 'How long the target may have a share and no ready instance before the release fails.',
+    }),
+    start_deadline: duration(1_000, 30 * DAY_MS)
+      .optional()
+      .meta({
+        description:
+          'How long it may wait for its first step before the release fails; what guards hold up is not counted. Absent: 30m.',
+      }),
+    min_ready: amount.optional().meta({
+      description:
+        'Weighted: ready instances that the target needs for a step: a number, or percent of what its share comes to of the instances that served at the start. Absent: `75%`.',
     }),
     supersede: z.boolean().optional().meta({ description: 'Take the place of a release that runs.' }),
     plan_hash: z
@@ -203,6 +225,8 @@ const count = z.int().min(0);
 const shares = z.record(z.string(), z.number());
 const number = z.number().nullable();
 
+const direction = z.enum(['forward', 'back']);
+
 export const release = z.object({
   id: z.string(),
   etag: z.string(),
@@ -221,6 +245,7 @@ export const release = z.object({
       upgrade_timeout_ms: z.number(),
       drain_timeout_ms: z.number(),
       soak_ms: z.number(),
+      stragglers: z.enum(STRAGGLERS),
       instances: z.array(
         z.object({
           id: z.string(),
@@ -239,6 +264,9 @@ export const release = z.object({
   phase: z.enum(RELEASE_PHASES).nullable(),
   step: count,
   steps: count,
+  direction,
+  turned: z.object({ step: count, begun: z.boolean() }).nullable(),
+  back: z.object({ step: count, steps: count }).nullable(),
   attempt: count,
   message: z.string(),
   paused: z
@@ -259,6 +287,7 @@ export const release = z.object({
       samples: z.object({ target: count, stable: count }).nullable(),
     }),
   ),
+  gates_read_at: time.nullable(),
   failures: count,
   failure_limit: count,
   by: z.string(),
@@ -280,8 +309,20 @@ export const plan = z.object({
   stable: z.string(),
   target: z.string(),
   rollback_to: z.string(),
-  steps: z.array(z.object({ step: count, what: z.string(), shares, instances: z.array(z.string()) })),
+  steps: z.array(
+    z.object({
+      step: count,
+      what: z.string(),
+      shares,
+      instances: z.array(z.string()),
+      direction,
+      ready: z.record(z.string(), count),
+      needs: count,
+    }),
+  ),
   upgrade: z.string().nullable(),
+  gates: z.array(z.string()),
+  start_deadline_ms: z.number(),
   blockers: z.array(z.string()),
   hash: z.string(),
 }) satisfies z.ZodType<model.HashedPlan>;

@@ -178,5 +178,6 @@ export const specPatch = z.strictObject({
   routes: routes.nullable().optional(),
   ...sectionSchemas('patch'),
   min_available: whole(0, 10_000).nullable().optional(),
+  version_fallback: z.boolean().nullable().optional(),
   ...circumstances,
 });

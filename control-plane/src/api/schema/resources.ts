@@ -56,8 +56,11 @@ export const service = z.object({
     routes: z.array(route),
     ...sectionSchemas('effective'),
     min_available: count,
+    version_fallback: z.boolean(),
   }) as z.ZodType as z.ZodType<model.EffectiveSpec>,
   versions: numbers,
+  fallback: z.string().nullable(),
+  fell_back: z.boolean(),
   instances: z.object({
     total: count,
     eligible: count,

@@ -56,7 +56,7 @@ it('a soak and a deadline stand still while ZooKeeper is away', () => {
 it('what is counted during a pause by a person is in no window', () => {
   const totals = (target: number) => ({ v1: counts(900), v2: counts(target, target - 100) });
   const before = soaking({ window: window() });
-  const verb = { verb: 'pause', expected_step: null, full: false } as const;
+  const verb = { verb: 'pause', expected_step: null, full: false, planned: null, batches: [] } as const;
   const context = { by: 'ann', reason: '', idempotency_key: null, force: false };
   const say = (record: ReleaseRecord, name: 'pause' | 'resume'): ReleaseRecord => {
     const done = obey(record, { ...verb, verb: name }, context, buildFacts(), T);
@@ -78,7 +78,7 @@ describe('guardStart', () => {
     ['nobody of the stable version serves', { ready: { v2: 3 } }, 1],
     ['it changes nothing', { ready: { v1: 1, v2: 3 }, decided: { v1: 100 }, min_available: 3 }, 0],
   ])('%s', (_name, facts, expected) => {
-    expect(guardStart(asked, buildFacts(facts))).toHaveLength(expected);
+    expect(guardStart(asked, buildFacts(facts), null)).toHaveLength(expected);
   });
 });
 

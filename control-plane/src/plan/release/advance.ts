@@ -1,6 +1,7 @@
 import { hasEnded, type ReleaseRecord, type Shares, type TimeSplit } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
-import { inPlaceOf } from './batch.js';
+import { estimateBatches, inPlaceOf } from './batch.js';
+import { formatDuration } from '../../model/duration.js';
 import { begin } from './begin.js';
 import { isObeyed, needed, obedience, readiness } from './facts.js';
 import { addCounts, countsIn, countsSince, NO_COUNTS } from './gates.js';
@@ -14,7 +15,7 @@ import {
 } from './in_place.js';
 import { analyse, judgeFast, soak } from './judge.js';
 import type { Outcome } from './outcome.js';
-import { assertSound, enter } from './record.js';
+import { assertSound, enter, note } from './record.js';
 import { sameShares, shareOf } from './shares.js';
 import { goBack } from './steps.js';
 
@@ -43,8 +44,21 @@ export function advance(record: ReleaseRecord, facts: ReleaseFacts, now: number)
   if (hasEnded(record.state)) return { record, moved: false, waiting_for: [], decide: null };
   const looked = look(record, facts, now);
   const outcome = judgeFast(looked, facts, now) ?? next(looked, facts, now);
+  const said = 'moved' in outcome ? null : stillWaiting(looked, outcome.waits, now);
+  if (said) return { record: said, moved: true, waiting_for: [], decide: null };
   if ('moved' in outcome) return { record: outcome.moved, moved: true, waiting_for: [], decide: null };
   return { record: looked, moved: false, waiting_for: outcome.waits, decide: outcome.decide ?? null };
+}
+
+/** What waits in one place for so long says so once more in its events, and the controller in its log. */
+const LONG_MS = 600_000;
+
+function stillWaiting(record: ReleaseRecord, waits: readonly string[], now: number): ReleaseRecord | null {
+  if (waits.length === 0 || record.phase === 'soaking' || now - Date.parse(record.since) < LONG_MS)
+    return null;
+  if (record.events.some(({ event, at }) => event === 'still_waiting' && at >= record.since)) return null;
+  const message = `for ${formatDuration(LONG_MS)}: ${waits.join('; ')}`;
+  return note(record, { event: 'still_waiting', by: 'controller', message }, now);
 }
 
 function next(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
@@ -92,8 +106,13 @@ function prepare(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outco
   if (given) return { moved: given };
   // By steps the guards are asked for the step; a batch that was taken over is not chosen any more.
   const waits = [...obedience(facts), ...(inPlace ? facts.held : readiness(record.target, facts))];
-  if (inPlace && waits.length === 0) return firstBatch(record, facts, now);
-  return waits.length > 0 ? { waits } : begin(record, 0, facts, now);
+  const outcome =
+    waits.length > 0 ? { waits } : inPlace ? firstBatch(record, facts, now) : begin(record, 0, facts, now);
+  if ('moved' in outcome || facts.held.length > 0 || record.stalled_ms < record.start_deadline_ms)
+    return outcome;
+  const late = formatDuration(record.start_deadline_ms);
+  const message = `it could not begin within ${late}: it waited for ${outcome.waits.join('; ')}`;
+  return { moved: goBack(record, 'failed', message, now) };
 }
 
 function progress(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
@@ -136,7 +155,9 @@ function phase(
 /** finalizing and rolling_back: `version` serves alone, the service's own record says so, and every gateway obeys. */
 function settle(record: ReleaseRecord, facts: ReleaseFacts, now: number, version: string): Outcome {
   const shares = { [version]: 100 };
-  const waits = [...obedience(facts), ...readiness(version, facts)];
+  // Of what never began there is nothing to take back, and nothing to wait for.
+  const idle = record.turned?.begun === false;
+  const waits = idle ? [] : [...obedience(facts), ...readiness(version, facts)];
   // Written down only once somebody can serve it: after the release nobody gives a dead version's share back.
   if (waits.length > 0) return { waits };
   if (!sameShares(facts.decided, shares))
@@ -146,8 +167,16 @@ function settle(record: ReleaseRecord, facts: ReleaseFacts, now: number, version
     return { moved: enter(record, { state: 'succeeded', event: 'succeeded', message }, now) };
   }
   const ending = record.ending ?? 'rolled_back';
-  const message = `${record.stable} serves alone; ${record.message}`;
+  const message = `${record.stable} ${idle ? 'has every share' : 'serves alone'}; ${record.message}`;
   return { moved: enter(record, { state: ending, event: ending, message }, now) };
+}
+
+/** In place: how many batches it comes to, as long as none has begun. */
+function planned(record: ReleaseRecord, facts: ReleaseFacts): ReleaseRecord['in_place'] {
+  const { in_place, state } = record;
+  if (!in_place || (state !== 'pending' && state !== 'preparing')) return in_place;
+  const carried = in_place.batch.length > 0 ? 1 : 0;
+  return { ...in_place, planned: carried + estimateBatches(record, facts).length };
 }
 
 /** What only counts: times, the soak, the window. The same facts at the same moment add nothing. */
@@ -161,6 +190,9 @@ function look(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseR
     ? watchInPlace(record, facts)
     : { observed: soaking && isObeyed(facts) && !lacking, stalled: lacking };
   const windowed = soaking || record.phase === 'analysing';
+  const delayed = record.observed_ms < record.gates.delay_ms;
+  const starting = record.state === 'preparing';
+  const frozen = !facts.current || (starting && facts.held.length > 0);
   return {
     ...record,
     looked_at: lookedAt(record, now),
@@ -168,8 +200,9 @@ function look(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseR
     times: split(record, span),
     // While ZooKeeper is away nobody knows who is there: that counts for nothing, and ends nothing that was counted.
     observed_ms: record.observed_ms + (observed && facts.current ? watched : 0),
-    stalled_ms: !facts.current ? record.stalled_ms : stalled ? record.stalled_ms + watched : 0,
-    window: windowed ? widen(record, facts) : record.window,
+    stalled_ms: frozen ? record.stalled_ms : stalled || starting ? record.stalled_ms + watched : 0,
+    window: windowed && !delayed ? widen(record, facts) : record.window,
+    in_place: planned(record, facts),
   };
 }
 

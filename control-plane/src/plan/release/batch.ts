@@ -1,6 +1,8 @@
 import type {
   Amount,
   BatchInstance,
+  BatchSummary,
+  Direction,
   InPlaceProgress,
   InPlaceStrategy,
   LeftOut,
@@ -83,10 +85,16 @@ export function chooseBatch(record: ReleaseRecord, facts: ReleaseFacts): Choice 
   const back = record.state === 'rolling_back';
   if (!back && facts.held.length > 0) return { kind: 'waits', waits: facts.held };
   const open = candidates(record, facts);
+  // What never began has nothing to take back; and stragglers that did not make it are left.
+  if (back && (record.turned?.begun === false || record.stable === record.target))
+    return { kind: 'done', left: open.map((one) => leftOut(one, goal)) };
   const free = open.filter((one) => one.taken === null && !one.leaving && one.presence !== 'doubtful');
   if (free.length === 0) {
     const unsure = open.filter((one) => one.taken === null);
     if (unsure.length > 0) return { kind: 'waits', waits: unsure.map(spellUnsure) };
+    const { stragglers } = needInPlace(record).strategy;
+    if (!back && stragglers !== 'leave' && open.length > 0)
+      return { kind: 'waits', waits: open.map(spellTaken) };
     return { kind: 'done', left: open.map((one) => leftOut(one, goal)) };
   }
   const { most, ready, why } = room(record, facts);
@@ -103,6 +111,27 @@ export function chooseBatch(record: ReleaseRecord, facts: ReleaseFacts): Choice 
     kind: 'batch',
     instances: picked.map((one) => ({ ...pickedOf(one), state: 'draining' as const, told: false })),
   };
+}
+
+/** How many batches a record remembers, and how many instances of each by name. */
+const KEPT_BATCHES = 100;
+const NAMED = 20;
+
+/** The batches with the one that begins. */
+export function withSummary(
+  { batches }: InPlaceProgress,
+  step: number,
+  direction: Direction,
+  ids: readonly string[],
+): readonly BatchSummary[] {
+  const summary = { step, direction, count: ids.length, instances: ids.slice(0, NAMED) };
+  return [...batches, summary].slice(-KEPT_BATCHES);
+}
+
+/** `batch 2`, or on the way back `batch 1 of the way back`. */
+export function spellBatch({ state, turned }: ReleaseRecord, step: number): string {
+  if (state !== 'rolling_back' || turned === null) return `batch ${String(step + 1)}`;
+  return `batch ${String(step - turned.step)} of the way back`;
 }
 
 /** The batches that are left as they would be without guards, ids only. */
@@ -231,6 +260,10 @@ function pickedOf({ id, host, port, version }: InstanceFacts): Picked {
 
 function leftOut(one: InstanceFacts, to: string): LeftOut {
   return { ...pickedOf(one), to, reason: one.taken ?? '' };
+}
+
+function spellTaken({ id, taken }: InstanceFacts): string {
+  return `${id}: ${taken ?? ''}; give it back (ebbgate undrain or restore), or ebbgate release skip leaves it as it is`;
 }
 
 function spellUnsure({ id, leaving }: InstanceFacts): string {

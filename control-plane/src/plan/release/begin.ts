@@ -1,10 +1,11 @@
-import type { ReleaseRecord } from '../../model/release.js';
+import type { ReleaseRecord, Shares } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { chooseBatch } from './batch.js';
-import { guardShares, lostCapacity, readiness } from './facts.js';
+import { guardShares, lostCapacity } from './facts.js';
 import { nextBatch } from './in_place.js';
 import type { Outcome } from './outcome.js';
-import { shareOf } from './shares.js';
+import { guardReady } from './min_ready.js';
+import { guardWeights } from './start_in_place.js';
 import { beginStep, sharesAt } from './steps.js';
 
 /** Begins a step, or the next batch, if no guard speaks against it. */
@@ -14,9 +15,17 @@ export function begin(record: ReleaseRecord, index: number, facts: ReleaseFacts,
   return guards.length > 0 ? { waits: guards } : { moved: beginStep(record, index, now) };
 }
 
-/** Why a release may not begin now: a weighted one gives its stable version everything at once. Not asked of one that supersedes. */
-export function guardStart(record: ReleaseRecord, facts: ReleaseFacts): readonly string[] {
-  if (record.in_place) return [];
+/**
+ * Why a release may not begin now. A weighted one gives its stable version everything at once, one in place gives everybody what weights come to.
+ * `inForce`: the shares of the release whose place it takes, or null.
+ */
+export function guardStart(
+  record: ReleaseRecord,
+  facts: ReleaseFacts,
+  inForce: Shares | null,
+): readonly string[] {
+  if (record.in_place) return guardWeights(record, inForce ?? facts.decided, facts.ready);
+  if (inForce) return [];
   const byWeights = Object.keys(facts.decided).length === 0;
   return lostCapacity(facts, byWeights ? facts.ready : facts.decided, record.base);
 }
@@ -28,6 +37,5 @@ export function guardStep(record: ReleaseRecord, index: number, facts: ReleaseFa
     return choice.kind === 'waits' ? choice.waits : [];
   }
   const shares = sharesAt(record, index);
-  const needsTarget = shareOf(shares, record.target) > shareOf(record.shares, record.target);
-  return [...guardShares(record, facts, shares), ...(needsTarget ? readiness(record.target, facts) : [])];
+  return [...guardShares(record, facts, shares), ...guardReady(record, facts, shares)];
 }

@@ -1,13 +1,15 @@
 import { hasEnded, type ReleaseRecord } from '../../model/release.js';
-import type { GateResource, ReleasePlanResource, ReleaseResource } from '../../model/release_resources.js';
+import type { ReleasePlanResource, ReleaseResource } from '../../model/release_resources.js';
 import { ackOf, gatewaysThatCount } from '../proof.js';
 import { sharesByVersion } from '../traffic.js';
 import { publishedAt, type World } from '../world.js';
 import { guardStep } from './begin.js';
-import { readingsOf } from './judge.js';
+import { neededReady } from './min_ready.js';
+import { allReadings, spellRules } from './readings.js';
+import { readyOf } from './facts.js';
+import { shareOf } from './shares.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
-import { batchesIn, describeInPlace, planInPlace } from './describe_in_place.js';
-import { readOuter } from './inquiry.js';
+import { backOf, batchesIn, describeInPlace, planInPlace } from './describe_in_place.js';
 import { sharesAt, spellStep, stepsOf } from './steps.js';
 
 /** A release for a person. `waiting_for` is what came of the last look at its facts. */
@@ -19,6 +21,7 @@ export function describeRelease(
 ): ReleaseResource {
   const { id, service, n, stable, target, state, phase, step, attempt, message, since } = record;
   const ended = hasEnded(state);
+  const live = record.window !== null || record.inquiry?.open === true;
   return {
     id,
     etag: etagOf(record),
@@ -32,6 +35,9 @@ export function describeRelease(
     phase,
     step,
     steps: record.in_place ? batchesIn(world, record) : stepsOf(record).length,
+    direction: record.turned || record.ending ? 'back' : 'forward',
+    turned: record.turned,
+    back: backOf(world, record),
     attempt,
     message,
     paused: record.paused && {
@@ -46,7 +52,8 @@ export function describeRelease(
       published: publishedShares(world, service),
       ...appliedOn(world, service),
     },
-    gates: ended ? [] : gatesOf(record),
+    gates: live ? allReadings(record) : (record.read?.gates ?? (ended ? [] : allReadings(record))),
+    gates_read_at: live ? null : (record.read?.at ?? null),
     failures: record.failures,
     failure_limit: record.gates.failure_limit,
     by: record.by,
@@ -56,13 +63,6 @@ export function describeRelease(
     times: record.times,
     problem,
   };
-}
-
-/** Every gate as it is read now: those that count, then those that are asked. */
-function gatesOf(record: ReleaseRecord): readonly GateResource[] {
-  const counted = readingsOf(record).map((one) => ({ ...one, value: one.target, message: '' }));
-  const asked = readOuter(record).map((one) => ({ ...one, target: null, stable: null, samples: null }));
-  return [...counted, ...asked];
 }
 
 /** Stands for the moves of a release; not for what only counts. */
@@ -88,10 +88,30 @@ export function describePlan(record: ReleaseRecord, facts: ReleaseFacts): Releas
       what: spellStep(record, index),
       shares: reached(record, index),
       instances: [],
+      direction: 'forward' as const,
+      ...readyAt(record, facts, index),
     })),
     upgrade: null,
+    gates: spellRules(record),
+    start_deadline_ms: record.start_deadline_ms,
     blockers,
   };
+}
+
+/** Who is ready while a step is under way that is not over, and what it asks for. Steps change no instances. */
+function readyAt(
+  record: ReleaseRecord,
+  facts: ReleaseFacts,
+  index: number,
+): Pick<ReleasePlanResource['steps'][number], 'ready' | 'needs'> {
+  const before = record.state === 'pending' || record.state === 'preparing';
+  const over = hasEnded(record.state) || record.state === 'rolling_back' || (!before && index < record.step);
+  if (over) return { ready: {}, needs: 0 };
+  const { stable, target } = record;
+  const ready = { ...facts.ready, [stable]: readyOf(facts, stable), [target]: readyOf(facts, target) };
+  const step = stepsOf(record)[index];
+  const gains = step !== undefined && 'weight' in step && (before || index > record.step);
+  return { ready, needs: gains ? neededReady(record, shareOf(sharesAt(record, index), target)) : 0 };
 }
 
 /** The shares once step `index` has begun: those of the last weight until then. */

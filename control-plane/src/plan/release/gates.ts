@@ -1,7 +1,8 @@
 import { LATENCY_BUCKETS } from '../../model/latency.js';
 import type { Counts, Gates, Window } from '../../model/release.js';
 import type { GateReading, Verdict } from '../../model/release_gates.js';
-import { percentileOf, sampled, type Estimate } from './percentile.js';
+import { atLeast } from './binomial.js';
+import { ALPHA, percentileBounds, percentileOf, sampled, type Estimate } from './percentile.js';
 
 /*
  * Whether the target is as good as the stable version, from what the gateways counted for both over the same time.
@@ -27,6 +28,12 @@ function isEnough(gates: Gates, samples: GateReading['samples'], compared: boole
   return samples.target >= gates.min_samples && (!compared || samples.stable >= gates.min_samples);
 }
 
+/**
+ * The target fails above its limit if its sample carries that: were its rate exactly at the limit, so many errors would come with a chance
+ * of at most α (`ALPHA`). Against `max_percent` that is the exact binomial test, P(Bin(requests, max_percent) ≥ errors) ≤ α; against `ratio` ×
+ * the stable version's rate the conditional test of two rates (Przyborowski and Wilenski, Biometrika 31, 1940): of all errors of both sides the
+ * target's are binomial with π = ratio × requests ÷ (ratio × requests + the stable version's requests).
+ */
 function readErrors(
   gates: Gates,
   rule: NonNullable<Gates['errors']>,
@@ -37,11 +44,27 @@ function readErrors(
   const baseline = compared ? (errorPercent(stable) ?? 0) : 0;
   const limit = Math.max(rule.max_percent, rule.ratio * baseline);
   const value = errorPercent(target);
-  const enough = isEnough(gates, samples, compared) && value !== null;
-  const verdict = !enough ? 'inconclusive' : value > limit ? 'fail' : 'pass';
-  return { gate: 'errors', verdict, target: value, stable: errorPercent(stable), limit, samples };
+  const reading = { gate: 'errors', target: value, stable: errorPercent(stable), limit, samples };
+  if (!isEnough(gates, samples, compared) || value === null)
+    return { ...reading, verdict: 'inconclusive', note: tooFew(gates) };
+  if (value <= limit) return { ...reading, verdict: 'pass', note: '' };
+  const weighed = rule.ratio * target.requests;
+  const chances = [
+    atLeast(target.errors, target.requests, rule.max_percent / 100),
+    ...(compared
+      ? [atLeast(target.errors, target.errors + stable.errors, weighed / (weighed + stable.requests))]
+      : []),
+  ];
+  if (Math.max(...chances) <= ALPHA) return { ...reading, verdict: 'fail', note: '' };
+  const note = `${String(target.errors)} errors of ${String(target.requests)} requests may be chance`;
+  return { ...reading, verdict: 'inconclusive', note };
 }
 
+/**
+ * The target fails if its sample and the stable version's carry that it is above its limit: lower bound of the target's percentile >
+ * slack_ms + ratio × upper bound of the stable version's, both by `percentileBounds`. So a version within its limit fails in at most 2 α of its
+ * judgements (1 in 100), whatever its times look like. What looks like above the limit and is not carried is inconclusive.
+ */
 function readLatency(
   gates: Gates,
   rule: NonNullable<Gates['latency']>,
@@ -49,25 +72,39 @@ function readLatency(
   compared: boolean,
 ): GateReading {
   const samples = { target: sampled(sides.target.buckets), stable: sampled(sides.stable.buckets) };
-  const target = percentileOf(sides.target.buckets, rule.percentile);
-  const stable = percentileOf(sides.stable.buckets, rule.percentile);
+  const [target, stable] = [sides.target, sides.stable].map(({ buckets }) =>
+    percentileOf(buckets, rule.percentile),
+  );
   const limit = compared && stable ? rule.slack_ms + rule.ratio * stable.ms : null;
-  const verdict = isEnough(gates, samples, compared)
-    ? compareLatency(target, compared ? stable : null, limit)
-    : 'inconclusive';
   const gate = `latency p${String(rule.percentile)}`;
-  return { gate, verdict, target: target?.ms ?? null, stable: stable?.ms ?? null, limit, samples };
+  const reading = { gate, target: target?.ms ?? null, stable: stable?.ms ?? null, limit, samples };
+  if (!isEnough(gates, samples, compared) || !target)
+    return { ...reading, verdict: 'inconclusive', note: tooFew(gates) };
+  // Nothing to compare with. One in the open bucket is known from below only: it may prove a failure, and never that all is well.
+  if (limit === null) return { ...reading, verdict: 'pass', note: '' };
+  if (target.ms <= limit)
+    return target.open
+      ? { ...reading, verdict: 'inconclusive', note: 'it is above what the buckets tell apart' }
+      : { ...reading, verdict: 'pass', note: '' };
+  const lower = percentileBounds(sides.target.buckets, rule.percentile)?.lower;
+  const upper = percentileBounds(sides.stable.buckets, rule.percentile)?.upper;
+  const carried = lower && upper && !upper.open && lower.ms > rule.slack_ms + rule.ratio * upper.ms;
+  if (carried) return { ...reading, verdict: 'fail', note: '' };
+  return { ...reading, verdict: 'inconclusive', note: spellBounds(lower, upper) };
 }
 
-/**
- * A percentile in the open bucket is known from below only: the target's may prove a failure, and never that all is well. The
- * stable one's makes a limit that no target outside of that bucket reaches.
- */
-function compareLatency(target: Estimate | null, stable: Estimate | null, limit: number | null): Verdict {
-  if (!target) return 'inconclusive';
-  if (!stable || limit === null) return 'pass';
-  if (target.ms > limit) return 'fail';
-  return target.open ? 'inconclusive' : 'pass';
+function spellBounds(lower: Estimate | undefined, upper: Estimate | null | undefined): string {
+  const from = `so few requests show only that it is above ${rounded(lower?.ms ?? 0)} ms`;
+  const to = upper && !upper.open ? `below ${rounded(upper.ms)} ms` : 'not from above';
+  return `${from}, and the stable version ${to}`;
+}
+
+function tooFew({ min_samples }: Gates): string {
+  return `judged from ${String(min_samples)} requests of each side on`;
+}
+
+function rounded(value: number): string {
+  return String(Math.round(value * 10) / 10);
 }
 
 /** What the readings come to: one failure fails, one that could not be judged makes the rest inconclusive. */
@@ -77,13 +114,12 @@ export function verdictOf(readings: readonly GateReading[]): Verdict {
 }
 
 /** A reading as a sentence. */
-export function spellReading({ gate, verdict, target, stable, limit, samples }: GateReading): string {
+export function spellReading({ gate, verdict, target, stable, limit, samples, note }: GateReading): string {
   const unit = gate === 'errors' ? '%' : 'ms';
-  const say = (value: number | null): string =>
-    value === null ? '-' : `${String(Math.round(value * 10) / 10)} ${unit}`;
+  const say = (value: number | null): string => (value === null ? '-' : `${rounded(value)} ${unit}`);
   return (
     `${gate} ${say(target)} of ${String(samples.target)} requests, stable ${say(stable)} of ` +
-    `${String(samples.stable)}, limit ${say(limit)}: ${verdict}`
+    `${String(samples.stable)}, limit ${say(limit)}: ${verdict}${note === '' ? '' : ` (${note})`}`
   );
 }
 

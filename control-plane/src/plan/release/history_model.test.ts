@@ -21,6 +21,8 @@ const STEPS = [
   { weight: 100 },
 ] as const;
 const DEADLINE_MS = 12_000;
+const START_DEADLINE_MS = 10_000;
+const LONG_MS = 600_000;
 /** Many in the long run; few find the same in a short one. */
 const HISTORIES = process.env['EBBGATE_LONG'] === undefined ? 2_000 : 10_000;
 
@@ -39,6 +41,11 @@ interface Opinion {
   pausedBy: 'step' | 'person' | null;
   resumesTo: { place: Place; phase: string | null } | null;
   goesBackTo: Ended | null;
+  /** A step had begun when it turned round. */
+  begun: boolean;
+  since: number;
+  /** It told once more that it waits. */
+  said: boolean;
   observed: number;
   stalled: number;
   lookedAt: number;
@@ -61,7 +68,16 @@ interface Seen {
 
 const FRESH: Opinion = {
   ...{ place: 'pending', phase: null, step: 0, attempt: 1, target: 0, pausedBy: null, resumesTo: null },
-  ...{ goesBackTo: null, observed: 0, stalled: 0, lookedAt: RELEASE_AT, lookedBy: 'run-1' },
+  ...{
+    goesBackTo: null,
+    begun: true,
+    since: RELEASE_AT,
+    said: false,
+    observed: 0,
+    stalled: 0,
+    lookedAt: RELEASE_AT,
+    lookedBy: 'run-1',
+  },
 };
 const over = ({ place }: Opinion): boolean =>
   ['succeeded', 'rolled_back', 'cancelled', 'failed'].includes(place);
@@ -71,24 +87,28 @@ const weightAt = (step: number, now: number): number => {
 };
 
 /** Into another place: what was observed begins anew unless it is kept. */
-function into(from: Opinion, parts: Partial<Opinion>, keeps = false): Opinion {
+function into(from: Opinion, at: number, parts: Partial<Opinion>, keeps = false): Opinion {
   return {
     ...from,
+    ...{ since: at, said: false },
     ...{ phase: null, pausedBy: null, resumesTo: null, stalled: 0, observed: keeps ? from.observed : 0 },
     ...parts,
   };
 }
-function step(from: Opinion, n: number, attempt = 1): Opinion {
+function step(from: Opinion, at: number, n: number, attempt = 1): Opinion {
   const to = { step: n, attempt, target: weightAt(n, from.target) };
   const wanted = STEPS[n];
-  if (!wanted) return into(from, { ...to, place: 'finalizing' });
-  if ('weight' in wanted) return into(from, { ...to, place: 'progressing', phase: 'applying' });
-  if ('for_ms' in wanted.pause) return into(from, { ...to, place: 'progressing', phase: 'soaking' });
+  if (!wanted) return into(from, at, { ...to, place: 'finalizing' });
+  if ('weight' in wanted) return into(from, at, { ...to, place: 'progressing', phase: 'applying' });
+  if ('for_ms' in wanted.pause) return into(from, at, { ...to, place: 'progressing', phase: 'soaking' });
   const resumesTo = { place: 'progressing', phase: 'soaking' } as const;
-  return into(from, { ...to, place: 'paused', pausedBy: 'step', resumesTo });
+  return into(from, at, { ...to, place: 'paused', pausedBy: 'step', resumesTo });
 }
-const back = (from: Opinion, goesBackTo: Ended): Opinion =>
-  into(from, { place: 'rolling_back', goesBackTo, target: 0 });
+const back = (from: Opinion, at: number, goesBackTo: Ended): Opinion => {
+  const place = from.resumesTo?.place ?? from.place;
+  const begun = place !== 'pending' && place !== 'preparing';
+  return into(from, at, { place: 'rolling_back', goesBackTo, begun, target: 0 });
+};
 
 function mayBegin({ target }: Opinion, n: number, seen: Seen): boolean {
   const next = weightAt(n, target);
@@ -106,6 +126,13 @@ interface Look {
 
 function look(before: Opinion, seen: Seen): Look {
   if (over(before)) return { after: before, moved: false, decide: null };
+  const found = glance(before, seen);
+  const { phase, since, said } = found.after;
+  if (found.moved || phase === 'soaking' || said || seen.now - since < LONG_MS) return found;
+  return { after: { ...found.after, said: true }, moved: true, decide: null };
+}
+
+function glance(before: Opinion, seen: Seen): Look {
   const span = Math.max(0, seen.now - before.lookedAt);
   const counted = span <= 5_000 && before.lookedBy === seen.by ? span : 0;
   const starves = before.place === 'progressing' && before.target > 0 && seen.v2 === 0;
@@ -113,22 +140,28 @@ function look(before: Opinion, seen: Seen): Look {
   const now: Opinion = {
     ...before,
     observed: before.observed + (soaks ? counted : 0),
-    stalled: starves ? before.stalled + counted : 0,
+    stalled:
+      before.place === 'preparing' && seen.held
+        ? before.stalled
+        : starves || before.place === 'preparing'
+          ? before.stalled + counted
+          : 0,
     lookedAt: before.lookedAt - seen.now > 5_000 ? seen.now : Math.max(seen.now, before.lookedAt),
     lookedBy: seen.by,
   };
   const stays = { after: now, moved: false, decide: null };
   const moves = (after: Opinion): Look => ({ after, moved: true, decide: null });
-  const begins = (n: number): Look => (mayBegin(now, n, seen) ? moves(step(now, n)) : stays);
+  const begins = (n: number): Look => (mayBegin(now, n, seen) ? moves(step(now, seen.now, n)) : stays);
   const settles = (ready: number, share: number, end: Ended): Look => {
-    if (!seen.obeyed || ready === 0) return stays;
-    return seen.decided === share ? moves(into(now, { place: end })) : { ...stays, decide: share };
+    if (now.begun && (!seen.obeyed || ready === 0)) return stays;
+    return seen.decided === share ? moves(into(now, seen.now, { place: end })) : { ...stays, decide: share };
   };
   switch (now.place) {
     case 'pending':
-      return seen.held ? stays : moves(into(now, { place: 'preparing' }));
+      return seen.held ? stays : moves(into(now, seen.now, { place: 'preparing' }));
     case 'preparing':
-      return seen.obeyed && seen.v2 > 0 ? begins(0) : stays;
+      if (seen.obeyed && seen.v2 > 0 && mayBegin(now, 0, seen)) return begins(0);
+      return !seen.held && now.stalled >= START_DEADLINE_MS ? moves(back(now, seen.now, 'failed')) : stays;
     case 'finalizing':
       return settles(seen.v2, 100, 'succeeded');
     case 'rolling_back':
@@ -138,9 +171,9 @@ function look(before: Opinion, seen: Seen): Look {
     default:
       return stays;
   }
-  if (now.stalled >= DEADLINE_MS) return moves(back(now, 'failed'));
+  if (now.stalled >= DEADLINE_MS) return moves(back(now, seen.now, 'failed'));
   const phase = (to: string, keeps = false): Look =>
-    moves(into(now, { place: 'progressing', phase: to }, keeps));
+    moves(into(now, seen.now, { place: 'progressing', phase: to }, keeps));
   switch (now.phase) {
     case 'applying':
       return seen.published ? phase('converging') : stays;
@@ -163,18 +196,20 @@ function told(now: Opinion, { verb, expected_step: expected, full }: Verb, seen:
   switch (verb) {
     case 'abort':
     case 'rollback':
-      return now.place === 'rolling_back' ? now : back(now, verb === 'abort' ? 'cancelled' : 'rolled_back');
+      return now.place === 'rolling_back'
+        ? now
+        : back(now, seen.now, verb === 'abort' ? 'cancelled' : 'rolled_back');
     case 'pause': {
       if (now.place !== 'preparing' && now.place !== 'progressing') return now;
       const { place, phase } = now;
-      return into(now, { place: 'paused', pausedBy: 'person', resumesTo: { place, phase } }, true);
+      return into(now, seen.now, { place: 'paused', pausedBy: 'person', resumesTo: { place, phase } }, true);
     }
     case 'resume':
       if (now.place !== 'paused' || now.pausedBy === 'step' || !now.resumesTo) return now;
-      return into(now, { ...now.resumesTo }, true);
+      return into(now, seen.now, { ...now.resumesTo }, true);
     case 'retry':
       if (expected !== now.step || !inSteps || seen.held) return now;
-      return step(now, now.step, now.attempt + 1);
+      return step(now, seen.now, now.step, now.attempt + 1);
     case 'promote':
     case 'skip': {
       if (expected !== now.step || !inSteps) return now;
@@ -183,7 +218,7 @@ function told(now: Opinion, { verb, expected_step: expected, full }: Verb, seen:
       if (verb === 'promote' && !full && !waits) return now;
       if (full && now.step === last) return now;
       const to = full ? last : now.step + 1;
-      return mayBegin(now, to, seen) ? step(now, to) : now;
+      return mayBegin(now, to, seen) ? step(now, seen.now, to) : now;
     }
   }
 }
@@ -199,6 +234,7 @@ class World {
     strategy: { kind: 'weighted', steps: STEPS },
     gates: { ...buildRelease().gates, errors: null, latency: null, fast: false, on_inconclusive: 'pass' },
     deadline_ms: DEADLINE_MS,
+    start_deadline_ms: START_DEADLINE_MS,
   });
   opinion: Opinion = FRESH;
   published: Shares = {};
@@ -306,7 +342,11 @@ function same(a: Shares, b: Shares): boolean {
 /** What of a record the opinion speaks of. */
 function project(record: ReleaseRecord): object {
   const { state, phase, step, attempt, shares, paused, ending, observed_ms, stalled_ms, looked_by } = record;
+  const { since, events } = record;
   return {
+    begun: record.turned?.begun ?? true,
+    since: Date.parse(since),
+    said: events.some(({ event, at }) => event === 'still_waiting' && at >= since),
     ...{ place: state, phase, step, attempt, target: shares['v2'] ?? 0, goesBackTo: ending },
     pausedBy: paused?.cause ?? null,
     resumesTo: paused && { place: paused.state, phase: paused.phase },

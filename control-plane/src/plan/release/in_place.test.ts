@@ -13,7 +13,7 @@ import { amountOf, chooseBatch, drainedBy, estimateBatches } from './batch.js';
 import { wantedCall } from './call.js';
 
 const place = (parts: Partial<NonNullable<ReleaseRecord['in_place']>> = {}) => ({
-  in_place: { batch: [], called: null, left_out: [], full: false, ...parts },
+  in_place: { batch: [], called: null, left_out: [], full: false, planned: null, batches: [], ...parts },
 });
 type Parts = Partial<ReleaseRecord>;
 const at = (phase: ReleaseRecord['phase'], parts: Parts, strategy: Partial<InPlaceStrategy> = {}) =>
@@ -134,7 +134,9 @@ describe('every move', () => {
     ],
     [
       'no soak any more',
-      at('warming', place({ batch: [one('i1', 'done')], full: true }), { soak_ms: 5_000 }),
+      at('warming', place({ batch: [one('i1', 'done')], full: true, planned: null, batches: [] }), {
+        soak_ms: 5_000,
+      }),
       { instances: [fact('i1', v2), fact('i2')] },
       { phase: 'applying', step: 1 },
     ],

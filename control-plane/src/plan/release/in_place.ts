@@ -9,7 +9,17 @@ import type {
   ReleaseRecord,
 } from '../../model/release.js';
 import type { InstanceFacts, ReleaseFacts } from '../../model/release_facts.js';
-import { addLeftOut, chooseBatch, closeBatch, goalOf, needInPlace, servingIn } from './batch.js';
+import {
+  addLeftOut,
+  chooseBatch,
+  closeBatch,
+  estimateBatches,
+  goalOf,
+  needInPlace,
+  servingIn,
+  spellBatch,
+  withSummary,
+} from './batch.js';
 import { isObeyed, obedience, readiness, readyOf } from './facts.js';
 import type { Outcome } from './outcome.js';
 import { enter, note } from './record.js';
@@ -57,7 +67,7 @@ export function nextBatch(
   const { progress } = needInPlace(closed);
   if (choice.kind === 'waits')
     return overMeanwhile(record, closed, choice.waits, now) ?? { waits: choice.waits };
-  if (choice.kind === 'batch') return { moved: beginBatch(closed, choice.instances, now, by) };
+  if (choice.kind === 'batch') return { moved: beginBatch(closed, choice.instances, facts, now, by) };
   if (record.state === 'rolling_back') {
     const settled = settleInPlace(closed, facts, now);
     return 'moved' in settled ? settled : (overMeanwhile(record, closed, settled.waits, now) ?? settled);
@@ -77,7 +87,7 @@ function overMeanwhile(
   now: number,
 ): Outcome | null {
   if (needInPlace(record).progress.batch.length === 0) return null;
-  const message = `batch ${String(record.step + 1)} is over; the next one waits for: ${waits.join('; ')}`;
+  const message = `${spellBatch(record, record.step)} is over; the next one waits for: ${waits.join('; ')}`;
   const state = record.state === 'rolling_back' ? 'rolling_back' : 'progressing';
   return { moved: enter(closed, { state, phase: 'warming', event: 'batch_over', message }, now) };
 }
@@ -86,7 +96,7 @@ function overMeanwhile(
 export function firstBatch(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
   const { progress } = needInPlace(record);
   if (progress.batch.length === 0) return nextBatch(record, facts, now);
-  return { moved: beginBatch(record, progress.batch, now, 'controller') };
+  return { moved: beginBatch(record, progress.batch, facts, now, 'controller') };
 }
 
 /** rolling_back: a bad version gets nothing as soon as others can serve; then batch by batch. */
@@ -102,18 +112,20 @@ export function settleInPlace(record: ReleaseRecord, facts: ReleaseFacts, now: n
   const { progress } = needInPlace(record);
   const back = record.state === 'rolling_back';
   const version = goalOf(record);
-  const waits = [...obedience(facts), ...readiness(version, facts)];
+  const idle = back && record.turned?.begun === false;
+  const waits = idle ? [] : [...obedience(facts), ...readiness(version, facts)];
   if (waits.length > 0) return { waits };
   const shares = { [version]: 100 };
   // What is left over of a version that was judged bad must get nothing after the release either.
   const bad = back && record.ending !== 'cancelled';
   const leftover = bad && facts.instances.some((one) => one.version !== version);
-  const needed = leftover || Object.keys(facts.decided).length > 0;
+  const needed = !idle && (leftover || Object.keys(facts.decided).length > 0);
   if (needed && !sameShares(facts.decided, shares))
     return { waits: [`the shares of ${record.service} being written down`], decide: shares };
   const left = progress.left_out.filter(({ to }) => to === version);
   const state = back ? (record.ending ?? 'rolled_back') : 'succeeded';
-  const message = `${version} serves${back ? `; ${cause(record)}` : ''}${spellLeft(left)}`;
+  const serves = idle ? 'nothing was changed' : `${version} serves`;
+  const message = `${serves}${back ? `; ${cause(record)}` : ''}${spellLeft(left)}`;
   return { moved: enter(record, { state, event: state, message, in_place: progress }, now) };
 }
 
@@ -162,6 +174,7 @@ export function waitsByInstance(
 function beginBatch(
   record: ReleaseRecord,
   batch: readonly BatchInstance[],
+  facts: ReleaseFacts,
   now: number,
   by: string,
 ): ReleaseRecord {
@@ -175,10 +188,13 @@ function beginBatch(
     batch,
     called: null,
     left_out: progress.left_out.filter(({ id }) => !picked.has(id)),
+    batches: withSummary(progress, step, state === 'rolling_back' ? 'back' : 'forward', ids),
   };
-  const message = `batch ${String(step + 1)}: ${ids.join(', ')} to ${goalOf(record)}`;
+  const ahead = estimateBatches({ ...record, state, in_place }, facts).length;
+  const planned = state === 'rolling_back' ? progress.planned : step + 1 + ahead;
+  const message = `${spellBatch(record, step)}: ${ids.join(', ')} to ${goalOf(record)}`;
   const to = { state, phase: 'applying', step, attempt: 1, event: 'batch_begun', message, by } as const;
-  return enter(record, { ...to, in_place }, now);
+  return enter(record, { ...to, in_place: { ...in_place, planned } }, now);
 }
 
 /** Batches are numbered through, on the way back too, so that no key comes twice. */
@@ -399,7 +415,8 @@ function withBatch(
 }
 
 function bar(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome | null {
-  if (record.ending === 'cancelled' || Object.keys(record.shares).length > 0) return null;
+  if (record.ending === 'cancelled' || record.turned?.begun === false) return null;
+  if (Object.keys(record.shares).length > 0) return null;
   const drained = new Set(needInPlace(record).progress.batch.map(({ id }) => id));
   const stable = facts.instances.filter(
     (one) => one.able && one.version === record.stable && !drained.has(one.id),

@@ -1,9 +1,10 @@
-import type { Paused, ReleaseRecord } from '../../model/release.js';
+import { formatDuration } from '../../model/duration.js';
+import type { Counts, Paused, ReleaseRecord } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import type { Verdict } from '../../model/release_gates.js';
 import { begin } from './begin.js';
 import { needed, obedience } from './facts.js';
-import { countsIn, fastVerdict, readGates, spellReading, verdictOf } from './gates.js';
+import { countsIn, errorPercent, FAST_GATE, fastVerdict, spellReading, verdictOf } from './gates.js';
 import {
   answerOf,
   closed,
@@ -17,6 +18,7 @@ import {
   waitsAgain,
 } from './inquiry.js';
 import type { Outcome } from './outcome.js';
+import { allReadings, lastReadings, readingsOf } from './readings.js';
 import { enter, note } from './record.js';
 import { shareOf } from './shares.js';
 import { fullStep, goBack, stepsOf } from './steps.js';
@@ -29,7 +31,7 @@ import { fullStep, goBack, stepsOf } from './steps.js';
 export function soak(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
   const obeyed = listen(record, facts, now);
   if (obeyed) return obeyed;
-  const soakMs = soakOf(record);
+  const soakMs = soakOf(record) + record.extended_ms;
   if (record.observed_ms >= soakMs) return { moved: beginAnalysis(record, now) };
   const interval = record.observed_ms - record.judged_ms >= record.gates.interval_ms;
   if (interval && verdictOf(readingsOf(record)) === 'fail') return { moved: failed(record, now) };
@@ -58,7 +60,8 @@ export function analyse(record: ReleaseRecord, facts: ReleaseFacts, now: number)
   }
   if (verdict === 'inconclusive') {
     const { on_inconclusive: rule } = record.gates;
-    if (rule === 'pause') return { moved: pauseForGate(record, now) };
+    if (rule === 'extend' && mayExtend(record)) return { moved: extend(record, now) };
+    if (rule === 'pause' || rule === 'extend') return { moved: pauseForGate(record, now) };
     verdict = rule;
   }
   if (verdict === 'fail') return { moved: failed(record, now) };
@@ -71,16 +74,8 @@ export function judgeFast(record: ReleaseRecord, facts: ReleaseFacts, now: numbe
   const served = record.in_place !== null || shareOf(record.shares, record.target) > 0;
   if (!watched || !record.gates.fast || !facts.recent || !served) return null;
   const bad = fastVerdict(countsIn(facts.recent, record.stable), countsIn(facts.recent, record.target));
-  return bad === null ? null : { moved: goBack(record, 'rolled_back', `fast gate: ${bad}`, now) };
-}
-
-/** What the gates read in the present window. */
-export function readingsOf(record: ReleaseRecord): ReturnType<typeof readGates> {
-  // In place the stable version has no share to tell by: it is there as long as it gets requests.
-  const compared = record.in_place
-    ? (record.window?.sum.stable.requests ?? 0) > 0
-    : shareOf(record.shares, record.stable) > 0;
-  return readGates(record.gates, record.window, compared);
+  if (bad === null) return null;
+  return { moved: goBack(withFast(record, facts.recent, now), 'rolled_back', `fast gate: ${bad}`, now) };
 }
 
 /** Writes down what the gates outside answered, and then does what the answers leave no doubt about. */
@@ -120,21 +115,63 @@ function beginAnalysis(record: ReleaseRecord, now: number): ReleaseRecord {
   return enter(record, { ...to, keeps_window: true }, now);
 }
 
-/** Everything that the gates read, as sentences. */
-function spellGates(record: ReleaseRecord): string {
-  return [...readingsOf(record).map(spellReading), ...readOuter(record).map(spellOuter)].join('; ');
+/** What the gates that came to this verdict read, as sentences. */
+function spellGates(record: ReleaseRecord, verdict: Verdict): string {
+  return [
+    ...readingsOf(record)
+      .filter((one) => one.verdict === verdict)
+      .map(spellReading),
+    ...readOuter(record)
+      .filter((one) => one.verdict === verdict)
+      .map(spellOuter),
+  ].join('; ');
+}
+
+/** A soak is extended to so many times its length at most. */
+const EXTENDED_TIMES = 4;
+
+function mayExtend(record: ReleaseRecord): boolean {
+  return soakOf(record) + record.extended_ms < EXTENDED_TIMES * soakOf(record);
+}
+
+/** The window goes on for another interval. */
+function extend(record: ReleaseRecord, now: number): ReleaseRecord {
+  const most = EXTENDED_TIMES * soakOf(record) - soakOf(record);
+  const extended_ms = Math.min(most, record.extended_ms + record.gates.interval_ms);
+  const message = `the soak goes on, by ${formatDuration(extended_ms)} so far; inconclusive: ${spellGates(record, 'inconclusive')}`;
+  const inquiry = closed(record.inquiry, record.observed_ms);
+  const changes = { phase: 'soaking', extended_ms, inquiry, message } as const;
+  return note(record, { event: 'extended', by: 'controller', message }, now, changes);
+}
+
+/** The record with what the fast gate read, beside what the others read. */
+function withFast(
+  record: ReleaseRecord,
+  recent: Readonly<Record<string, Counts>>,
+  now: number,
+): ReleaseRecord {
+  const [target, stable] = [countsIn(recent, record.target), countsIn(recent, record.stable)];
+  const value = errorPercent(target);
+  const limit = Math.max(FAST_GATE.percent, FAST_GATE.ratio * (errorPercent(stable) ?? 0));
+  const samples = { target: target.requests, stable: stable.requests };
+  const fast = { gate: 'fast', verdict: 'fail', value, limit, message: 'within ten seconds' } as const;
+  const gates = [...allReadings(record), { ...fast, target: value, stable: errorPercent(stable), samples }];
+  return { ...record, window: null, read: { at: new Date(now).toISOString(), step: record.step, gates } };
 }
 
 /** One failed judgement: within the limit the soak goes on for another interval, above it the release goes back. */
 function failed(record: ReleaseRecord, now: number): ReleaseRecord {
-  const message = `gate: ${spellGates(record)}`;
+  const message = `gate: ${spellGates(record, 'fail')}`;
   const { failure_limit, interval_ms } = record.gates;
   if (record.failures + 1 > failure_limit) return goBack(record, 'rolled_back', message, now);
-  const observed_ms = Math.min(record.observed_ms, Math.max(0, soakOf(record) - interval_ms));
+  const read = lastReadings(record, now);
+  const soak_ms = soakOf(record) + record.extended_ms;
+  const observed_ms = Math.min(record.observed_ms, Math.max(0, soak_ms - interval_ms));
   const counted = `${String(record.failures + 1)} of ${String(failure_limit)} failures put up with; ${message}`;
   const event = { event: 'gate_failed', by: 'controller', message: counted };
   return note(record, event, now, {
     phase: 'soaking',
+    read,
     failures: record.failures + 1,
     window: null,
     observed_ms,
@@ -145,7 +182,7 @@ function failed(record: ReleaseRecord, now: number): ReleaseRecord {
 }
 
 function pauseForGate(record: ReleaseRecord, now: number): ReleaseRecord {
-  const message = `inconclusive: ${spellGates(record)}`;
+  const message = `inconclusive: ${spellGates(record, 'inconclusive')}`;
   const paused: Paused = { cause: 'gate', by: 'controller', message, state: 'progressing', phase: 'soaking' };
   return enter(record, { state: 'paused', paused, event: 'paused', message }, now);
 }

@@ -69,7 +69,10 @@ it('in place: the last instance that serves somewhere is not drained for a batch
   const alone = observeRelease(
     world,
     buildInPlace(
-      { state: 'preparing', in_place: { batch: [], called: null, left_out: [], full: false } },
+      {
+        state: 'preparing',
+        in_place: { batch: [], called: null, left_out: [], full: false, planned: null, batches: [] },
+      },
       {},
     ),
     AROUND,

@@ -7,9 +7,11 @@ import type {
   ReleaseRecord,
   ReleaseState,
   Shares,
+  Turned,
 } from '../../model/release.js';
 import { hasEnded } from '../../model/release.js';
 import { closed } from './inquiry.js';
+import { lastReadings } from './readings.js';
 
 /** How many events and obeyed verbs a record keeps. */
 export const KEPT_EVENTS = 50;
@@ -27,6 +29,7 @@ export interface Move {
   readonly shares?: Shares;
   readonly paused?: Paused;
   readonly ending?: ReleaseEnding;
+  readonly turned?: Turned;
   readonly in_place?: InPlaceProgress | null;
   /** The window, its judgements and what was observed go on. */
   readonly keeps_window?: boolean;
@@ -40,7 +43,8 @@ export function enter(record: ReleaseRecord, move: Move, now: number): ReleaseRe
   assertSound(record);
   if (hasEnded(record.state)) throw new Error(`release ${record.id} has ended ${record.state}`);
   const at = new Date(now).toISOString();
-  const fresh = move.keeps_window === true ? {} : { observed_ms: 0, window: null, judged_ms: 0 };
+  const fresh =
+    move.keeps_window === true ? {} : { observed_ms: 0, window: null, judged_ms: 0, extended_ms: 0 };
   const otherStep = (move.step ?? record.step) !== record.step || move.attempt !== undefined;
   const asked_ms = move.keeps_window === true ? undefined : 0;
   const next: ReleaseRecord = {
@@ -56,6 +60,8 @@ export function enter(record: ReleaseRecord, move: Move, now: number): ReleaseRe
     stalled_ms: 0,
     shares: move.shares ?? record.shares,
     paused: move.paused ?? null,
+    read: lastReadings(record, now),
+    turned: move.turned ?? record.turned,
     ending: move.ending ?? record.ending,
     in_place: move.in_place === undefined ? record.in_place : move.in_place,
     message: move.message,
@@ -80,13 +86,14 @@ export function note(
 
 /** The record with every text that is made of many sentences cut: what is too long could not be read back. */
 function bounded(record: ReleaseRecord): ReleaseRecord {
-  const { paused, in_place } = record;
+  const { paused, in_place, read } = record;
   const cut = <T extends { readonly reason: string }>(one: T): T =>
     one.reason.length <= REASON_CHARACTERS ? one : { ...one, reason: clipped(one.reason, REASON_CHARACTERS) };
   return {
     ...record,
     message: clipped(record.message),
     paused: paused && { ...paused, message: clipped(paused.message) },
+    read: read && { ...read, gates: read.gates.map((one) => ({ ...one, message: clipped(one.message) })) },
     in_place: in_place && {
       ...in_place,
       batch: in_place.batch.map(cut),

@@ -1,12 +1,14 @@
 import type { Problem } from '../../model/problem.js';
 import {
   DEFAULT_GATES,
+  type Amount,
   type ReleaseRecord,
   type ServiceReleases,
   type Shares,
   type Strategy,
   type WeightedStep,
 } from '../../model/release.js';
+import { formatDuration } from '../../model/duration.js';
 import { err, ok, type Result } from '../../model/result.js';
 import type { ReleaseWish } from '../../model/release_plane.js';
 import { inPlaceStrategy, refuseInPlace, refuseWeighted, takeOver } from './start_in_place.js';
@@ -48,6 +50,9 @@ export const DEFAULT_STEPS: readonly WeightedStep[] = [
   { weight: 100 },
 ];
 export const DEFAULT_DEADLINE_MS = 300_000;
+export const DEFAULT_START_DEADLINE_MS = 1_800_000;
+/** As a Deployment of Kubernetes: of what is there three quarters stay (maxUnavailable 25 %, rounded down). */
+export const DEFAULT_MIN_READY: Amount = { percent: 75 };
 
 /** Judges a request; a failure says what stands in the way. */
 export function startRelease(request: ReleaseRequest, state: StartState): Result<Start, Problem> {
@@ -64,22 +69,51 @@ export function startRelease(request: ReleaseRequest, state: StartState): Result
       field: 'body.stable',
       detail: `It is not plain which version of ${request.service} is the stable one: name it`,
     });
-  if (stable === request.target)
-    return err({
-      code: 'conflict',
-      field: 'body.target',
-      detail: `${request.target} is the stable version of ${request.service} already`,
-    });
   const strategy = strategyOf(request, state);
   if (!strategy.ok) return strategy;
-  const refusal =
-    strategy.value.kind === 'in_place' ? refuseInPlace(state, running, stable) : refuseWeighted(running);
+  const wrong = refuseTarget(request, strategy.value, stable) ?? refuseDelay(request, strategy.value);
+  if (wrong) return err(wrong);
+  const refusal = strategy.value.kind === 'in_place' ? refuseInPlace(running) : refuseWeighted(running);
   if (refusal) return err(refusal);
   const record = newRecord(request, state, stable, strategy.value);
   if (!running) return ok({ record, superseded: null });
   const message = `superseded by ${record.id} to ${record.target}`;
   const end = { state: 'superseded', event: 'superseded', message, by: state.by } as const;
   return ok({ record, superseded: enter(running, end, state.now) });
+}
+
+/** The version that is stable already is asked for by nobody but who finishes with what an earlier release left. */
+function refuseTarget(
+  { service, target }: ReleaseRequest,
+  strategy: Strategy,
+  stable: string,
+): Problem | null {
+  const only = strategy.kind === 'in_place' && strategy.stragglers === 'only';
+  if ((stable === target) === only) return null;
+  const field = 'body.target';
+  if (!only) {
+    const finish = `To bring the instances of other versions to it: ebbgate release start ${service} ${target} --in-place --stragglers only`;
+    return {
+      code: 'conflict',
+      field,
+      detail: `${target} is the stable version of ${service} already. ${finish}`,
+    };
+  }
+  const detail = `Stragglers are brought to the stable version of ${service}, which is ${stable}: name that one as the target`;
+  return { code: 'conflict', field, detail };
+}
+
+/** A window must begin before its soak is over. */
+function refuseDelay({ gates }: ReleaseRequest, strategy: Strategy): Problem | null {
+  const delay = gates.delay_ms ?? 0;
+  const soaks =
+    strategy.kind === 'in_place'
+      ? [strategy.soak_ms]
+      : strategy.steps.map((step) => ('pause' in step ? (step.pause.for_ms ?? 0) : 0));
+  const shortest = Math.min(...soaks.filter((ms) => ms > 0));
+  if (delay === 0 || delay < shortest) return null;
+  const detail = `gates.delay must be shorter than the shortest soak, which is ${formatDuration(shortest)}`;
+  return { code: 'invalid_request', field: 'body.gates.delay', detail };
 }
 
 /**
@@ -98,7 +132,9 @@ function stableOf(request: ReleaseRequest, state: StartState, running: ReleaseRe
 
 /** The version before the present one, for `undo`; null if no release that succeeded is remembered. */
 export function versionBefore(releases: ServiceReleases): string | null {
-  return releases.history.findLast((one) => one.state === 'succeeded')?.stable ?? null;
+  return (
+    releases.history.findLast((one) => one.state === 'succeeded' && one.stable !== one.target)?.stable ?? null
+  );
 }
 
 function strategyOf(request: ReleaseRequest, state: StartState): Result<Strategy, Problem> {
@@ -110,7 +146,10 @@ function strategyOf(request: ReleaseRequest, state: StartState): Result<Strategy
     ];
     const found = all.find(({ id }) => id === like);
     // Where it goes is known: nothing has to be found out by soaking.
-    if (found?.strategy.kind === 'in_place') return ok({ ...found.strategy, soak_ms: 0 });
+    if (found?.strategy.kind === 'in_place') {
+      const { stragglers } = found.strategy;
+      return ok({ ...found.strategy, soak_ms: 0, stragglers: stragglers === 'only' ? 'leave' : stragglers });
+    }
     if (found) return ok({ kind: 'weighted', steps: withEnd(steps ?? [{ weight: 100 }]) });
     const detail = `no release ${like} of ${request.service} is remembered`;
     return err({ code: 'not_found', field: 'body.like', detail });
@@ -126,6 +165,13 @@ function baseOf(state: StartState, stable: string): Shares {
   return Object.keys(running.shares).length > 0 ? running.shares : sharesByCount(state.ready, stable);
 }
 
+/** Who serves as it begins: the instances of the stable version, else all of those that have a share. */
+function capacityOf({ ready }: StartState, base: Shares, stable: string): number {
+  const own = shareOf(ready, stable);
+  if (own > 0 && shareOf(base, stable) > 0) return own;
+  return Object.keys(base).reduce((sum, version) => sum + shareOf(ready, version), 0);
+}
+
 function newRecord(
   request: ReleaseRequest,
   state: StartState,
@@ -133,10 +179,15 @@ function newRecord(
   strategy: Strategy,
 ): ReleaseRecord {
   const inPlace = strategy.kind === 'in_place';
-  const base = inPlace ? {} : baseOf(state, stable);
+  const running = state.releases.current?.record;
+  // Who finishes with stragglers changes nothing for those that serve.
+  const finishes = stable === request.target;
+  const base = inPlace ? (finishes ? (running?.shares ?? state.decided) : {}) : baseOf(state, stable);
   const { service, target } = request;
   const at = new Date(state.now).toISOString();
-  const message = `release of ${service} from ${stable} to ${target}`;
+  const message = finishes
+    ? `release of ${service}: stragglers to ${target}`
+    : `release of ${service} from ${stable} to ${target}`;
   const why = state.reason === '' ? message : `${message} (${state.reason})`;
   const before = state.releases.current?.record ?? state.releases.history.at(-1);
   return {
@@ -151,6 +202,9 @@ function newRecord(
     in_place: inPlace ? takeOver(state.releases.current?.record ?? null) : null,
     gates: { ...DEFAULT_GATES, ...request.gates },
     deadline_ms: request.deadline_ms ?? DEFAULT_DEADLINE_MS,
+    start_deadline_ms: request.start_deadline_ms ?? DEFAULT_START_DEADLINE_MS,
+    min_ready: request.min_ready ?? DEFAULT_MIN_READY,
+    capacity: inPlace ? null : capacityOf(state, base, stable),
     by: state.by,
     reason: state.reason,
     at,
@@ -161,6 +215,7 @@ function newRecord(
     attempt: 1,
     paused: null,
     ending: null,
+    turned: null,
     message,
     base,
     shares: base,
@@ -169,6 +224,8 @@ function newRecord(
     window: null,
     failures: 0,
     judged_ms: 0,
+    extended_ms: 0,
+    read: null,
     inquiry: null,
     times: { active_ms: 0, paused_ms: 0, converging_ms: 0, draining_ms: 0, upgrading_ms: 0 },
     looked_at: state.now,

@@ -1,5 +1,5 @@
 import type { Problem } from '../../model/problem.js';
-import type { InPlaceProgress, InPlaceStrategy, ReleaseRecord } from '../../model/release.js';
+import type { InPlaceProgress, InPlaceStrategy, ReleaseRecord, Shares } from '../../model/release.js';
 import type { InPlaceWish } from '../../model/release_plane.js';
 import { carry, isDrained } from './batch.js';
 import { shareOf, sharesByCount } from './shares.js';
@@ -23,36 +23,41 @@ export function inPlaceStrategy(wish: InPlaceWish, drainTimeoutMs: number): InPl
     upgrade_timeout_ms: wish.upgrade_timeout_ms ?? DEFAULT_UPGRADE_TIMEOUT_MS,
     drain_timeout_ms: wish.drain_timeout_ms ?? drainTimeoutMs,
     soak_ms: wish.soak_ms ?? 0,
+    stragglers: wish.stragglers ?? 'leave',
   };
 }
 
 /** Why a release in place must not begin now, or null. */
-export function refuseInPlace(
-  state: {
-    readonly decided: Readonly<Record<string, number>>;
-    readonly ready: Readonly<Record<string, number>>;
-  },
-  running: ReleaseRecord | null,
-  stable: string,
-): Problem | null {
+export function refuseInPlace(running: ReleaseRecord | null): Problem | null {
   if (running?.state === 'rolling_back')
     return {
       code: 'conflict',
       detail: `Release ${running.id} goes back from ${running.target}, and a release in place would give ${running.target} requests again. Wait for its end.`,
     };
-  const inForce = running ? running.shares : state.decided;
-  if (Object.keys(inForce).length === 0) return null;
-  const byWeights = sharesByCount(state.ready, stable);
+  return null;
+}
+
+/**
+ * Why a release in place would give a version more than it has now, by the mere start; empty = it would not. What it says to do instead is safe:
+ * instances without a share hold no traffic that a drain could take away.
+ */
+export function guardWeights(
+  { service, stable, target, shares }: ReleaseRecord,
+  inForce: Shares,
+  ready: Readonly<Record<string, number>>,
+): readonly string[] {
+  if (Object.keys(inForce).length === 0 || Object.keys(shares).length > 0) return [];
+  const byWeights = sharesByCount(ready, stable);
   const gains = Object.keys(byWeights).filter(
     (version) => version !== stable && shareOf(byWeights, version) > shareOf(inForce, version),
   );
-  if (gains.length === 0) return null;
   const spell = (version: string): string =>
     `${version} from ${String(shareOf(inForce, version))} % to about ${String(shareOf(byWeights, version))} %`;
-  return {
-    code: 'conflict',
-    detail: `A release in place goes by weights, which would take ${gains.map(spell).join(', ')} of the requests at once. Stop those instances, give them that share first, or use a weighted release.`,
-  };
+  return gains.map((version) => {
+    const drain = `ebbgate drain -s ${service} --version ${version}`;
+    const then = version === target ? 'it runs the version already' : 'it is left out then';
+    return `a release in place goes by weights, which would take ${spell(version)} of the requests at once; take it out of use first: ${drain} (${then})`;
+  });
 }
 
 /** Why a weighted release must not take the place of `running`, or null: it has no drains of its own. */
@@ -68,7 +73,7 @@ export function refuseWeighted(running: ReleaseRecord | null): Problem | null {
 /** What a new release in place begins with: what the one before has under way stays drained. */
 export function takeOver(running: ReleaseRecord | null): InPlaceProgress {
   const batch = running?.in_place ? carry(running.in_place, 'drained') : [];
-  return { batch, called: null, left_out: [], full: false };
+  return { batch, called: null, left_out: [], full: false, planned: null, batches: [] };
 }
 
 /** Batches of 20%, upgraded by …: for a plan. */

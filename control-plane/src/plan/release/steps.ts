@@ -84,11 +84,14 @@ export function goBack(
   now: number,
   by = 'controller',
 ): ReleaseRecord {
-  const to = { state: 'rolling_back', ending, event: 'rolling_back', message, by } as const;
+  const at = record.paused?.state ?? record.state;
+  const turned = { step: record.step, begun: at !== 'pending' && at !== 'preparing' };
+  const to = { state: 'rolling_back', ending, turned, event: 'rolling_back', message, by } as const;
   const inPlace = inPlaceOf(record);
   if (!inPlace) return enter(record, { ...to, shares: { [record.stable]: 100 } }, now);
   const { progress } = inPlace;
-  const batch = carry(progress, 'asked');
+  // Stragglers that do not make it say little of the version that serves: nothing is taken back.
+  const batch = record.stable === record.target ? [] : carry(progress, 'asked');
   const carried = new Set(batch.map(({ id }) => id));
   const left_out = closeBatch(record).left_out.filter(({ id }) => !carried.has(id));
   return enter(record, { ...to, in_place: { ...progress, batch, called: null, left_out } }, now);

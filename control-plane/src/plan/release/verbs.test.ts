@@ -233,6 +233,8 @@ describe('start', () => {
     like: null,
     gates: {},
     deadline_ms: null,
+    start_deadline_ms: null,
+    min_ready: null,
     supersede: false,
   };
   const state: StartState = {

@@ -10,11 +10,12 @@ import {
   RELEASE_AT as T,
 } from '../../testing/releases.js';
 import { advance } from './advance.js';
+import { guardStart } from './begin.js';
 import { startRelease, type ReleaseRequest, type StartState } from './start.js';
 import { obey } from './verbs.js';
 
 const place = (parts: Partial<NonNullable<ReleaseRecord['in_place']>> = {}) => ({
-  in_place: { batch: [], called: null, left_out: [], full: false, ...parts },
+  in_place: { batch: [], called: null, left_out: [], full: false, planned: null, batches: [], ...parts },
 });
 const FACTS = buildFacts({ instances: [fact('i1', { version: 'v2' }), fact('i2'), fact('i3')] });
 const soaking = (parts: Partial<ReleaseRecord> = {}): ReleaseRecord =>
@@ -138,11 +139,11 @@ describe('verbs', () => {
 describe('start', () => {
   const wish: InPlaceWish = {
     ...{ batch: null, max_unavailable: null, max_failed: null, upgrade: { person: true } },
-    ...{ upgrade_timeout_ms: null, drain_timeout_ms: null, soak_ms: null },
+    ...{ upgrade_timeout_ms: null, drain_timeout_ms: null, soak_ms: null, stragglers: null },
   };
   const request: ReleaseRequest = {
     ...{ service: 'shop', target: 'v2', stable: null, steps: null, in_place: wish, like: null },
-    ...{ gates: {}, deadline_ms: null, supersede: false },
+    ...{ gates: {}, deadline_ms: null, start_deadline_ms: null, min_ready: null, supersede: false },
   };
   const state: StartState = {
     releases: { current: null, history: [] },
@@ -155,6 +156,14 @@ describe('start', () => {
     ...state,
     releases: { current: { service: 'shop', record, etag: '1' }, history: [] },
   });
+
+  const guardsOf = (asked: ReleaseRequest, of: StartState): readonly string[] => {
+    const started = startRelease(asked, of);
+    if (!started.ok) throw new Error(started.error.detail);
+    const { decided, ready } = of;
+    const inForce = of.releases.current?.record.shares ?? null;
+    return guardStart(started.value.record, buildFacts({ decided, ready }), inForce);
+  };
 
   it('has defaults, and asks for no shares', () => {
     expect(startRelease(request, state)).toMatchObject({
@@ -180,19 +189,19 @@ describe('start', () => {
   });
   it('is refused where a version stands aside with no share', () => {
     const aside = { ...state, decided: { v1: 100 }, ready: { v1: 3, v3: 1 } };
-    expect(startRelease(request, aside)).toMatchObject({ error: { code: 'conflict' } });
-    expect(startRelease(request, { ...aside, ready: { v1: 3 } })).toMatchObject({ ok: true });
+    expect(guardsOf(request, aside)).toEqual([
+      expect.stringContaining('v3 from 0 % to about 25 %') as string,
+    ]);
+    expect(guardsOf(request, { ...aside, ready: { v1: 3 } })).toEqual([]);
   });
   it('is refused in the place of a weighted one whose target would gain by weights', () => {
     const canary = buildRelease({ state: 'progressing', phase: 'soaking', shares: { v1: 95, v2: 5 } });
     const over = { ...request, target: 'v3', supersede: true };
     const both = { ...running(canary), ready: { v1: 3, v2: 3 } };
-    expect(startRelease(over, both)).toMatchObject({
-      error: { code: 'conflict', detail: expect.stringContaining('v2 from 5 % to about 50 %') as string },
-    });
-    expect(startRelease(over, { ...both, ready: { v1: 3 } })).toMatchObject({ ok: true });
+    expect(guardsOf(over, both)).toEqual([expect.stringContaining('v2 from 5 % to about 50 %') as string]);
+    expect(guardsOf(over, { ...both, ready: { v1: 3 } })).toEqual([]);
     const half = { ...canary, shares: { v1: 50, v2: 50 } };
-    expect(startRelease(over, { ...running(half), ready: both.ready })).toMatchObject({ ok: true });
+    expect(guardsOf(over, { ...running(half), ready: both.ready })).toEqual([]);
   });
   it('takes over what is under way, and goes back to the version before', () => {
     const next = startRelease({ ...request, target: 'v3', supersede: true }, running(upgrading()));

@@ -1,0 +1,68 @@
+import type { ReleaseRecord } from '../../model/release.js';
+import type { KeptReading, LastReadings } from '../../model/release_gates.js';
+import { FAST_GATE, readGates } from './gates.js';
+import { readOuter } from './inquiry.js';
+import { shareOf } from './shares.js';
+
+/*
+ * What the gates of a release read, and what they will judge by.
+ */
+
+/** What the gates that count read in the present window. */
+export function readingsOf(record: ReleaseRecord): ReturnType<typeof readGates> {
+  // In place the stable version has no share to tell by: it is there as long as it gets requests.
+  const compared = record.in_place
+    ? (record.window?.sum.stable.requests ?? 0) > 0
+    : shareOf(record.shares, record.stable) > 0;
+  return readGates(record.gates, record.window, compared);
+}
+
+/** Every gate as it is read now: those that count, then those that are asked. */
+export function allReadings(record: ReleaseRecord): readonly KeptReading[] {
+  const counted = readingsOf(record).map(({ note, ...one }) => ({
+    ...one,
+    value: one.target,
+    message: note,
+  }));
+  const asked = readOuter(record).map((one) => ({ ...one, target: null, stable: null, samples: null }));
+  return [...counted, ...asked];
+}
+
+/** What is kept of a window that is over; what was read before, if nothing was counted in it. */
+export function lastReadings(record: ReleaseRecord, now: number): LastReadings | null {
+  const { sum } = record.window ?? {};
+  const told = Object.keys(record.inquiry?.answers ?? {}).length > 0;
+  if (!told && (sum?.target.requests ?? 0) + (sum?.stable.requests ?? 0) === 0) return record.read;
+  return { at: new Date(now).toISOString(), step: record.step, gates: allReadings(record) };
+}
+
+/** The gates that judge a release, one sentence each. */
+export function spellRules({ gates }: ReleaseRecord): readonly string[] {
+  const { errors, latency, webhooks, prometheus, min_samples, fast } = gates;
+  const of = `of ${String(min_samples)} requests of each side and more`;
+  return [
+    ...(errors
+      ? [
+          `errors: above ${String(errors.max_percent)} % and ${String(errors.ratio)} × the stable version's, ${of}`,
+        ]
+      : []),
+    ...(latency
+      ? [
+          `latency: p${String(latency.percentile)} above ${String(latency.slack_ms)} ms + ${String(latency.ratio)} × the stable version's, ${of}`,
+        ]
+      : []),
+    ...(fast
+      ? [
+          `fast: ${String(FAST_GATE.percent)} % errors of ${String(FAST_GATE.requests)} requests within ten seconds`,
+        ]
+      : []),
+    ...webhooks.map(({ name }) => `webhook ${name}: is told to go back`),
+    ...prometheus.map(({ name, min, max }) => {
+      const limits = [
+        ...(min === null ? [] : [`below ${String(min)}`]),
+        ...(max === null ? [] : [`above ${String(max)}`]),
+      ];
+      return `prometheus ${name}: ${limits.join(' or ')}`;
+    }),
+  ];
+}
