@@ -333,7 +333,7 @@ describe('the access log', () => {
       '\xf0\x9f\x98',
     ];
     const encoded = (text: string): string =>
-      [...text].map((c) => `%${c.charCodeAt(0).toString(16).padStart(2, '0')}`).join('');
+      Array.from(text, (c) => `%${c.charCodeAt(0).toString(16).padStart(2, '0')}`).join('');
     for (const text of odd) {
       await asked(`User-Agent: a${text}z`, `Referer: ${text}`, `Cookie: c=${text}`);
       await edge.run({
