@@ -78,7 +78,8 @@ async function canary(terminal: Terminal, place: DemoPlace, version: string, bad
   const say = sayTo(terminal);
   const client = createClient({ api: place.endpoints.api }, terminal);
   const reason = bad ? 'a demo that fails' : 'a demo';
-  const body = { target: version, steps: STEPS, gates: GATES, reason };
+  // Two instances are to take over from three.
+  const body = { target: version, steps: STEPS, gates: GATES, min_ready: '50%', reason };
   const begun = await client.post<ReleaseOutcome>(path('services', DEMO_SERVICE, 'releases'), body);
   const { id } = begun.body.release;
   say(`release ${id}: ${begun.body.release.stable} → ${version} by ${STEPS_TEXT}`);
