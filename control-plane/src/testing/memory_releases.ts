@@ -119,7 +119,7 @@ function planOf({ service, stable, target }: ReleaseResource): HashedPlan {
     { step: 1, what: '2/3 {pause: 2m}', shares: { [stable]: 95, [target]: 5 }, needs: 0 },
     { step: 2, what: '3/3 {weight: 100}', shares: { [target]: 100 }, needs: 2 },
   ].map((one) => ({
-    ...{ ...one, shares: one.shares as Readonly<Record<string, number>>, instances: [] },
+    ...{ ...one, shares: one.shares, instances: [] },
     ...{ direction: 'forward' as const, ready: { [stable]: 2, [target]: 0 } },
   }));
   return {

@@ -105,7 +105,7 @@ export function planInPlace(
   const idle = back && (!turned.begun || stable === target);
   const next = over ? [] : [...taken, ...(idle ? [] : estimateBatches(record, facts))];
   const first = before ? record.step : record.step + 1;
-  const begun = progress.batches.map((one) => ({ ...one, ready: {} as PlanStep['ready'] }));
+  const begun = progress.batches.map((one) => ({ ...one, ready: {} }));
   const simulated = simulate(record, facts, next).map(({ ids, ready }, index) => {
     const direction = back ? ('back' as const) : ('forward' as const);
     return { step: first + index, direction, count: ids.length, instances: ids, ready };

@@ -161,11 +161,10 @@ describe('soaks', () => {
   const soaking = (gates: Partial<ReleaseRecord['gates']>): ReleaseRecord =>
     buildRelease({ state: 'progressing', phase: 'soaking', step: 1, gates: { ...DEFAULT_GATES, ...gates } });
   it('what comes before the delay is in no window', () => {
-    let totals = { v1: buildCounts(1_000), v2: buildCounts(1_000, 1_000) };
     let record = soaking({ delay_ms: 4_000, fast: false });
     const seen: number[] = [];
     for (let n = 1; n <= 4; n += 1) {
-      totals = { v1: buildCounts(1_000 + 100 * n), v2: buildCounts(1_000 + 100 * n, 1_000) };
+      const totals = { v1: buildCounts(1_000 + 100 * n), v2: buildCounts(1_000 + 100 * n, 1_000) };
       record = advance(record, buildFacts({ totals }), T + n * STEP_MS).record;
       seen.push(record.window?.sum.target.requests ?? -1);
     }
