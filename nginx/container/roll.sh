@@ -26,6 +26,12 @@ usage() {
   say "$*; usage: $0 [GATEWAY…], in the directory of docker-compose.yml"
   exit 2
 }
+# Compose 2 counts what a service depends on as a part of its text: one that was recreated with --no-deps differs from what
+# the next plain `up` wants, which then recreates all of them at once. Compose 1 does not, and would recreate the others.
+case $($compose version --short) in
+  1.*) alone='--no-deps' ;;
+  *) alone='' ;;
+esac
 # Standard input is nobody's: `exec` and `run` would read this script's own.
 compose() {
   # shellcheck disable=SC2086 # two words
@@ -62,7 +68,8 @@ for gateway in "$@"; do
     compose run --rm --no-deps -T "$gateway-conf" || stop "the conf of $gateway did not pass. It serves on with the one before"
   fi
   say "$gateway is recreated; its open requests end first"
-  compose up -d --no-deps --force-recreate "$gateway" || stop "$gateway could not be recreated"
+  # shellcheck disable=SC2086 # none or one
+  compose up -d $alone --force-recreate "$gateway" || stop "$gateway could not be recreated"
   ebbgate wait gateway "$gateway" --not-boot "$boot" --timeout "${patience}s" ||
     stop "$gateway is not back after $patience s: docker compose logs $gateway"
   left=$patience

@@ -20,6 +20,7 @@ function docker(answers = ''): void {
 echo "$*" >> ${dir}/said
 ${answers}
 case "$*" in
+  'compose version --short') echo "$VERSION" ;;
   'compose config --services') printf '%s\\n' controller gateway-2 gateway-10 gateway-1 gateway-1-conf gateway-2-conf shop-1 ;;
   *'get gateways'*) printf '{\\n  "items": [\\n    {\\n      "id": "x",\\n      "boot": "b1",\\n      "workers": 2\\n    }\\n  ]\\n}\\n' ;;
   'compose ps -q '*) echo id-of-$4 ;;
@@ -30,10 +31,16 @@ esac
   chmodSync(join(dir, 'docker'), 0o755);
 }
 
+let version = '2.26.1';
 function roll(...words: readonly string[]) {
   const ran = spawnSync('/bin/sh', [join(productRoot(), 'nginx/container/roll.sh'), ...words], {
     encoding: 'utf8',
-    env: { PATH: `${dir}:${process.env.PATH!}`, EBBGATE_ROLL_PAUSE: '0', EBBGATE_ROLL_PATIENCE: '1' },
+    env: {
+      PATH: `${dir}:${process.env.PATH!}`,
+      EBBGATE_ROLL_PAUSE: '0',
+      EBBGATE_ROLL_PATIENCE: '1',
+      VERSION: version,
+    },
   });
   const calls = readFileSync(join(dir, 'said'), 'utf8').trim().split('\n');
   return { status: ran.status, said: ran.stderr, calls };
@@ -42,6 +49,7 @@ const changes = (calls: readonly string[]): readonly string[] =>
   calls.filter((call) => /^compose (run|up)/.test(call)).map((call) => call.split(' ').at(-1)!);
 
 beforeEach(() => {
+  version = '2.26.1';
   dir = mkdtempSync(join(tmpdir(), 'ebbgate-roll-'));
   writeFileSync(join(dir, 'said'), '');
   docker();
@@ -54,6 +62,7 @@ it('renews one gateway after the other, each until it is heard anew and healthy'
   const { status, calls } = roll();
   expect(status).toBe(0);
   expect(calls).toEqual([
+    'compose version --short',
     'compose config --services',
     ...['gateway-1', 'gateway-2', 'gateway-10'].map(
       (name) => `compose exec -T controller ebbgate wait gateway ${name} --timeout 30s`,
@@ -61,7 +70,7 @@ it('renews one gateway after the other, each until it is heard anew and healthy'
     ...['gateway-1', 'gateway-2', 'gateway-10'].flatMap((name) => [
       `compose exec -T controller ebbgate get gateways ${name} -o json`,
       ...(name === 'gateway-10' ? [] : [`compose run --rm --no-deps -T ${name}-conf`]),
-      `compose up -d --no-deps --force-recreate ${name}`,
+      `compose up -d --force-recreate ${name}`,
       `compose exec -T controller ebbgate wait gateway ${name} --not-boot b1 --timeout 1s`,
       `compose ps -q ${name}`,
       `inspect -f {{.State.Health.Status}} id-of-${name}`,
@@ -74,6 +83,13 @@ it('renews the one that is named, and looks at all before', () => {
   expect(status).toBe(0);
   expect(changes(calls)).toEqual(['gateway-2-conf', 'gateway-2']);
   expect(calls).toContain('compose exec -T controller ebbgate wait gateway gateway-10 --timeout 30s');
+});
+
+it('leaves the others alone under Compose 1, which would recreate them too', () => {
+  version = '1.29.2';
+  const { status, calls } = roll('gateway-1');
+  expect(status).toBe(0);
+  expect(calls).toContain('compose up -d --no-deps --force-recreate gateway-1');
 });
 
 describe('stops', () => {
