@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ServiceSet } from '../control-plane/src/model/set.js';
@@ -19,7 +20,7 @@ afterAll(async () => {
 });
 
 const GET = 'GET / HTTP/1.1\r\nHost: HOST\r\n\r\n';
-const HEAD = 'HEAD / HTTP/1.1\r\nHost: HOST\r\n\r\n';
+const HEAD = 'HEAD / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n';
 const LAST = 'GET /last HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n';
 const OLD = 'GET / HTTP/1.0\r\nHost: HOST\r\n\r\n';
 const HINTS = 'HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n';
@@ -45,7 +46,7 @@ describe('what is right', () => {
     [
       'an answer to HEAD',
       answering('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n'),
-      HEAD + HEAD.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'),
+      HEAD.replace('Connection: close\r\n', '') + HEAD,
       [200, 200],
     ],
     ['204', answering('HTTP/1.1 204 No Content\r\n\r\n'), GET + LAST, [204, 204]],
@@ -88,11 +89,7 @@ describe('1xx before the answer is a 502 at once, and nobody is to blame', () =>
       GET,
     ],
     ['to HTTP/1.0', answering(HINTS + whole()), OLD],
-    [
-      'to HEAD',
-      answering(`${HINTS}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n`),
-      'HEAD / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n',
-    ],
+    ['to HEAD', answering(`${HINTS}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n`), HEAD],
   ])('%s', async (_what, instance, client) => {
     const timeouts = { connect_ms: 500, send_ms: 1_000, read_ms: 1_000 };
     const outcome = await edge.run({ instances: [instance], client, set: { ...STRICT, timeouts } });
@@ -163,6 +160,12 @@ describe('what is no answer is a 502, closes both connections, and counts agains
     if (!what.startsWith('204')) expect(open(outcome)).toBe(0);
   });
 
+  test.concurrent('to HEAD it is the head alone', async () => {
+    const outcome = await edge.run({ instances: [answering('SSH-2.0\r\n')], client: HEAD });
+    expect(outcome.text).toMatch(/^HTTP\/1\.1 502 Bad Gateway\r\n[^]*\r\n\r\n$/);
+    await edge.settled(outcome);
+  });
+
   test.concurrent('it is tried elsewhere where nginx can see it in time', async () => {
     const outcome = await edge.run({
       instances: [answering(answer('no colon')), answering(whole())],
@@ -192,6 +195,13 @@ describe('an answer that its instance cuts short is a mark, a count and a failur
       async (line) => {
         await line.request();
         line.send('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789');
+      },
+    ],
+    [
+      'a chunk size beyond all numbers',
+      async (line) => {
+        await line.request();
+        await line.drip([CHUNKED, 'ffffffffffffffffff\r\n']);
       },
     ],
   ];
@@ -282,19 +292,17 @@ describe('an answer that its instance cuts short is a mark, a count and a failur
 });
 
 describe('a connection that breaks during an upload is not the instance’s fault', () => {
-  /** Reads the head and says no, as servers do that know what they do not want, and closes while the body comes in. */
+  /** Says no as soon as anything comes, as servers do that know what they do not want, and closes while the body comes in. */
   const refusing: Talk = async (line) => {
-    await line.head();
+    await once(line.socket, 'data');
     line.send(whole('too large', '413 Content Too Large', ['Connection: close']));
     line.close();
   };
+  /** All at once, so that nginx always has more to write when the instance closes. */
   const upload = (head: string, piece: string): Talk => {
     return async (line) => {
       line.send(`POST / HTTP/1.1\r\nHost: HOST\r\n${head}\r\n\r\n`);
-      for (let sent = 0; sent < 200 && !line.over && line.text === ''; sent += 1) {
-        line.send(piece);
-        await new Promise((resolve) => line.socket.write('', resolve));
-      }
+      line.send(piece.repeat(200));
       await line.has(/^HTTP\/1\.1 \d{3} /);
     };
   };
@@ -304,7 +312,7 @@ describe('a connection that breaks during an upload is not the instance’s faul
     ['in chunks', upload('Transfer-Encoding: chunked', CHUNK)],
   ])('%s', async (_what, client) => {
     const outcomes: Outcome[] = [];
-    for (let again = 0; again < 5; again += 1)
+    for (let again = 0; again < 10; again += 1)
       outcomes.push(await edge.run({ instances: [refusing, refusing], client, set: STRICT }));
     for (const outcome of outcomes) {
       // The instance's answer where nginx has it, else its own.
@@ -435,6 +443,38 @@ describe('an upgrade', () => {
     });
     expect(outcome.statuses).toEqual([426, 426]);
     await edge.settled(outcome, 2);
+  });
+});
+
+describe('with answers and requests that are buffered', () => {
+  let buffered: Edge;
+  beforeAll(async () => {
+    buffered = await Edge.start({ buffer_requests: true, buffer_responses: true, workers: 1 });
+  });
+  afterAll(async () => {
+    await buffered[Symbol.asyncDispose]();
+  });
+  const LONG = `${CHUNKED}${`1000\r\n${'x'.repeat(0x1000)}\r\n`.repeat(40)}`;
+  test.concurrent.each<[string, Talk, Says, number, string]>([
+    ['103', answering(HINTS + whole()), LAST, 502, ''],
+    ['no HTTP', answering('SSH-2.0\r\n'), GET, 502, ''],
+    ['two lengths', answering(whole('good', '200 OK', ['Content-Length: 5'])), GET, 502, ''],
+    ['a whole answer', answering(`${LONG}0\r\n\r\n`), GET + LAST, 200, ''],
+    [
+      'a body that breaks',
+      sayingOnce('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n', 'x'),
+      LAST,
+      200,
+      'instance',
+    ],
+    ['a long one', sayingOnce(LONG), GET, 200, 'instance'],
+    ['a bad chunk', answering(`${CHUNKED}4\r\ngood\r\nzz\r\n`), GET, 200, 'instance'],
+  ])('%s ends the same', async (_what, instance, client, status, aborted_by) => {
+    const outcome = await buffered.run({ instances: [instance], client });
+    if (outcome.statuses[0] !== 200) expect(outcome.statuses).toEqual(status === 200 ? [] : [status]);
+    const [line] = await buffered.settled(outcome);
+    if (outcome.statuses[0] === 200 && status === 502) return; // a newer nginx skips 103
+    expect(line).toMatchObject({ status, aborted_by });
   });
 });
 

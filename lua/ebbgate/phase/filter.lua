@@ -42,10 +42,11 @@ local function drop_hops(value)
   for i = 1, #names do header[names[i]] = nil end
 end
 
---- The head of a 502 with that body, where nginx writes none.
-local function plain_head(body)
-  return 'HTTP/1.1 502 Bad Gateway\r\nContent-Type: ' .. problem.CONTENT_TYPE .. '\r\nContent-Length: ' .. #body
+--- A 502 with that body as bytes, where nginx writes no head.
+local function plain_answer(body)
+  local top = 'HTTP/1.1 502 Bad Gateway\r\nContent-Type: ' .. problem.CONTENT_TYPE .. '\r\nContent-Length: ' .. #body
     .. '\r\nConnection: close\r\nX-Request-Id: ' .. ngx.var.request_id .. '\r\n\r\n'
+  return ngx.req.get_method() == 'HEAD' and top or top .. body
 end
 
 --- Gives the client the gateway's own 502 in place of an answer that may not pass: nginx closes both connections. By the code
@@ -99,7 +100,7 @@ function filter.body()
   local body = ctx.problem
   if not body then return end
   -- An answer that is no HTTP made nginx take the request for one of HTTP/0.9, whose answers have no head.
-  if ctx.fault and body ~= '' and http_version() == 0.9 and ngx.var.http2 == '' then body = plain_head(body) .. body end
+  if ctx.fault and body ~= '' and http_version() == 0.9 and ngx.var.http2 == '' then body = plain_answer(body) end
   ngx.arg[1] = body
   ctx.problem = ''
 end
