@@ -49,7 +49,7 @@ function ending.cut_by(ctx, var)
   end
   -- Of a chunk that is none nginx ends the request as if the client had gone, and of a client that cancels in HTTP/2 the
   -- connection stays.
-  if not client.is_connected() or var.http2 ~= '' or may_be_slow(var) then return 'client' end
+  if not client.is_connected() or var.server_protocol == 'HTTP/2.0' or may_be_slow(var) then return 'client' end
   return 'instance'
 end
 

@@ -100,7 +100,9 @@ function filter.body()
   local body = ctx.problem
   if not body then return end
   -- An answer that is no HTTP made nginx take the request for one of HTTP/0.9, whose answers have no head.
-  if ctx.fault and body ~= '' and http_version() == 0.9 and ngx.var.http2 == '' then body = plain_answer(body) end
+  if ctx.fault and body ~= '' and http_version() == 0.9 and ngx.var.server_protocol ~= 'HTTP/2.0' then
+    body = plain_answer(body)
+  end
   ngx.arg[1] = body
   ctx.problem = ''
 end
