@@ -4,6 +4,7 @@
 --- Unknown is not empty: a pass that cannot read something takes nothing back and leaves `applied` where it was.
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
+local utf8 = require 'ebbgate.core.utf8'
 local wire = require 'ebbgate.core.wire'
 local clock = require 'ebbgate.worker.clock'
 local pace = require 'ebbgate.worker.pace'
@@ -194,7 +195,10 @@ local function names_to_read(pass)
     if wire.is_name(name) then
       names[#names + 1] = name
     else
-      reject(pass, string.sub(name, 1, 128), pass.at[name], 'bad_document', 'that is no name')
+      -- As the heartbeat can tell it: short, and UTF-8.
+      local shown = utf8.clean(string.sub(name, 1, 128))
+      pass.at[shown] = pass.at[name]
+      reject(pass, shown, pass.at[name], 'bad_document', 'that is no name')
     end
   end
   for name in pairs(pass.rejected) do
