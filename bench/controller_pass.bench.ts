@@ -37,6 +37,7 @@ function memoryPublisher(): Publisher {
     ...life(),
     state: () => fine,
     onDoubt: () => undefined,
+    probe: () => Promise.resolve(null),
     meta: () => Promise.resolve(ok({ epoch, generation, sealed: true })),
     sets: () => Promise.resolve(ok([])),
     open: (next) => {
@@ -118,6 +119,7 @@ function stage() {
       forgetNeverHeard: () => Promise.resolve(ok(0)),
     },
     zookeeper: () => fine,
+    probeZookeeper: () => Promise.resolve(null),
     clock,
     log: createRecordingLog(),
     newId: () => 'op-1',

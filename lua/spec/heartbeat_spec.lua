@@ -31,6 +31,19 @@ describe('the heartbeat', function()
     }, tools.quote))
   end)
 
+  it('tells of troubles in the bytes of the contract', function()
+    assert.equal(tools.example('heartbeat_troubles'), heartbeat.encode({
+      id = 'gw-1', boot = '6f1c2a9e4b7d8035', host = 'edge-1', seq = 44, workers = 2, started = 1795000000,
+      applied = { epoch = 1795000000, generation = 17 },
+      rejected = { billing = { generation = '12', code = 'too_large' } }, in_flight = {}, uncounted = 0,
+      troubles = {
+        { kind = 'disk', reason = 'No space left on device', since = 1795000200 },
+        { kind = 'memory', reason = 'ebb_sets has no free page left: raise its size', since = 1795000210 },
+        { kind = 'rejected', reason = '1 set is kept out: billing (too_large)', since = 1795000211 },
+      },
+    }, tools.quote))
+  end)
+
   it('is null and empty before the first catch-up', function()
     local text = heartbeat.encode({
       id = 'g', boot = 'b', host = 'h', seq = 0, workers = 1, started = 1, rejected = {}, in_flight = {}, uncounted = 2,

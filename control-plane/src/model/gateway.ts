@@ -31,6 +31,17 @@ export interface Heartbeat {
   readonly health_unlisted?: number | undefined;
   /** Services in which too many instances are out, so that health is ignored. Absent = none. */
   readonly panic?: readonly string[] | undefined;
+  /** What is wrong with the gateway itself. Absent = nothing. */
+  readonly troubles?: readonly GatewayTrouble[] | undefined;
+}
+
+/** Something that is wrong with a gateway, as it says itself. */
+export interface GatewayTrouble {
+  /** `disk`, `memory`, `rejected` …; a newer gateway may know more (docs/contract/wire.md). */
+  readonly kind: string;
+  readonly reason: string;
+  /** Unix seconds. */
+  readonly since: number;
 }
 
 /** What one gateway makes of one instance. */

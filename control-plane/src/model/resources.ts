@@ -225,6 +225,8 @@ export interface GatewayResource {
     readonly code: string;
   }[];
   readonly in_flight: number | null;
+  /** What is wrong with it, as it says itself; empty while it is not heard. */
+  readonly troubles: readonly { readonly kind: string; readonly reason: string; readonly since: string }[];
 }
 
 /** One line of "everything an operator has changed". */

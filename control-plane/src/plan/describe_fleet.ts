@@ -1,4 +1,5 @@
 import type { FreezeResource } from '../model/freeze.js';
+import type { GatewayTrouble } from '../model/gateway.js';
 import type { Decided, OperationRecord, OperationResult } from '../model/intent.js';
 import type { GatewayResource, OperationResource, OverrideResource } from '../model/resources.js';
 import type { Position } from '../model/position.js';
@@ -38,7 +39,12 @@ function describeGateway(world: World, id: string): GatewayResource {
     behind: live && beat?.applied ? generationsBehind(world, beat.applied) : null,
     rejected: beat?.rejected ?? [],
     in_flight: live ? open : null,
+    troubles: live ? (beat?.troubles ?? []).map(describeTrouble) : [],
   };
+}
+
+function describeTrouble({ kind, reason, since }: GatewayTrouble): GatewayResource['troubles'][number] {
+  return { kind, reason, since: new Date(since * 1_000).toISOString() };
 }
 
 /** By the wall clock, for one that only Redis' list tells of; null if nobody knows. */

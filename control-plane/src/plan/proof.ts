@@ -76,13 +76,21 @@ export function ackOf(id: string, service: string, target: Position, witnesses: 
       code: refusal.code,
       message: `gateway ${id} rejected the set of ${service} (${refusal.code})`,
     };
-  if (!applied) return { state: 'behind', message: `gateway ${id} has not caught up yet` };
+  if (!applied)
+    return { state: 'behind', message: `gateway ${id} has not caught up yet${spellTroubles(heard)}` };
   if (applied.epoch !== target.epoch || applied.generation < target.generation) {
     const at = `${String(applied.epoch)}:${String(applied.generation)}`;
     const wanted = `${String(target.epoch)}:${String(target.generation)}`;
-    return { state: 'behind', message: `gateway ${id} is at ${at} and has not acked ${wanted}` };
+    const message = `gateway ${id} is at ${at} and has not acked ${wanted}${spellTroubles(heard)}`;
+    return { state: 'behind', message };
   }
   return { state: 'acked', heard };
+}
+
+/** Why a gateway may be behind, in its own words, to be put behind a sentence; empty if it is well. */
+function spellTroubles({ heartbeat }: HeardGateway): string {
+  const troubles = (heartbeat.troubles ?? []).map(({ kind, reason }) => `${kind}: ${reason}`);
+  return troubles.length === 0 ? '' : ` (${troubles.join('; ')})`;
 }
 
 /**
@@ -146,7 +154,9 @@ function missingFrom(
   const { uncounted } = ack.heard.heartbeat;
   const open = openOn(ack.heard, service, instance);
   if (uncounted > 0)
-    return [`gateway ${id} has ${String(uncounted)} open requests that it could not count by instance`];
+    return [
+      `gateway ${id} has ${String(uncounted)} open requests that it could not count by instance${spellTroubles(ack.heard)}`,
+    ];
   if (open > 0) return [`gateway ${id} still holds ${String(open)} open request${open === 1 ? '' : 's'}`];
   return [];
 }

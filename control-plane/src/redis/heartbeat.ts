@@ -49,6 +49,17 @@ const heartbeat = z.object({
     .catch(undefined),
   health_unlisted: count.optional().catch(undefined),
   panic: z.array(nameSchema('service')).optional().catch(undefined),
+  troubles: z
+    .array(
+      z.object({
+        kind: z.string().regex(/^[a-z0-9_]{1,32}$/),
+        reason: line,
+        since: z.number().min(0).max(8e12),
+      }),
+    )
+    .max(100)
+    .optional()
+    .catch(undefined),
 });
 
 /**

@@ -46,7 +46,7 @@ it('every metric of the controller is on the page, and no other', () => {
 });
 
 it('every kind of sync error is on the page, and no other', () => {
-  const kinds = found(lua, /\b(?:raise|incomplete)\((?:self, pass, )?'([a-z_]+)'/g);
+  const kinds = found(lua, /\b(?:raise|keep|incomplete)\((?:self, pass, )?'([a-z_]+)'/g);
   expect(kinds.length).toBeGreaterThan(5);
   const rows = found(sectionOf('Of a gateway'), /^\| `([a-z_]+)`/gm).filter(
     (name) => !/^ebbgate_/.test(name),

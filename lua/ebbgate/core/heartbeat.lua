@@ -6,6 +6,15 @@ local heartbeat = {}
 
 local text = position.text
 
+--- A JSON list of what is wrong with the gateway. `troubles`: list of {kind, reason, since}.
+function heartbeat.troubles_text(troubles, quote)
+  local parts = {}
+  for i, one in ipairs(troubles) do
+    parts[i] = '{"kind":' .. quote(one.kind) .. ',"reason":' .. quote(one.reason) .. ',"since":' .. text(one.since) .. '}'
+  end
+  return '[' .. table.concat(parts, ',') .. ']'
+end
+
 --- Nothing where all is well, so that the heartbeat stays small.
 local function health_text(beat, quote)
   local parts = ''
@@ -21,6 +30,9 @@ local function health_text(beat, quote)
     for i, name in ipairs(beat.panic) do names[i] = quote(name) end
     parts = parts .. ',"panic":[' .. table.concat(names, ',') .. ']'
   end
+  if beat.troubles and #beat.troubles > 0 then
+    parts = parts .. ',"troubles":' .. heartbeat.troubles_text(beat.troubles, quote)
+  end
   return parts
 end
 
@@ -28,7 +40,7 @@ end
 ---   beat {id, boot, host, seq, workers, started, applied = {epoch, generation} | nil,
 ---         rejected = name → {generation, code}, in_flight = 'service|instance' → n, uncounted,
 ---         health = 'service|instance' → {state, reason, since}, unlisted (those for which there was no room), panic = list
----         of services}; the last three may be nil
+---         of services, troubles = list of {kind, reason, since}}; the last four may be nil
 function heartbeat.encode(beat, quote)
   local applied = 'null'
   if beat.applied then

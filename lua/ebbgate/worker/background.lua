@@ -14,6 +14,7 @@ local prober = require 'ebbgate.worker.prober'
 local process = require 'ebbgate.worker.process'
 local redis = require 'ebbgate.worker.redis'
 local reporter = require 'ebbgate.worker.reporter'
+local self_check = require 'ebbgate.worker.self_check'
 local store = require 'ebbgate.worker.store'
 local sync = require 'ebbgate.worker.sync'
 local tally = require 'ebbgate.worker.tally'
@@ -56,7 +57,8 @@ function background.start(settings, dicts, incarnation)
   files:prepare()
   local sets = store.new(dicts.sets, files, function() return holder:held() end)
   local counts, totals = census.new(dicts), tally.new(dicts.metrics, membership)
-  local wrong = troubles.new(live.counters)
+  local wrong = troubles.new(live.counters, dicts.state)
+  local care = self_check.new({ dicts = dicts, disk = files, troubles = wrong })
   local told = health_report.new({ dict = dicts.health, store = sets })
   local watch, checker = health_watch.new(dicts.health), lock.new(dicts.health, keys.health.lock, incarnation)
   local probes = prober.new({
@@ -78,11 +80,13 @@ function background.start(settings, dicts, incarnation)
   })
   live.inspection = inspection.new({
     dicts = dicts, store = sets, census = counts, tally = totals, json = boot.json, identity = identity, health = told,
+    troubles = wrong,
   })
 
   timer.every('tick', TICK, function()
     if not holder:take() then return end
     follow:ensure()
+    care:tick(clock.now())
     report:tick(clock.now())
   end, function()
     -- The new worker of a reload can go on at once.

@@ -226,17 +226,28 @@ local function remove_absent(self, pass)
   end
 end
 
+--- `2 sets are kept out: billing (bad_json), shop (too_large)`
+local function spell(rejected)
+  local names = {}
+  for name, why in pairs(rejected) do names[#names + 1] = name .. ' (' .. why.code .. ')' end
+  table.sort(names)
+  return #names .. (#names == 1 and ' set is kept out: ' or ' sets are kept out: ')
+    .. table.concat(names, ', ', 1, math.min(#names, 3))
+end
+
 --- Writes down what the pass found. `rejected` first: who reads `applied` before it never sees an ack without its exceptions.
 local function conclude(self, pass)
   if pass.rejected_changed and not self.state:safe_set(keys.state.rejected, self.json.encode(pass.rejected)) then
     incomplete(self, pass, 'no_memory', 'ebb_state has no room for the rejected sets')
   end
+  if next(pass.rejected) then self.troubles:keep('rejected', spell(pass.rejected)) else self.troubles:settle('rejected') end
   if not pass.complete or not self.lock:held() then return end
   self.state:safe_set(keys.state.applied, position.pack(pass.epoch, pass.generation))
   if pass.whole and pass.sealed then
     self.state:safe_set(keys.state.sealed_epoch, pass.epoch)
   end
-  self.troubles:settle('disk')
+  -- What was written is on disk; that the next set will be is for the disk to say.
+  if self.troubles:has('disk') and self.store:writable() then self.troubles:settle('disk') end
   self.troubles:settle('missing_set')
   self.troubles:settle('no_memory')
 end

@@ -59,6 +59,18 @@ function disk:write(name, publication)
   return nil, why or close_err or 'the file cannot be written'
 end
 
+--- Whether a file can be written now, tried with one that is removed again. True, or nil and why.
+function disk:try()
+  local name = self.dir .. '/.try.' .. ngx.worker.pid() .. '.tmp'
+  local file, err = io.open(name, 'wb')
+  if not file then return nil, err end
+  local wrote, why = file:write('x')
+  local closed, close_err = file:close()
+  os.remove(name)
+  if wrote and closed then return true end
+  return nil, why or close_err or 'the file cannot be written'
+end
+
 --- True, also when there is no such file; or nil and why.
 function disk:remove(name)
   local file_name = file_of(self, name)

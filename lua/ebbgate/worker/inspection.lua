@@ -1,15 +1,17 @@
 --- What the admin listener tells of this gateway.
+local heartbeat = require 'ebbgate.core.heartbeat'
 local histogram = require 'ebbgate.core.histogram'
 local json_text = require 'ebbgate.core.json_text'
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
 local wire = require 'ebbgate.core.wire'
+local troubles = require 'ebbgate.worker.troubles'
 local clock = require 'ebbgate.worker.clock'
 
 local inspection = {}
 inspection.__index = inspection
 
---- parts {dicts, store, census, tally, json, identity {id, version}, health}
+--- parts {dicts, store, census, tally, json, identity {id, version}, health, troubles}
 function inspection.new(parts)
   return setmetatable(parts, inspection)
 end
@@ -46,7 +48,8 @@ function inspection:readiness(now)
     .. ',"redis":{"state":"' .. (state:get(keys.state.redis) or 'connecting') .. '","since":'
     .. position.text(since) .. '},"applied":' .. applied_text(self)
     .. ',"caught_up_seconds_ago":' .. (caught_up_at and string.format('%.3f', now - caught_up_at) or 'null')
-    .. ',"sets":' .. size(self.store:records()) .. ',"rejected":' .. size(rejected(self)) .. '}\n'
+    .. ',"sets":' .. size(self.store:records()) .. ',"rejected":' .. size(rejected(self))
+    .. ',"troubles":' .. heartbeat.troubles_text(self.troubles:list(), self.json.encode) .. '}\n'
 end
 
 --- {"applied", "rejected", "in_flight", "uncounted", "sets": [{"service", "epoch", "generation", "hash", "saved", "document"}]}
@@ -193,6 +196,14 @@ local function memory_family(self)
   return family
 end
 
+local function trouble_family(self)
+  local family = { name = 'ebbgate_trouble', type = 'gauge', help = '1 while this is wrong with the gateway.', samples = {} }
+  for i, kind in ipairs(troubles.KINDS) do
+    family.samples[i] = { labels = { 'kind', kind }, value = self.troubles:has(kind) and 1 or 0 }
+  end
+  return family
+end
+
 --- Everything for Prometheus (core/exposition.lua).
 function inspection:families(now)
   local requests, broken, retries, exhausted, errors, ejections, probes, headers = counter_families(self)
@@ -206,7 +217,7 @@ function inspection:families(now)
     gauge('ebbgate_applied_generation', 'The generation of what is acked.', generation),
     gauge('ebbgate_applied_age_seconds', 'Since Redis last answered a catch-up.', caught_up_at and now - caught_up_at),
     gauge('ebbgate_rejected_sets', 'Sets in Redis that were kept out.', size(rejected(self))),
-    ejections, states, panic, probes, errors, headers, memory_family(self),
+    ejections, states, panic, probes, errors, headers, trouble_family(self), memory_family(self),
   }
 end
 

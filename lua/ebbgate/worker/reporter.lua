@@ -57,20 +57,27 @@ local function watched_text(self, in_flight)
   return table.concat(parts, ' ')
 end
 
+--- Those of now as one text, to see whether there are others.
+local function kinds_text(troubles)
+  local kinds = {}
+  for i = 1, #troubles do kinds[i] = troubles[i].kind end
+  return table.concat(kinds, ' ')
+end
+
 --- What stands in the heartbeat. The order of the reads is the promise: applied, rejected, then the counters (census.lua).
 local function gather(self)
   local applied_text = self.state:get(keys.state.applied)
   local rejected_text = self.state:get(keys.state.rejected) or '{}'
   local counted = self.census:take()
-  local told = self.health:summary()
+  local told, troubles = self.health:summary(), self.troubles:list()
   local epoch, generation = position.unpack(applied_text)
   return {
     id = self.identity.id, host = self.identity.host, boot = self.state:get(keys.state.boot),
     started = self.state:get(keys.state.started), seq = self.state:incr(keys.state.seq, 1), workers = counted.workers,
     applied = epoch and { epoch = epoch, generation = generation } or nil, rejected = self.json.decode(rejected_text),
     in_flight = counted.in_flight, uncounted = counted.uncounted,
-    health = told.health, unlisted = told.unlisted, panic = told.panic,
-  }, table.concat({ applied_text or '', rejected_text, watched_text(self, counted.in_flight) }, '\n')
+    health = told.health, unlisted = told.unlisted, panic = told.panic, troubles = troubles,
+  }, table.concat({ applied_text or '', rejected_text, kinds_text(troubles), watched_text(self, counted.in_flight) }, '\n')
 end
 
 local function send(self, beat, changed, with_stats)

@@ -99,6 +99,9 @@ function store:apply(name, publication, turn)
   return 'applied'
 end
 
+--- True if a file can be written now.
+function store:writable() return self.disk:try() == true end
+
 --- Tries again to write the file of a set that is in force. True, or nil and why.
 function store:save_again(name, record)
   local payload = self:payload(name)

@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ServiceEvent, ServiceResource } from '../control-plane/src/model/resources.js';
+import type { Enlisted } from './harness/enlisted.js';
+import { startInstance, type Instance } from './harness/instance.js';
+import { Rig } from './harness/rig.js';
+import { runCli, type Run } from './harness/stack.js';
+import { until } from './harness/until.js';
+
+/*
+ * What gateways find of instances is known to everybody who decides or looks: guards, tables, events, metrics.
+ */
+
+let rig: Rig;
+let one: Enlisted;
+let two: Enlisted;
+const revived: Instance[] = [];
+
+beforeAll(async () => {
+  rig = await Rig.start();
+  [one, two] = await Promise.all([rig.enlist(), rig.enlist()]);
+  await rig.route();
+  const check = { type: 'http', path: '/', interval_ms: 200, timeout_ms: 150, rise: 2, fall: 2 };
+  const patched = await rig.call('PATCH', '/v1/services/shop', { health: { check } }, { 'if-match': '*' });
+  expect(patched.status).toBe(200);
+  await rig.converged();
+});
+afterAll(async () => {
+  await rig[Symbol.asyncDispose]();
+  await Promise.all(revived.map((instance) => instance.stop()));
+});
+
+const cli = (...args: readonly string[]): Promise<Run> =>
+  runCli(args, { EBBGATE_API: `http://127.0.0.1:${String(rig.ports.api)}`, EBBGATE_ACTOR: 'ann' });
+
+async function healthy(count: number): Promise<ServiceResource> {
+  await until(`${String(count)} are healthy`, async () => (await rig.service()).instances.healthy === count);
+  return rig.service();
+}
+
+const codes = ({ problems }: ServiceResource): readonly string[] => problems.map(({ code }) => code).sort();
+
+async function events(): Promise<readonly string[]> {
+  const { body } = await rig.call<{ readonly items: readonly ServiceEvent[] }>(
+    'GET',
+    '/v1/services/shop/events',
+  );
+  return body.items
+    .filter(({ event }) => ['ejected', 'failing', 'recovered', 'panic'].includes(event))
+    .map(({ event, instance = '*' }) => `${event} ${instance}`);
+}
+
+async function metric(name: string): Promise<number | null> {
+  const { text } = await rig.text('/metrics');
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
+  return line === undefined ? null : Number(line.slice(name.length));
+}
+const HEALTHY = 'ebbgate_instances{service="shop",state="healthy"}';
+
+test('one of two dies: the other one cannot be taken away by any verb, and everybody is told why', async () => {
+  await healthy(2);
+  expect(codes(await rig.service())).toEqual([]);
+  await two.stop();
+  expect(codes(await healthy(1))).toEqual(['unhealthy']);
+
+  const refused = await cli('drain', '-s', 'shop', one.id);
+  expect(refused).toMatchObject({ code: 5 });
+  expect(refused.stderr).toContain('shop would have no instance left that takes requests');
+  await until('both gateways find it failing', async () => {
+    const { stderr } = await cli('drain', '-s', 'shop', one.id, '--dry-run');
+    return stderr.includes(`${two.id} is failing on gateways gw-1 and gw-2 (`);
+  });
+  const at = `/v1/services/shop/instances/${encodeURIComponent(one.id)}`;
+  for (const [method, path, body] of [
+    ['POST', `${at}/isolate`, {}],
+    ['PATCH', at, { weight: 0 }],
+    ['POST', '/v1/drains', { selector: { service: 'shop', ids: [one.id] } }],
+  ] as const) {
+    const answer = await rig.call<{ readonly code: string }>(method, path, body, { 'if-match': '*' });
+    expect([path, answer.status, answer.body.code]).toEqual([path, 409, 'guard_refused']);
+  }
+  expect((await cli('drain', '-s', 'shop', two.id, '--dry-run')).code).toBe(0);
+
+  const services = await cli('get', 'services');
+  expect(services.stdout).toMatch(/SERVING +HEALTH[^]*shop +2\/2 +1\/2 /);
+  const instances = await cli('get', 'instances', 'shop');
+  expect(instances.stdout).toMatch(new RegExp(`${two.id} +v1 +up +failing 2/2 `));
+  expect((await rig.instance(two.id)).why[0]).toMatch(/^failing on gateways gw-1 and gw-2 \(/);
+  expect(await events()).toEqual([`failing ${two.id}`]);
+  expect(await metric(HEALTHY)).toBe(1);
+
+  const forced = await cli('drain', '-s', 'shop', one.id, '--force', '--reason', 'it must go');
+  expect(forced.code).toBe(0);
+  await rig.undrain(one.id);
+});
+
+test('all are dead: none is healthy, gateways panic, and what alerts ask for says so', async () => {
+  await one.stop();
+  await healthy(0);
+  await until('the panic is told', async () => codes(await rig.service()).includes('panic'));
+  expect(codes(await rig.service())).toEqual(['panic', 'unhealthy', 'unhealthy']);
+  expect((await cli('get', 'services')).stdout).toMatch(/shop +2\/2 +0\/2 /);
+  expect(await metric(HEALTHY)).toBe(0);
+  expect(await metric('ebbgate_service_problems{service="shop"}')).toBe(3);
+  expect((await events()).filter((line) => line === 'panic *')).toHaveLength(1);
+});
+
+test('they come back: recovered is told once for each, and nothing is left', async () => {
+  for (const { port, id } of [one, two]) revived.push(await startInstance({ service: 'shop', port, id }));
+  expect(codes(await healthy(2))).toEqual([]);
+  const told = await events();
+  for (const id of [one.id, two.id, '*'])
+    expect(told.filter((line) => line === `recovered ${id}`)).toHaveLength(1);
+  expect(await metric(HEALTHY)).toBe(2);
+});
