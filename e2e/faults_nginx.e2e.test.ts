@@ -40,6 +40,15 @@ async function diskErrors(gateway: RigGateway): Promise<number> {
   return Number(/kind="disk"\} (\d+)/.exec(await metrics.body.text())?.[1] ?? 0);
 }
 
+/** What a gateway says is wrong with it: by the controller, and by its own pages. */
+async function troubles(gateway: RigGateway): Promise<readonly string[]> {
+  const found = (await rig.fleet()).find(({ id }) => id === gateway.id);
+  return found?.troubles.map(({ kind }) => kind) ?? [];
+}
+async function adminText(gateway: RigGateway, path: string): Promise<string> {
+  return (await request(`http://127.0.0.1:${gateway.place.adminPort}${path}`)).body.text();
+}
+
 /** Which instances answer `count` requests through the gateway; every one of them must be answered with 200. */
 async function answering(gateway: RigGateway, count = 60): Promise<readonly string[]> {
   const sent = await sendMany({ url: gateway.url, count });
@@ -143,6 +152,12 @@ test('a disk that cannot be written: traffic obeys, nothing is claimed to be saf
   const sets = setsOf(second);
   renameSync(sets, `${sets}.away`);
   writeFileSync(sets, 'no folder'); // for root, too, no file can be made below it
+  // The disk is tried while no set changes, so that nobody learns of it by a drain.
+  await until('the trouble is told', async () => (await troubles(second)).includes('disk'));
+  expect(await troubles(first)).toEqual([]);
+  expect(await readiness(second)).toBe(200);
+  expect(JSON.parse(await adminText(second, '/readyz'))).toMatchObject({ troubles: [{ kind: 'disk' }] });
+  expect(await adminText(second, '/metrics')).toContain('ebbgate_trouble{kind="disk"} 1');
   const id = await rig.drain(one.id);
   await until('the set is in force', async () => {
     const before = one.requests();
@@ -152,13 +167,18 @@ test('a disk that cannot be written: traffic obeys, nothing is claimed to be saf
   // An ack survives a crash; without a disk it would not, so there is none.
   await until('only that gateway is waited for', async () => {
     const { waiting_for } = await rig.operation(id);
-    return waiting_for.length === 1 && /^gateway gw-2 is at .* and has not acked/.test(waiting_for[0] ?? '');
+    return (
+      waiting_for.length === 1 &&
+      /^gateway gw-2 is at .* and has not acked .*\(disk: .+\)$/.test(waiting_for[0] ?? '')
+    );
   });
   expect(await diskErrors(second)).toBeGreaterThan(0);
   rmSync(sets);
   renameSync(`${sets}.away`, sets);
   expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
   expect(readFileSync(join(sets, 'shop.set'), 'utf8')).toContain('"draining"');
+  await until('the trouble is over', async () => (await troubles(second)).length === 0);
+  expect(await adminText(second, '/metrics')).toContain('ebbgate_trouble{kind="disk"} 0');
   await rig.undrain(one.id);
   expect(await traffic.stop()).toEqual([]);
 });

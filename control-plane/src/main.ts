@@ -20,6 +20,7 @@ import { ZooKeeperLink } from './zookeeper/link.js';
 import { createRegistrySource } from './zookeeper/registry.js';
 import { createReleaseStore } from './zookeeper/releases.js';
 import { createRosterStore } from './zookeeper/roster.js';
+import { createZooKeeperProbe } from './zookeeper/write_probe.js';
 
 /** The clock of this process. */
 export const systemClock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
@@ -78,6 +79,7 @@ export async function startController(
     publisher: createPublisher({ ...redis, scripts: await loadScripts(join(productRoot, 'lua', 'redis')) }),
     feedback: createFeedback(redis),
     zookeeper: () => link.state(),
+    probeZookeeper: createZooKeeperProbe(link, { root: config.root }),
     clock,
     log,
     newId: () => `op-${randomBytes(6).toString('hex')}`,

@@ -174,6 +174,12 @@ export class Rig implements AsyncDisposable {
     return { status: answer.statusCode, body: (text === '' ? null : JSON.parse(text)) as T };
   }
 
+  /** A page of the controller that is no JSON. */
+  async text(path: string): Promise<{ readonly status: number; readonly text: string }> {
+    const answer = await request(`http://127.0.0.1:${this.ports.api}${path}`);
+    return { status: answer.statusCode, text: await answer.body.text() };
+  }
+
   async #get<T>(path: string): Promise<T> {
     const { status, body } = await this.call<T>('GET', path);
     if (status !== 200) throw new Error(`GET ${path}: ${String(status)} ${JSON.stringify(body)}`);

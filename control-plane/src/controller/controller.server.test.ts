@@ -32,6 +32,7 @@ import { ZooKeeperLink } from '../zookeeper/link.js';
 import { createRegistrySource } from '../zookeeper/registry.js';
 import { createReleaseStore } from '../zookeeper/releases.js';
 import { createRosterStore } from '../zookeeper/roster.js';
+import { createZooKeeperProbe } from '../zookeeper/write_probe.js';
 import { Controller } from './controller.js';
 
 /*
@@ -196,6 +197,7 @@ async function start(changes: Changes = {}): Promise<Running> {
     publisher: changes.publisher?.(publisher) ?? publisher,
     feedback: createFeedback({ url, log, clock, pollMs: 200 }),
     zookeeper: () => link.state(),
+    probeZookeeper: createZooKeeperProbe(link, { root }),
     clock: changes.clock ?? clock,
     log,
     newId: () => `op-${String(doors.redis.port)}-${String(++ids)}`,

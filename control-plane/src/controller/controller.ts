@@ -45,6 +45,7 @@ import { damagedRecords } from './store_problems.js';
 import { Turns } from './turns.js';
 import { Upkeep } from './upkeep.js';
 import { WorldReads } from './world_reads.js';
+import { Writability } from './writability.js';
 import { NOT_LEADER } from './write_loop.js';
 
 /** Everything the controller stands on; main.ts hands the implementations in. */
@@ -62,6 +63,8 @@ export interface ControllerDeps {
   readonly publisher: Publisher;
   readonly feedback: Feedback;
   readonly zookeeper: () => LinkState;
+  /** Tries to write into ZooKeeper, and changes nothing: null, or why it was refused. */
+  readonly probeZookeeper: () => Promise<string | null>;
   readonly clock: Clock;
   readonly log: Log;
   /** A fresh operation id. */
@@ -113,6 +116,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   readonly #releases: Releases;
   readonly #freeze: FreezeOfAll;
   readonly #problems: ProblemLog;
+  readonly #writability: Writability;
   #intents: ReadonlyMap<string, StoredIntent> | null = null;
   #compiled: ReadonlyMap<string, CompiledService> = new Map();
   /** What the last pass wanted published, and the releases that it was compiled for. */
@@ -187,6 +191,14 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     });
     this.#freeze = new FreezeOfAll(deps.freezes);
     this.#problems = new ProblemLog(deps.log);
+    const { clock, log, zookeeper, publisher, probeZookeeper } = deps;
+    this.#writability = new Writability(
+      [
+        { name: 'zookeeper', link: zookeeper, probe: probeZookeeper },
+        { name: 'redis', link: () => publisher.state(), probe: () => publisher.probe() },
+      ],
+      { clock, log, moved: () => this.#pacer.wake() },
+    );
     this.#releases = this.#createReleases();
     this.#audits = new Backoff(deps.clock, 2 * AUDIT_MS.usual, AUDIT_MS.most);
     this.#auditAt = deps.clock.monotonic() + AUDIT_MS.usual;
@@ -222,6 +234,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     });
     for (const part of [publisher, feedback, intents, this.#releases, roster, registry, consumers])
       await part.start();
+    await this.#writability.start();
     this.#pulse = setInterval(() => {
       this.#beat();
     }, PULSE_MS.every);
@@ -233,6 +246,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     clearInterval(this.#pulse);
     this.#notify();
     await this.#loop;
+    await this.#writability.close();
     this.#notify();
     const { registry, intents, roster, consumers, publisher, feedback, freezes } = this.#deps;
     for (const part of [consumers, registry, roster, this.#releases, freezes, intents, feedback, publisher])
@@ -558,6 +572,10 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       dataLoss: this.#loss.reason,
       registryTrouble: this.#desired.trouble,
       zookeeper: zookeeper(),
+      refusals: {
+        zookeeper: this.#writability.refusal('zookeeper'),
+        redis: this.#writability.refusal('redis'),
+      },
       publisher: publisher.state(),
       feedback: feedback.state(),
     });

@@ -1,8 +1,9 @@
 import type { LinkState } from '../model/ports.js';
 import type { DependencyState, ReadinessResource } from '../model/resources.js';
 import type { Publication } from './publication.js';
+import type { Refusal } from './writability.js';
 
-/** What /readyz says: ready = in office, knowing the registry, and able to write both stores. */
+/** What /readyz says: ready = in office, knowing the registry, and able to write both stores, which is tried. */
 export function readinessOf(facts: {
   readonly wall: number;
   readonly publication: Pick<Publication, 'state' | 'term' | 'since'>;
@@ -10,19 +11,24 @@ export function readinessOf(facts: {
   readonly dataLoss: string | null;
   readonly registryTrouble: string | null;
   readonly zookeeper: LinkState;
+  /** Why a store refuses writes, or null: tried, see writability.ts. */
+  readonly refusals: { readonly zookeeper: Refusal; readonly redis: Refusal };
   readonly publisher: LinkState;
   readonly feedback: LinkState;
 }): ReadinessResource {
   const { publication } = facts;
   const leading = publication.state === 'open' || publication.state === 'sealed';
   const state = publication.state === 'fenced' ? 'fenced' : leading ? 'leading' : 'starting';
-  const zookeeper = dependency(facts.zookeeper);
+  const zookeeper = refusing(dependency(facts.zookeeper), facts.refusals.zookeeper);
   const trouble = facts.dataLoss ?? facts.registryTrouble;
   const registry: DependencyState =
     trouble === null || zookeeper.state !== 'ok'
       ? zookeeper
       : { ...zookeeper, state: 'degraded', detail: trouble };
-  const redis = worse(dependency(facts.publisher), dependency(facts.feedback));
+  const redis = refusing(
+    worse(dependency(facts.publisher), dependency(facts.feedback)),
+    facts.refusals.redis,
+  );
   return {
     ready:
       leading && facts.dataLoss === null && facts.hasView && registry.state === 'ok' && redis.state === 'ok',
@@ -42,6 +48,13 @@ function dependency(link: LinkState): DependencyState {
     link.state
   ] as DependencyState['state'];
   return { state, since: new Date(link.since).toISOString(), detail: link.detail };
+}
+
+/** A store that answers and takes no writes. */
+function refusing(store: DependencyState, refusal: Refusal): DependencyState {
+  if (refusal === null || store.state !== 'ok') return store;
+  const since = new Date(refusal.since).toISOString();
+  return { state: 'degraded', since, detail: `refuses writes: ${refusal.reason}` };
 }
 
 function worse(a: DependencyState, b: DependencyState): DependencyState {

@@ -207,6 +207,8 @@ export interface Publisher extends Lifecycle {
   state(): LinkState;
   /** Called whenever the server may have changed its data: reconnected, other run_id, other master_replid. */
   onDoubt(listener: (reason: string) => void): void;
+  /** Tries to write, and changes nothing: null if Redis takes it, else its words. */
+  probe(): Promise<string | null>;
   /** What Redis holds, or null if it holds no meta. */
   meta(): Promise<Result<Meta | null, string>>;
   /** Every set that can be parsed; a damaged one is left out (it is published again anyway). */

@@ -402,3 +402,44 @@ test('10,000 sets are published and read back in a few seconds', async () => {
   const sets = await publisher.sets();
   expect(sets.ok && sets.value.length).toBe(10_000);
 });
+
+describe('the probe', () => {
+  test('takes a writable server for one, and leaves no trace', async () => {
+    expect(await publisher.probe()).toBeNull();
+    expect(await command('DBSIZE')).toBe(0);
+    await publisher.open(7);
+    const before = await command('HGETALL', KEYS.meta);
+    expect(await publisher.probe()).toBeNull();
+    expect(await command('HGETALL', KEYS.meta)).toEqual(before);
+    expect(await command('DBSIZE')).toBe(1);
+  });
+
+  test.each<[string, readonly (readonly string[])[], readonly (readonly string[])[], RegExp]>([
+    [
+      'has no memory left',
+      [['CONFIG', 'SET', 'maxmemory', '1']],
+      [['CONFIG', 'SET', 'maxmemory', '0']],
+      /^OOM/,
+    ],
+    [
+      'lacks the replicas that it must have',
+      [['CONFIG', 'SET', 'min-replicas-to-write', '1']],
+      [['CONFIG', 'SET', 'min-replicas-to-write', '0']],
+      /^NOREPLICAS/,
+    ],
+    [
+      'gives the user no right to write',
+      [['ACL', 'SETUSER', 'default', '-@write', '+@connection']],
+      [['ACL', 'SETUSER', 'default', '+@all']],
+      /NOPERM|can't run this command/,
+    ],
+    ['became a replica', [['REPLICAOF', '127.0.0.1', '1']], [['REPLICAOF', 'NO', 'ONE']], /^READONLY/],
+  ])('says it in the words of a server that %s', async (_what, hurt, mend, says) => {
+    await publisher.open(7);
+    for (const words of hurt) await command(...(words as [string, ...string[]]));
+    const reason = await publisher.probe();
+    for (const words of mend) await command(...(words as [string, ...string[]]));
+    expect(reason).toMatch(says);
+    expect(await publisher.probe()).toBeNull();
+  });
+});

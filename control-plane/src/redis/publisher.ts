@@ -147,6 +147,12 @@ export class RedisPublisher implements Publisher {
     return only(answer, 'sealed', 'fenced', 'lost', 'unavailable');
   }
 
+  async probe(): Promise<string | null> {
+    const answer = await this.#link.runScript('probe', [KEYS.meta, KEYS.index], []);
+    if (!answer.ok) return answer.error;
+    return answer.value === 'writable' ? null : `the probe script answered ${JSON.stringify(answer.value)}`;
+  }
+
   /** Never downwards within an epoch: a server that went back must not make a seal forget what it once held. */
   #remember(epoch: number, generation: number): void {
     const before = this.#seen.epoch === epoch ? this.#seen.generation : 0;

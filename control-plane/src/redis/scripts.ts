@@ -6,16 +6,18 @@ export interface PublishingScripts {
   readonly open: string;
   readonly publish: string;
   readonly seal: string;
+  readonly probe: string;
 }
 
-/** Reads `open.lua`, `publish.lua` and `seal.lua` from `directory`; rejects with the name of what is missing. */
+/** Reads `open.lua`, `publish.lua`, `seal.lua` and `probe.lua` from `directory`; rejects with the name of what is missing. */
 export async function loadScripts(directory: string): Promise<PublishingScripts> {
-  const [open, publish, seal] = await Promise.all([
+  const [open, publish, seal, probe] = await Promise.all([
     load(directory, 'open.lua'),
     load(directory, 'publish.lua'),
     load(directory, 'seal.lua'),
+    load(directory, 'probe.lua'),
   ]);
-  return { open, publish, seal };
+  return { open, publish, seal, probe };
 }
 
 async function load(directory: string, file: string): Promise<string> {

@@ -20,13 +20,11 @@ export function createZooKeeperProbe(
 ): () => Promise<string | null> {
   return async () => {
     let tried: readonly TransactionOperation[] = [
-      ...PLACES.map(
-        (place): TransactionOperation => ({
-          kind: 'create',
-          path: `${root}/${place}/${NAME}`,
-          data: Buffer.alloc(0),
-        }),
-      ),
+      ...PLACES.map((place): TransactionOperation => ({
+        kind: 'create',
+        path: `${root}/${place}/${NAME}`,
+        data: Buffer.alloc(0),
+      })),
       { kind: 'set', path: epochPath(root), data: Buffer.alloc(0), version: -1 },
     ];
     for (;;) {
