@@ -16,8 +16,8 @@ local function try(...)
   return answer
 end
 
-local layout, refused = try('HGET', meta_key, 'layout')
-if layout == '1' then
+local meta, refused = try('HMGET', meta_key, 'layout')
+if not refused and meta[1] == '1' then
   local _
   _, refused = try('HSET', meta_key, 'layout', '1')
 end

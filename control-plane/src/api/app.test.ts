@@ -142,8 +142,30 @@ describe('reads', () => {
     await client().get('/livez').expect(200);
   });
 
+  const DOWN = { state: 'down', since: AT, detail: 'refused', stale_since: AT } as const;
+
+  it('says in every answer that shows the registry since when a store is not answering', async () => {
+    const stale = async (path: string): Promise<unknown> =>
+      (await client().get(path)).headers['x-ebbgate-stale'];
+    expect(await stale('/v1/services')).toBeUndefined();
+    plane.ready = makeReadiness({ zookeeper: DOWN });
+    expect(await stale('/v1/services')).toBe(`zookeeper=${AT}`);
+    plane.ready = makeReadiness({ zookeeper: DOWN, redis: DOWN });
+    for (const path of ['/v1/services/shop', '/v1/services/shop/instances', '/v1/overrides', '/v1/gateways'])
+      expect(await stale(path)).toBe(`zookeeper=${AT}, redis=${AT}`);
+    // A store that refuses writes still answers reads.
+    const refusing = {
+      state: 'degraded',
+      since: AT,
+      detail: 'refuses writes: OOM',
+      stale_since: null,
+    } as const;
+    plane.ready = makeReadiness({ redis: refusing });
+    expect(await stale('/v1/services')).toBeUndefined();
+  });
+
   it('says in /readyz what is missing', async () => {
-    plane.ready = makeReadiness({ ready: false, redis: { state: 'down', since: AT, detail: 'refused' } });
+    plane.ready = makeReadiness({ ready: false, redis: DOWN });
     const response = await client().get('/readyz').expect(503);
     expect(response.body).toEqual(plane.ready);
   });

@@ -25,6 +25,7 @@ import { releaseEndpoints } from './routes/releases.js';
 import { selectionEndpoints } from './routes/selections.js';
 import { serviceEndpoints } from './routes/services.js';
 import { createWait } from './wait.js';
+import { STALE_HEADER, staleness } from './staleness.js';
 
 /** What the API is built from. */
 export interface AppParts {
@@ -160,6 +161,8 @@ async function serve(one: Endpoint, parts: Serving, request: Request, response: 
         { request_id: exchange.requestId, by: exchange.by, method: request.method, path: request.path },
         'mutated',
       );
+    const stale = one.view ? staleness(parts.plane.readiness()) : null;
+    if (stale !== null) response.set(STALE_HEADER, stale);
     if (reply.stream) {
       await parts.streams.serve(response, signal, reply.stream);
       return;

@@ -3,6 +3,7 @@ import { PROBLEMS, type ProblemCode } from '../model/problem.js';
 import type { Answer, Endpoint } from './endpoint.js';
 import * as releases from './schema/releases.js';
 import * as resource from './schema/resources.js';
+import { STALE_HEADER, STALE_MEANING } from './staleness.js';
 
 type Json = Record<string, unknown>;
 
@@ -159,18 +160,20 @@ function requestBody({ method }: Endpoint, body: z.ZodType): Json {
 
 function answers(endpoint: Endpoint): Json {
   return Object.fromEntries(
-    Object.entries(endpoint.answers).map(([status, answer]) => [status, answerObject(answer)]),
+    Object.entries(endpoint.answers).map(([status, answer]) => [status, answerObject(answer, endpoint.view)]),
   );
 }
 
-function answerObject(answer: Answer): Json {
+/** `view`: it shows the registry, and says how old what it shows is. */
+function answerObject(answer: Answer, view: boolean): Json {
+  const headers = { ...answer.headers, ...(view ? { [STALE_HEADER]: STALE_MEANING } : {}) };
   const schema = answer.schema ? inline(answer.schema) : {};
   return {
     description: answer.description,
-    ...(answer.headers
+    ...(Object.keys(headers).length > 0
       ? {
           headers: Object.fromEntries(
-            Object.entries(answer.headers).map(([name, description]) => [
+            Object.entries(headers).map(([name, description]) => [
               name,
               { description, schema: { type: 'string' } },
             ]),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { request, type Dispatcher } from 'undici'; // fetch would refuse ports like 10080
 import { Away, CliFailure, EXIT, Refused, type ShownProblem } from './failure.js';
+import { staleLine } from './staleness.js';
 import { withSecretFiles } from './secret_files.js';
 import { checkName, RESERVED_ACTORS } from '../model/names.js';
 import type { Terminal } from './terminal.js';
@@ -46,6 +47,12 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
     'X-Ebbgate-Actor': actor(terminal),
     ...authorization(flags, terminal),
   };
+  let told: string | null = null;
+  const tell = (header: string | string[] | undefined): void => {
+    const line = staleLine(typeof header === 'string' ? header : undefined);
+    if (line !== null && line !== told) terminal.err(`${line}\n`);
+    told = line ?? told;
+  };
   const send = async <T>(
     method: Dispatcher.HttpMethod,
     target: string,
@@ -64,6 +71,7 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
         ...(init.body ? { body: JSON.stringify(init.body) } : {}),
         signal,
       });
+      tell(response.headers['x-ebbgate-stale']);
       return await read<T>(response, url);
     } catch (error) {
       if (error instanceof CliFailure) throw error;

@@ -563,6 +563,11 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   hasView(): boolean {
     return this.#seenWhole;
   }
+  /** A monotonic moment by the wall clock of now. */
+  #wallOf(moment: number | null): number | null {
+    const { clock } = this.#deps;
+    return moment === null ? null : Math.round(clock.wall() - (clock.monotonic() - moment));
+  }
   readiness(): ReadinessResource {
     const { clock, publisher, feedback, zookeeper } = this.#deps;
     return readinessOf({
@@ -571,6 +576,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       hasView: this.hasView(),
       dataLoss: this.#loss.reason,
       registryTrouble: this.#desired.trouble,
+      registrySince: this.#wallOf(this.#desired.troubleSince),
       zookeeper: zookeeper(),
       refusals: {
         zookeeper: this.#writability.refusal('zookeeper'),

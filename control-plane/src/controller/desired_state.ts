@@ -100,6 +100,11 @@ export class DesiredState {
     return this.#unknown?.reason ?? null;
   }
 
+  /** Since when, monotonic milliseconds; null while it can be read. */
+  get troubleSince(): number | null {
+    return this.#unknown?.since ?? null;
+  }
+
   /** Takes a state of the registry. Only a complete one changes anything; the others are remembered as trouble. */
   take(state: RegistryState, now: number): void {
     if (state.status !== 'complete') {

@@ -87,6 +87,17 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
   gauge('ebbgate_overrides', 'Wishes of operators that are in force', ['kind'], (self) => {
     for (const { kind } of plane.overrides()) self.inc({ kind });
   });
+  gauge(
+    'ebbgate_release',
+    '1 for the newest release of a service, by its state',
+    ['service', 'target', 'state'],
+    (self) => {
+      for (const { service } of services()) {
+        const newest = plane.releases.ofService(service)?.[0];
+        if (newest) self.set({ service, target: newest.target, state: newest.state }, 1);
+      }
+    },
+  );
   return async () => {
     read = null;
     const text = await registry.metrics();

@@ -10,6 +10,8 @@ export function readinessOf(facts: {
   readonly hasView: boolean;
   readonly dataLoss: string | null;
   readonly registryTrouble: string | null;
+  /** Since when (milliseconds of the wall clock) the registry cannot be read; null while it can. */
+  readonly registrySince: number | null;
   readonly zookeeper: LinkState;
   /** Why a store refuses writes, or null: tried, see writability.ts. */
   readonly refusals: { readonly zookeeper: Refusal; readonly redis: Refusal };
@@ -24,7 +26,7 @@ export function readinessOf(facts: {
   const registry: DependencyState =
     trouble === null || zookeeper.state !== 'ok'
       ? zookeeper
-      : { ...zookeeper, state: 'degraded', detail: trouble };
+      : { ...zookeeper, state: 'degraded', detail: trouble, ...registryAge(facts) };
   const redis = refusing(
     worse(dependency(facts.publisher), dependency(facts.feedback)),
     facts.refusals.redis,
@@ -47,14 +49,22 @@ function dependency(link: LinkState): DependencyState {
   const state = { connected: 'ok', degraded: 'degraded', connecting: 'down' }[
     link.state
   ] as DependencyState['state'];
-  return { state, since: new Date(link.since).toISOString(), detail: link.detail };
+  const since = new Date(link.since).toISOString();
+  return { state, since, detail: link.detail, stale_since: state === 'ok' ? null : since };
+}
+
+/** The link stands, and the registry cannot be read over it. */
+function registryAge({ registrySince }: { readonly registrySince: number | null }): Partial<DependencyState> {
+  if (registrySince === null) return {};
+  const since = new Date(registrySince).toISOString();
+  return { since, stale_since: since };
 }
 
 /** A store that answers and takes no writes. */
 function refusing(store: DependencyState, refusal: Refusal): DependencyState {
   if (refusal === null || store.state !== 'ok') return store;
   const since = new Date(refusal.since).toISOString();
-  return { state: 'degraded', since, detail: `refuses writes: ${refusal.reason}` };
+  return { ...store, state: 'degraded', since, detail: `refuses writes: ${refusal.reason}` };
 }
 
 function worse(a: DependencyState, b: DependencyState): DependencyState {

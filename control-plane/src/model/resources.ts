@@ -282,6 +282,8 @@ export interface DependencyState {
   readonly state: 'ok' | 'degraded' | 'down';
   readonly since: string;
   readonly detail: string;
+  /** Since when what is shown of it is of the past; null while it answers. */
+  readonly stale_since: string | null;
 }
 export interface ReadinessResource {
   readonly ready: boolean;

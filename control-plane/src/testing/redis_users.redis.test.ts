@@ -120,6 +120,7 @@ describe('the controller', () => {
     };
     expect(await publisher.publish(request)).toMatchObject({ kind: 'published' });
     expect(await publisher.seal(7)).toEqual({ kind: 'sealed' });
+    expect(await publisher.probe()).toBeNull();
     expect(await publisher.sets()).toMatchObject({ ok: true, value: [{ epoch: 7 }] });
     expect(await publisher.meta()).toMatchObject({ ok: true, value: { epoch: 7, sealed: true } });
     await feedback.forget('gateway-9');

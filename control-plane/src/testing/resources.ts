@@ -19,7 +19,7 @@ export const AT = '2026-01-02T03:04:05.000Z';
 
 /** A controller in office with both stores connected. */
 export function makeReadiness(parts: Partial<ReadinessResource> = {}): ReadinessResource {
-  const fine = { state: 'ok', since: AT, detail: 'connected' } as const;
+  const fine = { state: 'ok', since: AT, detail: 'connected', stale_since: null } as const;
   return {
     ready: true,
     data_loss: null,

@@ -269,6 +269,9 @@ const dependency = z.object({
   state: z.enum(['ok', 'degraded', 'down']),
   since: time,
   detail: z.string(),
+  stale_since: time
+    .nullable()
+    .meta({ description: 'Since when what is shown of it is of the past; null while it answers.' }),
 });
 export const readiness = z.object({
   ready: z.boolean(),
