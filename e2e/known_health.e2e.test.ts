@@ -115,6 +115,25 @@ test('they come back: recovered is told once for each, and nothing is left', asy
   expect(await metric(HEALTHY)).toBe(2);
 });
 
+test('a store that does not answer: what is read says since when, and the command line in one line', async () => {
+  const stale = async (): Promise<string | null> => (await rig.text('/v1/services')).stale;
+  expect(await stale()).toBeNull();
+  await rig.zookeeper.freeze();
+  await until('ZooKeeper is missed', async () => /^zookeeper=2/.test((await stale()) ?? ''));
+  const shown = await cli('get', 'services', '-o', 'json');
+  expect(shown.code).toBe(0);
+  expect(shown.stderr.match(/^warning: ZooKeeper has not answered since .*$/gm)).toHaveLength(1);
+  expect(JSON.parse(shown.stdout)).toMatchObject({ items: [{ service: 'shop' }] });
+  rig.zookeeper.thaw();
+  await until('ZooKeeper answers', async () => (await stale()) === null);
+  await rig.redis.kill();
+  await until('Redis is missed', async () => /^redis=2/.test((await stale()) ?? ''));
+  expect((await cli('get', 'gateways')).stderr).toContain('Redis has not answered since');
+  await rig.redis.start();
+  await until('Redis answers', async () => (await stale()) === null);
+  expect((await cli('get', 'services')).stderr).toBe('');
+});
+
 test('a store that refuses every write: not ready, with its words, and ready again', async () => {
   const READY = 'ebbgate_controller_ready';
   expect(await metric(READY)).toBe(1);

@@ -175,9 +175,13 @@ export class Rig implements AsyncDisposable {
   }
 
   /** A page of the controller that is no JSON. */
-  async text(path: string): Promise<{ readonly status: number; readonly text: string }> {
+  async text(
+    path: string,
+  ): Promise<{ readonly status: number; readonly text: string; readonly stale: string | null }> {
     const answer = await request(`http://127.0.0.1:${this.ports.api}${path}`);
-    return { status: answer.statusCode, text: await answer.body.text() };
+    const header = answer.headers['x-ebbgate-stale'];
+    const stale = typeof header === 'string' ? header : null;
+    return { status: answer.statusCode, text: await answer.body.text(), stale };
   }
 
   async #get<T>(path: string): Promise<T> {

@@ -105,10 +105,13 @@ function operation(endpoint: Endpoint): Json {
   };
 }
 
+/** Verbs that one object and several of them take: those of several end in `_many`. */
+const OF_MANY: ReadonlySet<string> = new Set(['/v1/gateways/forget']);
+
 /** `POST /v1/services/{service}/instances/{instance}/drain` → `post_services_instances_drain`, with `_one` for a trailing name. */
 function operationId({ method, path }: Endpoint): string {
   const words = path.split('/').filter((part) => part !== '' && part !== 'v1');
-  const last = words.at(-1)?.startsWith('{') ? ['one'] : [];
+  const last = words.at(-1)?.startsWith('{') ? ['one'] : OF_MANY.has(path) ? ['many'] : [];
   return [method, ...words.filter((word) => !word.startsWith('{')), ...last].join('_').replaceAll('.', '_');
 }
 

@@ -46,7 +46,7 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
   gauge('ebbgate_instances', 'Instances in the published set', ['service', 'state'], (self) => {
     for (const { service, instances } of services())
       for (const [state, count] of Object.entries(instances))
-        if (state !== 'total' && count !== null) self.set({ service, state }, count as number);
+        if (state !== 'total' && count !== null) self.set({ service, state }, count);
   });
   gauge('ebbgate_service_problems', 'Problems of the service, notes aside', ['service'], (self) => {
     for (const { service, problems } of services())
