@@ -90,7 +90,10 @@ test('one of two dies: the other one cannot be taken away by any verb, and every
 
   const forced = await cli('drain', '-s', 'shop', one.id, '--force', '--reason', 'it must go');
   expect(forced.code).toBe(0);
+  // Now every instance that may get requests is out.
+  await until('the panic is told', async () => (await events()).includes('panic *'));
   await rig.undrain(one.id);
+  await until('its end is told', async () => (await events()).includes('recovered *'));
 });
 
 test('all are dead: none is healthy, gateways panic, and what alerts ask for says so', async () => {
