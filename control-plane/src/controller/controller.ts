@@ -197,7 +197,13 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
         { name: 'zookeeper', link: zookeeper, probe: probeZookeeper },
         { name: 'redis', link: () => publisher.state(), probe: () => publisher.probe() },
       ],
-      { clock, log, moved: () => { this.#pacer.wake(); } },
+      {
+        clock,
+        log,
+        moved: () => {
+          this.#pacer.wake();
+        },
+      },
     );
     this.#releases = this.#createReleases();
     this.#audits = new Backoff(deps.clock, 2 * AUDIT_MS.usual, AUDIT_MS.most);
