@@ -167,3 +167,12 @@ describe('what may hold a secret is named and not repeated', () => {
     expect(line).not.toContain('hunter2');
   });
 });
+
+it('judges the directory of commands when it is read, beside all else that is wrong', () => {
+  const hooks = (place: string): readonly string[] => errors({ EBBGATE_HOOK_COMMANDS: place });
+  expect(parsed({ EBBGATE_HOOK_COMMANDS: '/usr' }).hookCommands).toBe('/usr');
+  expect(hooks('relative/place')).toEqual([expect.stringContaining('must be an absolute path')]);
+  expect(hooks('/etc/passwd')).toEqual([expect.stringContaining('must be a directory, and is a file')]);
+  expect(hooks('/no/such/place')).toEqual([expect.stringContaining('ENOENT')]);
+  expect(errors({ EBBGATE_HOOK_COMMANDS: '/no/such/place', EBBGATE_LOG_LEVEL: 'loud' })).toHaveLength(2);
+});

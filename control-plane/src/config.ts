@@ -1,3 +1,4 @@
+import { accessSync, constants, statSync } from 'node:fs';
 import { parsePrefix } from './hooks/allowed.js';
 import { formatDuration, parseDuration } from './model/duration.js';
 import { checkName } from './model/names.js';
@@ -120,7 +121,19 @@ const prefix: Kind<string> = {
 
 const directory: Kind<string> = {
   label: 'absolute directory',
-  parse: (value) => (/^(\/.*)?$/.test(value) ? ok(value) : err('must be an absolute path')),
+  parse: (value) => {
+    if (value === '') return ok(value);
+    if (!value.startsWith('/')) return err('must be an absolute path');
+    try {
+      if (!statSync(value).isDirectory()) return err('must be a directory, and is a file');
+      accessSync(value, constants.R_OK | constants.X_OK);
+      return ok(value);
+    } catch (error) {
+      return err(
+        `must be a directory that can be read: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+  },
 };
 
 function oneOf<T extends string>(...values: readonly T[]): Kind<T> {
@@ -183,7 +196,7 @@ export const OPTIONS = {
     'EBBGATE_ALLOWED_NETWORKS',
     networks,
     '',
-    'Networks an instance may register from. Empty: all but loopback, link-local, multicast and unspecified.',
+    'Networks an instance may register from. Empty: all but special-purpose addresses (loopback, link-local, metadata services, multicast, documentation, reserved); private ones are allowed.',
   ),
   settleMs: option(
     'EBBGATE_SETTLE',

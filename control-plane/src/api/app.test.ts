@@ -381,9 +381,9 @@ describe('mutations', () => {
     await client().post('/v1/operations/op-1/cancel').expect(200);
     await client().post('/v1/gateways/gw-a/forget').send({ reason: 'burnt' }).expect(200);
     await client().post('/v1/gateways/gw-a/leave').expect(200);
-    await client().post('/v1/gateways/forget').send({ never_heard: true, reason: 'made up' }).expect(200);
+    await client().post('/v1/gateways/forgets').send({ never_heard: true, reason: 'made up' }).expect(200);
     await client()
-      .post('/v1/gateways/forget')
+      .post('/v1/gateways/forgets')
       .send({ gateways: ['gw-a', 'gw-b'], reason: 'burnt' })
       .expect(200);
     expect(plane.mutated.map((call) => call.mutation)).toEqual([

@@ -1,3 +1,4 @@
+import { NEXT } from './failure.js';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -245,10 +246,27 @@ describe('drain --wait', () => {
         'operation op-1',
         'shop/a  draining  in-flight gw-a=1 gw-b=0  waits for: gw-a holds 1 request',
         'shop/a  drained  in-flight gw-a=0 gw-b=0',
-        'drained: no gateway holds a request for it',
+        'drained: none of the 2 gateways (gw-a, gw-b) holds a request for it',
         '',
       ].join('\n'),
     );
+  });
+
+  it.each([
+    [['gw-a'], [], 'drained: gateway gw-a does not hold a request for it\n'],
+    [[], [], 'drained: no gateway is left that could hold a request for it\n'],
+    [
+      ['gw-a', 'gw-b'],
+      [{ id: 'gw-c', at: '2026-11-21T00:00:00.000Z', how: 'left' as const }],
+      'drained: none of the 2 gateways (gw-a, gw-b) holds a request for it\n' +
+        'not asked: gw-c (left 2026-11-21T00:00:00.000Z); such a gateway may serve again when it starts\n',
+    ],
+  ])('names who was asked (%j) and who was not', async (asked, not_asked, said) => {
+    const over = { ...ended(running, 'drained'), gateways: { asked, not_asked } };
+    plane.operationMap.set('op-1', over);
+    const { code, out } = await ebbgate('wait operation op-1');
+    expect(code).toBe(0);
+    expect(out.endsWith(said)).toBe(true);
   });
 
   it('redraws in place on a terminal', async () => {
@@ -641,6 +659,54 @@ describe('accept-data-loss', () => {
 });
 
 describe('failures', () => {
+  it('say for each code what mends it, and no two say the same', () => {
+    expect(Object.keys(NEXT).sort()).toEqual(Object.keys(PROBLEMS).sort());
+    expect(new Set(Object.values(NEXT)).size).toBe(Object.keys(NEXT).length);
+  });
+
+  it.each([
+    ['get services nosuch', 'there is no service nosuch', 'ebbgate get services'],
+    ['get services shop nosuch neither', 'there is no service nosuch, nor neither', 'ebbgate get services'],
+    ['get gateways nosuch', 'there is no gateway nosuch', 'ebbgate get gateways'],
+    ['get operations op-9', 'there is no operation op-9', 'ebbgate get operations'],
+    ['get overrides nosuch', 'there is no service nosuch', 'ebbgate get services'],
+    ['get instances nosuch', 'there is no service nosuch', 'ebbgate get services'],
+    ['get instances -s nosuch', 'there is no service nosuch', 'ebbgate get services'],
+    ['events nosuch', 'there is no service nosuch', 'ebbgate get services'],
+    ['describe service nosuch', 'there is no service nosuch', 'ebbgate get services'],
+    ['describe instance -s shop nosuch', 'no instance nosuch', 'ebbgate get instances'],
+    ['describe gateway nosuch', 'there is no gateway nosuch', 'ebbgate get gateways'],
+    ['describe operation op-9', 'there is no operation op-9', 'ebbgate get operations'],
+    ['wait operation op-9', 'there is no operation op-9', 'ebbgate get operations'],
+    ['wait convergence nosuch', 'there is no', ''],
+    ['diff nosuch', '', ''],
+  ])('%s: what does not exist is an error', async (line, said, next) => {
+    const { code, err } = await ebbgate(line);
+    expect(code).not.toBe(0);
+    expect(err).toContain(said);
+    expect(err).toContain(next);
+  });
+
+  it('shows what exists of several names, and fails for the others', async () => {
+    const { code, out } = await ebbgate('get services shop nosuch');
+    expect(code).toBe(1);
+    expect(out).toMatch(/^shop /m);
+  });
+
+  it.each(['drain', 'undrain', 'isolate', 'restore'])(
+    '%s --all is every instance of a service',
+    async (verb) => {
+      expect(await ebbgate(`${verb} -s shop --all --dry-run`)).toMatchObject({ code: 0 });
+      expect(mutation().mutation).toMatchObject({ kind: verb, selector: { service: 'shop', all: true } });
+      expect(await ebbgate(`${verb} --all`)).toMatchObject({ code: 2 });
+      expect(await ebbgate(`${verb} -s shop --all a`)).toMatchObject({ code: 2 });
+      expect(await ebbgate(`${verb} -s shop`)).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('--all') as string,
+      });
+    },
+  );
+
   const EXITS: Partial<Record<ProblemCode, number>> = {
     invalid_request: 2,
     guard_refused: 5,

@@ -28,9 +28,11 @@ const SECRETS_TEXT =
 
 async function runController(): Promise<void> {
   const env = withSecretFiles(process.env);
-  const config = env.ok ? parseConfig(env.value) : env;
-  if (!config.ok) {
-    for (const message of config.error) process.stderr.write(`error: ${message}\n`);
+  // Files that cannot be read do not hide what else is wrong.
+  const config = parseConfig(env.ok ? env.value : process.env);
+  if (!env.ok || !config.ok) {
+    const errors = [...(env.ok ? [] : env.error), ...(config.ok ? [] : config.error)];
+    for (const message of errors) process.stderr.write(`error: ${message}\n`);
     process.exitCode = 2;
     return;
   }

@@ -77,21 +77,39 @@ const EXITS: Readonly<Partial<Record<ProblemCode, number>>> = {
   too_many_streams: EXIT.unavailable,
 };
 
-const NEXT: Readonly<Partial<Record<ProblemCode, string>>> = {
+/** The next command or step, one for each code: what mends this kind and no other. */
+export const NEXT: Readonly<Record<ProblemCode, string>> = {
+  invalid_request: 'correct what is named; --help shows what the command takes',
   unauthorized: 'give the token by --token-file or EBBGATE_TOKEN',
   forbidden: 'ask under a loopback address, or give the controller a token',
-  not_found:
-    'ebbgate get services|instances|gateways|operations shows what there is, ebbgate release get which releases run',
-  guard_refused: 'add instances first, or overrule the guard with --force --reason "…"',
+  not_found: 'ebbgate get services|instances|gateways|operations and ebbgate release get show what there is',
+  method_not_allowed: 'this ebbgate and the controller are of different releases: use the same for both',
   conflict: 'look with ebbgate get overrides and ebbgate release get, then decide again',
+  guard_refused: 'add instances first, or overrule the guard with --force --reason "…"',
   route_taken: 'take the route from the other service with ebbgate route … --remove first',
+  idempotency_conflict: 'run the command again: every run has a key of its own',
+  no_data_loss: 'GET /v1/protection says what is held back; nothing has to be accepted',
   precondition_failed: 'somebody else changed it meanwhile: look again, then repeat the command',
+  too_large: 'name fewer things at once, or a smaller file',
+  unsupported_media_type:
+    'is there something between that changes requests? Ask the controller directly by --api',
+  precondition_required: 'read the object first, and send the ETag that came with it',
+  internal: "look in the controller's log for the request id",
   not_leader: 'another controller holds the office: ask that one by --api',
   zookeeper_unavailable: 'try again once ZooKeeper answers; ebbgate get services shows whether it was done',
-  no_data_loss: 'GET /v1/protection says what is held back; nothing has to be accepted',
   not_ready: 'try again in a moment; GET /readyz says what is missing',
-  internal: "look in the controller's log for the request id",
+  too_many_streams: 'end an ebbgate … --watch or release watch that is not needed, then try again',
 };
+
+/** Where what does not exist would be listed, by the words of the API. */
+const NEXT_OF_ABSENT: readonly (readonly [RegExp, string])[] = [
+  [/has no (such )?instance/i, 'ebbgate get instances SVC shows those that there are'],
+  [/no gateway/i, 'ebbgate get gateways shows those that there are'],
+  [/no operation/i, 'ebbgate get operations shows those that are remembered'],
+  [/no release/i, 'ebbgate release get shows those that run, with SVC all that are remembered'],
+  [/no service/i, 'ebbgate get services shows those that there are'],
+  [/no path/i, 'this ebbgate and the controller are of different releases: use the same for both'],
+];
 
 /** The exit code for a problem. */
 export function exitOf(code: string): number {
@@ -102,9 +120,14 @@ export function exitOf(code: string): number {
 const NEXT_OF_RELEASE =
   'mend that (a freeze: ebbgate unfreeze), or overrule a guard with --force --reason "…"';
 
+function nextOf({ code, detail }: ShownProblem): string | undefined {
+  const absent = code === 'not_found' ? NEXT_OF_ABSENT.find(([words]) => words.test(detail)) : undefined;
+  return absent?.[1] ?? (Object.hasOwn(NEXT, code) ? NEXT[code as ProblemCode] : undefined);
+}
+
 function linesOf(problem: ShownProblem): string[] {
   const ofRelease = problem.code === 'guard_refused' && (problem.guards ?? []).length === 0;
-  const next = ofRelease ? NEXT_OF_RELEASE : NEXT[problem.code as ProblemCode];
+  const next = ofRelease ? NEXT_OF_RELEASE : nextOf(problem);
   return [
     ...(problem.field === undefined ? [] : [`field: ${problem.field}`]),
     ...(problem.guards ?? []).map(

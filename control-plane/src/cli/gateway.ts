@@ -24,7 +24,7 @@ export function addGateway(program: Command, terminal: Terminal): void {
       if (ids.length === 1 && first !== undefined && flags.neverHeard === undefined)
         await send(terminal, flags, path('gateways', first, 'forget'), `gateway ${first} is forgotten`);
       else
-        await send(terminal, flags, path('gateways', 'forget'), 'forgotten', {
+        await send(terminal, flags, path('gateways', 'forgets'), 'forgotten', {
           ...(ids.length === 0 ? {} : { gateways: ids }),
           ...(flags.neverHeard === undefined ? {} : { never_heard: true }),
         });

@@ -10,6 +10,7 @@ import type {
 } from '../model/resources.js';
 import { createClient, path, type ApiClient } from './client.js';
 import * as columns from './columns.js';
+import { CliFailure, EXIT } from './failure.js';
 import { apiCommand, type CommonFlags } from './flags.js';
 import { table, type Column } from './table.js';
 import type { Terminal } from './terminal.js';
@@ -52,18 +53,39 @@ function noun<T>(
   return command.action(async (given: readonly string[], flags: GetFlags) => {
     const names = flags.service === undefined ? given : [...given, flags.service];
     const client = createClient(flags, terminal);
+    let missing: readonly string[] = [];
     await show(terminal, flags.output, flags.watch === true, async () => {
       const all = plural === 'instances' ? await instances(client, names) : await items(client, plural);
       const wanted = (all as readonly T[]).filter(
         (item) => names.length === 0 || names.includes(nameOf(item)),
       );
+      missing = await unknown(client, plural, argument, names, wanted.map(nameOf));
       return {
         value: { items: wanted },
         lines: table(shown, wanted, flags.output === 'wide'),
         none: `no ${plural}`,
       };
     });
+    if (missing.length > 0)
+      throw new CliFailure(EXIT.error, `there is no ${argument} ${missing.join(', nor ')}`, [
+        `next: ebbgate get ${argument === 'service' ? 'services' : plural} shows what there is`,
+      ]);
   });
+}
+
+/** The names that nothing is called by. A service without an override exists all the same. */
+async function unknown(
+  client: ApiClient,
+  plural: string,
+  argument: string,
+  names: readonly string[],
+  found: readonly string[],
+): Promise<readonly string[]> {
+  const missing = [...new Set(names)].filter((name) => !found.includes(name));
+  if (missing.length === 0 || plural === 'instances') return [];
+  if (plural !== 'overrides' || argument !== 'service') return missing;
+  const services = await serviceNames(client);
+  return missing.filter((name) => name !== '*' && !services.includes(name));
 }
 
 async function items(client: ApiClient, plural: string): Promise<readonly unknown[]> {

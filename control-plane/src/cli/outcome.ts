@@ -71,10 +71,35 @@ export async function waitOperation(
   judge(ended, machine ? () => undefined : terminal.out);
 }
 
+/** Who vouches for the end of a drain, by name; and who was not asked. */
+function drainedLines({ instances, gateways: { asked, not_asked: gone } }: OperationResource): string[] {
+  const what = instances.length === 1 ? 'it' : `any of the ${String(instances.length)}`;
+  const [only] = asked;
+  const whose =
+    only === undefined
+      ? 'no gateway is left that could hold'
+      : asked.length === 1
+        ? `gateway ${only} does not hold`
+        : `none of the ${String(asked.length)} gateways (${listed(asked)}) holds`;
+  const names = gone.map(({ id, at, how }) => `${id} (${how} ${at})`);
+  return [
+    `drained: ${whose} a request for ${what}`,
+    ...(names.length === 0
+      ? []
+      : [`not asked: ${listed(names)}; such a gateway may serve again when it starts`]),
+  ];
+}
+
+const MOST_LISTED = 10;
+
+function listed(names: readonly string[]): string {
+  const more = names.length - MOST_LISTED;
+  return [...names.slice(0, MOST_LISTED), ...(more > 0 ? [`${String(more)} more`] : [])].join(', ');
+}
+
 function judge(ended: OperationResource, say: (text: string) => void): void {
   if (ended.result === 'drained') {
-    const n = ended.instances.length;
-    say(`drained: no gateway holds a request for ${n === 1 ? 'it' : `any of the ${String(n)}`}\n`);
+    for (const line of drainedLines(ended)) say(`${safe(line)}\n`);
     return;
   }
   const taken = ended.result === 'cancelled' || ended.result === 'superseded';

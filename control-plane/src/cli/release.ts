@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import type { ReleaseOutcome } from '../model/release_plane.js';
 import type { ReleaseResource } from '../model/release_resources.js';
 import { createClient, path, type ApiClient, type Query } from './client.js';
-import { CliFailure, EXIT } from './failure.js';
+import { CliFailure, EXIT, Refused } from './failure.js';
 import { apiCommand, dryRun, durationOption, type CommonFlags } from './flags.js';
 import { isMachine, print } from './output.js';
 import { addInPlaceOptions, inPlaceBody, type InPlaceFlags } from './release_in_place.js';
@@ -103,23 +103,14 @@ async function begin(
 }
 
 function addReads(release: Command, terminal: Terminal): void {
-  apiCommand(release, 'get [SVC]', 'the releases that run, or all that are remembered of a service')
+  apiCommand(release, 'get [RELEASE]', 'the releases that run; of a service all, or the one of an id')
     .addOption(new Option('-w, --watch', 'go on and show every change, until Ctrl-C'))
-    .action(async (service: string | undefined, flags: ReleaseFlags) => {
-      const client = createClient(flags, terminal);
-      const from = service === undefined ? path('releases') : path('services', service, 'releases');
-      await list(terminal, client, flags, from);
+    .action(async (name: string | undefined, flags: ReleaseFlags) => {
+      await list(terminal, flags, name);
     });
-  apiCommand(release, 'history <SVC>', 'the releases of a service: who, why, how each ended').action(
-    async (service: string, flags: ReleaseFlags) => {
-      const client = createClient(flags, terminal);
-      const from = path('services', service, 'releases');
-      await list(
-        terminal,
-        client,
-        { ...flags, output: flags.output === 'table' ? 'wide' : flags.output },
-        from,
-      );
+  apiCommand(release, 'history <RELEASE>', 'who, why, how each ended').action(
+    async (name: string, flags: ReleaseFlags) => {
+      await list(terminal, { ...flags, output: flags.output === 'table' ? 'wide' : flags.output }, name);
     },
   );
   apiCommand(release, 'plan <RELEASE>', 'what it does step by step, and what holds it up')
@@ -139,11 +130,34 @@ function addReads(release: Command, terminal: Terminal): void {
     });
 }
 
-async function list(terminal: Terminal, client: ApiClient, flags: ReleaseFlags, from: string): Promise<void> {
+/** Those of a service, or the one of an id; all that run without a name. */
+async function list(terminal: Terminal, flags: ReleaseFlags, name: string | undefined): Promise<void> {
+  const client = createClient(flags, terminal);
   await show(terminal, flags.output, flags.watch === true, async () => {
-    const { body } = await client.get<Items<ReleaseResource>>(from);
-    return { value: body, lines: table(RELEASE, body.items, flags.output === 'wide'), none: 'no releases' };
+    const items = await releases(client, name);
+    const lines = table(RELEASE, items, flags.output === 'wide');
+    return { value: { items }, lines, none: 'no releases' };
   });
+}
+
+async function releases(client: ApiClient, name: string | undefined): Promise<readonly ReleaseResource[]> {
+  const one = name === undefined ? undefined : await byId(client, name);
+  if (one) return [one];
+  const from = name === undefined ? path('releases') : path('services', name, 'releases');
+  return (await client.get<Items<ReleaseResource>>(from)).body.items;
+}
+
+/** Undefined: there is none, but a service may be called so. */
+async function byId(client: ApiClient, name: string): Promise<ReleaseResource | undefined> {
+  if (!name.startsWith('rel-')) return undefined;
+  try {
+    return (await client.get<ReleaseResource>(path('releases', name))).body;
+  } catch (error) {
+    if (!(error instanceof Refused) || error.problem.code !== 'not_found') throw error;
+    const { body } = await client.get<Items<{ readonly service: string }>>(path('services'));
+    if (body.items.some((one) => one.service === name)) return undefined;
+    throw error;
+  }
 }
 
 function addVerb(release: Command, terminal: Terminal, verb: string, text: string, stepped: boolean): void {
@@ -210,7 +224,8 @@ function why(flags: ReleaseFlags): object {
 
 /** A release by its id, or the newest of the service of that name. */
 async function resolve(client: ApiClient, name: string): Promise<ReleaseResource> {
-  if (name.startsWith('rel-')) return (await client.get<ReleaseResource>(path('releases', name))).body;
+  const one = await byId(client, name);
+  if (one) return one;
   const { body } = await client.get<Items<ReleaseResource>>(path('services', name, 'releases'));
   const newest = body.items[0];
   if (newest) return newest;

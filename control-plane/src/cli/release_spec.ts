@@ -55,7 +55,10 @@ export function addSpecFlags(command: Command): Command {
     ['--failure-limit <N>', 'failed judgements in a step that are put up with; default 0', wholeNumber],
   ];
   command
-    .option('-f, --file <FILE>', 'the whole release as YAML or JSON, as the API takes it; flags go before it')
+    .option(
+      '-f, --file <FILE>',
+      'the whole release as YAML or JSON, as the API takes it; what a flag says too, the flag decides',
+    )
     .option('--steps <STEPS>', `default 5,2m,25,2m,50,2m,100; each is ${STEPS_HINT}`)
     .option('--stable <V>', 'the version to go back to; found out where that is plain')
     .option('--no-gates', 'judge nothing but a blatant failure')

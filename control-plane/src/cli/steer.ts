@@ -19,6 +19,7 @@ interface SteerFlags extends MutationFlags {
   readonly version?: string;
   readonly host?: string;
   readonly zone?: string;
+  readonly all?: true;
   readonly onTimeout?: string;
   readonly keepSticky?: string;
 }
@@ -61,6 +62,7 @@ function verb(program: Command, terminal: Terminal, name: string, description: s
     .option('--version <V>', 'every instance of this version')
     .option('--host <H>', 'every instance on this host (an address), across services')
     .option('--zone <Z>', 'every instance in this zone, across services')
+    .option('--all', 'every instance of the service')
     .action(async (ids: readonly string[], flags: SteerFlags) => {
       const selector = select(name, ids, flags);
       const client = createClient(flags, terminal);
@@ -83,8 +85,15 @@ function select(name: string, ids: readonly string[], flags: SteerFlags): Select
       EXIT.usage,
       `name the service of the instances: ebbgate ${name} -s SVC ${ids.join(' ')}`,
     );
+  if (flags.all === true) {
+    if (service === undefined)
+      throw new CliFailure(EXIT.usage, `--all needs the service: ebbgate ${name} -s SVC --all`);
+    if (ids.length > 0 || version !== undefined || host !== undefined || zone !== undefined)
+      throw new CliFailure(EXIT.usage, '--all is every instance of the service: name nothing else');
+    return { service, all: true };
+  }
   if (ids.length === 0 && version === undefined && host === undefined && zone === undefined)
-    throw new CliFailure(EXIT.usage, `name instances, or one of --version, --host, --zone`, [
+    throw new CliFailure(EXIT.usage, `name instances, or one of --version, --host, --zone, --all`, [
       `next: ebbgate ${name} --help`,
     ]);
   return {

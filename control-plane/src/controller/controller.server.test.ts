@@ -976,9 +976,14 @@ describe('the roster', () => {
     });
     await done(running, { kind: 'forget_gateway', gateway: 'g-2' }, { reason: 'its host burnt' });
     await until(() => expect(resultOf(running, id)).toBe('drained'));
+    const gone = [{ id: 'g-2', at: expect.any(String) as string, how: 'forgotten' }];
+    expect(running.controller.operation(id)?.gateways).toEqual({ asked: ['g-1'], not_asked: gone });
     one.pause();
     await done(running, { kind: 'leave_gateway', gateway: 'g-1' });
     expect(running.controller.gateways()).toEqual([]);
+    await until(() =>
+      expect(running.controller.instance('shop', 'a')?.drain).toMatchObject({ drained: true }),
+    );
     two.resume();
     await enrolled(running, 'g-2');
   });

@@ -1,4 +1,4 @@
-import type { FleetReport, RosterEntry } from '../model/gateway.js';
+import type { Departure, FleetReport, RosterEntry } from '../model/gateway.js';
 import type { Witnesses } from '../plan/proof.js';
 
 /** How long an id stays under suspicion after two boots were heard in turn. */
@@ -20,7 +20,9 @@ interface Boots {
  * moments are monotonic milliseconds.
  */
 export class Fleet {
+  /** Those that have not gone. */
   #roster: ReadonlyMap<string, RosterEntry> | null = null;
+  #gone: ReadonlyMap<string, Departure> = new Map();
   #report: FleetReport = { complete: false, heard: new Map(), listed: new Map() };
   readonly #left = new Map<string, number>();
   readonly #boots = new Map<string, Boots>();
@@ -30,7 +32,10 @@ export class Fleet {
     return this.#roster !== null && this.#report.complete;
   }
 
-  takeRoster(roster: ReadonlyMap<string, RosterEntry>, now: number): void {
+  /** `entries` holds those that have gone, too. */
+  takeRoster(entries: ReadonlyMap<string, RosterEntry>, now: number): void {
+    const roster = new Map([...entries].filter(([, { gone }]) => gone === undefined));
+    this.#gone = new Map([...entries].flatMap(([id, { gone }]) => (gone === undefined ? [] : [[id, gone]])));
     for (const id of this.#roster?.keys() ?? []) if (!roster.has(id)) this.#left.set(id, now);
     for (const id of roster.keys()) this.#left.delete(id);
     this.#roster = roster;
@@ -58,10 +63,17 @@ export class Fleet {
     return highest;
   }
 
-  witnesses(now: number): Pick<Witnesses, 'roster' | 'fleet' | 'now' | 'left' | 'shared'> {
+  witnesses(now: number): Pick<Witnesses, 'roster' | 'gone' | 'fleet' | 'now' | 'left' | 'shared'> {
     const shared = new Set<string>();
     for (const [id, { sharedUntil }] of this.#boots) if (now < sharedUntil) shared.add(id);
-    return { roster: this.#roster ?? new Map(), fleet: this.#report, now, left: this.#left, shared };
+    return {
+      roster: this.#roster ?? new Map(),
+      gone: this.#gone,
+      fleet: this.#report,
+      now,
+      left: this.#left,
+      shared,
+    };
   }
 
   /** A boot that is heard again after another one did not end with it: two nginx report under this id. */

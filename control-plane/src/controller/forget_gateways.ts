@@ -78,7 +78,7 @@ async function forget(
   alsoNeverHeard: boolean,
 ): Promise<Problem | null> {
   for (const [done, id] of names.entries()) {
-    const failure = await takeOut(desk, id);
+    const failure = await takeOut(desk, id, 'forgotten');
     if (failure === null) continue;
     return done === 0
       ? failure

@@ -1,3 +1,4 @@
+import type { Departure, HeardGateway, RosterEntry } from '../model/gateway.js';
 import type { Clock, Feedback, IntentEdit, IntentStore, Log, RosterStore, Term } from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
 import type { ReleaseTraffic } from '../model/release.js';
@@ -243,7 +244,7 @@ export async function mutateGateway(
   };
   if (!context.dry_run) {
     if (kind === 'leave_gateway' && !(await fellSilent(desk, id))) return err(stillServes(id));
-    const failure = await takeOut(desk, id);
+    const failure = await takeOut(desk, id, kind === 'leave_gateway' ? 'left' : 'forgotten');
     if (failure) return err(failure);
     desk.deps.log.warn({ gateway: id, by: context.by, reason: context.reason }, `${kind}: out of the roster`);
     await desk.settled();
@@ -288,13 +289,30 @@ async function fellSilent(desk: MutationDesk, id: string): Promise<boolean> {
   }
 }
 
+/** The entry of one that was heard and is not in the roster yet. */
+function entryOf(heard: HeardGateway | undefined, wall: number): RosterEntry | null {
+  if (!heard) return null;
+  const { id, boot, host } = heard.heartbeat;
+  return { id, boot, host, since: new Date(wall).toISOString() };
+}
+
 /** Takes one out of the roster, then out of Redis. Null, or why it is still in. */
-export async function takeOut(desk: MutationDesk, id: string): Promise<Problem | null> {
+export async function takeOut(
+  desk: MutationDesk,
+  id: string,
+  how: Departure['how'],
+): Promise<Problem | null> {
   const removeOnce = async (): Promise<Try<null>> => {
     const refusal = officeRefusal(desk, false);
     const term = desk.term();
     if (refusal !== null || term === null) return { kind: 'answered', answer: err(refusal ?? NOT_LEADER) };
-    const removed = await desk.deps.roster.remove(term, id);
+    const { wall, witnesses } = desk.world();
+    const entry = witnesses.roster.get(id) ?? entryOf(witnesses.fleet.heard.get(id), wall);
+    const gone = { at: new Date(wall).toISOString(), how };
+    // It stays in the roster as one that has gone, so that a proof can name it. What was never heard leaves no trace.
+    const removed = entry
+      ? await desk.deps.roster.put(term, { ...entry, gone })
+      : await desk.deps.roster.remove(term, id);
     return removed.ok
       ? { kind: 'answered', answer: ok(null) }
       : { kind: 'refused', term, failure: removed.error };

@@ -27,6 +27,8 @@ export interface UpkeepDeps {
   readonly drop: (service: string, ids: readonly string[]) => void;
 }
 
+/** How many gateways that have gone are remembered. */
+const MOST_DEPARTED = 50;
 /** How many gone members a set lists while nobody can prove them empty. */
 const MOST_GONE = 100;
 /** A pass gives up writing after this many refusals; the next one goes on with others. */
@@ -54,7 +56,10 @@ export class Upkeep {
     this.#healDamage(world);
     this.#dropEmpty(world);
     if (!term) return;
-    if (rosterIsKnown) await this.#enroll(world, term);
+    if (rosterIsKnown) {
+      await this.#enroll(world, term);
+      await this.#dismiss(world, term);
+    }
     await this.#recordEnds(world, term);
   }
 
@@ -72,6 +77,17 @@ export class Upkeep {
       await this.#noteWrite(term, `gateway ${id}`, put.ok ? null : put.error);
       if (put.ok) this.#deps.log.info({ gateway: id, boot, host }, 'gateway joined the roster');
       else if (put.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
+    }
+  }
+
+  /** The newest of those that have gone are remembered, so that their number is bounded. */
+  async #dismiss(world: World, term: Term): Promise<void> {
+    const gone = [...(world.witnesses.gone ?? [])].sort(([, a], [, b]) => (a.at < b.at ? 1 : -1));
+    for (const [id] of gone.slice(MOST_DEPARTED)) {
+      if (!this.#mayWrite(`gateway ${id}`)) continue;
+      const removed = await this.#deps.roster.remove(term, id);
+      await this.#noteWrite(term, `gateway ${id}`, removed.ok ? null : removed.error);
+      if (!removed.ok) return;
     }
   }
 

@@ -215,7 +215,7 @@ class LocalEbbgate {
       },
     });
     this.#instances.add(instance);
-    say(`${'Demo instance'.padEnd(18)} ${instance.id}  up`);
+    say(`${'Demo instance'.padEnd(18)} ${instance.id}  registered`);
     void instance.registrar.exited.then((code) => {
       this.#instances.delete(instance);
       if (this.#stopping) return;
@@ -227,7 +227,7 @@ class LocalEbbgate {
     this.#note();
   }
 
-  /** Gives the demo service its route, and waits until every gateway serves it. */
+  /** Gives the demo service its route, and waits until every instance has answered through every gateway. */
   async #showDemo(): Promise<void> {
     const { signal, say } = this.#options;
     const route = { routes: [{ host: '*', path: '/' }] };
@@ -235,9 +235,11 @@ class LocalEbbgate {
     await all(
       this.#ports.gateways.map((port) =>
         eventually(30_000, signal, async () => {
-          const { statusCode, body } = await request(url(port), { signal: AbortSignal.timeout(2_000) });
-          await body.dump();
-          if (statusCode !== 200) throw new Error(`${url(port)} answers ${String(statusCode)} for the demo`);
+          const silent = new Set([...this.#instances].map(({ id }) => id));
+          for (let tries = 0; silent.size > 0 && tries < 10 * this.#instances.size; tries += 1)
+            silent.delete(await answeredBy(url(port)));
+          if (silent.size > 0)
+            throw new Error(`${[...silent].join(', ')} did not answer through ${url(port)}`);
         }),
       ),
     );
@@ -301,6 +303,14 @@ class LocalEbbgate {
     await sweep(dir, [], [pid], 1_000); // what was still starting, and what a killed registrar left
     await this.#starting.catch(() => undefined);
   }
+}
+
+/** The instance that answers a request to the demo; throws if none does. */
+async function answeredBy(gateway: string): Promise<string> {
+  const { statusCode, body } = await request(gateway, { signal: AbortSignal.timeout(2_000) });
+  const text = await body.text();
+  if (statusCode !== 200) throw new Error(`${gateway} answers ${String(statusCode)} for the demo`);
+  return (JSON.parse(text) as { readonly instance: string }).instance;
 }
 
 function url(port: number): string {

@@ -60,6 +60,24 @@ export interface RosterEntry {
   readonly host: string;
   /** RFC 3339. */
   readonly since: string;
+  /** Present once it has gone: it counts no more, until it is heard again. */
+  readonly gone?: Departure;
+}
+
+/** When and how a gateway went. */
+export interface Departure {
+  /** RFC 3339. */
+  readonly at: string;
+  /** `left`: whatever stopped it said so. `forgotten`: a person vouched for it. */
+  readonly how: 'left' | 'forgotten';
+}
+
+/** Who was asked for a proof, and who was not, because it had gone before. */
+export interface Asked {
+  /** Gateways whose reports the proof rests on, by id. */
+  readonly asked: readonly string[];
+  /** Gateways that went within the last day, the newest first, at most 20: should one serve again and not be heard, the proof does not cover it. */
+  readonly not_asked: readonly (Departure & { readonly id: string })[];
 }
 
 /** The newest heartbeat of a gateway, and the monotonic moment (ms) at which it last changed. */

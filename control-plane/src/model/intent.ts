@@ -1,4 +1,5 @@
 import type { Freeze } from './freeze.js';
+import type { Asked } from './gateway.js';
 import type { Balancer, Health, HealthCheck, Retry, Timeouts, Upstream } from './set.js';
 
 /** A route wish of one service. */
@@ -96,6 +97,8 @@ export interface OperationRecord {
   readonly left?: Readonly<Record<string, number>>;
   /** What it was waiting for when it ended without proof. */
   readonly waited_for?: readonly string[];
+  /** Who was asked when it ended, and who was not. */
+  readonly gateways?: Asked;
 }
 
 /** One line of a service's history. */

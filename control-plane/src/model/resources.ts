@@ -7,6 +7,7 @@ import type {
   ServiceEvent,
   ServiceSpec,
 } from './intent.js';
+import type { Asked } from './gateway.js';
 import type { Position } from './position.js';
 import type { GuardVerdict } from './problem.js';
 import type { ProblemKind, ProblemSeverity } from './standing_problem.js';
@@ -189,6 +190,8 @@ export interface OperationResource {
   readonly deadline: string | null;
   readonly on_timeout: OnTimeout;
   readonly ended_at: string | null;
+  /** On whose word its result rests, at its end; now, while it runs. */
+  readonly gateways: Asked;
   /** True once the present intent is in the published set. */
   readonly published: boolean;
   readonly instances: readonly {
@@ -313,6 +316,8 @@ export interface Selector {
   readonly version?: string;
   readonly host?: string;
   readonly zone?: string;
+  /** Every instance of `service`; stands alone beside it. */
+  readonly all?: true;
 }
 
 /** What a client wants changed. */

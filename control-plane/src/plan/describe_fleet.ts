@@ -8,7 +8,7 @@ import { freezesOfAll, isFrozen } from './freeze.js';
 import { layersOf } from './layers.js';
 import { inForce } from './record.js';
 import { progressOf } from './operations.js';
-import { inFlightOf, isSilent } from './proof.js';
+import { askedOf, inFlightOf, isSilent } from './proof.js';
 import { drainTarget, membersIn, recordIn, type World } from './world.js';
 
 /** Every gateway of the roster, and every one that was heard or that Redis lists, sorted by id. */
@@ -160,6 +160,7 @@ function describeTogether(world: World, parts: readonly Part[]): OperationResour
     deadline: first.deadline ?? null,
     on_timeout: first.on_timeout,
     ended_at: done ? (ended[ended.length - 1] ?? null) : null,
+    gateways: first.gateways ?? askedOf(world.witnesses, world.wall),
     published: instances.every((one) => drainTarget(world, one.service, one.id) !== null),
     instances,
     waiting_for: [...new Set(instances.flatMap((one) => one.waiting_for))],

@@ -1,7 +1,8 @@
 import type { IntentRecord, OperationRecord, OperationResult, ServiceEvent } from '../model/intent.js';
+import type { Asked } from '../model/gateway.js';
 import type { DrainStatus } from '../model/resources.js';
 import { isFrozen } from './freeze.js';
-import { isUnknowable, proveDrained, type ProofTarget, type Witnesses } from './proof.js';
+import { askedOf, isUnknowable, proveDrained, type ProofTarget, type Witnesses } from './proof.js';
 import { drainOf, layersOf, spellLayers, tellLayers } from './layers.js';
 import { inForce, revise, wishOf, withLayers } from './record.js';
 
@@ -58,7 +59,7 @@ export function advanceOperations(
   for (const op of record.ops) {
     const verdict = judge(service, record, op, target, witnesses, wall);
     if (!verdict) continue;
-    next = { ...next, ...apply(next, op, verdict, wall) };
+    next = { ...next, ...apply(next, op, verdict, wall, askedOf(witnesses, wall)) };
     ended.push(eventOf(op, verdict, wall));
   }
   return ended.length === 0 ? null : revise(record, { instances: next.instances, ops: next.ops }, ended);
@@ -120,6 +121,7 @@ function apply(
   op: OperationRecord,
   verdict: Verdict,
   wall: number,
+  gateways: Asked,
 ): Pick<IntentRecord, 'instances' | 'ops'> {
   let { instances } = record;
   for (const id of op.instances)
@@ -130,13 +132,14 @@ function apply(
       const { keep_sticky_until: _kept, ...rest } = drain;
       return verdict.result === 'cut' ? { ...others, drain: { ...rest, state: 'cut' } } : layers;
     });
-  const { left: _left, waited_for: _waited, ...rest } = op;
+  const { left: _left, waited_for: _waited, gateways: _asked, ...rest } = op;
   const done: OperationRecord = {
     ...rest,
     result: verdict.result,
     ended_at: new Date(wall).toISOString(),
     ...(Object.keys(verdict.left).length > 0 ? { left: verdict.left } : {}),
     ...(verdict.waited_for.length > 0 ? { waited_for: verdict.waited_for } : {}),
+    gateways,
   };
   return { instances, ops: record.ops.map((one) => (one.id === op.id ? done : one)) };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Heartbeat, RosterEntry } from '../model/gateway.js';
 import { buildHeartbeat } from '../testing/builders.js';
-import { convergenceOf, isUnknowable, proveDrained, type Witnesses } from './proof.js';
+import { askedOf, convergenceOf, isUnknowable, proveDrained, type Witnesses } from './proof.js';
 
 const TARGET = { epoch: 7, generation: 20 };
 const acked = { applied: { epoch: 7, generation: 20 } };
@@ -56,6 +56,39 @@ test('a name that Redis lists and nobody ever heard blocks nothing; one of the r
     in_flight: null,
   });
   expect(isUnknowable('shop', TARGET, roster)).toBe(true);
+});
+
+test('when every gateway has gone, nobody is left who could hold a request; when there was none ever, nothing is known', () => {
+  const at = '2026-05-01T12:00:00.000Z';
+  const gone = new Map([['g1', { at, how: 'left' as const }]]);
+  const all = { ...witnesses({}), gone };
+  expect(proveDrained('shop', 'a', TARGET, all)).toEqual({ drained: true, waiting_for: [], in_flight: 0 });
+  expect(isUnknowable('shop', TARGET, all)).toBe(false);
+  const some = { ...witnesses({ g2: acked }, ['g2', 'g3']), gone };
+  expect(proveDrained('shop', 'a', TARGET, some).waiting_for).toEqual([
+    'gateway g3 has not been heard; it may be serving',
+  ]);
+  expect(proveDrained('shop', 'a', TARGET, witnesses({})).drained).toBe(false);
+  expect(isUnknowable('shop', TARGET, witnesses({}))).toBe(true);
+});
+
+test('a proof names who was asked, and who had gone in the last day', () => {
+  const day = 86_400_000;
+  const wall = Date.parse('2026-05-03T12:00:00.000Z');
+  const at = (ago: number): string => new Date(wall - ago).toISOString();
+  const gone = new Map([
+    ['old', { at: at(day), how: 'left' as const }],
+    ['g0', { at: at(5_000), how: 'forgotten' as const }],
+    ['g3', { at: at(1_000), how: 'left' as const }],
+    ['g1', { at: at(1_000), how: 'left' as const }],
+  ]);
+  expect(askedOf({ ...witnesses({ g2: acked, g1: acked }), gone }, wall)).toEqual({
+    asked: ['g1', 'g2'],
+    not_asked: [
+      { id: 'g3', at: at(1_000), how: 'left' },
+      { id: 'g0', at: at(5_000), how: 'forgotten' },
+    ],
+  });
 });
 
 describe('not proven, and it says why', () => {

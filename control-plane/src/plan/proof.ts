@@ -1,4 +1,11 @@
-import { inFlightKey, type FleetReport, type HeardGateway, type RosterEntry } from '../model/gateway.js';
+import {
+  inFlightKey,
+  type Asked,
+  type Departure,
+  type FleetReport,
+  type HeardGateway,
+  type RosterEntry,
+} from '../model/gateway.js';
 import type { Position } from '../model/position.js';
 import type { Convergence, DrainStatus } from '../model/resources.js';
 import { byCodeUnit } from './encode.js';
@@ -11,6 +18,8 @@ import { byCodeUnit } from './encode.js';
 /** Who must be heard, and what was heard. All moments are monotonic milliseconds. */
 export interface Witnesses {
   readonly roster: ReadonlyMap<string, RosterEntry>;
+  /** Gateways that went and were not heard since. Absent = none. */
+  readonly gone?: ReadonlyMap<string, Departure>;
   readonly fleet: FleetReport;
   readonly now: number;
   readonly silent_ms: number;
@@ -40,6 +49,25 @@ export function gatewaysThatCount(witnesses: Witnesses): readonly string[] {
   const ids = [...new Set([...witnesses.roster.keys(), ...heard])].sort(byCodeUnit);
   COUNTING.set(witnesses, ids);
   return ids;
+}
+
+/** True if there were gateways, and every one has gone: nobody is left who could hold a request. */
+function haveAllGone(witnesses: Witnesses): boolean {
+  return gatewaysThatCount(witnesses).length === 0 && (witnesses.gone?.size ?? 0) > 0;
+}
+
+const GONE_LATELY_MS = 86_400_000;
+const MOST_GONE_TOLD = 20;
+
+/** On whose word a proof rests at `wall`, and who has gone lately and is not asked. */
+export function askedOf(witnesses: Witnesses, wall: number): Asked {
+  const asked = gatewaysThatCount(witnesses);
+  const not_asked = [...(witnesses.gone ?? [])]
+    .filter(([id, { at }]) => !asked.includes(id) && wall - Date.parse(at) < GONE_LATELY_MS)
+    .map(([id, { at, how }]) => ({ id, at, how }))
+    .sort((a, b) => byCodeUnit(b.at, a.at) || byCodeUnit(a.id, b.id))
+    .slice(0, MOST_GONE_TOLD);
+  return { asked, not_asked };
 }
 
 /** True when a gateway's heartbeat has not changed for longer than allowed. */
@@ -133,7 +161,8 @@ export function proveDrained(
   const inFlight = values.includes(null) ? null : values.reduce<number>((sum, n) => sum + (n ?? 0), 0);
   const waiting: string[] = [];
   if (witnesses.unready !== null) waiting.push(witnesses.unready);
-  else if (values.length === 0) waiting.push('no gateway has ever been heard, so nothing can be proven');
+  else if (values.length === 0 && !haveAllGone(witnesses))
+    waiting.push('no gateway has ever been heard, so nothing can be proven');
   if (!target) waiting.push(`the set of ${service} that drains it is not published yet`);
   else if ('kept_until' in target) waiting.push(`sticky clients are kept until ${target.kept_until}`);
   else
@@ -166,7 +195,8 @@ export function isUnknowable(service: string, target: ProofTarget, witnesses: Wi
   if (!target || witnesses.unready !== null) return true;
   if ('kept_until' in target) return false;
   const ids = gatewaysThatCount(witnesses);
-  return ids.length === 0 || ids.some((id) => ackOf(id, service, target, witnesses).state !== 'acked');
+  if (ids.length === 0) return !haveAllGone(witnesses);
+  return ids.some((id) => ackOf(id, service, target, witnesses).state !== 'acked');
 }
 
 /** Who follows the set of `service` that stands at `target`. */

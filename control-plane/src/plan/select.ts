@@ -11,18 +11,18 @@ export type Selection = ReadonlyMap<string, readonly string[]>;
  * but has a wish. Selecting nothing, or an id that nobody knows, is a failure: a typing error must not look done.
  */
 export function select(selector: Selector, state: DecisionState): Result<Selection, Problem> {
-  const { service, ids, version, host, zone } = selector;
-  if (ids === undefined && version === undefined && host === undefined && zone === undefined)
+  const { service, ids, version, host, zone, all } = selector;
+  if (ids === undefined && version === undefined && host === undefined && zone === undefined && !all)
     return err({
       code: 'invalid_request',
       field: 'selector',
-      detail: 'The selector must name ids, version, host or zone',
+      detail: 'The selector must name ids, version, host or zone, or all',
     });
-  if (ids !== undefined && service === undefined)
+  if ((ids !== undefined || all) && service === undefined)
     return err({
       code: 'invalid_request',
       field: 'selector.service',
-      detail: 'ids need the service they belong to',
+      detail: ids === undefined ? 'all needs a service' : 'ids need the service they belong to',
     });
   const known =
     service === undefined ? [...new Set([...state.membership.keys(), ...state.intents.keys()])] : [service];

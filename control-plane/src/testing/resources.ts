@@ -118,6 +118,7 @@ export function makeOperation({
     deadline: null,
     on_timeout: 'wait',
     ended_at: null,
+    gateways: { asked: ['gw-a', 'gw-b'], not_asked: [] },
     published: true,
     instances: targets.map(([service, id]) => ({
       service,

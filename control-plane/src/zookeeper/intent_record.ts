@@ -73,6 +73,12 @@ const operation = z.strictObject({
   ended_at: moment.optional(),
   left: z.record(text, z.number()).optional(),
   waited_for: z.array(text).optional(),
+  gateways: z
+    .strictObject({
+      asked: z.array(text),
+      not_asked: z.array(z.strictObject({ id: text, at: moment, how: z.enum(['left', 'forgotten']) })),
+    })
+    .optional(),
 });
 
 /** A line of history, wherever it is kept. */

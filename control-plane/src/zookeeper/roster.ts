@@ -13,7 +13,12 @@ export function createRosterStore(link: ZooKeeperLink, options: { readonly root:
   return new TreeRosterStore(link, options.root);
 }
 
-const entrySchema = z.object({ boot: z.string(), host: z.string(), since: z.string() });
+const entrySchema = z.object({
+  boot: z.string(),
+  host: z.string(),
+  since: z.string(),
+  gone: z.object({ at: z.string(), how: z.enum(['left', 'forgotten']) }).optional(),
+});
 /** A write may find the entry there, or gone, against what was known: then the other way is tried. */
 const ATTEMPTS = 3;
 
@@ -90,7 +95,8 @@ class TreeRosterStore extends ChildStore<RosterEntry> implements RosterStore {
 
   #entryOf(id: string, node: TreeNode): RosterEntry | null {
     try {
-      return { id, ...entrySchema.parse(JSON.parse(node.data.toString('utf8'))) };
+      const { gone, ...entry } = entrySchema.parse(JSON.parse(node.data.toString('utf8')));
+      return { id, ...entry, ...(gone === undefined ? {} : { gone }) };
     } catch {
       return null;
     }

@@ -395,6 +395,11 @@ describe('the roster', () => {
     await must(store.put(term, entry('g1', 'b2')));
     await must(store.put(term, entry('g2', 'b1')));
     expect(rosters.at(-1)?.get('g1')?.boot).toBe('b2');
+    const gone = { ...entry('g1', 'b2'), gone: { at: '2026-11-21T00:00:00.000Z', how: 'left' as const } };
+    expect(await store.put(term, gone)).toEqual({ ok: true, value: undefined });
+    expect(rosters.at(-1)?.get('g1')).toEqual(gone);
+    await store.put(term, entry('g1', 'b2'));
+    expect(rosters.at(-1)?.get('g1')?.gone).toBeUndefined();
     // Another controller's view of it, and a removal behind this one's back.
     await must(writer.remove(`${root}/gateways/g2`, -1));
     await must(store.put(term, entry('g2', 'b3')));

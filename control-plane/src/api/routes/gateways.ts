@@ -45,7 +45,7 @@ export function gatewayEndpoints(plane: ControlPlane): readonly Endpoint[] {
     }),
     endpoint({
       method: 'post',
-      path: '/v1/gateways/forget',
+      path: '/v1/gateways/forgets',
       tag,
       summary: 'Leave several silent gateways out of every proof, and names that were never heard',
       params: null,

@@ -93,13 +93,18 @@ export const selector = z
     version: name('version').optional(),
     host: z.string().min(1).max(64).optional().meta({ description: 'An IP literal.' }),
     zone: name('zone').optional(),
+    all: z
+      .literal(true)
+      .optional()
+      .meta({ description: 'Every instance of `service`, which must be given, and nothing else.' }),
   })
-  .refine(
-    (s) => s.ids !== undefined || s.version !== undefined || s.host !== undefined || s.zone !== undefined,
-    {
-      error: 'needs at least one of ids, version, host, zone',
-    },
-  )
+  .refine((s) => Object.keys(s).some((member) => member !== 'service'), {
+    error: 'needs at least one of ids, version, host, zone, all',
+  })
+  .refine((s) => s.all === undefined || (s.service !== undefined && Object.keys(s).length === 2), {
+    error: 'stands beside service and nothing else',
+    path: ['all'],
+  })
   .refine((s) => s.ids === undefined || s.service !== undefined, {
     error: 'is needed with ids, because an id is unique only within its service',
     path: ['service'],

@@ -139,6 +139,13 @@ export const instance = z.object({
   ),
 }) satisfies z.ZodType<model.InstanceResource>;
 
+const asked = z.object({
+  asked: z.array(z.string()).meta({ description: 'The gateways whose reports the result rests on.' }),
+  not_asked: z
+    .array(z.object({ id: z.string(), at: time, how: z.enum(['left', 'forgotten']) }))
+    .meta({ description: 'Gateways that went within the last day, and are not asked. The newest 20.' }),
+});
+
 export const operation = z.object({
   id: z.string(),
   kind: z.literal('drain'),
@@ -150,6 +157,7 @@ export const operation = z.object({
   deadline: time.nullable(),
   on_timeout: onTimeout,
   ended_at: time.nullable(),
+  gateways: asked,
   published: z.boolean(),
   instances: z.array(
     z.object({

@@ -4,20 +4,55 @@ import { err, ok, type Result } from '../../model/result.js';
 
 /** Where instances may live. Made by `parseNetworks`. */
 export interface AllowedNetworks {
-  /** Empty = the default: everything but `NEVER_BY_DEFAULT`. */
+  /** Empty = the default: everything but special-purpose addresses. Private ones are no such. */
   readonly cidrs: readonly (readonly [ipaddr.IPv4 | ipaddr.IPv6, number])[];
   /** As configured, for messages. */
   readonly names: readonly string[];
 }
 
-/** Ranges through which a registrant could aim a gateway at itself, at its neighbours' metadata, or at nobody. */
-const NEVER_BY_DEFAULT: ReadonlySet<string> = new Set([
-  'loopback',
-  'linkLocal',
-  'multicast',
-  'broadcast',
-  'unspecified',
-]);
+/**
+ * Ranges of ipaddr.js through which a registrant could aim a gateway at itself, at its neighbours' metadata, or at nobody, and
+ * how a message calls them. By the registries of special-purpose addresses at IANA (RFC 6890), as ipaddr.js has them.
+ */
+const NEVER_BY_DEFAULT: Readonly<Record<string, string>> = {
+  loopback: 'loopback',
+  linkLocal: 'link-local',
+  multicast: 'multicast',
+  broadcast: 'broadcast',
+  unspecified: 'unspecified',
+  reserved: 'reserved',
+  benchmarking: 'for benchmarks (RFC 2544, RFC 5180)',
+  amt: 'for multicast tunnels (RFC 7450)',
+  as112: 'of the AS112 project (RFC 7535)',
+  as112v6: 'of the AS112 project (RFC 7534)',
+  deprecated: 'deprecated (RFC 3879)',
+  discard: 'for discarding (RFC 6666)',
+  orchid2: 'an identifier, not an address (RFC 7343)',
+  droneRemoteIdProtocolEntityTags: 'an identifier, not an address (RFC 9374)',
+  teredo: 'a Teredo tunnel (RFC 4380)',
+};
+
+/** Single addresses and ranges that those do not name: cloud metadata that is not link-local, and the rest of the registries. */
+const NEVER_BY_NETWORK: readonly (readonly [readonly [ipaddr.IPv4 | ipaddr.IPv6, number], string])[] = (
+  [
+    ['100.100.100.200/32', 'a metadata service'],
+    ['168.63.129.16/32', 'a metadata service'],
+    ['fd00:ec2::/64', 'a metadata service'],
+    ['fd20:ce::254/128', 'a metadata service'],
+    ['0.0.0.0/8', 'unspecified'],
+    ['192.0.0.0/24', 'reserved for protocols, metadata services among them (RFC 6890)'],
+    ['192.0.2.0/24', 'for documentation (RFC 5737)'],
+    ['198.51.100.0/24', 'for documentation (RFC 5737)'],
+    ['203.0.113.0/24', 'for documentation (RFC 5737)'],
+    ['192.88.99.0/24', 'a deprecated 6to4 relay (RFC 7526)'],
+    ['198.18.0.0/15', 'for benchmarks (RFC 2544)'],
+    ['240.0.0.0/4', 'reserved'],
+    ['2001:db8::/32', 'for documentation (RFC 3849)'],
+    ['3fff::/20', 'for documentation (RFC 9637)'],
+    ['5f00::/16', 'for segment routing (RFC 9602)'],
+    ['fec0::/10', 'deprecated (RFC 3879)'],
+  ] as const
+).map(([cidr, why]) => [ipaddr.parseCIDR(cidr), why]);
 
 /** Reads CIDRs like `10.0.0.0/8` or `fd00::/8`; none = the default networks. An error names the bad one. */
 export function parseNetworks(cidrs: readonly string[]): Result<AllowedNetworks, string> {
@@ -48,12 +83,23 @@ export function checkHost(host: unknown, allowed: AllowedNetworks): Result<strin
       ? ok(spelled)
       : err(`host ${spelled} is outside the allowed networks ${allowed.names.join(', ')}`);
   }
-  const range = [address, ...carriedAddress(address)]
-    .map((one) => one.range())
-    .find((one) => NEVER_BY_DEFAULT.has(one));
-  if (range === undefined) return ok(spelled);
-  const name = range === 'linkLocal' ? 'link-local' : range;
-  return err(`host ${spelled} is ${name}; to use it, name its network among the allowed ones`);
+  for (const one of [address, ...carriedAddress(address)]) {
+    const why = reservedFor(one);
+    if (why === undefined) continue;
+    return err(`host ${spelled} is ${why}; to use it, name its network among the allowed ones`);
+  }
+  return ok(spelled);
+}
+
+/** What an address is kept for, if no instance should be there; undefined else. */
+function reservedFor(address: ipaddr.IPv4 | ipaddr.IPv6): string | undefined {
+  const range = address.range();
+  if (range === 'broadcast') return range;
+  const [, why] =
+    NEVER_BY_NETWORK.find(
+      ([[network, bits]]) => network.kind() === address.kind() && address.match(network, bits),
+    ) ?? [];
+  return why ?? (Object.hasOwn(NEVER_BY_DEFAULT, range) ? NEVER_BY_DEFAULT[range] : undefined);
 }
 
 /** The address of a literal; IPv4-mapped IPv6 comes out as IPv4. Undefined for anything else. */
