@@ -2,7 +2,12 @@
 # Tells the control API that a gateway was stopped and its last worker is gone, so that no drain waits for it any more.
 # To be called by whatever stopped nginx, and only then: while a worker lives, it would be untrue.
 #
+# Once it has left, the file `left` stands beside its sets: when it starts again it serves nothing from its disk until Redis, or
+# the control API, knows of it (docs/adr/0018). With --join it is the control API that is asked: as long as that file stands, the
+# API is told that the gateway serves, and then the file is taken away.
+#
 # usage: ebbgate-leave NGINX_CONF        the conf that `ebbgate render` wrote; the gateway's name is read from it
+#        ebbgate-leave --join NGINX_CONF to be started beside nginx; ends when the gateway is known
 #   EBBGATE_API                          the control API, like http://10.0.0.5:8090; without it nothing is told
 #   EBBGATE_TOKEN_FILE or EBBGATE_TOKEN  its token, or neither
 #   EBBGATE_LEAVE_PATIENCE               how many seconds to try at most; 10 unless given
@@ -14,11 +19,25 @@ say() {
   echo "ebbgate-leave: $*" >&2
 }
 
+verb=leave reason='stopped; its last worker is gone'
+if [ "${1:-}" = --join ]; then
+  verb=join reason='started, and may serve from its disk'
+  shift
+fi
+
 # The name of the gateway, as `ebbgate render` wrote it.
 id=$(sed -n 's/^ *gateway_id = "\([A-Za-z0-9._-]*\)",$/\1/p' "${1:-/etc/ebbgate/nginx.conf}") || exit 2
 if [ -z "$id" ]; then
   say "${1:-/etc/ebbgate/nginx.conf} names no gateway; it must be written by: ebbgate render"
   exit 2
+fi
+state_dir=$(sed -n 's/^ *state_dir = "\(\/.*\)",$/\1/p' "${1:-/etc/ebbgate/nginx.conf}") || exit 2
+mark=$state_dir/left
+if [ "$verb" = join ]; then
+  [ -n "${EBBGATE_API:-}" ] || exit 0
+  # Redis is tried first, by the gateway itself: then the file is gone.
+  sleep "${EBBGATE_JOIN_AFTER:-2}"
+  [ -e "$mark" ] || exit 0
 fi
 if [ -z "${EBBGATE_API:-}" ]; then
   say "EBBGATE_API is not set, so nobody is told. Say it by hand: ebbgate gateway leave $id"
@@ -35,15 +54,27 @@ answer=$(
   { [ -z "$token" ] || printf 'Authorization: Bearer %s' "$token" | sed 's/[\\"]/\\&/g; s/^/header = "/; s/$/"/'; } |
     curl --config - --silent --show-error --request POST \
       --header 'Content-Type: application/json' --header "X-Ebbgate-Actor: gateway-$id" \
-      --data '{"reason":"stopped; its last worker is gone"}' \
+      --data "{\"reason\":\"$reason\"}" \
       --connect-timeout 2 --max-time 5 \
       --retry 100 --retry-delay 1 --retry-max-time "$patience" --retry-all-errors \
-      --write-out '\n%{http_code}' "${EBBGATE_API%/}/v1/gateways/$id/leave"
+      --write-out '\n%{http_code}' "${EBBGATE_API%/}/v1/gateways/$id/$verb"
 ) || true
 status=${answer##*
 }
+if [ "$verb" = join ]; then
+  case $status in
+    200) rm -f -- "$mark"; say "the control API knows that gateway $id serves"; exit 0 ;;
+  esac
+  [ -e "$mark" ] || exit 0
+  say "gateway $id serves nothing yet: neither Redis nor $EBBGATE_API knows of it (${status})"
+  exec "$0" --join "$@"
+fi
 case $status in
-  200) say "gateway $id has left"; exit 0 ;;
+  200)
+    date -u > "$mark" || say "cannot write $mark: started without Redis, this gateway would serve unknown to drains"
+    say "gateway $id has left"
+    exit 0
+    ;;
   404)
     # Or it is what a repeated request was answered. Another server's 404 is none.
     case $answer in

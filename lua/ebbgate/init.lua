@@ -14,8 +14,9 @@ function init.init(given)
   checked.password = os.getenv(checked.redis_password_env)
   if checked.password == '' then checked.password = nil end
   checked.follow = boot.script('follow')
+  checked.names = boot.names(checked.sticky_key_file)
   settings = checked
-  boot.prepare(shm.open(), checked.state_dir, checked.tls_profiles)
+  boot.prepare(shm.open(), checked.state_dir, checked.tls_profiles, checked.start_from_disk)
   -- Read before the fork, so that workers share the code's memory.
   require 'ebbgate.worker.background'
   init.phases = {
@@ -44,6 +45,7 @@ function init.init_worker()
     dicts = dicts, incarnation = incarnation, tools = boot.tools, max_tries = settings.max_tries,
     access_log = settings.access_log, client_send_ms = settings.client_send_ms,
     head_bytes = settings.head_bytes, zone = settings.zone, header_names = settings.header_names,
+    names = settings.names,
   })
   require('ebbgate.worker.startup').start(dicts.state, settings.start_wait_ms)
   require('ebbgate.worker.background').start(settings, dicts, incarnation)

@@ -139,3 +139,37 @@ describe('a sticky session', function()
     assert.is_false(sticky.settings(nil))
   end)
 end)
+
+describe('the keys of sticky cookies', function()
+  local A, B = string.rep('a', 32), string.rep('b', 128)
+  --- Not a real one: what is tested is who asks it for what.
+  local function mac(key, text) return string.sub(key, 1, 1) .. text .. '12345678' end
+
+  it('are read a line each, and judged', function()
+    assert.same({ A, B }, sticky.read_keys('# newest first\n\n' .. A .. '\n  ' .. B .. '  \n'))
+    assert.same({ A }, sticky.read_keys(A))
+    for _, text in ipairs { '', '\n# none\n', 'short', A .. '\nx', string.rep('a', 129), A .. ' ' .. A, A .. '\1' } do
+      local keys, why = sticky.read_keys(text)
+      assert.is_nil(keys)
+      assert.is_string(why)
+      assert.is_nil(string.find(why, 'aaaa', 1, true), 'a message must not hold a key')
+    end
+    assert.is_nil((sticky.read_keys(string.rep(A .. '\n', 9))))
+  end)
+
+  it('name by the first, and understand by the others', function()
+    local names = sticky.namer({ A, B }, mac)
+    local token, further = names('s', 'i')
+    assert.equal(16, #token)
+    assert.are_not.equal(token, sticky.token('s', 'i'))
+    assert.same({ (sticky.namer({ B }, mac)('s', 'i')) }, further)
+    local subject = fleet.build({
+      service = 's', kind = 'set', peers = { { id = 'i', host = '10.0.0.1', port = 1, version = '', weight = 1, down = false,
+        state = 'up' } }, balancer = { algorithm = 'random', sticky = { cookie = 'c', max_age_s = 0 } },
+    }, 'w', nil, {}, 0, nil, names)
+    assert.equal('i', fleet.named(subject, token).id)
+    assert.equal('i', fleet.named(subject, further[1]).id)
+    assert.equal(token, subject.by_id.i.token)
+    assert.is_nil(fleet.named(subject, sticky.token('s', 'i')))
+  end)
+end)

@@ -79,6 +79,8 @@ done
 "$program" -p "$run_dir" -e stderr -c "$conf" &
 nginx=$!
 [ -z "$asked" ] || quit # asked before there was anything to stop
+ebbgate-leave --join "$conf" &
+joiner=$!
 
 # `wait` ends with every signal; nginx has ended when it cannot be signalled.
 while :; do
@@ -91,6 +93,7 @@ again=0
 wait "$nginx" || again=$?
 [ "$again" -eq 127 ] || status=$again
 [ -z "$repeater" ] || kill -KILL "$repeater" 2> /dev/null || :
+kill -KILL "$joiner" 2> /dev/null || :
 
 if [ -z "$asked" ]; then
   say "nginx ended of itself ($status)"

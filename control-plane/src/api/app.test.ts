@@ -381,6 +381,7 @@ describe('mutations', () => {
     await client().post('/v1/operations/op-1/cancel').expect(200);
     await client().post('/v1/gateways/gw-a/forget').send({ reason: 'burnt' }).expect(200);
     await client().post('/v1/gateways/gw-a/leave').expect(200);
+    await client().post('/v1/gateways/gw-new/join').expect(200);
     await client().post('/v1/gateways/forgets').send({ never_heard: true, reason: 'made up' }).expect(200);
     await client()
       .post('/v1/gateways/forgets')
@@ -390,6 +391,7 @@ describe('mutations', () => {
       { kind: 'cancel_operation', id: 'op-1' },
       { kind: 'forget_gateway', gateway: 'gw-a' },
       { kind: 'leave_gateway', gateway: 'gw-a' },
+      { kind: 'join_gateway', gateway: 'gw-new' },
       { kind: 'forget_gateways', gateways: [], never_heard: true },
       { kind: 'forget_gateways', gateways: ['gw-a', 'gw-b'], never_heard: false },
     ]);

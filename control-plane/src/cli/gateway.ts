@@ -6,9 +6,11 @@ import { apiCommand, dryRun, type MutationFlags } from './flags.js';
 import { conclude } from './outcome.js';
 import type { Terminal } from './terminal.js';
 
-/** `ebbgate gateway forget|leave` and `ebbgate cancel`. */
+/** `ebbgate gateway forget|leave|join` and `ebbgate cancel`. */
 export function addGateway(program: Command, terminal: Terminal): void {
-  const gateway = program.command('gateway').description('take gateways out of the roster');
+  const gateway = program
+    .command('gateway')
+    .description('the roster: the gateways that every drain waits for');
   apiCommand(
     gateway,
     'forget [GATEWAY...]',
@@ -34,6 +36,12 @@ export function addGateway(program: Command, terminal: Terminal): void {
     .option('--dry-run', 'show what would change, write nothing')
     .action(async (id: string, flags: MutationFlags) => {
       await send(terminal, flags, path('gateways', id, 'leave'), `gateway ${id} has left`);
+    });
+  apiCommand(gateway, 'join <GATEWAY>', 'say that a gateway serves, heard or not: every drain waits for it')
+    .option('--reason <TEXT>', 'why; kept and shown')
+    .option('--dry-run', 'show what would change, write nothing')
+    .action(async (id: string, flags: MutationFlags) => {
+      await send(terminal, flags, path('gateways', id, 'join'), `gateway ${id} is in the roster`);
     });
   apiCommand(program, 'cancel <OPERATION>', 'cancel an operation')
     .option('--reason <TEXT>', 'why; kept and shown')

@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { GatewayPlace } from '../local/up.js';
 import { renderConf } from '../render/render.js';
 import { productRoot, productVersion, readTemplates } from './product.js';
@@ -21,6 +23,7 @@ export function gatewayRenderer(nginx: string | undefined): (place: GatewayPlace
         workers: 2,
         redis_host: '127.0.0.1',
         redis_port: redisPort,
+        sticky_key_file: stickyKeys(dirname(dir)),
       },
       readTemplates(root),
       productVersion(root),
@@ -28,6 +31,13 @@ export function gatewayRenderer(nginx: string | undefined): (place: GatewayPlace
     if (rendered.ok) return rendered.value;
     throw new Error(rendered.error.map(({ message }) => message).join('\n'));
   };
+}
+
+/** The file of the key that all local gateways share; made once. */
+function stickyKeys(dir: string): string {
+  const file = join(dir, 'sticky.keys');
+  if (!existsSync(file)) writeFileSync(file, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
+  return file;
 }
 
 /** OpenResty brings Lua along; Debian's nginx loads it as a module. `nginx -V` tells which it is. */

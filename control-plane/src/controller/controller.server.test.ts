@@ -981,6 +981,10 @@ describe('the roster', () => {
     one.pause();
     await done(running, { kind: 'leave_gateway', gateway: 'g-1' });
     expect(running.controller.gateways()).toEqual([]);
+    await done(running, { kind: 'join_gateway', gateway: 'g-1' });
+    expect(running.controller.gateways()).toMatchObject([{ id: 'g-1', state: 'unknown', in_roster: true }]);
+    expect(running.controller.instance('shop', 'a')?.drain).toMatchObject({ drained: false });
+    await done(running, { kind: 'leave_gateway', gateway: 'g-1' });
     await until(() =>
       expect(running.controller.instance('shop', 'a')?.drain).toMatchObject({ drained: true }),
     );

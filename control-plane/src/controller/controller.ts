@@ -36,6 +36,7 @@ import { Fleet } from './fleet.js';
 import { forgetGateways } from './forget_gateways.js';
 import { FreezeOfAll } from './freeze_of_all.js';
 import { mutateGateway, mutateServices, officeRefusal, type MutationDesk } from './mutations.js';
+import { joinGateway } from './join_gateway.js';
 import { Pacer } from './pacer.js';
 import { ProblemLog } from './problem_log.js';
 import { Publication } from './publication.js';
@@ -502,6 +503,8 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       case 'forget_gateway':
       case 'leave_gateway':
         return mutateGateway(desk, mutation, context);
+      case 'join_gateway':
+        return joinGateway(desk, mutation, context);
       case 'forget_gateways':
         return forgetGateways(desk, mutation, context);
       case 'freeze_all':

@@ -1,4 +1,4 @@
-import { realpathSync, mkdirSync } from 'node:fs';
+import { mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { controlApi, eventually, type ControlApi } from './control_api.js';
@@ -294,7 +294,12 @@ class LocalEbbgate {
       this.#gateways.map(async (gateway) => {
         await gateway.stop();
         const left = { reason: 'stopped by `ebbgate up`' };
-        await api.call('POST', `/v1/gateways/${gateway.name}/leave`, left).catch(() => undefined);
+        const told = await api.call('POST', `/v1/gateways/${gateway.name}/leave`, left).then(
+          () => true,
+          () => false,
+        );
+        // As nginx/leave.sh does: who has left is known again before it serves from its disk.
+        if (told) writeFileSync(join(dir, gateway.name, 'state', 'left'), '');
       }),
     );
     await Promise.all([...this.#instances].map((instance) => instance.stop()));

@@ -349,6 +349,8 @@ export type Mutation =
   | { readonly kind: 'freeze' | 'unfreeze'; readonly service: string }
   | { readonly kind: 'freeze_all' | 'unfreeze_all' }
   | { readonly kind: 'forget_gateway' | 'leave_gateway'; readonly gateway: string }
+  /** It begins to serve, and may not be heard. */
+  | { readonly kind: 'join_gateway'; readonly gateway: string }
   | {
       readonly kind: 'forget_gateways';
       readonly gateways: readonly string[];

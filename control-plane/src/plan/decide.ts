@@ -36,6 +36,7 @@ export type ServiceMutation = Exclude<
       | 'forget_gateway'
       | 'forget_gateways'
       | 'leave_gateway'
+      | 'join_gateway'
       | 'accept_data_loss'
       | 'freeze_all'
       | 'unfreeze_all';

@@ -29,7 +29,7 @@ export function askApi(options: {
     try {
       const { statusCode, body } = await request(url, { headers, signal: deadline });
       const text = await body.text();
-      return statusCode === 200 ? judge(text) : refused(statusCode);
+      return statusCode === 200 ? judge(text) : refused(statusCode, text);
     } catch (error) {
       return {
         kind: 'away',
@@ -61,14 +61,24 @@ function parse(text: string): Seen | undefined {
   }
 }
 
-function refused(status: number): DrainAnswer {
+function refused(status: number, text: string): DrainAnswer {
   const hint =
     status === 401 || status === 403
       ? ' (EBBGATE_TOKEN must hold its token)'
       : status === 404
         ? ' (the controller does not know this instance: does it read the same ZooKeeper and registry root?)'
         : '';
-  return { kind: 'away', reason: `the control API answered ${String(status)}${hint}` };
+  // Another server's 404 says nothing of this instance.
+  const kind = status === 404 && codeOf(text) === 'not_found' ? 'unknown' : 'away';
+  return { kind, reason: `the control API answered ${String(status)}${hint}` };
+}
+
+function codeOf(text: string): unknown {
+  try {
+    return (JSON.parse(text) as { readonly code?: unknown } | null)?.code;
+  } catch {
+    return undefined;
+  }
 }
 
 function reasonOf(error: unknown): string {

@@ -47,6 +47,11 @@ test.each<[string, Answer, object]>([
   ],
   ['leaving, not yet in a set', instance(true, null), { kind: 'waiting' }],
   ['unknown instance', { status: 404, text: '{}' }, { kind: 'away', reason: expect.stringContaining('404') }],
+  [
+    'unknown to a controller that knows the registry',
+    { status: 404, text: '{"code":"not_found"}' },
+    { kind: 'unknown', reason: expect.stringContaining('404') },
+  ],
   ['wrong token', { status: 401, text: '' }, { reason: expect.stringContaining('EBBGATE_TOKEN') }],
   ['not JSON', { text: '<html>' }, { kind: 'away' }],
   ['JSON, but no instance', { text: '[]' }, { kind: 'away' }],
@@ -102,4 +107,19 @@ test('waits until the answer is drained, and says each change', async () => {
   });
   expect(end).toBe('drained');
   expect(said).toEqual(['the controller to see this instance leave', '2 open', '1 open']);
+});
+
+test('an instance that nobody knows waits for nothing; one that is known in a moment waits for its proof', async () => {
+  const never = { onWaiting: () => undefined, everyMs: 1, signal: AbortSignal.timeout(10_000) };
+  const unknown: Answer = { status: 404, text: '{"code":"not_found"}' };
+  answer = () => unknown;
+  expect(await waitDrained({ ask, ...never })).toBe('never_accepted');
+  let asked = 0;
+  answer = () =>
+    ++asked < 8 ? unknown : asked < 12 ? instance(true, null) : instance(true, { drained: true });
+  expect(await waitDrained({ ask, ...never })).toBe('drained');
+  asked = 0;
+  answer = () =>
+    ++asked < 30 ? { status: 503, text: '{"code":"not_ready"}' } : instance(true, { drained: true });
+  expect(await waitDrained({ ask, ...never })).toBe('drained');
 });

@@ -4,6 +4,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 export type DrainAnswer =
   | { readonly kind: 'drained' }
   | { readonly kind: 'waiting'; readonly waiting_for: readonly string[] }
+  /** The controller has a complete view of the registry, and this instance is not in it. */
+  | { readonly kind: 'unknown'; readonly reason: string }
   /** No answer, or one that proves nothing. */
   | { readonly kind: 'away'; readonly reason: string };
 
@@ -13,11 +15,16 @@ export type AskDrained = (signal: AbortSignal) => Promise<DrainAnswer>;
 export type DrainEnd =
   /** Proven: no gateway sends to this instance, and none holds a request on it. */
   | 'drained'
+  /** The controller does not know this instance, and went on not to: no gateway was ever sent to it. */
+  | 'never_accepted'
   /** The signal aborted first. Nothing is claimed. */
   | 'unproven';
 
+/** How many answers in a row must say that nobody knows this instance: one that has just registered is known in a moment. */
+const UNKNOWN_ANSWERS = 8;
+
 /**
- * Asks every `everyMs` until the answer is `drained` or `signal` aborts (its owner decides when the waiting is
+ * Asks every `everyMs` until the answer is `drained`, the instance turns out to be unknown, or `signal` aborts (its owner decides when the waiting is
  * over). `onWaiting` hears each change of what is waited for, as sentences.
  */
 export async function waitDrained(options: {
@@ -27,12 +34,15 @@ export async function waitDrained(options: {
   readonly everyMs?: number;
 }): Promise<DrainEnd> {
   let said = '';
+  let unknown = 0;
   const over = (): boolean => options.signal.aborted;
   while (!over()) {
     const answer = await options.ask(options.signal);
     if (answer.kind === 'drained') return 'drained';
     if (over()) break;
-    const sentences = answer.kind === 'away' ? [answer.reason] : answer.waiting_for;
+    unknown = answer.kind === 'unknown' ? unknown + 1 : 0;
+    if (unknown >= UNKNOWN_ANSWERS) return 'never_accepted';
+    const sentences = answer.kind === 'waiting' ? answer.waiting_for : [answer.reason];
     const text = sentences.join('\n');
     if (text !== said) options.onWaiting(sentences);
     said = text;

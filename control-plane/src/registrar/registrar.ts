@@ -122,6 +122,13 @@ export class Registrar {
       log.info({ instance: data.id }, 'drained');
       return;
     }
+    if (end === 'never_accepted') {
+      log.warn(
+        { instance: data.id },
+        'the controller does not know this instance: there is nothing to wait for',
+      );
+      return;
+    }
     const why = ended.aborted
       ? 'the command ended'
       : this.#hasten.signal.aborted

@@ -130,6 +130,14 @@ export const address = field((value) =>
   typeof value === 'string' && isAddress(value) ? ok(value) : err('must be an IP address'),
 );
 
+/** A DNS name in lower case, for a server name of nginx. */
+export const hostName = field((value) => {
+  const name = String(value).toLowerCase();
+  return /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(name)
+    ? { ok: true, value: name }
+    : { ok: false, error: 'must be a DNS name like gateway-1.internal' };
+});
+
 /** A network: an address, or an address and a prefix. Comes out in canonical form, host bits cleared. */
 export const network = field((value) => {
   const hint = 'must be a network like 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32';

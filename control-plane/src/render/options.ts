@@ -7,6 +7,7 @@ import {
   type Field,
   gatewayName,
   host,
+  hostName,
   isAddress,
   list,
   listen,
@@ -71,6 +72,12 @@ export const GATEWAY_OPTIONS = {
     '127.0.0.1:8180',
     'Where /healthz, /readyz, /metrics and /sets answer, without authentication: keep it on loopback or a private network.',
   ),
+  admin_hosts: option(
+    '--admin-host NAME',
+    list(hostName),
+    [],
+    'A name under which the admin listener answers, besides addresses, localhost, the name of the machine and that of the gateway; a request with another Host gets 403. May be repeated.',
+  ),
   run_dir: option(
     '--run-dir DIR',
     path,
@@ -82,6 +89,18 @@ export const GATEWAY_OPTIONS = {
     or('', path),
     '',
     'Where the last good sets are kept for the next start. Default: state below the run directory.',
+  ),
+  start_from_disk: option(
+    '--start-from-disk always|unless-left',
+    oneOf('always', 'unless-left'),
+    'unless-left',
+    'Whether a gateway that starts while Redis is away serves from its disk. unless-left: not after it has left the roster, until Redis or the control API knows of it again, because drains are proven without it.',
+  ),
+  sticky_key_file: option(
+    '--sticky-key-file FILE',
+    or('', path),
+    '',
+    'Secrets for the cookies of sticky sessions, one a line, 32 to 128 characters, the same on every gateway: the first makes cookies, the others are still understood. Read at a start and a reload. Empty: whoever knows the address of an instance can tell its cookie.',
   ),
   lua_dir: option(
     '--lua-dir DIR',

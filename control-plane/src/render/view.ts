@@ -34,6 +34,8 @@ export function viewOf(options: GatewayOptions, version: string): View {
     lanes: lanesOf(options.upstream_tls),
     tls_profiles: options.upstream_tls.map(({ name }) => name).join(' '),
     admin: `${options.admin_listen.address}:${String(options.admin_listen.port)}`,
+    admin_names:
+      [...new Set([options.gateway_id.toLowerCase(), ...options.admin_hosts])].join(' ') + ' $hostname',
     trusted_proxies: [...new Set(options.trusted_proxies)],
     any_trusted: options.trusted_proxies.length > 0,
     // Two, because OpenResty must be told to hand back a kept connection that broke; Lua keeps the limit.

@@ -1,6 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { request } from 'undici';
@@ -56,6 +64,7 @@ async function start(env: NodeJS.ProcessEnv = {}, wait = true): Promise<Containe
       EBBGATE_API: `http://127.0.0.1:${api.address().port}`,
       EBBGATE_TOKEN_FILE: join(dir, 'token'),
       EBBGATE_LEAVE_PATIENCE: '2',
+      EBBGATE_JOIN_AFTER: '60',
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -302,4 +311,38 @@ it.each([
   const { exited, said } = await start(env, false);
   expect(await exited).toBe(2);
   expect(said()).toContain(why);
+});
+
+describe('a gateway that has left and starts again without Redis', () => {
+  const mark = join(dir, 'state/left');
+  const ready = (): Promise<boolean> => ask(adminPort, 'GET /readyz HTTP/1.0\r\n\r\n', ' 200 ');
+
+  it('serves its disk only once the control API knows of it; with Redis there, that is enough', async () => {
+    const first = await start();
+    first.child.kill('SIGTERM');
+    expect(await first.exited).toBe(0);
+    expect(existsSync(mark)).toBe(true);
+    const second = await start();
+    await until(() => existsSync(mark)).toBe(false);
+    second.child.kill('SIGTERM');
+    expect(await second.exited).toBe(0);
+
+    await redis.stop();
+    plane.mutated.length = 0;
+    plane.refusal = { code: 'not_ready', detail: 'no office' };
+    const third = await start({ EBBGATE_JOIN_AFTER: '0' }, false);
+    await until(third.said).toContain('serves nothing yet');
+    const refused = await request(`http://127.0.0.1:${port}/`);
+    expect([refused.statusCode, await refused.body.json()]).toMatchObject([503, { code: 'left' }]);
+    expect(await ready()).toBe(false);
+    plane.refusal = null;
+    await until(third.said).toContain('knows that gateway gateway-1 serves');
+    await until(ready).toBe(true);
+    expect(left()).toContain('join_gateway gateway-gateway-1');
+    expect(existsSync(mark)).toBe(false);
+    const served = await request(`http://127.0.0.1:${port}/`);
+    expect([served.statusCode, await served.body.json()]).toMatchObject([200, { instance: 'a' }]);
+    third.child.kill('SIGTERM');
+    await third.exited;
+  });
 });

@@ -83,15 +83,18 @@ local function apart(trials)
 end
 
 --- Takes the members that cookies may name into `by_token`.
-local function name_members(service, members)
+local function name_members(service, members, names)
   local by_token = {}
   for i = 1, #members do
     local member = members[i]
-    member.token = sticky.token(service, member.id)
-    by_token[member.token] = member
+    local token, further = names(service, member.id)
+    member.token, by_token[token] = token, member
+    for j = 1, #further do by_token[further[j]] = by_token[further[j]] or member end
   end
   return by_token
 end
+
+local UNKEYED = sticky.namer(nil, nil)
 
 --- Builds the picker that chooses among `chosen`, in place of `previous` (or nil): peers tell only the new one what is open.
 function fleet.picker(balancer, chosen, roll, previous, members)
@@ -116,7 +119,8 @@ end
 ---   retiring  id → peers that left earlier sets with requests open; one that comes back is taken out of it
 ---   roll      in [0, 1): where a new picker starts
 ---   sight     {conditions = id → condition (core/health.lua), zone (the gateway's)}; nil = all are healthy
-function fleet.build(document, worker, previous, retiring, roll, sight)
+---   names     what sticky.namer gave; nil = without a key
+function fleet.build(document, worker, previous, retiring, roll, sight, names)
   local members, by_id, failures = {}, {}, failures_of(document.health)
   for i, p in ipairs(document.peers or {}) do
     local known = previous and previous.by_id[p.id]
@@ -148,7 +152,7 @@ function fleet.build(document, worker, previous, retiring, roll, sight)
     health = document.health, upstream = document.upstream, panic = about.panic, unwell = unwell, trials = trials,
     wake_at = wake_at, answer_within = (timeouts.connect_ms + timeouts.read_ms) / 1000,
     key_variable = request_key.variable(balancer), sticky = settings,
-    by_token = settings and name_members(document.service, members),
+    by_token = settings and name_members(document.service, members, names or UNKEYED),
     tries = document.retry and document.retry.tries or 1,
     patience = patience.of(timeouts),
     repeats_answers = document.retry ~= nil and document.retry.on ~= nil and document.retry.on ~= 'error',

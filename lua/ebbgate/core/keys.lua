@@ -38,7 +38,7 @@ function keys.inflight.parse(key) return string.match(key, '^([^|]+)|([^|]+|[^|]
 keys.state = {
   boot = 'boot', started = 'started', started_at = 'started_at', seq = 'seq', serving = 'serving', blind = 'blind',
   applied = 'applied', floor = 'floor', rejected = 'rejected', sealed_epoch = 'sealed_epoch', caught_up_at = 'caught_up_at',
-  profiles = 'profiles', lock = 'lock', redis = 'redis', redis_since = 'redis_since',
+  profiles = 'profiles', lock = 'lock', redis = 'redis', redis_since = 'redis_since', left = 'left',
 }
 function keys.state.trouble(kind) return 'trouble|' .. kind end
 function keys.state.worker(incarnation) return 'worker|' .. incarnation end

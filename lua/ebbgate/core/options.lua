@@ -35,6 +35,8 @@ local RULES = {
   redis_password_env = { text('^[A-Za-z_][A-Za-z0-9_]*$', 'the name of an environment variable'), 'EBBGATE_REDIS_PASSWORD' },
   redis_database = { whole(0, 9999), 0 },
   state_dir = { text('^/[^%c]*$', 'an absolute path') },
+  start_from_disk = { text('^[a-z-]+$', 'always or unless-left'), 'always' },
+  sticky_key_file = { text('^[^%c]*$', 'an absolute path, or ""'), '' },
   start_wait_ms = { whole(0, 60000), 1000 },
   poll_ms = { whole(100, 60000), 2000 },
   heartbeat_ms = { whole(100, 2000), 1000 },
@@ -63,6 +65,9 @@ function options.check(given)
     local fits, hint = rule[1](value)
     if not fits then return nil, 'the option ' .. name .. ' must be ' .. hint .. '; it is ' .. tostring(value) end
     checked[name] = value
+  end
+  if checked.start_from_disk ~= 'always' and checked.start_from_disk ~= 'unless-left' then
+    return nil, 'the option start_from_disk must be always or unless-left; it is ' .. checked.start_from_disk
   end
   if #checked.gateway_id > 63 then return nil, 'the option gateway_id must be at most 63 characters long' end
   return checked

@@ -5,6 +5,7 @@ problem.CONTENT_TYPE = 'application/problem+json'
 
 local OWN = {
   not_ready = { 503, 'Not ready', 'This gateway has not learned any routes yet.' },
+  left = { 503, 'Not ready', 'This gateway has left, and nobody who steers it knows yet that it is back.' },
   no_route = { 404, 'No route', 'No service has a route for this host and path.' },
   no_instance = { 503, 'No instance', 'No instance of this service takes requests now.' },
   instance_failed = { 502, 'Instance failed', 'No instance of this service gave an answer.' },

@@ -85,9 +85,9 @@ end
 
 --- In the access phase, for what `route` left: waits until this gateway may serve, or answers why it cannot.
 function access.run()
-  startup.wait()
-  local var = ngx.var
-  local service, code, entry = route(var)
+  local may_serve, var = startup.wait(), ngx.var
+  local service, code, entry = nil, 'left', nil
+  if may_serve then service, code, entry = route(var) end
   var.ebb_service = service or entry and entry.service or ''
   if service then return end
   -- Nothing is picked or counted yet, so nothing is lost with what the request held.

@@ -4,6 +4,7 @@ local boot = require 'ebbgate.worker.boot'
 local catch_up = require 'ebbgate.worker.catch_up'
 local clock = require 'ebbgate.worker.clock'
 local census = require 'ebbgate.worker.census'
+local departure = require 'ebbgate.worker.departure'
 local disk = require 'ebbgate.worker.disk'
 local health_report = require 'ebbgate.worker.health_report'
 local health_watch = require 'ebbgate.worker.health_watch'
@@ -71,7 +72,8 @@ function background.start(settings, dicts, incarnation)
     troubles = wrong, identity = identity, health = told, every = settings.heartbeat_ms / 1000,
   })
   local follow = sync.new({
-    redis = connection, state = dicts.state, store = sets, lock = holder, reporter = report, troubles = wrong,
+    redis = connection, state = dicts.state, state_dir = settings.state_dir, store = sets, lock = holder, reporter = report,
+    troubles = wrong,
     poll = settings.poll_ms / 1000,
     catch_up = catch_up.new({
       redis = connection, store = sets, state = dicts.state, tools = boot.tools, json = boot.json, lock = holder,
@@ -92,6 +94,14 @@ function background.start(settings, dicts, incarnation)
     -- The new worker of a reload can go on at once.
     holder:release()
   end)
+  if departure.holds(dicts.state) then
+    timer.every('departure', FLUSH, function()
+      if not departure.holds(dicts.state) or not holder:held() then return end
+      if not departure.look(dicts.state, settings.state_dir) then return end
+      ngx.log(ngx.NOTICE, 'ebbgate: the control API knows of this gateway again: it serves what its disk had')
+      dicts.state:safe_set(keys.state.serving, true)
+    end)
+  end
   timer.every('health', TICK, function() watch:tick(clock.now()) end)
   timer.every('checks', TICK, function()
     if checker:take() then probes:tick(clock.now()) end

@@ -1,9 +1,11 @@
 --- What the master does before it forks, and what a new worker needs: shared memory, the sets on disk, an identity.
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
+local sticky = require 'ebbgate.core.sticky'
 local wire = require 'ebbgate.core.wire'
 local clock = require 'ebbgate.worker.clock'
 local counters = require 'ebbgate.worker.counters'
+local departure = require 'ebbgate.worker.departure'
 local disk = require 'ebbgate.worker.disk'
 local inflight = require 'ebbgate.worker.inflight'
 local process = require 'ebbgate.worker.process'
@@ -95,10 +97,34 @@ local function learn_profiles(dicts, names)
   if changed then state:safe_set(keys.state.rejected, cjson.encode(rejected)) end
 end
 
+--- How sticky cookies name instances, by the keys in `file` ('' = without keys). Throws if they cannot be read, so that nginx
+--- does not start, or goes on with the conf before.
+function boot.names(file)
+  if file == '' then return sticky.namer(nil, nil) end
+  local opened, err = io.open(file, 'rb')
+  local text = opened and opened:read('*a')
+  if opened then opened:close() end
+  local list, why = nil, err
+  if text then list, why = sticky.read_keys(text) end
+  if not list then error('ebbgate: sticky_key_file ' .. file .. ': ' .. tostring(why), 0) end
+  return sticky.namer(list, ngx.hmac_sha1)
+end
+
+--- Whoever stopped this gateway for good left a mark beside its sets (nginx/leave.sh): drains are proven without it.
+local function note_departure(state, state_dir, start_from_disk)
+  local file = start_from_disk == 'unless-left' and io.open(departure.file(state_dir), 'rb')
+  if not file then return end
+  file:close()
+  state:safe_set(keys.state.left, true)
+  ngx.log(ngx.WARN, 'ebbgate: this gateway has left the roster (', departure.file(state_dir), '): it serves nothing until ',
+    'Redis or the control API knows of it again; --start-from-disk always serves all the same')
+end
+
 --- In the master, at every start and reload. `profiles`: the names of the TLS profiles, a space between.
-function boot.prepare(dicts, state_dir, profiles)
+function boot.prepare(dicts, state_dir, profiles, start_from_disk)
   learn_profiles(dicts, profiles)
   local reload = begin_or_go_on(dicts)
+  if not reload then note_departure(dicts.state, state_dir, start_from_disk) end
   if reload and not dicts.inflight:get(keys.inflight.made) then note_blind_spot(dicts) end
   inflight.prepare(dicts.inflight)
   counters.prepare(dicts.metrics)

@@ -43,7 +43,8 @@ function inspection:readiness(now)
   local ready = known and state:get(keys.state.serving) == true
   local caught_up_at, changed_at = state:get(keys.state.caught_up_at), state:get(keys.state.redis_since)
   local since = changed_at and clock.wall_of(changed_at) or state:get(keys.state.started)
-  return ready, '{"ready":' .. tostring(ready) .. ',"id":' .. self.json.encode(self.identity.id)
+  local left = state:get(keys.state.left) and '"left":true,' or ''
+  return ready, '{"ready":' .. tostring(ready) .. ',' .. left .. '"id":' .. self.json.encode(self.identity.id)
     .. ',"version":' .. self.json.encode(self.identity.version)
     .. ',"redis":{"state":"' .. (state:get(keys.state.redis) or 'connecting') .. '","since":'
     .. position.text(since) .. '},"applied":' .. applied_text(self)

@@ -20,9 +20,11 @@ local MAX_MOVES = 5
 
 --- `parts` {dicts, incarnation, tools (for wire.decode), max_tries, access_log (true if one is written), client_send_ms and
 ---        head_bytes (as in core/options.lua),
----        zone (of the gateway; '' = none), header_names (which the instances get: core/header_names.lua)}
+---        zone (of the gateway; '' = none), header_names (which the instances get: core/header_names.lua),
+---        names (how sticky cookies name instances: sticky.namer)}
 function live.start(parts)
   live.dicts, live.sets, live.tools, live.incarnation = parts.dicts, parts.dicts.sets, parts.tools, parts.incarnation
+  live.names = parts.names
   live.max_tries, live.access_log, live.header_names = parts.max_tries, parts.access_log, parts.header_names
   live.client_send_ms, live.head_bytes = parts.client_send_ms, parts.head_bytes
   -- True where nginx must be told that it may ask for another try when a kept connection broke: from its patch
@@ -101,7 +103,7 @@ local function refresh(entry, again)
   end
   local old = entry.fleet
   local sight = live.health:sight(entry, document)
-  local new = fleet.build(document, live.incarnation, old, entry.retiring, math.random(), sight)
+  local new = fleet.build(document, live.incarnation, old, entry.retiring, math.random(), sight, live.names)
   entry.fleet, entry.stamp, live.waiting[entry] = new, stamp, new.wake_at
   if new.sticky or new.picker.clocked then live.attentive = true end
   local retry = document.retry

@@ -1,7 +1,9 @@
 --- A gateway that has just started has requests wait a moment, until it is known in Redis and has the newest sets. With
---- Redis away it serves what its disk had. A reload and a respawned worker find the flag set and never wait.
+--- Redis away it serves what its disk had, unless it has left the roster (worker/departure.lua). A reload and a respawned
+--- worker find the flag set and never wait.
 local keys = require 'ebbgate.core.keys'
 local clock = require 'ebbgate.worker.clock'
+local departure = require 'ebbgate.worker.departure'
 
 local startup = {}
 
@@ -14,16 +16,20 @@ function startup.start(state, wait_ms)
   startup.over = false
 end
 
---- Returns when requests may be served. Only in a phase that may yield.
+--- True when requests may be served; false when the time is over and this gateway must be known first. Only in a phase that
+--- may yield.
 function startup.wait()
   while not startup.over do
-    if startup.state:get(keys.state.serving) or clock.now() >= startup.deadline then
+    local serving, late = startup.state:get(keys.state.serving), clock.now() >= startup.deadline
+    if not serving and late and departure.holds(startup.state) then return false end
+    if serving or late then
       startup.state:safe_set(keys.state.serving, true)
       startup.over = true
     else
       ngx.sleep(STEP)
     end
   end
+  return true
 end
 
 return startup

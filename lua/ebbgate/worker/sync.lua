@@ -6,6 +6,7 @@
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
 local clock = require 'ebbgate.worker.clock'
+local departure = require 'ebbgate.worker.departure'
 local link_state = require 'ebbgate.worker.link_state'
 local redis = require 'ebbgate.worker.redis'
 local timer = require 'ebbgate.worker.timer'
@@ -18,7 +19,7 @@ local COMPARE_EVERY = 55
 local SILENCE = 1
 local FIRST_WAIT, LONGEST_WAIT = 0.1, 3
 
---- parts {redis, state, catch_up, reporter, store, lock, troubles, poll (seconds)}
+--- parts {redis, state, state_dir, catch_up, reporter, store, lock, troubles, poll (seconds)}
 function sync.new(parts)
   parts.running, parts.not_before, parts.wait, parts.compared_at = false, 0, FIRST_WAIT, nil
   return setmetatable(parts, sync)
@@ -94,6 +95,7 @@ local function session(self)
   if answered and compare then self.compared_at = clock.now() end
   if answered and not serving then
     self.reporter:beat()
+    if departure.holds(self.state) then departure.known(self.state, self.state_dir) end
     self.state:safe_set(keys.state.serving, true)
   end
   if not subscription then

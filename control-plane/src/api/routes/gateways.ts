@@ -57,24 +57,30 @@ export function gatewayEndpoints(plane: ControlPlane): readonly Endpoint[] {
       handle: ({ query, body: { gateways = [], never_heard = false, reason } }, exchange) =>
         mutate(plane, { kind: 'forget_gateways', gateways, never_heard }, { reason, ...query }, exchange),
     }),
-    removal(
+    roster(
       plane,
       'forget',
       'Leave a silent gateway out of every proof: a person vouches that it is gone',
       request.forgetBody,
     ),
-    removal(
+    roster(
       plane,
       'leave',
       'Told by whatever stopped the gateway, once its last worker is gone',
       request.reasonBody,
     ),
+    roster(
+      plane,
+      'join',
+      'Told before a gateway serves from its disk, cut off from Redis: every drain waits for it from now on',
+      request.reasonBody,
+    ),
   ];
 }
 
-function removal(
+function roster(
   plane: ControlPlane,
-  verb: 'forget' | 'leave',
+  verb: 'forget' | 'leave' | 'join',
   summary: string,
   body: typeof request.forgetBody | typeof request.reasonBody,
 ): Endpoint {
