@@ -4,6 +4,7 @@
 #
 #   DIR/controller/{token,redis-url}            the control API's token; Redis with the controller's password
 #   DIR/gateway/{token,redis-password}          the token, to say that it has left; the password of Redis' user `gateway`
+#   DIR/gateway/sticky-keys                     the keys of the cookies of sticky sessions, one a line, the newest first
 #   DIR/instance/token                          the token, to hear that it is drained
 #   DIR/redis/{users.acl,health-password}
 #
@@ -118,6 +119,7 @@ put "$dir/instance/token" "$token"
 controller=$(keep "$dir/controller/redis-password")
 keep "$dir/gateway/redis-password" > /dev/null
 keep "$dir/redis/health-password" > /dev/null
+keep "$dir/gateway/sticky-keys" > /dev/null
 # Those that were put there by hand have not been looked at yet.
 check token "$token"
 for name in controller/redis-password gateway/redis-password redis/health-password; do
