@@ -1,5 +1,6 @@
 import { mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { InstanceResource } from '../model/resources.js';
 import { request } from 'undici';
 import { controlApi, eventually, type ControlApi } from './control_api.js';
 import { launchGateway } from './gateway.js';
@@ -235,7 +236,7 @@ class LocalEbbgate {
     await all(
       this.#ports.gateways.map((port) =>
         eventually(30_000, signal, async () => {
-          const silent = new Set([...this.#instances].map(({ id }) => id));
+          const silent = new Set(await this.#serving());
           for (let tries = 0; silent.size > 0 && tries < 10 * this.#instances.size; tries += 1)
             silent.delete(await answeredBy(url(port)));
           if (silent.size > 0)
@@ -244,6 +245,16 @@ class LocalEbbgate {
       ),
     );
     say(`${'Route'.padEnd(18)} / → ${DEMO_SERVICE}`);
+  }
+
+  /** The instances that are to get requests: what was decided outlives an `up`, and may have taken some out. */
+  async #serving(): Promise<readonly string[]> {
+    const answer = await this.#api.call('GET', `/v1/services/${DEMO_SERVICE}/instances`);
+    const { items } = answer as { items: readonly InstanceResource[] };
+    const ours = new Set([...this.#instances].map(({ id }) => id));
+    return items
+      .filter(({ id, effective }) => ours.has(id) && effective.state === 'up' && effective.traffic > 0)
+      .map(({ id }) => id);
   }
 
   /** The roster outlives an `up`. A gateway that is not started this time would block every drain by its silence. */
