@@ -62,7 +62,7 @@ function stage() {
     acceptDataLoss: () => undefined,
     peek: () => Promise.resolve(err('never asked')),
   };
-  const undamaged = { damaged: () => new Map<string, string>(), pathOf: (name: string) => name };
+  const undamaged = { damaged: () => new Map<string, string>(), pathOf: (name: string) => name, trouble: () => null };
   const deps: ControllerDeps = {
     registry: { ...life(), ...whole, onState: (listener) => (tellView = listener) },
     office: {
@@ -109,7 +109,8 @@ function stage() {
     newReleaseId: () => 'rel-1',
     hooks: createHooks({ prefixes: [], commands: '', path: '' }),
     prometheus: createPrometheus(''),
-    consumers: { ...life(), follow: () => undefined },
+    consumers: {
+      refused: () => new Map(), ...life(), follow: () => undefined },
     publisher: memoryPublisher(),
     feedback: {
       ...life(),
@@ -133,7 +134,7 @@ function stage() {
     intents,
     view: (instances: readonly Registration[]) => {
       const services = names(SERVICES);
-      tellView({ status: 'complete', view: { instances, problems: [], services }, gap: false });
+      tellView({ status: 'complete', view: { instances, problems: [], unread: [], services }, gap: false });
     },
     wishes: () => {
       tellIntents(intents);

@@ -61,6 +61,7 @@ const TESTS = [
     found: runs('prometheus'),
   },
   { gives: 'libfaketime, for a gateway whose wall clock is set', packages: ['libfaketime'] },
+  { gives: 'kazoo, a registrant that is not ours', packages: ['python3-kazoo'] },
 ];
 
 // What Ebbgate is compared with.

@@ -211,6 +211,13 @@ export const OPTIONS = {
     '60s',
     'How long instances that vanished in a crowd stay in use as suspects. 0 turns the shrink guard off.',
   ),
+  recheckMs: option(
+    'EBBGATE_RECHECK',
+    duration(1_000, 300_000),
+    '5m',
+    'How often everything in ZooKeeper is looked at again: it tells nothing of nodes that the controller may not read. ' +
+      'Those that could not be read are looked at 20 times as often.',
+  ),
   gatewaySilentMs: option(
     'EBBGATE_GATEWAY_SILENT',
     duration(1_500, 600_000),

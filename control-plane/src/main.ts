@@ -55,6 +55,7 @@ export async function startController(
     log,
     clock,
     random: Math.random,
+    recheckMs: config.recheckMs,
   });
   const redis = { url: config.redis, log, clock };
   const roots = config.registryRoots.map((path) => ({ path, format: 'json' as const }));

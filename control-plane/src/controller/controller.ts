@@ -42,7 +42,7 @@ import { ProblemLog } from './problem_log.js';
 import { Publication } from './publication.js';
 import { readinessOf } from './readiness.js';
 import { Releases } from './releases.js';
-import { damagedRecords } from './store_problems.js';
+import { damagedRecords, storeTrouble } from './store_problems.js';
 import { Turns } from './turns.js';
 import { Upkeep } from './upkeep.js';
 import { WorldReads } from './world_reads.js';
@@ -584,7 +584,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       publication: this.#publication,
       hasView: this.hasView(),
       dataLoss: this.#loss.reason,
-      registryTrouble: this.#desired.trouble,
+      registryTrouble: this.#desired.trouble ?? storeTrouble(this.#deps),
       registrySince: this.#wallOf(this.#desired.troubleSince),
       zookeeper: zookeeper(),
       refusals: {

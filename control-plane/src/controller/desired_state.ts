@@ -97,7 +97,12 @@ export class DesiredState {
   }
   /** Why the registry cannot be read, or null. */
   get trouble(): string | null {
-    return this.#unknown?.reason ?? null;
+    return this.#unknown?.reason ?? this.#unreadRoot;
+  }
+  /** A root that may not be read; what lies below others goes on. */
+  get #unreadRoot(): string | null {
+    const root = this.#view?.unread.find(({ service }) => service === null);
+    return root ? `${root.path} may not be read (${root.reason})` : null;
   }
 
   /** Since when, monotonic milliseconds; null while it can be read. */

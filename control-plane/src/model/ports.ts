@@ -87,6 +87,8 @@ export interface DamageAware {
   damaged(): ReadonlyMap<string, string>;
   /** The znode of the record of that name. */
   pathOf(name: string): string;
+  /** Why the whole store could not be read at the last reading, or null; what was read before it holds. */
+  trouble(): { readonly path: string; readonly reason: string } | null;
 }
 
 /** One term of office: every write is conditional on the epoch node's znode version. */
@@ -152,6 +154,8 @@ export interface RosterStore extends Lifecycle, DamageAware, LossAware<ReadonlyM
 /** The ephemeral `consumers/<node>` entries of this controller: keeps exactly `services` registered. */
 export interface ConsumerRegistration extends Lifecycle {
   follow(services: readonly string[]): void;
+  /** Services whose node cannot be written, and why. It is for people and steers nothing. */
+  refused(): ReadonlyMap<string, { readonly path: string; readonly reason: string }>;
 }
 
 /** What `ebbgate register` writes into its provider node; absent members take the registry's defaults. */

@@ -18,20 +18,39 @@ export interface Registration {
   readonly ready: boolean;
   /** True once its registrar wants to stop: the plan drains it. */
   readonly leaving: boolean;
+  /** True if no session owns its node: nothing removes it when its process dies. */
+  readonly persistent: boolean;
   /** The znode it was read from, for messages. */
   readonly path: string;
   /** ZooKeeper's creation transaction of that node, hex: the younger of two nodes of one identity wins. */
   readonly czxid: string;
 }
 
-/** A provider node that was left out, and why. */
+/** Something about a node of the registry: why it was left out, or what is worth knowing of it. */
 export interface RegistryProblem {
-  readonly service: string;
+  /** As the node says; null: of no service. */
+  readonly service: string | null;
   readonly path: string;
   readonly code:
-    'bad_json' | 'bad_field' | 'forbidden_host' | 'duplicate_id' | 'bad_service_name' | 'too_large';
+    | 'bad_json'
+    | 'bad_field'
+    | 'forbidden_host'
+    | 'duplicate_id'
+    | 'bad_service_name'
+    | 'too_large'
+    | 'unreadable_node'
+    | 'nested_node'
+    | 'misplaced_node';
   readonly field: string;
   readonly message: string;
+}
+
+/** A node of a registry root that could not be read. */
+export interface UnreadNode {
+  readonly path: string;
+  /** Null: the root itself, or something that holds services. */
+  readonly service: string | null;
+  readonly reason: string;
 }
 
 /**
@@ -41,6 +60,8 @@ export interface RegistryProblem {
 export interface RegistryView {
   readonly instances: readonly Registration[];
   readonly problems: readonly RegistryProblem[];
+  /** What is there and could not be read: unknown, not empty. `instances` has what was known of it last. */
+  readonly unread: readonly UnreadNode[];
   /** Names of the services whose node exists, with or without providers. */
   readonly services: readonly string[];
 }

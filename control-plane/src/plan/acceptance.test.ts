@@ -32,7 +32,7 @@ const entry = (id: string) => ({ id, boot: 'b', host: 'h', since: '2026-05-01T11
 function facts(more: Partial<LossFacts> = {}): LossFacts {
   return {
     membership: new Map([['shop', new Map([member('a'), member('b', 'held'), member('c', 'gone')])]]),
-    view: { instances: [buildRegistration({ id: 'a' })], services: ['shop'], problems: [] },
+    view: { instances: [buildRegistration({ id: 'a' })], services: ['shop'], problems: [], unread: [] },
     known: new Map([['shop', KNOWN]]),
     held: new Map(),
     roster: { known: new Map([['g-1', entry('g-1')]]), held: new Set() },

@@ -44,7 +44,7 @@ function buildWorld(overrides: Partial<World> = {}): World {
 const PATH = '/services/shop/providers/a';
 const BAD: RegistryProblem = { service: 'shop', path: PATH, code: 'bad_json', field: '', message: 'no JSON' };
 const ODD: RegistryProblem = {
-  ...{ service: 'my shop', path: '/services/my shop', code: 'bad_service_name', field: 'service' },
+  ...{ service: null, path: '/services/my shop', code: 'bad_service_name', field: 'service' },
   message: 'bad name',
 };
 

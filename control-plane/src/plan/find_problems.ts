@@ -11,7 +11,8 @@ import { recordIn, type World } from './world.js';
 type Finder = (world: World) => readonly StandingProblem[];
 
 const FINDERS: readonly Finder[] = [
-  leftOutRegistrations,
+  registrations,
+  persistentNodes,
   takenRoutes,
   emptyServices,
   illnesses,
@@ -58,14 +59,10 @@ function describe(world: World, problem: StandingProblem): ProblemResource {
   return { code, severity: severityOf(code), service, instance, path, field, message, since };
 }
 
-/** A name that no service may have cannot be asked for: such a problem is of no service. */
-function leftOutRegistrations({ problems }: World): readonly StandingProblem[] {
+function registrations({ problems }: World): readonly StandingProblem[] {
   return problems.map(({ code, service, path, field, message }) => ({
-    code,
-    service: code === 'bad_service_name' ? null : service,
-    path,
+    ...{ code, service, path, message },
     ...(field === '' ? {} : { field }),
-    message,
   }));
 }
 
@@ -114,5 +111,19 @@ function illnesses(world: World): readonly StandingProblem[] {
     const [who, verb] = panic.length === 1 ? ['gateway', 'ignores'] : ['gateways', 'ignore'];
     const message = `${who} ${enumerate(panic)} ${verb} health: too many of its instances are out`;
     return [...unhealthy, { code: 'panic', service, message }];
+  });
+}
+
+/** One for all of a service: a fleet may be registered so on purpose. */
+function persistentNodes({ membership }: World): readonly StandingProblem[] {
+  return [...membership].flatMap(([service, members]): readonly StandingProblem[] => {
+    const paths = [...members.values()].flatMap(({ presence, registration: { persistent, path } }) =>
+      presence === 'present' && persistent ? path : [],
+    );
+    if (paths.length === 0) return [];
+    const [first = ''] = paths;
+    const which = paths.length === 1 ? first : `${String(paths.length)} nodes, like ${first},`;
+    const message = `registered by persistent nodes (${which}): nothing removes them when their process dies`;
+    return [{ code: 'persistent_node', service, message }];
   });
 }

@@ -21,7 +21,7 @@ function history(rules = RULES) {
   return {
     takenOut,
     see(now: number, instances: readonly Registration[], settleUntil = -Infinity): Observation {
-      const view = { instances, problems: [], services: ['shop'] };
+      const view = { instances, problems: [], unread: [], services: ['shop'] };
       last = observe({
         previous: membership,
         view,

@@ -1,5 +1,6 @@
 import type { Registration, RegistryView } from '../model/registration.js';
 import type { Peer, PeerState, PublishedDocument } from '../model/set.js';
+import { arrival, departure, type MembershipEventName } from './membership_events.js';
 
 /*
  * Who belongs to a service, as far as can be known. A registration that is there is `present`. One that vanished is
@@ -49,9 +50,6 @@ export const DEFAULT_RULES: MembershipRules = {
   crowd_share: 0.3,
 };
 
-export type MembershipEventName =
-  'registered' | 'updated' | 'leaving' | 'returned' | 'missing' | 'suspected' | 'lost' | 'deregistered';
-
 export interface MembershipEvent {
   readonly service: string;
   readonly instance: string;
@@ -92,6 +90,7 @@ export function observe(input: ObserveInput): Observation {
   const protections = new Map<string, string>();
   const events: MembershipEvent[] = [];
   let wakeAt = Infinity;
+  const unread = new Set(input.view.unread.map(({ service }) => service));
   for (const service of new Set([...input.previous.keys(), ...seen.keys()])) {
     const before = input.previous.get(service) ?? new Map<string, Member>();
     const after = observeService(
@@ -99,6 +98,7 @@ export function observe(input: ObserveInput): Observation {
       service,
       before,
       seen.get(service) ?? new Map<string, Registration>(),
+      unread.has(service) || unread.has(null),
     );
     if (after.members.size > 0) membership.set(service, after.members);
     if (after.protection !== null) protections.set(service, after.protection);
@@ -120,6 +120,7 @@ function observeService(
   service: string,
   before: ServiceMembers,
   seen: ReadonlyMap<string, Registration>,
+  unread: boolean,
 ): ServiceObservation {
   const members = new Map<string, Member>();
   const events: MembershipEvent[] = [];
@@ -141,7 +142,7 @@ function observeService(
       );
   }
   const missing = [...before].filter(([id]) => !seen.has(id));
-  const removal = judgeRemovals(input, service, before, missing, seen.size);
+  const removal = judgeRemovals(input, service, before, missing, seen.size, unread);
   for (const [id, old] of missing) {
     const next = removal.judge(id, old);
     if (next === old) put(id, old, null, '');
@@ -155,23 +156,6 @@ function observeService(
   };
 }
 
-function arrival(old: Member | undefined, now: Registration): [MembershipEventName | null, string] {
-  const what = `${now.host}:${String(now.port)}${now.version === '' ? '' : ` version ${now.version}`}`;
-  if (!old) return ['registered', `registered at ${what}`];
-  if (old.presence !== 'present') return ['returned', `registered again at ${what}`];
-  if (now.leaving && !old.registration.leaving) return ['leaving', 'wants to stop; it is being drained'];
-  return ['updated', `changed its registration: ${what}`];
-}
-
-function departure(old: Member, next: Member, takenOut: boolean): [MembershipEventName | null, string] {
-  if (next.presence === 'held') return ['missing', 'its registration vanished; kept for now'];
-  if (next.presence === 'suspect')
-    return ['suspected', 'vanished together with too many others; kept in use as suspect'];
-  if (old.registration.leaving) return ['deregistered', 'deregistered after leaving'];
-  if (takenOut) return ['deregistered', 'its registration vanished after it had been taken out of use'];
-  return ['lost', 'its registration vanished without a word; taken out'];
-}
-
 /** Decides for one service what becomes of the members that are not in the view. */
 function judgeRemovals(
   input: ObserveInput,
@@ -179,15 +163,21 @@ function judgeRemovals(
   before: ServiceMembers,
   missing: readonly (readonly [string, Member])[],
   seenCount: number,
+  unread: boolean,
 ) {
   const { now, rules } = input;
+  /** Known only from what was published, and perhaps one of those that cannot be read. */
+  const unknown = (member: Member): boolean => unread && member.registration.path === '';
   const expected = (id: string, member: Member): boolean =>
     member.registration.leaving || input.takenOut(service, id);
-  const lost = missing.filter(([id, member]) => member.presence !== 'gone' && !expected(id, member));
+  const lost = missing.filter(
+    ([id, member]) => member.presence !== 'gone' && !expected(id, member) && !unknown(member),
+  );
   const vanishedAt = (member: Member): number => member.vanished_at ?? now;
   const wouldBeEmpty = seenCount === 0;
   const heldUntil = (member: Member): number =>
     Math.max(
+      unknown(member) ? Infinity : 0,
       vanishedAt(member) + rules.flap_ms,
       vanishedAt(member) <= input.settle_until ? input.settle_until : 0,
       wouldBeEmpty ? vanishedAt(member) + rules.settle_ms : 0,
@@ -215,6 +205,8 @@ function judgeRemovals(
       const suspects = [...members.values()].filter((member) => member.presence === 'suspect').length;
       if (suspects > 0) return `${String(suspects)} instances vanished together and stay in use as suspects`;
       if (![...members.values()].some((member) => member.presence === 'held')) return null;
+      if ([...members.values()].some((member) => member.presence === 'held' && unknown(member)))
+        return 'nodes of it cannot be read; what was published before stays in use until they are read or gone';
       if (wouldBeEmpty) return 'no instance is registered any more; removals wait for the settle time';
       return now < input.settle_until ? 'ZooKeeper was silent; removals wait for the settle time' : null;
     },
@@ -307,6 +299,7 @@ export function membersOf(
         ready: peer.state !== 'unready',
         // Draining by an operator is in the intents too; what is left here had said that it was leaving.
         leaving: peer.state === 'draining',
+        persistent: false,
         path: '',
         czxid: '',
       };

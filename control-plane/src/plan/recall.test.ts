@@ -15,7 +15,7 @@ const registrations = ['a', 'b', 'c', 'd'].map((id) =>
     leaving: id === 'c',
   }),
 );
-const view = { instances: registrations, services: ['shop'], problems: [] };
+const view = { instances: registrations, services: ['shop'], problems: [], unread: [] };
 const members = new Map(
   registrations.map((registration): [string, Member] => [
     registration.id,

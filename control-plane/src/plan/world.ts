@@ -66,10 +66,9 @@ export function isKnown(world: World, service: string): boolean {
   return troubled(world).includes(service);
 }
 
-/** Services that something is wrong with; a name that no service may have is none. */
+/** Services that something is wrong with. */
 function troubled({ problems, found }: World): readonly string[] {
-  const left = problems.filter(({ code }) => code !== 'bad_service_name').map(({ service }) => service);
-  return [...left, ...found.flatMap(({ service }) => service ?? [])];
+  return [...problems, ...found].flatMap(({ service }) => service ?? []);
 }
 
 /** Where the present publication of `service` stands; null while none is out under this epoch. */

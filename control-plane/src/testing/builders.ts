@@ -22,6 +22,7 @@ export function buildRegistration(overrides: Partial<Registration> = {}): Regist
     labels: {},
     ready: true,
     leaving: false,
+    persistent: false,
     path: `/services/${service}/providers/${id}`,
     czxid: '0000000000000001',
     ...overrides,

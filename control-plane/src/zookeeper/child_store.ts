@@ -17,7 +17,10 @@ export abstract class ChildStore<T> implements Lifecycle, DamageAware, LossAware
   readonly #name: string;
   readonly #folder: string;
   readonly #listeners: ((shown: ReadonlyMap<string, T>) => void)[] = [];
+  /** Children that are there and could not be read, by name, and why. What is known of them is what was read last. */
+  protected refused: ReadonlyMap<string, string> = new Map();
   #damaged: ReadonlyMap<string, string> = new Map();
+  #trouble: { readonly path: string; readonly reason: string } | null = null;
 
   constructor(
     link: ZooKeeperLink,
@@ -76,9 +79,23 @@ export abstract class ChildStore<T> implements Lifecycle, DamageAware, LossAware
     return this.#damaged;
   }
 
+  /** Why the whole of it could not be read at the last reading, or null. */
+  trouble(): { readonly path: string; readonly reason: string } | null {
+    return this.#trouble;
+  }
+
   /** Notes which records are damaged; the controller tells it as problems. */
   protected noteDamage(damaged: ReadonlyMap<string, string>): void {
-    this.#damaged = damaged;
+    const refused = [...this.refused].flatMap(([name, reason]) => {
+      const record = this.recordOf(name);
+      return record === null ? [] : [[record, `the controller may not read it: ${reason}`] as const];
+    });
+    this.#damaged = new Map([...damaged, ...refused]);
+  }
+
+  /** The record that a child of that name is, or holds; null if nothing depends on it. */
+  protected recordOf(name: string): string | null {
+    return name;
   }
 
   /** Where the record of that name stands. */
@@ -126,12 +143,17 @@ export abstract class ChildStore<T> implements Lifecycle, DamageAware, LossAware
 
   #onState(state: TreeState): void {
     if (state.status !== 'complete') return;
+    const barred = state.refused.get(this.#folder);
+    this.#trouble = barred === undefined ? null : { path: this.#folder, reason: barred };
+    // What is in it is not known: what was shown last holds.
+    if (barred !== undefined) return;
+    this.refused = this.#childrenIn(state.refused);
     this.show(this.readAll(this.#childrenIn(state.nodes)));
   }
 
-  #childrenIn(nodes: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, TreeNode> {
+  #childrenIn<V>(nodes: ReadonlyMap<string, V>): ReadonlyMap<string, V> {
     const prefix = `${this.#folder}/`;
-    const children = new Map<string, TreeNode>();
+    const children = new Map<string, V>();
     for (const [path, node] of nodes)
       if (path.startsWith(prefix)) children.set(path.slice(prefix.length), node);
     return children;

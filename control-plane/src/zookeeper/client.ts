@@ -277,6 +277,7 @@ function statOf(stat: Stat): NodeStat {
     ctime: Number(stat.ctime.readBigInt64BE()),
     version: stat.version,
     ephemeralOwner: stat.ephemeralOwner.toString('hex'),
+    numChildren: stat.numChildren,
   };
 }
 

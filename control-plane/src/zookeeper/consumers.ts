@@ -38,7 +38,11 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
   #again = false;
   #detach: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #troubled = false;
+  /** Services whose nodes the session may not write, why, and from when on it is tried again. */
+  readonly #refused = new Map<
+    string,
+    { readonly path: string; readonly reason: string; readonly until: number }
+  >();
 
   constructor(link: ZooKeeperLink, options: ConsumersOptions) {
     this.#link = link;
@@ -71,12 +75,18 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
     const wanted = new Set(services);
     const same = wanted.size === this.#wanted.size && services.every((service) => this.#wanted.has(service));
     this.#wanted = wanted;
+    for (const service of this.#refused.keys()) if (!wanted.has(service)) this.#refused.delete(service);
     if (!same || this.#standing.size < wanted.size) void this.#work();
+  }
+
+  refused(): ReadonlyMap<string, { readonly path: string; readonly reason: string }> {
+    return this.#refused;
   }
 
   sync(connection: ZooKeeperConnection): Promise<Result<null, string>> {
     this.#connection = connection;
     this.#standing = new Set();
+    this.#refused.clear();
     return this.#work();
   }
 
@@ -106,7 +116,7 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
     const standing = this.#standing;
     const work = [
       ...[...wanted]
-        .filter((service) => !standing.has(service))
+        .filter((service) => !standing.has(service) && this.#mayTry(service))
         .map((service) => this.#enter(connection, service)),
       ...[...standing]
         .filter((service) => !wanted.has(service))
@@ -132,8 +142,12 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
         else if (created.error.kind !== 'no_node') outcome = { kind: 'failed', failure: created.error };
       }
       if (outcome.kind === 'done') standing.add(service);
-      else if (outcome.kind === 'failed' && outcome.failure.kind !== 'lost')
-        this.#trouble(path, outcome.failure.message);
+      if (outcome.kind === 'failed' && outcome.failure.kind !== 'lost')
+        this.#refused.set(service, {
+          ...{ path, reason: outcome.failure.message },
+          until: this.#link.clock.monotonic() + CHECK_MS,
+        });
+      else if (outcome.kind !== 'failed') this.#refused.delete(service);
     };
   }
 
@@ -161,10 +175,8 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
     if (standing.size < this.#wanted.size) void this.#work();
   }
 
-  /** Consumers' nodes are for people: trouble with them is told once and steers nothing. */
-  #trouble(path: string, reason: string): void {
-    if (this.#troubled) return;
-    this.#troubled = true;
-    this.#link.log.warn({ path, reason }, 'a consumer node cannot be written');
+  /** What was refused is not asked for again at every look. */
+  #mayTry(service: string): boolean {
+    return this.#link.clock.monotonic() >= (this.#refused.get(service)?.until ?? 0);
   }
 }

@@ -7,6 +7,11 @@ export async function createPath(connection: ZooKeeperConnection, path: string):
   for (;;) {
     const created = await connection.create(path, Buffer.alloc(0));
     if (created.ok || created.error.kind === 'node_exists') return ok(null);
+    if (created.error.kind === 'no_auth') {
+      // The server judges the parent before it looks whether the node is there already.
+      const stat = await connection.exists(path);
+      return stat.ok && stat.value !== null ? ok(null) : created;
+    }
     if (created.error.kind !== 'no_node') return created;
     const above = await createPath(connection, path.slice(0, path.lastIndexOf('/')));
     if (!above.ok) return above;

@@ -16,6 +16,8 @@ export interface ZooKeeperLinkOptions {
   readonly clock: Clock;
   /** 0 ≤ x < 1: jitter, and which server is tried first. */
   readonly random: () => number;
+  /** How often everything that is watched is looked at again, whether an event came or not. Default 5 min. */
+  readonly recheckMs?: number;
 }
 
 /** Something that works over the link: everything it has on one connection begins anew on the next. */
@@ -31,6 +33,7 @@ export interface LinkUser {
   lost(reason: string): void;
 }
 
+const RECHECK_MS = 300_000;
 const FIRST_BACKOFF_MS = 100;
 const LAST_BACKOFF_MS = 3_000;
 
@@ -41,6 +44,8 @@ const LAST_BACKOFF_MS = 3_000;
 export class ZooKeeperLink implements Lifecycle {
   readonly log: Log;
   readonly clock: Clock;
+  readonly random: () => number;
+  readonly recheckMs: number;
   readonly #options: ZooKeeperLinkOptions;
   readonly #servers: readonly ServerAddress[];
   readonly #users = new Set<LinkUser>();
@@ -62,6 +67,8 @@ export class ZooKeeperLink implements Lifecycle {
     this.#options = options;
     this.log = options.log;
     this.clock = options.clock;
+    this.random = options.random;
+    this.recheckMs = options.recheckMs ?? RECHECK_MS;
     this.#next = Math.floor(options.random() * servers.value.length);
     this.#state = { state: 'connecting', since: options.clock.wall(), detail: 'not tried yet' };
   }

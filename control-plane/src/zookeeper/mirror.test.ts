@@ -5,6 +5,7 @@ const node = (mzxid: string, czxid = '01'): TreeNode => ({
   czxid,
   mzxid,
   pzxid: '01',
+  numChildren: 0,
   ctime: 0,
   version: 0,
   ephemeralOwner: '0',

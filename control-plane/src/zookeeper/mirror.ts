@@ -1,5 +1,12 @@
 import type { NodeStat } from './protocol.js';
 
+/** A node that is there and could not be read: unknown, not empty. */
+interface Refusal {
+  readonly reason: string;
+  /** The state of the server that refused. */
+  readonly zxid: string;
+}
+
 /** A node as it was last read. `data` is empty for nodes that are only listed. */
 export interface TreeNode extends NodeStat {
   readonly data: Buffer;
@@ -12,6 +19,7 @@ export interface TreeNode extends NodeStat {
 export class TreeMirror {
   readonly #nodes = new Map<string, TreeNode>();
   readonly #children = new Map<string, Set<string>>();
+  readonly #refused = new Map<string, Refusal>();
   #changed = false;
   #contradicted: string | null = null;
 
@@ -22,6 +30,32 @@ export class TreeMirror {
   /** Every node by its path, as a copy. */
   snapshot(): ReadonlyMap<string, TreeNode> {
     return new Map(this.#nodes);
+  }
+
+  /** Path → why it could not be read, as a copy. What was known of such a node stays. */
+  refused(): ReadonlyMap<string, string> {
+    return new Map([...this.#refused].map(([path, { reason }]) => [path, reason]));
+  }
+
+  refusalOf(path: string): string | undefined {
+    return this.#refused.get(path)?.reason;
+  }
+
+  /** The children of `path` that are known, be it only by name. */
+  childrenOf(path: string): readonly string[] {
+    return [...(this.#children.get(path) ?? [])];
+  }
+
+  /** `path` is there and could not be read, at `zxid`. */
+  refuse(path: string, reason: string, zxid: string): void {
+    this.#changed ||= this.#refused.get(path)?.reason !== reason;
+    this.#refused.set(path, { reason, zxid });
+    this.#siblings(path).add(path);
+  }
+
+  /** `path` was read. */
+  admit(path: string): void {
+    if (this.#refused.delete(path)) this.#changed = true;
   }
 
   /** Whether anything differs since the last call. */
@@ -35,6 +69,7 @@ export class TreeMirror {
   clear(): void {
     this.#nodes.clear();
     this.#children.clear();
+    this.#refused.clear();
     this.#contradicted = null;
     this.#changed = true;
   }
@@ -53,7 +88,9 @@ export class TreeMirror {
     if (known !== undefined) {
       if (zxid !== undefined && zxid >= known.mzxid && known.mzxid > node.mzxid) this.#contradicted ??= path;
       if (known.mzxid > node.mzxid) return false;
-      if (known.mzxid === node.mzxid && known.czxid === node.czxid) return true;
+      const same = known.mzxid === node.mzxid && known.czxid === node.czxid;
+      // A first child, or a last one that went, changes nothing else of a node.
+      if (same && (known.numChildren === 0) === (node.numChildren === 0)) return true;
     }
     this.#nodes.set(path, node);
     this.#siblings(path).add(path);
@@ -63,10 +100,13 @@ export class TreeMirror {
 
   /** At `zxid` there was no such node, and so nothing under it. */
   drop(path: string, zxid: string): void {
-    for (const child of [...(this.#children.get(path) ?? [])]) this.drop(child, zxid);
+    for (const child of this.childrenOf(path)) this.drop(child, zxid);
     const known = this.#nodes.get(path);
-    if (known === undefined || known.mzxid > zxid) return;
+    const refusal = this.#refused.get(path);
+    if (known === undefined && refusal === undefined) return;
+    if ((known?.mzxid ?? '') > zxid || (refusal?.zxid ?? '') > zxid) return;
     this.#nodes.delete(path);
+    this.#refused.delete(path);
     this.#siblings(path).delete(path);
     if (this.#children.get(path)?.size === 0) this.#children.delete(path);
     this.#changed = true;
@@ -74,7 +114,7 @@ export class TreeMirror {
 
   /** At `zxid` the node's children were exactly `paths`: known others go. */
   keepChildren(path: string, paths: ReadonlySet<string>, zxid: string): void {
-    for (const child of [...(this.#children.get(path) ?? [])]) if (!paths.has(child)) this.drop(child, zxid);
+    for (const child of this.childrenOf(path)) if (!paths.has(child)) this.drop(child, zxid);
   }
 
   #siblings(path: string): Set<string> {

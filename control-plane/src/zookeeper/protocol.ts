@@ -15,6 +15,7 @@ export interface NodeStat {
   readonly pzxid: string;
   /** The session that owns an ephemeral node, 16 hex digits; all zeros for a persistent one. */
   readonly ephemeralOwner: string;
+  readonly numChildren: number;
 }
 
 /** The answer to a read: what the server held at `zxid`. */
@@ -50,6 +51,10 @@ export type RefusalKind =
   | 'bad_version'
   | 'not_empty'
   | 'unimplemented'
+  /** The session may not do that with this node. */
+  | 'no_auth'
+  /** The server cannot give this node out. */
+  | 'unreadable'
   /** Never sent: it would not fit into one request. */
   | 'too_large'
   | 'other';
@@ -108,8 +113,12 @@ const NAMES: Readonly<Record<number, string>> = {
 };
 
 const KINDS: Readonly<Record<number, RefusalKind>> = {
+  [-2]: 'unreadable',
+  [-3]: 'unreadable',
+  [-5]: 'unreadable',
   [-6]: 'unimplemented',
   [-101]: 'no_node',
+  [-102]: 'no_auth',
   [-103]: 'bad_version',
   [-110]: 'node_exists',
   [-111]: 'not_empty',

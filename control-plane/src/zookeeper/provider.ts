@@ -232,6 +232,7 @@ function flawOf(data: ProviderData, options: ProviderOptions): string | null {
     path: options.node,
     data: Buffer.from(JSON.stringify(data)),
     czxid: '',
+    persistent: false,
   };
   const parsed = jsonFormat.parse(node, everywhere.value);
   return parsed.ok ? null : parsed.error.message;

@@ -1,7 +1,7 @@
 import { err, ok, type Result } from '../model/result.js';
 import type { ZooKeeperConnection } from './connection.js';
 import type { TreeMirror } from './mirror.js';
-import type { NodeStat } from './protocol.js';
+import type { NodeStat, OperationFailure } from './protocol.js';
 
 /** What a tree does with a node: its names below the root decide. */
 export type Reading =
@@ -30,7 +30,8 @@ const NO_DATA = Buffer.alloc(0);
 
 /**
  * Reads `paths` and what is below them into the mirror, level by level. A node that is not there is taken out of the
- * mirror; any other refusal fails the whole. `root` is the root's stat if it was among what was read, null if it is gone.
+ * mirror; one that this session may not read, or that the server cannot give out, is noted as refused and keeps what was
+ * known of it and below it; any other refusal fails the whole. `root` is the root's stat if it was among what was read, null if it is gone.
  */
 export async function readPaths(
   connection: ZooKeeperConnection,
@@ -72,12 +73,20 @@ async function readOne(
       : await connection.getData(path, plan.watch);
   if (!plan.current()) return err('superseded');
   if (!answer.ok) {
+    const refusal = refusalOfOne(answer.error);
+    if (refusal !== null) {
+      plan.mirror.refuse(path, refusal.reason, refusal.zxid);
+      // What is below it is known by name, and may be gone.
+      if (plan.deep) next.push(...plan.mirror.childrenOf(path));
+      return ok(undefined);
+    }
     if (answer.error.kind !== 'no_node') return err(`${path}: ${answer.error.message}`);
     // A missing root is for the tree to judge.
     if (path !== plan.root) plan.mirror.drop(path, answer.error.zxid);
     return ok(null);
   }
   const { stat, zxid } = answer.value;
+  plan.mirror.admit(path);
   if ('data' in answer.value) {
     plan.mirror.put(path, { ...stat, data: answer.value.data }, zxid);
     return ok(stat);
@@ -86,6 +95,18 @@ async function readOne(
   const prefix = path === '/' ? '/' : `${path}/`;
   const children = new Set(answer.value.names.map((name) => prefix + name));
   plan.mirror.keepChildren(path, children, zxid);
-  for (const child of children) if (plan.deep || plan.mirror.get(child) === undefined) next.push(child);
+  for (const child of children) if (plan.deep || isNew(plan.mirror, child)) next.push(child);
   return ok(stat);
+}
+
+function isNew(mirror: TreeMirror, path: string): boolean {
+  return mirror.get(path) === undefined && mirror.refusalOf(path) === undefined;
+}
+
+/** What a refusal says that is of this node and not of the server, so that it must not matter to the others; null if it does not. */
+export function refusalOfOne(
+  failure: OperationFailure,
+): { readonly reason: string; readonly zxid: string } | null {
+  if (failure.kind !== 'no_auth' && failure.kind !== 'unreadable') return null;
+  return { reason: failure.message, zxid: failure.zxid };
 }

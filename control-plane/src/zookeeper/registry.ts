@@ -83,46 +83,89 @@ class WatchedRoot {
   }
 
   /** What the nodes say; badly named services are read no further than their name. */
-  parse(nodes: ReadonlyMap<string, TreeNode>): readonly ParsedNode[] {
+  parse(
+    nodes: ReadonlyMap<string, TreeNode>,
+    refused: ReadonlyMap<string, string> = new Map(),
+  ): readonly ParsedNode[] {
     const found: ParsedNode[] = [];
     for (const [path, node] of nodes) {
       let parsed = this.#parsed.get(node);
       if (parsed === undefined) this.#parsed.set(node, (parsed = this.#parse(path, node)));
       found.push(parsed);
     }
+    for (const [path, reason] of refused) found.push(this.#unread(path, reason, nodes.has(path)));
     return found;
+  }
+
+  #namesOf(path: string): readonly string[] {
+    return path === this.#root ? [] : path.slice(this.#root === '/' ? 1 : this.#root.length + 1).split('/');
   }
 
   #reading(names: readonly string[]): Reading {
     const [service] = names;
     if (names.length > 1 && !checkName('service', service).ok) return 'ignore';
-    const place = this.format.place(names);
-    return place.kind === 'instance' ? 'data' : place.kind;
+    const { kind } = this.format.place(names);
+    return kind === 'instance' || kind === 'stray' ? 'data' : kind;
   }
 
   #parse(path: string, node: TreeNode): ParsedNode {
-    const names =
-      path === this.#root ? [] : path.slice(this.#root === '/' ? 1 : this.#root.length + 1).split('/');
+    const names = this.#namesOf(path);
     const place = this.format.place(names);
+    const { data, czxid } = node;
+    if (place.kind === 'stray')
+      return this.format.looksLikeInstance(data)
+        ? { kind: 'stray', service: place.service, path }
+        : { kind: 'nothing' };
     if (place.kind === 'instance') {
       const name = names.at(-1) ?? '';
-      const { data, czxid } = node;
-      const result = this.format.parse({ service: place.service, name, path, data, czxid }, this.#networks);
-      return { kind: 'instance', result };
+      const persistent = isPersistent(node);
+      const provider = { service: place.service, name, path, data, czxid, persistent };
+      const result = this.format.parse(provider, this.#networks);
+      return { kind: 'instance', result, hint: node.numChildren > 0 ? nested(place.service, path) : null };
     }
     if (place.kind === 'ignore' || place.service === undefined) return { kind: 'nothing' };
-    const checked = checkName('service', place.service);
-    if (checked.ok) return { kind: 'service', service: place.service };
-    const { field, message } = checked.error;
-    const problem: RegistryProblem = {
-      service: place.service,
-      path,
-      code: 'bad_service_name',
-      field,
-      message,
-    };
-    return { kind: 'problem', problem };
+    return badName(place.service, path) ?? { kind: 'service', service: place.service };
   }
+
+  #unread(path: string, reason: string, known: boolean): ParsedNode {
+    const service = this.#serviceAt(this.#namesOf(path));
+    const bad = service === null ? null : badName(service, path);
+    if (bad) return bad;
+    const kept = known ? 'what was known of it last stays in use' : 'nothing is known of it';
+    const message = `the controller may not read this node (${reason}); ${kept}; give the controller READ on it, or delete it`;
+    return {
+      kind: 'unread',
+      node: { path, service, reason },
+      problem: { service, path, code: 'unreadable_node', field: '', message },
+    };
+  }
+
+  /** The service that the node of these names belongs to, by the first above it that stands for one. */
+  #serviceAt(names: readonly string[]): string | null {
+    for (let depth = 1; depth <= names.length; depth += 1) {
+      const place = this.format.place(names.slice(0, depth));
+      if ('service' in place && place.service !== undefined) return place.service;
+    }
+    return null;
+  }
+}
+
+function badName(service: string, path: string): ParsedNode | null {
+  const checked = checkName('service', service);
+  if (checked.ok) return null;
+  const { field, message } = checked.error;
+  return { kind: 'problem', problem: { service: null, path, code: 'bad_service_name', field, message } };
+}
+
+function nested(service: string, path: string): RegistryProblem {
+  const message =
+    'the node has nodes below it, which are not read: instances stand directly below providers; move them up';
+  return { service, path, code: 'nested_node', field: '', message };
+}
+
+/** Owned by no session: persistent, or a container, or one with a time to live (the high byte tells). */
+function isPersistent({ ephemeralOwner: owner }: TreeNode): boolean {
+  return owner === '0000000000000000' || owner === '8000000000000000' || owner.startsWith('ff');
 }
 
 class TreeRegistrySource implements RegistrySource {
@@ -196,7 +239,7 @@ class TreeRegistrySource implements RegistrySource {
 
   #view(): RegistryView {
     const parsed = this.#roots.flatMap((root) =>
-      root.state?.status === 'complete' ? root.parse(root.state.nodes) : [],
+      root.state?.status === 'complete' ? root.parse(root.state.nodes, root.state.refused) : [],
     );
     return composeView(parsed);
   }

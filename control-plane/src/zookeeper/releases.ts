@@ -47,6 +47,12 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
     return `${this.#folderOf(service)}/current`;
   }
 
+  /** What has ended is only history: a service goes on without it. */
+  protected override recordOf(name: string): string | null {
+    const [service = '', kind = 'current'] = name.split('/');
+    return kind === 'current' ? service : null;
+  }
+
   #folderOf(service: string): string {
     return super.pathOf(service);
   }
@@ -170,6 +176,12 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
       if (parsed.ok && kind === 'current') entry.current = parsed.value;
       else if (parsed.ok) entry.history.push(parsed.value.record);
       else if (kind === 'current') damaged.set(service, parsed.error);
+    }
+    for (const name of this.refused.keys()) {
+      const [service = '', kind, n] = name.split('/');
+      const entry = found.get(service);
+      if (entry && kind === 'history' && /^\d{1,9}$/.test(n ?? ''))
+        entry.last_n = Math.max(entry.last_n, Number(n));
     }
     for (const entry of found.values()) entry.history.sort((a, b) => a.n - b.n);
     return { found, damaged };

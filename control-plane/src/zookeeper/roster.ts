@@ -83,14 +83,17 @@ class TreeRosterStore extends ChildStore<RosterEntry> implements RosterStore {
 
   protected override valuesOf(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, RosterEntry> {
     return new Map(
-      [...children].map(([id, node]) => [id, this.#entryOf(id, node) ?? this.#unread(id, node)]),
+      [...children].map(([id, node]) => [id, this.#entryOf(id, node) ?? this.#unread(id, node.ctime)]),
     );
   }
 
   protected override readAll(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, RosterEntry> {
     const bad = [...children].filter(([id, node]) => this.#entryOf(id, node) === null);
     this.noteDamage(new Map(bad.map(([id]) => [id, 'it is no JSON object with boot, host and since'])));
-    return this.valuesOf(children);
+    const entries = new Map(this.valuesOf(children));
+    for (const id of this.refused.keys())
+      if (!entries.has(id)) entries.set(id, this.#unread(id, this.link.clock.wall()));
+    return entries;
   }
 
   #entryOf(id: string, node: TreeNode): RosterEntry | null {
@@ -103,7 +106,7 @@ class TreeRosterStore extends ChildStore<RosterEntry> implements RosterStore {
   }
 
   /** An entry that cannot be read still counts: its gateway must be heard before anything is drained. */
-  #unread(id: string, node: TreeNode): RosterEntry {
-    return this.shown?.get(id) ?? { id, boot: '', host: '', since: new Date(node.ctime).toISOString() };
+  #unread(id: string, since: number): RosterEntry {
+    return this.shown?.get(id) ?? { id, boot: '', host: '', since: new Date(since).toISOString() };
   }
 }

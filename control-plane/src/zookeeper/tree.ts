@@ -6,10 +6,19 @@ import type { LinkUser, ZooKeeperLink } from './link.js';
 import { TreeMirror, type TreeNode } from './mirror.js';
 import type { NodeStat, WatchEvent } from './protocol.js';
 import { readPaths, type Reading } from './reader.js';
+import { Recheck } from './recheck.js';
 
 export type TreeState =
-  /** Every node that is read, by path, the root included. `gap`: answers were missing before this. */
-  | { readonly status: 'complete'; readonly nodes: ReadonlyMap<string, TreeNode>; readonly gap: boolean }
+  /**
+   * Every node that is read, by path, the root included. `gap`: answers were missing before this. `refused`: path → why this
+   * node could not be read; what `nodes` has of it and below it is what was known last.
+   */
+  | {
+      readonly status: 'complete';
+      readonly nodes: ReadonlyMap<string, TreeNode>;
+      readonly gap: boolean;
+      readonly refused: ReadonlyMap<string, string>;
+    }
   | { readonly status: 'unknown'; readonly reason: string }
   /** The root is gone, or another one stands in its place, or the server went back in time. */
   | { readonly status: 'data_loss'; readonly reason: string };
@@ -60,6 +69,7 @@ export class WatchedTree implements LinkUser {
   #gap = true;
   #flushing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #recheck: Recheck | undefined;
   #windowMs = FIRST_WINDOW_MS;
   #closed = false;
 
@@ -79,6 +89,7 @@ export class WatchedTree implements LinkUser {
     this.#detach?.();
     this.#unlisten?.();
     clearTimeout(this.#timer);
+    this.#recheck?.stop();
     const connection = this.#connection;
     this.#connection = null;
     const ends: Promise<unknown>[] = [Promise.resolve(this.#flushing)];
@@ -142,6 +153,7 @@ export class WatchedTree implements LinkUser {
     this.#connection = null;
     this.#gap = true;
     clearTimeout(this.#timer);
+    this.#recheck?.stop();
     this.#timer = undefined;
     this.#show({ status: 'unknown', reason });
   }
@@ -162,6 +174,7 @@ export class WatchedTree implements LinkUser {
     if (!read.ok) return read;
     if (this.#connection !== connection || this.#closed) return err('superseded');
     this.#synced = true;
+    this.#recheck = this.#startRecheck(connection);
     this.#showComplete();
     if (this.#dirty.size > 0) this.#openWindow();
     return ok(null);
@@ -278,10 +291,34 @@ export class WatchedTree implements LinkUser {
     return path.startsWith(prefix) ? read(path.slice(prefix.length).split('/')) : 'ignore';
   }
 
+  /** What changes in silence is found by looking, and then read like any other change. */
+  #startRecheck(connection: ZooKeeperConnection): Recheck {
+    const { root } = this.#options;
+    this.#recheck?.stop();
+    const recheck = new Recheck({
+      everyMs: this.#link.recheckMs,
+      random: this.#link.random,
+      root,
+      readingOf: (path) => this.#readingOf(path),
+      mirror: this.#mirror,
+      connection,
+      found: (paths) => {
+        if (connection !== this.#connection || this.#loss !== undefined) return;
+        for (const path of paths) this.#dirty.add(path);
+        this.#startFlush();
+      },
+    });
+    recheck.start();
+    return recheck;
+  }
+
   #onEvent(connection: ZooKeeperConnection, event: WatchEvent): void {
     if (connection !== this.#connection || this.#loss !== undefined) return;
-    if (this.#readingOf(event.path) === 'ignore') return;
-    this.#dirty.add(event.path);
+    const parent = event.path.slice(0, event.path.lastIndexOf('/'));
+    // A node below a leaf is not read, but that the leaf has one is worth knowing.
+    const path = this.#readingOf(event.path) !== 'ignore' ? event.path : parent;
+    if (path === parent && this.#readingOf(parent) !== 'data') return;
+    this.#dirty.add(path);
     this.#startFlush();
   }
 
@@ -334,7 +371,7 @@ export class WatchedTree implements LinkUser {
     const gap = this.#gap;
     this.#gap = this.#accepted = false;
     this.#mirror.takeChanged();
-    this.#show({ status: 'complete', nodes: this.#mirror.snapshot(), gap });
+    this.#show({ status: 'complete', nodes: this.#mirror.snapshot(), gap, refused: this.#mirror.refused() });
   }
 
   #show(state: TreeState): void {

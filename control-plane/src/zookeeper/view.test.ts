@@ -16,6 +16,7 @@ function instance(over: Partial<Registration>): ParsedNode {
     labels: {},
     ready: true,
     leaving: false,
+    persistent: false,
     path: `/services/shop/providers/${over.path ?? 'a'}`,
     czxid: '01',
   };

@@ -8,6 +8,8 @@ export type Place =
   | { readonly kind: 'list'; readonly service?: string }
   /** A node that stands for one instance. */
   | { readonly kind: 'instance'; readonly service: string }
+  /** Where nothing is read, and where people put instances by mistake. */
+  | { readonly kind: 'stray'; readonly service: string }
   | { readonly kind: 'ignore' };
 
 /** A provider node as it was read. */
@@ -18,12 +20,16 @@ export interface ProviderNode {
   readonly path: string;
   readonly data: Buffer;
   readonly czxid: string;
+  /** True if no session owns it. */
+  readonly persistent: boolean;
 }
 
 /** One way to write registrations into ZooKeeper. Pure: it decides where instances stand and reads them. */
 export interface RegistrationFormat {
   readonly name: string;
   place(names: readonly string[]): Place;
+  /** True if a stray node was surely meant as an instance. Never throws. */
+  looksLikeInstance(data: Buffer): boolean;
   /** Never throws, whatever the bytes. */
   parse(node: ProviderNode, allowed: AllowedNetworks): Result<Registration, RegistryProblem>;
 }

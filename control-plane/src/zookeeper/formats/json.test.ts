@@ -12,7 +12,10 @@ const networks = allowed.value;
 function parse(data: Buffer | string): Result<Registration, RegistryProblem> {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   const path = '/services/shop/providers/a';
-  return jsonFormat.parse({ service: 'shop', name: 'a', path, data: bytes, czxid: '0a' }, networks);
+  return jsonFormat.parse(
+    { service: 'shop', name: 'a', path, data: bytes, czxid: '0a', persistent: false },
+    networks,
+  );
 }
 
 const BASE = { host: '10.0.1.7', port: 8080 };
@@ -28,6 +31,7 @@ const DEFAULTS: Registration = {
   labels: {},
   ready: true,
   leaving: false,
+  persistent: false,
   path: '/services/shop/providers/a',
   czxid: '0a',
 };

@@ -13,6 +13,9 @@ const MAX_LABELS = 64;
 const MAX_LABEL_CHARACTERS = 256;
 const LABEL_NAME = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/;
 
+/** What other users of such a tree have beside the providers. */
+const FOLDERS: ReadonlySet<string> = new Set(['consumers', 'routers', 'configurators']);
+
 /** The format of this project: `<root>/<service>/providers/<node>` with a JSON object (docs/reference/registration.md). */
 export const jsonFormat: RegistrationFormat = {
   name: 'json',
@@ -20,18 +23,24 @@ export const jsonFormat: RegistrationFormat = {
     const [service, folder] = names;
     if (service === undefined) return { kind: 'list' };
     if (names.length === 1) return { kind: 'list', service };
-    if (folder !== 'providers') return { kind: 'ignore' };
+    if (folder !== 'providers')
+      return FOLDERS.has(folder ?? '') || names.length > 2 ? { kind: 'ignore' } : { kind: 'stray', service };
     if (names.length === 2) return { kind: 'list' };
     return names.length === 3 ? { kind: 'instance', service } : { kind: 'ignore' };
+  },
+  looksLikeInstance(data) {
+    const raw = parseObject(data);
+    return raw.ok && (isText(raw.value.host) || isText(raw.value.address)) && 'port' in raw.value;
   },
   parse(node, allowed) {
     const fields = parseFields(node.data, allowed);
     if (!fields.ok) return err({ service: node.service, path: node.path, ...fields.error });
-    return ok({ service: node.service, ...fields.value, path: node.path, czxid: node.czxid });
+    const { service, persistent, path, czxid } = node;
+    return ok({ service, ...fields.value, persistent, path, czxid });
   },
 };
 
-type Fields = Omit<Registration, 'service' | 'path' | 'czxid'>;
+type Fields = Omit<Registration, 'service' | 'persistent' | 'path' | 'czxid'>;
 type Flaw = Pick<RegistryProblem, 'code' | 'field' | 'message'>;
 type Raw = Readonly<Record<string, unknown>>;
 
