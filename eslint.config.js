@@ -1,6 +1,7 @@
 import js from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
+import { noObjectDictionary } from './scripts/no_object_dictionary.mjs';
 
 const NODE_GLOBALS = Object.fromEntries(
   ['process', 'console', 'performance', 'URL', 'setTimeout', 'clearTimeout', 'Buffer', 'fetch'].map(
@@ -34,6 +35,12 @@ export default defineConfig(
       // A number in a message is plain to read; objects, booleans and nulls stay errors.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
     },
+  },
+  {
+    files: ['control-plane/src/**/*.ts'],
+    ignores: ['**/*.test.ts', 'control-plane/src/testing/**'],
+    plugins: { ebbgate: { rules: { 'no-object-dictionary': noObjectDictionary } } },
+    rules: { 'ebbgate/no-object-dictionary': 'error' },
   },
   { files: ['**/vitest.config.ts'], rules: { 'no-restricted-syntax': 'off' } },
   {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { askAcceptance } from '../registrar/acceptance.js';
 import { askApi } from '../registrar/ask_api.js';
 import { startChild, type SendSignal } from '../registrar/child.js';
 import { answers2xx, READINESS_RULE } from '../registrar/readiness.js';
@@ -9,10 +10,13 @@ import { lineLog } from './line_log.js';
 import { withSecretFiles } from './secret_files.js';
 import { parseRegisterFlags, type RegisterFlags, type RegisterOptions } from './register_options.js';
 
+/** With --require-accepted. */
+const ACCEPTED_WITHIN_MS = 30_000;
+
 /**
  * `ebbgate register`: registers an instance for as long as it runs. Signals: the first lets it leave (drain, stop,
  * deregister), the second skips the drain, the third kills the command. Exit code: the command's, else 0; 2 for bad
- * flags.
+ * flags; with --require-accepted 5 after a refusal, 7 without an acceptance in time.
  */
 export function addRegister(program: Command): void {
   program
@@ -44,6 +48,10 @@ export function addRegister(program: Command): void {
     .option(
       '--api <URL>',
       'or EBBGATE_API; http://127.0.0.1:8090 unless given; its token from EBBGATE_TOKEN or EBBGATE_TOKEN_FILE',
+    )
+    .option(
+      '--require-accepted',
+      'exit if the controller refuses the registration (code 5), or accepts it not within 30s (code 7)',
     )
     .action(runRegister);
 }
@@ -92,6 +100,14 @@ async function register(
     data,
     registration: createProviderRegistration({ link, root: options.registryRoot, service, node: data.id }),
     ask: askApi({ api: options.api, service, instance: data.id, token }),
+    accepted: {
+      ask: askAcceptance({
+        ...{ api: options.api, service, data, token },
+        path: `${options.registryRoot}/${service}/providers/${data.id}`,
+      }),
+      required: options.requireAccepted,
+      withinMs: ACCEPTED_WITHIN_MS,
+    },
     readiness:
       readyUrl === undefined
         ? undefined

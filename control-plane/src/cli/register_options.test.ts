@@ -21,6 +21,7 @@ test('the least that works, with the defaults', () => {
       sessionMs: 10_000,
       zookeeper: '127.0.0.1:2181',
       registryRoot: '/services',
+      requireAccepted: false,
       api: 'http://127.0.0.1:8090',
     },
   });

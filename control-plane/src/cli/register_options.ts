@@ -23,6 +23,7 @@ export interface RegisterFlags {
   readonly zookeeper?: string;
   readonly registryRoot?: string;
   readonly api?: string;
+  readonly requireAccepted?: boolean;
 }
 
 /** The flags after validation. Durations are milliseconds. */
@@ -38,6 +39,7 @@ export interface RegisterOptions {
   readonly zookeeper: string;
   readonly registryRoot: string;
   readonly api: string;
+  readonly requireAccepted: boolean;
 }
 
 /** Every flag checked; a failure lists all that is wrong, each sentence starting with its flag. */
@@ -81,6 +83,7 @@ export function parseRegisterFlags(flags: RegisterFlags): Result<RegisterOptions
     sessionMs: duration('--session', flags.session, '10s', 1_000, 60_000),
     zookeeper: take(checkServers(flags.zookeeper), ''),
     registryRoot: take(checkRoot(flags.registryRoot ?? '/services'), ''),
+    requireAccepted: flags.requireAccepted === true,
     api: take(checkApi(flags.api ?? 'http://127.0.0.1:8090'), ''),
   };
   return errors.length === 0 ? ok(options) : err(errors);

@@ -1,4 +1,5 @@
 import type { Log, ProviderData, ProviderRegistration } from '../model/ports.js';
+import { watchAcceptance, type Acceptance, type AskAcceptance } from './acceptance.js';
 import type { Child } from './child.js';
 import { waitDrained, type AskDrained } from './drain.js';
 import { watchReadiness, type ReadinessRule } from './readiness.js';
@@ -8,6 +9,15 @@ export interface RegistrarOptions {
   readonly data: ProviderData;
   readonly registration: ProviderRegistration;
   readonly ask: AskDrained;
+  /** Asks whether the controller takes the registration. Absent: nobody is asked. */
+  readonly accepted?:
+    | {
+        readonly ask: AskAcceptance;
+        /** True: a refusal, or nothing but silence for `withinMs`, ends the run. */
+        readonly required: boolean;
+        readonly withinMs: number;
+      }
+    | undefined;
   /** Absent: ready from the start. */
   readonly readiness?:
     { readonly probe: (signal: AbortSignal) => Promise<boolean>; readonly rule: ReadinessRule } | undefined;
@@ -19,6 +29,9 @@ export interface RegistrarOptions {
   readonly stopTimeoutMs: number;
   readonly log: Log;
 }
+
+/** How a run ends whose registration had to be accepted, and was refused or not answered. */
+export const NOT_ACCEPTED = { refused: 5, unknown: 7 } as const;
 
 /** How long a deregistration may take; after it the node goes with its session. */
 const WITHDRAW_TIMEOUT_MS = 3_000;
@@ -45,9 +58,20 @@ export class Registrar {
   /** True while a node may stand in ZooKeeper. */
   #announced = false;
   #ready = true;
+  #settleRegistered: () => void = () => undefined;
+  readonly #registered = new Promise<void>((resolve) => (this.#settleRegistered = resolve));
+  /** The controller listed it at least once since it was registered. */
+  #accepted = false;
+  /** The exit code of a run that ended for want of an acceptance. */
+  #refusal: number | null = null;
 
   constructor(options: RegistrarOptions) {
     this.#options = options;
+  }
+
+  /** True once the controller has listed the instance; false too where nobody was asked. */
+  get accepted(): boolean {
+    return this.#accepted;
   }
 
   /** The first call lets the instance leave, the second skips the drain, the third kills the child. */
@@ -66,13 +90,17 @@ export class Registrar {
     });
     try {
       await registration.start();
-      await this.#keepRegistered(AbortSignal.any([this.#leave.signal, ended.signal]));
-      if (!ended.signal.aborted && this.#announced) await this.#drain(ended.signal);
+      const over = AbortSignal.any([this.#leave.signal, ended.signal]);
+      const watching = this.#watchAcceptance(over);
+      await this.#keepRegistered(over);
+      await watching;
+      const drains = !ended.signal.aborted && this.#announced && this.#refusal === null;
+      if (drains) await this.#drain(ended.signal);
       // A dead child must lose its traffic at once; a living one serves until it was asked to stop.
       if (ended.signal.aborted) await this.#withdraw();
       const code = await this.#stopChild(child);
       await this.#withdraw();
-      return code;
+      return this.#refusal ?? code;
     } catch (error) {
       await this.#stopChild(child); // misuse or a defect: leave no orphan behind
       throw error;
@@ -93,6 +121,33 @@ export class Registrar {
     await aborted(over);
   }
 
+  /** From the registration on, until the controller has accepted it or the run is over. */
+  async #watchAcceptance(over: AbortSignal): Promise<void> {
+    const { accepted, data, log } = this.#options;
+    if (!accepted) return;
+    await Promise.race([this.#registered, aborted(over)]);
+    if (over.aborted) return;
+    const late = AbortSignal.timeout(accepted.withinMs);
+    const signal = accepted.required ? AbortSignal.any([over, late]) : over;
+    await watchAcceptance({
+      ask: accepted.ask,
+      signal,
+      onTurn: (acceptance) => {
+        this.#accepted = acceptance.kind === 'accepted';
+        tellAcceptance(log, data.id, acceptance);
+        if (acceptance.kind === 'refused' && accepted.required) this.#giveUp(NOT_ACCEPTED.refused);
+      },
+    });
+    if (this.#accepted || over.aborted) return;
+    log.error({ instance: data.id, waited_ms: accepted.withinMs }, 'not accepted in time; leaving');
+    this.#giveUp(NOT_ACCEPTED.unknown);
+  }
+
+  #giveUp(code: number): void {
+    this.#refusal ??= code;
+    this.#leave.abort();
+  }
+
   async #announce(ready: boolean, over: AbortSignal): Promise<void> {
     const { data, registration, log } = this.#options;
     this.#announced = true;
@@ -100,6 +155,7 @@ export class Registrar {
     try {
       await registration.set({ ...data, ready }, over);
       log.info({ instance: data.id, ready }, ready ? 'registered' : 'registered as not ready');
+      this.#settleRegistered();
     } catch (error) {
       if (!over.aborted) throw error;
     }
@@ -159,6 +215,13 @@ export class Registrar {
       log.warn({ instance: data.id }, 'not deregistered: ZooKeeper is away; the node goes with its session');
     }
   }
+}
+
+function tellAcceptance(log: Log, instance: string, acceptance: Acceptance): void {
+  if (acceptance.kind === 'accepted') log.info({ instance }, 'accepted by the controller');
+  else if (acceptance.kind === 'refused')
+    log.error({ instance, problem: acceptance.problem }, 'refused by the controller');
+  else log.warn({ instance, reason: acceptance.reason }, 'not known to be accepted');
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -137,6 +137,41 @@ test('registers, leaves, waits for the proof, stops the command, deregisters, pa
   expect(await node()).toBeNull();
 });
 
+test('a refusal by the controller is told, and ends a run that must be accepted', async () => {
+  const lines: string[] = [];
+  const log: Log = {
+    ...SILENT,
+    error: (fields, message) => lines.push(`${message} ${JSON.stringify(fields)}`),
+  };
+  const accepted = {
+    ask: () => Promise.resolve({ kind: 'refused', problem: 'forbidden_host: loopback' } as const),
+    withinMs: 60_000,
+  };
+  const { registrar, code, node } = newRegistrar({ log, accepted: { ...accepted, required: false } });
+  await expect.poll(() => lines.join(), PATIENT).toContain('forbidden_host: loopback');
+  expect(await node()).not.toBeNull();
+  expect(registrar.accepted).toBe(false);
+  registrar.stop();
+  registrar.stop();
+  expect(await code).toBe(0);
+  const strict = newRegistrar({ accepted: { ...accepted, required: true }, script: 'sleep 100' });
+  expect(await strict.code).toBe(5);
+  expect(await strict.node()).toBeNull();
+});
+
+test('a run that must be accepted ends when nobody says so in time, and goes on once somebody did', async () => {
+  const ask = () => Promise.resolve({ kind: 'unknown', reason: 'away' } as const);
+  const late = newRegistrar({ accepted: { ask, required: true, withinMs: 200 } });
+  expect(await late.code).toBe(7);
+  const taken = newRegistrar({
+    accepted: { ask: () => Promise.resolve({ kind: 'accepted' }), required: true, withinMs: 10_000 },
+    drainTimeoutMs: 0,
+  });
+  await expect.poll(() => taken.registrar.accepted, PATIENT).toBe(true);
+  taken.registrar.stop();
+  expect(await taken.code).toBe(0);
+});
+
 test('the next start begins fresh', async () => {
   const first = newRegistrar({ drainTimeoutMs: 0 });
   await expect.poll(first.node, PATIENT).not.toBeNull();
