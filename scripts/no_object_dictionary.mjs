@@ -6,27 +6,35 @@ import { ESLintUtils } from '@typescript-eslint/utils';
 import ts from 'typescript';
 
 const READ = 'Names may be those of Object’s members: read it with own() of model/dictionary, or use a Map.';
-const WRITE = 'Names may be those of Object’s members: collect in a Map and make the object with Object.fromEntries.';
+const WRITE =
+  'Names may be those of Object’s members: collect in a Map and make the object with Object.fromEntries.';
 const IN = '`in` finds what every object has: ask Object.hasOwn, or use a Map.';
 
 /** True if every value of `type` is written in the source: a literal, or one of several. */
 function isFixed(type) {
   if (type.isUnion()) return type.types.every(isFixed);
-  return (type.flags & (ts.TypeFlags.StringLiteral | ts.TypeFlags.NumberLike | ts.TypeFlags.ESSymbolLike)) !== 0;
+  return (
+    (type.flags & (ts.TypeFlags.StringLiteral | ts.TypeFlags.NumberLike | ts.TypeFlags.ESSymbolLike)) !== 0
+  );
 }
 
 /** True if an object of `type` takes any string as a name. */
 function isDictionary(checker, type) {
   if (type.isUnion()) return type.types.some((one) => isDictionary(checker, one));
-  return (type.flags & ts.TypeFlags.Any) !== 0 || checker.getIndexInfoOfType(type, ts.IndexKind.String) !== undefined;
+  return (
+    (type.flags & ts.TypeFlags.Any) !== 0 ||
+    checker.getIndexInfoOfType(type, ts.IndexKind.String) !== undefined
+  );
 }
 
 /** The test of a conditional, or the left side of &&, that asks Object.hasOwn for the same object and name. */
 function isGuarded(node, text) {
   const wanted = `Object.hasOwn(${text(node.object)}, ${text(node.property)})`;
   for (let child = node, at = node.parent; at; child = at, at = at.parent) {
-    if (at.type === 'ConditionalExpression' && at.consequent === child && text(at.test).includes(wanted)) return true;
-    if (at.type === 'LogicalExpression' && at.operator === '&&' && text(at.left).includes(wanted)) return true;
+    if (at.type === 'ConditionalExpression' && at.consequent === child && text(at.test).includes(wanted))
+      return true;
+    if (at.type === 'LogicalExpression' && at.operator === '&&' && text(at.left).includes(wanted))
+      return true;
   }
   return false;
 }

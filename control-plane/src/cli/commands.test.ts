@@ -73,7 +73,7 @@ function mutation() {
 
 describe('get', () => {
   beforeEach(() => {
-    plane.add('api', ['10.0.0.1:80'], { version: 'v2' });
+    plane.add('api', ['10.0.0.1:80'], { version: 'v2', persistent: true });
     plane.serviceMap.set(
       'api',
       makeService({
@@ -140,6 +140,7 @@ describe('get', () => {
     ['events shop'],
     ['describe service api'],
     ['describe instance -s shop a'],
+    ['describe instance -s api 10.0.0.1:80'],
     ['describe gateway gw-b'],
     ['describe operation op-1'],
   ])('%s', async (line) => {

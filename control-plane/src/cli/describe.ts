@@ -111,6 +111,7 @@ function instancePairs(instance: InstanceResource): Pairs {
     ['Zone', instance.zone],
     ['Labels', pairs(instance.labels)],
     ['Registered', registered(instance)],
+    ['Node', instance.path ?? ''],
     ['Intent', intent === null ? 'none' : intentText(intent)],
     ...layerPairs(intent),
     ['Effective', effectiveText(effective)],
@@ -163,6 +164,7 @@ function registered(instance: InstanceResource): string {
     ...(instance.registered_backup ? ['backup'] : []),
     ...(instance.ready ? [] : ['not ready']),
     ...(instance.leaving ? ['leaving'] : []),
+    ...(instance.persistent ? ['by a persistent node: nothing removes it when its process dies'] : []),
   ];
   return `yes, ${marks.join(', ')}`;
 }

@@ -132,6 +132,10 @@ export interface InstanceResource {
   readonly leaving: boolean;
   readonly registered_weight: number;
   readonly registered_backup: boolean;
+  /** The znode it is registered by; null if it is not, or was only published before this controller started. */
+  readonly path: string | null;
+  /** True if no session owns that node: nothing removes it when the process of the instance dies. */
+  readonly persistent: boolean;
   readonly intent: {
     /** All that was decided for it, uppermost first, a sentence each: `isolated by ann: leak`, `drained by bob`. */
     readonly layers: readonly string[];

@@ -105,6 +105,8 @@ export function describeInstance(world: World, service: string, id: string): Ins
     leaving: registration?.leaving ?? false,
     registered_weight: registration?.weight ?? 0,
     registered_backup: registration?.backup ?? false,
+    path: registration && registration.path !== '' ? registration.path : null,
+    persistent: registration?.persistent ?? false,
     intent: live ? describeIntent(live) : null,
     effective: {
       ...{ state, weight: givenWeight(member, live), traffic: roundedPercent(traffic), down },

@@ -74,6 +74,8 @@ export function makeInstance(parts: Partial<InstanceResource> = {}): InstanceRes
     leaving: false,
     registered_weight: 100,
     registered_backup: false,
+    path: '/services/shop/providers/a',
+    persistent: false,
     intent: null,
     effective: { state: 'up', weight: 100, traffic: 50, down: false, backup: false, keep_sticky: false },
     why: ['registered with weight 100'],

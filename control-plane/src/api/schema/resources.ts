@@ -109,6 +109,8 @@ export const instance = z.object({
   leaving: z.boolean(),
   registered_weight: count,
   registered_backup: z.boolean(),
+  path: z.string().nullable(),
+  persistent: z.boolean(),
   intent: z
     .object({
       layers: z.array(z.string()),
