@@ -1,4 +1,5 @@
 import { accessSync, constants, statSync } from 'node:fs';
+import { own, put } from './model/dictionary.js';
 import { parsePrefix } from './hooks/allowed.js';
 import { formatDuration, parseDuration } from './model/duration.js';
 import { checkName } from './model/names.js';
@@ -278,9 +279,9 @@ export function parseConfig(
   const values: Record<string, unknown> = {};
   const errors: string[] = [];
   for (const [name, { env: variable, kind, fallback }] of Object.entries(OPTIONS)) {
-    const given = env[variable];
+    const given = own(env, variable);
     const parsed = kind.parse(given === undefined || given === '' ? fallback : given);
-    if (parsed.ok) values[name] = parsed.value;
+    if (parsed.ok) put(values, name, parsed.value);
     // An unset list option parses its empty default; a set one that is bad is named with what was given.
     else
       errors.push(

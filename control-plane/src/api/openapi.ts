@@ -40,8 +40,9 @@ const NAMED = {
 
 /** The OpenAPI 3.1 document of `endpoints`, made from the schemas that validate the requests. */
 export function openApi(endpoints: readonly Endpoint[], version: string): Json {
-  const paths: Record<string, Json> = {};
-  for (const endpoint of endpoints) (paths[endpoint.path] ??= {})[endpoint.method] = operation(endpoint);
+  const paths = new Map<string, Json>();
+  for (const endpoint of endpoints)
+    paths.set(endpoint.path, { ...paths.get(endpoint.path), [endpoint.method]: operation(endpoint) });
   return {
     openapi: '3.1.0',
     info: {
@@ -54,7 +55,7 @@ export function openApi(endpoints: readonly Endpoint[], version: string): Json {
     servers: [{ url: '/' }],
     security: [{ token: [] }, {}],
     tags: [...new Set(endpoints.map((endpoint) => endpoint.tag))].map((name) => ({ name })),
-    paths,
+    paths: Object.fromEntries(paths),
     components: {
       schemas: namedSchemas(),
       securitySchemes: {

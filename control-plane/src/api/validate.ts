@@ -1,3 +1,4 @@
+import { own } from '../model/dictionary.js';
 import * as z from 'zod';
 import { findUnfit } from '../model/texts.js';
 import { invalid, Refusal } from './refusal.js';
@@ -80,7 +81,7 @@ function unit(origin: string): string {
 function members(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   let at: z.core.$ZodType | undefined = bare(schema);
   for (const step of path) {
-    if (at instanceof z.ZodObject) at = bare((at.shape as Record<string, z.ZodType>)[String(step)]);
+    if (at instanceof z.ZodObject) at = bare(own(at.shape as Record<string, z.ZodType>, String(step)));
     else if (at instanceof z.ZodArray) at = bare(at.element);
     else return [];
   }

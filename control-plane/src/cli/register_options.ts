@@ -1,3 +1,4 @@
+import { put } from '../model/dictionary.js';
 import ipaddr from 'ipaddr.js';
 import { parseDuration } from '../model/duration.js';
 import { addressId, checkName, type NameKind } from '../model/names.js';
@@ -124,7 +125,7 @@ function checkLabels(texts: readonly string[]): Result<Readonly<Record<string, s
   for (const text of texts) {
     const match = /^([A-Za-z0-9][A-Za-z0-9._/-]{0,62})=([\x20-\x7e]{0,255})$/.exec(text);
     if (!match?.[1]) return err(`--label must be KEY=VALUE, like --label team=checkout (got "${text}")`);
-    labels[match[1]] = match[2] ?? '';
+    put(labels, match[1], match[2] ?? '');
   }
   return ok(labels);
 }

@@ -1,3 +1,4 @@
+import { own } from '../model/dictionary.js';
 import { readFileSync } from 'node:fs';
 import { Option, type Command } from 'commander';
 import { parse } from 'yaml';
@@ -143,7 +144,7 @@ function gatesOf(file: unknown, flags: SpecFlags): object | null {
 }
 
 function below(file: Readonly<Record<string, unknown>> | undefined, name: string): object {
-  const found = file?.[name];
+  const found = file && own(file, name);
   return isObject(found) ? found : {};
 }
 

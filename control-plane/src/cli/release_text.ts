@@ -1,3 +1,4 @@
+import { own } from '../model/dictionary.js';
 import { formatDuration } from '../model/duration.js';
 import type { ReleaseEvent } from '../model/release.js';
 import type { GateResource, HashedPlan, ReleaseResource } from '../model/release_resources.js';
@@ -11,7 +12,9 @@ import type { Column } from './table.js';
 /** `v1 95 %, v2 5 %` */
 export function sharesText(shares: Readonly<Record<string, number>>): string {
   const names = Object.keys(shares).sort();
-  return names.length === 0 ? '-' : names.map((name) => `${name} ${String(shares[name] ?? 0)} %`).join(', ');
+  return names.length === 0
+    ? '-'
+    : names.map((name) => `${name} ${String(own(shares, name) ?? 0)} %`).join(', ');
 }
 
 /** `progressing, soaking` */

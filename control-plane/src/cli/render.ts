@@ -1,3 +1,4 @@
+import { own } from '../model/dictionary.js';
 import { lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Option, type Command } from 'commander';
@@ -15,7 +16,7 @@ export function addRender(program: Command): void {
     return { name, key: option.attributeName() };
   });
   command.action((values: Readonly<Record<string, unknown>>) => {
-    const given: GivenOptions = Object.fromEntries(options.map(({ name, key }) => [name, values[key]]));
+    const given: GivenOptions = Object.fromEntries(options.map(({ name, key }) => [name, own(values, key)]));
     render(given, typeof values.out === 'string' ? values.out : null);
   });
 }

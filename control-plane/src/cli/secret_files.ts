@@ -1,3 +1,4 @@
+import { own } from '../model/dictionary.js';
 import { readFileSync } from 'node:fs';
 import { err, ok, type Result } from '../model/result.js';
 
@@ -15,7 +16,7 @@ export function withSecretFiles(env: Environment): Result<Environment, readonly 
   const errors: string[] = [];
   for (const name of SECRETS) {
     const variable = `${name}_FILE`;
-    const file = env[variable];
+    const file = own(env, variable);
     if (!file) continue;
     if (env[name]) {
       errors.push(`${variable}: ${name} is set too; set one of them`);

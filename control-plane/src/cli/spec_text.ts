@@ -1,3 +1,4 @@
+import { own, put } from '../model/dictionary.js';
 import { DURATION_HINT, formatDuration, parseDuration } from '../model/duration.js';
 import type { EffectiveSpec, SpecPatch } from '../model/resources.js';
 import { SECTIONS } from '../model/service_spec.js';
@@ -30,21 +31,22 @@ export function specPatch(words: readonly string[]): SpecPatch {
     const at = word.indexOf('=');
     if (at < 1) throw usage(`${JSON.stringify(word)} is not of the form PATH=VALUE, like retry.tries=3`);
     const path = word.slice(0, at).split('.');
-    put(patch, path, valueOf(path, word.slice(at + 1)), word);
+    enter(patch, path, valueOf(path, word.slice(at + 1)), word);
   }
   return patch;
 }
 
-function put(patch: Record<string, unknown>, path: readonly string[], value: unknown, word: string): void {
+function enter(patch: Record<string, unknown>, path: readonly string[], value: unknown, word: string): void {
   let inner = patch;
   for (const name of path.slice(0, -1)) {
-    const next = inner[name] === undefined ? (inner[name] = {}) : inner[name];
+    const next = own(inner, name) ?? {};
+    put(inner, name, next);
     if (!isObject(next)) throw usage(`${JSON.stringify(word)} contradicts an earlier word`);
     inner = next;
   }
   const last = path.at(-1) ?? '';
   if (Object.hasOwn(inner, last)) throw usage(`${path.join('.')} is given twice`);
-  inner[last] = value;
+  put(inner, last, value);
 }
 
 function valueOf(path: readonly string[], text: string): unknown {
@@ -137,7 +139,7 @@ export function specLines(spec: EffectiveSpec): {
   readonly usual: readonly string[];
 } {
   const lines = Object.entries(MEMBERS).flatMap(([name, member]) =>
-    leaves(member, [name], (spec as unknown as Record<string, unknown>)[name]),
+    leaves(member, [name], own(spec as unknown as Record<string, unknown>, name)),
   );
   const usual = new Map<string, string[]>();
   for (const { path, text, decided } of lines)
@@ -163,7 +165,7 @@ function leaves(member: Member, path: readonly string[], value: unknown, there =
   const { rule, fallback } = member;
   if (rule.kind === 'object' && isObject(value))
     return Object.entries(rule.members).flatMap(([name, inner]) =>
-      leaves(inner, [...path, name], value[name], fallback === null),
+      leaves(inner, [...path, name], own(value, name), fallback === null),
     );
   const decided = !isDefault(member, value) || (there && member.always === true);
   return [{ path, text: shown(value, path.at(-1) ?? ''), decided }];

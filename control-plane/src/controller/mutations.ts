@@ -1,3 +1,4 @@
+import { own } from '../model/dictionary.js';
 import type { Departure, HeardGateway, RosterEntry } from '../model/gateway.js';
 import type { Clock, Feedback, IntentEdit, IntentStore, Log, RosterStore, Term } from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
@@ -176,7 +177,7 @@ function describeDryRun(desk: MutationDesk, world: World, decision: Decision): M
     Object.entries(record.instances)
       .filter(
         ([id, intent]) =>
-          drainOf(intent)?.state === 'draining' && recordIn(world, service).instances[id] !== intent,
+          drainOf(intent)?.state === 'draining' && own(recordIn(world, service).instances, id) !== intent,
       )
       .map(([id]) => proveDrained(service, id, drainTarget(world, service, id), world.witnesses)),
   );

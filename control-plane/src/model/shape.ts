@@ -1,3 +1,5 @@
+import { own, put } from './dictionary.js';
+
 /*
  * Objects described by a table: what each member may be, its default, and what it means. One description serves
  * whoever reads such an object, whoever writes it, and the reference page.
@@ -59,16 +61,16 @@ export function readMembers(
         });
   const read: Record<string, unknown> = {};
   for (const [name, member] of Object.entries(members)) {
-    const value = given[name];
+    const value = own(given, name);
     const at = [...path, name];
     if (value === undefined) {
       const needed = member.fallback === undefined || (reading === 'wire' && member.always === true);
       if (needed) faults.push({ path: at, message: 'is missing' });
     } else if (member.rule.kind === 'object')
-      read[name] = readMembers(member.rule.members, value, reading, faults, at);
+      put(read, name, readMembers(member.rule.members, value, reading, faults, at));
     else {
       const wrong = complaint(member.rule, value);
-      if (wrong === null) read[name] = value;
+      if (wrong === null) put(read, name, value);
       else faults.push({ path: at, message: wrong });
     }
   }
@@ -112,8 +114,8 @@ export function withDefaults(members: Members, given: unknown): Readonly<Record<
   const filled: Record<string, unknown> = {};
   const values = isObject(given) ? given : {};
   for (const [name, { rule, fallback }] of Object.entries(members)) {
-    const value = values[name] ?? fallback ?? null;
-    filled[name] = rule.kind === 'object' && value !== null ? withDefaults(rule.members, value) : value;
+    const value = own(values, name) ?? fallback ?? null;
+    put(filled, name, rule.kind === 'object' && value !== null ? withDefaults(rule.members, value) : value);
   }
   return filled;
 }
@@ -125,10 +127,13 @@ export function onWire(
 ): Readonly<Record<string, unknown>> {
   const written: Record<string, unknown> = {};
   for (const [name, member] of Object.entries(members)) {
-    const value = filled[name] ?? null;
+    const value = own(filled, name) ?? null;
     if (value === null || (member.always !== true && isDefault(member, value))) continue;
-    written[name] =
-      member.rule.kind === 'object' && isObject(value) ? onWire(member.rule.members, value) : value;
+    put(
+      written,
+      name,
+      member.rule.kind === 'object' && isObject(value) ? onWire(member.rule.members, value) : value,
+    );
   }
   return written;
 }

@@ -1,3 +1,4 @@
+import { own } from '../model/dictionary.js';
 import type { IntentRecord, ServiceSpec } from '../model/intent.js';
 import type { ReleaseTraffic } from '../model/release.js';
 import type { PlannedChange } from '../model/resources.js';
@@ -124,7 +125,7 @@ function diffValues(
 ): readonly Pick<PlannedChange, 'field' | 'from' | 'to'>[] {
   if (isObject(before) && isObject(after))
     return Object.keys(after).flatMap((name) =>
-      diffValues(field === '' ? name : `${field}.${name}`, before[name], after[name]),
+      diffValues(field === '' ? name : `${field}.${name}`, own(before, name), own(after, name)),
     );
   const [from, to] = [say(before), say(after)];
   return from === to ? [] : [{ field, from, to }];

@@ -1,3 +1,4 @@
+import { own, put } from '../model/dictionary.js';
 import {
   inFlightKey,
   type Asked,
@@ -137,13 +138,13 @@ export function inFlightOf(
   for (const id of gatewaysThatCount(witnesses)) {
     const heard = witnesses.fleet.heard.get(id);
     const known = heard && !isSilent(heard, witnesses) && !witnesses.shared.has(id);
-    counts[id] = known && heard.heartbeat.uncounted === 0 ? openOn(heard, service, instance) : null;
+    put(counts, id, known && heard.heartbeat.uncounted === 0 ? openOn(heard, service, instance) : null);
   }
   return counts;
 }
 
 function openOn(heard: HeardGateway, service: string, instance: string): number {
-  return heard.heartbeat.in_flight[inFlightKey(service, instance)] ?? 0;
+  return own(heard.heartbeat.in_flight, inFlightKey(service, instance)) ?? 0;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { own, put } from '../model/dictionary.js';
 import type { ServiceSpec } from '../model/intent.js';
 import type { EffectiveSections, EffectiveSpec, SpecPatch } from '../model/resources.js';
 import { contradictions, SECTIONS } from '../model/service_spec.js';
@@ -48,7 +49,7 @@ export function decidedIn(sections: WireSections): ServiceSpec {
 function withoutDefaults(members: Members, values: Json, whole = false): Json {
   const decided = Object.entries(members).flatMap(
     ([name, member]): readonly (readonly [string, unknown])[] => {
-      const value = values[name];
+      const value = own(values, name);
       if (value === undefined) return [];
       const { rule, fallback } = member;
       if (rule.kind === 'object' && isObject(value)) {
@@ -69,7 +70,7 @@ function withoutDefaults(members: Members, values: Json, whole = false): Json {
 export function mergeSpec(spec: ServiceSpec, patch: SpecPatch): ServiceSpec {
   const merged = merge(spec as Json, patch);
   for (const name of Object.keys(SECTIONS)) {
-    const section = merged[name];
+    const section = own(merged, name);
     if (isObject(section) && Object.keys(section).length === 0) Reflect.deleteProperty(merged, name);
   }
   return merged;
@@ -81,9 +82,9 @@ function merge(before: Json, patch: Json): Record<string, unknown> {
   const merged: Record<string, unknown> = { ...before };
   for (const [name, value] of Object.entries(patch)) {
     if (value === undefined) continue;
-    const old = merged[name];
+    const old = own(merged, name);
     if (value === null) Reflect.deleteProperty(merged, name);
-    else merged[name] = isObject(value) ? merge(isObject(old) ? old : {}, value) : value;
+    else put(merged, name, isObject(value) ? merge(isObject(old) ? old : {}, value) : value);
   }
   return merged;
 }

@@ -126,7 +126,7 @@ export class Registrar {
     const { accepted, data, log } = this.#options;
     if (!accepted) return;
     await Promise.race([this.#registered, aborted(over)]);
-    if (over.aborted) return;
+    if (isAborted(over)) return;
     const late = AbortSignal.timeout(accepted.withinMs);
     const signal = accepted.required ? AbortSignal.any([over, late]) : over;
     await watchAcceptance({
@@ -138,7 +138,7 @@ export class Registrar {
         if (acceptance.kind === 'refused' && accepted.required) this.#giveUp(NOT_ACCEPTED.refused);
       },
     });
-    if (this.#accepted || over.aborted) return;
+    if (this.#accepted || isAborted(over)) return;
     log.error({ instance: data.id, waited_ms: accepted.withinMs }, 'not accepted in time; leaving');
     this.#giveUp(NOT_ACCEPTED.unknown);
   }
@@ -231,4 +231,9 @@ function aborted(signal: AbortSignal): Promise<void> {
       resolve();
     });
   });
+}
+
+/** Asked anew after every await. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }

@@ -1,3 +1,4 @@
+import { own, put } from '../model/dictionary.js';
 import { z } from 'zod';
 import { err, ok, type Result } from '../model/result.js';
 import {
@@ -338,7 +339,7 @@ const SHAPE = z.strictObject(
 export function parseOptions(given: GivenOptions): Result<GatewayOptions, readonly OptionError[]> {
   const filled: Record<string, unknown> = { ...given };
   for (const [name, { default: fallback }] of Object.entries(GATEWAY_OPTIONS))
-    filled[name] = filled[name] ?? fallback;
+    put(filled, name, own(filled, name) ?? fallback);
   const parsed = SHAPE.safeParse(filled);
   if (!parsed.success) return err(parsed.error.issues.flatMap((issue) => optionErrors(issue, filled)));
   const options = parsed.data as GatewayOptions;
@@ -350,12 +351,12 @@ function optionErrors(issue: z.core.$ZodIssue, given: Record<string, unknown>): 
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((name) => ({ option: name, flag: name, message: `${name} is not an option` }));
   const name = String(issue.path[0]);
-  if (given[name] === undefined) return [optionError(name, 'must be given')];
+  if (own(given, name) === undefined) return [optionError(name, 'must be given')];
   return [optionError(name, issue.message)];
 }
 
 function optionError(name: string, message: string): OptionError {
-  const flag = (GATEWAY_OPTIONS as Record<string, GatewayOption>)[name]?.flag ?? name;
+  const flag = own(GATEWAY_OPTIONS as Record<string, GatewayOption>, name)?.flag ?? name;
   return { option: name, flag, message: `${flag} ${message}` };
 }
 

@@ -77,9 +77,15 @@ export async function startKazoo(port: number, sessionMs = 4_000): Promise<Kazoo
   return {
     create: async (path, data, options = {}) =>
       String(await answered({ do: 'create', path, data: bytes(data), ...options })),
-    set: async (path, data) => void (await answered({ do: 'set', path, data: bytes(data) })),
-    protect: async (path, acl) => void (await answered({ do: 'protect', path, acl })),
-    remove: async (path) => void (await answered({ do: 'delete', path })),
+    set: async (path, data) => {
+      await answered({ do: 'set', path, data: bytes(data) });
+    },
+    protect: async (path, acl) => {
+      await answered({ do: 'protect', path, acl });
+    },
+    remove: async (path) => {
+      await answered({ do: 'delete', path });
+    },
     crash: async () => {
       child.stdin.write(`${JSON.stringify({ do: 'drop' })}\n`);
       await exited;

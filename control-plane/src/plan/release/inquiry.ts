@@ -1,3 +1,4 @@
+import { own } from '../../model/dictionary.js';
 import { formatDuration } from '../../model/duration.js';
 import type { Gates, ReleaseRecord } from '../../model/release.js';
 import {
@@ -73,7 +74,7 @@ export function takeAnswers(
   const { inquiry } = record;
   if (!inquiry) return null;
   const found = unanswered(record).flatMap((gate) => {
-    const answer = answers[questionKey(record, gate, inquiry.n)];
+    const answer = own(answers, questionKey(record, gate, inquiry.n));
     return answer ? [[gate, answer] as const] : [];
   });
   if (found.length === 0) return null;

@@ -1,3 +1,4 @@
+import { own, put } from '../../model/dictionary.js';
 import type { Shares } from '../../model/release.js';
 
 /*
@@ -19,12 +20,12 @@ export function shiftShares(base: Shares, stable: string, target: string, weight
   const left = 100 - weight;
   const shares: Record<string, number> = {};
   for (const [version, share] of others)
-    if (version !== stable) shares[version] = Math.floor((share * left) / total);
+    if (version !== stable) put(shares, version, Math.floor((share * left) / total));
   const given = Object.values(shares).reduce((sum, share) => sum + share, 0);
   // Rounding's rest must not wake a stable version up that had nothing: then the largest other one keeps it.
   const heir = others.length === 0 || shareOf(base, stable) > 0 ? stable : largest(shares, stable);
-  shares[heir] = (shares[heir] ?? 0) + left - given;
-  if (weight > 0) shares[target] = weight;
+  put(shares, heir, (own(shares, heir) ?? 0) + left - given);
+  if (weight > 0) put(shares, target, weight);
   return withoutZeros(shares);
 }
 
@@ -45,7 +46,7 @@ export function giveBack(
   const result: Record<string, number> = Object.fromEntries(kept);
   const heir = ready.has(stable) ? stable : (heirOf(kept) ?? [...ready].sort()[0]);
   if (heir === undefined) return shares;
-  result[heir] = (result[heir] ?? 0) + given;
+  put(result, heir, (own(result, heir) ?? 0) + given);
   return result;
 }
 
@@ -54,10 +55,11 @@ export function sharesByCount(ready: Readonly<Record<string, number>>, stable: s
   const total = Object.values(ready).reduce((sum, count) => sum + count, 0);
   if (total === 0) return { [stable]: 100 };
   const shares: Record<string, number> = {};
-  for (const [version, count] of Object.entries(ready)) shares[version] = Math.floor((100 * count) / total);
+  for (const [version, count] of Object.entries(ready))
+    put(shares, version, Math.floor((100 * count) / total));
   const heir = shareOf(ready, stable) > 0 ? stable : largest(shares, stable);
   const given = Object.values(shares).reduce((sum, share) => sum + share, 0);
-  shares[heir] = (shares[heir] ?? 0) + 100 - given;
+  put(shares, heir, (own(shares, heir) ?? 0) + 100 - given);
   return withoutZeros(shares);
 }
 

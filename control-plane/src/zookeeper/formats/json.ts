@@ -1,3 +1,4 @@
+import { own } from '../../model/dictionary.js';
 import { addressId, checkName, type NameKind } from '../../model/names.js';
 import type { Registration, RegistryProblem } from '../../model/registration.js';
 import { err, ok, type Result } from '../../model/result.js';
@@ -112,7 +113,7 @@ function isText(value: unknown): value is string {
 }
 
 function name(raw: Raw, field: string, kind: NameKind, absent: string): Result<string, Flaw> {
-  const value = raw[field];
+  const value = own(raw, field);
   if (isAbsent(value)) return ok(absent);
   if (value === '' && absent === '') return ok('');
   const checked = checkName(kind, value, field);
@@ -126,7 +127,7 @@ function wholeNumber(
   most: number,
   absent?: number,
 ): Result<number, Flaw> {
-  const value = raw[field];
+  const value = own(raw, field);
   if (isAbsent(value) && absent !== undefined) return ok(absent);
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most)
     return ok(value);
@@ -134,7 +135,7 @@ function wholeNumber(
 }
 
 function flag(raw: Raw, field: string, absent: boolean): Result<boolean, Flaw> {
-  const value = raw[field];
+  const value = own(raw, field);
   if (isAbsent(value)) return ok(absent);
   return typeof value === 'boolean' ? ok(value) : flaw('bad_field', field, `${field} must be true or false`);
 }
