@@ -62,7 +62,11 @@ function stage() {
     acceptDataLoss: () => undefined,
     peek: () => Promise.resolve(err('never asked')),
   };
-  const undamaged = { damaged: () => new Map<string, string>(), pathOf: (name: string) => name, trouble: () => null };
+  const undamaged = {
+    damaged: () => new Map<string, string>(),
+    pathOf: (name: string) => name,
+    trouble: () => null,
+  };
   const deps: ControllerDeps = {
     registry: { ...life(), ...whole, onState: (listener) => (tellView = listener) },
     office: {
@@ -110,7 +114,10 @@ function stage() {
     hooks: createHooks({ prefixes: [], commands: '', path: '' }),
     prometheus: createPrometheus(''),
     consumers: {
-      refused: () => new Map(), ...life(), follow: () => undefined },
+      refused: () => new Map(),
+      ...life(),
+      follow: () => undefined,
+    },
     publisher: memoryPublisher(),
     feedback: {
       ...life(),

@@ -39,8 +39,9 @@ export function specPatch(words: readonly string[]): SpecPatch {
 function enter(patch: Record<string, unknown>, path: readonly string[], value: unknown, word: string): void {
   let inner = patch;
   for (const name of path.slice(0, -1)) {
-    const next = own(inner, name) ?? {};
-    put(inner, name, next);
+    const known = own(inner, name);
+    const next = known === undefined ? {} : known;
+    if (known === undefined) put(inner, name, next);
     if (!isObject(next)) throw usage(`${JSON.stringify(word)} contradicts an earlier word`);
     inner = next;
   }
