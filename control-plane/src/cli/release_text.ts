@@ -172,7 +172,7 @@ export function planLines(plan: HashedPlan): readonly string[] {
 function readyText({ ready, needs }: HashedPlan['steps'][number], target: string): string {
   const names = Object.keys(ready).sort();
   if (names.length === 0) return '';
-  const counts = names.map((name) => `${name === '' ? '(none)' : name} ${String(ready[name] ?? 0)}`);
+  const counts = names.map((name) => `${name === '' ? '(none)' : name} ${String(own(ready, name) ?? 0)}`);
   const asks = needs > 0 ? `; needs ${String(needs)} of ${target}` : '';
   return `  (ready: ${counts.join(', ')}${asks})`;
 }

@@ -1,3 +1,4 @@
+import { own } from '../model/dictionary.js';
 import type { Decided, InstanceIntent, IntentRecord, RouteSpec, ServiceSpec } from '../model/intent.js';
 import {
   eligible,
@@ -96,13 +97,13 @@ function fallbackIn(
   served: ReadonlySet<string>,
 ): string | null {
   if (!version_fallback || fallback === undefined || !served.has(fallback)) return null;
-  const shared = Object.keys(versions).filter((version) => (versions[version] ?? 0) > 0);
+  const shared = Object.keys(versions).filter((version) => (own(versions, version) ?? 0) > 0);
   return shared.length === 0 || shared.some((version) => served.has(version)) ? null : fallback;
 }
 
 /** What is told where the version before serves instead. */
 export function spellFallback({ versions }: IntentRecord, fallback: string): string {
-  const without = Object.keys(versions).filter((version) => (versions[version] ?? 0) > 0);
+  const without = Object.keys(versions).filter((version) => (own(versions, version) ?? 0) > 0);
   return `nobody of ${without.join(', ')} takes requests: ${fallback}, which served before, does`;
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Registration } from '../model/registration.js';
+import type { Registration, UnreadNode } from '../model/registration.js';
 import { buildPeer, buildRegistration, buildSet, buildEncoded } from '../testing/builders.js';
 import {
   DEFAULT_RULES,
@@ -20,8 +20,13 @@ function history(rules = RULES) {
   const takenOut = new Set<string>();
   return {
     takenOut,
-    see(now: number, instances: readonly Registration[], settleUntil = -Infinity): Observation {
-      const view = { instances, problems: [], unread: [], services: ['shop'] };
+    see(
+      now: number,
+      instances: readonly Registration[],
+      settleUntil = -Infinity,
+      unread: readonly UnreadNode[] = [],
+    ): Observation {
+      const view = { instances, problems: [], unread, services: ['shop'] };
       last = observe({
         previous: membership,
         view,
@@ -49,6 +54,41 @@ const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((id) => buildRegistration({ id }))
   Registration,
   Registration,
 ];
+
+describe('nodes that could not be read', () => {
+  const closed: UnreadNode = { path: '/services/shop/providers/x', service: 'shop', reason: 'no auth' };
+  const published = buildSet({ peers: [buildPeer({ id: 'a' }), buildPeer({ id: 'b' })] });
+  const remembered = membersOf([{ ...buildEncoded(published), epoch: 1, generation: 1, at: '' }], 0);
+
+  test.each([
+    ['a node of the service', closed],
+    ['the whole root', { ...closed, path: '/services', service: null }],
+  ])(
+    '%s: what was published before and is not there may be behind it, and stays until that is known',
+    (_, node) => {
+      const h = history();
+      h.start(remembered);
+      const seen = h.see(1_000_000, [b], -Infinity, [node]);
+      expect(h.presence()).toEqual({ a: 'held', b: 'present' });
+      expect(seen).toMatchObject({ events: [{ instance: 'b' }], wake_at: Infinity });
+      expect(seen.protections.get('shop')).toMatch(/cannot be read/);
+      h.see(1_000_001, [b]);
+      expect(h.presence()).toEqual({ a: 'gone', b: 'present' });
+    },
+  );
+
+  test('they keep nobody whose registration was seen to go, nor any of another service', () => {
+    const h = history();
+    h.see(0, [a, b, c, d]);
+    h.see(1_000, [b, c, d], -Infinity, [closed]);
+    h.see(9_000, [b, c, d], -Infinity, [closed]);
+    expect(h.presence()).toMatchObject({ a: 'gone' });
+    const other = history();
+    other.start(remembered);
+    other.see(1_000_000, [b], -Infinity, [{ ...closed, service: 'cart' }]);
+    expect(other.presence()).toEqual({ a: 'gone', b: 'present' });
+  });
+});
 
 describe('a registration that vanishes', () => {
   test('is held for a moment, then gone', () => {

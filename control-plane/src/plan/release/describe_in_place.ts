@@ -1,3 +1,4 @@
+import { own, put } from '../../model/dictionary.js';
 import { hasEnded, type ReleaseRecord } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import type {
@@ -156,7 +157,7 @@ function simulate(
   return batches.map((ids) => {
     for (const id of ids) able.delete(id);
     const ready: Record<string, number> = { [record.stable]: 0, [record.target]: 0 };
-    for (const version of able.values()) ready[version] = (ready[version] ?? 0) + 1;
+    for (const version of able.values()) put(ready, version, (own(ready, version) ?? 0) + 1);
     for (const id of ids) able.set(id, goal);
     return { ids, ready };
   });
