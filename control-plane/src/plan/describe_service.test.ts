@@ -71,3 +71,24 @@ test('nobody is heard: nobody knows; whoever is taken out is not judged', () => 
   const isolated = worldOf({ g1: { applied, health: dead('a') } }, { ...NO_INTENT, instances });
   expect(summary(isolated)).toEqual({ healthy: 1, problems: [] });
 });
+
+test('shares of versions that are called like members of every object are numbers', () => {
+  const of: ServiceMembers = new Map(
+    ['constructor', '__proto__', 'v1', 'v1'].map((version, at): [string, Member] => {
+      const registration = buildRegistration({ id: String(at), version });
+      return [registration.id, { registration, presence: 'present', since: 0, vanished_at: null }];
+    }),
+  );
+  const compiled = new Map([['shop', compileService('shop', of, NO_INTENT, 0)]]);
+  const shares = describeService(
+    { ...worldOf({}), membership: new Map([['shop', of]]), compiled },
+    'shop',
+  )?.effective_shares;
+  expect(new Map(Object.entries(shares ?? {}))).toEqual(
+    new Map([
+      ['__proto__', 25],
+      ['constructor', 25],
+      ['v1', 50],
+    ]),
+  );
+});
