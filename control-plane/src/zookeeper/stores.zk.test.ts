@@ -297,7 +297,8 @@ describe('intents', () => {
     });
     expect(shown('shop')).toEqual(good);
     expect(shown('new')).toBeUndefined();
-    expect(log.lines.filter(({ level }) => level === 'error')).toHaveLength(2);
+    expect(store.damaged().get('new')).toMatch(/JSON/);
+    expect(store.pathOf('new')).toBe(`${root}/intents/new`);
     expect(await store.read('shop')).toMatchObject({
       error: { kind: 'unavailable', reason: expect.stringContaining('damaged') as string },
     });
