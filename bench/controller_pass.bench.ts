@@ -38,6 +38,7 @@ function memoryPublisher(): Publisher {
     state: () => fine,
     onDoubt: () => undefined,
     probe: () => Promise.resolve(null),
+    time: () => Promise.resolve(ok(Date.now())),
     meta: () => Promise.resolve(ok({ epoch, generation, sealed: true })),
     sets: () => Promise.resolve(ok([])),
     open: (next) => {
@@ -80,6 +81,13 @@ function stage() {
       ...undamaged,
       read: (service) => Promise.resolve(ok(intents.get(service) ?? null)),
       write: () => Promise.resolve(ok([])),
+    },
+    histories: {
+      ...life(),
+      ...whole,
+      ...undamaged,
+      onChange: () => undefined,
+      read: () => Promise.resolve(ok(null)),
     },
     roster: {
       ...life(),
@@ -128,10 +136,17 @@ function stage() {
     },
     zookeeper: () => fine,
     probeZookeeper: () => Promise.resolve(null),
+    storeClocks: {
+      zookeeper: () => Promise.resolve(ok(clock.wall())),
+      redis: () => Promise.resolve(ok(clock.wall())),
+    },
     clock,
     log: createRecordingLog(),
     newId: () => 'op-1',
-    settings: { settleMs: 20_000, suspectMs: 60_000, gatewaySilentMs: 600_000, drainTimeoutMs: 600_000 },
+    settings: {
+      ...{ settleMs: 20_000, suspectMs: 60_000, gatewaySilentMs: 600_000, drainTimeoutMs: 600_000 },
+      clockBoundMs: 30_000,
+    },
   };
   const intents = new Map<string, StoredIntent>(
     names(SERVICES).map((service) => [service, { service, record: NO_INTENT, etag: '1-1' }]),

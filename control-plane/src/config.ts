@@ -231,6 +231,12 @@ export const OPTIONS = {
     '10m',
     'Deadline of a drain that names none.',
   ),
+  clockBoundMs: option(
+    'EBBGATE_CLOCK_BOUND',
+    duration(1_000, 3_600_000),
+    '30s',
+    'How far the wall clock of the controller may be from those of ZooKeeper and Redis. Further away, nothing expires.',
+  ),
   hooks: option(
     'EBBGATE_HOOKS',
     prefixes,

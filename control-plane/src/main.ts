@@ -12,9 +12,11 @@ import { createFeedback } from './redis/feedback.js';
 import { createPublisher } from './redis/publisher.js';
 import { loadScripts } from './redis/scripts.js';
 import { createTrafficReader } from './redis/traffic.js';
+import { readZooKeeperTime } from './zookeeper/clock.js';
 import { createConsumers } from './zookeeper/consumers.js';
 import { createOffice } from './zookeeper/epoch.js';
 import { createFreezeStore } from './zookeeper/freezes.js';
+import { createHistoryStore } from './zookeeper/histories.js';
 import { createIntentStore } from './zookeeper/intents.js';
 import { ZooKeeperLink } from './zookeeper/link.js';
 import { createRegistrySource } from './zookeeper/registry.js';
@@ -59,10 +61,13 @@ export async function startController(
   });
   const redis = { url: config.redis, log, clock };
   const roots = config.registryRoots.map((path) => ({ path, format: 'json' as const }));
+  const scripts = await loadScripts(join(productRoot, 'lua', 'redis'));
+  const publisher = createPublisher({ ...redis, scripts });
   const controller = new Controller({
     registry: createRegistrySource(link, { roots, allowedNetworks: config.allowedNetworks }),
     office: createOffice(link, { root: config.root, owner: randomUUID() }),
     intents: createIntentStore(link, { root: config.root }),
+    histories: createHistoryStore(link, { root: config.root }),
     roster: createRosterStore(link, { root: config.root }),
     releases: createReleaseStore(link, { root: config.root }),
     traffic: createTrafficReader(redis),
@@ -77,10 +82,11 @@ export async function startController(
       root: config.registryRoots[0] ?? '/services',
       node: { id: config.controllerId, host: hostname() },
     }),
-    publisher: createPublisher({ ...redis, scripts: await loadScripts(join(productRoot, 'lua', 'redis')) }),
+    publisher,
     feedback: createFeedback(redis),
     zookeeper: () => link.state(),
     probeZookeeper: createZooKeeperProbe(link, { root: config.root }),
+    storeClocks: { zookeeper: () => readZooKeeperTime(link, config.root), redis: () => publisher.time() },
     clock,
     log,
     newId: () => `op-${randomBytes(6).toString('hex')}`,

@@ -599,6 +599,26 @@ describe('inputs', () => {
   });
 });
 
+describe('the log', () => {
+  it('tells of a mutation who, what, why, before and after, and by which ids', async () => {
+    const log = createRecordingLog();
+    const app = createApp({
+      ...{ plane, log, token: null, clock: createFakeClock(), version: '1', randomId: () => 'req-1' },
+      ...{ metrics: () => Promise.resolve(''), closing: closing.signal },
+    });
+    const headers = { 'X-Ebbgate-Actor': 'job/42', 'Idempotency-Key': 'k-9' };
+    const drained = await supertest(app).post(`${INSTANCE}/drain`).set(headers).send({ reason: 'kernel' });
+    expect(drained.status).toBe(202);
+    const [line] = log.lines.filter(({ message }) => message === 'mutated');
+    expect(line?.fields).toMatchObject({
+      ...{ request_id: 'req-1', by: 'job/42', idempotency_key: 'k-9', verb: 'drain', reason: 'kernel' },
+      selector: { service: 'shop', ids: ['10.0.1.7:8080'] },
+      changes: expect.arrayContaining([expect.stringMatching(/^shop\/\S+ \w+: \S+ → \S+$/)]) as string[],
+      operation: 'op-1',
+    });
+  });
+});
+
 describe('who may ask', () => {
   it('asks for the token everywhere but in the probes', async () => {
     const guarded = client('s3cret');

@@ -158,7 +158,11 @@ async function serve(one: Endpoint, parts: Serving, request: Request, response: 
     );
     if (one.method !== 'get')
       parts.log.info(
-        { request_id: exchange.requestId, by: exchange.by, method: request.method, path: request.path },
+        {
+          ...{ request_id: exchange.requestId, by: exchange.by, method: request.method, path: request.path },
+          ...(exchange.idempotencyKey === null ? {} : { idempotency_key: exchange.idempotencyKey }),
+          ...reply.told,
+        },
         'mutated',
       );
     const stale = one.view ? staleness(parts.plane.readiness()) : null;

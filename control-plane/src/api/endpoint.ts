@@ -25,6 +25,8 @@ export interface Reply {
   readonly text?: { readonly type: string; readonly content: string };
   /** Server-sent events instead of a body. */
   readonly stream?: Streaming;
+  /** What the log tells of it, besides who asked and how. */
+  readonly told?: object;
 }
 
 /** What an answer looks like in the OpenAPI document. */

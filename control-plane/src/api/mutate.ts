@@ -37,7 +37,32 @@ export async function mutate(
     expires_ms: given.expires ?? null,
   });
   if (!outcome.ok) throw new Refusal(outcome.error);
-  return answer(outcome.value);
+  const told = tellMutation(mutation, outcome.value, given);
+  return { ...answer(outcome.value), told };
+}
+
+/** How many changes a line of the log holds; the rest is counted. */
+const MOST_TOLD = 50;
+
+/** What the log tells of a mutation: verb, what it was about, why, before → after, and the ids to look it up by. */
+function tellMutation(
+  { kind: verb, ...about }: Mutation,
+  { changes, guards, operation, dry_run, published, etags }: MutationResource,
+  { reason, force, expires }: Circumstances,
+): object {
+  const lines = changes.map(
+    ({ service, instance, field, from, to }) =>
+      `${service}${instance === null ? '' : `/${instance}`} ${field}: ${from || 'none'} → ${to || 'none'}`,
+  );
+  const left = lines.length - MOST_TOLD;
+  return {
+    ...{ verb, ...about, reason: reason ?? '', dry_run, published },
+    changes: left > 0 ? [...lines.slice(0, MOST_TOLD), `and ${String(left)} more`] : lines,
+    ...(force === true ? { force, overruled: guards.map(({ message }) => message) } : {}),
+    ...(expires === undefined || expires === null ? {} : { expires_ms: expires }),
+    ...(operation === null ? {} : { operation: operation.id }),
+    etags,
+  };
 }
 
 function answer(body: MutationResource): Reply {

@@ -10,7 +10,7 @@ import { addSpecFlags, specBody, wholeNumber, type SpecFlags } from './release_s
 import { changeLine, planLines, RELEASE } from './release_text.js';
 import { watchToEnd } from './release_watch.js';
 import { table } from './table.js';
-import type { Terminal } from './terminal.js';
+import { safe, type Terminal } from './terminal.js';
 import { show } from './watch.js';
 
 interface Items<T> {
@@ -185,7 +185,7 @@ function addVerb(release: Command, terminal: Terminal, verb: string, text: strin
     const query: Query = dryRun(flags);
     const { body: outcome } = await client.post<ReleaseOutcome>(path('releases', id, verb), body, query);
     const said = outcome.changed ? changeLine(outcome.release) : 'nothing changes: it is so already';
-    await conclude(terminal, client, flags, outcome, [said]);
+    await conclude(terminal, client, flags, outcome, [said, ...outcome.told.map(safe)]);
   });
 }
 

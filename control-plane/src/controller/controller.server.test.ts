@@ -23,10 +23,12 @@ import { buildHeartbeat } from '../testing/builders.js';
 import { createRecordingLog } from '../testing/log.js';
 import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
 import { connect, type ZooKeeperConnection } from '../zookeeper/connection.js';
+import { readZooKeeperTime } from '../zookeeper/clock.js';
 import { createConsumers } from '../zookeeper/consumers.js';
 import { createPath } from '../zookeeper/create_path.js';
 import { createOffice } from '../zookeeper/epoch.js';
 import { createFreezeStore } from '../zookeeper/freezes.js';
+import { createHistoryStore } from '../zookeeper/histories.js';
 import { createIntentStore } from '../zookeeper/intents.js';
 import { ZooKeeperLink } from '../zookeeper/link.js';
 import { createRegistrySource } from '../zookeeper/registry.js';
@@ -187,6 +189,7 @@ async function start(changes: Changes = {}): Promise<Running> {
     }),
     office: changes.office?.(office) ?? office,
     intents: changes.intents?.(intents) ?? intents,
+    histories: createHistoryStore(link, { root }),
     roster: createRosterStore(link, { root }),
     freezes: createFreezeStore(link, { root }),
     releases: createReleaseStore(link, { root }),
@@ -198,6 +201,7 @@ async function start(changes: Changes = {}): Promise<Running> {
     feedback: createFeedback({ url, log, clock, pollMs: 200 }),
     zookeeper: () => link.state(),
     probeZookeeper: createZooKeeperProbe(link, { root }),
+    storeClocks: { zookeeper: () => readZooKeeperTime(link, root), redis: () => publisher.time() },
     clock: changes.clock ?? clock,
     log,
     newId: () => `op-${String(doors.redis.port)}-${String(++ids)}`,
@@ -207,6 +211,7 @@ async function start(changes: Changes = {}): Promise<Running> {
       suspectMs: changes.suspectMs ?? 60_000,
       gatewaySilentMs: 1_500,
       drainTimeoutMs: 600_000,
+      clockBoundMs: 30_000,
     },
   });
   let closing: Promise<void> | undefined;
@@ -456,6 +461,22 @@ describe('a drain', () => {
       published: true,
       operation: { id: operation?.id },
     });
+  });
+
+  test('what 60 changes of people were is told by the next controller too, whatever instances do', async () => {
+    for (const id of ['a', 'b']) await register(id);
+    const first = await lead();
+    for (let weight = 1; weight <= 60; weight += 1)
+      await done(first, { kind: 'set_weights', service: 'shop', weights: { a: weight } });
+    const told = (running: Running): readonly string[] =>
+      (running.controller.events('shop') ?? [])
+        .filter(({ event }) => event === 'weight_changed')
+        .map(({ message }) => /^weight set to \d+/.exec(message)?.[0] ?? '');
+    const all = Array.from({ length: 60 }, (_, i) => `weight set to ${String(i + 1)}`);
+    await until(() => expect(told(first)).toEqual(all));
+    await first.close();
+    const second = await lead();
+    await until(() => expect(told(second)).toEqual(all));
   });
 
   test('a wish that expires is taken back and published', async () => {

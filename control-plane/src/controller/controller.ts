@@ -1,10 +1,11 @@
 import type { FreezeStore } from '../model/freeze_ports.js';
-import type { StoredIntent } from '../model/intent.js';
+import type { ServiceEvent, StoredIntent } from '../model/intent.js';
 import type {
   Clock,
   ConsumerRegistration,
   ControlPlane,
   Feedback,
+  HistoryStore,
   IntentStore,
   Lifecycle,
   LinkState,
@@ -13,6 +14,7 @@ import type {
   Publisher,
   RegistrySource,
   RosterStore,
+  StoreClocks,
 } from '../model/ports.js';
 import type { Hooks } from '../model/hooks.js';
 import { checkName } from '../model/names.js';
@@ -20,12 +22,20 @@ import type { Problem } from '../model/problem.js';
 import type { Prometheus } from '../model/prometheus.js';
 import type { ReleasePlane } from '../model/release_plane.js';
 import type { ReleaseStore, TrafficReader } from '../model/release_ports.js';
-import type { Mutation, MutationContext, MutationResource, ReadinessResource } from '../model/resources.js';
+import type {
+  Mutation,
+  MutationContext,
+  MutationResource,
+  OverrideResource,
+  ReadinessResource,
+} from '../model/resources.js';
 import { err, type Result } from '../model/result.js';
 import type { EncodedDocument } from '../model/set.js';
 import type { CompiledService } from '../plan/compile.js';
 import { findProblems } from '../plan/find_problems.js';
 import { NOTHING_TOLD, observeHealth } from '../plan/health_events.js';
+import { describeOverrides } from '../plan/describe_fleet.js';
+import { describeEvents } from '../plan/describe_service.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
 import type { World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
@@ -43,6 +53,7 @@ import { Publication } from './publication.js';
 import { readinessOf } from './readiness.js';
 import { Releases } from './releases.js';
 import { damagedRecords, storeTrouble } from './store_problems.js';
+import { SaneClock } from './sane_clock.js';
 import { Turns } from './turns.js';
 import { Upkeep } from './upkeep.js';
 import { WorldReads } from './world_reads.js';
@@ -54,6 +65,7 @@ export interface ControllerDeps {
   readonly registry: RegistrySource;
   readonly office: Office;
   readonly intents: IntentStore;
+  readonly histories: HistoryStore;
   readonly roster: RosterStore;
   readonly releases: ReleaseStore;
   readonly traffic: TrafficReader;
@@ -67,6 +79,7 @@ export interface ControllerDeps {
   /** Tries to write into ZooKeeper, and changes nothing: null, or why it was refused. */
   readonly probeZookeeper: () => Promise<string | null>;
   readonly clock: Clock;
+  readonly storeClocks: StoreClocks;
   readonly log: Log;
   /** A fresh operation id. */
   readonly newId: () => string;
@@ -81,6 +94,8 @@ export interface ControllerSettings {
   readonly suspectMs: number;
   readonly gatewaySilentMs: number;
   readonly drainTimeoutMs: number;
+  /** How far the wall clocks of this process and of the stores may be apart. */
+  readonly clockBoundMs: number;
 }
 
 /** Silence is noticed within this, whatever else happens. */
@@ -97,6 +112,8 @@ const VERIFIED_MS = 5_000;
 const AUDIT_MS = { usual: 30_000, most: 3_600_000 };
 /** How soon a controller that took over looks again whether it knows the last wishes. */
 const CATCH_UP_MS = 50;
+/** How long a start waits for the stores to tell the time. */
+const CLOCK_MS = 10_000;
 /** How long the answer to an acceptance of a data loss waits for everything to stand again. */
 const ACCEPTANCE_MS = 15_000;
 
@@ -106,6 +123,8 @@ const ACCEPTANCE_MS = 15_000;
  */
 export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   readonly #deps: ControllerDeps;
+  readonly #clock: SaneClock;
+  readonly #startedAt: number;
   readonly #pacer: Pacer;
   readonly #turns: Turns;
   readonly #desired: DesiredState;
@@ -119,6 +138,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   readonly #problems: ProblemLog;
   readonly #writability: Writability;
   #intents: ReadonlyMap<string, StoredIntent> | null = null;
+  #history: ReadonlyMap<string, readonly ServiceEvent[]> = new Map();
   #compiled: ReadonlyMap<string, CompiledService> = new Map();
   /** What the last pass wanted published, and the releases that it was compiled for. */
   #wanted: { readonly documents: ReadonlyMap<string, EncodedDocument>; readonly traffic: Traffic } = {
@@ -141,9 +161,20 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   #toldHealth = NOTHING_TOLD;
   #withheld: Withheld = { services: new Map(), published: new Map() };
 
-  constructor(deps: ControllerDeps) {
+  constructor(given: ControllerDeps) {
     super();
+    this.#clock = new SaneClock({
+      clock: given.clock,
+      stores: given.storeClocks,
+      boundMs: given.settings.clockBoundMs,
+      changed: () => {
+        this.#pacer.wake();
+      },
+    });
+    // Nobody here sees the process' own wall clock: all write and judge by the one that is checked.
+    const deps = { ...given, clock: this.#clock };
     this.#deps = deps;
+    this.#startedAt = deps.clock.monotonic();
     this.#pacer = new Pacer(() => deps.clock.monotonic());
     this.#turns = new Turns(deps.clock);
     this.#desired = new DesiredState({
@@ -215,13 +246,17 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   }
 
   async start(): Promise<void> {
-    const { registry, intents, roster, consumers, publisher, feedback, clock } = this.#deps;
+    const { registry, intents, histories, roster, consumers, publisher, feedback, clock } = this.#deps;
     registry.onState((state) => {
       this.#desired.take(state, clock.monotonic());
       this.#pacer.wake();
     });
     intents.onChange((newest) => {
       this.#intents = ofServices(newest);
+      this.#pacer.wake();
+    });
+    histories.onChange((newest) => {
+      this.#history = new Map([...newest].map(([service, { events }]) => [service, events]));
       this.#pacer.wake();
     });
     roster.onChange((newest) => {
@@ -239,9 +274,10 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     await this.#freeze.start(() => {
       this.#pacer.wake();
     });
-    for (const part of [publisher, feedback, intents, this.#releases, roster, registry, consumers])
+    for (const part of [publisher, feedback, intents, histories, this.#releases, roster, registry, consumers])
       await part.start();
     await this.#writability.start();
+    this.#clock.start();
     this.#pulse = setInterval(() => {
       this.#beat();
     }, PULSE_MS.every);
@@ -251,12 +287,23 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   async close(): Promise<void> {
     this.#stop.abort();
     clearInterval(this.#pulse);
+    await this.#clock.close();
     this.#notify();
     await this.#loop;
     await this.#writability.close();
     this.#notify();
-    const { registry, intents, roster, consumers, publisher, feedback, freezes } = this.#deps;
-    for (const part of [consumers, registry, roster, this.#releases, freezes, intents, feedback, publisher])
+    const { registry, intents, histories, roster, consumers, publisher, feedback, freezes } = this.#deps;
+    for (const part of [
+      consumers,
+      registry,
+      roster,
+      this.#releases,
+      freezes,
+      histories,
+      intents,
+      feedback,
+      publisher,
+    ])
       await part.close();
   }
 
@@ -291,6 +338,8 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   async #pass(): Promise<void> {
     const { clock } = this.#deps;
     const lost = this.#loss.seen !== null;
+    // A history that alone is gone is begun anew: nothing that is in force depends on it.
+    if (!lost && this.#deps.histories.loss() !== null) this.#deps.histories.acceptDataLoss();
     if (lost) await this.#publication.look();
     const open = !lost && (await this.#publication.prepare());
     this.#learn();
@@ -300,9 +349,10 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     const intents = this.#intents;
     if (!intents || !this.#releases.known) return;
     const traffic = this.#releases.traffic();
-    this.#desired.observe(intents, clock.monotonic(), clock.wall(), traffic);
+    const [wall, due] = [clock.wall(), this.#clock.due()];
+    this.#desired.observe(intents, clock.monotonic(), { wall, due }, traffic);
     this.#withhold(intents);
-    const { documents, compiled } = this.#desired.compile(intents, clock.wall(), this.#withheld, traffic);
+    const { documents, compiled } = this.#desired.compile(intents, due, this.#withheld, traffic);
     this.#compiled = compiled;
     this.#seenWhole = true;
     this.#wanted = { documents, traffic };
@@ -311,7 +361,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     const acting = state === 'fenced' || this.#loss.reason !== null ? null : term;
     this.#tellHealth();
     await this.#upkeep.run(this.world(), acting, this.#fleet.complete);
-    await this.#releases.run(this.world(), acting);
+    await this.#releases.run(this.world(), this.#isTimeKnown() ? acting : null);
     this.#problems.take(findProblems(this.world()), clock.wall());
     await this.#audit();
   }
@@ -322,6 +372,11 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     this.#toldHealth = told;
     const at = new Date(this.#deps.clock.wall()).toISOString();
     for (const { service, ...event } of events) this.#desired.tell(service, { at, by: 'gateways', ...event });
+  }
+
+  /** A release is not looked at before the stores have told the time, or had the chance to: its spans must not begin with a jump. */
+  #isTimeKnown(): boolean {
+    return this.#clock.state().state !== 'unknown' || this.#clock.monotonic() - this.#startedAt > CLOCK_MS;
   }
 
   /** Whatever happened in a pass, another one follows. */
@@ -422,6 +477,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     const now = clock.monotonic();
     return {
       wall: clock.wall(),
+      due: this.#clock.due(),
       epoch: this.#publication.term?.epoch ?? null,
       membership: this.#desired.membership,
       intents: this.#intents ?? new Map(),
@@ -431,10 +487,11 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       damaged: this.#deps.intents.damaged(),
       protections: this.#desired.protections,
       problems: this.#desired.view?.problems ?? [],
-      found: damagedRecords(this.#deps),
+      found: [...damagedRecords(this.#deps), ...this.#clock.problem()],
       problems_since: this.#problems.since,
       clashes: this.#desired.clashes,
       recent: this.#desired.recent,
+      history: this.#history,
       frozen: this.#freeze.present,
       witnesses: {
         ...this.#fleet.witnesses(now),
@@ -529,9 +586,16 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     const intents = this.#intents;
     if (!intents) return false;
     const traffic = this.#releases.traffic();
-    const { documents } = this.#desired.compile(intents, this.#deps.clock.wall(), this.#withheld, traffic);
+    const { documents } = this.#desired.compile(intents, this.#clock.due(), this.#withheld, traffic);
     const wanted = documents.get(service);
     return wanted !== undefined && this.#publication.stands(service, wanted.hash);
+  }
+
+  override events(service: string): readonly ServiceEvent[] | undefined {
+    return describeEvents(this.world(), service, this.#releases.eventsOf(service));
+  }
+  override overrides(): readonly OverrideResource[] {
+    return [...describeOverrides(this.world()), ...this.#releases.overrides()];
   }
 
   /** The releases, as the API sees them. */
@@ -578,9 +642,9 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     return moment === null ? null : Math.round(clock.wall() - (clock.monotonic() - moment));
   }
   readiness(): ReadinessResource {
-    const { clock, publisher, feedback, zookeeper } = this.#deps;
+    const { publisher, feedback, zookeeper } = this.#deps;
     return readinessOf({
-      wall: clock.wall(),
+      clock: this.#clock.state(),
       publication: this.#publication,
       hasView: this.hasView(),
       dataLoss: this.#loss.reason,

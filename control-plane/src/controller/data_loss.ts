@@ -2,7 +2,15 @@ import type { FreezeStore, GlobalFreeze } from '../model/freeze_ports.js';
 import type { RosterEntry } from '../model/gateway.js';
 import type { IntentRecord, StoredIntent } from '../model/intent.js';
 import { checkName } from '../model/names.js';
-import type { Clock, IntentStore, Log, RegistrySource, RosterStore, Term } from '../model/ports.js';
+import type {
+  Clock,
+  HistoryStore,
+  IntentStore,
+  Log,
+  RegistrySource,
+  RosterStore,
+  Term,
+} from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
 import type { ReleaseRecord } from '../model/release.js';
 import type { ReleaseStore } from '../model/release_ports.js';
@@ -26,6 +34,7 @@ export interface DataLossDeps {
   readonly roster: RosterStore;
   readonly releases: ReleaseStore;
   readonly freezes: FreezeStore;
+  readonly histories: HistoryStore;
   readonly clock: Clock;
   readonly log: Log;
   /** Why Redis is known to be ahead of ZooKeeper, or null. */
@@ -247,12 +256,12 @@ export class DataLoss {
   }
 
   #begin(accepted: Accepted, changes: number): void {
-    const { registry, intents, roster, releases, freezes, log } = this.#deps;
+    const { registry, intents, roster, releases, freezes, histories, log } = this.#deps;
     if (this.#accepted !== null) return;
     const { by, reason, keep } = accepted;
     log.warn({ by, reason, keep_intents: keep, changes }, 'data loss accepted');
     this.#accepted = accepted;
-    for (const store of [registry, intents, roster, releases, freezes]) store.acceptDataLoss();
+    for (const store of [registry, intents, roster, releases, freezes, histories]) store.acceptDataLoss();
     this.#deps.begin();
   }
 }

@@ -69,6 +69,8 @@ export class DesiredState {
   #protections: ReadonlyMap<string, string> = new Map();
   #recent = new Map<string, readonly ServiceEvent[]>();
   #wakeAt = Infinity;
+  /** The time at the last look, for what is told. */
+  #wall = 0;
   #routes: { readonly clashes: readonly RouteClash[]; readonly encoded: EncodedDocument } | null = null;
   #routesFrom: { readonly intents: Intents; readonly withheld: Withheld['services'] } | null = null;
 
@@ -146,7 +148,13 @@ export class DesiredState {
    * Brings membership up to `now`. Nothing happens before the first complete view, nor while the registry cannot be read:
    * unknown is not empty, and time alone takes nobody out then.
    */
-  observe(intents: Intents, now: number, wall: number, traffic: Traffic = NO_TRAFFIC): void {
+  observe(
+    intents: Intents,
+    now: number,
+    { wall, due }: { readonly wall: number; readonly due: number },
+    traffic: Traffic = NO_TRAFFIC,
+  ): void {
+    this.#wall = wall;
     const view = this.#view;
     if (!view) return;
     this.#joinRemembered(intents, traffic);
@@ -160,7 +168,7 @@ export class DesiredState {
       settle_until: this.#settleUntil,
       rules: this.#rules,
       takenOut: (service, id) =>
-        inForce(wishOf(intents.get(service)?.record.instances ?? {}, id), wall)?.state !== undefined ||
+        inForce(wishOf(intents.get(service)?.record.instances ?? {}, id), due)?.state !== undefined ||
         traffic.get(service)?.draining.includes(id) === true,
       minAvailable: (service) => effectiveSpec(intents.get(service)?.record.spec ?? {}).min_available,
     });
@@ -206,7 +214,7 @@ export class DesiredState {
   /** Every set that should stand, by service, and what it was compiled from. */
   compile(
     intents: Intents,
-    wall: number,
+    due: number,
     withheld: Withheld,
     traffic: Traffic = NO_TRAFFIC,
   ): {
@@ -220,7 +228,7 @@ export class DesiredState {
       const why = withheld.services.get(service);
       const { result, encoded } =
         why === undefined
-          ? this.#compileOne(service, intents.get(service), traffic.get(service) ?? null, wall)
+          ? this.#compileOne(service, intents.get(service), traffic.get(service) ?? null, due)
           : asPublished(service, withheld.published.get(service), why);
       if (encoded) documents.set(service, encoded);
       compiled.set(service, result);
@@ -235,7 +243,7 @@ export class DesiredState {
     service: string,
     stored: StoredIntent | undefined,
     release: ReleaseTraffic | null,
-    wall: number,
+    due: number,
   ): Compiled {
     const members = this.#membership.get(service) ?? new Map<string, never>();
     const record = stored?.record ?? NO_INTENT;
@@ -244,10 +252,10 @@ export class DesiredState {
       cached?.record === record &&
       cached.release === release &&
       (cached.members === members || cached.members.size + members.size === 0);
-    if (same && wall < cached.result.valid_until) return cached;
-    const result = compileService(service, members, record, wall, release);
+    if (same && due < cached.result.valid_until) return cached;
+    const result = compileService(service, members, record, due, release);
     const compiled = { members, record, release, result, encoded: encode(result.set) };
-    this.#tellFallback(service, cached?.result.fallback ?? null, compiled, wall);
+    this.#tellFallback(service, cached?.result.fallback ?? null, compiled, this.#wall);
     this.#cache.set(service, compiled);
     return compiled;
   }

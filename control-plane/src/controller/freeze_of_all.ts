@@ -68,8 +68,16 @@ export class FreezeOfAll {
   ): Promise<Try<MutationResource>> {
     const refusal = officeRefusal(desk, context.dry_run) ?? this.#unreadable();
     if (refusal) return { kind: 'answered', answer: err(refusal) };
-    const { intents, membership, witnesses, wall } = desk.world();
-    const state = { intents, membership, witnesses, wall, newId: '', drain_timeout_ms: 0 };
+    const { intents, membership, witnesses, wall, due } = desk.world();
+    const state = {
+      intents,
+      membership,
+      witnesses,
+      wall,
+      ...(due === undefined ? {} : { due }),
+      newId: '',
+      drain_timeout_ms: 0,
+    };
     const { stored } = this;
     const decided = decideFreezeOfAll(mutation, context, stored, state);
     if (!decided.ok) return { kind: 'answered', answer: decided };

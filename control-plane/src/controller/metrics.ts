@@ -43,6 +43,23 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
   gauge('ebbgate_controller_data_loss', '1 while a data loss of ZooKeeper waits for a person', [], (self) => {
     self.set(plane.readiness().data_loss === null ? 0 : 1);
   });
+  gauge(
+    'ebbgate_controller_clock_sane',
+    '1 while the clock agrees with those of ZooKeeper and Redis; else nothing expires',
+    [],
+    (self) => {
+      self.set(plane.readiness().clock.state === 'sane' ? 1 : 0);
+    },
+  );
+  gauge(
+    'ebbgate_controller_clock_ahead_seconds',
+    "How far the controller's clock is ahead of a store's",
+    ['store'],
+    (self) => {
+      for (const [store, ms] of Object.entries(plane.readiness().clock.ahead_ms))
+        self.set({ store }, ms / 1_000);
+    },
+  );
   gauge('ebbgate_instances', 'Instances in the published set', ['service', 'state'], (self) => {
     for (const { service, instances } of services())
       for (const [state, count] of Object.entries(instances))

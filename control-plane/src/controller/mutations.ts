@@ -1,5 +1,6 @@
 import { own } from '../model/dictionary.js';
 import type { Departure, HeardGateway, RosterEntry } from '../model/gateway.js';
+import { dueOf } from '../plan/clock.js';
 import type { Clock, Feedback, IntentEdit, IntentStore, Log, RosterStore, Term } from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
 import type { ReleaseTraffic } from '../model/release.js';
@@ -87,6 +88,7 @@ function judge(
     traffic: desk.traffic(),
     witnesses: world.witnesses,
     wall: world.wall,
+    due: dueOf(world),
     newId,
     drain_timeout_ms: desk.deps.settings.drainTimeoutMs,
   });
@@ -168,7 +170,7 @@ function changesOf(
   const traffic = desk.traffic();
   return [...records].flatMap(([service, after]) => {
     const [members, before] = [membersIn(world, service), recordIn(world, service)];
-    return diffRecords(service, members, before, after, world.wall, traffic.get(service) ?? null, by);
+    return diffRecords(service, members, before, after, dueOf(world), traffic.get(service) ?? null, by);
   });
 }
 

@@ -1,11 +1,11 @@
 import type { LinkState } from '../model/ports.js';
-import type { DependencyState, ReadinessResource } from '../model/resources.js';
+import type { ClockState, DependencyState, ReadinessResource } from '../model/resources.js';
 import type { Publication } from './publication.js';
 import type { Refusal } from './writability.js';
 
 /** What /readyz says: ready = in office, knowing the registry, and able to write both stores, which is tried. */
 export function readinessOf(facts: {
-  readonly wall: number;
+  readonly clock: ClockState;
   readonly publication: Pick<Publication, 'state' | 'term' | 'since'>;
   readonly hasView: boolean;
   readonly dataLoss: string | null;
@@ -41,6 +41,7 @@ export function readinessOf(facts: {
     },
     zookeeper: registry,
     redis,
+    clock: facts.clock,
     data_loss: facts.dataLoss,
   };
 }

@@ -95,7 +95,14 @@ class Desk {
         SERVICES.map((service) => [service, new Map([member('a', 'v1'), member('b', 'v2')])]),
       ),
       ...{ unsettled: new Set(), damaged: new Map(), protections: new Map() },
-      ...{ problems: [], found: [], problems_since: new Map(), clashes: [], recent: new Map() },
+      ...{
+        problems: [],
+        found: [],
+        problems_since: new Map(),
+        clashes: [],
+        history: new Map(),
+        recent: new Map(),
+      },
       witnesses: {
         ...{ roster: new Map(), now: 0, silent_ms: 5_000, left: new Map(), shared: new Set() },
         ...{ fleet: { complete: true, listed: new Map(), heard }, unready: null, learning: false },

@@ -1,5 +1,7 @@
 import type { Hooks } from '../model/hooks.js';
 import type { Clock, IntentStore, LinkState, Log, Term, WriteFailure } from '../model/ports.js';
+import type { ServiceEvent } from '../model/intent.js';
+import type { OverrideResource } from '../model/resources.js';
 import type { Problem } from '../model/problem.js';
 import type { Prometheus } from '../model/prometheus.js';
 import type {
@@ -15,15 +17,15 @@ import type { ReleaseContext, ReleaseOutcome, ReleasePlane, ReleaseWish } from '
 import type { ReleaseEdit, ReleaseStore, TrafficReader } from '../model/release_ports.js';
 import type { HashedPlan, ReleaseResource } from '../model/release_resources.js';
 import { err, ok, type Result } from '../model/result.js';
-import { revise } from '../plan/record.js';
 import { advance, LOOK_GAP_MS } from '../plan/release/advance.js';
 import { guardStart } from '../plan/release/begin.js';
 import { describePlan, describeRelease } from '../plan/release/describe.js';
+import { tellPauses } from '../plan/release/pauses.js';
+import { describeAsOverride, eventsOfPeople, sharesOfRelease } from '../plan/release/told.js';
 import type { ReleaseFacts } from '../model/release_facts.js';
 import { RECENT_MS } from '../plan/release/facts.js';
 import { planHash } from '../plan/release/plan_hash.js';
 import { observeRelease, readyVersions } from '../plan/release/observe.js';
-import { spellShares } from '../plan/release/shares.js';
 import { startRelease } from '../plan/release/start.js';
 import { guarded, obey } from '../plan/release/verbs.js';
 import { isKnown, recordIn, type World } from '../plan/world.js';
@@ -91,6 +93,8 @@ interface Decided {
   readonly edit: ReleaseEdit | null;
   /** What would refuse it without force. */
   readonly guards?: readonly string[];
+  /** What it does to the pauses of others. */
+  readonly told?: readonly string[];
 }
 
 /** Writes of one service's releases that failed, until one succeeds. */
@@ -177,6 +181,17 @@ export class Releases implements ReleasePlane {
       ([service]) => !this.#shown?.get(service)?.current,
     );
     return new Map(damaged.map(([service, reason]) => [service, `its release: ${reason}`]));
+  }
+
+  /** What people did to the releases of `service`, as events of the service. */
+  eventsOf(service: string): readonly ServiceEvent[] {
+    const { current = null, history = [] } = this.#shown?.get(service) ?? {};
+    return [...history, ...(current ? [current.record] : [])].flatMap(eventsOfPeople);
+  }
+
+  /** The running releases, as something that people decided. */
+  overrides(): readonly OverrideResource[] {
+    return this.#running().map(({ record }) => describeAsOverride(record));
   }
 
   /** The id of the release that steers the shares of `service`, or null. */
@@ -281,17 +296,10 @@ export class Releases implements ReleasePlane {
     shares: Shares,
   ): Promise<void> {
     const stored = world.intents.get(service);
-    const message = `shares set to ${spellShares(shares)} by release ${release.id}`;
-    const event = {
-      at: new Date(world.wall).toISOString(),
-      event: 'shares_changed',
-      by: 'controller',
-      message,
-    };
     // The version that is left serves again while nobody of the new one can; one that was judged bad does not.
     const fallback =
       release.state === 'finalizing' && release.stable !== release.target ? release.stable : null;
-    const record = revise(recordIn(world, service), { versions: shares, fallback }, [event]);
+    const record = sharesOfRelease(recordIn(world, service), release, { shares, fallback }, world.wall);
     const written = await this.#deps.intents.write(term, [{ service, etag: stored?.etag ?? null, record }]);
     await this.#note(term, service, written.ok ? null : written.error);
   }
@@ -461,7 +469,8 @@ export class Releases implements ReleasePlane {
       const obeyed = obey(record, verb, context, this.#facts(world, record), world.wall);
       if (!obeyed.ok) return obeyed;
       const { record: next, changed } = obeyed.value;
-      return ok({ record: next, changed, edit: current && next !== record ? editOf(current, next) : null });
+      const edit = current && next !== record ? editOf(current, next) : null;
+      return ok({ record: next, changed, edit, told: tellPauses(record, next) });
     });
   }
 
@@ -479,9 +488,9 @@ export class Releases implements ReleasePlane {
       );
     const done = context.dry_run ? await work() : await this.#deps.turns.take(`@release ${service}`, work);
     if (!done.ok) return done;
-    const { record, edit, changed, guards = [] } = done.value;
+    const { record, edit, changed, guards = [], told = [] } = done.value;
     if (edit !== null && !context.dry_run) await this.#deps.settled();
-    return ok(this.#outcome(record, context.dry_run, changed, guards));
+    return ok({ ...this.#outcome(record, context.dry_run, changed, guards), told });
   }
 
   async #decideOnce(
@@ -531,7 +540,7 @@ export class Releases implements ReleasePlane {
     dry_run: boolean,
     changed: boolean,
     guards: readonly string[],
-  ): ReleaseOutcome {
+  ): Omit<ReleaseOutcome, 'told'> {
     const world = this.#deps.world();
     const release = dry_run ? describeRelease(world, record, []) : this.byId(record.id);
     const described = this.#planOf(world, record);

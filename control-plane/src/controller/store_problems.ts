@@ -9,6 +9,7 @@ export interface Stores {
   readonly freezes: DamageAware;
   readonly roster: DamageAware;
   readonly consumers: Pick<ConsumerRegistration, 'refused'>;
+  readonly histories: DamageAware;
 }
 
 /** Every record that cannot be read as what it should be, with what follows from that and how to mend it. */
@@ -18,6 +19,7 @@ export function damagedRecords({
   freezes,
   roster,
   consumers,
+  histories,
 }: Stores): readonly StandingProblem[] {
   return [
     ...[intents, releases, freezes, roster].flatMap(unreadable),
@@ -41,6 +43,10 @@ export function damagedRecords({
       ...{ code: 'unwritable_consumers' as const, service, path },
       message: `the controller cannot say here that it follows the service (${reason}); nothing else depends on it`,
     })),
+    ...damaged('damaged_history', histories, (service) => ({ service }), {
+      what: 'the history of what people did cannot be read',
+      consequence: 'it is begun anew with the next changes',
+    }),
   ];
 }
 

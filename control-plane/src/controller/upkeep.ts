@@ -1,7 +1,10 @@
+import { dueOf } from '../plan/clock.js';
 import type { IntentRecord, StoredIntent } from '../model/intent.js';
 import type {
   Clock,
   ConsumerRegistration,
+  HistoryStore,
+  IntentEdit,
   IntentStore,
   Log,
   RosterStore,
@@ -11,12 +14,14 @@ import type {
 import { surplusGone } from '../plan/membership.js';
 import { advanceOperations, expireIntents } from '../plan/operations.js';
 import { isSilent, proveDrained } from '../plan/proof.js';
+import { rollHistory } from '../plan/record.js';
 import { drainTarget, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
 
 /** What upkeep works with. */
 export interface UpkeepDeps {
   readonly intents: IntentStore;
+  readonly histories: HistoryStore;
   readonly roster: RosterStore;
   readonly consumers: ConsumerRegistration;
   readonly clock: Clock;
@@ -96,13 +101,28 @@ export class Upkeep {
     let refusals = 0;
     for (const [service, stored] of world.intents) {
       if (world.damaged.has(service) || !this.#mayWrite(service)) continue;
-      const record = recordAfter(world, service, stored);
-      if (!record) continue;
-      const written = await this.#deps.intents.write(term, [{ service, etag: stored.etag, record }]);
+      const edit = await this.#editOf(world, service, stored);
+      if (!edit) continue;
+      const { record } = edit;
+      const written = await this.#deps.intents.write(term, [edit]);
       await this.#noteWrite(term, service, written.ok ? null : written.error);
       if (written.ok) this.#tell(service, stored.record, record);
       else if (written.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
     }
+  }
+
+  /** What is to be written down of a service, or null; what people did goes to the history where the record holds much of it. */
+  async #editOf(world: World, service: string, stored: StoredIntent): Promise<IntentEdit | null> {
+    const { etag } = stored;
+    const ended = recordAfter(world, service, stored);
+    const record = ended ?? stored.record;
+    if (rollHistory(record, []) === null) return ended && { service, etag, record };
+    const history = await this.#deps.histories.read(service);
+    const rolled = history.ok ? rollHistory(record, history.value?.events ?? []) : null;
+    // One that cannot be read now holds up nothing else: the record keeps its events until later.
+    if (!history.ok || rolled === null) return ended && { service, etag, record };
+    const after = { etag: history.value?.etag ?? null, events: rolled.history };
+    return { service, etag, record: rolled.record, history: after };
   }
 
   #tell(service: string, before: IntentRecord, after: IntentRecord): void {
@@ -160,8 +180,9 @@ export class Upkeep {
 
 function recordAfter(world: World, service: string, stored: StoredIntent): IntentRecord | null {
   const target = (of: string, instance: string) => drainTarget(world, of, instance);
-  const advanced = advanceOperations(service, stored.record, target, world.witnesses, world.wall);
-  return expireIntents(advanced ?? stored.record, world.wall) ?? advanced;
+  const due = dueOf(world);
+  const advanced = advanceOperations(service, stored.record, target, world.witnesses, world.wall, due);
+  return expireIntents(advanced ?? stored.record, world.wall, due) ?? advanced;
 }
 
 function damageIn(world: World): string | null {

@@ -15,7 +15,7 @@ export interface GlobalFreeze {
   readonly rev: number;
   /** Null = not frozen. */
   readonly freeze: Freeze | null;
-  /** Newest last, at most 50. */
+  /** Newest last, at most 200. */
   readonly events: readonly ServiceEvent[];
 }
 

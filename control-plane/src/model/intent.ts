@@ -137,7 +137,7 @@ export interface IntentRecord {
   readonly freeze?: Freeze;
   /** Newest last, at most 20. */
   readonly ops: readonly OperationRecord[];
-  /** Newest last, at most 50. */
+  /** Newest last: of the controller at most 50, of people at most 100 (the older ones are in the history). */
   readonly events: readonly ServiceEvent[];
 }
 

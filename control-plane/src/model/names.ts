@@ -54,8 +54,8 @@ const RULES = {
 
 export type NameKind = keyof typeof RULES;
 
-/** What events call the controller itself and the registry; nobody else may take these names. */
-export const RESERVED_ACTORS: readonly string[] = ['controller', 'registry'];
+/** What events call the controller itself, the registry and the gateways; nobody else may take these names. */
+export const RESERVED_ACTORS: readonly string[] = ['controller', 'registry', 'gateways'];
 
 /** Checks `value` as a name of `kind`; a failure names `field`, says what is allowed, and which character is not. */
 export function checkName(kind: NameKind, value: unknown, field: string = kind): Result<string, BadName> {

@@ -47,6 +47,12 @@ export interface Clock {
   wall(): number;
 }
 
+/** The wall clocks of the stores, in milliseconds. A failure says why one cannot be read. */
+export interface StoreClocks {
+  readonly zookeeper: () => Promise<Result<number, string>>;
+  readonly redis: () => Promise<Result<number, string>>;
+}
+
 /** Fields first, then a short message; pino fits. */
 export interface Log {
   debug(fields: object, message: string): void;
@@ -126,6 +132,21 @@ export interface IntentEdit {
   readonly service: string;
   readonly etag: string | null;
   readonly record: IntentRecord;
+  /** With it the service's history is written, in the same transaction; its `etag` null = there is none yet. */
+  readonly history?: { readonly etag: string | null; readonly events: readonly ServiceEvent[] };
+}
+
+/** What people did to one service, oldest first, besides what its record tells. */
+export interface StoredHistory {
+  readonly events: readonly ServiceEvent[];
+  readonly etag: string;
+}
+
+/** The histories. Pushes as the other stores do; written by `IntentStore.write`. A damaged one is empty. */
+export interface HistoryStore extends Lifecycle, LossAware<ReadonlyMap<string, StoredHistory>>, DamageAware {
+  onChange(listener: (histories: ReadonlyMap<string, StoredHistory>) => void): void;
+  /** Reads one past every cache; null if there is none. */
+  read(service: string): Promise<Result<StoredHistory | null, WriteFailure>>;
 }
 
 /** The operators' wishes. Pushes the complete map at start and at every change; a lost link pushes nothing. */
@@ -213,6 +234,8 @@ export interface Publisher extends Lifecycle {
   onDoubt(listener: (reason: string) => void): void;
   /** Tries to write, and changes nothing: null if Redis takes it, else its words. */
   probe(): Promise<string | null>;
+  /** Redis' own wall clock, in milliseconds. */
+  time(): Promise<Result<number, string>>;
   /** What Redis holds, or null if it holds no meta. */
   meta(): Promise<Result<Meta | null, string>>;
   /** Every set that can be parsed; a damaged one is left out (it is published again anyway). */

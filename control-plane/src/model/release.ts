@@ -207,10 +207,16 @@ export type PauseCause =
   /** A drain that was not proven in time. */
   | 'drain';
 
-export interface Paused {
+/** Who or what paused a release. */
+export interface PauseLayer {
   readonly cause: PauseCause;
   readonly by: string;
   readonly message: string;
+}
+
+export interface Paused extends PauseLayer {
+  /** The pauses that this one lies over, uppermost first; a `resume` uncovers the next. */
+  readonly over?: readonly PauseLayer[];
   /** Where `resume` goes on. */
   readonly state: 'preparing' | 'progressing';
   readonly phase: ReleasePhase | null;
@@ -313,7 +319,7 @@ export interface ReleaseRecord {
   readonly ended_at: string | null;
   /** Newest last, at most 20. */
   readonly verbs: readonly ObeyedVerb[];
-  /** Newest last, at most 50. */
+  /** Newest last: of people and of the controller at most 50 each. */
   readonly events: readonly ReleaseEvent[];
 }
 

@@ -54,6 +54,8 @@ export interface ReleaseOutcome {
   readonly dry_run: boolean;
   /** False if it was so already. */
   readonly changed: boolean;
+  /** What it does to pauses: which one it takes back, lies over, or leaves. */
+  readonly told: readonly string[];
   readonly release: ReleaseResource;
   readonly plan: HashedPlan;
 }

@@ -2,7 +2,7 @@ import type { KeptReading } from './release_gates.js';
 import type {
   BatchState,
   Direction,
-  PauseCause,
+  PauseLayer,
   ReleasePhase,
   ReleaseState,
   Stragglers,
@@ -77,7 +77,8 @@ export interface ReleaseResource {
   readonly back: { readonly step: number; readonly steps: number } | null;
   readonly attempt: number;
   readonly message: string;
-  readonly paused: { readonly cause: PauseCause; readonly by: string; readonly message: string } | null;
+  /** `over`: the pauses below it, which a `resume` uncovers. */
+  readonly paused: (PauseLayer & { readonly over: readonly PauseLayer[] }) | null;
   /** What the next move waits for, one sentence each. */
   readonly waiting_for: readonly string[];
   readonly since: string;

@@ -241,7 +241,7 @@ export interface OverrideResource {
   /** `*` = all services. */
   readonly service: string;
   readonly instance: string | null;
-  readonly kind: IntentState | 'weight' | 'backup' | 'versions' | 'freeze';
+  readonly kind: IntentState | 'weight' | 'backup' | 'versions' | 'release' | 'freeze';
   readonly value: string;
   readonly by: string;
   readonly reason: string;
@@ -292,6 +292,16 @@ export interface DependencyState {
   /** Since when what is shown of it is of the past; null while it answers. */
   readonly stale_since: string | null;
 }
+/** Whether the wall clock of the controller can be believed. */
+export interface ClockState {
+  /** `unknown`: no store has told the time yet. Only while `sane` anything expires. */
+  readonly state: 'sane' | 'insane' | 'unknown';
+  readonly since: string;
+  readonly detail: string;
+  /** Store → by how many milliseconds our clock is ahead of its; negative = behind. Only stores that answer. */
+  readonly ahead_ms: Readonly<Partial<Record<'zookeeper' | 'redis', number>>>;
+}
+
 export interface ReadinessResource {
   readonly ready: boolean;
   /** Why everything stands still until a person has judged what ZooKeeper holds; null while nothing is lost. */
@@ -303,12 +313,15 @@ export interface ReadinessResource {
   };
   readonly zookeeper: DependencyState;
   readonly redis: DependencyState;
+  readonly clock: ClockState;
 }
 
 /** What is held back now, and why. */
 export interface ProtectionResource {
   /** As in `ReadinessResource`. */
   readonly data_loss: string | null;
+  /** Why nothing expires now (drains, isolations, freezes, time-outs of drains); null while all do. */
+  readonly expiry: string | null;
   /** Services of which removals are held back. */
   readonly services: readonly { readonly service: string; readonly protection: string }[];
 }

@@ -24,6 +24,8 @@ export const PROBLEM_KINDS = {
   damaged_release: 'error',
   damaged_freeze: 'error',
   damaged_roster_entry: 'error',
+  damaged_history: 'error',
+  clock: 'error',
 } as const satisfies Readonly<Record<string, ProblemSeverity>>;
 
 export type ProblemSeverity = 'error' | 'note';

@@ -1,3 +1,4 @@
+import { dueOf } from './clock.js';
 import type { IntentRecord } from '../model/intent.js';
 import type { GuardVerdict, Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
@@ -146,9 +147,13 @@ function guardAll(proposal: Proposal, state: DecisionState): readonly GuardVerdi
   return [...proposal.records].flatMap(([service, after]) => {
     const members = state.membership.get(service);
     const release = state.traffic?.get(service) ?? null;
-    const { witnesses, wall } = state;
+    const { witnesses } = state;
     return members
-      ? guardCapacity({ service, members, witnesses, release, wall }, recordOf(state, service), after)
+      ? guardCapacity(
+          { service, members, witnesses, release, wall: dueOf(state) },
+          recordOf(state, service),
+          after,
+        )
       : [];
   });
 }

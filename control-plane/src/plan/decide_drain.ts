@@ -1,3 +1,4 @@
+import { dueOf } from './clock.js';
 import type { CoveredDrain, IntentRecord, OperationRecord, ServiceEvent } from '../model/intent.js';
 import { formatDuration } from '../model/duration.js';
 import type { Problem } from '../model/problem.js';
@@ -162,7 +163,8 @@ function toldOf(
   id: string,
   before: IntentRecord['instances'],
   after: IntentRecord['instances'],
-  { wall }: DecisionState,
+  state: DecisionState,
 ): readonly string[] {
-  return tellLayers(inForce(wishOf(before, id), wall), inForce(wishOf(after, id), wall));
+  const due = dueOf(state);
+  return tellLayers(inForce(wishOf(before, id), due), inForce(wishOf(after, id), due));
 }

@@ -1,3 +1,4 @@
+import { dueOf } from './clock.js';
 import type { Freeze } from '../model/freeze.js';
 import { NOT_FROZEN, type GlobalFreeze, type StoredFreeze } from '../model/freeze_ports.js';
 import type { Problem } from '../model/problem.js';
@@ -6,7 +7,7 @@ import { err, ok, type Result } from '../model/result.js';
 import { eventOf, recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
 import { isFrozen } from './freeze.js';
 import { spellAuthor } from './layers.js';
-import { KEPT_EVENTS, revise } from './record.js';
+import { KEPT_HISTORY, revise } from './record.js';
 
 type ServiceFreeze = Extract<Mutation, { kind: 'freeze' | 'unfreeze' }>;
 type GlobalVerb = Extract<Mutation, { kind: 'freeze_all' | 'unfreeze_all' }>;
@@ -67,7 +68,7 @@ export function decideFreezeOfAll(
     v: 1,
     rev: record.rev + 1,
     freeze: freezes ? freezeFrom(context, state.wall) : null,
-    events: [...record.events, event].slice(-KEPT_EVENTS),
+    events: [...record.events, event].slice(-KEPT_HISTORY),
   });
 }
 
@@ -86,10 +87,10 @@ function eventText(
   freezes: boolean,
   { expires_ms }: MutationContext,
   before: Freeze | null | undefined,
-  { wall }: DecisionState,
+  state: DecisionState,
 ) {
   const lasting = expires_ms === null ? '' : ', for a time';
-  const was = isFrozen(before, wall) ? `the freeze ${spellAuthor(before)}` : null;
+  const was = isFrozen(before, dueOf(state)) ? `the freeze ${spellAuthor(before)}` : null;
   const told = was === null ? [] : [`${freezes ? 'replaces' : 'takes back'} ${was}`];
   return freezes
     ? { event: 'frozen', message: `no release starts and no step begins${lasting}`, told }

@@ -1,3 +1,4 @@
+import { dueOf } from './clock.js';
 import type { Decided, IntentRecord, ServiceEvent, ServiceSpec } from '../model/intent.js';
 import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
@@ -99,13 +100,13 @@ export function decideWeights(
   const events: ServiceEvent[] = [];
   let instances = record.instances;
   const set = (id: string, event: string, message: string, change: (layers: Layers) => Layers): void => {
-    const before = inForce(wishOf(instances, id), state.wall);
+    const before = inForce(wishOf(instances, id), dueOf(state));
     instances = withLayers(instances, id, () => change(layersOf(before)));
-    const told = tellLayers(before, inForce(wishOf(instances, id), state.wall));
+    const told = tellLayers(before, inForce(wishOf(instances, id), dueOf(state)));
     events.push(eventOf(state, mutation, context, { event, instance: id, message, told }));
   };
   for (const [id, weight] of Object.entries(mutation.weights)) {
-    const present = layersOf(inForce(wishOf(instances, id), state.wall)).weight;
+    const present = layersOf(inForce(wishOf(instances, id), dueOf(state))).weight;
     if (isSo(present, weight, author)) continue;
     const message = weight === null ? 'took its registered weight back' : `weight set to ${String(weight)}`;
     set(id, 'weight_changed', message, ({ weight: _weight, ...others }) =>
@@ -113,7 +114,7 @@ export function decideWeights(
     );
   }
   for (const [id, backup] of Object.entries(backups)) {
-    const present = layersOf(inForce(wishOf(instances, id), state.wall)).backup;
+    const present = layersOf(inForce(wishOf(instances, id), dueOf(state))).backup;
     if (isSo(present, backup, author)) continue;
     const message =
       backup === null ? 'is a backup or not as it registers' : backup ? 'made a backup' : 'made no backup';

@@ -1,3 +1,4 @@
+import { dueOf } from './clock.js';
 import type { Decided, InstanceIntent, IntentRecord, ServiceEvent } from '../model/intent.js';
 import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/resources.js';
@@ -23,7 +24,7 @@ export function decideState(
   const records = new Map<string, IntentRecord>();
   for (const [service, ids] of selection.value) {
     const record = recordOf(state, service);
-    const present = (id: string) => inForce(wishOf(record.instances, id), state.wall);
+    const present = (id: string) => inForce(wishOf(record.instances, id), dueOf(state));
     const touched = ids.filter((id) => applies(mutation.kind, present(id), authorOf(context, state)));
     if (touched.length === 0) continue;
     let instances = record.instances;
@@ -33,7 +34,7 @@ export function decideState(
         after(mutation.kind, layers, authorOf(context, state)),
       );
       const event = { undrain: 'undrained', isolate: 'isolated', restore: 'restored' }[mutation.kind];
-      const told = tellLayers(present(id), inForce(wishOf(instances, id), state.wall));
+      const told = tellLayers(present(id), inForce(wishOf(instances, id), dueOf(state)));
       events.push(eventOf(state, mutation, context, { event, instance: id, message: event, told }));
     }
     records.set(service, revise(record, { instances }, events));

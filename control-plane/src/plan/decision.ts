@@ -20,6 +20,8 @@ export interface DecisionState {
   /** What the gateways find of instances. */
   readonly witnesses: Witnesses;
   readonly wall: number;
+  /** What was to end until then has expired; absent = `wall`. */
+  readonly due?: number;
   readonly newId: string;
   readonly drain_timeout_ms: number;
 }

@@ -1,3 +1,4 @@
+import { dueOf } from './clock.js';
 import type { FreezeResource } from '../model/freeze.js';
 import type { GatewayTrouble } from '../model/gateway.js';
 import type { Decided, OperationRecord, OperationResult } from '../model/intent.js';
@@ -65,7 +66,7 @@ export function describeOverrides(world: World): readonly OverrideResource[] {
   const lines: OverrideResource[] = freezesOfAll(world).map((one) => freezeLine('*', one));
   for (const [service, { record }] of [...world.intents].sort(([a], [b]) => byCodeUnit(a, b))) {
     for (const [instance, wish] of Object.entries(record.instances)) {
-      const { isolation, drain, weight, backup } = layersOf(inForce(wish, world.wall));
+      const { isolation, drain, weight, backup } = layersOf(inForce(wish, dueOf(world)));
       const line = (kind: OverrideResource['kind'], value: string, one: Decided): void => {
         const { by, reason, at: since, expires } = one;
         lines.push({ service, instance, kind, value, by, reason, since, until: expires ?? null });
@@ -76,7 +77,7 @@ export function describeOverrides(world: World): readonly OverrideResource[] {
       if (backup) line('backup', String(backup.value), backup);
     }
     const { freeze } = record;
-    if (isFrozen(freeze, world.wall))
+    if (isFrozen(freeze, dueOf(world)))
       lines.push(freezeLine(service, { ...freeze, since: freeze.at, until: freeze.expires ?? null }));
     const shares = Object.entries(record.versions);
     if (shares.length === 0) continue;

@@ -1,7 +1,9 @@
+import { dueOf } from './clock.js';
 import type { InstanceIntent } from '../model/intent.js';
 import type { InstanceResource, ServiceResource, SetResource } from '../model/resources.js';
 import { eligible, type Peer } from '../model/set.js';
 import type { CompiledService } from './compile.js';
+import { keepEvents } from '../model/people.js';
 import { byCodeUnit } from './encode.js';
 import { describeProblemsOf } from './find_problems.js';
 import { freezesOf } from './freeze.js';
@@ -90,7 +92,7 @@ export function describeInstance(world: World, service: string, id: string): Ins
   const { state, down } = peer ?? { state: 'gone' as const, down: true };
   const traffic = trafficIn(world, service).get(id) ?? 0;
   const open = explained !== undefined && eligible(explained.peer);
-  const live = inForce(intent, world.wall);
+  const live = inForce(intent, dueOf(world));
   const why = explained?.why ?? ['it is not registered; the wish waits for it'];
   return {
     service,
@@ -160,13 +162,25 @@ export function describeSet(world: World, service: string): SetResource | undefi
   return { service, epoch, generation, hash, at, document };
 }
 
-/** The last 50 things that happened to a service, oldest first: what was decided, and what its instances did. */
-export function describeEvents(world: World, service: string): readonly ServiceEvent[] | undefined {
+/** How many events are shown of people, and how many of the controller and the registry. */
+const SHOWN = { people: 200, others: 50 };
+
+/**
+ * What happened to a service, oldest first: the last 200 things that people did, `also` among them, and the last 50 of the controller
+ * and of its instances.
+ */
+export function describeEvents(
+  world: World,
+  service: string,
+  also: readonly ServiceEvent[] = [],
+): readonly ServiceEvent[] | undefined {
   if (!isKnown(world, service)) return undefined;
-  return [...recordIn(world, service).events, ...(world.recent.get(service) ?? [])]
+  const history = world.history.get(service) ?? [];
+  const { events } = recordIn(world, service);
+  const all = [...history, ...events, ...(world.recent.get(service) ?? []), ...also]
     .map(({ at, event, by, instance, message }) => {
       return { at, event, by, ...(instance === undefined ? {} : { instance }), message };
     })
-    .sort((a, b) => byCodeUnit(a.at, b.at))
-    .slice(-50);
+    .sort((a, b) => byCodeUnit(a.at, b.at));
+  return keepEvents(all, SHOWN);
 }

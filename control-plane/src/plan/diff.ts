@@ -7,7 +7,7 @@ import { isObject } from '../model/shape.js';
 import { compileService } from './compile.js';
 import { freezeText } from './freeze.js';
 import type { ServiceMembers } from './membership.js';
-import { spellAuthor, spellLayers, tellLayers } from './layers.js';
+import { spellAuthor, spellLayers } from './layers.js';
 import { inForce, wishOf } from './record.js';
 import { effectiveSpec } from './spec.js';
 import { givenWeight, spellPercent, trafficOf } from './traffic.js';
@@ -36,12 +36,14 @@ export function diffRecords(
     return sideOf(compiled, weights);
   }) as [Side, Side];
   const changes: PlannedChange[] = [...set.peers.keys()].flatMap((id) => diffPeer(service, id, old, set));
+  const told = new Set(changes.map(({ instance }) => instance));
   for (const id of new Set([...Object.keys(before.instances), ...Object.keys(after.instances)]))
-    changes.push(...diffIntent(service, id, before, after, wall, members.has(id) ? by : false));
+    changes.push(...diffIntent(service, id, before, after, wall, { by, told: told.has(id) }));
   changes.push(...diffShares(service, before, after));
   const [from, to] = [freezeText(before.freeze), freezeText(after.freeze)];
   if (from !== to) changes.push({ service, instance: null, field: 'freeze', from, to });
-  return [...changes, ...diffSpec(service, before.spec, after.spec)];
+  const spec = diffSpec(service, before.spec, after.spec);
+  return [...changes, ...spec, ...(spec.length > 0 ? diffAuthor(service, before, after, by) : [])];
 }
 
 /** A set with what people read of it. */
@@ -77,8 +79,8 @@ function fieldsOf(id: string, { peers, traffic, weights }: Side): readonly (read
 }
 
 /**
- * What somebody decided for an instance, layer by layer, where a set does not show it: for one that is not registered, and where
- * something that was decided before is replaced, taken back, covered or uncovered.
+ * What somebody decided for an instance, layer by layer, where a set does not show it: for one that is not registered, where a
+ * layer of somebody else is replaced or taken back, and where one covers or uncovers another.
  */
 function diffIntent(
   service: string,
@@ -86,14 +88,15 @@ function diffIntent(
   before: IntentRecord,
   after: IntentRecord,
   wall: number,
-  /** False = it is not registered. */
-  by: string | null | false,
+  { by, told }: { readonly by: string | null; readonly told: boolean },
 ): readonly PlannedChange[] {
   const [was, is] = [before, after].map((record) => inForce(wishOf(record.instances, id), wall));
-  const alone = is === undefined && spellLayers(was).length === 1 && (was?.by === by || by === null);
-  const shown = by === false || (!alone && tellLayers(was, is).length > 0);
+  // What somebody changes of his own, and nothing below it, is told by what it does to the set.
+  const deepest = Math.max(spellLayers(was).length, spellLayers(is).length);
+  const own = deepest <= 1 && (was === undefined || by === null || was.by === by);
+  if (told && own) return [];
   const [from, to] = [was, is].map((intent) => spellLayers(intent).join(', over ') || 'none');
-  if (!shown || from === undefined || to === undefined || from === to) return [];
+  if (from === undefined || to === undefined || from === to) return [];
   return [{ service, instance: id, field: 'intent', from, to }];
 }
 
@@ -108,6 +111,19 @@ function diffShares(service: string, before: IntentRecord, after: IntentRecord):
 export function sharesText(versions: IntentRecord['versions']): string {
   const shares = Object.entries(versions).map(([version, share]) => `${version}=${String(share)}`);
   return shares.join(',') || 'none';
+}
+
+/** Whose spec it is that somebody else changes. */
+function diffAuthor(
+  service: string,
+  { spec_by: was }: IntentRecord,
+  { spec_by: is }: IntentRecord,
+  by: string | null,
+): readonly PlannedChange[] {
+  if (!was || !is || by === null || was.by === by) return [];
+  return [
+    { service, instance: null, field: 'spec', from: `set ${spellAuthor(was)}`, to: `set ${spellAuthor(is)}` },
+  ];
 }
 
 /** What differs between two specs with every default filled in. */

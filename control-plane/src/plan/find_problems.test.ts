@@ -37,6 +37,7 @@ function buildWorld(overrides: Partial<World> = {}): World {
       learning: false,
     },
     recent: new Map(),
+    history: new Map(),
     ...overrides,
   };
 }

@@ -1,3 +1,4 @@
+import { dueOf } from './clock.js';
 import type { Freeze, FreezeResource } from '../model/freeze.js';
 import { spellAuthor } from './layers.js';
 import { recordIn, type World } from './world.js';
@@ -14,12 +15,13 @@ export function isFrozen(freeze: Freeze | null | undefined, wall: number): freez
 /** What freezes `service` now: its own freeze, and that of everything. */
 export function freezesOf(world: World, service: string): readonly FreezeResource[] {
   const own = recordIn(world, service).freeze;
-  return [...(isFrozen(own, world.wall) ? [describeFreeze(own, 'service')] : []), ...freezesOfAll(world)];
+  return [...(isFrozen(own, dueOf(world)) ? [describeFreeze(own, 'service')] : []), ...freezesOfAll(world)];
 }
 
 /** What freezes everything now. */
-export function freezesOfAll({ frozen, wall }: World): readonly FreezeResource[] {
-  return frozen !== 'unknown' && isFrozen(frozen, wall) ? [describeFreeze(frozen, 'all')] : [];
+export function freezesOfAll(world: World): readonly FreezeResource[] {
+  const { frozen } = world;
+  return frozen !== 'unknown' && isFrozen(frozen, dueOf(world)) ? [describeFreeze(frozen, 'all')] : [];
 }
 
 /** Why a freeze lets no step of `service` begin, one sentence each; also while it cannot be known. */

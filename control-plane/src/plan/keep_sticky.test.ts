@@ -87,7 +87,13 @@ function world(
     intents: new Map([['shop', { service: 'shop', record, etag: 'c1-4' }]]),
     compiled: new Map([['shop', compiled]]),
     published: new Map([['shop', { ...standing, ...AT, at: '' }]]),
-    ...{ unsettled: new Set(), damaged: new Map(), protections: new Map(), recent: new Map() },
+    ...{
+      unsettled: new Set(),
+      damaged: new Map(),
+      protections: new Map(),
+      history: new Map(),
+      recent: new Map(),
+    },
     frozen: null,
     ...{ problems: [], found: [], problems_since: new Map(), clashes: [] },
   };

@@ -51,7 +51,9 @@ class Shop {
     const after = decided.value.records.get('shop') ?? this.record;
     const changes = diffRecords('shop', MEMBERS, this.record, after, this.wall, null, by);
     this.record = after;
-    return changes.filter(({ field }) => field === 'intent').map(({ from, to }) => `${from} → ${to}`);
+    return changes
+      .filter(({ field }) => field === 'intent' || field === 'spec')
+      .map(({ from, to }) => `${from} → ${to}`);
   }
   drain = (by: string, context = {}) =>
     this.does(by, { kind: 'drain', selector: A, timeout_ms: null, on_timeout: 'wait' }, context);
@@ -217,10 +219,10 @@ describe('what is decided again', () => {
     );
     shop.does('eve', { kind: 'unfreeze', service: 'shop' });
     expect(shop.told).toBe("releases may go on (eve's reason); takes back the freeze by bob: bob's reason");
-    const tries = (by: string, n: number): void =>
-      void shop.does(by, { kind: 'patch_spec', service: 'shop', spec: { retry: { tries: n } } });
+    const tries = (by: string, n: number): readonly string[] =>
+      shop.does(by, { kind: 'patch_spec', service: 'shop', spec: { retry: { tries: n } } });
     tries('ann', 3);
-    tries('bob', 4);
+    expect(tries('bob', 4)).toEqual(["set by ann: ann's reason → set by bob: bob's reason"]);
     expect(shop.told).toBe(
       "changed retry.tries: 3 → 4 (bob's reason); replaces what was set by ann: ann's reason",
     );

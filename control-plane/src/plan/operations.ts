@@ -46,18 +46,19 @@ export function progressOf(
   });
 }
 
-/** The record after judging its operations at `wall`, or null if nothing ended. */
+/** The record after judging its operations at `wall`, or null if nothing ended; deadlines until `due` are over. */
 export function advanceOperations(
   service: string,
   record: IntentRecord,
   target: DrainTarget,
   witnesses: Witnesses,
   wall: number,
+  due = wall,
 ): IntentRecord | null {
   let next = record;
   const ended: ServiceEvent[] = [];
   for (const op of record.ops) {
-    const verdict = judge(service, record, op, target, witnesses, wall);
+    const verdict = judge(service, record, op, target, witnesses, due);
     if (!verdict) continue;
     next = { ...next, ...apply(next, op, verdict, wall, askedOf(witnesses, wall)) };
     ended.push(eventOf(op, verdict, wall));
@@ -83,7 +84,7 @@ function judge(
   op: OperationRecord,
   target: DrainTarget,
   witnesses: Witnesses,
-  wall: number,
+  due: number,
 ): Verdict | null {
   const running = op.result === undefined;
   const mayStillProve = op.result === 'unproven' || op.result === 'timed_out';
@@ -94,7 +95,7 @@ function judge(
   if (progress.every((one) => one.status.drained)) return { result: 'drained', ...nothingLeft };
   if (!running || op.deadline === undefined) return null;
   const grace = witnesses.learning ? LEARNING_GRACE_MS : 0;
-  if (wall < Date.parse(op.deadline) + grace) return null;
+  if (due < Date.parse(op.deadline) + grace) return null;
   const open = progress.filter((one) => (one.status.in_flight ?? 0) > 0);
   const left = Object.fromEntries(open.map((one) => [one.id, one.status.in_flight ?? 0]));
   const waited = [...new Set(progress.flatMap((one) => one.status.waiting_for))].slice(0, MOST_REASONS);
@@ -158,17 +159,17 @@ function eventOf(op: OperationRecord, verdict: Verdict, wall: number): ServiceEv
   };
 }
 
-/** The record without wishes that have expired at `wall`, or null if none has. */
-export function expireIntents(record: IntentRecord, wall: number): IntentRecord | null {
-  const expired = Object.entries(record.instances).filter(([, intent]) => inForce(intent, wall) !== intent);
+/** The record without what has expired until `due`, or null if nothing has. */
+export function expireIntents(record: IntentRecord, wall: number, due = wall): IntentRecord | null {
+  const expired = Object.entries(record.instances).filter(([, intent]) => inForce(intent, due) !== intent);
   const { freeze } = record;
-  const thawed = freeze !== undefined && !isFrozen(freeze, wall);
+  const thawed = freeze !== undefined && !isFrozen(freeze, due);
   if (expired.length === 0 && !thawed) return null;
   let { instances } = record;
   for (const [id, intent] of expired)
-    instances = withLayers(instances, id, () => layersOf(inForce(intent, wall)));
+    instances = withLayers(instances, id, () => layersOf(inForce(intent, due)));
   const events = expired.map(([id, intent]): ServiceEvent => {
-    const left = inForce(intent, wall);
+    const left = inForce(intent, due);
     const gone = spellLayers(intent).filter((one) => !spellLayers(left).includes(one));
     const told = tellLayers(intent, left).filter((one) => !one.startsWith('takes back'));
     const message = [`expired: ${gone.join(', ')}`, ...told].join('; ');

@@ -6,11 +6,23 @@ import type {
   OperationRecord,
   ServiceEvent,
 } from '../model/intent.js';
+import { isPersons, keepEvents } from '../model/people.js';
 import { intentOf, layersOf, unexpired, type Layers } from './layers.js';
 
-/** How many operations and events a record keeps. */
+/** How many operations, and how many events of the controller, a record keeps. */
 export const KEPT_OPERATIONS = 20;
 export const KEPT_EVENTS = 50;
+/**
+ * How many events of people a record keeps at the most. Past `ROLL_EVENTS.above` the oldest go to the service's history
+ * (docs/adr/0015), so this bound is met only while that cannot be written.
+ */
+const KEPT_OF_PEOPLE = 100;
+/** When people's events go to the history, and how many stay in the record. */
+export const ROLL_EVENTS = { above: 50, keep: 25 };
+/** How many events of people the history of a service holds besides those of its record. */
+export const KEPT_HISTORY = 200;
+/** So many events of one kind by one request are written down as one. */
+const MOST_ALIKE = 20;
 /** How long an event's message may be: a record that grows past what can be read back is a lost record. */
 const MESSAGE_CHARACTERS = 1_000;
 
@@ -41,7 +53,41 @@ export function revise(
     ...(freeze === null ? {} : { freeze }),
     rev: record.rev + 1,
     ops: keepOperations(next.ops),
-    events: [...record.events, ...events.map(clipped)].slice(-KEPT_EVENTS),
+    events: keepEvents([...record.events, ...gathered(events).map(clipped)], {
+      people: KEPT_OF_PEOPLE,
+      others: KEPT_EVENTS,
+    }),
+  };
+}
+
+/** A request about hundreds of instances is one line of history, which names the first of them. */
+function gathered(events: readonly ServiceEvent[]): readonly ServiceEvent[] {
+  const [first] = events;
+  if (!first || events.length <= MOST_ALIKE || !events.every((one) => one.event === first.event))
+    return events;
+  const { instance: _instance, ...rest } = first;
+  const ids = events.flatMap(({ instance }) => instance ?? []);
+  const named = `${String(ids.length)} instances (${ids.slice(0, MOST_ALIKE).join(', ')}, …)`;
+  return [{ ...rest, message: `${first.message} of ${named}` }];
+}
+
+/**
+ * The record without the oldest events of people, and the history of the service with them; null while there is no need.
+ * The history has no keys and reasons of its own: messages hold the reasons, and repeats are told from the record.
+ */
+export function rollHistory(
+  record: IntentRecord,
+  history: readonly ServiceEvent[],
+): { readonly record: IntentRecord; readonly history: readonly ServiceEvent[] } | null {
+  const people = record.events.filter(isPersons);
+  if (people.length <= ROLL_EVENTS.above) return null;
+  const old = new Set(people.slice(0, people.length - ROLL_EVENTS.keep));
+  const moved = [...old].map(({ at, event, by, instance, message }): ServiceEvent => {
+    return { at, event, by, ...(instance === undefined ? {} : { instance }), message };
+  });
+  return {
+    record: { ...record, events: record.events.filter((one) => !old.has(one)) },
+    history: [...history, ...moved].slice(-KEPT_HISTORY),
   };
 }
 

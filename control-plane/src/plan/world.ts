@@ -1,3 +1,4 @@
+import { dueOf } from './clock.js';
 import type { Freeze } from '../model/freeze.js';
 import { NO_INTENT, type IntentRecord, type ServiceEvent, type StoredIntent } from '../model/intent.js';
 import type { Position } from '../model/position.js';
@@ -14,6 +15,8 @@ import { inForce, wishOf } from './record.js';
 export interface World {
   /** Milliseconds of the wall clock. */
   readonly wall: number;
+  /** What was to end until then has expired; absent = `wall`. Behind it while the clock cannot be believed. */
+  readonly due?: number;
   /** The epoch this controller publishes under; null before it has taken office. */
   readonly epoch: number | null;
   readonly membership: Membership;
@@ -35,6 +38,8 @@ export interface World {
   /** The freeze of everything; null = none. */
   readonly frozen: Freeze | null | 'unknown';
   readonly witnesses: Witnesses;
+  /** What people did, besides what the records tell, newest last. */
+  readonly history: ReadonlyMap<string, readonly ServiceEvent[]>;
   /** What happened to registrations, newest last; remembered by this controller only. */
   readonly recent: ReadonlyMap<string, readonly ServiceEvent[]>;
 }
@@ -86,8 +91,8 @@ export function drainTarget(world: World, service: string, instance: string): Pr
   if (world.unsettled.has(service)) return null;
   const record = recordIn(world, service);
   const member = membersIn(world, service).get(instance);
-  const wish = inForce(wishOf(record.instances, instance), world.wall);
-  const kept = member ? keptUntil(record.spec, member, wish, world.wall) : null;
+  const wish = inForce(wishOf(record.instances, instance), dueOf(world));
+  const kept = member ? keptUntil(record.spec, member, wish, dueOf(world)) : null;
   if (kept !== null) return { kept_until: kept };
   const document = world.published.get(service)?.document;
   const peer =

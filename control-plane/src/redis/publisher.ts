@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock, LinkState, Log, Meta, PublishAnswer, Publisher } from '../model/ports.js';
 import { checkName, ROUTES } from '../model/names.js';
-import { ok, type Result } from '../model/result.js';
+import { err, ok, type Result } from '../model/result.js';
 import type { PublishedDocument } from '../model/set.js';
 import { parseRedisUrl } from './address.js';
 import { RedisLink } from './client.js';
@@ -78,6 +78,14 @@ export class RedisPublisher implements Publisher {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async time(): Promise<Result<number, string>> {
+    const answer = await this.#link.run('TIME');
+    if (!answer.ok) return answer;
+    const [seconds, micros] = fields(answer.value).map((part) => wholeNumber(part));
+    if (typeof seconds !== 'number' || typeof micros !== 'number') return err('TIME told no time');
+    return ok(seconds * 1_000 + micros / 1_000);
   }
 
   /** A meta that cannot be read is answered as null: only a new epoch mends either. */

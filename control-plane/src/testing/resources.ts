@@ -26,6 +26,7 @@ export function makeReadiness(parts: Partial<ReadinessResource> = {}): Readiness
     controller: { state: 'leading', epoch: 7, since: AT },
     zookeeper: fine,
     redis: fine,
+    clock: { state: 'sane', since: AT, detail: '', ahead_ms: { zookeeper: 0, redis: 0 } },
     ...parts,
   };
 }

@@ -275,6 +275,7 @@ function statOf(stat: Stat): NodeStat {
     pzxid: stat.pzxid.toString('hex'),
     mzxid: stat.mzxid.toString('hex'),
     ctime: Number(stat.ctime.readBigInt64BE()),
+    mtime: Number(stat.mtime.readBigInt64BE()),
     version: stat.version,
     ephemeralOwner: stat.ephemeralOwner.toString('hex'),
     numChildren: stat.numChildren,

@@ -4,6 +4,7 @@ import { err, ok, type Result } from '../model/result.js';
 import { ChildStore } from './child_store.js';
 import { etagOf, versionIn } from './etag.js';
 import { fence, fenceFailure } from './fence.js';
+import { encodeHistory, historyFolder } from './histories.js';
 import { encodeIntentRecord, parseIntentRecord } from './intent_record.js';
 import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
@@ -34,9 +35,11 @@ class TreeIntentStore extends ChildStore<StoredIntent> implements IntentStore {
     const owners = [-1];
     for (const [index, edit] of edits.entries()) {
       const steps = this.#stepsOf(edit);
-      if (steps === null) return err({ kind: 'conflict', service: edit.service });
-      operations.push(...steps);
-      owners.push(...steps.map(() => index));
+      const also = this.#historyOf(edit);
+      if (steps === null || also === null) return err({ kind: 'conflict', service: edit.service });
+      // The record last: its stat makes the etag.
+      operations.push(...also, ...steps);
+      owners.push(...[...also, ...steps].map(() => index));
     }
     const answer = await connection.transaction(operations);
     if (answer.ok) return ok(this.#takeIn(edits, owners, answer.value));
@@ -66,6 +69,15 @@ class TreeIntentStore extends ChildStore<StoredIntent> implements IntentStore {
         { kind: 'set', path, data, version: 0 },
       ];
     const version = versionIn(edit.etag, this.tree.get(path));
+    return version === null ? null : [{ kind: 'set', path, data, version }];
+  }
+
+  #historyOf({ service, history }: IntentEdit): readonly TransactionOperation[] | null {
+    if (history === undefined) return [];
+    const path = `${historyFolder(this.#root)}/${service}`;
+    const data = encodeHistory(history.events);
+    if (history.etag === null) return [{ kind: 'create', path, data }];
+    const version = versionIn(history.etag, undefined);
     return version === null ? null : [{ kind: 'set', path, data, version }];
   }
 

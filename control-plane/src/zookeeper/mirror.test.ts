@@ -7,6 +7,7 @@ const node = (mzxid: string, czxid = '01'): TreeNode => ({
   pzxid: '01',
   numChildren: 0,
   ctime: 0,
+  mtime: 0,
   version: 0,
   ephemeralOwner: '0',
   data: Buffer.from(mzxid),

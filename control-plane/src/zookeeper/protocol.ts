@@ -10,6 +10,8 @@ export interface NodeStat {
   readonly mzxid: string;
   /** Milliseconds of the server's wall clock. */
   readonly ctime: number;
+  /** The same, of the last change. */
+  readonly mtime: number;
   readonly version: number;
   /** The transaction that last created or removed a child. */
   readonly pzxid: string;

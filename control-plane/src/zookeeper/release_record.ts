@@ -152,6 +152,12 @@ const counts = z.strictObject({
 const sides = z.strictObject({ stable: counts, target: counts });
 const phase = z.enum(RELEASE_PHASES).nullable();
 
+const pauseLayer = z.strictObject({
+  cause: z.enum(['step', 'person', 'gate', 'drain']),
+  by: text,
+  message: text,
+});
+
 const record = z.strictObject({
   v: z.literal(1),
   rev: whole,
@@ -177,9 +183,8 @@ const record = z.strictObject({
   attempt: z.int().min(1),
   paused: z
     .strictObject({
-      cause: z.enum(['step', 'person', 'gate', 'drain']),
-      by: text,
-      message: text,
+      ...pauseLayer.shape,
+      over: z.array(pauseLayer).optional(),
       state: z.enum(['preparing', 'progressing']),
       phase,
     })

@@ -12,6 +12,7 @@ import { connect, type ZooKeeperConnection } from './connection.js';
 import { createConsumers } from './consumers.js';
 import { createPath } from './create_path.js';
 import { createOffice } from './epoch.js';
+import { createHistoryStore } from './histories.js';
 import { createIntentStore } from './intents.js';
 import { ZooKeeperLink } from './link.js';
 import { createRosterStore } from './roster.js';
@@ -88,6 +89,37 @@ const intent = (rev: number, over: Partial<IntentRecord> = {}): IntentRecord => 
   ...NO_INTENT,
   rev,
   ...over,
+});
+
+describe('the histories', () => {
+  test('are written with a record in one transaction, read back, and begun anew where they are damaged', async () => {
+    const term = await takeOffice();
+    const [intents, histories] = [createIntentStore(link, { root }), createHistoryStore(link, { root })];
+    opened.push(intents, histories);
+    const events = [{ at: '2026-05-01T12:00:00Z', event: 'isolated', by: 'job/42', message: 'isolated (x)' }];
+    await intents.start();
+    await histories.start();
+    for (const folder of ['intents', 'history'])
+      await until(async () => expect((await writer.getData(`${root}/${folder}`)).ok).toBe(true));
+    expect(await histories.read('shop')).toEqual({ ok: true, value: null });
+    const edit = { service: 'shop', etag: null, record: intent(1), history: { etag: null, events } };
+    const [first] = await must(intents.write(term, [edit]));
+    const stored = await must(histories.read('shop'));
+    expect(stored?.events).toEqual(events);
+    const again = { ...edit, etag: first!.etag, record: intent(2) };
+    expect(await intents.write(term, [again])).toMatchObject({ ok: false, error: { kind: 'conflict' } });
+    const more = [...events, ...events];
+    const next = { ...again, history: { etag: stored!.etag, events: more } };
+    const [second] = await must(intents.write(term, [next]));
+    let shown: readonly unknown[] | undefined;
+    histories.onChange((newest) => (shown = newest.get('shop')?.events));
+    await must(writer.setData(`${root}/history/shop`, Buffer.from('{'), -1));
+    await until(async () => expect((await must(histories.read('shop')))?.events).toEqual([]));
+    const damaged = await must(histories.read('shop'));
+    const anew = { ...next, etag: second!.etag, record: intent(3), history: { etag: damaged!.etag, events } };
+    await must(intents.write(term, [anew]));
+    await until(() => expect(shown).toEqual(events));
+  });
 });
 
 describe('the office', () => {

@@ -7,6 +7,12 @@ import { CHANGED, MUTATION_CODES } from './answers.js';
 
 const tag = 'protection';
 
+/** Why nothing expires now, or null. */
+function held(plane: ControlPlane): string | null {
+  const { state, detail } = plane.readiness().clock;
+  return state === 'sane' ? null : detail;
+}
+
 /** What is held back until a person has judged, and the person's word. */
 export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
   return [
@@ -23,6 +29,7 @@ export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
       handle: () => ({
         body: {
           data_loss: plane.readiness().data_loss,
+          expiry: held(plane),
           services: plane
             .services()
             .flatMap(({ service, protection }) => (protection === null ? [] : [{ service, protection }])),

@@ -96,7 +96,8 @@ function readEndpoints(plane: ControlPlane, wait: Wait): readonly Endpoint[] {
     endpoint({
       ...shared,
       path: '/v1/releases/{release}/events',
-      summary: 'Its last 50 events: what, who, when; or a stream of them and of every state',
+      summary:
+        'Its last 50 events of people, and of the controller: what, who, when; or a stream of them and of every state',
       params,
       query: request.noQuery,
       answers: {
@@ -153,7 +154,7 @@ function startEndpoint(plane: ControlPlane): Endpoint {
         plan_hash: plan_hash ?? null,
       };
       const context = contextOf(exchange, { ...query, reason, force });
-      return answer(await plane.releases.begin(wish, context), true);
+      return answer(await plane.releases.begin(wish, context), 'start', reason);
     },
   });
 }
@@ -207,7 +208,8 @@ function verbEndpoints(plane: ControlPlane): readonly Endpoint[] {
       codes: CODES,
       handle: async ({ params: { release }, query, body }, exchange) => {
         const what = { verb, expected_step: null, full: false, planned: null, batches: [] };
-        return answer(await plane.releases.move(release, what, contextOf(exchange, { ...query, ...body })));
+        const context = contextOf(exchange, { ...query, ...body });
+        return answer(await plane.releases.move(release, what, context), verb, body.reason);
       },
     }),
   );
@@ -222,7 +224,8 @@ function verbEndpoints(plane: ControlPlane): readonly Endpoint[] {
         const { expected_step } = body;
         const full = 'full' in body && body.full === true;
         const context = contextOf(exchange, { ...query, ...body });
-        return answer(await plane.releases.move(release, { verb, expected_step, full }, context));
+        const what = { verb, expected_step, full };
+        return answer(await plane.releases.move(release, what, context), verb, body.reason);
       },
     }),
   );
@@ -249,9 +252,19 @@ function contextOf(
   };
 }
 
-function answer(outcome: Awaited<ReturnType<ControlPlane['releases']['move']>>, started = false): Reply {
+function answer(
+  outcome: Awaited<ReturnType<ControlPlane['releases']['move']>>,
+  verb: VerbName | 'start',
+  reason: string | undefined,
+): Reply {
   if (!outcome.ok) throw new Refusal(outcome.error);
   const body: ReleaseOutcome = outcome.value;
-  if (!started || body.dry_run) return { status: 200, body };
-  return { status: 202, headers: { Location: `/v1/releases/${encodeURIComponent(body.release.id)}` }, body };
+  const { dry_run, changed, release } = body;
+  const { id, service, stable, target, state, step, message } = release;
+  const told = {
+    ...{ verb: `release_${verb}`, service, release: id, from: stable, to: target, reason: reason ?? '' },
+    ...{ dry_run, changed, state, step, message, etag: release.etag },
+  };
+  if (verb !== 'start' || dry_run) return { status: 200, body, told };
+  return { status: 202, headers: { Location: `/v1/releases/${encodeURIComponent(id)}` }, body, told };
 }

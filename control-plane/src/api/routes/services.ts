@@ -84,7 +84,7 @@ function readEndpoints(plane: ControlPlane, wait: Wait): readonly Endpoint[] {
       method: 'get',
       path: '/v1/services/{service}/events',
       tag,
-      summary: 'The last 50 events: what, who, when',
+      summary: 'The last 200 events of people, and the last 50 of the controller and the instances',
       params,
       query: request.noQuery,
       body: null,

@@ -227,6 +227,11 @@ const number = z.number().nullable();
 
 const direction = z.enum(['forward', 'back']);
 
+const pauseLayer = z.object({
+  cause: z.enum(['step', 'person', 'gate', 'drain']),
+  by: z.string(),
+  message: z.string(),
+});
 export const release = z.object({
   id: z.string(),
   etag: z.string(),
@@ -269,9 +274,7 @@ export const release = z.object({
   back: z.object({ step: count, steps: count }).nullable(),
   attempt: count,
   message: z.string(),
-  paused: z
-    .object({ cause: z.enum(['step', 'person', 'gate', 'drain']), by: z.string(), message: z.string() })
-    .nullable(),
+  paused: z.object({ ...pauseLayer.shape, over: z.array(pauseLayer) }).nullable(),
   waiting_for: z.array(z.string()),
   since: time,
   shares: z.object({ wanted: shares, published: shares, applied_on: count, gateways: count }),
@@ -330,6 +333,7 @@ export const plan = z.object({
 export const outcome = z.object({
   dry_run: z.boolean(),
   changed: z.boolean(),
+  told: z.array(z.string()),
   release,
   plan,
 }) satisfies z.ZodType<ReleaseOutcome>;

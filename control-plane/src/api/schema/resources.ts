@@ -196,7 +196,7 @@ export const gateway = z.object({
 export const override = z.object({
   service: z.string(),
   instance: z.string().nullable(),
-  kind: z.enum(['draining', 'isolated', 'cut', 'weight', 'backup', 'versions', 'freeze']),
+  kind: z.enum(['draining', 'isolated', 'cut', 'weight', 'backup', 'versions', 'release', 'freeze']),
   value: z.string(),
   by: z.string(),
   reason: z.string(),
@@ -293,9 +293,16 @@ export const readiness = z.object({
   }),
   zookeeper: dependency,
   redis: dependency,
+  clock: z.object({
+    state: z.enum(['sane', 'insane', 'unknown']),
+    since: time,
+    detail: z.string(),
+    ahead_ms: z.object({ zookeeper: z.number().optional(), redis: z.number().optional() }),
+  }),
 }) satisfies z.ZodType<model.ReadinessResource>;
 export const protection = z.object({
   data_loss: z.string().nullable(),
+  expiry: z.string().nullable(),
   services: z.array(z.object({ service: z.string(), protection: z.string() })),
 }) satisfies z.ZodType<model.ProtectionResource>;
 export const liveness = z.object({ live: z.literal(true) });

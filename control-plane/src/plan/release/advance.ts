@@ -95,9 +95,10 @@ function next(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome 
 }
 
 function waitsForPerson({ paused }: ReleaseRecord): string {
+  const under = paused?.over ? `; below it ${String(paused.over.length)} more` : '';
   if (paused?.cause === 'step') return 'a person: ebbgate release promote';
   if (paused?.cause === 'drain') return `a person: ebbgate release resume, skip or abort (${paused.message})`;
-  return `a person: ebbgate release resume, promote or abort (${paused?.message ?? ''})`;
+  return `a person: ebbgate release resume, promote or abort (${paused?.message ?? ''}${under})`;
 }
 
 function prepare(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {

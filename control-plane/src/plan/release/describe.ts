@@ -44,6 +44,7 @@ export function describeRelease(
       cause: record.paused.cause,
       by: record.paused.by,
       message: record.paused.message,
+      over: record.paused.over ?? [],
     },
     waiting_for: ended ? [] : waiting_for,
     since,

@@ -1,3 +1,4 @@
+import { dueOf } from '../clock.js';
 import type { InstanceFacts } from '../../model/release_facts.js';
 import { eligible } from '../../model/set.js';
 import { compileService } from '../compile.js';
@@ -23,7 +24,7 @@ export function observeInstances(
 ): readonly InstanceFacts[] {
   const members = membersIn(world, service);
   const plain = { ...recordIn(world, service), versions: {} };
-  const { explained } = compileService(service, members, plain, world.wall);
+  const { explained } = compileService(service, members, plain, dueOf(world));
   const open = [...explained].filter(([, { peer }]) => eligible(peer)).map(([id]) => id);
   const counts = capacityIn(world, service, members, open);
   const able = new Set(open.filter(counts));
@@ -41,7 +42,7 @@ function observeInstance(
   watched: boolean,
 ): InstanceFacts {
   const { host, port, version, leaving } = registration;
-  const wish = inForce(wishOf(recordIn(world, service).instances, id), world.wall);
+  const wish = inForce(wishOf(recordIn(world, service).instances, id), dueOf(world));
   const here = presence === 'present';
   const proof = watched
     ? proveDrained(service, id, drainTarget(world, service, id), world.witnesses)

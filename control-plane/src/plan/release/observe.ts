@@ -1,3 +1,4 @@
+import { dueOf } from '../clock.js';
 import type { LinkState } from '../../model/ports.js';
 import type { CallOutcome, Counts, ReleaseRecord } from '../../model/release.js';
 import { eligible, type Peer } from '../../model/set.js';
@@ -56,7 +57,7 @@ export function readyVersions(world: World, service: string): Readonly<Record<st
 /** The peers that take requests as soon as their version has a share. */
 function openPeers(world: World, service: string): readonly Peer[] {
   const record = { ...recordIn(world, service), versions: {} };
-  return compileService(service, membersIn(world, service), record, world.wall).set.peers.filter(eligible);
+  return compileService(service, membersIn(world, service), record, dueOf(world)).set.peers.filter(eligible);
 }
 
 /**

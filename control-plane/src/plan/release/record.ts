@@ -9,11 +9,12 @@ import type {
   Shares,
   Turned,
 } from '../../model/release.js';
+import { keepEvents } from '../../model/people.js';
 import { hasEnded } from '../../model/release.js';
 import { closed } from './inquiry.js';
 import { lastReadings } from './readings.js';
 
-/** How many events and obeyed verbs a record keeps. */
+/** How many events of people, how many of the controller, and how many obeyed verbs a record keeps. */
 export const KEPT_EVENTS = 50;
 export const KEPT_VERBS = 20;
 const MESSAGE_CHARACTERS = 1_000;
@@ -92,7 +93,13 @@ function bounded(record: ReleaseRecord): ReleaseRecord {
   return {
     ...record,
     message: clipped(record.message),
-    paused: paused && { ...paused, message: clipped(paused.message) },
+    paused: paused && {
+      ...paused,
+      message: clipped(paused.message),
+      ...(paused.over && {
+        over: paused.over.map((one) => ({ ...one, message: clipped(one.message, 200) })),
+      }),
+    },
     read: read && { ...read, gates: read.gates.map((one) => ({ ...one, message: clipped(one.message) })) },
     in_place: in_place && {
       ...in_place,
@@ -105,7 +112,8 @@ function bounded(record: ReleaseRecord): ReleaseRecord {
 
 function withEvent(record: ReleaseRecord, event: Omit<ReleaseEvent, 'n'>): readonly ReleaseEvent[] {
   const n = (record.events.at(-1)?.n ?? 0) + 1;
-  return [...record.events, { n, ...event, message: clipped(event.message) }].slice(-KEPT_EVENTS);
+  const events = [...record.events, { n, ...event, message: clipped(event.message) }];
+  return keepEvents(events, { people: KEPT_EVENTS, others: KEPT_EVENTS });
 }
 
 function clipped(message: string, most: number = MESSAGE_CHARACTERS): string {

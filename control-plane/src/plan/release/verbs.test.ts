@@ -4,6 +4,7 @@ import { buildFacts, buildRelease, RELEASE_AT as T } from '../../testing/release
 import { advance } from './advance.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { startRelease, versionBefore, type ReleaseRequest, type StartState } from './start.js';
+import { tellPauses } from './pauses.js';
 import { obey, type VerbContext } from './verbs.js';
 
 const CONTEXT: VerbContext = { by: 'ann', reason: '', idempotency_key: null, force: false };
@@ -107,7 +108,7 @@ describe('every verb in every state', () => {
     [
       'paused by its step',
       {
-        pause: 'same',
+        pause: 'paused 1',
         resume: 'conflict',
         promote: 'progressing applying 2',
         skip: 'progressing applying 2',
@@ -119,7 +120,7 @@ describe('every verb in every state', () => {
     [
       'paused by a person',
       {
-        pause: 'same',
+        pause: 'paused 3',
         resume: 'progressing soaking 3',
         promote: 'progressing applying 4',
         skip: 'progressing applying 4',
@@ -130,7 +131,7 @@ describe('every verb in every state', () => {
     [
       'paused by a gate',
       {
-        pause: 'same',
+        pause: 'paused 3',
         resume: 'progressing soaking 3',
         promote: 'progressing applying 4',
         skip: 'progressing applying 4',
@@ -341,7 +342,10 @@ describe('pauses after the last weight', () => {
 it('the key of a verb that had its effect already is remembered: its repeat does not act later', () => {
   const paused = built({
     ...{ state: 'paused', shares: { v1: 90, v2: 10 } },
-    paused: { cause: 'person', by: 'bob', message: '', state: 'progressing', phase: 'soaking' },
+    paused: {
+      ...{ cause: 'person', by: 'ann', message: 'pause by ann' },
+      ...{ state: 'progressing', phase: 'soaking' },
+    },
   });
   const keyed = { ...CONTEXT, idempotency_key: 'k1' };
   const first = obey(paused, verb('pause'), keyed, buildFacts(), T);
@@ -351,4 +355,61 @@ it('the key of a verb that had its effect already is remembered: its repeat does
   if (!resumed.ok) throw new Error(resumed.error.detail);
   const again = obey(resumed.value.record, verb('pause'), keyed, buildFacts(), T);
   expect(again).toEqual({ ok: true, value: { record: resumed.value.record, changed: false } });
+});
+
+describe('a pause over a pause', () => {
+  const byGate = STATES['paused by a gate']!;
+  const after = (
+    record: ReleaseRecord,
+    name: VerbName,
+    by: string,
+    reason = '',
+    step: number | null = null,
+  ) => {
+    const result = told(record, verb(name, step), { by, reason });
+    if (typeof result === 'string') throw new Error(result);
+    return result;
+  };
+  const last = (record: ReleaseRecord) => record.events.at(-1)?.message;
+
+  it('by a person lies over the one of a gate, and the resume uncovers that', () => {
+    const paused = after(byGate, 'pause', 'ann', 'on the phone');
+    expect(paused.paused).toMatchObject({ cause: 'person', by: 'ann', over: [{ cause: 'gate' }] });
+    expect(last(paused)).toBe('pause by ann: on the phone; over: paused by controller (gate): ');
+    expect(tellPauses(byGate, paused)).toEqual(['over: paused by controller (gate): ']);
+    const both = after(paused, 'pause', 'bob', 'me too');
+    expect(both.paused?.over?.map(({ by }) => by)).toEqual(['ann', 'controller']);
+    const one = after(both, 'resume', 'eve');
+    expect(last(one)).toBe(
+      'resume by eve; takes back: pause by bob: me too; still paused: pause by ann: on the phone',
+    );
+    expect(one).toMatchObject({ state: 'paused', paused: { by: 'ann', over: [{ cause: 'gate' }] } });
+    expect(tellPauses(both, one)).toEqual([
+      'takes back: pause by bob: me too',
+      'still paused: pause by ann: on the phone',
+    ]);
+    const gate = after(one, 'resume', 'eve');
+    expect(gate).toMatchObject({ state: 'paused', paused: { cause: 'gate', by: 'controller' } });
+    expect(gate.paused?.over).toBeUndefined();
+    expect(after(gate, 'resume', 'eve').state).toBe('progressing');
+  });
+
+  it('the same word again changes nothing, and a newer one of the same person replaces it', () => {
+    const paused = after(byGate, 'pause', 'ann', 'x');
+    expect(told(paused, verb('pause'), { by: 'ann', reason: 'x' })).toBe('same');
+    expect(after(paused, 'pause', 'ann', 'y').paused).toMatchObject({ over: [{ cause: 'gate' }] });
+  });
+
+  it('who ends the pause of somebody else is told so', () => {
+    const paused = after(STATES['paused by its step']!, 'pause', 'ann', 'wait for me');
+    expect(told(paused, verb('promote', 1), { by: 'ann' })).toMatchObject({ state: 'progressing' });
+    const gone = after(paused, 'promote', 'bob', 'go', 1);
+    expect(gone.events.map(({ message }) => message)).toContain(
+      'go; past the pause of another: pause by ann: wait for me',
+    );
+    expect(last(after(paused, 'abort', 'bob'))).toContain(
+      'past the pause of another: pause by ann: wait for me',
+    );
+    expect(last(after(STATES['paused by a person']!, 'resume', 'ann'))).toContain('takes back');
+  });
 });

@@ -3,6 +3,7 @@ import type { Problem } from '../../model/problem.js';
 import { hasEnded, type Paused, type ReleaseRecord, type Verb } from '../../model/release.js';
 import { guardStep } from './begin.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
+import { pastPauses, pauseOver, uncoverPause } from './pauses.js';
 import { enter, KEPT_VERBS, note } from './record.js';
 import { beginStep, fullStep, goBack, lastWeight } from './steps.js';
 import { endSoak, retryBatch, skipBatch } from './verbs_in_place.js';
@@ -71,7 +72,8 @@ function act(
   }
   if (hasEnded(record.state)) return ended(record, verb) ? same : err(over(record, verb));
   const changed = (next: ReleaseRecord): Result<Obeyed, Problem> => ok({ record: next, changed: true });
-  const says = `${verb.verb} by ${context.by}${context.reason === '' ? '' : `: ${context.reason}`}`;
+  const past = verb.verb === 'pause' || verb.verb === 'resume' ? '' : pastPauses(record, context);
+  const says = `${verb.verb} by ${context.by}${context.reason === '' ? '' : `: ${context.reason}`}${past}`;
   switch (verb.verb) {
     case 'abort':
     case 'rollback': {
@@ -147,7 +149,10 @@ function pause(
   message: string,
   now: number,
 ): Result<Obeyed, Problem> {
-  if (record.state === 'paused') return ok({ record, changed: false });
+  if (record.state === 'paused') {
+    const paused = pauseOver(record, context, message, now);
+    return ok({ record: paused ?? record, changed: paused !== null });
+  }
   if (record.state !== 'progressing' && record.state !== 'preparing')
     return err(unfit(record, { verb: 'pause', expected_step: null, full: false }));
   const { state, phase } = record;
@@ -178,10 +183,13 @@ function resume(
       code: 'conflict',
       detail: 'This step waits for a person by its plan: promote it, so that it is plain which step you mean',
     });
+  if (paused.over) return ok({ record: uncoverPause(record, context, message, now), changed: true });
   const { state, phase } = paused;
+  const own = paused.cause !== 'person' || paused.by === context.by;
+  const told = own ? message : `${message}; takes back: ${paused.message}`;
   // What was counted before a gate's doubt is judged again, with what comes; a person's pause begins no new window either.
   const to = { state, ...(phase === null ? {} : { phase }), keeps_window: paused.cause === 'person' };
-  const next = enter(record, { ...to, event: 'resumed', message, by: context.by }, now);
+  const next = enter(record, { ...to, event: 'resumed', message: told, by: context.by }, now);
   return ok({ record: next, changed: true });
 }
 
@@ -224,7 +232,11 @@ function goOn(
   if (guards.length > 0 && !context.force) return err(guarded(guards));
   const told = note(
     record,
-    { event: verb.verb === 'skip' ? 'skipped' : 'promoted', by: context.by, message: context.reason },
+    {
+      event: verb.verb === 'skip' ? 'skipped' : 'promoted',
+      by: context.by,
+      message: `${context.reason}${pastPauses(record, context)}`.replace(/^; /, ''),
+    },
     now,
   );
   return ok({ record: beginStep(told, index, now, context.by), changed: true });

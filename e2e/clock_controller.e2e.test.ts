@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type {
+  OverrideResource,
+  ProtectionResource,
+  ReadinessResource,
+} from '../control-plane/src/model/resources.js';
+import type { Enlisted } from './harness/enlisted.js';
+import { Rig } from './harness/rig.js';
+import { until } from './harness/until.js';
+import { WallClock } from './harness/wall_clock.js';
+
+const HOURS_2 = 7_200;
+const clock = new WallClock();
+let rig: Rig;
+let crew: readonly Enlisted[];
+
+beforeAll(async () => {
+  rig = await Rig.start({ gateways: 1, env: { ...clock.env, EBBGATE_CLOCK_BOUND: '5s' } });
+  crew = [await rig.enlist(), await rig.enlist(), await rig.enlist()];
+});
+afterAll(() => rig[Symbol.asyncDispose]());
+
+const verb = (id: string, name: string, body: object): Promise<{ readonly status: number }> =>
+  rig.call('POST', `/v1/services/shop/instances/${encodeURIComponent(id)}/${name}`, body);
+const clockState = async (): Promise<ReadinessResource['clock']> =>
+  (await rig.call<ReadinessResource>('GET', '/readyz')).body.clock;
+const becomes = (state: string): Promise<true> =>
+  until(`the clock is ${state}`, async () => (await clockState()).state === state, { timeoutMs: 15_000 });
+const stateOf = async (id: string): Promise<string> => (await rig.instance(id)).effective.state;
+
+test('a controller whose clock is 2 h ahead ends nothing, says so, and writes the time of the stores', async () => {
+  const [one, two] = crew as [Enlisted, Enlisted, Enlisted];
+  expect(await clockState()).toMatchObject({ state: 'sane' });
+  expect((await verb(one.id, 'isolate', { reason: 'leak', expires: '1h' })).status).toBe(200);
+  const { intent } = await rig.instance(one.id);
+
+  clock.set(HOURS_2);
+  await until('it is told by both stores', async () => {
+    const { state, ahead_ms: ahead } = await clockState();
+    return state === 'insane' && (ahead.zookeeper ?? 0) > 7_000_000 && (ahead.redis ?? 0) > 7_000_000;
+  });
+  const held = await rig.call<ProtectionResource>('GET', '/v1/protection');
+  expect(held.body.expiry).toMatch(/ZooKeeper's by 2h .*Redis's by 2h .*nothing expires until they agree/);
+  expect(await stateOf(one.id)).toBe('isolated');
+
+  // Nor does one that takes office with such a clock.
+  await rig.controller.kill();
+  await rig.controller.start();
+  await rig.ready();
+  await becomes('insane');
+  expect(await stateOf(one.id)).toBe('isolated');
+  expect((await rig.instance(one.id)).intent).toEqual(intent);
+
+  expect((await verb(two.id, 'isolate', { reason: 'too', expires: '30m' })).status).toBe(200);
+  const { items } = (await rig.call<{ readonly items: readonly OverrideResource[] }>('GET', '/v1/overrides'))
+    .body;
+  const until30 = Date.parse(items.find(({ instance }) => instance === two.id)?.until ?? '');
+  expect(Math.abs(until30 - Date.now() - 1_800_000)).toBeLessThan(60_000);
+
+  clock.set(0);
+  await becomes('sane');
+  expect(await stateOf(one.id)).toBe('isolated');
+  expect((await verb(two.id, 'isolate', { expires: '1s' })).status).toBe(200);
+  await until('what expires expires again', async () => (await stateOf(two.id)) === 'up');
+  expect(await stateOf(one.id)).toBe('isolated');
+});
+
+test('what has expired is not in force again when the clock is set back', async () => {
+  const [, two] = crew as [Enlisted, Enlisted, Enlisted];
+  await becomes('sane');
+  expect((await verb(two.id, 'isolate', { expires: '1s' })).status).toBe(200);
+  await until('it is over', async () => (await stateOf(two.id)) === 'up');
+  clock.set(-HOURS_2);
+  await becomes('insane');
+  expect(await stateOf(two.id)).toBe('up');
+  clock.set(0);
+  await becomes('sane');
+  expect(await stateOf(two.id)).toBe('up');
+});
