@@ -22,7 +22,7 @@ export function damagedRecords({
   histories,
 }: Stores): readonly StandingProblem[] {
   return [
-    ...[intents, releases, freezes, roster].flatMap(unreadable),
+    ...[intents, releases, freezes, roster, histories].flatMap(unreadable),
     ...damaged('damaged_intent', intents, (service) => ({ service }), {
       what: 'what was decided for it cannot be read',
       consequence: 'the last good record holds, and nothing new can be decided',
@@ -78,7 +78,7 @@ export function storeTrouble({
   releases,
   freezes,
   roster,
-}: Omit<Stores, 'consumers'>): string | null {
+}: Omit<Stores, 'consumers' | 'histories'>): string | null {
   const trouble = [intents, releases, freezes, roster]
     .map((store) => store.trouble())
     .find((one) => one !== null);
