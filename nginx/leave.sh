@@ -3,7 +3,7 @@
 # To be called by whatever stopped nginx, and only then: while a worker lives, it would be untrue.
 #
 # Once it has left, the file `left` stands beside its sets: when it starts again it serves nothing from its disk until Redis, or
-# the control API, knows of it (docs/adr/0018). With --join it is the control API that is asked: as long as that file stands, the
+# the control API, knows of it (docs/adr/0017). With --join it is the control API that is asked: as long as that file stands, the
 # API is told that the gateway serves, and then the file is taken away.
 #
 # usage: ebbgate-leave NGINX_CONF        the conf that `ebbgate render` wrote; the gateway's name is read from it
