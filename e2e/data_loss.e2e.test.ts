@@ -75,7 +75,8 @@ async function registeredAgain(): Promise<void> {
 test('there is nothing to accept while nothing is lost', async () => {
   const refused = await rig.call('POST', '/v1/protection/accept_data_loss', { reason: 'try' });
   expect(refused).toMatchObject({ status: 409, body: { code: 'no_data_loss' } });
-  expect(await protection()).toEqual({ data_loss: null, services: [] });
+  await until('the stores have told the time', async () => (await protection()).expiry === null);
+  expect(await protection()).toEqual({ data_loss: null, expiry: null, services: [] });
   expect(await accept('--yes')).toMatchObject({ code: 6 });
 });
 

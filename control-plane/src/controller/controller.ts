@@ -207,6 +207,12 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     this.#loss = new DataLoss({
       ...deps,
       hold: () => this.#publication.hold,
+      gateways: () => {
+        // Redis is ahead: this controller began after the loss.
+        const began = this.#publication.hold === null ? 'before' : 'after';
+        return this.#fleet.before({ began, wall: deps.clock.wall() });
+      },
+      history: () => this.#history,
       world: () => this.world(),
       running: () => this.#releases.records(),
       frozen: () => this.#freeze.stored?.record ?? null,
@@ -338,8 +344,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   async #pass(): Promise<void> {
     const { clock } = this.#deps;
     const lost = this.#loss.seen !== null;
-    // A history that alone is gone is begun anew: nothing that is in force depends on it.
-    if (!lost && this.#deps.histories.loss() !== null) this.#deps.histories.acceptDataLoss();
+    this.#loss.tendHistories();
     if (lost) await this.#publication.look();
     const open = !lost && (await this.#publication.prepare());
     this.#learn();

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { NO_INTENT } from '../model/intent.js';
+import type { IntentEdit, Term } from '../model/ports.js';
 import type { MutationContext } from '../model/resources.js';
 import { ok } from '../model/result.js';
 import type { World } from '../plan/world.js';
@@ -17,17 +19,27 @@ const CONTEXT: MutationContext = {
 };
 const accept = (keep_intents: boolean) => ({ kind: 'accept_data_loss', keep_intents }) as const;
 
+const store = (content: unknown): object => ({
+  loss: () => 'its root is another one',
+  acceptDataLoss: () => undefined,
+  peek: () => Promise.resolve(ok(content)),
+});
+
+/** A world that holds a record of each of `services`. */
+function knowing(services: readonly string[]): World {
+  const intents = new Map(services.map((service) => [service, { service, record: NO_INTENT, etag: '' }]));
+  return { wall: createFakeClock().wall(), membership: new Map(), intents } as unknown as World;
+}
+
 /** A loss that is not settled before `end` is called, and how often its acceptance began. */
-function lost(): { readonly loss: DataLoss; readonly begun: () => number; readonly end: () => void } {
+function lost(more: Partial<DataLossDeps> = {}): {
+  readonly loss: DataLoss;
+  readonly begun: () => number;
+  readonly end: () => void;
+} {
   let begun = 0;
   const ends: (() => void)[] = [];
-  const store = (content: unknown): object => ({
-    loss: () => 'its root is another one',
-    acceptDataLoss: () => undefined,
-    peek: () => Promise.resolve(ok(content)),
-  });
   const clock = createFakeClock();
-  const world = { wall: clock.wall(), membership: new Map(), intents: new Map() };
   const deps = {
     registry: store({ instances: [], services: [], problems: [] }),
     intents: store(new Map()),
@@ -36,10 +48,13 @@ function lost(): { readonly loss: DataLoss; readonly begun: () => number; readon
     running: () => [],
     freezes: store(new Map()),
     frozen: () => null,
+    histories: store(new Map()),
+    history: () => new Map(),
+    gateways: () => new Map(),
     clock,
     log: createRecordingLog(),
     hold: () => null,
-    world: () => ({ ...world, witnesses: { roster: new Map() } }) as unknown as World,
+    world: () => knowing([]),
     published: () => new Map(),
     begin: () => {
       begun += 1;
@@ -48,6 +63,7 @@ function lost(): { readonly loss: DataLoss; readonly begun: () => number; readon
       new Promise<boolean>((resolve) => {
         ends.push(() => resolve(true));
       }),
+    ...more,
   } as unknown as DataLossDeps;
   return { loss: new DataLoss(deps), begun: () => begun, end: () => ends.forEach((end) => end()) };
 }
@@ -65,4 +81,64 @@ test('while one acceptance runs, another word on the wishes is refused, and the 
   end();
   expect([await first, await same]).toMatchObject([{ ok: true }, { ok: true }]);
   expect(begun()).toBe(1);
+});
+
+test('kept histories are written back with their records, each in a transaction of its own; without keeping they are begun anew', async () => {
+  const event = (message: string) =>
+    ({ at: '2026-05-01T11:00:00Z', event: 'isolated', by: 'ann', message }) as const;
+  for (const keep of [true, false]) {
+    const batches: (readonly IntentEdit[])[] = [];
+    const { loss, begun } = lost({
+      history: () => new Map([['shop', [event('first'), event('second')]]]),
+      histories: store(new Map([['shop', { events: [event('first')], etag: '"5-1"' }]])) as never,
+      published: () => new Map(),
+      world: () => knowing(['cart', 'shop']),
+      intents: {
+        ...store(new Map()),
+        write: (_term: Term, edits: readonly IntentEdit[]) => {
+          batches.push(edits);
+          return Promise.resolve(ok([]));
+        },
+      } as never,
+    });
+    void loss.accept(accept(keep), CONTEXT);
+    await expect.poll(begun).toBe(1);
+    expect(await loss.settle({ epoch: 1, version: 1 })).toEqual(ok(null));
+    const written = batches.map((edits) => edits.map(({ service, history }) => [service, history]));
+    const shop = { etag: '"5-1"', events: [event('first'), event('second')] };
+    expect(written).toEqual(
+      keep
+        ? [[['shop', shop]], [['cart', undefined]]]
+        : [
+            [
+              ['cart', undefined],
+              ['shop', undefined],
+            ],
+          ],
+    );
+  }
+});
+
+test('a history that alone is gone is begun anew, once every store has looked; one of a whole that is lost waits', () => {
+  for (const [others, state, accepted] of [
+    ['lost', 'connected', 0],
+    [null, 'degraded', 0],
+    [null, 'connected', 1],
+  ] as const) {
+    let asked = 0;
+    const other = { ...store(new Map()), loss: () => others };
+    const { loss } = lost({
+      ...({ registry: other, intents: other, roster: other, releases: other, freezes: other } as object),
+      zookeeper: () => ({ state, since: 0, detail: '' }),
+      histories: { ...store(new Map()), acceptDataLoss: () => (asked += 1) } as never,
+    });
+    loss.tendHistories();
+    expect(asked).toBe(accepted);
+  }
+});
+
+test('who began after the loss takes no acceptance before Redis has told which gateways there may be', async () => {
+  const { loss, begun } = lost({ gateways: () => null });
+  expect(await loss.accept(accept(true), CONTEXT)).toMatchObject({ ok: false, error: { code: 'not_ready' } });
+  expect(begun()).toBe(0);
 });

@@ -1,11 +1,12 @@
 import type { FreezeStore, GlobalFreeze } from '../model/freeze_ports.js';
 import type { RosterEntry } from '../model/gateway.js';
-import type { IntentRecord, StoredIntent } from '../model/intent.js';
+import type { ServiceEvent } from '../model/intent.js';
 import { checkName } from '../model/names.js';
 import type {
   Clock,
   HistoryStore,
   IntentStore,
+  LinkState,
   Log,
   RegistrySource,
   RosterStore,
@@ -20,12 +21,14 @@ import { err, ok, type Result } from '../model/result.js';
 import type { PublishedDocument } from '../model/set.js';
 import {
   changesOfAcceptance,
+  missingGateways,
   missingReleases,
   recordsOfAcceptance,
   type LossFacts,
 } from '../plan/acceptance.js';
 import { recallRecords } from '../plan/recall.js';
 import type { World } from '../plan/world.js';
+import { batchesOf, editsOf, type Accepted, type Held } from './acceptance_edits.js';
 
 /** What a data loss is judged with. */
 export interface DataLossDeps {
@@ -39,6 +42,12 @@ export interface DataLossDeps {
   readonly log: Log;
   /** Why Redis is known to be ahead of ZooKeeper, or null. */
   readonly hold: () => string | null;
+  /** Connected = every store has looked at what the present connection shows. */
+  readonly zookeeper: () => LinkState;
+  /** The gateways' entries that were known before the loss; null while who else may be one has not been read. */
+  readonly gateways: () => ReadonlyMap<string, RosterEntry> | null;
+  /** Service → what people did, as it was shown last. */
+  readonly history: () => ReadonlyMap<string, readonly ServiceEvent[]>;
   readonly world: () => World;
   /** The releases that run, as far as they were ever read. */
   readonly running: () => readonly ReleaseRecord[];
@@ -54,20 +63,6 @@ export interface DataLossDeps {
 
 type Acceptance = Extract<Mutation, { kind: 'accept_data_loss' }>;
 
-/** What a person accepted, and what was known at that moment. */
-interface Accepted {
-  readonly keep: boolean;
-  readonly by: string;
-  readonly reason: string;
-  readonly known: ReadonlyMap<string, IntentRecord>;
-  readonly roster: ReadonlyMap<string, RosterEntry>;
-  readonly releases: readonly ReleaseRecord[];
-  readonly freeze: GlobalFreeze | null;
-}
-
-/** Records written in one transaction. */
-const BATCH = 20;
-
 /**
  * Whether ZooKeeper has lost what it held, and the way on. From the moment in which a loss is seen nothing is published or
  * written; an acceptance has everything read anew, writes the roster (and the wishes, if they are to be kept) back, and only
@@ -82,6 +77,14 @@ export class DataLoss {
 
   constructor(deps: DataLossDeps) {
     this.#deps = deps;
+  }
+
+  /** A history that alone is gone is begun anew: nothing that is in force depends on it. */
+  tendHistories(): void {
+    const { histories, zookeeper } = this.#deps;
+    // Of a whole that is lost the others may be found a moment later.
+    const alone = this.seen === null && zookeeper().state === 'connected';
+    if (alone && histories.loss() !== null) histories.acceptDataLoss();
   }
 
   /** What was lost, as far as ZooKeeper itself shows it; nothing may be written or published meanwhile. */
@@ -132,6 +135,11 @@ export class DataLoss {
           'It cannot be changed any more: wait for its end, then decide anew what is missing or too much.',
       });
     const accepted = this.#accepted ?? this.#remember(mutation, context, held.value.view);
+    if (accepted === null)
+      return err({
+        code: 'not_ready',
+        detail: 'Redis has not told yet which gateways there may be. Nothing was changed. Try again.',
+      });
     const changes = changesOfAcceptance(this.#facts(accepted, held.value));
     const outcome = {
       dry_run: context.dry_run,
@@ -161,16 +169,13 @@ export class DataLoss {
     const held = await this.#held();
     if (!held.ok) return held;
     const facts = { ...this.#facts(accepted, held.value), wall: clock.wall() };
-    for (const [id, entry] of accepted.roster) {
-      if (facts.roster.held.has(id)) continue;
+    for (const entry of missingGateways(facts)) {
       const put = await roster.put(term, entry);
       if (!put.ok) return err(`the roster: ${put.error.kind}`);
     }
-    const edits = [...recordsOfAcceptance(facts, accepted)].map(([service, record]) => {
-      return { service, etag: held.value.intents.get(service)?.etag ?? null, record };
-    });
-    for (let start = 0; start < edits.length; start += BATCH) {
-      const written = await intents.write(term, edits.slice(start, start + BATCH));
+    const edits = editsOf(recordsOfAcceptance(facts, accepted), accepted, held.value);
+    for (const batch of batchesOf(edits)) {
+      const written = await intents.write(term, batch);
       if (!written.ok) return err(`what was decided: ${written.error.kind}`);
     }
     for (const record of accepted.keep ? missingReleases(facts) : []) {
@@ -202,41 +207,50 @@ export class DataLoss {
   }
 
   async #held(): Promise<Result<Held, string>> {
-    const { registry, intents, roster, releases, freezes } = this.#deps;
-    const [view, wishes, gateways, found, frozen] = await Promise.all([
+    const { registry, intents, roster, releases, freezes, histories } = this.#deps;
+    const [view, wishes, gateways, found, frozen, told] = await Promise.all([
       registry.peek(),
       intents.peek(),
       roster.peek(),
       releases.peek(),
       freezes.peek(),
+      histories.peek(),
     ]);
     if (!view.ok) return view;
     if (!wishes.ok) return wishes;
     if (!gateways.ok) return gateways;
     if (!found.ok) return found;
     if (!frozen.ok) return frozen;
+    if (!told.ok) return told;
     const running = [...found.value].filter(([, { current }]) => current !== null);
     const named = [...wishes.value].filter(([service]) => checkName('service', service).ok);
     return ok({
       view: view.value,
       intents: new Map(named),
-      roster: new Set(gateways.value.keys()),
+      roster: gateways.value,
+      histories: told.value,
       releases: new Set(running.map(([service]) => service)),
       freeze: frozen.value.size > 0,
     });
   }
 
   /** What is known now, before anything is read anew. */
-  #remember({ keep_intents }: Acceptance, { by, reason }: MutationContext, view: RegistryView): Accepted {
+  #remember(
+    { keep_intents }: Acceptance,
+    { by, reason }: MutationContext,
+    view: RegistryView,
+  ): Accepted | null {
+    const roster = this.#deps.gateways();
+    if (roster === null) return null;
     const world = this.#deps.world();
     const shown = [...world.intents].map(([service, { record }]) => [service, record] as const);
     const known = new Map([...recallRecords(this.#deps.published(), view, world.wall), ...shown]);
-    const { roster } = world.witnesses;
     return { keep: keep_intents, by, reason, known, roster, ...this.#running() };
   }
 
-  #running(): Pick<Accepted, 'releases' | 'freeze'> {
-    return { releases: this.#deps.running(), freeze: this.#deps.frozen() };
+  #running(): Pick<Accepted, 'history' | 'releases' | 'freeze'> {
+    const { history, running, frozen } = this.#deps;
+    return { history: history(), releases: running(), freeze: frozen() };
   }
 
   #facts({ keep, known, roster, releases, freeze }: Accepted, held: Held): LossFacts {
@@ -264,14 +278,4 @@ export class DataLoss {
     for (const store of [registry, intents, roster, releases, freezes, histories]) store.acceptDataLoss();
     this.#deps.begin();
   }
-}
-
-interface Held {
-  readonly view: RegistryView;
-  readonly intents: ReadonlyMap<string, StoredIntent>;
-  readonly roster: ReadonlySet<string>;
-  /** Services whose release runs. */
-  readonly releases: ReadonlySet<string>;
-  /** True if it holds a freeze record. */
-  readonly freeze: boolean;
 }

@@ -1,4 +1,5 @@
 import type { Departure, FleetReport, RosterEntry } from '../model/gateway.js';
+import { rosterBefore } from '../plan/acceptance.js';
 import type { Witnesses } from '../plan/proof.js';
 
 /** How long an id stays under suspicion after two boots were heard in turn. */
@@ -20,6 +21,7 @@ interface Boots {
  * moments are monotonic milliseconds.
  */
 export class Fleet {
+  #entries: ReadonlyMap<string, RosterEntry> = new Map();
   /** Those that have not gone. */
   #roster: ReadonlyMap<string, RosterEntry> | null = null;
   #gone: ReadonlyMap<string, Departure> = new Map();
@@ -32,8 +34,18 @@ export class Fleet {
     return this.#roster !== null && this.#report.complete;
   }
 
+  /** What was known of the gateways before a loss of data; null while Redis' list, if it is needed, has not been read. */
+  before(loss: {
+    readonly began: 'before' | 'after';
+    readonly wall: number;
+  }): ReadonlyMap<string, RosterEntry> | null {
+    if (loss.began === 'after' && !this.#report.complete) return null;
+    return rosterBefore(this.#entries, this.#report.listed.keys(), loss);
+  }
+
   /** `entries` holds those that have gone, too. */
   takeRoster(entries: ReadonlyMap<string, RosterEntry>, now: number): void {
+    this.#entries = entries;
     const roster = new Map([...entries].filter(([, { gone }]) => gone === undefined));
     this.#gone = new Map([...entries].flatMap(([id, { gone }]) => (gone === undefined ? [] : [[id, gone]])));
     for (const id of this.#roster?.keys() ?? []) if (!roster.has(id)) this.#left.set(id, now);

@@ -1,7 +1,16 @@
 import { expect, test } from 'vitest';
+import type { RosterEntry } from '../model/gateway.js';
 import { NO_INTENT, type IntentRecord } from '../model/intent.js';
 import { buildRegistration } from '../testing/builders.js';
-import { changesOfAcceptance, missingReleases, recordsOfAcceptance, type LossFacts } from './acceptance.js';
+import {
+  changesOfAcceptance,
+  missingGateways,
+  missingHistories,
+  missingReleases,
+  recordsOfAcceptance,
+  rosterBefore,
+  type LossFacts,
+} from './acceptance.js';
 import { buildRelease } from '../testing/releases.js';
 import type { Member } from './membership.js';
 
@@ -35,7 +44,7 @@ function facts(more: Partial<LossFacts> = {}): LossFacts {
     view: { instances: [buildRegistration({ id: 'a' })], services: ['shop'], problems: [], unread: [] },
     known: new Map([['shop', KNOWN]]),
     held: new Map(),
-    roster: { known: new Map([['g-1', entry('g-1')]]), held: new Set() },
+    roster: { known: new Map([['g-1', entry('g-1')]]), held: new Map() },
     releases: { known: [], held: new Set() },
     keep: false,
     wall: Date.parse('2026-05-01T12:00:00Z'),
@@ -75,6 +84,60 @@ test('with the wishes kept only registrations go, and the record lives on with t
       message: expect.stringMatching(/disk died.*no wish is lost/) as string,
     },
   ]);
+});
+
+test('a gateway that an older copy shows as gone must be heard again, and one that has gone since is not waited for', () => {
+  const gone = { at: '2026-05-01T11:30:00Z', how: 'left' } as const;
+  const known = new Map<string, RosterEntry>([
+    ['back', entry('back')],
+    ['same', entry('same')],
+    ['went', { ...entry('went'), gone }],
+    ['went-long-ago', { ...entry('went-long-ago'), gone }],
+  ]);
+  const held = new Map<string, RosterEntry>([
+    ['back', { ...entry('back'), gone }],
+    ['same', entry('same')],
+    ['went', entry('went')],
+    ['unknown', entry('unknown')],
+  ]);
+  const older = facts({ keep: true, roster: { known, held } });
+  expect(missingGateways(older).map(({ id, gone: how }) => [id, how?.how ?? 'serves'])).toEqual([
+    ['back', 'serves'],
+    ['went', 'left'],
+    ['went-long-ago', 'left'],
+  ]);
+  expect(lines(older).slice(1)).toEqual([
+    '- gateway back: out of the roster → in the roster',
+    '- gateway went: in the roster → out of the roster',
+  ]);
+});
+
+test('who began after a loss has seen no roster: every name that Redis lists counts, and an entry says more than a name', () => {
+  const wall = Date.parse('2026-05-01T12:00:00Z');
+  const entries = new Map([['g-1', entry('g-1')]]);
+  const listed = ['g-1', 'g-2'];
+  expect(rosterBefore(entries, listed, { began: 'before', wall })).toBe(entries);
+  expect([...rosterBefore(entries, listed, { began: 'after', wall }).values()]).toEqual([
+    entry('g-1'),
+    { id: 'g-2', boot: '', host: '', since: '2026-05-01T12:00:00.000Z' },
+  ]);
+});
+
+test('histories are written back where ZooKeeper holds less of them', () => {
+  const events = ['10', '11'].map((hour) => {
+    return { at: `2026-05-01T${hour}:00:00Z`, event: 'isolated' as const, by: 'ann', message: 'it lies' };
+  });
+  const known = new Map([
+    ['lost', events],
+    ['older', events],
+    ['same', events],
+    ['empty', []],
+  ]);
+  const held = new Map([
+    ['older', { events: events.slice(0, 1) }],
+    ['same', { events: structuredClone(events) }],
+  ]);
+  expect([...missingHistories(known, held).keys()]).toEqual(['lost', 'older']);
 });
 
 test('what ZooKeeper holds counts, and a service of which all is lost keeps the history of it', () => {

@@ -22,7 +22,11 @@ export interface LossFacts {
   /** Service → what was decided, as far as it is remembered or the published sets tell it. */
   readonly known: ReadonlyMap<string, IntentRecord>;
   readonly held: ReadonlyMap<string, IntentRecord>;
-  readonly roster: { readonly known: ReadonlyMap<string, RosterEntry>; readonly held: ReadonlySet<string> };
+  /** The gateways' entries, those included that have gone. */
+  readonly roster: {
+    readonly known: ReadonlyMap<string, RosterEntry>;
+    readonly held: ReadonlyMap<string, RosterEntry>;
+  };
   /** The releases that ran when the loss was seen, and the services of which ZooKeeper holds one now. */
   readonly releases: { readonly known: readonly ReleaseRecord[]; readonly held: ReadonlySet<string> };
   /** The freeze of everything that was known, and whether ZooKeeper holds a record of it now. */
@@ -115,18 +119,62 @@ function lostFreeze({ freeze, keep }: LossFacts): readonly PlannedChange[] {
   return [{ service: '*', instance: null, field: 'freeze', from: freezeText(freeze.known), to: 'none' }];
 }
 
-/** The roster is never given up: whoever was known must be heard, left or forgotten. */
-function regained({ roster }: LossFacts): readonly PlannedChange[] {
-  return [...roster.known.keys()]
-    .filter((id) => !roster.held.has(id))
-    .sort(byCodeUnit)
-    .map((id) => ({
+/**
+ * What was known of the gateways before a loss. Whoever was not there before it (`began`) has seen no roster: then every name
+ * in Redis' list counts as well, because a gateway whose heartbeat has run out may still serve.
+ */
+export function rosterBefore(
+  entries: ReadonlyMap<string, RosterEntry>,
+  listed: Iterable<string>,
+  { began, wall }: { readonly began: 'before' | 'after'; readonly wall: number },
+): ReadonlyMap<string, RosterEntry> {
+  if (began === 'before') return entries;
+  const since = new Date(wall).toISOString();
+  const named = [...listed].map((id): [string, RosterEntry] => [id, { id, boot: '', host: '', since }]);
+  return new Map([...named, ...entries]);
+}
+
+/**
+ * The entries to write back. The roster is never given up: whoever was known must be heard, left or forgotten, also one that
+ * an older copy shows as gone; and who has gone since an older copy is not waited for again.
+ */
+export function missingGateways({ roster: { known, held } }: LossFacts): readonly RosterEntry[] {
+  return [...known.values()]
+    .filter(({ id, gone }) => {
+      const there = held.get(id);
+      return there === undefined || (there.gone === undefined) !== (gone === undefined);
+    })
+    .sort((a, b) => byCodeUnit(a.id, b.id));
+}
+
+/** That a gateway which has gone is remembered again as such takes nothing away and brings nothing back. */
+function regained(facts: LossFacts): readonly PlannedChange[] {
+  const { held } = facts.roster;
+  return missingGateways(facts)
+    .filter(({ id, gone }) => gone === undefined || held.has(id))
+    .map(({ id, gone }) => ({
       service: '',
       instance: null,
       field: `gateway ${id}`,
-      from: 'lost',
-      to: 'in the roster',
+      from: !held.has(id) ? 'lost' : gone === undefined ? 'out of the roster' : 'in the roster',
+      to: gone === undefined ? 'in the roster' : 'out of the roster',
     }));
+}
+
+/**
+ * Service → the events of its history to write back: what people did is kept with what they decided, unless ZooKeeper holds
+ * the same.
+ */
+export function missingHistories(
+  known: ReadonlyMap<string, readonly ServiceEvent[]>,
+  held: ReadonlyMap<string, { readonly events: readonly ServiceEvent[] }>,
+): ReadonlyMap<string, readonly ServiceEvent[]> {
+  return new Map(
+    [...known].filter(([service, events]) => {
+      const there = held.get(service)?.events ?? [];
+      return events.length > 0 && JSON.stringify(events) !== JSON.stringify(there);
+    }),
+  );
 }
 
 function sentence({ instance, field, from, to }: PlannedChange): string {
