@@ -15,6 +15,7 @@ const every = process.env.EBBGATE_LONG === '1';
 const seed = Number(process.env.EBBGATE_SEED ?? Date.now() % 1_000_000);
 const LONG = { timeoutMs: 60_000 };
 let rig: Rig;
+const stages: Staged[] = [];
 let services = 0;
 
 beforeAll(async () => {
@@ -22,12 +23,20 @@ beforeAll(async () => {
 });
 afterAll(() => rig[Symbol.asyncDispose]());
 
-// Whatever a test that failed has left standing still.
-afterEach(() => {
-  for (const one of [rig.redis, ...rig.gateways]) one.thaw();
-});
+// What a test that failed left frozen, killed or under traffic is not the next one's.
+afterEach(async () => {
+  for (const server of [rig.zookeeper, rig.redis, rig.controller, ...rig.gateways])
+    if (server.running()) server.thaw();
+    else await server.start();
+  await Promise.all(stages.splice(0).map(({ traffic }) => traffic.stop()));
+  await rig.ready();
+}, 60_000);
 
-const stage = (): Promise<Staged> => Staged.create(rig, `shop-${String((services += 1))}`);
+async function stage(): Promise<Staged> {
+  const staged = await Staged.create(rig, `shop-${String((services += 1))}`);
+  stages.push(staged);
+  return staged;
+}
 const lostNothing = async ({ traffic }: Staged): Promise<void> => {
   expect(await traffic.stop()).toEqual([]);
 };
@@ -100,8 +109,7 @@ test('Redis is flushed, ZooKeeper starts again, a gateway starts again: one rele
   const steps = [{ weight: 20 }, { pause: '2s' }, { weight: 60 }, { pause: '2s' }, { weight: 100 }];
   const gates = { min_samples: 10, on_inconclusive: 'pass', latency: null, fast: false };
   await staged.start({ target: 'v2', steps, gates });
-  await staged.join();
-  await staged.join();
+  await staged.joinAll();
   await staged.reached(({ step, phase }) => step === 1 && phase === 'soaking');
   await rig.data.flushall();
   await staged.served(40);
@@ -138,7 +146,7 @@ test('a pause outlives the controller; two clients that promote one step make on
   const id = await staged.start({ target: 'v2', steps: [{ weight: 20 }, { pause: '10m' }, { weight: 100 }] });
   const api = `http://127.0.0.1:${String(rig.ports.api)}`;
   const watch = startCli(['release', 'watch', id, '--timeout', '90s'], { EBBGATE_API: api });
-  await staged.join();
+  await staged.joinAll();
   await staged.reached(({ phase }) => phase === 'soaking');
   await until('the watch is there', () => watch.stdout() !== '', LONG);
   await staged.verb('pause', { reason: 'lunch' });
@@ -191,7 +199,7 @@ test('superseded at every step: from the shares in force, and back to v1', async
   const supersededAt = async (step: number): Promise<void> => {
     const staged = await stage();
     const first = await staged.start({ target: 'v2', steps, gates });
-    await staged.join();
+    await staged.joinAll();
     await staged.reached((now) => now.step >= step && now.state !== 'preparing' && now.state !== 'pending');
     await staged.start({ target: 'v3', steps: [{ weight: 50 }, { pause: {} }], gates, supersede: true });
     const [old, next] = [await staged.read(first), await staged.read()];

@@ -103,6 +103,14 @@ export class Staged {
     if (version === 'v2') this.#v2.push(one);
     return one;
   }
+  /** As many of v2 as there are of v1, once all are ready: what the default of `min_ready` asks of a version that gets every request. */
+  async joinAll(): Promise<void> {
+    const all = await Promise.all([this.join(), this.join()]);
+    await until('they are ready', async () => {
+      const seen = await Promise.all(all.map(({ id }) => this.rig.instance(id, this.service)));
+      return seen.every(({ registered, ready }) => registered && ready);
+    });
+  }
   /** Waits until so many requests more were answered. */
   async served(requests: number): Promise<void> {
     const sent = this.traffic.total();
@@ -124,7 +132,7 @@ export class Staged {
     ]);
     const gates = { min_samples: 10, on_inconclusive: 'pass', latency: null, fast: false };
     await this.start({ target: 'v2', steps, gates });
-    if (phase !== 'preparing') await this.join();
+    if (phase !== 'preparing') await this.joinAll();
     for (let n = 0; n < weight; n += 1) await this.#passPause(2 * n);
     const at = 2 * weight;
     const goOn = await this.#holdAt(phase, at);
@@ -141,9 +149,7 @@ export class Staged {
     if (!second) throw new Error('a rig of two gateways is needed');
     if (phase === 'preparing') {
       await this.reached(({ state }) => state === 'preparing');
-      return async () => {
-        await this.join();
-      };
+      return () => this.joinAll();
     }
     await this.reached(({ state, step }) => state === 'paused' && step === at);
     switch (phase) {
@@ -176,9 +182,7 @@ export class Staged {
           };
         second.thaw();
         await this.reached((now) => now.phase === 'warming');
-        return async () => {
-          await this.join();
-        };
+        return () => this.joinAll();
       case 'soaking':
         await this.promote(at);
         await this.reached((now) => now.phase === 'soaking');
