@@ -49,7 +49,7 @@ describe.each(['README.md', 'docs/tutorial.md'])('%s', (page) => {
     return text.replace(/\b(80[89]\d|8[12]8\d|12181|16379)\b/g, (port) => String(Number(port) + shift));
   }
 
-  /** The command with this run's ports and directory. */
+  /** The command, or the line that names one, with this run's ports and directory. */
   function command(text: string): string {
     return placed(text)
       .replace(
@@ -66,7 +66,7 @@ describe.each(['README.md', 'docs/tutorial.md'])('%s', (page) => {
     for (;;) {
       const { code, printed } = await shell.run(command(step.command));
       const failed = code === 0 ? null : `ended with ${String(code)} and printed:\n${printed}`;
-      const wrong = failed ?? (step.output && compareOutput(step.output.map(placed), printed)) ?? null;
+      const wrong = failed ?? (step.output && compareOutput(step.output.map(command), printed)) ?? null;
       if (wrong === null) return;
       // Counts are as old as the last heartbeat: whoever looks at once after a request looks again.
       if (!LOOKING.test(step.command) || Date.now() > deadline) throw new Error(where + wrong);
