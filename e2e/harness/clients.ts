@@ -30,6 +30,8 @@ export interface Answered {
   readonly key: string;
   /** When it was asked for first. */
   readonly asked: number;
+  /** What the answer said that it changed. */
+  readonly changes: string;
 }
 
 /** What the clients did. */
@@ -84,7 +86,10 @@ export function startClients(
         const now = performance.now();
         longestGapMs = Math.max(longestGapMs, now - last);
         last = now;
-        answered.push({ instance, verb, key, asked });
+        const changes = answer.body.changes
+          .map(({ field, from, to }) => `${field}: ${from} → ${to}`)
+          .join(', ');
+        answered.push({ instance, verb, key, asked, changes });
         return answer.body.operation?.id ?? null;
       }
       const code = answer.body.code ?? String(answer.status);
@@ -134,8 +139,9 @@ export function startClients(
  */
 export function judgeLedger(ledger: Ledger, { effects, record }: Observed): readonly string[] {
   const broken = ledger.refused.map((one) => `refused: ${one}`);
-  for (const { key, verb } of ledger.answered)
-    if (effects.get(key) === undefined) broken.push(`${key} (${verb}) was answered and never took effect`);
+  for (const { key, verb, changes } of ledger.answered)
+    if (effects.get(key) === undefined)
+      broken.push(`${key} (${verb}) was answered and never took effect: ${changes}`);
   for (const [key, times] of effects)
     if (times !== 1) broken.push(`${key} took effect ${String(times)} times`);
   for (const instance of new Set(ledger.answered.map((one) => one.instance))) {

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { MutationResource } from '../../control-plane/src/model/resources.js';
+import type { MutationResource, OperationResource } from '../../control-plane/src/model/resources.js';
 import { judgeLedger, startClients } from './clients.js';
 import type { Enlisted } from './enlisted.js';
 import { describeStep, type History, type Step } from './history.js';
@@ -19,6 +19,8 @@ export interface Played {
   readonly broken: readonly string[];
 }
 
+/** From its beginning, a drain of a history has ended within this. */
+const SETTLED_MS = 90_000;
 /** How many change the same service in parallel with the history. */
 const CLIENTS = 3;
 
@@ -26,6 +28,8 @@ interface Drain {
   readonly instance: Enlisted;
   readonly operation: string;
   undrainedAt: number;
+  /** Followed from the start: the record keeps only the newest operations that have ended. */
+  readonly ended: Promise<OperationResource>;
 }
 
 /** Plays a history on a rig, under a service of its own, waits until everything has settled, and asks the instances. */
@@ -151,7 +155,9 @@ class Player {
       () => this.#rig.drain(instance.id, { service: this.#service, key }),
       { timeoutMs: 30_000, everyMs: 50 },
     );
-    this.#drains.push({ instance, operation, undrainedAt: Infinity });
+    const ended = this.#rig.ended(operation, SETTLED_MS);
+    ended.catch(() => undefined); // whoever waits for it is told
+    this.#drains.push({ instance, operation, undrainedAt: Infinity, ended });
   }
 
   async #undrain(instance: Enlisted): Promise<void> {
@@ -198,13 +204,13 @@ class Player {
     const same = (now: readonly string[]): boolean => now.join() === wanted.join();
     await untilValue(`the set of the model: ${wanted.join(', ')}`, standing, same, { timeoutMs: 30_000 });
     await this.#rig.converged(this.#service);
-    for (const { operation } of this.#drains) await this.#rig.ended(operation);
+    for (const { ended } of this.#drains) await ended;
   }
 
   async #confirmations(): Promise<readonly Confirmation[]> {
     const confirmations: Confirmation[] = [];
-    for (const { instance, operation, undrainedAt } of this.#drains) {
-      const { result, ended_at } = await this.#rig.operation(operation);
+    for (const { instance, operation, undrainedAt, ended } of this.#drains) {
+      const { result, ended_at } = await ended;
       if (result === 'drained')
         confirmations.push({ instance, operation, at: Date.parse(ended_at ?? ''), until: undrainedAt });
       else if (undrainedAt === Infinity || result !== 'superseded')
