@@ -215,6 +215,12 @@ export const GATEWAY_OPTIONS = {
     false,
     'Take up to 128 KiB of an answer (eight times --instance-header-buffer) faster than the client reads, so that a slow client frees the instance sooner.',
   ),
+  ignore_client_abort: option(
+    '--ignore-client-abort',
+    flag,
+    false,
+    'Go on with a request whose client has closed its side, so that a client that only half-closes gets its answer. A request that nobody waits for any more then runs to its end, too, and holds a drain so long. Not for gRPC.',
+  ),
   proxy_connect_timeout: option(
     '--proxy-connect-timeout TIME',
     duration(1),

@@ -25,6 +25,7 @@ export function viewOf(options: GatewayOptions, version: string): View {
     head_bytes: bytes(options.instance_header_buffer),
     request_buffering: options.buffer_requests ? 'on' : 'off',
     response_buffering: options.buffer_responses ? 'on' : 'off',
+    ignore_client_abort: options.ignore_client_abort ? 'on' : 'off',
     resolver: options.resolver.map((one) => (one.includes(':') ? `[${one}]` : one)).join(' '),
     access_log: options.access_log === 'off' ? '' : options.access_log || `${options.run_dir}/access.log`,
     error_log: options.error_log || `${options.run_dir}/error.log`,
