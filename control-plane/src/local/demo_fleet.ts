@@ -53,14 +53,18 @@ export async function startDemo(
 ): Promise<readonly DemoMember[]> {
   const { service, version, count, bad = false } = options;
   const gateway = Number(new URL(place.endpoints.gateways[0] ?? 'http://127.0.0.1:8080').port);
-  const started: DemoMember[] = [];
-  let port = gateway + LOWEST_PORT_OFFSET;
-  while (started.length < count) {
-    port = await freeLoopbackPort(port);
-    started.push(await launchDemo(place, { service, version, port, bad }));
-    port += 1;
-  }
-  return started;
+  const ports: number[] = [];
+  for (let from = gateway + LOWEST_PORT_OFFSET; ports.length < count; from = (ports.at(-1) ?? from) + 1)
+    ports.push(await freeLoopbackPort(from));
+  // At once: a release that waits for them begins with the first.
+  const begun = await Promise.allSettled(
+    ports.map((port) => launchDemo(place, { service, version, port, bad })),
+  );
+  const started = begun.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const failed = begun.find((one) => one.status === 'rejected');
+  if (failed === undefined) return started;
+  await Promise.all(started.map(stopDemo));
+  throw failed.reason;
 }
 
 /** Lets an instance leave through its registrar; resolves when both are gone. */
