@@ -139,11 +139,12 @@ test('the drain of the last instance is refused by a guard that says why; a dry 
     status: 200,
     body: {
       dry_run: true,
+      // By id, and ports are random.
       changes: [
-        { field: 'state', from: 'up', to: 'draining' },
+        { instance: instance.id, field: 'state', from: 'up', to: 'draining' },
         { instance: instance.id, field: 'traffic', from: '50 %', to: '0 %' },
         { instance: other.id, field: 'traffic', from: '50 %', to: '100 %' },
-      ],
+      ].sort((x, y) => (x.instance === y.instance ? 0 : x.instance < y.instance ? -1 : 1)),
     },
   });
   expect((await stack.instance('shop', instance.id)).effective.state).toBe('up');
