@@ -83,6 +83,23 @@ test('a service name that is not taken is a problem of no service, at its path',
   ]);
 });
 
+test('persistent registrations are one note of their service, at their folder', () => {
+  const member = (id: string, persistent: boolean): [string, Member] => {
+    const registration = { ...buildRegistration({ id }), persistent, path: `/services/shop/providers/${id}` };
+    return [id, { registration, presence: 'present', since: 0 } as unknown as Member];
+  };
+  const members = new Map([member('a', false), member('b', true), member('c', true)]);
+  const [problem, ...others] = describeProblems(buildWorld({ membership: new Map([['shop', members]]) }));
+  expect(problem).toMatchObject({
+    code: 'persistent_node',
+    severity: 'note',
+    service: 'shop',
+    path: '/services/shop/providers',
+    message: expect.stringMatching(/2 nodes, like .*\/b.* nothing removes them/) as string,
+  });
+  expect(others).toEqual([]);
+});
+
 test('a routed service has a problem while nobody takes its requests', () => {
   const record = { ...NO_INTENT, spec: { routes: [{ host: '*', path: '/' }] } };
   const intents = new Map([['shop', { service: 'shop', record, etag: '1-1' }]]);

@@ -124,6 +124,8 @@ function persistentNodes({ membership }: World): readonly StandingProblem[] {
     const [first = ''] = paths;
     const which = paths.length === 1 ? first : `${String(paths.length)} nodes, like ${first},`;
     const message = `registered by persistent nodes (${which}): nothing removes them when their process dies`;
-    return [{ code: 'persistent_node', service, message }];
+    // The folder of the first: it stays the same while nodes come and go.
+    const path = first.slice(0, Math.max(first.lastIndexOf('/'), 0));
+    return [{ code: 'persistent_node', service, path, message }];
   });
 }
