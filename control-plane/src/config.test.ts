@@ -27,6 +27,7 @@ it('takes every default, frozen', () => {
     settleMs: 20_000,
     suspectMs: 60_000,
     recheckMs: 300_000,
+    clockBoundMs: 30_000,
     gatewaySilentMs: 5_000,
     drainTimeoutMs: 600_000,
     hooks: [],

@@ -39,6 +39,8 @@ interface Opinion {
   /** Percent for v2; v1 has the rest. */
   target: number;
   pausedBy: 'step' | 'person' | null;
+  /** What a person's pause lies over. */
+  covers: 'step' | null;
   resumesTo: { place: Place; phase: string | null } | null;
   goesBackTo: Ended | null;
   /** A step had begun when it turned round. */
@@ -69,6 +71,7 @@ interface Seen {
 const FRESH: Opinion = {
   ...{ place: 'pending', phase: null, step: 0, attempt: 1, target: 0, pausedBy: null, resumesTo: null },
   ...{
+    covers: null,
     goesBackTo: null,
     begun: true,
     since: RELEASE_AT,
@@ -90,7 +93,7 @@ const weightAt = (step: number, now: number): number => {
 function into(from: Opinion, at: number, parts: Partial<Opinion>, keeps = false): Opinion {
   return {
     ...from,
-    ...{ since: at, said: false },
+    ...{ since: at, said: false, covers: null },
     ...{ phase: null, pausedBy: null, resumesTo: null, stalled: 0, observed: keeps ? from.observed : 0 },
     ...parts,
   };
@@ -200,12 +203,14 @@ function told(now: Opinion, { verb, expected_step: expected, full }: Verb, seen:
         ? now
         : back(now, seen.now, verb === 'abort' ? 'cancelled' : 'rolled_back');
     case 'pause': {
+      if (now.pausedBy === 'step') return { ...now, pausedBy: 'person', covers: 'step' };
       if (now.place !== 'preparing' && now.place !== 'progressing') return now;
       const { place, phase } = now;
       return into(now, seen.now, { place: 'paused', pausedBy: 'person', resumesTo: { place, phase } }, true);
     }
     case 'resume':
       if (now.place !== 'paused' || now.pausedBy === 'step' || !now.resumesTo) return now;
+      if (now.covers !== null) return { ...now, pausedBy: now.covers, covers: null };
       return into(now, seen.now, { ...now.resumesTo }, true);
     case 'retry':
       if (expected !== now.step || !inSteps || seen.held) return now;
@@ -349,6 +354,7 @@ function project(record: ReleaseRecord): object {
     said: events.some(({ event, at }) => event === 'still_waiting' && at >= since),
     ...{ place: state, phase, step, attempt, target: shares['v2'] ?? 0, goesBackTo: ending },
     pausedBy: paused?.cause ?? null,
+    covers: paused?.over?.[0]?.cause ?? null,
     resumesTo: paused && { place: paused.state, phase: paused.phase },
     ...{ observed: observed_ms, stalled: stalled_ms, lookedAt: record.looked_at, lookedBy: looked_by },
   };
