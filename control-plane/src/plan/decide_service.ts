@@ -10,7 +10,7 @@ import { layersOf, spellAuthor, tellLayers, type Layers } from './layers.js';
 import type { Member } from './membership.js';
 import { shareOf } from './release/shares.js';
 import { inForce, revise, wishOf, withLayers } from './record.js';
-import { mergeSpec, specFaults } from './spec.js';
+import { keepsAll, mergeSpec, specFaults } from './spec.js';
 
 type PatchSpec = Extract<Mutation, { kind: 'patch_spec' }>;
 type SetWeights = Extract<Mutation, { kind: 'set_weights' }>;
@@ -42,7 +42,7 @@ export function decideSpec(
     });
   }
   const message = `changed ${changesIn(mutation, record.spec, spec).join(', ')}`;
-  const told = replaced('what was set', record.spec_by, context);
+  const told = keepsAll(record.spec, spec) ? [] : replaced('what was last changed', record.spec_by, context);
   const event = eventOf(state, mutation, context, { event: 'spec_changed', message, told });
   const author = authorOf({ ...context, expires_ms: null }, state);
   return ok(changed(mutation.service, revise(record, { spec, spec_by: author }, [event])));

@@ -9,7 +9,7 @@ import { freezeText } from './freeze.js';
 import type { ServiceMembers } from './membership.js';
 import { spellAuthor, spellLayers } from './layers.js';
 import { inForce, wishOf } from './record.js';
-import { effectiveSpec } from './spec.js';
+import { effectiveSpec, keepsAll } from './spec.js';
 import { givenWeight, spellPercent, trafficOf } from './traffic.js';
 
 /**
@@ -113,16 +113,22 @@ export function sharesText(versions: IntentRecord['versions']): string {
   return shares.join(',') || 'none';
 }
 
-/** Whose spec it is that somebody else changes. */
+/** Whose decision about the spec somebody else changes; what only adds to it replaces nobody's. */
 function diffAuthor(
   service: string,
-  { spec_by: was }: IntentRecord,
-  { spec_by: is }: IntentRecord,
+  { spec: before, spec_by: was }: IntentRecord,
+  { spec: after, spec_by: is }: IntentRecord,
   by: string | null,
 ): readonly PlannedChange[] {
-  if (!was || !is || by === null || was.by === by) return [];
+  if (!was || !is || by === null || was.by === by || keepsAll(before, after)) return [];
   return [
-    { service, instance: null, field: 'spec', from: `set ${spellAuthor(was)}`, to: `set ${spellAuthor(is)}` },
+    {
+      service,
+      instance: null,
+      field: 'spec',
+      from: `last changed ${spellAuthor(was)}`,
+      to: `last changed ${spellAuthor(is)}`,
+    },
   ];
 }
 

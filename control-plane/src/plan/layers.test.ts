@@ -222,10 +222,17 @@ describe('what is decided again', () => {
     const tries = (by: string, n: number): readonly string[] =>
       shop.does(by, { kind: 'patch_spec', service: 'shop', spec: { retry: { tries: n } } });
     tries('ann', 3);
-    expect(tries('bob', 4)).toEqual(["set by ann: ann's reason → set by bob: bob's reason"]);
+    expect(tries('bob', 4)).toEqual([
+      "last changed by ann: ann's reason → last changed by bob: bob's reason",
+    ]);
     expect(shop.told).toBe(
-      "changed retry.tries: 3 → 4 (bob's reason); replaces what was set by ann: ann's reason",
+      "changed retry.tries: 3 → 4 (bob's reason); replaces what was last changed by ann: ann's reason",
     );
+    // What only adds to it replaces nobody's decision.
+    expect(
+      shop.does('eve', { kind: 'patch_spec', service: 'shop', spec: { timeouts: { connect_ms: 700 } } }),
+    ).toEqual([]);
+    expect(shop.told).toBe("changed timeouts.connect_ms: 500 → 700 (eve's reason)");
     const shares = (by: string, versions: Record<string, number>): void =>
       void shop.does(by, { kind: 'set_versions', service: 'shop', versions });
     const { version } = MEMBERS.get('a')!.registration;

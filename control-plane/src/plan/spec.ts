@@ -96,3 +96,13 @@ export function specFaults(spec: ServiceSpec): readonly Fault[] {
   readMembers(SECTIONS, sections, 'spec', faults);
   return faults.length > 0 ? faults : contradictions(effectiveSpec(spec));
 }
+
+/** True if `after` decides all that `before` decides, and decides it the same way: then nobody's word is replaced. */
+export function keepsAll(before: object, after: object): boolean {
+  const kept = new Map<string, unknown>(Object.entries(after));
+  return Object.entries(before).every(([name, value]: readonly [string, unknown]) => {
+    const other = kept.get(name);
+    if (isObject(value) && isObject(other)) return keepsAll(value, other);
+    return JSON.stringify(value) === JSON.stringify(other);
+  });
+}
