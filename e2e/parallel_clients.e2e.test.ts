@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ReadinessResource } from '../control-plane/src/model/resources.js';
 import type { Enlisted } from './harness/enlisted.js';
 import { judgeLedger, startClients } from './harness/clients.js';
 import { observe } from './harness/observer.js';
@@ -49,9 +50,14 @@ test.each([
     for (let count = 0; count < fault.times; count += 1) {
       const began = performance.now();
       await fault.break();
-      await until('the controller leads', async () => (await rig.call('GET', '/readyz')).status === 200, {
-        timeoutMs: LEADING_MS,
-      });
+      await until(
+        'the controller leads',
+        async () => {
+          const { body } = await rig.call<ReadinessResource>('GET', '/readyz');
+          return body.controller.state === 'leading';
+        },
+        { timeoutMs: LEADING_MS },
+      );
       await pause(Math.max(0, fault.everyMs - (performance.now() - began)));
     }
     const ledger = await clients.stop();
