@@ -23,13 +23,11 @@ const LEAVES: Readonly<Record<Verb, string | null>> = {
   restore: null,
 };
 
-/** A change that was answered with success. Times are milliseconds of the wall clock. */
+/** A change that was answered with success. */
 export interface Answered {
   readonly instance: Enlisted;
   readonly verb: Verb;
   readonly key: string;
-  /** When it was asked for first. */
-  readonly asked: number;
   /** What the answer said that it changed. */
   readonly changes: string;
 }
@@ -41,8 +39,6 @@ export interface Ledger {
   readonly confirmations: readonly Confirmation[];
   /** Answers that were no success and that no client may get: everything but "not now". */
   readonly refused: readonly string[];
-  /** Answers that say "not now", by their code. */
-  readonly postponed: ReadonlyMap<string, number>;
   /** The longest time in which no client was answered with success, in milliseconds. */
   readonly longestGapMs: number;
 }
@@ -66,13 +62,11 @@ export function startClients(
   const answered: Answered[] = [];
   const confirmations: Confirmation[] = [];
   const refused: string[] = [];
-  const postponed = new Map<string, number>();
   let [last, longestGapMs] = [performance.now(), 0];
 
   /** Asks with one key until there is an answer that is not "not now". */
   const change = async (instance: Enlisted, verb: Verb, key: string): Promise<string | null> => {
     const path = `/v1/services/${service}/instances/${encodeURIComponent(instance.id)}/${verb}`;
-    const asked = Date.now();
     for (;;) {
       const answer = await rig
         .call<MutationResource & { readonly code?: string; readonly detail?: string }>(
@@ -89,7 +83,7 @@ export function startClients(
         const changes = answer.body.changes
           .map(({ field, from, to }) => `${field}: ${from} → ${to}`)
           .join(', ');
-        answered.push({ instance, verb, key, asked, changes });
+        answered.push({ instance, verb, key, changes });
         return answer.body.operation?.id ?? null;
       }
       const code = answer.body.code ?? String(answer.status);
@@ -97,7 +91,6 @@ export function startClients(
         refused.push(`${key}: ${String(answer.status)} ${code} ${answer.body.detail ?? ''}`);
         return null;
       }
-      postponed.set(code, (postponed.get(code) ?? 0) + 1);
       await pause(50);
     }
   };
@@ -128,7 +121,7 @@ export function startClients(
     stop: async () => {
       stopped.abort();
       await running;
-      return { answered, confirmations, refused, postponed, longestGapMs };
+      return { answered, confirmations, refused, longestGapMs };
     },
   };
 }
