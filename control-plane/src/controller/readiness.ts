@@ -1,7 +1,7 @@
 import type { LinkState } from '../model/ports.js';
 import type { ClockState, DependencyState, ReadinessResource } from '../model/resources.js';
-import type { Publication } from './publication.js';
-import type { Refusal } from './writability.js';
+import type { Publication } from './office/publication.js';
+import type { Refusal } from './inputs/writability.js';
 
 /** What /readyz says: ready = in office, knowing the registry, and able to write both stores, which is tried. */
 export function readinessOf(facts: {

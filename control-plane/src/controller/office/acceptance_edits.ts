@@ -1,0 +1,57 @@
+import type { GlobalFreeze } from '../../model/freeze_ports.js';
+import type { RosterEntry } from '../../model/gateway.js';
+import type { IntentRecord, ServiceEvent, StoredIntent } from '../../model/intent.js';
+import type { IntentEdit, StoredHistory } from '../../model/ports.js';
+import type { RegistryView } from '../../model/registration.js';
+import type { ReleaseRecord } from '../../model/release.js';
+import { missingHistories } from '../../plan/acceptance.js';
+
+/** What a person accepted, and what was known at that moment. */
+export interface Accepted {
+  readonly keep: boolean;
+  readonly by: string;
+  readonly reason: string;
+  readonly known: ReadonlyMap<string, IntentRecord>;
+  readonly roster: ReadonlyMap<string, RosterEntry>;
+  readonly history: ReadonlyMap<string, readonly ServiceEvent[]>;
+  readonly releases: readonly ReleaseRecord[];
+  readonly freeze: GlobalFreeze | null;
+}
+
+/** What ZooKeeper holds now, read past everything that is shown. */
+export interface Held {
+  readonly view: RegistryView;
+  readonly intents: ReadonlyMap<string, StoredIntent>;
+  readonly roster: ReadonlyMap<string, RosterEntry>;
+  readonly histories: ReadonlyMap<string, StoredHistory>;
+  /** Services whose release runs. */
+  readonly releases: ReadonlySet<string>;
+  /** True if it holds a freeze record. */
+  readonly freeze: boolean;
+}
+
+/** Records written in one transaction, which takes 1 MB; one that has its history with it goes alone. */
+const BATCH = 20;
+
+/** The records to write, with the histories that are to be kept. */
+export function editsOf(
+  records: ReadonlyMap<string, IntentRecord>,
+  { keep, history }: Pick<Accepted, 'keep' | 'history'>,
+  held: Held,
+): readonly IntentEdit[] {
+  const missing = keep ? missingHistories(history, held.histories) : new Map<string, never>();
+  return [...records].map(([service, record]) => {
+    const edit = { service, etag: held.intents.get(service)?.etag ?? null, record };
+    const events = missing.get(service);
+    if (events === undefined) return edit;
+    return { ...edit, history: { etag: held.histories.get(service)?.etag ?? null, events } };
+  });
+}
+
+/** What is written together, one batch after the other. */
+export function batchesOf(edits: readonly IntentEdit[]): readonly (readonly IntentEdit[])[] {
+  const small = edits.filter(({ history }) => history === undefined);
+  const batches: (readonly IntentEdit[])[] = edits.filter(({ history }) => history).map((one) => [one]);
+  for (let start = 0; start < small.length; start += BATCH) batches.push(small.slice(start, start + BATCH));
+  return batches;
+}

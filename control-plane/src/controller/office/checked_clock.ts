@@ -1,0 +1,181 @@
+import type { Clock, StoreClocks } from '../../model/ports.js';
+import type { ClockState } from '../../model/resources.js';
+import type { StandingProblem } from '../../model/standing_problem.js';
+import type { Result } from '../../model/result.js';
+import { judgeClock, type ClockReading, type ClockVerdict } from '../../plan/clock.js';
+
+export interface SaneClockDeps {
+  readonly clock: Clock;
+  readonly stores: StoreClocks;
+  /** How far the clocks may be apart. */
+  readonly boundMs: number;
+  /** Called when what `state` says has changed. */
+  readonly changed: () => void;
+}
+
+/** How often the stores are asked; sooner while the clock is not known to be sane. */
+const ASK_MS = { usual: 10_000, doubtful: 1_000 };
+/** A store that takes longer tells no time. */
+const ANSWER_MS = 2_000;
+
+/** What was known at the last answer of a store. */
+interface Anchor {
+  readonly wall: number;
+  readonly monotonic: number;
+}
+
+/**
+ * The wall clock of this controller, checked against those of the stores. While it is sane, `wall` is the process' own and `due`
+ * is the same. While it is not (or nobody has told yet) `wall` is the likeliest time, carried on by the monotonic clock, so that what is
+ * written makes sense; and `due`, by which everything expires, stands still. A jump is noticed at once, by the monotonic clock. While no
+ * store answers, the last verdict holds.
+ */
+export class SaneClock implements Clock {
+  readonly #deps: SaneClockDeps;
+  readonly #stop = new AbortController();
+  #verdict: ClockVerdict = judgeClock([], 0);
+  #readings: readonly ClockReading[] = [];
+  #anchor: Anchor | null = null;
+  #due = -Infinity;
+  #since: number;
+  #loop: Promise<void> | null = null;
+  /** Whatever is waited for; each ends early when this closes. */
+  readonly #waits = new Set<() => void>();
+
+  constructor(deps: SaneClockDeps) {
+    this.#deps = deps;
+    this.#since = deps.clock.wall();
+  }
+
+  monotonic(): number {
+    return this.#deps.clock.monotonic();
+  }
+
+  wall(): number {
+    const expected = this.#expected();
+    return expected === null || this.#isSane() ? this.#deps.clock.wall() : expected;
+  }
+
+  /** What was to end until this moment (milliseconds of the wall clock) has expired. */
+  due(): number {
+    if (this.#isSane()) this.#due = Math.max(this.#due, this.#deps.clock.wall());
+    return this.#due;
+  }
+
+  state(): ClockState {
+    const jumped = this.#verdict.state === 'sane' && !this.#isSane();
+    return {
+      state: jumped ? 'insane' : this.#verdict.state,
+      since: new Date(this.#since).toISOString(),
+      detail: jumped
+        ? 'the clock of this controller has just jumped; the stores are being asked'
+        : this.#verdict.detail,
+      ahead_ms: Object.fromEntries(
+        this.#readings.map(({ store, ahead_ms }) => [store, Math.round(-ahead_ms)]),
+      ),
+    };
+  }
+
+  /** That nothing expires, as a problem, once a store has told so. */
+  problem(): readonly StandingProblem[] {
+    const { state, detail } = this.state();
+    return state === 'insane' ? [{ code: 'clock', service: null, message: detail }] : [];
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    for (const end of [...this.#waits]) end();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      await this.#ask();
+      const sane = this.#isSane() && this.#readings.length > 0;
+      await this.#pause(sane ? ASK_MS.usual : ASK_MS.doubtful);
+    }
+  }
+
+  /** Waits, or less when the clock jumps or this closes. */
+  async #pause(ms: number): Promise<void> {
+    const until = this.monotonic() + ms;
+    while (!this.#stop.signal.aborted && this.monotonic() < until) {
+      const jumped = this.#verdict.state === 'sane' && !this.#isSane();
+      if (jumped) return;
+      await new Promise<void>((resolve) => {
+        const end = (): void => {
+          clearTimeout(timer);
+          this.#waits.delete(end);
+          resolve();
+        };
+        const timer = setTimeout(end, Math.min(ASK_MS.doubtful, Math.max(1, until - this.monotonic())));
+        this.#waits.add(end);
+      });
+    }
+  }
+
+  async #ask(): Promise<void> {
+    const { stores, boundMs, changed } = this.#deps;
+    const read = await Promise.all([
+      this.#read('zookeeper', stores.zookeeper),
+      this.#read('redis', stores.redis),
+    ]);
+    if (this.#stop.signal.aborted) return;
+    this.#readings = read.flatMap((one) => one ?? []);
+    // Nobody tells: the last verdict holds, and the monotonic clock shows a jump.
+    if (this.#readings.length === 0) return;
+    const before = this.#verdict;
+    this.#verdict = judgeClock(this.#readings, boundMs);
+    const { state, correction_ms } = this.#verdict;
+    const [local, monotonic] = [this.#deps.clock.wall(), this.monotonic()];
+    const likely = local + correction_ms;
+    const expected = this.#expected();
+    // Carried on as it is while it still fits: what spans are measured by must not jump.
+    if (state === 'sane' || expected === null || Math.abs(expected - likely) > boundMs)
+      this.#anchor = { wall: likely, monotonic };
+    if (before.state === state) return;
+    this.#since = likely;
+    changed();
+  }
+
+  async #read(
+    store: ClockReading['store'],
+    ask: () => Promise<Result<number, string>>,
+  ): Promise<ClockReading | null> {
+    const { clock } = this.#deps;
+    const [wall, from] = [clock.wall(), clock.monotonic()];
+    const told = await Promise.race([ask(), this.#late()]);
+    const took = clock.monotonic() - from;
+    if (told?.ok !== true) return null;
+    return { store, ahead_ms: told.value - (wall + took / 2), doubt_ms: took / 2 };
+  }
+
+  /** Resolves when an answer is too late, or when this closes. */
+  #late(): Promise<null> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.#waits.delete(end);
+        resolve(null);
+      };
+      const timer = setTimeout(end, ANSWER_MS);
+      timer.unref();
+      this.#waits.add(end);
+    });
+  }
+
+  /** What the wall clock should say by the last anchor; null before there is one. */
+  #expected(): number | null {
+    return this.#anchor && this.#anchor.wall + (this.monotonic() - this.#anchor.monotonic);
+  }
+
+  #isSane(): boolean {
+    const expected = this.#expected();
+    if (this.#verdict.state !== 'sane' || expected === null) return false;
+    return Math.abs(this.#deps.clock.wall() - expected) <= this.#deps.boundMs;
+  }
+}

@@ -1,0 +1,354 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { freePort, type LocalProcess } from '../../local/process.js';
+import { launchRedis } from '../../local/redis.js';
+import type { Meta, Office, Publisher, Term } from '../../model/ports.js';
+import { err, ok, type Result } from '../../model/result.js';
+import type { EncodedDocument } from '../../model/set.js';
+import { RedisLink } from '../../redis/client.js';
+import { KEYS } from '../../redis/keys.js';
+import { createPublisher } from '../../redis/publisher.js';
+import { loadScripts, type PublishingScripts } from '../../redis/scripts.js';
+import { buildEncoded, buildPeer, buildSet } from '../../testing/builders.js';
+import { createFakeClock, type FakeClock } from '../../testing/clock.js';
+import { createRecordingLog } from '../../testing/log.js';
+import { Publication } from './publication.js';
+
+/* The hand on Redis against a real one. The office is a counter, as ZooKeeper's znode is one. */
+
+const dir = mkdtempSync(join(tmpdir(), 'ebbgate-publication-'));
+const log = createRecordingLog();
+let redis: LocalProcess;
+let url: string;
+let scripts: PublishingScripts;
+let cli: RedisLink;
+let publisher: Publisher;
+let clock: FakeClock;
+let office: Term;
+
+beforeAll(async () => {
+  const port = await freePort();
+  url = `redis://127.0.0.1:${String(port)}`;
+  scripts = await loadScripts(fileURLToPath(new URL('../../../../lua/redis', import.meta.url)));
+  redis = await launchRedis({ dir, port });
+  const address = { host: '127.0.0.1', port, username: null, password: null, database: 0 };
+  cli = new RedisLink({ address, name: 'cli', log, clock: createFakeClock(), commandTimeoutMs: 10_000 });
+  await cli.start();
+});
+afterAll(async () => {
+  await cli.close();
+  await redis.stop();
+  rmSync(dir, { recursive: true });
+});
+beforeEach(async () => {
+  clock = createFakeClock();
+  publisher = createPublisher({ url, log, clock, scripts, commandTimeoutMs: 10_000 });
+  await publisher.start();
+  await vi.waitFor(
+    () => {
+      for (const one of [publisher, cli]) expect(one.state().state).toBe('connected');
+    },
+    { timeout: 20_000, interval: 5 },
+  );
+  await command('FLUSHALL');
+  office = { epoch: 0, version: 0 };
+  ours = null;
+});
+afterEach(() => publisher.close());
+
+async function command(...words: readonly string[]): Promise<unknown> {
+  const [name = '', ...rest] = words;
+  const answer = await cli.run(name, ...rest);
+  if (!answer.ok) throw new Error(answer.error);
+  return answer.value;
+}
+
+let ours: Term | null;
+/** What is assigned to `office` by a test was taken by another controller. */
+const counter: Office = {
+  take: (floor) => {
+    office = { epoch: Math.max(office.epoch + 1, floor), version: office.version + 1 };
+    ours = office;
+    return Promise.resolve(ok(office));
+  },
+  present: () => Promise.resolve(ok({ ...office, ours: ours === office })),
+};
+
+function publication(
+  over: Partial<Publisher & { readonly office: Office }> = {},
+  heard = 0,
+  settleLoss: (term: Term) => Promise<Result<null, string>> = () => Promise.resolve(ok(null)),
+): Publication {
+  const bound = new Proxy(publisher, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(over, name) ?? Reflect.get(target, name);
+      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
+    },
+  });
+  return new Publication({
+    publisher: bound,
+    office: over.office ?? counter,
+    clock,
+    log,
+    settleLoss,
+    highestHeard: () => heard,
+    onFirstRead: () => undefined,
+  });
+}
+const documents = (weight: number): ReadonlyMap<string, EncodedDocument> =>
+  new Map([['shop', buildEncoded(buildSet({ peers: [buildPeer({ weight })] }))]]);
+
+test('a set that vanished or was changed in Redis is found by the audit, and put back under a new epoch', async () => {
+  const subject = publication();
+  expect(await subject.prepare()).toBe(true);
+  await subject.publishAll(documents(1));
+  expect(subject.state).toBe('sealed');
+  expect(await subject.audit()).toBe(true);
+  await command('DEL', KEYS.set('shop'));
+  expect(await subject.audit()).toBe(false);
+  expect(await subject.prepare()).toBe(true);
+  await subject.publishAll(documents(1));
+  expect(await subject.audit()).toBe(true);
+  expect(subject.state).toBe('sealed');
+  expect(subject.stands('shop', documents(1).get('shop')!.hash)).toBe(true);
+});
+
+test('an answer that is lost leaves unsettled what stands, until a later one tells', async () => {
+  let lost = false;
+  const subject = publication({
+    publish: async (request) => {
+      const answer = await publisher.publish(request);
+      return lost ? { kind: 'unavailable', reason: 'the answer is lost' } : answer;
+    },
+  });
+  await subject.prepare();
+  await subject.publishAll(documents(0));
+  const hash = documents(0).get('shop')!.hash;
+  lost = true;
+  await subject.publishAll(documents(5));
+  expect([...subject.unsettled]).toEqual(['shop']);
+  expect(subject.stands('shop', hash)).toBe(false);
+  lost = false;
+  await subject.publishAll(documents(0));
+  expect([...subject.unsettled]).toEqual([]);
+  expect(subject.stands('shop', hash)).toBe(true);
+  expect(await command('HGET', KEYS.set('shop'), 'generation')).toBe('3');
+});
+
+test('what waits for its turn is as unsure as what is under way', async () => {
+  const names = Array.from({ length: 100 }, (_, n) => `shop-${String(n)}`);
+  const all = (weight: number): ReadonlyMap<string, EncodedDocument> =>
+    new Map(
+      names.map((service) => {
+        return [service, buildEncoded(buildSet({ service, peers: [buildPeer({ weight })] }))];
+      }),
+    );
+  const subject = publication();
+  await subject.prepare();
+  await subject.publishAll(all(0));
+  expect(subject.unsettled.size).toBe(0);
+  const publishing = subject.publishAll(all(5));
+  expect([...subject.unsettled].sort()).toEqual([...names].sort());
+  await publishing;
+  expect(subject.unsettled.size).toBe(0);
+});
+
+test('a doubt that comes while the seal is under way is not forgotten', async () => {
+  const subject: Publication = publication({
+    seal: async (epoch) => {
+      const answer = await publisher.seal(epoch);
+      subject.doubt('its master_replid changed');
+      return answer;
+    },
+  });
+  await subject.prepare();
+  await subject.publishAll(documents(1));
+  expect(subject.state).toBe('unread');
+});
+
+test('a higher epoch in Redis: out of office if ZooKeeper says so, above it if not', async () => {
+  const subject = publication();
+  await subject.prepare();
+  await subject.publishAll(documents(1));
+  await command('HSET', KEYS.meta, 'epoch', String(office.epoch + 100));
+  clock.advance(2_000);
+  expect(await subject.prepare()).toBe(true);
+  expect(subject.term?.epoch).toBe(office.epoch);
+  await subject.publishAll(documents(1));
+  expect(subject.state).toBe('sealed');
+
+  office = { epoch: office.epoch + 1, version: office.version + 1 };
+  await publisher.open(office.epoch);
+  const taken = office;
+  clock.advance(2_000);
+  expect(await subject.prepare()).toBe(false);
+  expect(subject.state).toBe('fenced');
+  expect(office).toBe(taken);
+  subject.doubt('anything');
+  expect(await subject.prepare()).toBe(false);
+  expect(subject.state).toBe('fenced');
+});
+
+test('a term of our own that was taken without an answer is adopted, and is no fence', async () => {
+  let lose = false;
+  const deaf: Office = {
+    ...counter,
+    take: async (floor) => {
+      const taken = await counter.take(floor);
+      return lose ? err({ kind: 'unavailable', reason: 'the answer is lost' }) : taken;
+    },
+  };
+  const subject = publication({ office: deaf });
+  await subject.prepare();
+  await subject.publishAll(documents(1));
+  subject.caughtUp();
+  const first = subject.term!;
+  lose = true;
+  await command('FLUSHALL');
+  clock.advance(2_000);
+  expect(await subject.prepare()).toBe(false);
+  expect(office.version).toBe(first.version + 1);
+  // A client's write under the term that was believed to be held.
+  expect(await subject.refused(first)).toBe('moved');
+  expect(subject.term).toEqual(office);
+  lose = false;
+  clock.advance(5_000);
+  expect(await subject.prepare()).toBe(true);
+  await subject.publishAll(documents(1));
+  expect(subject.state).toBe('sealed');
+  // Nobody else was in office between the two, so there is nothing to catch up with.
+  expect(subject.takenOver).toBeNull();
+});
+
+test('a write that was refused while the epoch is being raised waits for the new term', async () => {
+  let answer: (() => void) | undefined;
+  let slow = false;
+  const subject = publication({
+    office: {
+      ...counter,
+      take: async (floor) => {
+        const taken = await counter.take(floor);
+        if (slow) await new Promise<void>((resolve) => (answer = resolve));
+        return taken;
+      },
+    },
+  });
+  await subject.prepare();
+  const first = subject.term!;
+  slow = true;
+  subject.doubt('anything');
+  const prepared = subject.prepare();
+  await vi.waitFor(() => expect(office.version).toBe(first.version + 1));
+  const refused = subject.refused(first);
+  answer?.();
+  expect(await refused).toBe('moved');
+  expect(await prepared).toBe(true);
+  expect(subject.term).toEqual(office);
+});
+
+test('only a term that is not ours ends the office; an office that cannot be read ends nothing', async () => {
+  let away = false;
+  const subject = publication({
+    office: {
+      ...counter,
+      present: () =>
+        away ? Promise.resolve(err({ kind: 'unavailable', reason: 'away' })) : counter.present(),
+    },
+  });
+  await subject.prepare();
+  const term = subject.term!;
+  away = true;
+  expect(await subject.refused(term)).toBe('unknown');
+  away = false;
+  // ZooKeeper was put back to before the term: that is a data loss, not another controller.
+  office = { epoch: 1, version: 0 };
+  expect(await subject.refused(term)).toBe('unknown');
+  expect(subject.state).not.toBe('fenced');
+  office = { epoch: term.epoch + 1, version: term.version + 1 };
+  expect(await subject.refused(term)).toBe('fenced');
+  expect(subject.state).toBe('fenced');
+});
+
+test('another controller that is found while a data loss is settled ends the office', async () => {
+  const subject = publication({}, 0, () => {
+    office = { epoch: office.epoch + 1, version: office.version + 1 };
+    return Promise.resolve(err('fenced'));
+  });
+  await subject.prepare();
+  subject.acceptLoss();
+  expect(await subject.prepare()).toBe(false);
+  expect(subject.state).toBe('fenced');
+});
+
+test('an epoch that Redis has and ZooKeeper has not is held, start after start, until Redis is flushed', async () => {
+  await publisher.open(5_000_000_000);
+  for (let starts = 0; starts < 3; starts += 1) {
+    const subject = publication();
+    expect(await subject.prepare()).toBe(false);
+    expect(subject.hold).toMatch(/accept-data-loss/);
+    clock.advance(5_000);
+    expect(await subject.prepare()).toBe(false);
+  }
+  const subject = publication();
+  await subject.prepare();
+  await command('FLUSHALL');
+  clock.advance(5_000);
+  expect(await subject.prepare()).toBe(true);
+  expect(subject.hold).toBeNull();
+});
+
+test('an epoch goes above what gateways report, and is not raised again while it waits', async () => {
+  const subject = publication(
+    { open: () => Promise.resolve({ kind: 'unavailable', reason: 'away' }) },
+    6_000_000_000,
+  );
+  await subject.prepare();
+  expect(office.epoch).toBe(6_000_000_001);
+  clock.advance(60_000);
+  await subject.prepare();
+  expect(office.epoch).toBe(6_000_000_001);
+});
+
+test('a new connection ends the wait that failures before it had earned', async () => {
+  let away = true;
+  const meta = (): Promise<Result<Meta | null, string>> =>
+    away ? Promise.resolve(err('away')) : publisher.meta();
+  const subject = publication({ meta });
+  for (let i = 0; i < 8; i++) {
+    expect(await subject.prepare()).toBe(false);
+    clock.advance(2_000);
+  }
+  expect(await subject.prepare()).toBe(false);
+  away = false;
+  subject.doubt('not a new connection');
+  expect(await subject.prepare()).toBe(false);
+  subject.reconnected('a new connection');
+  expect(await subject.prepare()).toBe(true);
+});
+
+test('an accepted loss is settled under a term below what Redis holds, and only then the office goes above it', async () => {
+  await command('HSET', KEYS.meta, 'epoch', '5000000000', 'generation', '7', 'sealed', '1', 'layout', '1');
+  const terms: number[] = [];
+  let settles = false;
+  const subject = publication({}, 0, ({ epoch }) => {
+    terms.push(epoch);
+    return Promise.resolve(settles ? ok(null) : err('not yet'));
+  });
+  expect(await subject.prepare()).toBe(false);
+  expect(subject.hold).toMatch(/accept-data-loss/);
+  subject.acceptLoss();
+  expect(await subject.prepare()).toBe(false);
+  expect(subject.hold).toMatch(/accept-data-loss/);
+  settles = true;
+  clock.advance(5_000);
+  expect(await subject.prepare()).toBe(true);
+  expect(terms.every((epoch) => epoch < 5_000_000_000)).toBe(true);
+  expect(terms).toHaveLength(2);
+  expect(subject.term?.epoch).toBe(5_000_000_001);
+  expect(subject.hold).toBeNull();
+  await subject.publishAll(documents(1));
+  expect(subject.state).toBe('sealed');
+});

@@ -1,0 +1,389 @@
+import type { Meta, Publisher, Term } from '../../model/ports.js';
+import type { EncodedDocument, PublishedDocument } from '../../model/set.js';
+import { encode } from '../../plan/encode.js';
+import { Backoff } from '../backoff.js';
+import { Tenure, type Refusal, type Standing, type TenureDeps } from './leadership.js';
+
+/*
+ * The controller's hand on Redis. It holds an office (an epoch) or wants one:
+ *
+ *   unread    what Redis holds has not been read since the last doubt
+ *   read      known; no office yet, or the office was not opened in Redis
+ *   open      sets may be published under the epoch; some still stand under an older one
+ *   sealed    every set stands under this epoch
+ *   fenced    ZooKeeper has told that another controller is in office: this one never writes again. A write that was
+ *             refused is not enough for that: the refusal may be of an older term of our own (see Tenure.refused)
+ *
+ * Any doubt about Redis (reconnected, another server, lost data, a higher epoch) leads back to unread, and so to a
+ * new epoch with every set published again: one way of recovery for all doubts.
+ */
+
+export type PublicationState = 'unread' | 'read' | 'open' | 'sealed' | 'fenced';
+
+/** How many publishes may be under way at once. */
+const IN_FLIGHT = 64;
+/** How often Redis is asked whether it still holds what was written: nobody tells of a FLUSHALL. */
+const LOOK_MS = 1_000;
+
+export interface PublicationDeps extends TenureDeps {
+  readonly publisher: Publisher;
+  /** What Redis held when it was first read. */
+  readonly onFirstRead: (published: readonly PublishedDocument[]) => void;
+}
+
+export class Publication {
+  readonly #deps: PublicationDeps;
+  readonly #backoff: Backoff;
+  readonly #tenure: Tenure;
+  #state: PublicationState = 'unread';
+  #since: number;
+  #doubts = 0;
+  #redisEpoch = 0;
+  #lastGeneration = 0;
+  /** What Redis was found to hold, until it is known under which epoch to go on. */
+  #found: readonly PublishedDocument[] | null = null;
+  #published = new Map<string, PublishedDocument>();
+  /** Services whose newest publish has no answer: it may have been applied. */
+  readonly #unsettled = new Set<string>();
+  /** Where a service's set stands in Redis, as far as known; the publish script insists on it. */
+  #standing = new Map<string, number>();
+  #lookAt = -Infinity;
+  #verifiedAt = -Infinity;
+
+  constructor(deps: PublicationDeps) {
+    this.#deps = deps;
+    this.#backoff = new Backoff(deps.clock);
+    this.#since = deps.clock.wall();
+    this.#tenure = new Tenure(deps);
+  }
+
+  /** Wall-clock milliseconds since which the state is what it is. */
+  get since(): number {
+    return this.#since;
+  }
+  get state(): PublicationState {
+    return this.#state;
+  }
+  get term(): Term | null {
+    return this.#tenure.term;
+  }
+  /** See `Tenure.takenOver`. */
+  get takenOver(): Term | null {
+    return this.#tenure.takenOver;
+  }
+  /** Why nothing may be published until a person has judged, or null. */
+  get hold(): string | null {
+    return this.#tenure.hold;
+  }
+  get published(): ReadonlyMap<string, PublishedDocument> {
+    return this.#published;
+  }
+  /** What was published last under any epoch: before an epoch is opened, what Redis was found to hold. */
+  get remembered(): ReadonlyMap<string, PublishedDocument> {
+    return new Map([...this.#published, ...(this.#found ?? []).map((one) => [one.service, one] as const)]);
+  }
+  get unsettled(): ReadonlySet<string> {
+    return this.#unsettled;
+  }
+  /** Monotonic moment at which Redis last proved to hold this term's publications. */
+  get verifiedAt(): number {
+    return this.#verifiedAt;
+  }
+  /** When trying again makes sense; Infinity while nothing has failed. */
+  get retryAt(): number {
+    return this.#backoff.retryAt;
+  }
+
+  /** Redis may not be what it was: read it again, under a new epoch. */
+  doubt(reason: string): void {
+    if (this.#state === 'fenced') return;
+    this.#doubts += 1;
+    if (this.#state !== 'unread') {
+      const epoch = this.term?.epoch;
+      this.#deps.log.warn({ reason, epoch }, 'Redis is in doubt; a new epoch is needed');
+    }
+    if (this.#isOpen()) this.#tenure.spend();
+    this.#enter('unread');
+  }
+
+  /** The connection to Redis is a new one: a doubt, and a reason not to wait any longer for the next attempt. */
+  reconnected(reason: string): void {
+    this.doubt(reason);
+    this.#backoff.succeeded();
+  }
+
+  /**
+   * A person says that what ZooKeeper holds is right, whatever Redis remembers: the office is taken anew, and raised above
+   * Redis once `settleLoss` has succeeded.
+   */
+  acceptLoss(): void {
+    if (this.#state === 'fenced') return;
+    this.#doubts += 1;
+    this.#tenure.acceptLoss();
+    this.#backoff.succeeded();
+    this.#enter('unread');
+  }
+
+  /** ZooKeeper refused a write under `term`: what that means. Only another controller's term ends the office. */
+  async refused(term: Term): Promise<Refusal> {
+    const refusal = await this.#tenure.refused(term);
+    if (refusal === 'fenced') this.#fence();
+    return refusal;
+  }
+
+  #fence(): void {
+    if (this.#state !== 'fenced')
+      this.#deps.log.error({ epoch: this.term?.epoch }, 'out of office; not writing any more');
+    this.#enter('fenced');
+  }
+
+  /** Works towards an open epoch; true once sets may be published. */
+  async prepare(): Promise<boolean> {
+    if (this.#state === 'fenced') return false;
+    await this.look();
+    if (this.#isOpen()) return true;
+    if (!this.#backoff.over) return false;
+    const doubts = this.#doubts;
+    const known = this.#state === 'read' || (await this.#read());
+    if (!known) {
+      // Wishes can be taken without Redis, by an office that goes no higher than it must.
+      this.#judge(await this.#tenure.ensure());
+      return false;
+    }
+    if (doubts !== this.#doubts || !this.#judge(await this.#tenure.settle(this.#redisEpoch))) return false;
+    if (doubts !== this.#doubts) return false;
+    return this.#open();
+  }
+
+  /** Publishes what differs from what stands, and seals once all stands. `documents` is all that should be there. */
+  async publishAll(documents: ReadonlyMap<string, EncodedDocument>): Promise<void> {
+    const wanted = [...documents.values(), ...this.#tombstones(documents)];
+    const due = wanted.filter((one) => !this.stands(one.service, one.hash));
+    // From here on until an answer comes, what stands may be either; also for those that wait for their turn.
+    if (this.#isOpen()) for (const { service } of due) this.#unsettled.add(service);
+    const queue = due.values();
+    await Promise.all(Array.from({ length: IN_FLIGHT }, () => this.#drainQueue(queue)));
+    if (!this.#isOpen() || !wanted.every((one) => this.stands(one.service, one.hash))) return;
+    if (this.#state === 'open' && this.#backoff.over) await this.#seal();
+    else if (this.#state === 'sealed') this.#backoff.succeeded();
+  }
+
+  /** True if the set of `service` in Redis is `hash`, under the present epoch, and that is sure. */
+  stands(service: string, hash: string): boolean {
+    const published = this.#published.get(service);
+    return (
+      published?.hash === hash &&
+      published.epoch === this.term?.epoch &&
+      !this.#unsettled.has(service) &&
+      this.#isOpen()
+    );
+  }
+
+  /**
+   * Compares what Redis holds with what was published: what it lost, or somebody else wrote, is a doubt. False if one
+   * was found.
+   */
+  async audit(): Promise<boolean> {
+    const doubts = this.#doubts;
+    if (!this.#isOpen() || this.#unsettled.size > 0) return true;
+    const sets = await this.#deps.publisher.sets();
+    if (!sets.ok || doubts !== this.#doubts || !this.#isOpen()) return true;
+    const held = new Map(sets.value.map((one) => [one.service, one]));
+    for (const { service, epoch, generation, hash } of this.#published.values()) {
+      const found = held.get(service);
+      if (found?.epoch === epoch && found.generation === generation && found.hash === hash) continue;
+      this.doubt(`the set of ${service} is not what was published`);
+      return false;
+    }
+    return true;
+  }
+
+  #isOpen(): boolean {
+    return this.#state === 'open' || this.#state === 'sealed';
+  }
+
+  /** What is out and no longer wanted, as the tombstones that should stand there. */
+  #tombstones(documents: ReadonlyMap<string, EncodedDocument>): readonly EncodedDocument[] {
+    return [...new Set([...this.#published.keys(), ...this.#unsettled])]
+      .filter((service) => !documents.has(service))
+      .map((service) => {
+        const out = this.#published.get(service);
+        return out && 'removed' in out.document ? out : encode({ v: 1, service, removed: true });
+      });
+  }
+
+  async #drainQueue(queue: Iterator<EncodedDocument>): Promise<void> {
+    for (let next = queue.next(); !next.done; next = queue.next()) {
+      if (!this.#isOpen()) return;
+      if (!(await this.#publishOne(next.value))) return;
+    }
+  }
+
+  /** False when going on with others makes no sense now. */
+  async #publishOne(encoded: EncodedDocument, mayRetry = true): Promise<boolean> {
+    const term = this.term;
+    const { service } = encoded;
+    if (!term) return false;
+    const at = new Date(this.#deps.clock.wall()).toISOString();
+    const asked = this.#deps.clock.monotonic();
+    const answer = await this.#deps.publisher.publish({
+      epoch: term.epoch,
+      last_generation: this.#lastGeneration,
+      expected_generation: this.#standing.get(service) ?? 0,
+      at,
+      encoded,
+    });
+    if (this.term !== term) return false;
+    switch (answer.kind) {
+      case 'published':
+      case 'same':
+        this.#lastGeneration = Math.max(this.#lastGeneration, answer.generation);
+        this.#standing.set(service, answer.generation);
+        this.#published.set(service, { ...encoded, epoch: term.epoch, generation: answer.generation, at });
+        this.#unsettled.delete(service);
+        this.#succeeded(asked);
+        return true;
+      case 'conflict':
+        // Our own earlier write that seemed to fail, or one of the epoch before: what is wanted now goes on top.
+        this.#standing.set(service, answer.generation);
+        if (mayRetry) return this.#publishOne(encoded, false);
+        this.#failed(`the set of ${service} moves under the hand`);
+        return true;
+      case 'lost':
+        this.doubt('Redis has lost data');
+        return false;
+      case 'fenced':
+        this.doubt(`epoch ${String(answer.epoch)} is open in Redis`);
+        return false;
+      case 'unavailable':
+        this.#failed(answer.reason);
+        return false;
+    }
+  }
+
+  /** Asks Redis once a second where it stands. No answer changes nothing: the link's state tells of that. */
+  async look(): Promise<void> {
+    const { clock, publisher } = this.#deps;
+    const [term, seen, asked] = [this.term, this.#lastGeneration, clock.monotonic()];
+    if (term === null || asked < this.#lookAt) return;
+    this.#lookAt = asked + LOOK_MS;
+    const meta = await publisher.meta();
+    if (!meta.ok || this.term !== term) return;
+    const trouble = troubleOf(meta.value, term.epoch, seen);
+    if (trouble === null) this.#verifiedAt = asked;
+    if (!this.#isOpen()) return;
+    if (trouble !== null) this.doubt(trouble);
+    else if (this.#state === 'sealed' && meta.value?.sealed === false) this.#enter('open');
+  }
+
+  async #read(): Promise<boolean> {
+    const { publisher, onFirstRead } = this.#deps;
+    const doubts = this.#doubts;
+    const meta = await publisher.meta();
+    if (!meta.ok) return this.#failed(meta.error);
+    const sets = await publisher.sets();
+    if (!sets.ok) return this.#failed(sets.error);
+    if (doubts !== this.#doubts) return false;
+    const first = this.#found === null;
+    this.#redisEpoch = meta.value?.epoch ?? 0;
+    this.#found = sets.value;
+    this.#enter('read');
+    if (first) onFirstRead(sets.value);
+    return true;
+  }
+
+  /** True if the office is held; else what follows from that it is not. */
+  #judge(standing: Standing): boolean {
+    switch (standing.kind) {
+      case 'held':
+        return true;
+      case 'fenced':
+        this.#fence();
+        return this.#failed('office: fenced');
+      case 'forgotten':
+        this.#enter('unread'); // look again: a person may have flushed it
+        if (this.#backoff.failed()) this.#deps.log.error({}, this.hold ?? '');
+        return false;
+      case 'failed':
+        return this.#failed(standing.reason);
+    }
+  }
+
+  /** See `Tenure.caughtUp`. */
+  caughtUp(): void {
+    this.#tenure.caughtUp();
+  }
+
+  async #open(): Promise<boolean> {
+    const [term, doubts, asked] = [this.term, this.#doubts, this.#deps.clock.monotonic()];
+    if (!term) return false;
+    const answer = await this.#deps.publisher.open(term.epoch);
+    if (answer.kind === 'unavailable') return this.#failed(answer.reason);
+    if (doubts !== this.#doubts) {
+      this.#tenure.spend();
+      return false;
+    }
+    if (answer.kind === 'fenced') {
+      this.doubt(`epoch ${String(answer.epoch)} is open in Redis`);
+      this.#tenure.spend();
+      return this.#failed(`Redis is at epoch ${String(answer.epoch)} already`);
+    }
+    const found = this.#found ?? [];
+    this.#found = [];
+    this.#published = new Map(found.map((one) => [one.service, one]));
+    this.#standing = new Map(found.map((one) => [one.service, one.generation]));
+    this.#unsettled.clear();
+    this.#lastGeneration = answer.generation;
+    this.#enter('open');
+    this.#succeeded(asked);
+    return true;
+  }
+
+  async #seal(): Promise<void> {
+    const [term, doubts, asked] = [this.term, this.#doubts, this.#deps.clock.monotonic()];
+    if (!term) return;
+    const answer = await this.#deps.publisher.seal(term.epoch);
+    if (doubts !== this.#doubts) return;
+    switch (answer.kind) {
+      case 'sealed':
+        this.#enter('sealed');
+        this.#succeeded(asked);
+        this.#deps.log.info({ epoch: term.epoch, sets: this.#published.size }, 'sealed');
+        return;
+      case 'fenced':
+        this.doubt(`epoch ${String(answer.epoch)} is open in Redis`);
+        return;
+      case 'lost':
+        this.doubt('Redis has lost data');
+        return;
+      case 'unavailable':
+        this.#failed(answer.reason);
+    }
+  }
+
+  /** The one setter of the state. Fenced is for ever. */
+  #enter(state: PublicationState): void {
+    if (state === this.#state || this.#state === 'fenced') return;
+    this.#since = this.#deps.clock.wall();
+    this.#state = state;
+  }
+
+  /** `asked`: when the question was sent to which Redis answered under this term. */
+  #succeeded(asked: number): void {
+    this.#verifiedAt = asked;
+    if (this.#backoff.succeeded()) this.#deps.log.info({}, 'Redis takes writes again');
+  }
+
+  #failed(reason: string): false {
+    if (this.#backoff.failed()) this.#deps.log.warn({ reason }, 'cannot publish; will try again');
+    return false;
+  }
+}
+
+/** What a meta says against our term, or null. */
+function troubleOf(meta: Meta | null, epoch: number, generation: number): string | null {
+  if (meta === null) return 'Redis has lost its data';
+  if (meta.epoch > epoch) return `epoch ${String(meta.epoch)} is open in Redis`;
+  if (meta.epoch < epoch || meta.generation < generation) return 'Redis has lost data';
+  return null;
+}

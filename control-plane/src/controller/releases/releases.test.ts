@@ -1,0 +1,162 @@
+import { expect, it } from 'vitest';
+import type { HeardGateway } from '../../model/gateway.js';
+import type { ReleaseRecord, ServiceReleases, WeightedStep } from '../../model/release.js';
+import type { GatewayTraffic, ReleaseEdit } from '../../model/release_ports.js';
+import { ok } from '../../model/result.js';
+import type { Member } from '../../plan/membership.js';
+import type { World } from '../../plan/world.js';
+import { buildHeartbeat, buildRegistration } from '../../testing/builders.js';
+import { createFakeClock, type FakeClock } from '../../testing/clock.js';
+import { createRecordingLog } from '../../testing/log.js';
+import { buildCounts, buildRelease } from '../../testing/releases.js';
+import { Releases, type ReleaseDeps } from './releases.js';
+
+/*
+ * The shell by the clock: what is written when, and from when on counters are a release's own. Its ports stand in memory; the
+ * real ones are in the tests of servers and in those from end to end.
+ */
+
+const START = Date.parse('2026-05-01T13:00:00Z');
+const SERVICES = ['shop', 'cart'];
+const NOTHING = {
+  start: () => Promise.resolve(),
+  close: () => Promise.resolve(),
+  stop: () => undefined,
+};
+
+/** A controller with one gateway that obeys everything, and a ready instance of v1 and of v2 in each service. */
+class Desk {
+  readonly clock: FakeClock = createFakeClock(START);
+  readonly releases: Releases;
+  /** Every record that was written, oldest first. */
+  readonly written: ReleaseRecord[] = [];
+  counters: readonly GatewayTraffic[] = [];
+  #shown: ReadonlyMap<string, ServiceReleases> = new Map();
+  #tell: (shown: ReadonlyMap<string, ServiceReleases>) => void = () => undefined;
+  #etag = 0;
+
+  constructor() {
+    const store = {
+      ...NOTHING,
+      onChange: (listener: (shown: ReadonlyMap<string, ServiceReleases>) => void) => (this.#tell = listener),
+      damaged: () => new Map(),
+      write: (_term: unknown, { current, archive }: ReleaseEdit) => {
+        const record = current ?? archive;
+        if (record) this.written.push(record);
+        if (record) this.put(record);
+        return Promise.resolve(ok(undefined));
+      },
+    };
+    const { clock } = this;
+    const deps = {
+      ...{ store, clock, intents: {}, log: createRecordingLog(), settings: { drainTimeoutMs: 1_000 } },
+      ...{ hooks: NOTHING, prometheus: { ...NOTHING, offered: false } },
+      reader: { ...NOTHING, read: () => Promise.resolve(ok(this.counters)) },
+      ...{
+        newId: () => 'run-1',
+        zookeeper: () => ({ state: 'connected', since: 0 }),
+        world: () => this.world(),
+      },
+      ...{ refusal: () => null, term: () => ({}), fence: () => undefined, stands: () => true },
+      ...{ wake: () => undefined, settled: () => Promise.resolve(), pause: () => Promise.resolve() },
+    };
+    // What a look needs is here; the rest of the ports is for the API.
+    this.releases = new Releases(deps as unknown as ReleaseDeps);
+  }
+
+  put(record: ReleaseRecord): void {
+    const current = { service: record.service, record, etag: String((this.#etag += 1)) };
+    this.#shown = new Map(this.#shown).set(record.service, { current, history: [] });
+    this.#tell(this.#shown);
+  }
+  present(service: string): ReleaseRecord | undefined {
+    return this.#shown.get(service)?.current?.record;
+  }
+
+  /** One second later: a pass, and what it read. */
+  async second(): Promise<void> {
+    this.clock.advance(1_000);
+    await this.releases.run(this.world(), {} as never);
+    await new Promise((done) => setImmediate(done));
+  }
+
+  world(): World {
+    const member = (id: string, version: string): [string, Member] => [
+      id,
+      { registration: buildRegistration({ id, version }), presence: 'present', since: 0, vanished_at: null },
+    ];
+    const heartbeat = buildHeartbeat({ id: 'g1', applied: { epoch: 1, generation: 1 } });
+    const heard = new Map<string, HeardGateway>([['g1', { heartbeat, changed_at: 0 }]]);
+    const published = { epoch: 1, generation: 1, document: { peers: [] } };
+    return {
+      ...{ frozen: null, wall: this.clock.wall(), epoch: 1, intents: new Map(), compiled: new Map() },
+      published: new Map(SERVICES.map((service) => [service, published])) as never,
+      membership: new Map(
+        SERVICES.map((service) => [service, new Map([member('a', 'v1'), member('b', 'v2')])]),
+      ),
+      ...{ unsettled: new Set(), damaged: new Map(), protections: new Map() },
+      ...{
+        problems: [],
+        found: [],
+        problems_since: new Map(),
+        clashes: [],
+        history: new Map(),
+        recent: new Map(),
+      },
+      witnesses: {
+        ...{ roster: new Map(), now: 0, silent_ms: 5_000, left: new Map(), shared: new Set() },
+        ...{ fleet: { complete: true, listed: new Map(), heard }, unready: null, learning: false },
+      },
+    };
+  }
+}
+
+const soakOf = (for_ms: number): { readonly kind: 'weighted'; readonly steps: readonly WeightedStep[] } => ({
+  kind: 'weighted',
+  steps: [{ weight: 10 }, { pause: { for_ms } }, { weight: 100 }],
+});
+
+it('what was counted is written every five seconds, also after the clock was set back', async () => {
+  const desk = new Desk();
+  await desk.releases.start();
+  const soaking = { state: 'progressing', phase: 'soaking', step: 1, shares: { v1: 90, v2: 10 } } as const;
+  desk.put(buildRelease({ ...soaking, looked_at: START, strategy: soakOf(3_600_000) }));
+  for (let n = 0; n < 60; n += 1) await desk.second();
+  expect(desk.written.length).toBeGreaterThan(8);
+  desk.clock.setWall(desk.clock.wall() - 3_600_000);
+  const before = desk.written.length;
+  for (let n = 0; n < 600; n += 1) await desk.second();
+  expect(desk.written.length - before).toBeGreaterThan(80);
+  expect(desk.written.at(-1)?.observed_ms).toBeGreaterThan(650_000);
+});
+
+it.each(['alone', 'beside another release'])(
+  'failures of before a release, %s, do not move its fast gate',
+  async (how) => {
+    const desk = new Desk();
+    await desk.releases.start();
+    const paused = { cause: 'step', by: 'ann', message: '', state: 'progressing', phase: 'soaking' } as const;
+    if (how !== 'alone') desk.put(buildRelease({ state: 'paused', paused, looked_at: START }));
+    // v1 and v2 of cart serve by weights, and every request of v2 fails.
+    let [seq, failed] = [0, 1_000];
+    const tell = (): void => {
+      const cart = { v1: buildCounts(1_000 + seq), v2: buildCounts(failed, failed) };
+      desk.counters = [{ gateway: 'g1', boot: 'a', seq: (seq += 1), services: { shop: {}, cart } }];
+    };
+    for (let n = 0; n < 20; n += 1) {
+      failed += 100;
+      tell();
+      await desk.second();
+    }
+    // Mended; its release begins, and what is still on its way comes in for two seconds more.
+    const now = desk.clock.wall();
+    const begun = { id: 'rel-2', service: 'cart', at: new Date(now).toISOString(), looked_at: now };
+    desk.put(buildRelease({ ...begun, strategy: soakOf(60_000) }));
+    for (let n = 0; n < 8; n += 1) {
+      failed += n < 2 ? 100 : 0;
+      tell();
+      await desk.second();
+    }
+    expect(desk.present('cart')).toMatchObject({ state: 'progressing', step: 1 });
+  },
+);
