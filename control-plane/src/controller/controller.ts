@@ -47,15 +47,15 @@ import { forgetGateways } from './commands/forget_gateways.js';
 import { FreezeOfAll } from './commands/freeze_of_all.js';
 import { mutateGateway, mutateServices, officeRefusal, type MutationDesk } from './commands/mutations.js';
 import { joinGateway } from './commands/join_gateway.js';
-import { Pacer } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
 import { ProblemLog } from './problem_log.js';
 import { Publication } from './office/publication.js';
 import { readinessOf } from './readiness.js';
 import { Releases } from './releases/releases.js';
 import { damagedRecords, storeTrouble } from './inputs/store_problems.js';
-import { SaneClock } from './office/checked_clock.js';
-import { Turns } from './commands/service_queue.js';
-import { Upkeep } from './housekeeping.js';
+import { CheckedClock } from './office/checked_clock.js';
+import { ServiceQueue } from './commands/service_queue.js';
+import { Housekeeping } from './housekeeping.js';
 import { WorldReads } from './reads.js';
 import { Writability } from './inputs/writability.js';
 import { NOT_LEADER } from './commands/write_loop.js';
@@ -123,15 +123,15 @@ const ACCEPTANCE_MS = 15_000;
  */
 export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   readonly #deps: ControllerDeps;
-  readonly #clock: SaneClock;
+  readonly #clock: CheckedClock;
   readonly #startedAt: number;
-  readonly #pacer: Pacer;
-  readonly #turns: Turns;
+  readonly #scheduler: Scheduler;
+  readonly #queue: ServiceQueue;
   readonly #desired: DesiredState;
   readonly #publication: Publication;
   readonly #stop = new AbortController();
   readonly #fleet = new Fleet();
-  readonly #upkeep: Upkeep;
+  readonly #housekeeping: Housekeeping;
   readonly #loss: DataLoss;
   readonly #releases: Releases;
   readonly #freeze: FreezeOfAll;
@@ -163,20 +163,20 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
 
   constructor(given: ControllerDeps) {
     super();
-    this.#clock = new SaneClock({
+    this.#clock = new CheckedClock({
       clock: given.clock,
       stores: given.storeClocks,
       boundMs: given.settings.clockBoundMs,
       changed: () => {
-        this.#pacer.wake();
+        this.#scheduler.wake();
       },
     });
     // Nobody here sees the process' own wall clock: all write and judge by the one that is checked.
     const deps = { ...given, clock: this.#clock };
     this.#deps = deps;
     this.#startedAt = deps.clock.monotonic();
-    this.#pacer = new Pacer(() => deps.clock.monotonic());
-    this.#turns = new Turns(deps.clock);
+    this.#scheduler = new Scheduler(() => deps.clock.monotonic());
+    this.#queue = new ServiceQueue(deps.clock);
     this.#desired = new DesiredState({
       ...DEFAULT_RULES,
       settle_ms: deps.settings.settleMs,
@@ -193,7 +193,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
         this.#desired.remember(published, deps.clock.monotonic());
       },
     });
-    this.#upkeep = new Upkeep({
+    this.#housekeeping = new Housekeeping({
       ...deps,
       refused: (term) => this.#publication.refused(term),
       doubt: (reason) => {
@@ -201,7 +201,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       },
       drop: (service, ids) => {
         this.#desired.drop(service, ids);
-        this.#pacer.wake();
+        this.#scheduler.wake();
       },
     });
     this.#loss = new DataLoss({
@@ -219,7 +219,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       published: () => this.#publication.remembered,
       begin: () => {
         this.#publication.acceptLoss();
-        this.#pacer.urge();
+        this.#scheduler.urge();
       },
       ended: async () => {
         const isOver = (): boolean => this.#loss.reason === null && this.#publication.state === 'sealed';
@@ -239,7 +239,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
         clock,
         log,
         moved: () => {
-          this.#pacer.wake();
+          this.#scheduler.wake();
         },
       },
     );
@@ -255,30 +255,30 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     const { registry, intents, histories, roster, consumers, publisher, feedback, clock } = this.#deps;
     registry.onState((state) => {
       this.#desired.take(state, clock.monotonic());
-      this.#pacer.wake();
+      this.#scheduler.wake();
     });
     intents.onChange((newest) => {
       this.#intents = ofServices(newest);
-      this.#pacer.wake();
+      this.#scheduler.wake();
     });
     histories.onChange((newest) => {
       this.#history = new Map([...newest].map(([service, { events }]) => [service, events]));
-      this.#pacer.wake();
+      this.#scheduler.wake();
     });
     roster.onChange((newest) => {
       this.#fleet.takeRoster(newest, clock.monotonic());
-      this.#pacer.wake();
+      this.#scheduler.wake();
     });
     feedback.onReport((report) => {
       this.#fleet.takeReport(report, clock.monotonic());
-      this.#pacer.wake();
+      this.#scheduler.wake();
     });
     publisher.onDoubt((reason) => {
       this.#publication.reconnected(reason);
-      this.#pacer.wake();
+      this.#scheduler.wake();
     });
     await this.#freeze.start(() => {
-      this.#pacer.wake();
+      this.#scheduler.wake();
     });
     for (const part of [publisher, feedback, intents, histories, this.#releases, roster, registry, consumers])
       await part.start();
@@ -318,7 +318,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    while (await this.#pacer.next(signal)) {
+    while (await this.#scheduler.next(signal)) {
       this.#passesBegun += 1;
       try {
         this.#beat();
@@ -365,7 +365,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
     const { state, term } = this.#publication;
     const acting = state === 'fenced' || this.#loss.reason !== null ? null : term;
     this.#tellHealth();
-    await this.#upkeep.run(this.world(), acting, this.#fleet.complete);
+    await this.#housekeeping.run(this.world(), acting, this.#fleet.complete);
     await this.#releases.run(this.world(), this.#isTimeKnown() ? acting : null);
     this.#problems.take(findProblems(this.world()), clock.wall());
     await this.#audit();
@@ -388,14 +388,14 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   #setAlarms(): void {
     const { clock, settings } = this.#deps;
     const { state, retryAt, takenOver } = this.#publication;
-    this.#pacer.wakeAt(clock.monotonic() + Math.min(TICK_MS, settings.gatewaySilentMs / 3));
-    this.#pacer.wakeAt(this.#desired.wakeAt);
-    this.#pacer.wakeAt(retryAt);
-    this.#pacer.wakeAt(this.#releases.wakeAt);
+    this.#scheduler.wakeAt(clock.monotonic() + Math.min(TICK_MS, settings.gatewaySilentMs / 3));
+    this.#scheduler.wakeAt(this.#desired.wakeAt);
+    this.#scheduler.wakeAt(retryAt);
+    this.#scheduler.wakeAt(this.#releases.wakeAt);
     const waiting =
       (state === 'unread' || state === 'read' || takenOver !== null) && this.#loss.seen === null;
     if (waiting && state !== 'fenced' && retryAt === Infinity)
-      this.#pacer.wakeAt(clock.monotonic() + CATCH_UP_MS);
+      this.#scheduler.wakeAt(clock.monotonic() + CATCH_UP_MS);
   }
 
   /** Services whose record, or whose release, is damaged and was never seen whole. */
@@ -516,7 +516,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   /** Resolves once a pass that begins from now on has ended, or after `ms`. */
   async #passed(ms: number): Promise<void> {
     const target = this.#passesBegun + 1;
-    this.#pacer.urge();
+    this.#scheduler.urge();
     await this.#until(ms, () => this.#passesEnded >= target);
   }
 
@@ -550,7 +550,7 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       term: () => this.#publication.term,
       fenced: () => this.#publication.state === 'fenced',
       refused: (term) => this.#publication.refused(term),
-      turns: this.#turns,
+      queue: this.#queue,
       known: () => this.hasView(),
       world: () => this.world(),
       traffic: () => this.#releases.traffic(),
@@ -628,10 +628,10 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
       },
       term: () => (this.#publication.state === 'fenced' ? null : this.#publication.term),
       refused: (term) => this.#publication.refused(term),
-      turns: this.#turns,
+      queue: this.#queue,
       stands: (service) => this.#releaseStands(service),
       wake: () => {
-        this.#pacer.wake();
+        this.#scheduler.wake();
       },
       settled: () => this.#passed(1_500),
       pause: (ms) => this.#until(ms, () => false),

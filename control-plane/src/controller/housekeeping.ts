@@ -44,7 +44,7 @@ const HEALING_MS = { first: 10_000, most: 600_000 };
 const DAMAGE = new Set(['hash_mismatch', 'bad_json']);
 
 /** What a pass does besides publishing. Everything here may fail; what failed is tried again later, and holds up nothing else. */
-export class Upkeep {
+export class Housekeeping {
   readonly #deps: UpkeepDeps;
   readonly #healing: Backoff;
   /** Service or gateway → how writing its record goes. */

@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest';
-import { Pacer } from './scheduler.js';
+import { Scheduler } from './scheduler.js';
 
 const now = (): number => performance.now();
 
 test('a moment that has passed makes no spin: I/O and timers get their turn, passes keep their spacing', async () => {
-  const pacer = new Pacer(now, 20);
+  const scheduler = new Scheduler(now, 20);
   const stop = new AbortController();
   const timer = setTimeout(() => {
     stop.abort();
   }, 200);
   let passes = 0;
-  while (await pacer.next(stop.signal)) {
+  while (await scheduler.next(stop.signal)) {
     passes += 1;
-    pacer.wakeAt(-Infinity);
+    scheduler.wakeAt(-Infinity);
     if (passes > 1_000) break;
   }
   clearTimeout(timer);
@@ -21,14 +21,14 @@ test('a moment that has passed makes no spin: I/O and timers get their turn, pas
 });
 
 test('what an operator asks for does not wait for the spacing, and starves nobody', async () => {
-  const pacer = new Pacer(now, 60_000);
+  const scheduler = new Scheduler(now, 60_000);
   const stop = new AbortController();
-  expect(await pacer.next(stop.signal)).toBe(true);
+  expect(await scheduler.next(stop.signal)).toBe(true);
   let ticked = false;
   setImmediate(() => (ticked = true));
   for (let pass = 0; pass < 3; pass += 1) {
-    pacer.urge();
-    expect(await pacer.next(stop.signal)).toBe(true);
+    scheduler.urge();
+    expect(await scheduler.next(stop.signal)).toBe(true);
   }
   expect(ticked).toBe(true);
 });

@@ -3,7 +3,7 @@
  * once too unless a pass began a moment ago: the sources coalesce bursts themselves, this only bounds the rate.
  * Whatever is asked of it, I/O gets its turn between two passes.
  */
-export class Pacer {
+export class Scheduler {
   readonly #now: () => number;
   readonly #spacingMs: number;
   #dueAt = 0;

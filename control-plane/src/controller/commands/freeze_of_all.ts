@@ -53,7 +53,7 @@ export class FreezeOfAll {
         () => this.#decideOnce(desk, mutation, context),
         () => desk.pause(NEWS_MS),
       );
-    const outcome = context.dry_run ? await work() : await desk.turns.take(TURN, work);
+    const outcome = context.dry_run ? await work() : await desk.queue.take(TURN, work);
     if (outcome.ok && !context.dry_run && outcome.value.changes.length > 0) {
       desk.deps.log.warn({ by: context.by, reason: context.reason }, mutation.kind);
       await desk.settled();

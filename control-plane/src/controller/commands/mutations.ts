@@ -13,7 +13,7 @@ import { drainOf } from '../../plan/layers.js';
 import { isSilent, proveDrained } from '../../plan/proof.js';
 import { drainTarget, membersIn, recordIn, type World } from '../../plan/world.js';
 import type { Refusal } from '../office/leadership.js';
-import type { Turns } from './service_queue.js';
+import type { ServiceQueue } from './service_queue.js';
 import { decideAndWrite, NOT_LEADER, type Try } from './write_loop.js';
 
 /** What a mutation needs of the controller. */
@@ -29,9 +29,9 @@ export interface MutationDesk {
   };
   readonly term: () => Term | null;
   readonly fenced: () => boolean;
-  /** What a fenced write means; see `Tenure.refused`. */
+  /** What a fenced write means; see `Leadership.refused`. */
   readonly refused: (term: Term) => Promise<Refusal>;
-  readonly turns: Turns;
+  readonly queue: ServiceQueue;
   readonly known: () => boolean;
   /** Waits so many milliseconds, or less when the controller closes. */
   readonly pause: (ms: number) => Promise<void>;
@@ -59,7 +59,7 @@ export async function mutateServices(
     const judged = judge(desk, mutation, context, newId);
     return judged.ok ? ok(describeDryRun(desk, judged.value.world, judged.value.decision)) : judged;
   }
-  const taken = await desk.turns.take(serviceOf(mutation), () =>
+  const taken = await desk.queue.take(serviceOf(mutation), () =>
     decideAndPersist(desk, mutation, context, newId),
   );
   if (!taken.ok) return taken;

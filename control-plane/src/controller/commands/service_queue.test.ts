@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ok } from '../../model/result.js';
 import { createFakeClock } from '../../testing/clock.js';
-import { Turns } from './service_queue.js';
+import { ServiceQueue } from './service_queue.js';
 
 /** Work that ends when the test says so. */
 function work(
@@ -28,10 +28,10 @@ function work(
 const idle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test('changes of one service go one after the other, of two services side by side, of all alone', async () => {
-  const turns = new Turns(createFakeClock());
+  const queue = new ServiceQueue(createFakeClock());
   const diary: string[] = [];
   const parts = ['a1', 'a2', 'b1', 'all', 'a3'].map((name) => ({ name, ...work(diary, name) }));
-  const taken = parts.map(({ name, run }) => turns.take(name === 'all' ? null : name.slice(0, 1), run));
+  const taken = parts.map(({ name, run }) => queue.take(name === 'all' ? null : name.slice(0, 1), run));
   for (const { end } of parts.toReversed()) {
     await idle();
     end();
@@ -47,15 +47,15 @@ test('changes of one service go one after the other, of two services side by sid
 
 test('work that throws gives its turn on; who waited too long is refused and changes nothing', async () => {
   const clock = createFakeClock();
-  const turns = new Turns(clock);
-  const first = turns.take('a', () => Promise.reject(new Error('broken')));
+  const queue = new ServiceQueue(clock);
+  const first = queue.take('a', () => Promise.reject(new Error('broken')));
   let ran = 0;
-  const second = turns.take('a', () => {
+  const second = queue.take('a', () => {
     clock.advance(11_000);
     ran += 1;
     return Promise.resolve(ok(null));
   });
-  const third = turns.take('a', () => {
+  const third = queue.take('a', () => {
     ran += 1;
     return Promise.resolve(ok(null));
   });

@@ -10,7 +10,7 @@ const MOST_WAIT_MS = 10_000;
  * parallel do not refuse one another as conflicts. Changes of different services go side by side; one of several services
  * waits for all before it, and all after it wait for it.
  */
-export class Turns {
+export class ServiceQueue {
   readonly #clock: Pick<Clock, 'monotonic'>;
   /** Service → the end of its newest turn; null = of a turn of several services. */
   readonly #ends = new Map<string | null, Promise<void>>();

@@ -15,7 +15,7 @@ export type Try<T> =
 
 export interface WriteLoopDeps {
   readonly clock: Pick<Clock, 'monotonic'>;
-  /** What a fenced write means; see `Tenure.refused`. */
+  /** What a fenced write means; see `Leadership.refused`. */
   readonly refused: (term: Term) => Promise<Refusal>;
   readonly pause: (ms: number) => Promise<void>;
 }

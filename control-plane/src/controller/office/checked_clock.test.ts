@@ -1,20 +1,20 @@
 import { afterEach, expect, it, vi } from 'vitest';
 import { err, ok, type Result } from '../../model/result.js';
-import { SaneClock } from './checked_clock.js';
+import { CheckedClock } from './checked_clock.js';
 
 const HOUR = 3_600_000;
 /** What the stores' clocks, and ours, are away from the true time; null = it does not answer. */
 const skew = { ours: 0, zookeeper: 0 as number | null, redis: 0 as number | null };
-let clock: SaneClock | undefined;
+let clock: CheckedClock | undefined;
 
-function start(): SaneClock {
+function start(): CheckedClock {
   const tell = (store: 'zookeeper' | 'redis') => (): Promise<Result<number, string>> => {
     const by = skew[store];
     return Promise.resolve(by === null ? err('away') : ok(Date.now() + by));
   };
   const own = { monotonic: () => performance.now(), wall: () => Date.now() + skew.ours };
   const stores = { zookeeper: tell('zookeeper'), redis: tell('redis') };
-  clock = new SaneClock({ clock: own, stores, boundMs: 30_000, changed: () => undefined });
+  clock = new CheckedClock({ clock: own, stores, boundMs: 30_000, changed: () => undefined });
   clock.start();
   return clock;
 }

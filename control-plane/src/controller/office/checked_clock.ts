@@ -4,7 +4,7 @@ import type { StandingProblem } from '../../model/standing_problem.js';
 import type { Result } from '../../model/result.js';
 import { judgeClock, type ClockReading, type ClockVerdict } from '../../plan/clock.js';
 
-export interface SaneClockDeps {
+export interface CheckedClockDeps {
   readonly clock: Clock;
   readonly stores: StoreClocks;
   /** How far the clocks may be apart. */
@@ -30,8 +30,8 @@ interface Anchor {
  * written makes sense; and `due`, by which everything expires, stands still. A jump is noticed at once, by the monotonic clock. While no
  * store answers, the last verdict holds.
  */
-export class SaneClock implements Clock {
-  readonly #deps: SaneClockDeps;
+export class CheckedClock implements Clock {
+  readonly #deps: CheckedClockDeps;
   readonly #stop = new AbortController();
   #verdict: ClockVerdict = judgeClock([], 0);
   #readings: readonly ClockReading[] = [];
@@ -42,7 +42,7 @@ export class SaneClock implements Clock {
   /** Whatever is waited for; each ends early when this closes. */
   readonly #waits = new Set<() => void>();
 
-  constructor(deps: SaneClockDeps) {
+  constructor(deps: CheckedClockDeps) {
     this.#deps = deps;
     this.#since = deps.clock.wall();
   }

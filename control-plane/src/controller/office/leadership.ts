@@ -19,7 +19,7 @@ export type Refusal =
   /** ZooKeeper did not tell whose term is present: ask again. */
   | 'unknown';
 
-export interface TenureDeps {
+export interface LeadershipDeps {
   readonly office: Office;
   readonly clock: Clock;
   readonly log: Log;
@@ -37,8 +37,8 @@ const GIVEN_UP: Standing = { kind: 'failed', reason: 'office: it was given up me
  * says who is in office: an epoch is renewed only while the present term there is ours. That includes a term that was taken
  * without an answer: it is ours by its owner, and is adopted where it is found.
  */
-export class Tenure {
-  readonly #deps: TenureDeps;
+export class Leadership {
+  readonly #deps: LeadershipDeps;
   readonly #leastEpoch: number;
   #term: Term | null = null;
   /** The term, if it was taken after somebody else's or after nobody knows whose; null if the one before was ours too. */
@@ -51,7 +51,7 @@ export class Tenure {
   /** Ends when the taking that is under way has ended. Never rejects. */
   #taking: Promise<Standing> = Promise.resolve(HELD);
 
-  constructor(deps: TenureDeps) {
+  constructor(deps: LeadershipDeps) {
     this.#deps = deps;
     this.#leastEpoch = Math.floor(deps.clock.wall() / 1000);
   }

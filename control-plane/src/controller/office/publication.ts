@@ -2,7 +2,7 @@ import type { Meta, Publisher, Term } from '../../model/ports.js';
 import type { EncodedDocument, PublishedDocument } from '../../model/set.js';
 import { encode } from '../../plan/encode.js';
 import { Backoff } from '../backoff.js';
-import { Tenure, type Refusal, type Standing, type TenureDeps } from './leadership.js';
+import { Leadership, type Refusal, type Standing, type LeadershipDeps } from './leadership.js';
 
 /*
  * The controller's hand on Redis. It holds an office (an epoch) or wants one:
@@ -12,7 +12,7 @@ import { Tenure, type Refusal, type Standing, type TenureDeps } from './leadersh
  *   open      sets may be published under the epoch; some still stand under an older one
  *   sealed    every set stands under this epoch
  *   fenced    ZooKeeper has told that another controller is in office: this one never writes again. A write that was
- *             refused is not enough for that: the refusal may be of an older term of our own (see Tenure.refused)
+ *             refused is not enough for that: the refusal may be of an older term of our own (see Leadership.refused)
  *
  * Any doubt about Redis (reconnected, another server, lost data, a higher epoch) leads back to unread, and so to a
  * new epoch with every set published again: one way of recovery for all doubts.
@@ -25,7 +25,7 @@ const IN_FLIGHT = 64;
 /** How often Redis is asked whether it still holds what was written: nobody tells of a FLUSHALL. */
 const LOOK_MS = 1_000;
 
-export interface PublicationDeps extends TenureDeps {
+export interface PublicationDeps extends LeadershipDeps {
   readonly publisher: Publisher;
   /** What Redis held when it was first read. */
   readonly onFirstRead: (published: readonly PublishedDocument[]) => void;
@@ -34,7 +34,7 @@ export interface PublicationDeps extends TenureDeps {
 export class Publication {
   readonly #deps: PublicationDeps;
   readonly #backoff: Backoff;
-  readonly #tenure: Tenure;
+  readonly #leadership: Leadership;
   #state: PublicationState = 'unread';
   #since: number;
   #doubts = 0;
@@ -54,7 +54,7 @@ export class Publication {
     this.#deps = deps;
     this.#backoff = new Backoff(deps.clock);
     this.#since = deps.clock.wall();
-    this.#tenure = new Tenure(deps);
+    this.#leadership = new Leadership(deps);
   }
 
   /** Wall-clock milliseconds since which the state is what it is. */
@@ -65,15 +65,15 @@ export class Publication {
     return this.#state;
   }
   get term(): Term | null {
-    return this.#tenure.term;
+    return this.#leadership.term;
   }
-  /** See `Tenure.takenOver`. */
+  /** See `Leadership.takenOver`. */
   get takenOver(): Term | null {
-    return this.#tenure.takenOver;
+    return this.#leadership.takenOver;
   }
   /** Why nothing may be published until a person has judged, or null. */
   get hold(): string | null {
-    return this.#tenure.hold;
+    return this.#leadership.hold;
   }
   get published(): ReadonlyMap<string, PublishedDocument> {
     return this.#published;
@@ -102,7 +102,7 @@ export class Publication {
       const epoch = this.term?.epoch;
       this.#deps.log.warn({ reason, epoch }, 'Redis is in doubt; a new epoch is needed');
     }
-    if (this.#isOpen()) this.#tenure.spend();
+    if (this.#isOpen()) this.#leadership.spend();
     this.#enter('unread');
   }
 
@@ -119,14 +119,14 @@ export class Publication {
   acceptLoss(): void {
     if (this.#state === 'fenced') return;
     this.#doubts += 1;
-    this.#tenure.acceptLoss();
+    this.#leadership.acceptLoss();
     this.#backoff.succeeded();
     this.#enter('unread');
   }
 
   /** ZooKeeper refused a write under `term`: what that means. Only another controller's term ends the office. */
   async refused(term: Term): Promise<Refusal> {
-    const refusal = await this.#tenure.refused(term);
+    const refusal = await this.#leadership.refused(term);
     if (refusal === 'fenced') this.#fence();
     return refusal;
   }
@@ -147,10 +147,11 @@ export class Publication {
     const known = this.#state === 'read' || (await this.#read());
     if (!known) {
       // Wishes can be taken without Redis, by an office that goes no higher than it must.
-      this.#judge(await this.#tenure.ensure());
+      this.#judge(await this.#leadership.ensure());
       return false;
     }
-    if (doubts !== this.#doubts || !this.#judge(await this.#tenure.settle(this.#redisEpoch))) return false;
+    if (doubts !== this.#doubts || !this.#judge(await this.#leadership.settle(this.#redisEpoch)))
+      return false;
     if (doubts !== this.#doubts) return false;
     return this.#open();
   }
@@ -309,9 +310,9 @@ export class Publication {
     }
   }
 
-  /** See `Tenure.caughtUp`. */
+  /** See `Leadership.caughtUp`. */
   caughtUp(): void {
-    this.#tenure.caughtUp();
+    this.#leadership.caughtUp();
   }
 
   async #open(): Promise<boolean> {
@@ -320,12 +321,12 @@ export class Publication {
     const answer = await this.#deps.publisher.open(term.epoch);
     if (answer.kind === 'unavailable') return this.#failed(answer.reason);
     if (doubts !== this.#doubts) {
-      this.#tenure.spend();
+      this.#leadership.spend();
       return false;
     }
     if (answer.kind === 'fenced') {
       this.doubt(`epoch ${String(answer.epoch)} is open in Redis`);
-      this.#tenure.spend();
+      this.#leadership.spend();
       return this.#failed(`Redis is at epoch ${String(answer.epoch)} already`);
     }
     const found = this.#found ?? [];

@@ -35,7 +35,7 @@ import { ReleaseEffects } from './release_effects.js';
 import { refuseGates, ReleaseGates } from './release_gates.js';
 import type { Refusal } from '../office/leadership.js';
 import { TrafficLog } from './traffic_log.js';
-import type { Turns } from '../commands/service_queue.js';
+import type { ServiceQueue } from '../commands/service_queue.js';
 import { decideAndWrite, type Try } from '../commands/write_loop.js';
 
 /** What releases need of the controller. */
@@ -54,9 +54,9 @@ export interface ReleaseDeps {
   /** Why nothing may be changed now, or null. */
   readonly refusal: (dryRun: boolean) => Problem | null;
   readonly term: () => Term | null;
-  /** What a fenced write means; see `Tenure.refused`. */
+  /** What a fenced write means; see `Leadership.refused`. */
   readonly refused: (term: Term) => Promise<Refusal>;
-  readonly turns: Turns;
+  readonly queue: ServiceQueue;
   /** True if the set that is wanted for a service stands in Redis. */
   readonly stands: (service: string) => boolean;
   /** Another pass, soon. */
@@ -486,7 +486,7 @@ export class Releases implements ReleasePlane {
         () => this.#decideOnce(service, context, decide),
         () => this.#deps.pause(NEWS_MS),
       );
-    const done = context.dry_run ? await work() : await this.#deps.turns.take(`@release ${service}`, work);
+    const done = context.dry_run ? await work() : await this.#deps.queue.take(`@release ${service}`, work);
     if (!done.ok) return done;
     const { record, edit, changed, guards = [], told = [] } = done.value;
     if (edit !== null && !context.dry_run) await this.#deps.settled();
