@@ -1,10 +1,5 @@
 import { test } from 'vitest';
-import {
-  ALGORITHMS,
-  type Algorithm,
-  type Balancer,
-  type ServiceSet,
-} from '../control-plane/src/model/set.js';
+import { type Algorithm, ALGORITHMS, type Balancer, type ServiceSet } from '../control-plane/src/testkit.js';
 import { compareCpu, ROUNDS } from './harness/compare.js';
 import { Lab } from './harness/lab.js';
 import { median, ratios } from './harness/numbers.js';

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { request } from 'undici';
 import { test } from 'vitest';
-import type { ServiceSet } from '../control-plane/src/model/set.js';
+import type { ServiceSet } from '../control-plane/src/testkit.js';
 import { cpuTime } from './harness/cpu_time.js';
 import { steady } from './harness/drive.js';
 import { Lab, type Subject } from './harness/lab.js';

@@ -1,8 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'vitest';
-import { createRecordingLog } from '../control-plane/src/testing/log.js';
-import { ZooKeeperLink } from '../control-plane/src/zookeeper/link.js';
-import { createProviderRegistration } from '../control-plane/src/zookeeper/provider.js';
+import {
+  createProviderRegistration,
+  createRecordingLog,
+  ZooKeeperLink,
+} from '../control-plane/src/testkit.js';
 import { startStack, type Stack } from '../e2e/harness/stack.js';
 import { Acks } from './harness/acks.js';
 import { quantile } from './harness/numbers.js';

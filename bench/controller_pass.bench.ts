@@ -1,14 +1,25 @@
 import { expect, test } from 'vitest';
-import { createHooks } from '../control-plane/src/hooks/hooks.js';
-import { createPrometheus } from '../control-plane/src/hooks/prometheus.js';
-import { Controller, type ControllerDeps } from '../control-plane/src/controller/controller.js';
-import type { FleetReport, HeardGateway, RosterEntry } from '../control-plane/src/model/gateway.js';
-import { NO_INTENT, type StoredIntent } from '../control-plane/src/model/intent.js';
-import type { Clock, Lifecycle, Publisher } from '../control-plane/src/model/ports.js';
-import type { Registration, RegistryState } from '../control-plane/src/model/registration.js';
-import { err, ok } from '../control-plane/src/model/result.js';
-import { buildHeartbeat, buildRegistration } from '../control-plane/src/testing/builders.js';
-import { createRecordingLog } from '../control-plane/src/testing/log.js';
+import {
+  buildHeartbeat,
+  buildRegistration,
+  type Clock,
+  Controller,
+  type ControllerDeps,
+  createHooks,
+  createPrometheus,
+  createRecordingLog,
+  err,
+  type FleetReport,
+  type HeardGateway,
+  type Lifecycle,
+  NO_INTENT,
+  ok,
+  type Publisher,
+  type Registration,
+  type RegistryState,
+  type RosterEntry,
+  type StoredIntent,
+} from '../control-plane/src/testkit.js';
 
 /*
  * What one pass of the controller costs, and the reads that go over everything: 1,000 services of 10 instances, 50

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { ReleaseOutcome } from '../control-plane/src/model/release_plane.js';
-import type { ReleaseResource } from '../control-plane/src/model/release_resources.js';
-import { createRecordingLog } from '../control-plane/src/testing/log.js';
-import { ZooKeeperLink } from '../control-plane/src/zookeeper/link.js';
-import { createProviderRegistration } from '../control-plane/src/zookeeper/provider.js';
+import {
+  createProviderRegistration,
+  createRecordingLog,
+  type ReleaseOutcome,
+  type ReleaseResource,
+  ZooKeeperLink,
+} from '../control-plane/src/testkit.js';
 import { Rig } from '../e2e/harness/rig.js';
 import { until } from '../e2e/harness/until.js';
 import { cpuTime } from './harness/cpu_time.js';

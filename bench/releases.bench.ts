@@ -1,7 +1,5 @@
 import { expect, test } from 'vitest';
-import { hasEnded } from '../control-plane/src/model/release.js';
-import type { ReleaseOutcome } from '../control-plane/src/model/release_plane.js';
-import type { ReleaseResource } from '../control-plane/src/model/release_resources.js';
+import { hasEnded, type ReleaseOutcome, type ReleaseResource } from '../control-plane/src/testkit.js';
 import type { Enlisted } from '../e2e/harness/enlisted.js';
 import { Rig } from '../e2e/harness/rig.js';
 import { untilValue } from '../e2e/harness/until.js';

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { GatewayResource, ServiceResource } from '../control-plane/src/model/resources.js';
-import { systemClock } from '../control-plane/src/main.js';
-import { ZooKeeperLink } from '../control-plane/src/zookeeper/link.js';
+import {
+  type GatewayResource,
+  type ServiceResource,
+  systemClock,
+  ZooKeeperLink,
+} from '../control-plane/src/testkit.js';
 import { startStack, type Registered, type Stack } from './harness/stack.js';
 import { sendMany, startTraffic, type Traffic } from './harness/traffic.js';
 import { until } from './harness/until.js';

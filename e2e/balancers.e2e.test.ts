@@ -3,9 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../control-plane/src/local/process.js';
-import { inFlightKey } from '../control-plane/src/model/gateway.js';
-import { ALGORITHMS, type Balancer, type Peer } from '../control-plane/src/model/set.js';
+import { ALGORITHMS, type Balancer, freePort, inFlightKey, type Peer } from '../control-plane/src/testkit.js';
 import { clientHeaders } from './harness/client.js';
 import { startInstance, type Instance } from './harness/instance.js';
 import { peer } from './harness/publish.js';

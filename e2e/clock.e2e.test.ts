@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { Heartbeat } from '../control-plane/src/model/gateway.js';
+import type { Heartbeat } from '../control-plane/src/testkit.js';
 import { startInstance } from './harness/instance.js';
 import { Patient } from './harness/patient.js';
 import { peer } from './harness/publish.js';

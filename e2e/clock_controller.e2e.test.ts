@@ -3,7 +3,7 @@ import type {
   OverrideResource,
   ProtectionResource,
   ReadinessResource,
-} from '../control-plane/src/model/resources.js';
+} from '../control-plane/src/testkit.js';
 import type { Enlisted } from './harness/enlisted.js';
 import { Rig } from './harness/rig.js';
 import { until } from './harness/until.js';

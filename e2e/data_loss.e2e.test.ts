@@ -7,7 +7,7 @@ import type {
   ProtectionResource,
   ReadinessResource,
   ServiceEvent,
-} from '../control-plane/src/model/resources.js';
+} from '../control-plane/src/testkit.js';
 import type { Enlisted } from './harness/enlisted.js';
 import { Rig, statusOf } from './harness/rig.js';
 import { runCli, type Run } from './harness/stack.js';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import type { MutationResource } from '../control-plane/src/model/resources.js';
+import type { MutationResource } from '../control-plane/src/testkit.js';
 import { startStack, type Registered, type Stack } from './harness/stack.js';
 import { sendMany, startTraffic } from './harness/traffic.js';
 import { until } from './harness/until.js';

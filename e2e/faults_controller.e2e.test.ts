@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, afterEach, expect, test } from 'vitest';
-import type { MutationResource } from '../control-plane/src/model/resources.js';
+import type { MutationResource } from '../control-plane/src/testkit.js';
 import type { Enlisted } from './harness/enlisted.js';
 import { holdRequest } from './harness/hold.js';
 import { measured } from './harness/measured.js';

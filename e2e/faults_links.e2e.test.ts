@@ -1,6 +1,6 @@
 import { request } from 'undici';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { ProxyMode, TcpProxy } from '../control-plane/src/testing/tcp_proxy.js';
+import type { ProxyMode, TcpProxy } from '../control-plane/src/testkit.js';
 import type { Enlisted } from './harness/enlisted.js';
 import { measured } from './harness/measured.js';
 import { Rig, type RigGateway } from './harness/rig.js';

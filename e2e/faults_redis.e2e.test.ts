@@ -1,10 +1,12 @@
 import { copyFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { productRoot } from '../control-plane/src/cli/product.js';
-import { createPublisher } from '../control-plane/src/redis/publisher.js';
-import { loadScripts } from '../control-plane/src/redis/scripts.js';
-import { createRecordingLog } from '../control-plane/src/testing/log.js';
+import {
+  createPublisher,
+  createRecordingLog,
+  loadScripts,
+  productRoot,
+} from '../control-plane/src/testkit.js';
 import type { Enlisted } from './harness/enlisted.js';
 import { measured } from './harness/measured.js';
 import { sha1 } from './harness/publish.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startKazoo, zkCli, type KazooRegistrant } from '../control-plane/src/testing/foreign_registrants.js';
+import { type KazooRegistrant, startKazoo, zkCli } from '../control-plane/src/testkit.js';
 import { Rig } from './harness/rig.js';
 import { until, untilValue } from './harness/until.js';
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ServiceSet } from '../control-plane/src/model/set.js';
+import type { ServiceSet } from '../control-plane/src/testkit.js';
 import { Edge, type Outcome, type Says } from './harness/edge.js';
 import { answering, sayingOnce, whole, type Talk } from './harness/raw.js';
 import { until } from './harness/until.js';

@@ -2,8 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type ClientHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../control-plane/src/local/process.js';
-import type { ServiceSet } from '../control-plane/src/model/set.js';
+import { freePort, type ServiceSet } from '../control-plane/src/testkit.js';
 import { Edge } from './harness/edge.js';
 import { peer } from './harness/publish.js';
 import {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:http2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../control-plane/src/local/process.js';
+import { freePort } from '../control-plane/src/testkit.js';
 import { Edge, type Outcome } from './harness/edge.js';
 import { peer } from './harness/publish.js';
 import { answering, openRawClient, startRawInstance, whole, type Talk } from './harness/raw.js';

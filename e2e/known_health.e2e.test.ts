@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ServiceEvent, ServiceResource } from '../control-plane/src/model/resources.js';
+import type { ServiceEvent, ServiceResource } from '../control-plane/src/testkit.js';
 import type { Enlisted } from './harness/enlisted.js';
 import { startInstance, type Instance } from './harness/instance.js';
 import { Rig } from './harness/rig.js';

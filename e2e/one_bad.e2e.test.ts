@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ALGORITHMS, type Algorithm, type ServiceSet } from '../control-plane/src/model/set.js';
+import { type Algorithm, ALGORITHMS, type ServiceSet } from '../control-plane/src/testkit.js';
 import { clientHeaders } from './harness/client.js';
 import { Patient, SLOW_MS } from './harness/patient.js';
 import { peer } from './harness/publish.js';

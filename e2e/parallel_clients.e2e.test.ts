@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ReadinessResource } from '../control-plane/src/model/resources.js';
+import type { ReadinessResource } from '../control-plane/src/testkit.js';
 import type { Enlisted } from './harness/enlisted.js';
 import { judgeLedger, startClients } from './harness/clients.js';
 import { observe } from './harness/observer.js';

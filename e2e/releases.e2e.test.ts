@@ -1,7 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { hasEnded, type ReleaseEvent } from '../control-plane/src/model/release.js';
-import type { ReleaseOutcome } from '../control-plane/src/model/release_plane.js';
-import type { ReleaseResource } from '../control-plane/src/model/release_resources.js';
+import {
+  hasEnded,
+  type ReleaseEvent,
+  type ReleaseOutcome,
+  type ReleaseResource,
+} from '../control-plane/src/testkit.js';
 import { runCli } from './harness/stack.js';
 import { measured } from './harness/measured.js';
 import { releaseCalls } from './harness/release_calls.js';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { ReleaseOutcome } from '../control-plane/src/model/release_plane.js';
+import type { ReleaseOutcome } from '../control-plane/src/testkit.js';
 import { drawMoments, EVERY_MOMENT, HELD_PHASES, Staged, WEIGHTS, type Moment } from './harness/phases.js';
 import { Rig } from './harness/rig.js';
 import { runCli, startCli } from './harness/stack.js';

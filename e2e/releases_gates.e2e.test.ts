@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { hasEnded } from '../control-plane/src/model/release.js';
+import { hasEnded } from '../control-plane/src/testkit.js';
 import { measured } from './harness/measured.js';
 import { releaseCalls } from './harness/release_calls.js';
 import { Rig, type RigTraffic } from './harness/rig.js';

@@ -1,7 +1,6 @@
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { OperationResource } from '../control-plane/src/model/resources.js';
-import { ALGORITHMS, type ServiceSet } from '../control-plane/src/model/set.js';
+import { ALGORITHMS, type OperationResource, type ServiceSet } from '../control-plane/src/testkit.js';
 import { startStack, type Registered, type Stack } from './harness/stack.js';
 import { sendMany, startTraffic } from './harness/traffic.js';
 import { until } from './harness/until.js';

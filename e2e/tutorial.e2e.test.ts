@@ -2,8 +2,14 @@ import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DEFAULT_BASE_PORT, planPorts, takenPorts } from '../control-plane/src/local/ports.js';
-import { marked, MARK, send } from '../control-plane/src/local/processes.js';
+import {
+  DEFAULT_BASE_PORT,
+  MARK,
+  marked,
+  planPorts,
+  send,
+  takenPorts,
+} from '../control-plane/src/testkit.js';
 import { runCli } from './harness/stack.js';
 import { compareOutput, readTranscript, Shell, type Step } from './harness/transcript.js';
 

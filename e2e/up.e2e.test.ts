@@ -7,9 +7,16 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { request } from 'undici';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { planPorts, takenPorts } from '../control-plane/src/local/ports.js';
-import { lives, marked, send } from '../control-plane/src/local/processes.js';
-import { readEndpoints, readState, type Endpoints } from '../control-plane/src/local/state.js';
+import {
+  type Endpoints,
+  lives,
+  marked,
+  planPorts,
+  readEndpoints,
+  readState,
+  send,
+  takenPorts,
+} from '../control-plane/src/testkit.js';
 import { until } from './harness/until.js';
 
 const ROOT = join(import.meta.dirname, '..');

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import type { ServiceSet } from '../control-plane/src/model/set.js';
+import type { ServiceSet } from '../control-plane/src/testkit.js';
 import { Authority, type Certificate } from './harness/certificates.js';
 import { gatewayConf } from './harness/gateway.js';
 import { peer } from './harness/publish.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { MutationResource } from '../control-plane/src/model/resources.js';
+import type { MutationResource } from '../control-plane/src/testkit.js';
 import { startStack, type Registered, type Stack } from './harness/stack.js';
 import { sendMany, startTraffic } from './harness/traffic.js';
 

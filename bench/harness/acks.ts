@@ -1,6 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { Heartbeat } from '../../control-plane/src/model/gateway.js';
-import type { ServiceSet } from '../../control-plane/src/model/set.js';
+import type { Heartbeat, ServiceSet } from '../../control-plane/src/testkit.js';
 import { reached } from '../../e2e/harness/publish.js';
 
 /** Sees in Redis what the controllers see: the published set of a service, and whether every gateway has acked it. */

@@ -2,13 +2,19 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Pool } from 'undici';
-import { launchGateway, type LocalGateway } from '../../control-plane/src/local/gateway.js';
-import { freePort, launch, type LocalProcess } from '../../control-plane/src/local/process.js';
-import { ask } from '../../control-plane/src/local/redis.js';
-import type { GivenOptions } from '../../control-plane/src/render/options.js';
+import {
+  ask,
+  freePort,
+  type GivenOptions,
+  launch,
+  launchGateway,
+  type LocalGateway,
+  type LocalProcess,
+  type Peer,
+  type Position,
+  type ServiceSet,
+} from '../../control-plane/src/testkit.js';
 import { gatewayConf, gatewayPlace, type GatewayPlace } from '../../e2e/harness/gateway.js';
-import type { Position } from '../../control-plane/src/model/position.js';
-import type { Peer, ServiceSet } from '../../control-plane/src/model/set.js';
 import { peer, Publishing, reached } from '../../e2e/harness/publish.js';
 import { untilValue } from '../../e2e/harness/until.js';
 import { hostOf, Workbench } from '../../e2e/harness/workbench.js';

@@ -1,4 +1,4 @@
-import type { Peer } from '../../control-plane/src/model/set.js';
+import type { Peer } from '../../control-plane/src/testkit.js';
 import { peer } from '../../e2e/harness/publish.js';
 
 /** `count` instances at the addresses of a lab; `weight` makes one set differ from the next. */

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { MutationResource } from '../../control-plane/src/model/resources.js';
+import type { MutationResource } from '../../control-plane/src/testkit.js';
 import type { Enlisted } from './enlisted.js';
 import { judge, type Confirmation } from './judge.js';
 import type { Observed } from './observer.js';

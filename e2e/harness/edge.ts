@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { ServiceSet } from '../../control-plane/src/model/set.js';
+import type { ServiceSet } from '../../control-plane/src/testkit.js';
 import { peer } from './publish.js';
 import {
   openRawClient,

@@ -1,7 +1,9 @@
-import { startTcpProxy } from '../../control-plane/src/testing/tcp_proxy.js';
-import { createRecordingLog } from '../../control-plane/src/testing/log.js';
-import { ZooKeeperLink } from '../../control-plane/src/zookeeper/link.js';
-import { createProviderRegistration } from '../../control-plane/src/zookeeper/provider.js';
+import {
+  createProviderRegistration,
+  createRecordingLog,
+  startTcpProxy,
+  ZooKeeperLink,
+} from '../../control-plane/src/testkit.js';
 import { startInstance, type Instance } from './instance.js';
 
 /** An instance of this process with a registration of its own, in a session of its own. */

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { LocalProcess } from '../../control-plane/src/local/process.js';
+import type { LocalProcess } from '../../control-plane/src/testkit.js';
 import { until } from './until.js';
 
 /** A real server that a scenario may freeze, kill and start again; its children go with it. */

@@ -1,9 +1,14 @@
 import { join } from 'node:path';
-import { productRoot, productVersion, readTemplates } from '../../control-plane/src/cli/product.js';
-import { launchGateway, type LocalGateway } from '../../control-plane/src/local/gateway.js';
-import { freePort } from '../../control-plane/src/local/process.js';
-import type { GivenOptions } from '../../control-plane/src/render/options.js';
-import { renderConf } from '../../control-plane/src/render/render.js';
+import {
+  freePort,
+  type GivenOptions,
+  launchGateway,
+  type LocalGateway,
+  productRoot,
+  productVersion,
+  readTemplates,
+  renderConf,
+} from '../../control-plane/src/testkit.js';
 
 /** Where a gateway lives, so that it can be started there again. */
 export interface GatewayPlace {

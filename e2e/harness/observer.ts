@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { IntentRecord } from '../../control-plane/src/model/intent.js';
+import type { IntentRecord } from '../../control-plane/src/testkit.js';
 import { openSession } from './znode.js';
 
 /** What an observer has seen of one service's record in ZooKeeper. */

@@ -1,6 +1,10 @@
-import { hasEnded, type ReleaseEvent, type ReleaseState } from '../../control-plane/src/model/release.js';
-import type { ReleaseOutcome } from '../../control-plane/src/model/release_plane.js';
-import type { ReleaseResource } from '../../control-plane/src/model/release_resources.js';
+import {
+  hasEnded,
+  type ReleaseEvent,
+  type ReleaseOutcome,
+  type ReleaseResource,
+  type ReleaseState,
+} from '../../control-plane/src/testkit.js';
 import type { Enlisted } from './enlisted.js';
 import type { Rig, RigTraffic } from './rig.js';
 import { releaseCalls } from './release_calls.js';

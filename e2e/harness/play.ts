@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { MutationResource, OperationResource } from '../../control-plane/src/model/resources.js';
+import type { MutationResource, OperationResource } from '../../control-plane/src/testkit.js';
 import { judgeLedger, startClients } from './clients.js';
 import type { Enlisted } from './enlisted.js';
 import { describeStep, type History, type Step } from './history.js';

@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
-import type { Heartbeat } from '../../control-plane/src/model/gateway.js';
-import type { Position } from '../../control-plane/src/model/position.js';
-import type { Peer, Route, ServiceSet } from '../../control-plane/src/model/set.js';
+import type { Heartbeat, Peer, Position, Route, ServiceSet } from '../../control-plane/src/testkit.js';
 
 /** What is written for a set: the document, or any bytes with any hash. */
 export interface Written {

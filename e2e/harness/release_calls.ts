@@ -1,7 +1,11 @@
 import { expect } from 'vitest';
-import { hasEnded, type ReleaseEvent, type ReleaseState } from '../../control-plane/src/model/release.js';
-import type { ReleaseOutcome } from '../../control-plane/src/model/release_plane.js';
-import type { ReleaseResource } from '../../control-plane/src/model/release_resources.js';
+import {
+  hasEnded,
+  type ReleaseEvent,
+  type ReleaseOutcome,
+  type ReleaseResource,
+  type ReleaseState,
+} from '../../control-plane/src/testkit.js';
 import type { Rig } from './rig.js';
 import { untilValue } from './until.js';
 

@@ -3,20 +3,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { request } from 'undici';
-import type { LocalGateway } from '../../control-plane/src/local/gateway.js';
-import { freePort, launch, type LocalProcess } from '../../control-plane/src/local/process.js';
-import { ask, launchRedis } from '../../control-plane/src/local/redis.js';
-import { launchZooKeeper } from '../../control-plane/src/local/zookeeper.js';
-import type {
-  GatewayResource,
-  InstanceResource,
-  MutationResource,
-  OperationResource,
-  ServiceResource,
-} from '../../control-plane/src/model/resources.js';
-import type { ServiceSet } from '../../control-plane/src/model/set.js';
-import { startTcpProxy, type TcpProxy } from '../../control-plane/src/testing/tcp_proxy.js';
-import type { GivenOptions } from '../../control-plane/src/render/options.js';
+import {
+  ask,
+  freePort,
+  type GatewayResource,
+  type GivenOptions,
+  type InstanceResource,
+  launch,
+  launchRedis,
+  launchZooKeeper,
+  type LocalGateway,
+  type LocalProcess,
+  type MutationResource,
+  type OperationResource,
+  type ServiceResource,
+  type ServiceSet,
+  startTcpProxy,
+  type TcpProxy,
+} from '../../control-plane/src/testkit.js';
 import { breakable, type Breakable } from './faults.js';
 import { gatewayPlace, startGateway, type GatewayPlace } from './gateway.js';
 import { enlist, type Enlisted } from './enlisted.js';

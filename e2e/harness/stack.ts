@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { request } from 'undici';
-import type {
-  GatewayResource,
-  InstanceResource,
-  MutationResource,
-  OperationResource,
-  ServiceResource,
-} from '../../control-plane/src/model/resources.js';
-import { freePort } from '../../control-plane/src/local/process.js';
+import {
+  freePort,
+  type GatewayResource,
+  type InstanceResource,
+  type MutationResource,
+  type OperationResource,
+  type ServiceResource,
+} from '../../control-plane/src/testkit.js';
 import { until } from './until.js';
 
 /*

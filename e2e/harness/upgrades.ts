@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import type { UpgradeBody } from '../../control-plane/src/plan/release/call.js';
+import type { UpgradeBody } from '../../control-plane/src/testkit.js';
 import type { Enlisted } from './enlisted.js';
 
 /** One call as it came in. */

@@ -2,13 +2,17 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, request, type Dispatcher } from 'undici';
-import type { LocalGateway } from '../../control-plane/src/local/gateway.js';
-import { freePort, type LocalProcess } from '../../control-plane/src/local/process.js';
-import { launchRedis } from '../../control-plane/src/local/redis.js';
-import type { Heartbeat } from '../../control-plane/src/model/gateway.js';
-import type { Position } from '../../control-plane/src/model/position.js';
-import type { Peer, ServiceSet } from '../../control-plane/src/model/set.js';
-import type { GivenOptions } from '../../control-plane/src/render/options.js';
+import {
+  freePort,
+  type GivenOptions,
+  type Heartbeat,
+  launchRedis,
+  type LocalGateway,
+  type LocalProcess,
+  type Peer,
+  type Position,
+  type ServiceSet,
+} from '../../control-plane/src/testkit.js';
 import { gatewayPlace, startGateway, type GatewayPlace } from './gateway.js';
 import { Publishing, reached } from './publish.js';
 import { untilValue } from './until.js';

@@ -1,4 +1,4 @@
-import { connect, type ZooKeeperConnection } from '../../control-plane/src/zookeeper/connection.js';
+import { connect, type ZooKeeperConnection } from '../../control-plane/src/testkit.js';
 
 /*
  * What a person with zkCli does.

@@ -1,17 +1,18 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { breaches, cycles, typescriptGraph, type Sources } from './import_law.js';
+import { breaches, cycles, doorBreaches, typescriptGraph, type Sources } from './import_law.js';
 import { luaBreaches, luaGraph } from './lua_law.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
 
-function read(dir: string, extension: string): Sources {
+/** The files of `dir` by their path relative to it, or to `under`. */
+function read(dir: string, extension: string, under = ''): Sources {
   if (!existsSync(dir)) return new Map();
   const names = readdirSync(dir, { recursive: true, encoding: 'utf8' });
   const files = names.filter((name) => name.endsWith(extension) && !name.endsWith('.d.ts'));
   return new Map(
-    files.map((name) => [name.replaceAll('\\', '/'), readFileSync(join(dir, name), 'utf8')] as const),
+    files.map((name) => [under + name.replaceAll('\\', '/'), readFileSync(join(dir, name), 'utf8')] as const),
   );
 }
 
@@ -25,6 +26,13 @@ describe('this repository', () => {
   });
   test('TypeScript keeps the import law', () => {
     expect(breaches(typescript)).toEqual([]);
+  });
+  test('e2e and bench reach into the control plane through its one door', () => {
+    const users = ['e2e/', 'bench/'].map((dir) => read(join(ROOT, dir), '.ts', dir));
+    for (const sources of users) {
+      expect(sources.size).toBeGreaterThan(10);
+      expect(doorBreaches(sources)).toEqual([]);
+    }
   });
   test('TypeScript has no import cycle, not even inside a folder', () => {
     expect(cycles(typescriptGraph(typescript))).toEqual([]);
@@ -53,6 +61,7 @@ describe('the law sees', () => {
     ['local/a.ts', 'process.exit(1);', /take it as an argument/],
     ['local/a.ts', "import { env } from 'node:process';", /touch the process/],
     ['cli/a.ts', "import { x } from '../testing/builders.js';", /not part of what is built/],
+    ['main.ts', "import { x } from './testkit.js';", /not part of what is built/],
     ['stray/a.ts', '', /no place/],
   ])('%s: %s', (path, source, reason) => {
     expect(judge(path, source).join('\n')).toMatch(reason);
@@ -64,9 +73,24 @@ describe('the law sees', () => {
     ['cli/main.ts', "import { x } from '../local/up.js'; process.exit(1);"],
     ['local/x.test.ts', "import { x } from '../zookeeper/provider.js'; process.env.X;"],
     ['local/a.ts', 'spawn(x, { env: { ...process.env } }); process.kill(1, 0);'],
+    ['testkit.ts', "export { x } from './testing/builders.js'; export { y } from './redis/keys.js';"],
     ['plan/a.ts', '/** never process.env here */ export const x = 1;'],
   ])('nothing wrong in %s: %s', (path, source) => {
     expect(judge(path, source)).toEqual([]);
+  });
+
+  test.each([
+    ['e2e/a.e2e.test.ts', "import { x } from '../control-plane/src/model/set.js';"],
+    ['e2e/harness/a.ts', "import type { X } from '../../control-plane/src/model/set.js';"],
+    ['bench/a.bench.ts', "export { x } from '../control-plane/src/testing/log.js';"],
+    ['bench/a.bench.ts', "type X = import('../control-plane/src/model/set.js').X;"],
+  ])('no door: %s: %s', (path, source) => {
+    expect(doorBreaches(new Map([[path, source]])).join('\n')).toMatch(/take it from .*testkit\.ts/);
+  });
+
+  test('the door, and what is not of the control plane, is open to e2e', () => {
+    const source = "import { x } from '../../control-plane/src/testkit.js'; import { y } from './rig.js';";
+    expect(doorBreaches(new Map([['e2e/harness/a.ts', source]]))).toEqual([]);
   });
 
   test('a cycle inside a folder, through a type import', () => {

@@ -23,7 +23,11 @@ const LAW: Readonly<Record<string, { readonly may: readonly string[] | 'all'; re
   },
   'main.ts': { may: 'all', because: 'it wires' },
   cli: { may: 'all', because: 'it wires' },
+  'testkit.ts': { may: 'all', because: 'it is the door of e2e/ and bench/, and no part of the product' },
 };
+
+/** What only tests, scenarios and benchmarks may import. */
+const FOR_TESTS: readonly string[] = ['testing', 'testkit.ts'];
 
 /** Packages that exactly one file knows. */
 const SOLE_IMPORTERS: Readonly<Record<string, string>> = {
@@ -39,6 +43,12 @@ const PROCESS_USES: Readonly<Record<string, readonly string[]>> = {
   local: ['process.env', 'process.kill'],
   hooks: ['process.kill'],
 };
+
+/** Where the sources of the control plane lie, seen from the root of the repository. */
+const CONTROL_PLANE = 'control-plane/';
+
+/** The one file of the control plane that e2e/ and bench/ may import. */
+const DOOR = 'control-plane/src/testkit.ts';
 
 const isTest = (path: string): boolean => path.endsWith('.test.ts');
 
@@ -128,9 +138,26 @@ function breachOf(
   if (isTest(resolved)) return 'a test is imported by nobody';
   const other = layerOf(resolved);
   if (other === layer) return undefined;
-  if (other === 'testing') return 'what tests need is not part of what is built';
+  if (FOR_TESTS.includes(other) && !FOR_TESTS.includes(layer))
+    return 'what tests need is not part of what is built';
   if (law.may === 'all' || law.may.includes(other)) return undefined;
   return `${layer} may import ${law.may.length === 0 ? 'nothing else' : `only ${law.may.join(' and ')}`}, because ${law.because}`;
+}
+
+/**
+ * Every import of an inner file of the control plane in `sources`, whose paths are relative to the root of the repository
+ * (`e2e/…`, `bench/…`); empty = none. Such imports would nail inner files to their places.
+ */
+export function doorBreaches(sources: Sources): readonly string[] {
+  const found: string[] = [];
+  for (const [path, source] of sources) {
+    for (const target of importsOf(path, source)) {
+      const resolved = resolve(path, target);
+      if (resolved === undefined || !resolved.startsWith(CONTROL_PLANE) || resolved === DOOR) continue;
+      found.push(`${path} imports ${target}: take it from ${DOOR}, and put it there if it is missing`);
+    }
+  }
+  return found;
 }
 
 /** Import graph of TypeScript sources, type imports included. */

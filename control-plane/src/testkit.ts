@@ -1,0 +1,79 @@
+/*
+ * The one door through which e2e/ and bench/ reach into the control plane, so that inner files can move without them.
+ * Not part of the product's build. A name goes in when a scenario or a benchmark needs it, and out when none does.
+ */
+
+/** Where the product's own files are, and which version it is. */
+export { productRoot, productVersion, readTemplates } from './cli/product.js';
+
+/** Starts and finds real servers, gateways and the demo. */
+export { launchGateway, type LocalGateway } from './local/gateway.js';
+export { DEFAULT_BASE_PORT, planPorts, takenPorts } from './local/ports.js';
+export { freePort, launch, type LocalProcess } from './local/process.js';
+export { lives, MARK, marked, send } from './local/processes.js';
+export { ask, launchRedis } from './local/redis.js';
+export { readEndpoints, readState, type Endpoints } from './local/state.js';
+export { launchZooKeeper } from './local/zookeeper.js';
+
+/** Renders a gateway's configuration. */
+export type { GivenOptions } from './render/options.js';
+export { renderConf } from './render/render.js';
+
+/** What the API answers. */
+export type { ReleaseOutcome } from './model/release_plane.js';
+export type { ReleaseResource } from './model/release_resources.js';
+export type {
+  GatewayResource,
+  InstanceResource,
+  MutationResource,
+  OperationResource,
+  OverrideResource,
+  ProtectionResource,
+  ReadinessResource,
+  ServiceEvent,
+  ServiceResource,
+} from './model/resources.js';
+export { hasEnded, type ReleaseEvent, type ReleaseState } from './model/release.js';
+export type { UpgradeBody } from './plan/release/call.js';
+
+/** What lies in Redis and ZooKeeper: sets, heartbeats, registrations, intents. */
+export {
+  inFlightKey,
+  type FleetReport,
+  type HeardGateway,
+  type Heartbeat,
+  type RosterEntry,
+} from './model/gateway.js';
+export { NO_INTENT, type IntentRecord, type StoredIntent } from './model/intent.js';
+export type { Position } from './model/position.js';
+export type { Registration, RegistryState } from './model/registration.js';
+export {
+  ALGORITHMS,
+  type Algorithm,
+  type Balancer,
+  type Health,
+  type HealthCheck,
+  type Peer,
+  type Retry,
+  type Route,
+  type ServiceSet,
+} from './model/set.js';
+
+/** Runs parts of the control plane without the rest: a publisher, a ZooKeeper session, a registration, a controller. */
+export { Controller, type ControllerDeps } from './controller/controller.js';
+export { createHooks } from './hooks/hooks.js';
+export { createPrometheus } from './hooks/prometheus.js';
+export { systemClock } from './main.js';
+export type { Clock, Lifecycle, Publisher } from './model/ports.js';
+export { err, ok } from './model/result.js';
+export { createPublisher } from './redis/publisher.js';
+export { loadScripts } from './redis/scripts.js';
+export { connect, type ZooKeeperConnection } from './zookeeper/connection.js';
+export { ZooKeeperLink } from './zookeeper/link.js';
+export { createProviderRegistration } from './zookeeper/provider.js';
+
+/** Test tools: builders, a recorded log, a TCP proxy that breaks links, registrants of other makers. */
+export { buildHeartbeat, buildRegistration } from './testing/builders.js';
+export { startKazoo, zkCli, type KazooRegistrant } from './testing/foreign_registrants.js';
+export { createRecordingLog } from './testing/log.js';
+export { startTcpProxy, type ProxyMode, type TcpProxy } from './testing/tcp_proxy.js';
