@@ -3,15 +3,14 @@ import {
   buildHeartbeat,
   buildRegistration,
   type Clock,
-  Controller,
+  type Controller,
   type ControllerDeps,
-  createHooks,
-  createPrometheus,
   createRecordingLog,
   err,
   type FleetReport,
   type HeardGateway,
   type Lifecycle,
+  loadController,
   NO_INTENT,
   ok,
   type Publisher,
@@ -32,6 +31,7 @@ const INSTANCES = 10;
 const GATEWAYS = 50;
 const PASSES = 40;
 
+const product = await loadController();
 const clock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
 const life = (): Lifecycle => ({
   start: () => Promise.resolve(),
@@ -130,8 +130,8 @@ function stage() {
     },
     traffic: { ...life(), read: () => Promise.resolve(ok([])) },
     newReleaseId: () => 'rel-1',
-    hooks: createHooks({ prefixes: [], commands: '', path: '' }),
-    prometheus: createPrometheus(''),
+    hooks: product.createHooks({ prefixes: [], commands: '', path: '' }),
+    prometheus: product.createPrometheus(''),
     consumers: {
       refused: () => new Map(),
       ...life(),
@@ -163,7 +163,7 @@ function stage() {
     names(SERVICES).map((service) => [service, { service, record: NO_INTENT, etag: '1-1' }]),
   );
   return {
-    controller: new Controller(deps),
+    controller: new product.Controller(deps),
     intents,
     view: (instances: readonly Registration[]) => {
       const services = names(SERVICES);

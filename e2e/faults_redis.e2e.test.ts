@@ -1,12 +1,7 @@
 import { copyFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import {
-  createPublisher,
-  createRecordingLog,
-  loadScripts,
-  productRoot,
-} from '../control-plane/src/testkit.js';
+import { createRecordingLog, loadPublisher, productRoot } from '../control-plane/src/testkit.js';
 import type { Enlisted } from './harness/enlisted.js';
 import { measured } from './harness/measured.js';
 import { sha1 } from './harness/publish.js';
@@ -170,6 +165,7 @@ test('a late duplicate of an old publish changes nothing', async () => {
   const old = await rig.data.hgetall('{ebb}:set:shop');
   const drain = await rig.drain(one.id);
   expect(await rig.ended(drain)).toMatchObject({ result: 'drained' });
+  const { createPublisher, loadScripts } = await loadPublisher();
   await using late = createPublisher({
     url: `redis://127.0.0.1:${rig.ports.redis}`,
     log: createRecordingLog(),

@@ -59,18 +59,33 @@ export {
   type ServiceSet,
 } from './model/set.js';
 
-/** Runs parts of the control plane without the rest: a publisher, a ZooKeeper session, a registration, a controller. */
-export { Controller, type ControllerDeps } from './controller/controller.js';
-export { createHooks } from './hooks/hooks.js';
-export { createPrometheus } from './hooks/prometheus.js';
+/** Runs parts of the control plane without the rest: a ZooKeeper session, a registration. */
 export { systemClock } from './main.js';
 export type { Clock, Lifecycle, Publisher } from './model/ports.js';
 export { err, ok } from './model/result.js';
-export { createPublisher } from './redis/publisher.js';
-export { loadScripts } from './redis/scripts.js';
 export { connect, type ZooKeeperConnection } from './zookeeper/connection.js';
 export { ZooKeeperLink } from './zookeeper/link.js';
 export { createProviderRegistration } from './zookeeper/provider.js';
+
+/** The controller without its stores and its API. Loaded on demand: few need it, and it takes a second. */
+export type { Controller, ControllerDeps } from './controller/controller.js';
+export async function loadController() {
+  const [{ Controller }, { createHooks }, { createPrometheus }] = await Promise.all([
+    import('./controller/controller.js'),
+    import('./hooks/hooks.js'),
+    import('./hooks/prometheus.js'),
+  ]);
+  return { Controller, createHooks, createPrometheus };
+}
+
+/** The publisher and its scripts. Loaded on demand, as the controller is. */
+export async function loadPublisher() {
+  const [{ createPublisher }, { loadScripts }] = await Promise.all([
+    import('./redis/publisher.js'),
+    import('./redis/scripts.js'),
+  ]);
+  return { createPublisher, loadScripts };
+}
 
 /** Test tools: builders, a recorded log, a TCP proxy that breaks links, registrants of other makers. */
 export { buildHeartbeat, buildRegistration } from './testing/builders.js';
