@@ -83,10 +83,10 @@ test('set forward, it ends no ejection, and people are told by the clock of toda
   const { seq, health } = await beat();
   clock.set(HOUR);
   await beats(2);
-  const trials = one.requests.length;
+  const asked = one.requests.length;
   await one.listen();
   await many('store', 50);
-  expect(one.requests.length).toBe(trials);
+  expect(one.requests.length).toBe(asked);
   const later = await bench.heard('later', (now) => now.seq > seq + 4);
   const moved = later.health![`store|${one.id}`]!.since - health![`store|${one.id}`]!.since;
   expect(Math.abs(moved - HOUR)).toBeLessThanOrEqual(2);

@@ -41,9 +41,9 @@ async function diskErrors(gateway: RigGateway): Promise<number> {
 }
 
 /** What a gateway says is wrong with it: by the controller, and by its own pages. */
-async function troubles(gateway: RigGateway): Promise<readonly string[]> {
+async function problems(gateway: RigGateway): Promise<readonly string[]> {
   const found = (await rig.fleet()).find(({ id }) => id === gateway.id);
-  return found?.troubles.map(({ kind }) => kind) ?? [];
+  return found?.problems.map(({ kind }) => kind) ?? [];
 }
 async function adminText(gateway: RigGateway, path: string): Promise<string> {
   return (await request(`http://127.0.0.1:${gateway.place.adminPort}${path}`)).body.text();
@@ -153,11 +153,11 @@ test('a disk that cannot be written: traffic obeys, nothing is claimed to be saf
   renameSync(sets, `${sets}.away`);
   writeFileSync(sets, 'no folder'); // for root, too, no file can be made below it
   // The disk is tried while no set changes, so that nobody learns of it by a drain.
-  await until('the trouble is told', async () => (await troubles(second)).includes('disk'));
-  expect(await troubles(first)).toEqual([]);
+  await until('the problem is reported', async () => (await problems(second)).includes('disk'));
+  expect(await problems(first)).toEqual([]);
   expect(await readiness(second)).toBe(200);
-  expect(JSON.parse(await adminText(second, '/readyz'))).toMatchObject({ troubles: [{ kind: 'disk' }] });
-  expect(await adminText(second, '/metrics')).toContain('ebbgate_trouble{kind="disk"} 1');
+  expect(JSON.parse(await adminText(second, '/readyz'))).toMatchObject({ problems: [{ kind: 'disk' }] });
+  expect(await adminText(second, '/metrics')).toContain('ebbgate_problem{kind="disk"} 1');
   const id = await rig.drain(one.id);
   await until('the set is in force', async () => {
     const before = one.requests();
@@ -177,8 +177,8 @@ test('a disk that cannot be written: traffic obeys, nothing is claimed to be saf
   renameSync(`${sets}.away`, sets);
   expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
   expect(readFileSync(join(sets, 'shop.set'), 'utf8')).toContain('"draining"');
-  await until('the trouble is over', async () => (await troubles(second)).length === 0);
-  expect(await adminText(second, '/metrics')).toContain('ebbgate_trouble{kind="disk"} 0');
+  await until('the problem is over', async () => (await problems(second)).length === 0);
+  expect(await adminText(second, '/metrics')).toContain('ebbgate_problem{kind="disk"} 0');
   await rig.undrain(one.id);
   expect(await traffic.stop()).toEqual([]);
 });

@@ -149,7 +149,7 @@ describe('a client', () => {
   });
 });
 
-describe('a trial', () => {
+describe('a half-open request', () => {
   test('is one request of the whole gateway, and its failure is not seen: another instance answers', async () => {
     const [bad, good] = await fresh(2);
     const sick = set(
@@ -164,7 +164,7 @@ describe('a trial', () => {
     await becomes(bad, 'ejected');
     await pause(400); // what was under way when it was ejected
     bad.forget();
-    await until('two trials', () => bad.requests.length >= 2, { timeoutMs: 30_000 });
+    await until('two half-open requests', () => bad.requests.length >= 2, { timeoutMs: 30_000 });
     // Twice as long as the ejection before, at least 1.4 s, and nobody asks in between.
     expect(bad.requests.length).toBe(2);
     expect(bad.requests[1]!.at - bad.requests[0]!.at).toBeGreaterThan(1_300);
@@ -182,7 +182,7 @@ describe('a trial', () => {
     await bench.serve(service, [peer(bad), peer(good)], set({ max_fails: 1, fail_timeout_ms: 2_000 }));
     await bad.refuse();
     await many(10);
-    await becomes(bad, 'trial');
+    await becomes(bad, 'half_open');
     await bad.listen();
     await using posts = startTraffic({
       url: bench.gateway.url,
@@ -210,11 +210,11 @@ describe('a trial', () => {
     );
     // The other workers learn of it within a tenth of a second.
     await pause(200);
-    // While one request is the trial there is nobody for the others: they are told so, not that the instance failed.
+    // While one request is the half-open one there is nobody for the others: they are told so, not that the instance failed.
     lost.mood = 'hanging';
     lost.forget();
     const answers: string[] = [];
-    await until('a trial that hangs', async () => {
+    await until('a half-open request that hangs', async () => {
       const asked = await Promise.all([1, 2, 3, 4, 5].map(() => bench.ask(service)));
       answers.push(...asked.map(({ text }) => (JSON.parse(text) as { code: string }).code));
       return lost.requests.length > 0;
@@ -225,7 +225,7 @@ describe('a trial', () => {
     lost.mood = 'well';
     const post = async (): Promise<number> =>
       (await bench.ask(service, '/', { method: 'POST', body: 'x' })).status;
-    expect(await untilValue('a trial', post, (status) => status !== 503)).toBe(200);
+    expect(await untilValue('a half-open request', post, (status) => status !== 503)).toBe(200);
     await becomes(lost, 'healthy');
     expect(lost.requests.map(({ method }) => method)).toEqual(['POST']);
   });
@@ -240,7 +240,7 @@ describe('a trial', () => {
     );
     await bad.refuse();
     await many(10);
-    await becomes(bad, 'trial');
+    await becomes(bad, 'half_open');
     await bad.listen();
     bad.mood = 'streaming';
     bad.forget();
@@ -269,7 +269,7 @@ describe('a trial', () => {
     expect((await many(50)).failed).toEqual([]);
     expect(await stateOf(bad)).toBe('ejected');
     await bad.listen();
-    await becomes(bad, 'trial');
+    await becomes(bad, 'half_open');
     expect((await many(20)).failed).toEqual([]);
     await becomes(bad, 'healthy');
   });
@@ -455,7 +455,7 @@ describe('slow start', () => {
     await many(10);
     await becomes(late, 'ejected');
     late.mood = 'well';
-    await becomes(late, 'trial');
+    await becomes(late, 'half_open');
     await many(10);
     await ramps();
     // Another set of the same instances, another worker: no ramp begins.

@@ -223,7 +223,7 @@ describe('an answer that its instance cuts short is a mark, a count and a failur
     expect(open(outcome)).toBe(0);
   });
 
-  test.concurrent('it fails trials, and is an error of its version for gates', async () => {
+  test.concurrent('it fails half-open requests, and is an error of its version for gates', async () => {
     let well = false;
     const ill: Talk = async (line) => {
       await line.request();
@@ -246,7 +246,7 @@ describe('an answer that its instance cuts short is a mark, a count and a failur
           .split('\n')
           .some((line) => line.includes(`${service}: `) && pattern.test(line));
       });
-    await told(/a trial request failed, ejection 2 in a row: answer cut short/);
+    await told(/the half-open request failed, ejection 2 in a row: answer cut short/);
     expect(readFileSync(edge.bench.gateway.errorLog, 'utf8')).not.toMatch(
       new RegExp(`${service}: .* is back`),
     );

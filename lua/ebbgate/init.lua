@@ -20,10 +20,11 @@ function init.init(given)
   -- Read before the fork, so that workers share the code's memory.
   require 'ebbgate.worker.background'
   init.phases = {
-    access = require 'ebbgate.phase.access', balancer = require 'ebbgate.phase.balancer',
-    filter = require 'ebbgate.phase.filter', log = require 'ebbgate.phase.log', status = require 'ebbgate.phase.status',
+    access = require 'ebbgate.phase.http.access', balancer = require 'ebbgate.phase.http.balancer',
+    filter = require 'ebbgate.phase.http.filter', log = require 'ebbgate.phase.http.log',
+    status = require 'ebbgate.phase.http.status',
   }
-  require('ebbgate.phase.log_text').prepare(checked.log_texts)
+  require('ebbgate.phase.http.log_text').prepare(checked.log_texts)
   init.route, init.access = init.phases.access.route, init.phases.access.run
   init.resume = init.phases.access.resume
   init.balance, init.log = init.phases.balancer.run, init.phases.log.run

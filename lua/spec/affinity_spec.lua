@@ -1,8 +1,8 @@
 package.path = 'lua/spec/?.lua;' .. package.path
 local balancing = require 'balancing'
-local fleet = require 'ebbgate.core.fleet'
+local upstream = require 'ebbgate.core.upstream'
 local hash = require 'ebbgate.core.hash'
-local lottery = require 'ebbgate.core.lottery'
+local alias_sampler = require 'ebbgate.core.alias_sampler'
 local request_key = require 'ebbgate.core.request_key'
 local sticky = require 'ebbgate.core.sticky'
 
@@ -42,7 +42,7 @@ describe('a hash', function()
   end)
 end)
 
-describe('a lottery', function()
+describe('a alias_sampler', function()
   it('draws by shares, however they differ, and leaves nobody out', function()
     for _, weights in ipairs {
       { a = 1 }, { a = 1, b = 999 }, { a = 0.001, b = 0.002, c = 0.003 }, { a = 1, b = 1, c = 7, d = 91 },
@@ -51,7 +51,7 @@ describe('a lottery', function()
       for _, each in ipairs(members) do
         each.share, sum = each.weight, sum + each.weight
       end
-      local subject, counts = lottery.new(members, 0.77), {}
+      local subject, counts = alias_sampler.new(members, 0.77), {}
       for _ = 1, 100000 do
         local id = subject:draw().id
         counts[id] = (counts[id] or 0) + 1
@@ -65,17 +65,17 @@ describe('a lottery', function()
 end)
 
 describe('a sticky session', function()
-  local function built(algorithm, peers, given, sight)
+  local function built(algorithm, peers, given, health_view)
     local list = {}
     for id, changes in pairs(peers) do
       local p = { id = id, host = '10.0.0.1', port = 80, version = 'v1', weight = 1, down = false, state = 'up' }
       for name, value in pairs(changes) do p[name] = value end
       list[#list + 1] = p
     end
-    return fleet.build({
-      kind = 'set', service = 'shop', balancer = { algorithm = algorithm, sticky = given, prefer_zone = sight ~= nil },
+    return upstream.build({
+      kind = 'set', service = 'shop', balancer = { algorithm = algorithm, sticky = given, prefer_zone = health_view ~= nil },
       peers = list,
-    }, 'w', nil, {}, 0.5, sight)
+    }, 'w', nil, {}, 0.5, health_view)
   end
   local SETTINGS = { cookie = 'at', max_age_s = 0 }
 
@@ -91,9 +91,9 @@ describe('a sticky session', function()
     }
     for index, row in ipairs(rows) do
       local subject = built('random', { a = row[1], b = {} }, SETTINGS)
-      local named = fleet.named(subject, sticky.token('shop', 'a'))
+      local named = upstream.named(subject, sticky.token('shop', 'a'))
       assert.equal(row[2] and 'a' or nil, named and named.id, 'row ' .. index)
-      assert.is_nil(fleet.named(subject, sticky.token('shop', 'a'), { a = true }))
+      assert.is_nil(upstream.named(subject, sticky.token('shop', 'a'), { a = true }))
     end
   end)
 
@@ -107,25 +107,25 @@ describe('a sticky session', function()
       near = in_zone('here'), far = in_zone('there'), spare = in_zone('here', { backup = true }),
       out = in_zone('there', { weight = 0 }), sick = in_zone('there'),
     }, SETTINGS, { zone = 'here', conditions = { sick = { state = 'ejected', out = true, factor = 1 } } })
-    local function who(id) return (fleet.named(subject, sticky.token('shop', id)) or {}).id end
+    local function who(id) return (upstream.named(subject, sticky.token('shop', id)) or {}).id end
     assert.same({ 'near', 'far' }, { who('near'), who('far') })
     for _, id in ipairs { 'spare', 'out', 'sick' } do assert.is_nil(who(id), id) end
-    assert.is_nil(fleet.named(subject, sticky.token('shop', 'far'), { far = true }))
+    assert.is_nil(upstream.named(subject, sticky.token('shop', 'far'), { far = true }))
     for _ = 1, 20 do assert.equal('near', subject.picker:pick().id) end
   end)
 
   it('does not name one whose share was taken', function()
     local subject = built('random', { a = {}, b = {} }, SETTINGS)
     subject.by_id.a.selected = false
-    assert.is_nil(fleet.named(subject, sticky.token('shop', 'a')))
+    assert.is_nil(upstream.named(subject, sticky.token('shop', 'a')))
   end)
 
   it('takes no foreign token, and none at all in a set without it', function()
     local subject = built('random', { a = {} }, SETTINGS)
     for _, token in ipairs { '', 'a', '10.0.0.1:80', sticky.token('other', 'a'), sticky.token('shop', 'b') } do
-      assert.is_nil(fleet.named(subject, token))
+      assert.is_nil(upstream.named(subject, token))
     end
-    assert.is_nil(fleet.named(built('random', { a = {} }), sticky.token('shop', 'a')))
+    assert.is_nil(upstream.named(built('random', { a = {} }), sticky.token('shop', 'a')))
   end)
 
   it('has a cookie that tells no address and is kept from scripts and other sites', function()
@@ -163,13 +163,13 @@ describe('the keys of sticky cookies', function()
     assert.equal(16, #token)
     assert.are_not.equal(token, sticky.token('s', 'i'))
     assert.same({ (sticky.namer({ B }, mac)('s', 'i')) }, further)
-    local subject = fleet.build({
+    local subject = upstream.build({
       service = 's', kind = 'set', peers = { { id = 'i', host = '10.0.0.1', port = 1, version = '', weight = 1, down = false,
         state = 'up' } }, balancer = { algorithm = 'random', sticky = { cookie = 'c', max_age_s = 0 } },
     }, 'w', nil, {}, 0, nil, names)
-    assert.equal('i', fleet.named(subject, token).id)
-    assert.equal('i', fleet.named(subject, further[1]).id)
+    assert.equal('i', upstream.named(subject, token).id)
+    assert.equal('i', upstream.named(subject, further[1]).id)
     assert.equal(token, subject.by_id.i.token)
-    assert.is_nil(fleet.named(subject, sticky.token('s', 'i')))
+    assert.is_nil(upstream.named(subject, sticky.token('s', 'i')))
   end)
 end)

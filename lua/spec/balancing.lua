@@ -8,7 +8,7 @@ local balancing = {}
 
 balancing.ALGORITHMS = { 'weighted_round_robin', 'random', 'least_connections', 'ewma', 'ip_hash', 'consistent_hash' }
 
---- A member as core/fleet.lua makes them.
+--- A member as core/upstream.lua makes them.
 function balancing.member(id, weight, eligible)
   return {
     id = id, weight = weight, share = 0, eligible = eligible ~= false and weight > 0, zone = '', backup = false,
@@ -47,7 +47,7 @@ end
 --- The key of the i-th client.
 function balancing.key(i) return bit.tobit(hash.text('client ' .. i)) end
 
---- A request begins, as in worker/inflight.lua.
+--- A request begins, as in worker/count/in_flight.lua.
 function balancing.enter(member)
   local one = member.peer
   one.open = one.open + 1

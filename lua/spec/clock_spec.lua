@@ -3,7 +3,7 @@ package.path = 'lua/spec/?.lua;' .. package.path
 local nginx = require 'nginx'
 local host = nginx.install()
 local wire_up = { messages = function() return nil, 'timeout' end }
-package.loaded['ebbgate.worker.redis'] = {
+package.loaded['ebbgate.worker.follow.redis'] = {
   next_message = function(_, ms)
     host.time = host.time + ms / 1000
     return wire_up.messages()
@@ -13,14 +13,14 @@ package.loaded['ebbgate.worker.redis'] = {
 local core = require 'ebbgate.core.health'
 local keys = require 'ebbgate.core.keys'
 local clock = require 'ebbgate.worker.clock'
-local healths = require 'ebbgate.worker.health'
+local healths = require 'ebbgate.worker.health.health'
 local lease = require 'ebbgate.worker.lease'
-local link_state = require 'ebbgate.worker.link_state'
+local link_state = require 'ebbgate.worker.report.link_state'
 local lock = require 'ebbgate.worker.lock'
 local pace = require 'ebbgate.worker.pace'
-local reporter = require 'ebbgate.worker.reporter'
+local reporter = require 'ebbgate.worker.report.reporter'
 local startup = require 'ebbgate.worker.startup'
-local sync = require 'ebbgate.worker.sync'
+local sync = require 'ebbgate.worker.follow.sync'
 
 local HOUR = 3600
 
@@ -107,16 +107,16 @@ describe('health', function()
   --- One gateway and one instance, which fails.
   local function gateway()
     dict = host.dictionary()
-    entry = { service = 'shop', health_key = keys.health.changed('shop'), fleet = { health = settings } }
+    entry = { service = 'shop', health_key = keys.health.changed('shop'), upstream = { health = settings } }
     local member = { id = 'a', host = '10.0.0.1', port = 1, eligible = true, failures = { error = 'error' } }
-    entry.fleet.by_id = { a = member }
+    entry.upstream.by_id = { a = member }
     subject = healths.new({
       dict = dict, counters = { add = function() end }, incarnation = nginx.living(), zone = '', max_tries = 5,
       rebuild = function() end,
     })
     return member
   end
-  local function condition() return subject:sight(entry, document).conditions.a end
+  local function condition() return subject:view(entry, document).conditions.a end
 
   whichever('lets an ejection last its time, and no longer', function(set)
     local member = gateway()
@@ -126,7 +126,7 @@ describe('health', function()
     host.time = host.time + 9.9
     assert.equal('ejected', condition().state)
     host.time = host.time + 0.2
-    assert.equal('trial', condition().state)
+    assert.equal('half_open', condition().state)
   end)
 
   whichever('counts failures that lie within fail_timeout', function(set, by)
@@ -189,7 +189,7 @@ describe('the background', function()
     local subject = sync.new({
       state = state, store = {}, poll = 2, lock = { take = function() return true end },
       reporter = { watch_all = function() end, beat = function() end },
-      troubles = {
+      problems = {
         raise = function(_, _, detail) if detail == 'the subscription is silent' then counted.silent = counted.silent + 1 end end,
         settle = function() end,
       },

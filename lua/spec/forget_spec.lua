@@ -2,11 +2,11 @@ package.path = 'lua/spec/?.lua;' .. package.path
 local nginx = require 'nginx'
 local host = nginx.install()
 local tools = require 'tools'
-local counters = require 'ebbgate.worker.counters'
+local counters = require 'ebbgate.worker.count.counters'
 local keys = require 'ebbgate.core.keys'
 local live = require 'ebbgate.worker.live'
-local store = require 'ebbgate.worker.store'
-local tally = require 'ebbgate.worker.tally'
+local store = require 'ebbgate.worker.follow.store'
+local request_counts = require 'ebbgate.worker.count.request_counts'
 
 local function collect()
   collectgarbage()
@@ -97,14 +97,14 @@ describe('a service that is gone', function()
     publish('shop', true)
     publish('stays', true)
     local entry = live.entry('shop')
-    assert(live.fleet(entry) and live.fleet(live.entry('stays')))
+    assert(live.upstream(entry) and live.upstream(live.entry('stays')))
     local member, counter = live.enter(entry)
     assert.equal('a', member.id)
     publish('shop', nil)
     live.forget()
     assert.equal(entry, live.entries.shop)
     publish('shop', true)
-    assert.equal(member.peer, live.fleet(entry).by_id.a.peer)
+    assert.equal(member.peer, live.upstream(entry).by_id.a.peer)
     sets:remove('shop')
     live.forget()
     assert.equal(entry, live.entries.shop)
@@ -113,13 +113,13 @@ describe('a service that is gone', function()
     assert.is_nil(live.entries.shop)
     assert.is_truthy(live.entries.stays)
     publish('shop', true)
-    assert.is_truthy(live.fleet(live.entry('shop')))
+    assert.is_truthy(live.upstream(live.entry('shop')))
   end)
 
   it('leaves it though nobody asks for it any more, by a tombstone too', function()
     for i = 1, 50 do
       publish('s' .. i, true)
-      live.fleet(live.entry('s' .. i))
+      live.upstream(live.entry('s' .. i))
     end
     for i = 1, 50 do
       if i % 2 == 0 then publish('s' .. i, nil) else sets:remove('s' .. i) end
@@ -133,7 +133,7 @@ describe('the series of the gateway', function()
   it('go with their instance and service, those of a version an hour later', function()
     local dict = host.dictionary()
     local known = { shop = { ids = { a = true }, versions = { v1 = true } } }
-    local subject = tally.new(dict, function(service) return known[service] end)
+    local subject = request_counts.new(dict, function(service) return known[service] end)
     local function count()
       for _, key in ipairs {
         keys.metrics.requests('shop', 'v1', 'a', '2xx'), keys.metrics.requests('shop', 'v0', 'z', '2xx'),

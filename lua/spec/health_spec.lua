@@ -14,7 +14,7 @@ local function settings(changes)
 end
 
 describe('an ejection', function()
-  it('lasts fail_timeout, then twice as long with each trial that fails, up to five minutes', function()
+  it('lasts fail_timeout, then twice as long with each half-open request that fails, up to five minutes', function()
     local record, now, lasted = nil, 1000, {}
     for i = 1, 8 do
       record = health.eject(record, now, 10, 'why')
@@ -115,14 +115,14 @@ describe('the condition', function()
     assert.is_nil(of({ warm_since = 90 }, { slow_start_ms = 10000 }))
   end)
 
-  it('is ejected until its time is over, then waits for a trial', function()
+  it('is ejected until its time is over, then waits for a half-open request', function()
     local passive = health.eject(nil, 95, 10, 'why')
     local one = of({ passive = passive })
     assert.equal('ejected', one.state)
     assert.is_true(one.out)
     assert.equal(105, one.wake_at)
     one = of({ passive = passive }, nil, 105)
-    assert.equal('trial', one.state)
+    assert.equal('half_open', one.state)
     assert.is_true(one.out)
     assert.is_nil(one.wake_at)
     assert.is_nil(of({ passive = passive }, { max_fails = 0 }))

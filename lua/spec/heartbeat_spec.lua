@@ -24,19 +24,19 @@ describe('the heartbeat', function()
         ['orders|10.0.1.8:8080'] = { state = 'failing', reason = '3 checks failed: status 500', since = 1795000090 },
         ['orders|10.0.2.9:8080'] = { state = 'warming', reason = 'slow start over 30 s', since = 1795000110 },
         ['stock|10.0.3.1:8080'] = {
-          state = 'trial', reason = 'a trial request failed, ejection 2 in a row: timed out', since = 1795000050,
+          state = 'half_open', reason = 'the half-open request failed, ejection 2 in a row: timed out', since = 1795000050,
         },
       },
       unlisted = 12, panic = { 'billing', 'stock' },
     }, tools.quote))
   end)
 
-  it('tells of troubles in the bytes of the contract', function()
-    assert.equal(tools.example('heartbeat_troubles'), heartbeat.encode({
+  it('tells of problems in the bytes of the contract', function()
+    assert.equal(tools.example('heartbeat_problems'), heartbeat.encode({
       id = 'gw-1', boot = '6f1c2a9e4b7d8035', host = 'edge-1', seq = 44, workers = 2, started = 1795000000,
       applied = { epoch = 1795000000, generation = 17 },
       rejected = { billing = { generation = '12', code = 'too_large' } }, in_flight = {}, uncounted = 0,
-      troubles = {
+      problems = {
         { kind = 'disk', reason = 'No space left on device', since = 1795000200 },
         { kind = 'memory', reason = 'ebb_sets has no free page left: raise its size', since = 1795000210 },
         { kind = 'rejected', reason = '1 set is kept out: billing (too_large)', since = 1795000211 },

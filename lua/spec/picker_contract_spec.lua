@@ -1,6 +1,6 @@
 package.path = 'lua/spec/?.lua;' .. package.path
 local balancing = require 'balancing'
-local fleet = require 'ebbgate.core.fleet'
+local upstream = require 'ebbgate.core.upstream'
 local tools = require 'tools'
 
 local member, enter, leave, key = balancing.member, balancing.enter, balancing.leave, balancing.key
@@ -182,7 +182,7 @@ describe('any history of sets and algorithms', function()
       local current, retiring, open, now = nil, {}, {}, 0
       for _ = 1, 60 do
         local old = current
-        current = fleet.build(document(random), WORKER, old, retiring, random())
+        current = upstream.build(document(random), WORKER, old, retiring, random())
         -- As worker/live.lua does it.
         for id, each in pairs(old and old.by_id or {}) do
           if not current.by_id[id] and each.peer.open > 0 then
@@ -236,19 +236,19 @@ describe('any history of sets and algorithms', function()
     end
     for _, between in ipairs(balancing.ALGORITHMS) do
       local random = tools.random(8)
-      local current = fleet.build(set('weighted_round_robin'), WORKER, nil, {}, 0.4)
+      local current = upstream.build(set('weighted_round_robin'), WORKER, nil, {}, 0.4)
       local counts = { i1 = 0, i2 = 0, i3 = 0 }
       for _ = 1, 500 do
         local picked = current.picker:pick(nil, nil, 0)
         counts[picked.id] = counts[picked.id] + 1
-        current = fleet.build(set(between), WORKER, current, {}, random())
+        current = upstream.build(set(between), WORKER, current, {}, random())
         local turning = random(2) == 1 and 'least_connections' or 'weighted_round_robin'
-        current = fleet.build(set(turning), WORKER, current, {}, random())
+        current = upstream.build(set(turning), WORKER, current, {}, random())
       end
       assert.is_true(math.abs(counts.i1 - 250) <= 2 and math.abs(counts.i2 - 150) <= 2 and math.abs(counts.i3 - 100) <= 2,
         ('%s: %d, %d, %d'):format(between, counts.i1, counts.i2, counts.i3))
 
-      current = fleet.build(set('ewma'), WORKER, current, {}, 0.2)
+      current = upstream.build(set('ewma'), WORKER, current, {}, 0.2)
       for i = 1, 200 do
         for _, each in ipairs(current.members) do
           current.picker:observe(each, each.id == 'i1' and 50000 or 1000, false, i * 200000)
@@ -256,8 +256,8 @@ describe('any history of sets and algorithms', function()
       end
       local known = current.by_id.i1.peer.average
       assert.is_true(known > 40000)
-      current = fleet.build(set(between), WORKER, current, {}, random())
-      current = fleet.build(set('ewma'), WORKER, current, {}, random())
+      current = upstream.build(set(between), WORKER, current, {}, random())
+      current = upstream.build(set('ewma'), WORKER, current, {}, random())
       assert.equal(known, current.by_id.i1.peer.average)
       local slow = 0
       for _ = 1, 1000 do

@@ -2,7 +2,7 @@ package.path = 'lua/spec/?.lua;' .. package.path
 local nginx = require 'nginx'
 local host = nginx.install()
 local asked = { total = 0, by_id = {} }
-package.loaded['ebbgate.worker.probe'] = {
+package.loaded['ebbgate.worker.health.probe'] = {
   run = function(target)
     if asked.began then asked.began() end
     asked.total, asked.by_id[target.id] = asked.total + 1, (asked.by_id[target.id] or 0) + 1
@@ -11,8 +11,8 @@ package.loaded['ebbgate.worker.probe'] = {
   end,
 }
 local keys = require 'ebbgate.core.keys'
-local healths = require 'ebbgate.worker.health'
-local prober = require 'ebbgate.worker.prober'
+local healths = require 'ebbgate.worker.health.health'
+local prober = require 'ebbgate.worker.health.prober'
 
 --- A prober of `count` instances that are checked every `interval_ms`; `held` tells whether this worker has the lock.
 local function checking(count, interval_ms)
@@ -23,24 +23,24 @@ local function checking(count, interval_ms)
     local id = 'i' .. i
     members[i] = { id = id, host = '10.0.0.1', address = '10.0.0.1', port = i, state_name = 'up', down = false }
   end
-  local fleet = {
+  local upstream = {
     members = members, upstream = { scheme = 'http' },
     health = { check = { type = 'tcp', port = 0, interval_ms = interval_ms, timeout_ms = 50, rise = 1, fall = 1 } },
   }
   local sets, dict, most = host.dictionary(), host.dictionary(), 0
   sets:safe_set(keys.sets.last_stamp, 1)
-  local self = { held = true, fleet = fleet, dict = dict }
+  local self = { held = true, upstream = upstream, dict = dict }
   local subject = prober.new({
     dict = dict, sets = sets, store = { names = function() return { 'shop' } end }, counters = { add = function() end },
     health = healths.new({ dict = dict, counters = {}, incarnation = '1.0', zone = '', max_tries = 5 }),
-    fleet = function() return fleet end, held = function() return self.held end,
+    upstream = function() return upstream end, held = function() return self.held end,
   })
   self.subject = subject
   asked.began = function() most = math.max(most, subject.running) end
 
   --- Another set: with this check, or nil for none.
   function self.publish(check)
-    fleet.health = { check = check }
+    upstream.health = { check = check }
     sets:incr(keys.sets.last_stamp, 1)
   end
 
@@ -82,7 +82,7 @@ describe('the prober', function()
     end
     -- All at once: as after a worker that was away for long.
     for i = 1, 2000 do
-      subject.dict:safe_set(keys.health.due(keys.health.name('shop', subject.fleet.members[i])), host.time)
+      subject.dict:safe_set(keys.health.due(keys.health.name('shop', subject.upstream.members[i])), host.time)
     end
     subject.run(2)
     for _, together in pairs(at) do assert.is_true(together <= 8, together) end
@@ -158,7 +158,7 @@ describe('the prober', function()
 
   it('forgets what it knows when the set has no check any more', function()
     local subject = checking(1, 1000)
-    local check = subject.fleet.health.check
+    local check = subject.upstream.health.check
     asked.verdict = function() return false, 'status 500' end
     subject.run(3)
     assert.is_truthy(string.match(subject.known(), '^failing'))
@@ -173,7 +173,7 @@ describe('the prober', function()
 
   it('that takes over forgets what another worker has left', function()
     local subject = checking(1, 1000)
-    local name = keys.health.name('shop', subject.fleet.members[1])
+    local name = keys.health.name('shop', subject.upstream.members[1])
     subject.dict:safe_set(keys.health.active(name), 'failing|1.000|0|x')
     subject.publish(nil)
     subject.run(1)

@@ -151,7 +151,7 @@ describe('the own zone', function()
   end)
 end)
 
---- Any fleet: states, weights, health, zones and backups mixed.
+--- Any upstream: states, weights, health, zones and backups mixed.
 local function any_member(random, index)
   local states = { 'up', 'up', 'up', 'up', 'suspect', 'draining', 'unready', 'isolated', 'cut', 'gone', 'later' }
   local conditions = { false, false, OUT, warm(0.1 + random() * 0.9) }
@@ -169,7 +169,7 @@ local function has(list, wanted)
   return false
 end
 
-describe('whatever the fleet', function()
+describe('whatever the upstream', function()
   it('the rules hold', function()
     for seed = 1, 3000 do
       local random, members = tools.random(seed), {}

@@ -7,7 +7,7 @@ local histogram = require 'ebbgate.core.histogram'
 local keys = require 'ebbgate.core.keys'
 local options = require 'ebbgate.core.options'
 local position = require 'ebbgate.core.position'
-local problem = require 'ebbgate.core.problem'
+local problem_json = require 'ebbgate.core.problem_json'
 local tools = require 'tools'
 
 describe('a position', function()
@@ -140,7 +140,7 @@ end)
 
 describe('a problem', function()
   it('is JSON with the members of the API', function()
-    local body = tools.json(problem.body('no_instance', 503, 'abc'))
+    local body = tools.json(problem_json.body('no_instance', 503, 'abc'))
     assert.equal(503, body.status)
     assert.equal('no_instance', body.code)
     assert.equal('abc', body.request_id)
@@ -150,9 +150,9 @@ describe('a problem', function()
   end)
 
   it('has a code for every status', function()
-    assert.equal('instance_timeout', problem.code_of(504))
+    assert.equal('instance_timeout', problem_json.code_of(504))
     for status = 400, 599 do
-      local body = tools.json(problem.body(problem.code_of(status), status, 'x'))
+      local body = tools.json(problem_json.body(problem_json.code_of(status), status, 'x'))
       assert.equal(status, body.status)
     end
   end)

@@ -105,7 +105,7 @@ export const GATEWAY: readonly Column<GatewayResource>[] = [
   { head: 'APPLIED', show: (g) => position(g.applied) },
   { head: 'BEHIND', show: (g) => count(g.behind) },
   { head: 'IN-FLIGHT', show: (g) => count(g.in_flight) },
-  { head: 'TROUBLES', show: (g) => g.troubles.map((t) => t.kind).join(',') },
+  { head: 'PROBLEMS', show: (g) => g.problems.map((t) => t.kind).join(',') },
   { head: 'REJECTED', show: (g) => g.rejected.map((r) => `${r.service}:${r.code}`).join(',') },
   { head: 'ROSTER', show: (g) => yes(g.in_roster), wide: true },
   { head: 'SINCE', show: (g) => g.since ?? '', wide: true },

@@ -196,7 +196,7 @@ function gatewayPairs(gateway: GatewayResource): Pairs {
     ['Applied', columns.position(gateway.applied)],
     ['Behind', String(gateway.behind ?? '?')],
     ['In-flight', String(gateway.in_flight ?? '?')],
-    ['Troubles', gateway.troubles.map((t) => `${t.kind} since ${t.since}: ${t.reason}`)],
+    ['Problems', gateway.problems.map((t) => `${t.kind} since ${t.since}: ${t.reason}`)],
     [
       'Rejected',
       gateway.rejected.map((r) => `${r.service} at generation ${String(r.generation)}: ${r.code}`),

@@ -32,11 +32,11 @@ export interface Heartbeat {
   /** Services in which too many instances are out, so that health is ignored. Absent = none. */
   readonly panic?: readonly string[] | undefined;
   /** What is wrong with the gateway itself. Absent = nothing. */
-  readonly troubles?: readonly GatewayTrouble[] | undefined;
+  readonly problems?: readonly GatewayProblem[] | undefined;
 }
 
 /** Something that is wrong with a gateway, as it says itself. */
-export interface GatewayTrouble {
+export interface GatewayProblem {
   /** `disk`, `memory`, `rejected` …; a newer gateway may know more (docs/contract/wire.md). */
   readonly kind: string;
   readonly reason: string;
@@ -46,7 +46,7 @@ export interface GatewayTrouble {
 
 /** What one gateway makes of one instance. */
 export interface ReportedHealth {
-  /** `ejected`, `failing`, `trial`, `warming`; a newer gateway may know more. */
+  /** `ejected`, `failing`, `half_open`, `warming`; a newer gateway may know more. */
   readonly state: string;
   readonly reason: string;
   /** Unix seconds. */

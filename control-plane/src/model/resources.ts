@@ -177,7 +177,7 @@ export interface InstanceResource {
 /** One instance as one gateway sees it. */
 export interface InstanceHealth {
   readonly gateway: string;
-  /** `unknown` (the gateway cannot be heard), or what it reports: `ejected`, `failing`, `trial`, `warming`; others may come. */
+  /** `unknown` (the gateway cannot be heard), or what it reports: `ejected`, `failing`, `half_open`, `warming`; others may come. */
   readonly state: string;
   readonly reason: string;
   readonly since: string | null;
@@ -233,7 +233,7 @@ export interface GatewayResource {
   }[];
   readonly in_flight: number | null;
   /** What is wrong with it, as it says itself; empty while it is not heard. */
-  readonly troubles: readonly { readonly kind: string; readonly reason: string; readonly since: string }[];
+  readonly problems: readonly { readonly kind: string; readonly reason: string; readonly since: string }[];
 }
 
 /** One line of "everything an operator has changed". */

@@ -1,6 +1,6 @@
 import { dueOf } from './clock.js';
 import type { FreezeResource } from '../model/freeze.js';
-import type { GatewayTrouble } from '../model/gateway.js';
+import type { GatewayProblem } from '../model/gateway.js';
 import type { Decided, OperationRecord, OperationResult } from '../model/intent.js';
 import type { GatewayResource, OperationResource, OverrideResource } from '../model/resources.js';
 import type { Position } from '../model/position.js';
@@ -40,11 +40,11 @@ function describeGateway(world: World, id: string): GatewayResource {
     behind: live && beat?.applied ? generationsBehind(world, beat.applied) : null,
     rejected: beat?.rejected ?? [],
     in_flight: live ? open : null,
-    troubles: live ? (beat?.troubles ?? []).map(describeTrouble) : [],
+    problems: live ? (beat?.problems ?? []).map(describeProblem) : [],
   };
 }
 
-function describeTrouble({ kind, reason, since }: GatewayTrouble): GatewayResource['troubles'][number] {
+function describeProblem({ kind, reason, since }: GatewayProblem): GatewayResource['problems'][number] {
   return { kind, reason, since: new Date(since * 1_000).toISOString() };
 }
 

@@ -65,7 +65,7 @@ test('panic is told by those who are heard', () => {
 test('out everywhere: every gateway that can be asked says so', () => {
   const isOut = (heard: Parameters<typeof seen>[0]): boolean => outOn(seen(heard), 'shop', 'a').length > 0;
   const as = (state: string) => ({ applied, health: { 'shop|a': { ...ejected['shop|a'], state } } });
-  expect(isOut({ g1: as('ejected'), g2: as('failing'), g3: as('trial') })).toBe(true);
+  expect(isOut({ g1: as('ejected'), g2: as('failing'), g3: as('half_open') })).toBe(true);
   expect(isOut({ g1: as('ejected'), g2: { applied } })).toBe(false);
   expect(isOut({ g1: as('ejected'), g2: as('warming') })).toBe(false);
   expect(isOut({ g1: as('ejected'), g2: { applied, health_unlisted: 1 } })).toBe(false);

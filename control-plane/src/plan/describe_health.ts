@@ -31,7 +31,7 @@ export function healthOf(
 }
 
 /** A gateway that says one of these of an instance gives it nothing, or one request to try it. */
-const OUT: ReadonlySet<string> = new Set(['ejected', 'failing', 'trial']);
+const OUT: ReadonlySet<string> = new Set(['ejected', 'failing', 'half_open']);
 
 /** What all gateways that can be asked say, put together once for each moment. */
 interface Findings {

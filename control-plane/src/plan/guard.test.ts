@@ -75,7 +75,7 @@ describe.each(EVERY_VERB)('%s of the only instance that is well', (_name, mutati
     ]);
   });
   test('is done with force, and the guard is told', () => {
-    const state = stateOf({ g1: finds({ b: 'trial' }) });
+    const state = stateOf({ g1: finds({ b: 'half_open' }) });
     const decided = decide(mutation, { ...CONTEXT, force: true, reason: 'burn it' }, state);
     expect(decided).toMatchObject({ ok: true, value: { guards: [{ guard: 'last_ready_instance' }] } });
   });

@@ -42,7 +42,7 @@ test('one event for each change, however many gateways see it', () => {
     worldOf({ g1: says(null), g2: says(null) }),
     worldOf({ g1: says('ejected'), g2: says(null) }),
     worldOf({ g1: says('ejected'), g2: says('ejected') }),
-    worldOf({ g1: says('trial'), g2: says('ejected') }),
+    worldOf({ g1: says('half_open'), g2: says('ejected') }),
     worldOf({ g1: says('ejected'), g2: says('failing') }),
     worldOf({ g1: says(null), g2: says('failing') }),
     worldOf({ g1: says('warming'), g2: says(null) }),

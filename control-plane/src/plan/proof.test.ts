@@ -194,16 +194,16 @@ test('convergence names each gateway’s state', () => {
   });
 });
 
-test('a drain that waits for a gateway in trouble tells what the trouble is', () => {
-  const troubles = [{ kind: 'disk', reason: 'No space left on device', since: 1 }];
-  const behind = witnesses({ g1: { applied: { epoch: 7, generation: 19 }, troubles } });
+test('a drain that waits for a gateway with a problem says what the problem is', () => {
+  const problems = [{ kind: 'disk', reason: 'No space left on device', since: 1 }];
+  const behind = witnesses({ g1: { applied: { epoch: 7, generation: 19 }, problems } });
   expect(proveDrained('shop', 'a', TARGET, behind).waiting_for).toEqual([
     'gateway g1 is at 7:19 and has not acked 7:20 (disk: No space left on device)',
   ]);
-  const starting = witnesses({ g1: { applied: null, troubles } });
+  const starting = witnesses({ g1: { applied: null, problems } });
   expect(proveDrained('shop', 'a', TARGET, starting).waiting_for).toEqual([
     'gateway g1 has not caught up yet (disk: No space left on device)',
   ]);
-  const well = witnesses({ g1: { ...acked, troubles } });
+  const well = witnesses({ g1: { ...acked, problems } });
   expect(proveDrained('shop', 'a', TARGET, well).drained).toBe(true);
 });

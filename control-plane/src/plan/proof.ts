@@ -106,20 +106,20 @@ export function ackOf(id: string, service: string, target: Position, witnesses: 
       message: `gateway ${id} rejected the set of ${service} (${refusal.code})`,
     };
   if (!applied)
-    return { state: 'behind', message: `gateway ${id} has not caught up yet${spellTroubles(heard)}` };
+    return { state: 'behind', message: `gateway ${id} has not caught up yet${spellProblems(heard)}` };
   if (applied.epoch !== target.epoch || applied.generation < target.generation) {
     const at = `${String(applied.epoch)}:${String(applied.generation)}`;
     const wanted = `${String(target.epoch)}:${String(target.generation)}`;
-    const message = `gateway ${id} is at ${at} and has not acked ${wanted}${spellTroubles(heard)}`;
+    const message = `gateway ${id} is at ${at} and has not acked ${wanted}${spellProblems(heard)}`;
     return { state: 'behind', message };
   }
   return { state: 'acked', heard };
 }
 
 /** Why a gateway may be behind, in its own words, to be put behind a sentence; empty if it is well. */
-function spellTroubles({ heartbeat }: HeardGateway): string {
-  const troubles = (heartbeat.troubles ?? []).map(({ kind, reason }) => `${kind}: ${reason}`);
-  return troubles.length === 0 ? '' : ` (${troubles.join('; ')})`;
+function spellProblems({ heartbeat }: HeardGateway): string {
+  const problems = (heartbeat.problems ?? []).map(({ kind, reason }) => `${kind}: ${reason}`);
+  return problems.length === 0 ? '' : ` (${problems.join('; ')})`;
 }
 
 /**
@@ -185,7 +185,7 @@ function missingFrom(
   const open = openOn(ack.heard, service, instance);
   if (uncounted > 0)
     return [
-      `gateway ${id} has ${String(uncounted)} open requests that it could not count by instance${spellTroubles(ack.heard)}`,
+      `gateway ${id} has ${String(uncounted)} open requests that it could not count by instance${spellProblems(ack.heard)}`,
     ];
   if (open > 0) return [`gateway ${id} still holds ${String(open)} open request${open === 1 ? '' : 's'}`];
   return [];

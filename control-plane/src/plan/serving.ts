@@ -49,7 +49,7 @@ export function capacityIn(
 export function spellFindings(found: readonly InstanceHealth[]): string {
   const groups = new Map<string, InstanceHealth[]>();
   for (const one of found) {
-    const state = one.state === 'trial' ? 'ejected' : one.state;
+    const state = one.state === 'half_open' ? 'ejected' : one.state;
     groups.set(state, [...(groups.get(state) ?? []), one]);
   }
   return [...groups].map(([state, ones]) => spellGroup(state, ones)).join(' and ');

@@ -21,7 +21,7 @@ test('health and panic are read, states of tomorrow too', () => {
     },
     health_unlisted: 3,
     panic: ['shop'],
-    troubles: [{ kind: 'disk', reason: 'No space left on device', since: 1_795_000_000 }],
+    problems: [{ kind: 'disk', reason: 'No space left on device', since: 1_795_000_000 }],
   });
   expect(parseHeartbeat('gw-1', JSON.stringify(beat))).toEqual({ ok: true, value: beat });
 });
@@ -35,9 +35,9 @@ test.each([
   { health_unlisted: -1 },
   { panic: 'shop' },
   { panic: ['No Service'] },
-  { troubles: 'disk' },
-  { troubles: [{ kind: '<b>', reason: '', since: 1 }] },
-  { troubles: [{ kind: 'disk', reason: 'a\nb', since: 1 }] },
+  { problems: 'disk' },
+  { problems: [{ kind: '<b>', reason: '', since: 1 }] },
+  { problems: [{ kind: 'disk', reason: 'a\nb', since: 1 }] },
 ])('what is only shown costs nothing when it is wrong: %j', (wrong) => {
   const beat = buildHeartbeat({ in_flight: { 'shop|a': 2 } });
   expect(parseHeartbeat('gw-1', JSON.stringify({ ...beat, ...wrong }))).toEqual({ ok: true, value: beat });

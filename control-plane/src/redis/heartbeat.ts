@@ -49,7 +49,7 @@ const heartbeat = z.object({
     .catch(undefined),
   health_unlisted: count.optional().catch(undefined),
   panic: z.array(nameSchema('service')).optional().catch(undefined),
-  troubles: z
+  problems: z
     .array(
       z.object({
         kind: z.string().regex(/^[a-z0-9_]{1,32}$/),

@@ -1,6 +1,6 @@
 import { parseDuration } from '../model/duration.js';
 import { type Listen } from './field.js';
-import { lanesOf, upstreamsOf } from './lanes.js';
+import { proxyLocationsOf, upstreamsOf } from './proxy_locations.js';
 import { LOG_MEMBERS, type GatewayOptions } from './options.js';
 
 /** What the templates read: every value validated, every decision taken; a template only places and repeats. */
@@ -32,7 +32,7 @@ export function viewOf(options: GatewayOptions, version: string): View {
     any_tls: options.listen.some(({ tls }) => tls !== null),
     servers: options.listen.map(serverView),
     upstreams: upstreamsOf(options.upstream_tls),
-    lanes: lanesOf(options.upstream_tls),
+    proxy_locations: proxyLocationsOf(options.upstream_tls),
     tls_profiles: options.upstream_tls.map(({ name }) => name).join(' '),
     admin: `${options.admin_listen.address}:${String(options.admin_listen.port)}`,
     admin_names:
@@ -114,7 +114,7 @@ function logMembers(options: GatewayOptions): (readonly [string, string, 'text' 
   ];
 }
 
-/** Variables that stand in the log for those which may hold any bytes: Lua replaces what is no UTF-8 (phase/log_text.lua). */
+/** Variables that stand in the log for those which may hold any bytes: Lua replaces what is no UTF-8 (phase/http/log_text.lua). */
 function openTexts(options: GatewayOptions): { variable: string; source: string }[] {
   return logMembers(options)
     .filter(([, , kind]) => kind === 'open')

@@ -38,7 +38,7 @@ const WELL: Series = {
   'up{job="ebbgate-gateway",instance="gw-1:9145"}': '1x40',
   'ebbgate_gateway_live{gateway="gw-1"}': '1x40',
   'ebbgate_applied_age_seconds{instance="gw-1:9145"}': '1x40',
-  'ebbgate_trouble{instance="gw-1:9145",kind="disk"}': '0x40',
+  'ebbgate_problem{instance="gw-1:9145",kind="disk"}': '0x40',
   'ebbgate_rejected_sets{instance="gw-1:9145"}': '0x40',
   'ebbgate_uncounted{instance="gw-1:9145"}': '0x40',
   'ebbgate_shared_dict_free_bytes{instance="gw-1:9145",dict="ebb_sets"}': '60000000x40',
@@ -60,7 +60,7 @@ const TROUBLE: Readonly<Record<string, Readonly<Record<string, string | null>>>>
   EbbgateGatewayDown: { 'up{job="ebbgate-gateway",instance="gw-1:9145"}': '0x40' },
   EbbgateGatewayUnknown: { 'ebbgate_gateway_live{gateway="gw-1"}': '0x40' },
   EbbgateGatewayStale: { 'ebbgate_applied_age_seconds{instance="gw-1:9145"}': '0+30x40' },
-  EbbgateGatewayTrouble: { 'ebbgate_trouble{instance="gw-1:9145",kind="disk"}': '1x40' },
+  EbbgateGatewayProblem: { 'ebbgate_problem{instance="gw-1:9145",kind="disk"}': '1x40' },
   EbbgateSetRejected: { 'ebbgate_rejected_sets{instance="gw-1:9145"}': '1x40' },
   EbbgateUncounted: { 'ebbgate_uncounted{instance="gw-1:9145"}': '1x40' },
   EbbgateMemoryLow: {

@@ -23,7 +23,7 @@ describe('the examples of the wire contract', () => {
     },
   );
 
-  test.each(['heartbeat', 'heartbeat_health', 'heartbeat_troubles'])(
+  test.each(['heartbeat', 'heartbeat_health', 'heartbeat_problems'])(
     '%s.json is a heartbeat, and nothing of it is dropped',
     (name) => {
       const parsed = parseHeartbeat('gw-1', example(name));

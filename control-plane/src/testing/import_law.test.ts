@@ -106,13 +106,13 @@ describe('the law sees', () => {
 
   test.each([
     ['core/a.lua', 'local live = require("ebbgate.worker.live")', /never back/],
-    ['worker/a.lua', "local x = require 'ebbgate.phase.access'", /never back/],
+    ['worker/a.lua', "local x = require 'ebbgate.phase.http.access'", /never back/],
     ['core/a.lua', 'local ok, x = pcall(require, "ebbgate.phase.log")', /never back/],
     ['core/a.lua', 'return ngx.now()', /plain LuaJIT/],
     ['core/a.lua', 'local t = os.time()', /clock/],
     ['core/a.lua', 'return math.random(3)', /randomness/],
     ['worker/a.lua', 'local at = ngx.now()', /clock\.lua alone/],
-    ['phase/a.lua', 'local now, began = ngx.now, ngx.req.start_time', /clock\.lua alone/],
+    ['phase/http/a.lua', 'local now, began = ngx.now, ngx.req.start_time', /clock\.lua alone/],
     ['worker/a.lua', 'ngx.update_time()', /clock\.lua alone/],
     ['worker/a.lua', "ffi.cdef('int clock_gettime(int, void *)')", /clock\.lua alone/],
     ['init.lua', 'return os.time()', /clock\.lua alone/],

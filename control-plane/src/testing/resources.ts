@@ -173,7 +173,7 @@ export function makeGateway(parts: Partial<GatewayResource> = {}): GatewayResour
     behind: 0,
     rejected: [],
     in_flight: 0,
-    troubles: [],
+    problems: [],
     ...parts,
   };
 }

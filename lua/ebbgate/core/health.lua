@@ -1,8 +1,9 @@
 --- What a gateway knows of an instance's health, and how that moves. Times are seconds of the clock that is handed in.
 ---
 --- Two things are known, each by itself:
----   passive   what requests met. {out, since, until_at, level, reason}: `out` true from an ejection to the trial that goes
----             well. `level` counts ejections in a row; it outlives the recovery, and wears off while the instance is well.
+---   passive   what requests met. {out, since, until_at, level, reason}: `out` true from an ejection to the half-open request
+---             that goes well. `level` counts ejections in a row; it outlives the recovery, and wears off while the instance
+---             is well.
 ---   active    what checks met. {verdict = 'unknown' | 'passing' | 'failing', since, streak, reason}: `streak` counts the
 ---             results in a row that speak against the verdict.
 local format, match, floor, max, min = string.format, string.match, math.floor, math.max, math.min
@@ -39,7 +40,7 @@ function health.slot(now, fail_timeout)
   return floor(now * health.SLOTS / fail_timeout)
 end
 
---- The record after an ejection at `now`; `record` is the one before, or nil. A trial that failed is an ejection too.
+--- The record after an ejection at `now`; `record` is the one before, or nil. A half-open request that failed is an ejection too.
 function health.eject(record, now, fail_timeout, reason)
   local level = 1
   if record and record.out then
@@ -59,7 +60,7 @@ function health.is_due(record, now, fail_timeout)
   return now >= record.until_at or record.until_at - now > health.hold(record.level, fail_timeout) + 1
 end
 
---- The record after a trial that went well.
+--- The record after a half-open request that went well.
 function health.recover(record, now)
   return { out = false, since = now, until_at = 0, level = record.level, reason = '' }
 end
@@ -122,8 +123,8 @@ end
 --- What all that makes of an instance, or nil if it is plainly healthy.
 ---   known     {state (the set's), passive, active (nil without checks), warm_since (nil = not warming)}
 ---   settings  the set's health
---- The condition: {state = 'failing' | 'ejected' | 'trial' | 'warming', reason, since, out (true = it must not be used), factor
---- (of its weight), until_at (of an ejection), hold (its length), wake_at (when to look again; nil = when told)}
+--- The condition: {state = 'failing' | 'ejected' | 'half_open' | 'warming', reason, since, out (true = it must not be used),
+--- factor (of its weight), until_at (of an ejection), hold (its length), wake_at (when to look again; nil = when told)}
 function health.condition(known, settings, now)
   local passive, active = known.passive, known.active
   if active and is_failing(known.state, active) then
@@ -133,7 +134,7 @@ function health.condition(known, settings, now)
     local fail_timeout = settings.fail_timeout_ms / 1000
     local due = health.is_due(passive, now, fail_timeout)
     return {
-      state = due and 'trial' or 'ejected', reason = passive.reason, since = passive.since, out = true, factor = 1,
+      state = due and 'half_open' or 'ejected', reason = passive.reason, since = passive.since, out = true, factor = 1,
       until_at = passive.until_at, hold = health.hold(passive.level, fail_timeout),
       wake_at = not due and passive.until_at or nil,
     }

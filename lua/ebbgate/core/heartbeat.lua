@@ -6,10 +6,10 @@ local heartbeat = {}
 
 local text = position.text
 
---- A JSON list of what is wrong with the gateway. `troubles`: list of {kind, reason, since}.
-function heartbeat.troubles_text(troubles, quote)
+--- A JSON list of what is wrong with the gateway. `problems`: list of {kind, reason, since}.
+function heartbeat.problems_text(problems, quote)
   local parts = {}
-  for i, one in ipairs(troubles) do
+  for i, one in ipairs(problems) do
     parts[i] = '{"kind":' .. quote(one.kind) .. ',"reason":' .. quote(one.reason) .. ',"since":' .. text(one.since) .. '}'
   end
   return '[' .. table.concat(parts, ',') .. ']'
@@ -30,8 +30,8 @@ local function health_text(beat, quote)
     for i, name in ipairs(beat.panic) do names[i] = quote(name) end
     parts = parts .. ',"panic":[' .. table.concat(names, ',') .. ']'
   end
-  if beat.troubles and #beat.troubles > 0 then
-    parts = parts .. ',"troubles":' .. heartbeat.troubles_text(beat.troubles, quote)
+  if beat.problems and #beat.problems > 0 then
+    parts = parts .. ',"problems":' .. heartbeat.problems_text(beat.problems, quote)
   end
   return parts
 end
@@ -40,7 +40,7 @@ end
 ---   beat {id, boot, host, seq, workers, started, applied = {epoch, generation} | nil,
 ---         rejected = name → {generation, code}, in_flight = 'service|instance' → n, uncounted,
 ---         health = 'service|instance' → {state, reason, since}, unlisted (those for which there was no room), panic = list
----         of services, troubles = list of {kind, reason, since}}; the last four may be nil
+---         of services, problems = list of {kind, reason, since}}; the last four may be nil
 function heartbeat.encode(beat, quote)
   local applied = 'null'
   if beat.applied then

@@ -40,7 +40,7 @@ keys.state = {
   applied = 'applied', floor = 'floor', rejected = 'rejected', sealed_epoch = 'sealed_epoch', caught_up_at = 'caught_up_at',
   profiles = 'profiles', lock = 'lock', redis = 'redis', redis_since = 'redis_since', left = 'left',
 }
-function keys.state.trouble(kind) return 'trouble|' .. kind end
+function keys.state.problem(kind) return 'problem|' .. kind end
 function keys.state.worker(incarnation) return 'worker|' .. incarnation end
 --- The incarnation in a key that `keys.state.worker` made, else nil.
 function keys.state.worker_of(key) return string.match(key, '^worker|(.+)$') end

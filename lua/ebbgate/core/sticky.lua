@@ -50,7 +50,7 @@ function sticky.token(service, id)
   return bit.tohex(hash.text(text, 0x1ebb)) .. bit.tohex(hash.text(text, 0x2ebb))
 end
 
---- What a fleet keeps of the set's `balancer.sticky`; false if it has none.
+--- What a upstream keeps of the set's `balancer.sticky`; false if it has none.
 function sticky.settings(given)
   if not given then return false end
   local age = given.max_age_s > 0 and '; Max-Age=' .. given.max_age_s or ''

@@ -1,26 +1,26 @@
 --- Builds a worker's background: who syncs, who reports, what is flushed. Called once per worker.
 local keys = require 'ebbgate.core.keys'
 local boot = require 'ebbgate.worker.boot'
-local catch_up = require 'ebbgate.worker.catch_up'
+local catch_up = require 'ebbgate.worker.follow.catch_up'
 local clock = require 'ebbgate.worker.clock'
-local census = require 'ebbgate.worker.census'
-local departure = require 'ebbgate.worker.departure'
-local disk = require 'ebbgate.worker.disk'
-local health_report = require 'ebbgate.worker.health_report'
-local health_watch = require 'ebbgate.worker.health_watch'
-local inspection = require 'ebbgate.worker.inspection'
+local in_flight_counts = require 'ebbgate.worker.count.in_flight_counts'
+local departure = require 'ebbgate.worker.report.departure'
+local disk = require 'ebbgate.worker.follow.disk'
+local health_report = require 'ebbgate.worker.health.report'
+local health_watch = require 'ebbgate.worker.health.watch'
+local inspection = require 'ebbgate.worker.report.inspection'
 local live = require 'ebbgate.worker.live'
 local lock = require 'ebbgate.worker.lock'
-local prober = require 'ebbgate.worker.prober'
+local prober = require 'ebbgate.worker.health.prober'
 local process = require 'ebbgate.worker.process'
-local redis = require 'ebbgate.worker.redis'
-local reporter = require 'ebbgate.worker.reporter'
-local self_check = require 'ebbgate.worker.self_check'
-local store = require 'ebbgate.worker.store'
-local sync = require 'ebbgate.worker.sync'
-local tally = require 'ebbgate.worker.tally'
+local redis = require 'ebbgate.worker.follow.redis'
+local reporter = require 'ebbgate.worker.report.reporter'
+local self_check = require 'ebbgate.worker.report.self_check'
+local store = require 'ebbgate.worker.follow.store'
+local sync = require 'ebbgate.worker.follow.sync'
+local request_counts = require 'ebbgate.worker.count.request_counts'
 local timer = require 'ebbgate.worker.timer'
-local troubles = require 'ebbgate.worker.troubles'
+local problems = require 'ebbgate.worker.report.problems'
 
 local background = {}
 
@@ -28,10 +28,10 @@ local TICK, FLUSH, SWEEP = 0.1, 1, 10
 
 --- The instances and versions of the set in force; nil if there is none.
 local function membership(service)
-  local fleet = live.fleet(live.entry(service))
-  if not fleet or fleet.removed then return nil end
+  local upstream = live.upstream(live.entry(service))
+  if not upstream or upstream.removed then return nil end
   local ids, versions = {}, {}
-  for _, member in ipairs(fleet.members) do
+  for _, member in ipairs(upstream.members) do
     ids[member.id], versions[member.version] = true, true
   end
   return { ids = ids, versions = versions }
@@ -39,10 +39,10 @@ end
 
 --- The instances of the set in force by their names in ebb_health, as a set; nil if there is none.
 local function names_of(service)
-  local fleet = live.fleet(live.entry(service))
-  if not fleet or fleet.removed then return nil end
+  local upstream = live.upstream(live.entry(service))
+  if not upstream or upstream.removed then return nil end
   local names = {}
-  for _, member in ipairs(fleet.members) do names[keys.health.name(service, member)] = true end
+  for _, member in ipairs(upstream.members) do names[keys.health.name(service, member)] = true end
   return names
 end
 
@@ -57,32 +57,34 @@ function background.start(settings, dicts, incarnation)
   local files = disk.new(settings.state_dir)
   files:prepare()
   local sets = store.new(dicts.sets, files, function() return holder:held() end)
-  local counts, totals = census.new(dicts), tally.new(dicts.metrics, membership)
-  local wrong = troubles.new(live.counters, dicts.state)
-  local care = self_check.new({ dicts = dicts, disk = files, troubles = wrong })
+  local counts, totals = in_flight_counts.new(dicts), request_counts.new(dicts.metrics, membership)
+  local wrong = problems.new(live.counters, dicts.state)
+  local care = self_check.new({ dicts = dicts, disk = files, problems = wrong })
   local told = health_report.new({ dict = dicts.health, store = sets })
   local watch, checker = health_watch.new(dicts.health), lock.new(dicts.health, keys.health.lock, incarnation)
   local probes = prober.new({
     dict = dicts.health, sets = dicts.sets, store = sets, health = live.health, counters = live.counters,
-    fleet = function(service) return live.fleet(live.entry(service)) end,
+    upstream = function(service) return live.upstream(live.entry(service)) end,
     held = function() return checker:held() end,
   })
   local report = reporter.new({
-    redis = connection, state = dicts.state, census = counts, tally = totals, json = boot.json, tools = boot.tools,
-    troubles = wrong, identity = identity, health = told, every = settings.heartbeat_ms / 1000,
+    redis = connection, state = dicts.state, in_flight_counts = counts, request_counts = totals, json = boot.json,
+    tools = boot.tools,
+    problems = wrong, identity = identity, health = told, every = settings.heartbeat_ms / 1000,
   })
   local follow = sync.new({
     redis = connection, state = dicts.state, state_dir = settings.state_dir, store = sets, lock = holder, reporter = report,
-    troubles = wrong,
+    problems = wrong,
     poll = settings.poll_ms / 1000,
     catch_up = catch_up.new({
       redis = connection, store = sets, state = dicts.state, tools = boot.tools, json = boot.json, lock = holder,
-      script = settings.follow, troubles = wrong, reporter = report, health = live.health,
+      script = settings.follow, problems = wrong, reporter = report, health = live.health,
     }),
   })
   live.inspection = inspection.new({
-    dicts = dicts, store = sets, census = counts, tally = totals, json = boot.json, identity = identity, health = told,
-    troubles = wrong,
+    dicts = dicts, store = sets, in_flight_counts = counts, request_counts = totals, json = boot.json,
+    identity = identity, health = told,
+    problems = wrong,
   })
 
   timer.every('tick', TICK, function()

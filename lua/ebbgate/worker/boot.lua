@@ -4,12 +4,12 @@ local position = require 'ebbgate.core.position'
 local sticky = require 'ebbgate.core.sticky'
 local wire = require 'ebbgate.core.wire'
 local clock = require 'ebbgate.worker.clock'
-local counters = require 'ebbgate.worker.counters'
-local departure = require 'ebbgate.worker.departure'
-local disk = require 'ebbgate.worker.disk'
-local inflight = require 'ebbgate.worker.inflight'
+local counters = require 'ebbgate.worker.count.counters'
+local departure = require 'ebbgate.worker.report.departure'
+local disk = require 'ebbgate.worker.follow.disk'
+local in_flight = require 'ebbgate.worker.count.in_flight'
 local process = require 'ebbgate.worker.process'
-local store = require 'ebbgate.worker.store'
+local store = require 'ebbgate.worker.follow.store'
 
 local boot = {}
 
@@ -126,7 +126,7 @@ function boot.prepare(dicts, state_dir, profiles, start_from_disk)
   local reload = begin_or_go_on(dicts)
   if not reload then note_departure(dicts.state, state_dir, start_from_disk) end
   if reload and not dicts.inflight:get(keys.inflight.made) then note_blind_spot(dicts) end
-  inflight.prepare(dicts.inflight)
+  in_flight.prepare(dicts.inflight)
   counters.prepare(dicts.metrics)
   if dicts.sets:get(keys.sets.last_stamp) then return end
   -- A new dictionary of sets, perhaps in a reload that changed its size: what was acked must be learned again.
@@ -136,7 +136,7 @@ function boot.prepare(dicts, state_dir, profiles, start_from_disk)
   load(dicts, state_dir)
 end
 
---- Enters this worker in the list that the census reads. Its incarnation comes back.
+--- Enters this worker in the list that the in_flight_counts reads. Its incarnation comes back.
 function boot.enlist(state)
   local incarnation = process.incarnation()
   local listed, err = state:safe_add(keys.state.worker(incarnation), true)

@@ -1,19 +1,19 @@
 --- What this worker serves by: the one module that holds state. `start` makes it, sets reach it through the shared
 --- dictionary, and every pick looks at its service's generation key (keys.sets.stamp) before it is final.
 local budget = require 'ebbgate.core.budget'
-local fleet = require 'ebbgate.core.fleet'
+local upstream = require 'ebbgate.core.upstream'
 local keys = require 'ebbgate.core.keys'
 local router = require 'ebbgate.core.router'
 local wire = require 'ebbgate.core.wire'
 local clock = require 'ebbgate.worker.clock'
-local counters = require 'ebbgate.worker.counters'
-local health = require 'ebbgate.worker.health'
-local inflight = require 'ebbgate.worker.inflight'
+local counters = require 'ebbgate.worker.count.counters'
+local health = require 'ebbgate.worker.health.health'
+local in_flight = require 'ebbgate.worker.count.in_flight'
 local pace = require 'ebbgate.worker.pace'
 
 local live = {}
 
-local named, microseconds = fleet.named, clock.microseconds
+local named, microseconds = upstream.named, clock.microseconds
 
 --- Sets may move under a pick; after this many moves within one pick something else is wrong.
 local MAX_MOVES = 5
@@ -30,14 +30,14 @@ function live.start(parts)
   -- True where nginx must be told that it may ask for another try when a kept connection broke: from its patch
   -- `balancer_pool_max_retry` on, OpenResty takes back the one that nginx itself grants (docs/adr/0012).
   live.must_tell = ngx.config.nginx_version >= 1029002 and ngx.config.ngx_lua_version >= 10031
-  live.inflight = inflight.new(parts.dicts.inflight, parts.incarnation)
+  live.in_flight = in_flight.new(parts.dicts.inflight, parts.incarnation)
   live.counters = counters.new(parts.dicts.metrics)
   live.health = health.new({
     dict = parts.dicts.health, counters = live.counters, incarnation = parts.incarnation, zone = parts.zone,
     max_tries = parts.max_tries, rebuild = live.rebuild,
   })
   live.entries, live.waiting = {}, {}
-  -- True once a set wants to know more of answers than the log phase sees (phase/affinity.lua).
+  -- True once a set wants to know more of answers than the log phase sees (phase/http/affinity.lua).
   live.attentive = false
   live.routes = { stamp_key = keys.sets.stamp(wire.ROUTES) }
 end
@@ -66,7 +66,7 @@ local function retire(entry, old, new)
       local peer = member.peer
       peer.retired, peer.retiring = true, entry.retiring
       if peer.open == 0 then
-        live.inflight:forget(peer)
+        live.in_flight:forget(peer)
       else
         entry.retiring[id] = peer
       end
@@ -80,8 +80,8 @@ end
 
 --- Serves the service no more. A worker that cannot build what is in force must not go on by what was: the gateway has acked it.
 local function stop_serving(entry)
-  if entry.fleet then retire(entry, entry.fleet, nil) end
-  entry.fleet, live.waiting[entry] = nil, nil
+  if entry.upstream then retire(entry, entry.upstream, nil) end
+  entry.upstream, live.waiting[entry] = nil, nil
 end
 
 --- Brings `entry` up to its generation key; with `again` it is built anew in any case. True if it was.
@@ -101,10 +101,10 @@ local function refresh(entry, again)
     entry.stamp = nil
     return true
   end
-  local old = entry.fleet
-  local sight = live.health:sight(entry, document)
-  local new = fleet.build(document, live.incarnation, old, entry.retiring, math.random(), sight, live.names)
-  entry.fleet, entry.stamp, live.waiting[entry] = new, stamp, new.wake_at
+  local old = entry.upstream
+  local health_view = live.health:view(entry, document)
+  local new = upstream.build(document, live.incarnation, old, entry.retiring, math.random(), health_view, live.names)
+  entry.upstream, entry.stamp, live.waiting[entry] = new, stamp, new.wake_at
   if new.sticky or new.picker.clocked then live.attentive = true end
   local retry = document.retry
   if retry then
@@ -115,13 +115,13 @@ local function refresh(entry, again)
   return true
 end
 
---- The worker's entry of a service; it stays the same table for as long as the service has a set or open requests. `entry.fleet`
---- is nil if there is no such set.
+--- The worker's entry of a service; it stays the same table for as long as the service has a set or open requests.
+--- `entry.upstream` is nil if there is no such set.
 function live.entry(service)
   local entry = live.entries[service]
   if not entry then
     entry = {
-      service = service, stamp_key = keys.sets.stamp(service), stamp = nil, fleet = nil, retiring = {}, budget = false,
+      service = service, stamp_key = keys.sets.stamp(service), stamp = nil, upstream = nil, retiring = {}, budget = false,
       health_key = keys.health.changed(service), noted = nil,
       -- Stands for the instance in the counters of requests that never came to one.
       nobody = { id = '', service = service, version = '' },
@@ -136,14 +136,14 @@ local function follow(entry, again)
   local built, err = pcall(refresh, entry, again)
   if built then return end
   complain(entry.service, err)
-  -- Built anew from the same set, the fleet so far is as good.
+  -- Built anew from the same set, the upstream so far is as good.
   if live.sets:get(entry.stamp_key) ~= entry.stamp then stop_serving(entry) end
 end
 
---- The fleet that is in force now, or nil.
-function live.fleet(entry)
+--- The upstream that is in force now, or nil.
+function live.upstream(entry)
   if live.sets:get(entry.stamp_key) ~= entry.stamp then follow(entry) end
-  return entry.fleet
+  return entry.upstream
 end
 
 --- The router that is in force now, or nil if no routes were ever published.
@@ -162,7 +162,7 @@ function live.router()
   return routes.router
 end
 
---- Builds the fleet of `entry` anew: its instances' health moved. What goes wrong is logged, and the one before stays.
+--- Builds the upstream of `entry` anew: its instances' health moved. What goes wrong is logged, and the one before stays.
 function live.rebuild(entry)
   follow(entry, true)
 end
@@ -170,7 +170,7 @@ end
 --- True if there is no such service any more and no request holds one of its peers. One that holds the entry alone finds
 --- nobody in it, whatever comes after.
 local function is_gone(entry)
-  local current = live.fleet(entry)
+  local current = live.upstream(entry)
   return (entry.stamp == nil or current ~= nil and current.removed) and next(entry.retiring) == nil
 end
 
@@ -184,12 +184,12 @@ function live.forget()
   end
 end
 
---- Whom this try goes to, or nil; then its lease, if it is a trial.
+--- Whom this try goes to, or nil; then its lease, if it is a half-open request.
 local function choose(entry, current, tried, key, now, token, limit)
   local kept = token and named(current, token, tried)
   if kept then return kept end
-  if current.trials and not tried then
-    local member, lease = live.health.trials:take(entry, current, limit)
+  if current.half_open and not tried then
+    local member, lease = live.health.half_open:take(entry, current, limit)
     if member then return member, lease end
   end
   local member = current.picker:pick(tried, key, now)
@@ -198,24 +198,24 @@ local function choose(entry, current, tried, key, now, token, limit)
 end
 
 --- Picks a peer and counts the request on it, so that a zero that is reported after an ack is true: count first, look at
---- the generation after. Returns the member, the counter's key for `live.leave` and, of a trial, its lease for `live.outcome`
---- or `live.abandon`; or nil when no peer is eligible.
----   key, now  for the picker (core/fleet.lua)
+--- the generation after. Returns the member, the counter's key for `live.leave` and, of a half-open request, its lease for
+--- `live.outcome` or `live.abandon`; or nil when no peer is eligible.
+---   key, now  for the picker (core/upstream.lua)
 ---   token     what the client's cookie says, or false: the instance that it names comes before any that would be picked
 ---   limit     how many tries the request has, this one included if it is the first
 function live.enter(entry, tried, key, now, token, limit)
-  local current = entry.fleet
+  local current = entry.upstream
   for _ = 1, MAX_MOVES do
     if not current then return nil end
     local member, lease = choose(entry, current, tried, key, now, token, limit)
     if not member then return nil end
-    local counter = live.inflight:enter(member.peer)
+    local counter = live.in_flight:enter(member.peer)
     if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter, lease end
     follow(entry)
-    current = entry.fleet
+    current = entry.upstream
     -- The count stood before the new set was read, so it may stay if the new set still wants the peer.
     local same = current and current.by_id[member.id]
-    -- A trial is of an instance at its address.
+    -- A half-open request is of an instance at its address.
     local moved = lease and same and (same.host ~= member.host or same.port ~= member.port)
     if same and same.peer == member.peer and not moved
       and (same.eligible or token and same == named(current, token, tried))
@@ -223,17 +223,17 @@ function live.enter(entry, tried, key, now, token, limit)
       return same, counter, lease
     end
     if lease then live.abandon(lease) end
-    live.inflight:leave(member.peer, counter)
+    live.in_flight:leave(member.peer, counter)
   end
   return nil
 end
 
 --- What a try at `member` came to, told once after `live.leave`. `status` is what the instance answered, or 'error' or 'timeout'
 --- if it gave no answer, 'broken' if it cut it short; `began` in microseconds is when it was picked, false if nobody wants to
---- know. `took`, if known, is how long its answer's head took: what follows goes at the client's pace. `lease`: of a trial, else
---- false.
+--- know. `took`, if known, is how long its answer's head took: what follows goes at the client's pace. `lease`: of a half-open
+--- request, else false.
 function live.outcome(entry, member, status, began, took, lease)
-  local picker = began and entry.fleet and entry.fleet.picker
+  local picker = began and entry.upstream and entry.upstream.picker
   if picker and picker.observe then
     local now = microseconds()
     picker:observe(member, took or now - began, type(status) == 'string' or status >= 500, now)
@@ -241,14 +241,14 @@ function live.outcome(entry, member, status, began, took, lease)
   if lease or member.failures[status] then live.health:outcome(entry, member, status, lease) end
 end
 
---- The trial that has `lease` came to nothing that says anything about its instance: it is still to be made.
+--- The half-open request that has `lease` came to nothing that says anything about its instance: it is still to be made.
 function live.abandon(lease)
-  live.health.trials:abandon(lease)
+  live.health.half_open:abandon(lease)
 end
 
 --- Uncounts what `live.enter` counted; exactly once.
 function live.leave(member, counter)
-  live.inflight:leave(member.peer, counter)
+  live.in_flight:leave(member.peer, counter)
 end
 
 return live

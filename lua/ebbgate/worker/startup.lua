@@ -1,9 +1,9 @@
 --- A gateway that has just started has requests wait a moment, until it is known in Redis and has the newest sets. With
---- Redis away it serves what its disk had, unless it has left the roster (worker/departure.lua). A reload and a respawned
+--- Redis away it serves what its disk had, unless it has left the roster (worker/report/departure.lua). A reload and a respawned
 --- worker find the flag set and never wait.
 local keys = require 'ebbgate.core.keys'
 local clock = require 'ebbgate.worker.clock'
-local departure = require 'ebbgate.worker.departure'
+local departure = require 'ebbgate.worker.report.departure'
 
 local startup = {}
 

@@ -188,7 +188,7 @@ export const gateway = z.object({
   behind: z.int().nullable(),
   rejected: z.array(z.object({ service: z.string(), generation: count, code: z.string() })),
   in_flight: count.nullable(),
-  troubles: z
+  problems: z
     .array(z.object({ kind: z.string(), reason: z.string(), since: time }))
     .meta({ description: 'What is wrong with it, as it says itself; empty while it is not heard.' }),
 }) satisfies z.ZodType<model.GatewayResource>;

@@ -456,12 +456,12 @@ it('drains what is under way and what may be in any state, and nothing that is b
   expect(drainedBy(at('upgrading', place({ batch })))).toEqual(['draining', 'upgrading', 'failed']);
 });
 
-it('a gateway that was silent says nothing against an instance: its first trial afterwards fails nobody', () => {
+it('a gateway that was silent says nothing against an instance: its first half-open request afterwards fails nobody', () => {
   const well = fact('i1', v2);
   let [record, now] = [at('warming', place({ batch: [one('i1', 'warming')] })), T];
   for (let second = 0; second < 70; second += 1)
     record = advance(record, buildFacts({ ...BEHIND, instances: [well, fact('i2')] }), (now += 1_000)).record;
-  const ill = { ...well, ill: ['trial on gateway g2'] };
+  const ill = { ...well, ill: ['half_open on gateway g2'] };
   record = advance(record, buildFacts({ instances: [ill, fact('i2')] }), now + 1_000).record;
   expect(record.in_place?.batch[0]?.state).toBe('warming');
 });

@@ -11,7 +11,7 @@
 --- A. Shrivastava, "Revisiting consistent hashing with bounded loads", 2021, the jumps).
 local bit = require 'bit'
 local hash = require 'ebbgate.core.hash'
-local lottery = require 'ebbgate.core.lottery'
+local alias_sampler = require 'ebbgate.core.alias_sampler'
 local ring = require 'ebbgate.core.ring'
 
 local mix, tobit = hash.mix, bit.tobit
@@ -20,12 +20,12 @@ local picker = {}
 picker.__index = picker
 
 --- Owners asked by the key before all members are looked through.
-local PATIENCE = 16
+local MOST_JUMPS = 16
 
 function picker.new(members, roll, options)
   local percent = options.max_load_percent or 0
   local self = setmetatable({
-    draws = lottery.new(members, roll), ring = ring.new(members), size = #members, shares = 0, open = 0,
+    draws = alias_sampler.new(members, roll), ring = ring.new(members), size = #members, shares = 0, open = 0,
     bound = percent > 0 and math.max(percent, 100) / 100 or false,
   }, picker)
   for i = 1, #members do
@@ -66,7 +66,7 @@ end
 
 local function go_on(self, tried, key)
   local jump = key
-  for _ = 1, PATIENCE do
+  for _ = 1, MOST_JUMPS do
     jump = mix(tobit(jump + 0x3779))
     local member = self.ring:owner(jump)
     if not (tried and tried[member.id]) and has_room(self, member) then return member end

@@ -15,7 +15,7 @@
 ---   - What is not seen goes to the mean of all, not to 0: a new peer begins there, and one that was slow comes back.
 ---
 --- The averages (microseconds) stand on the peers, so that they outlive sets and algorithms.
-local lottery = require 'ebbgate.core.lottery'
+local alias_sampler = require 'ebbgate.core.alias_sampler'
 
 local exp, max, min = math.exp, math.max, math.min
 
@@ -42,7 +42,7 @@ function picker.new(members, roll)
   local shares = 0
   for i = 1, #members do shares = shares + members[i].share end
   return setmetatable({
-    draws = lottery.new(members, roll), size = #members, shares = shares,
+    draws = alias_sampler.new(members, roll), size = #members, shares = shares,
     typical_share = shares / max(1, #members),
     mean = mean_of(members), seen = 0, touched = 0,
   }, picker)

@@ -8,13 +8,13 @@
 --- Per share, not as it is: the first gives way only if it carries more than the second both now and with the request.
 --- Now alone, a light peer, which is nearly always idle, would win against a heavy one that has one request; with the request
 --- alone, it would win never.
-local lottery = require 'ebbgate.core.lottery'
+local alias_sampler = require 'ebbgate.core.alias_sampler'
 
 local picker = {}
 picker.__index = picker
 
 function picker.new(members, roll)
-  return setmetatable({ draws = lottery.new(members, roll), size = #members }, picker)
+  return setmetatable({ draws = alias_sampler.new(members, roll), size = #members }, picker)
 end
 
 --- Chance has no position; what is open stands on the peers.

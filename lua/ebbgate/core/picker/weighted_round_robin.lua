@@ -6,7 +6,7 @@
 --- Time here is virtual: a peer of weight w is due w times per unit, at (k + phase) / w for k = 0, 1, 2 … The phases
 --- are a golden-ratio sequence over the peers sorted by weight, so that many light peers do not fall due at one moment.
 ---
---- core/fleet.lua tells what every picker is.
+--- core/upstream.lua tells what every picker is.
 local floor = math.floor
 
 local picker = {}

@@ -1,0 +1,44 @@
+--- The gateway's own errors as problem+json (RFC 9457), with the members that the control API uses too.
+local problem_json = {}
+
+problem_json.CONTENT_TYPE = 'application/problem+json'
+
+local OWN = {
+  not_ready = { 503, 'Not ready', 'This gateway has not learned any routes yet.' },
+  left = { 503, 'Not ready', 'This gateway has left, and nobody who steers it knows yet that it is back.' },
+  no_route = { 404, 'No route', 'No service has a route for this host and path.' },
+  no_instance = { 503, 'No instance', 'No instance of this service takes requests now.' },
+  instance_failed = { 502, 'Instance failed', 'No instance of this service gave an answer.' },
+  gateway_timeout = { 504, 'Time is over', 'The time that this service gives a request is over.' },
+  instance_timeout = { 504, 'Instance timed out', 'No instance of this service answered in time.' },
+}
+
+local BY_STATUS = {
+  [400] = { 'bad_request', 'Bad request' },
+  [408] = { 'request_timeout', 'Request timed out' },
+  [413] = { 'too_large', 'The body is too large' },
+  [414] = { 'uri_too_long', 'The URI is too long' },
+  [431] = { 'headers_too_large', 'The headers are too large' },
+  [500] = { 'internal', 'The gateway failed' },
+  [502] = { 'instance_failed' },
+  [503] = { 'no_instance' },
+  [504] = { 'instance_timeout' },
+}
+
+--- The code that stands for a status that the gateway itself gave.
+function problem_json.code_of(status)
+  local known = BY_STATUS[status]
+  return known and known[1] or 'refused'
+end
+
+--- The body for `code`; `status` nil is the code's own. `request_id` is hex, made by nginx.
+function problem_json.body(code, status, request_id)
+  local own = OWN[code]
+  local known = BY_STATUS[status]
+  local title = own and own[2] or known and known[2] or 'The gateway refused the request'
+  local detail = own and own[3] or title .. '.'
+  return '{"type":"about:blank","title":"' .. title .. '","status":' .. (status or own[1]) .. ',"detail":"'
+    .. detail .. '","code":"' .. code .. '","request_id":"' .. (request_id or '') .. '"}\n'
+end
+
+return problem_json

@@ -1,0 +1,56 @@
+--- How an answer that an instance had begun came to its end. In the log phase; what nginx tells there of a body that was cut
+--- short is the same for both sides, except for what is looked at here.
+local grpc_status = require 'ebbgate.core.grpc_status'
+local get_request = require('resty.core.base').get_request
+local client = require 'ebbgate.phase.http.client'
+local live = require 'ebbgate.worker.live'
+
+local ending = {}
+
+local match, byte = string.match, string.byte
+local G = byte('g')
+
+--- The last number of a list with one value per try.
+local function last(list)
+  return tonumber(list and match(list, '([%d.]+)[^%d]*$'))
+end
+
+--- A gRPC answer ends with its status: in the trailers, or in a head that is all there is.
+local function lacks_status(var)
+  return grpc_status.asked(var.upstream_http_content_type) and not var.upstream_trailer_grpc_status
+    and not var.upstream_http_grpc_status
+end
+
+--- True if the client may have been too slow for nginx, which then cuts it without a word.
+local function may_be_slow(var)
+  local whole, head = last(var.upstream_response_time), last(var.upstream_header_time)
+  return not whole or not head or (whole - head) * 1000 >= live.client_send_ms
+end
+
+--- The request that this worker's body filter last ran for, and whether it has seen the end of that answer's body. When an
+--- instance breaks, nginx sends what it has, and ends the request in the same breath: no other comes between.
+local last_seen, seen_whole = false, false
+
+--- In the body filter, each time it runs. `whole` tells that the end of the body goes by.
+function ending.note(whole)
+  last_seen, seen_whole = get_request(), whole
+end
+
+--- Who cut the answer short: 'instance' or 'client'; nil if it came whole. In doubt the client. In the log phase, and for every
+--- request that came to an instance.
+function ending.cut_by(ctx, var)
+  local was_last = last_seen == get_request()
+  -- The next request may be kept at the same place.
+  if was_last then last_seen = false end
+  if var.request_completion == 'OK' then
+    if was_last and not seen_whole then return 'instance' end
+    local transport = ctx.transport
+    return transport and byte(transport) == G and lacks_status(var) and 'instance' or nil
+  end
+  -- Of a chunk that is none nginx ends the request as if the client had gone, and of a client that cancels in HTTP/2 the
+  -- connection stays.
+  if not client.is_connected() or var.server_protocol == 'HTTP/2.0' or may_be_slow(var) then return 'client' end
+  return 'instance'
+end
+
+return ending

@@ -1,0 +1,68 @@
+--- Runs once per request, however it ended: gives back what it held, and counts it.
+local ending = require 'ebbgate.phase.http.ending'
+local filter = require 'ebbgate.phase.http.filter'
+local log_text = require 'ebbgate.phase.http.log_text'
+local tries = require 'ebbgate.phase.http.tries'
+local clock = require 'ebbgate.worker.clock'
+local live = require 'ebbgate.worker.live'
+
+local log = {}
+
+local ngx = ngx
+local now, request_began, exiting = clock.now, clock.request_began, ngx.worker.exiting
+--- Stands for service and instance where no route was found.
+local nobody = { id = '', service = '', version = '' }
+
+--- Tells what the last try, at `member`, came to. Who cut its answer short comes back: 'instance', 'client' or nil.
+local function conclude(ctx, entry, member, status)
+  -- 499: the client went away, and a problem of the gateway's own below 502 (a body that was cut, say) is not the
+  -- instance's either, nor is a 1xx (docs/reference/http.md). From 502 on it gave no answer.
+  if status == 499 or ctx.problem and status < 502 or ctx.fault == 'early' then
+    tries.abandon(ctx)
+    return status == 499 and 'client' or nil
+  end
+  if ctx.problem then
+    tries.conclude(ctx, entry, member, status == 504 and 'timeout' or 'error')
+    return nil
+  end
+  local cut_by = ending.cut_by(ctx, ngx.var)
+  -- Either side ends a WebSocket as it likes.
+  if status == 101 then cut_by = nil end
+  if cut_by == 'client' and ctx.lease then
+    tries.abandon(ctx)
+  else
+    tries.conclude(ctx, entry, member, cut_by == 'instance' and 'broken' or status)
+  end
+  return cut_by
+end
+
+function log.run()
+  local ctx = ngx.ctx
+  -- To a client of gRPC the gateway's own error is a 200.
+  local member, entry, status = ctx.member, ctx.entry, ctx.own or ctx.answered or ngx.status
+  local cut_by
+  if member then
+    ctx.member = false
+    live.leave(member, ctx.counter)
+    cut_by = conclude(ctx, entry, member, status)
+  end
+  if live.must_tell and member and not ctx.problem and not cut_by then member.peer.idle = member.peer.idle + 1 end
+  filter.forget(ctx)
+  -- A WebSocket's duration is no latency.
+  local ms = status ~= 101 and (now() - (ctx.at or request_began())) * 1000 or nil
+  live.counters:request(member or entry and entry.nobody or nobody, status, ms)
+  if cut_by == 'instance' then live.counters:broken(member, status) end
+  if live.access_log then
+    local var = ngx.var
+    log_text.clean(var)
+    if ctx.instances then
+      var.ebb_instances = ctx.instances
+      if member then var.ebb_version = member.version end
+      if cut_by then var.ebb_aborted_by = cut_by end
+    end
+  end
+  -- The flushing timer has ended by now.
+  if exiting() then live.counters:flush() end
+end
+
+return log

@@ -1,0 +1,131 @@
+--- Keeps this gateway on the newest sets, in the worker that holds the lock.
+---
+--- A session subscribes, catches up, and then waits for hints; it polls too, because a hint may be lost, and asks a silent
+--- subscription for a sign of life, because it may be half open. A session ends after a minute, for its memory's sake (a
+--- timer frees what it took only at its end); about once a minute one begins by comparing everything.
+local keys = require 'ebbgate.core.keys'
+local position = require 'ebbgate.core.position'
+local clock = require 'ebbgate.worker.clock'
+local departure = require 'ebbgate.worker.report.departure'
+local link_state = require 'ebbgate.worker.report.link_state'
+local redis = require 'ebbgate.worker.follow.redis'
+local timer = require 'ebbgate.worker.timer'
+
+local sync = {}
+sync.__index = sync
+
+local SESSION = 60
+local COMPARE_EVERY = 55
+local SILENCE = 1
+local FIRST_WAIT, LONGEST_WAIT = 0.1, 3
+
+--- parts {redis, state, state_dir, catch_up, reporter, store, lock, problems, poll (seconds)}
+function sync.new(parts)
+  parts.running, parts.not_before, parts.wait, parts.compared_at = false, 0, FIRST_WAIT, nil
+  return setmetatable(parts, sync)
+end
+
+--- Catches up, and acks at once if that moved anything. True, or nil and why Redis did not answer.
+local function catch_up(self, whole)
+  local before = self.state:get(keys.state.applied)
+  local rejected = self.state:get(keys.state.rejected)
+  local answered, err = self.catch_up:run(whole)
+  link_state.note(self.state, answered)
+  if not answered then
+    self.problems:raise('redis', tostring(err))
+    return nil, err
+  end
+  self.problems:settle('redis')
+  if self.state:get(keys.state.applied) ~= before or self.state:get(keys.state.rejected) ~= rejected then
+    self.reporter:beat()
+  end
+  return true
+end
+
+--- True if the hint tells of something that is not applied yet. An unsealed epoch is always worth a look.
+local function tells_more(self, hint)
+  local epoch_text, generation_text = string.match(hint, '^(%d+):(%d+)$')
+  local epoch, generation = position.whole(epoch_text), position.whole(generation_text)
+  if not epoch or not generation then return false end
+  local applied_epoch, applied_generation = self.catch_up:applied()
+  return position.newer(epoch, generation, applied_epoch, applied_generation)
+    or self.state:get(keys.state.sealed_epoch) ~= applied_epoch
+end
+
+local function next_poll(self)
+  return clock.now() + self.poll * (0.75 + math.random() / 2)
+end
+
+--- Waits for hints until the session is over. True, or nil and why the subscription broke.
+local function follow_hints(self, subscription)
+  local ends, poll_at = clock.now() + SESSION, next_poll(self)
+  local heard_at, asked = clock.now(), false
+  while clock.now() < ends do
+    local wait = math.max(1, math.min(SILENCE, poll_at - clock.now()) * 1000)
+    local hint, err = redis.next_message(subscription, wait)
+    if ngx.worker.exiting() or not self.lock:take() then return true end
+    if hint then
+      heard_at, asked = clock.now(), false
+    elseif err ~= 'timeout' then
+      return nil, err
+    elseif clock.now() - heard_at >= (asked and 2 or 1) * SILENCE then
+      if asked then return nil, 'the subscription is silent' end
+      local sent, why = redis.ping_subscription(subscription)
+      if not sent then return nil, why end
+      asked = true
+    end
+    if clock.now() >= poll_at or (hint and hint ~= '' and tells_more(self, hint)) then
+      local answered, why = catch_up(self, false)
+      if not answered then return nil, why end
+      poll_at = next_poll(self)
+    end
+  end
+  return true
+end
+
+--- True if the session went well to its end, else false: then the next one waits a little.
+local function session(self)
+  self.reporter:watch_all(self.store)
+  local serving = self.state:get(keys.state.serving)
+  -- Be known before learning the sets: who counts on our ack must know that it is missing.
+  if not serving then self.reporter:beat() end
+  local subscription, err = self.redis:subscribe(keys.redis.changed)
+  local compare = not self.compared_at or clock.now() - self.compared_at >= COMPARE_EVERY
+  local answered = catch_up(self, compare)
+  if answered and compare then self.compared_at = clock.now() end
+  if answered and not serving then
+    self.reporter:beat()
+    if departure.holds(self.state) then departure.known(self.state, self.state_dir) end
+    self.state:safe_set(keys.state.serving, true)
+  end
+  if not subscription then
+    if answered then self.problems:raise('subscribe', tostring(err)) end
+    return false
+  end
+  local well, why = answered, nil
+  if answered then
+    self.problems:settle('subscribe')
+    self.wait = FIRST_WAIT
+    well, why = follow_hints(self, subscription)
+  end
+  subscription:close()
+  if why then self.problems:raise('subscribe', why) end
+  return well
+end
+
+--- Starts a session unless one runs or the last one failed a moment ago. Call it as long as the lock is held.
+function sync:ensure()
+  if self.running or clock.now() < self.not_before then return end
+  self.running = true
+  local started = timer.soon('sync', function()
+    local ok, well = pcall(session, self)
+    self.running = false
+    if not ok then ngx.log(ngx.ERR, 'ebbgate: sync: ', well) end
+    if ok and well then return end
+    self.not_before = clock.now() + self.wait * (0.5 + math.random() / 2)
+    self.wait = math.min(self.wait * 2, LONGEST_WAIT)
+  end)
+  if not started then self.running = false end
+end
+
+return sync

@@ -1,0 +1,90 @@
+--- One request at a time finds out whether an ejected instance is well again: one of this whole gateway, by a lease that all
+--- workers share. A lease is the request's own: {key, value, until_at (of the ejection that it is to end)}.
+local core = require 'ebbgate.core.health'
+local keys = require 'ebbgate.core.keys'
+local clock = require 'ebbgate.worker.clock'
+local lease = require 'ebbgate.worker.lease'
+local process = require 'ebbgate.worker.process'
+
+local half_open = {}
+half_open.__index = half_open
+
+local ngx = ngx
+
+--- For as long as it may wait for an answer, within these seconds, a half-open request is the only one. A request that is still
+--- open then (a download, say) delays no other.
+local SHORTEST, LONGEST = 1, 60
+--- How long this worker does not ask again for a lease that another request has.
+local PAUSE = 0.1
+--- Requests that may be sent to another instance when the half-open request fails.
+local REPEATABLE = { GET = true, HEAD = true, OPTIONS = true }
+
+--- `max_tries` is the gateway's bound on every service's.
+function half_open.new(dict, incarnation, max_tries)
+  return setmetatable({ dict = dict, incarnation = incarnation, max_tries = max_tries, serial = 0 }, half_open)
+end
+
+--- True if another instance can answer the request when its half-open try, the first of `limit` tries, fails. Where nothing is
+--- ever repeated one request is as good as the other.
+local function may_be_repeated(self, entry, upstream, now, limit)
+  if not REPEATABLE[ngx.req.get_method()] or ngx.var.http_upgrade then return false end
+  if upstream.tries == 1 or self.max_tries == 1 then return true end
+  return limit > 1 and (not entry.budget or entry.budget:allows(now))
+end
+
+--- True if this request may be risked. One that cannot be repeated is risked if no other came for as long as the ejection
+--- lasted, or if there is nobody else for it.
+local function may_try(self, entry, upstream, member, now, limit)
+  if upstream.picker.size == 0 then return true end
+  local condition = member.condition
+  if now >= condition.until_at + condition.hold then return true end
+  return may_be_repeated(self, entry, upstream, now, limit)
+end
+
+--- Takes the lease `key` for one request: what stands in it, or nil if another request has it.
+local function take_lease(self, key, upstream)
+  local seconds = math.min(math.max(upstream.answer_within, SHORTEST), LONGEST)
+  self.serial = self.serial + 1
+  local value = self.incarnation .. '|' .. self.serial
+  local taken, holder = lease.take(self.dict, key, value, seconds)
+  -- Without room for a lease two half-open requests may meet; without a half-open request nobody would ever come back.
+  if taken or taken == nil then return value end
+  if process.alive(string.match(holder, '^[^|]*')) then return nil end
+  return lease.replace(self.dict, key, value, seconds) and value
+end
+
+--- The member of `upstream` that this request, which has `limit` tries, is to try first, and its lease; or nil.
+function half_open:take(entry, upstream, limit)
+  local now = clock.now()
+  for _, member in ipairs(upstream.half_open) do
+    if now >= member.ask_at and may_try(self, entry, upstream, member, now, limit) then
+      member.ask_at = now + PAUSE
+      local name = keys.health.name(entry.service, member)
+      local taken = { key = keys.health.lease(name), value = nil, until_at = nil }
+      taken.value = take_lease(self, taken.key, upstream)
+      if taken.value then
+        -- The half-open request before this one may have ended since this upstream was built.
+        local record = core.unpack_passive(self.dict:get(keys.health.passive(name)))
+        if record and record.out and core.is_due(record, now, upstream.health.fail_timeout_ms / 1000) then
+          taken.until_at = record.until_at
+          return member, taken
+        end
+        self:abandon(taken)
+      end
+    end
+  end
+  return nil
+end
+
+--- True if `record` (or nil) is still the ejection that the request was sent to end. It may be when the lease is over: what an
+--- instance answers after minutes is an answer too, unless a later half-open request has told more.
+function half_open.decides(taken, record)
+  return record ~= nil and record.out and record.until_at == taken.until_at
+end
+
+--- Gives the lease back, unless it is over and another request has it.
+function half_open:abandon(taken)
+  lease.release(self.dict, taken.key, taken.value)
+end
+
+return half_open

@@ -1,0 +1,204 @@
+--- What all workers of this gateway know together of their instances' health: core/health.lua's records in ebb_health.
+---
+--- A request that goes well writes nothing and asks nothing. A failure is counted here; who counts the one too many writes
+--- the ejection, and every worker sees by one number (keys.health.version) that something moved (health/watch.lua).
+local core = require 'ebbgate.core.health'
+local keys = require 'ebbgate.core.keys'
+local selection = require 'ebbgate.core.selection'
+local clock = require 'ebbgate.worker.clock'
+local lease = require 'ebbgate.worker.lease'
+local pace = require 'ebbgate.worker.pace'
+local shm = require 'ebbgate.worker.shm'
+local half_open = require 'ebbgate.worker.health.half_open'
+
+local health = {}
+health.__index = health
+
+local ngx = ngx
+
+--- The one who writes an ejection has this long; then another may.
+local TURN = 0.05
+local WORDS = { error = 'connection failed or broken', timeout = 'timed out', broken = 'answer cut short' }
+
+--- parts {dict, counters, incarnation, zone, max_tries, rebuild(entry)}
+function health.new(parts)
+  parts.full = false
+  local self = setmetatable(parts, health)
+  self.half_open = half_open.new(self.dict, self.incarnation, self.max_tries)
+  return self
+end
+
+function health:complain(err)
+  if self.full then return end
+  self.full = true
+  ngx.log(ngx.ERR, 'ebbgate: ebb_health takes nothing (', err, '): the health of some instances is not known')
+end
+
+--- Writes or, with `value` nil, forgets. True if the dictionary took it.
+function health:put(key, value)
+  if value == nil then
+    self.dict:delete(key)
+    return true
+  end
+  local stored, err = self.dict:safe_set(key, value)
+  if not stored then self:complain(err) end
+  return stored == true
+end
+
+--- Tells every worker that the health of `service` moved. After the records were written.
+function health:touch(service)
+  local counted, err = shm.count(self.dict, keys.health.changed(service), 1)
+  if not counted then self:complain(err) end
+  shm.count(self.dict, keys.health.version, 1)
+end
+
+--- What is known of the peer `p`, or nil if nothing is.
+local function look(self, service, p, settings, now)
+  local dict, name = self.dict, keys.health.name(service, p)
+  local passive = core.unpack_passive(dict:get(keys.health.passive(name)))
+  local active = settings.check and core.unpack_active(dict:get(keys.health.active(name)))
+  local warm_since = settings.slow_start_ms > 0 and dict:get(keys.health.warm(name)) or nil
+  if not passive and not active and not warm_since then return nil end
+  return core.condition({ state = p.state, passive = passive, active = active, warm_since = warm_since }, settings, now)
+end
+
+--- What upstream.build wants to know of a set's health; `entry` remembers how new that is.
+function health:view(entry, document)
+  -- First the number, then what it stands for: what is written meanwhile is seen as a change.
+  entry.noted = self.dict:get(entry.health_key)
+  local health_view = { zone = self.zone, conditions = {} }
+  if not entry.noted or not document.health then return health_view end
+  local now = clock.now()
+  for _, p in ipairs(document.peers) do
+    if selection.eligible(p) then health_view.conditions[p.id] = look(self, document.service, p, document.health, now) end
+  end
+  return health_view
+end
+
+--- Failures of the instance `name` within fail_timeout, this one included.
+local function count_failure(self, name, fail_timeout, now)
+  local slot = core.slot(now, fail_timeout)
+  local counted, err = shm.count(self.dict, keys.health.fails(name, slot), 1, fail_timeout * 1.25)
+  if not counted then self:complain(err) end
+  local sum = 0
+  for i = slot - core.SLOTS + 1, slot do sum = sum + (self.dict:get(keys.health.fails(name, i)) or 0) end
+  return sum
+end
+
+local function word(status)
+  return WORDS[status] or 'status ' .. status
+end
+
+local function eject(self, entry, name, record, fail_timeout, now, member, status, reason)
+  local ejected = core.eject(record, now, fail_timeout, reason)
+  if not self:put(keys.health.passive(name), core.pack_passive(ejected)) then return end
+  self:put(keys.health.warm(name), nil)
+  self:touch(entry.service)
+  self.counters:add(keys.metrics.ejections(entry.service, member.failures[status]), 1)
+  ngx.log(ngx.WARN, 'ebbgate: ', entry.service, ': ', member.id, ' is ejected for ',
+    string.format('%g', ejected.until_at - now), ' s: ', reason)
+end
+
+local function recover(self, entry, name, record, settings, now, member)
+  self:put(keys.health.passive(name), core.pack_passive(core.recover(record, now)))
+  self:warm(name, settings, now)
+  self:touch(entry.service)
+  ngx.log(ngx.NOTICE, 'ebbgate: ', entry.service, ': ', member.id, ' is back')
+end
+
+--- Begins the slow start of an instance, if the set has one.
+function health:warm(name, settings, now)
+  local slow_start = settings.slow_start_ms / 1000
+  if slow_start > 0 then self:put(keys.health.warm(name), now) end
+end
+
+local function end_of_half_open(self, entry, settings, name, member, status, now, taken)
+  local record = core.unpack_passive(self.dict:get(keys.health.passive(name)))
+  if half_open.decides(taken, record) then
+    if member.failures[status] then
+      local reason = 'the half-open request failed, ejection ' .. record.level + 1 .. ' in a row: ' .. word(status)
+      eject(self, entry, name, record, settings.fail_timeout_ms / 1000, now, member, status, reason)
+    else
+      recover(self, entry, name, record, settings, now, member)
+    end
+  end
+  self.half_open:abandon(taken)
+end
+
+local function failed(self, entry, settings, name, member, status, now)
+  local record = core.unpack_passive(self.dict:get(keys.health.passive(name)))
+  -- Requests that were under way when it was ejected, or panic: only a half-open request tells more.
+  if record and record.out then return end
+  local fail_timeout = settings.fail_timeout_ms / 1000
+  local count = count_failure(self, name, fail_timeout, now)
+  if count < settings.max_fails or not lease.take(self.dict, keys.health.turn(name), true, TURN) then return end
+  local reason = string.format('%d failure%s within %g s: %s', count, count == 1 and '' or 's', fail_timeout, word(status))
+  eject(self, entry, name, record, fail_timeout, now, member, status, reason)
+end
+
+local function judge(self, entry, member, status, taken)
+  local upstream = entry.upstream
+  local settings = upstream and upstream.health
+  local current = settings and upstream.by_id[member.id]
+  -- Gone since, or at another address, or no longer asked for.
+  if not current or current.host ~= member.host or current.port ~= member.port or not current.eligible
+    or settings.max_fails == 0 or settings.fail_timeout_ms == 0
+  then
+    if taken then self.half_open:abandon(taken) end
+    return
+  end
+  local name, now, noted = keys.health.name(entry.service, member), clock.now(), self.dict:get(entry.health_key)
+  local conclude = taken and end_of_half_open or failed
+  conclude(self, entry, settings, name, member, status, now, taken)
+  -- The others learn it by their watch; this worker's next pick must know it already.
+  if self.dict:get(entry.health_key) ~= noted then self.rebuild(entry) end
+end
+
+--- What a try came to that failed, or was a half-open request (`taken` is its lease). Throws nothing: it runs where a request
+--- is being balanced.
+function health:outcome(entry, member, status, taken)
+  local ok, err = pcall(judge, self, entry, member, status, taken)
+  if not ok then ngx.log(ngx.ERR, 'ebbgate: health: ', err) end
+end
+
+--- In the worker that syncs, before `document` replaces `previous`: who may be used from now on begins slowly.
+function health:newcomers(document, previous)
+  local settings = document.health
+  if not settings or settings.slow_start_ms == 0 or previous.kind ~= 'set' then return end
+  local list, now = core.newcomers(document, previous, selection.eligible), clock.now()
+  for _, p in ipairs(list) do self:warm(keys.health.name(document.service, p), settings, now) end
+  if #list > 0 then self:touch(document.service) end
+end
+
+--- What a check of the instance `name` came to. Called by the worker that probes.
+function health:checked(service, name, id, passed, reason, settings)
+  local key, now = keys.health.active(name), clock.now()
+  local before = core.unpack_active(self.dict:get(key))
+  local record, differs, matters = core.checked(before, passed, now, settings.check, reason)
+  if not differs or not self:put(key, core.pack_active(record)) or not matters then return end
+  if record.verdict == 'failing' then
+    ngx.log(ngx.WARN, 'ebbgate: ', service, ': ', id, ' is failing: ', record.reason)
+  elseif before and before.verdict == 'failing' then
+    ngx.log(ngx.NOTICE, 'ebbgate: ', service, ': ', id, ' passes its checks again')
+    self:warm(name, settings, now)
+  end
+  self:touch(service)
+end
+
+--- Forgets what belongs to instances that no set names; `known(service)` gives their names as a set, or nil. `stamp` is new
+--- whenever the sets are: until then there is nothing to forget. Yields.
+function health:sweep(known, stamp)
+  -- Counts of failures expire, and are freed neither by `safe_set` nor by listing while an older key stands behind them.
+  self.dict:flush_expired(2000)
+  if stamp == self.swept then return end
+  self.swept = stamp
+  local names, turn = {}, pace.new()
+  for i, key in ipairs(self.dict:get_keys(0)) do
+    if i % 50 == 0 then turn:rest() end
+    local service, name = keys.health.parse(key)
+    if service and names[service] == nil then names[service] = known(service) or false end
+    if service and (not names[service] or name and not names[service][name]) then self.dict:delete(key) end
+  end
+end
+
+return health

@@ -1,0 +1,89 @@
+--- Tells of instances that are not plainly healthy: for the heartbeat, and for the admin listener.
+local keys = require 'ebbgate.core.keys'
+local clock = require 'ebbgate.worker.clock'
+local live = require 'ebbgate.worker.live'
+local pace = require 'ebbgate.worker.pace'
+
+local health_report = {}
+health_report.__index = health_report
+
+--- A heartbeat is read every second by every controller.
+local MOST = 100
+
+--- parts {dict, store}
+function health_report.new(parts)
+  parts.noted, parts.version = {}, nil
+  return setmetatable(parts, health_report)
+end
+
+--- The services of which anything is or was to be told; looked for only after something moved.
+local function noted(self)
+  local version = self.dict:get(keys.health.version)
+  if version == self.version then return self.noted end
+  local list = {}
+  for _, name in ipairs(self.store:names()) do
+    if self.dict:get(keys.health.changed(name)) then list[#list + 1] = name end
+  end
+  table.sort(list)
+  self.noted, self.version = list, version
+  return list
+end
+
+--- Calls `tell(service, upstream)` for each of them. Yields: after a new epoch all of their upstreams are built here.
+local function each(self, tell)
+  local turn = pace.new()
+  for _, name in ipairs(noted(self)) do
+    turn:rest()
+    local upstream = live.upstream(live.entry(name))
+    if upstream and not upstream.removed then tell(name, upstream) end
+  end
+end
+
+--- {health = 'service|instance' → {state, reason, since}, unlisted, panic = list of services}
+function health_report:summary()
+  local health, listed, unlisted, panic = {}, 0, 0, {}
+  each(self, function(service, upstream)
+    if upstream.panic then panic[#panic + 1] = service end
+    for _, member in ipairs(upstream.unwell) do
+      if listed < MOST then
+        local condition = member.condition
+        local since = math.min(condition.since, clock.now())
+        health[service .. '|' .. member.id] = {
+          state = condition.state, reason = condition.reason, since = math.floor(clock.wall_of(since)),
+        }
+        listed = listed + 1
+      else
+        unlisted = unlisted + 1
+      end
+    end
+  end)
+  return { health = health, unlisted = unlisted, panic = panic }
+end
+
+--- The gauges for Prometheus.
+function health_report:families()
+  local states = {
+    name = 'ebbgate_health', type = 'gauge', help = '1 for an instance that is not plainly healthy.', samples = {},
+  }
+  local panic = {
+    name = 'ebbgate_panic', type = 'gauge', help = '1 while the health of a service is ignored: too many are out.',
+    samples = {},
+  }
+  local panicking = {}
+  each(self, function(service, upstream)
+    panicking[service] = upstream.panic
+    for _, member in ipairs(upstream.unwell) do
+      states.samples[#states.samples + 1] = {
+        labels = { 'service', service, 'instance', member.id, 'state', member.condition.state }, value = 1,
+      }
+    end
+  end)
+  for name, record in pairs(self.store:records()) do
+    if string.sub(name, 1, 1) ~= '@' and not record.removed then
+      panic.samples[#panic.samples + 1] = { labels = { 'service', name }, value = panicking[name] and 1 or 0 }
+    end
+  end
+  return states, panic
+end
+
+return health_report

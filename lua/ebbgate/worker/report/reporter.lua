@@ -1,0 +1,147 @@
+--- Tells Redis how this gateway stands: that it lives, what it has applied, how many requests each instance holds.
+local heartbeat = require 'ebbgate.core.heartbeat'
+local keys = require 'ebbgate.core.keys'
+local position = require 'ebbgate.core.position'
+local wire = require 'ebbgate.core.wire'
+local clock = require 'ebbgate.worker.clock'
+local link_state = require 'ebbgate.worker.report.link_state'
+local timer = require 'ebbgate.worker.timer'
+
+local reporter = {}
+reporter.__index = reporter
+
+--- A heartbeat outlives its gateway by a day: one that nobody heard while it beat is known by it to a controller that starts
+--- later. Whether it lives is told by `seq` alone.
+local HEARTBEAT_TTL_MS, STATS_TTL_MS = 86400000, 120000
+
+--- parts {redis, state, in_flight_counts, request_counts, json, tools, problems, health, identity {id, host}, every (seconds)}
+function reporter.new(parts)
+  parts.running, parts.again, parts.beat_at, parts.watched, parts.told = false, false, 0, {}, nil
+  return setmetatable(parts, reporter)
+end
+
+--- Follows the requests of those peers of a set that are neither `up` nor `suspect`: somebody waits for their end.
+--- `document` nil: the set is gone.
+function reporter:watch(name, document)
+  local list
+  for _, peer in ipairs(document and document.peers or {}) do
+    if peer.state ~= 'up' and peer.state ~= 'suspect' then
+      list = list or {}
+      list[#list + 1] = name .. '|' .. peer.id
+    end
+  end
+  self.watched[name] = list
+end
+
+--- Watches all sets anew, for a worker that has just taken over.
+function reporter:watch_all(store)
+  self.watched = {}
+  for name, record in pairs(store:records()) do
+    if record.restless then
+      local payload = store:payload(name)
+      self:watch(name, payload and wire.decode(name, payload, self.tools))
+    end
+  end
+end
+
+--- The open requests of the watched peers as one text, to see whether they changed; '' if there is none.
+local function watched_text(self, in_flight)
+  local parts = {}
+  for _, list in pairs(self.watched) do
+    for i = 1, #list do
+      local count = in_flight[list[i]]
+      if count then parts[#parts + 1] = list[i] .. '=' .. count end
+    end
+  end
+  table.sort(parts)
+  return table.concat(parts, ' ')
+end
+
+--- Those of now as one text, to see whether there are others.
+local function kinds_text(problems)
+  local kinds = {}
+  for i = 1, #problems do kinds[i] = problems[i].kind end
+  return table.concat(kinds, ' ')
+end
+
+--- What stands in the heartbeat. The order of the reads is the promise: applied, rejected, then the counters
+--- (count/in_flight_counts.lua).
+local function gather(self)
+  local applied_text = self.state:get(keys.state.applied)
+  local rejected_text = self.state:get(keys.state.rejected) or '{}'
+  local counted = self.in_flight_counts:take()
+  local told, problems = self.health:summary(), self.problems:list()
+  local epoch, generation = position.unpack(applied_text)
+  return {
+    id = self.identity.id, host = self.identity.host, boot = self.state:get(keys.state.boot),
+    started = self.state:get(keys.state.started), seq = self.state:incr(keys.state.seq, 1), workers = counted.workers,
+    applied = epoch and { epoch = epoch, generation = generation } or nil, rejected = self.json.decode(rejected_text),
+    in_flight = counted.in_flight, uncounted = counted.uncounted,
+    health = told.health, unlisted = told.unlisted, panic = told.panic, problems = problems,
+  }, table.concat({ applied_text or '', rejected_text, kinds_text(problems), watched_text(self, counted.in_flight) }, '\n')
+end
+
+local function send(self, beat, changed, with_stats)
+  local id, quote = self.identity.id, self.json.encode
+  local stats = with_stats and heartbeat.encode_stats(beat, self.request_counts:versions(), quote)
+  return self.redis:run(function(connection)
+    connection:init_pipeline(4)
+    connection:set(keys.redis.heartbeat(id), heartbeat.encode(beat, quote), 'PX', HEARTBEAT_TTL_MS)
+    connection:zadd(keys.redis.gateways, math.floor(clock.wall()), id)
+    if stats then connection:set(keys.redis.stats(id), stats, 'PX', STATS_TTL_MS) end
+    if changed then connection:publish(keys.redis.report, id) end
+    local replies, err = connection:commit_pipeline()
+    for _, reply in ipairs(replies or {}) do
+      if type(reply) == 'table' and reply[1] == false then return nil, reply[2] end
+    end
+    return replies, err
+  end)
+end
+
+local function beat_once(self)
+  local now = clock.now()
+  local beat, summary = gather(self)
+  local with_stats = now - (self.stats_at or 0) >= self.every
+  self.beat_at = now
+  local sent, err = send(self, beat, summary ~= self.told, with_stats)
+  if not sent then
+    self.problems:raise('heartbeat', tostring(err))
+    -- The first to notice a half-open connection: the next poll may be seconds away. That one says when it is mended.
+    link_state.note(self.state, false)
+    return
+  end
+  self.problems:settle('heartbeat')
+  self.told = summary
+  if with_stats then self.stats_at = now end
+end
+
+--- Sends a heartbeat now; one that is being sent is followed by another, which has the newest state.
+function reporter:beat()
+  if self.running then
+    self.again = true
+    return
+  end
+  self.running = true
+  repeat
+    self.again = false
+    local ok, err = pcall(beat_once, self)
+    if not ok then ngx.log(ngx.ERR, 'ebbgate: heartbeat: ', err) end
+  until not self.again or ngx.worker.exiting()
+  self.running = false
+end
+
+--- True if the watched peers hold requests, or held some when last told.
+local function is_restless(self)
+  if next(self.watched) == nil then return false end
+  local text = watched_text(self, self.in_flight_counts:take().in_flight)
+  local told = self.told and string.match(self.told, '[^\n]*$')
+  return text ~= '' or text ~= told
+end
+
+--- Sends a heartbeat if one is due. Called ten times a second by the worker that holds the lock.
+function reporter:tick(now)
+  if self.running or now - self.beat_at < self.every and not is_restless(self) then return end
+  timer.soon('heartbeat', function() self:beat() end)
+end
+
+return reporter
