@@ -4,6 +4,7 @@ import {
   createProviderRegistration,
   createRecordingLog,
   ZooKeeperLink,
+  systemClock,
 } from '../control-plane/src/testkit.js';
 import { startStack, type Stack } from '../e2e/harness/stack.js';
 import { Acks } from './harness/acks.js';
@@ -48,7 +49,7 @@ async function register(stack: Stack, acks: Acks): Promise<readonly number[]> {
     connect: stack.zookeeper,
     sessionTimeoutMs: 10_000,
     log: createRecordingLog(),
-    clock: { monotonic: () => performance.now(), wall: () => Date.now() },
+    clock: systemClock,
     random: Math.random,
   });
   await link.start();

@@ -2,7 +2,6 @@ import { expect, test } from 'vitest';
 import {
   buildHeartbeat,
   buildRegistration,
-  type Clock,
   type Controller,
   type ControllerDeps,
   createRecordingLog,
@@ -18,6 +17,7 @@ import {
   type RegistryState,
   type RosterEntry,
   type StoredIntent,
+  systemClock as clock,
 } from '../control-plane/src/testkit.js';
 
 /*
@@ -32,7 +32,6 @@ const GATEWAYS = 50;
 const PASSES = 40;
 
 const product = await loadController();
-const clock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
 const life = (): Lifecycle => ({
   start: () => Promise.resolve(),
   close: () => Promise.resolve(),

@@ -7,6 +7,7 @@ import {
   type ReleaseOutcome,
   type ReleaseResource,
   ZooKeeperLink,
+  systemClock,
 } from '../control-plane/src/testkit.js';
 import { Rig } from '../e2e/harness/rig.js';
 import { until } from '../e2e/harness/until.js';
@@ -39,7 +40,7 @@ test('100 releases of 100 services at once', async () => {
     connect: `127.0.0.1:${rig.ports.zookeeper}`,
     sessionTimeoutMs: 10_000,
     log: createRecordingLog(),
-    clock: { monotonic: () => performance.now(), wall: () => Date.now() },
+    clock: systemClock,
     random: Math.random,
   });
   await link.start();

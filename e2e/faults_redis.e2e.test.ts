@@ -1,7 +1,7 @@
 import { copyFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createRecordingLog, loadPublisher, productRoot } from '../control-plane/src/testkit.js';
+import { createRecordingLog, loadPublisher, productRoot, systemClock } from '../control-plane/src/testkit.js';
 import type { Enlisted } from './harness/enlisted.js';
 import { measured } from './harness/measured.js';
 import { sha1 } from './harness/publish.js';
@@ -169,7 +169,7 @@ test('a late duplicate of an old publish changes nothing', async () => {
   await using late = createPublisher({
     url: `redis://127.0.0.1:${rig.ports.redis}`,
     log: createRecordingLog(),
-    clock: { monotonic: () => performance.now(), wall: () => Date.now() },
+    clock: systemClock,
     scripts: await loadScripts(join(productRoot(), 'lua', 'redis')),
   });
   await late.start();

@@ -2,12 +2,13 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createApi } from './api/server.js';
+import { systemClock } from './clock.js';
 import type { Config } from './config.js';
 import { Controller } from './controller/controller.js';
 import { createMetrics } from './controller/metrics.js';
 import { createHooks } from './hooks/hooks.js';
 import { createPrometheus } from './hooks/prometheus.js';
-import type { Clock, Lifecycle, Log } from './model/ports.js';
+import type { Lifecycle, Log } from './model/ports.js';
 import { createFeedback } from './redis/feedback.js';
 import { createPublisher } from './redis/publisher.js';
 import { loadScripts } from './redis/scripts.js';
@@ -23,9 +24,6 @@ import { createRegistrySource } from './zookeeper/registry.js';
 import { createReleaseStore } from './zookeeper/releases.js';
 import { createRosterStore } from './zookeeper/roster.js';
 import { createZooKeeperProbe } from './zookeeper/write_probe.js';
-
-/** The clock of this process. */
-export const systemClock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
 
 /** What the controller needs besides its configuration. */
 export interface ControllerSurroundings {

@@ -60,7 +60,7 @@ export {
 } from './model/set.js';
 
 /** Runs parts of the control plane without the rest: a ZooKeeper session, a registration. */
-export { systemClock } from './main.js';
+export { systemClock } from './clock.js';
 export type { Clock, Lifecycle, Publisher } from './model/ports.js';
 export { err, ok } from './model/result.js';
 export { connect, type ZooKeeperConnection } from './zookeeper/connection.js';

@@ -3,6 +3,7 @@ import {
   createRecordingLog,
   startTcpProxy,
   ZooKeeperLink,
+  systemClock,
 } from '../../control-plane/src/testkit.js';
 import { startInstance, type Instance } from './instance.js';
 
@@ -42,7 +43,7 @@ export async function enlist(options: {
     connect: `127.0.0.1:${door.port}`,
     sessionTimeoutMs: PROVIDER_SESSION_MS,
     log: createRecordingLog(),
-    clock: { monotonic: () => performance.now(), wall: () => Date.now() },
+    clock: systemClock,
     random: Math.random,
   });
   const registration = createProviderRegistration({ link, root: '/services', service, node: id });

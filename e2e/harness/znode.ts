@@ -1,4 +1,4 @@
-import { connect, type ZooKeeperConnection } from '../../control-plane/src/testkit.js';
+import { connect, type ZooKeeperConnection, systemClock } from '../../control-plane/src/testkit.js';
 
 /*
  * What a person with zkCli does.
@@ -10,7 +10,7 @@ export async function openSession(port: number): Promise<ZooKeeperConnection> {
     server: { host: '127.0.0.1', port },
     sessionTimeoutMs: 10_000,
     connectTimeoutMs: 10_000,
-    clock: { monotonic: () => performance.now(), wall: () => Date.now() },
+    clock: systemClock,
   });
   if (!made.ok) throw new Error(made.error);
   return made.value;

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { systemClock } from '../clock.js';
 import { askAcceptance } from '../registrar/acceptance.js';
 import { askApi } from '../registrar/ask_api.js';
 import { startChild, type SendSignal } from '../registrar/child.js';
@@ -92,7 +93,7 @@ async function register(
     connect: options.zookeeper,
     sessionTimeoutMs: options.sessionMs,
     log,
-    clock: { monotonic: () => performance.now(), wall: () => Date.now() },
+    clock: systemClock,
     random: Math.random,
   });
   const [program, ...args] = command;

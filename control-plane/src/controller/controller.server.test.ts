@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { systemClock as clock } from '../clock.js';
 import { freePort, type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
@@ -44,7 +45,6 @@ import { Controller } from './controller.js';
  */
 
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-controller-'));
-const clock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
 const SETTLE_MS = 2_500;
 const log = createRecordingLog();
 let ports: { readonly redis: number; readonly zookeeper: number };
@@ -720,7 +720,7 @@ test('a controller that stood still itself takes nobody out by the clock alone',
   const path = await register('e', provider);
   let stoodStill = 0;
   const running = await lead({
-    clock: { monotonic: () => performance.now() + stoodStill, wall: () => Date.now() },
+    clock: { ...clock, monotonic: () => performance.now() + stoodStill },
   });
   await throughout(SETTLE_MS, () => undefined); // the start's own settling
   await provider.remove(path, -1);

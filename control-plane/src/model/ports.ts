@@ -26,6 +26,8 @@ import type { EncodedDocument, PublishedDocument } from './set.js';
  * side knows the other.
  */
 
+export type { Clock, Deadline, Time, Timer } from './clock.js';
+
 /** Anything that lives long: started once, closed once or more; a second close waits for the first. */
 export interface Lifecycle extends AsyncDisposable {
   /** Resolves as soon as the work has begun; never waits for a server to be reachable. */
@@ -39,12 +41,6 @@ export interface LinkState {
   readonly state: 'connected' | 'connecting' | 'degraded';
   readonly since: number;
   readonly detail: string;
-}
-
-/** Milliseconds. `monotonic` never jumps and measures spans; `wall` is for people and deadlines. */
-export interface Clock {
-  monotonic(): number;
-  wall(): number;
 }
 
 /** The wall clocks of the stores, in milliseconds. A failure says why one cannot be read. */

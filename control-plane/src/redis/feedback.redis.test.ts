@@ -104,12 +104,12 @@ test('a listener gets the present report at once, and is told when everything ha
 
 test('a hint is followed within 100 ms, and the time of the change is kept', async () => {
   await listen(NEVER);
-  clock.advance(1_000);
+  await clock.advance(1_000);
   await beat(buildHeartbeat({ seq: 1 }));
   await eventually(() => {
     expect(seqs()).toEqual({ 'gw-1': 1 });
   });
-  clock.advance(500);
+  await clock.advance(500);
   const delays: number[] = [];
   for (let seq = 2; seq <= 6; seq += 1) {
     const started = performance.now();
@@ -140,7 +140,7 @@ test('a heartbeat that stands still is no news; one that grows or another boot i
   await eventually(() => {
     expect(seqs()).toEqual({ 'gw-1': 5 });
   });
-  clock.advance(1_000);
+  await clock.advance(1_000);
   const pushes = reports.length;
   await beat(buildHeartbeat({ seq: 4, uncounted: 9 })); // older data of the same boot, as after a restored snapshot
   await beat(buildHeartbeat({ id: 'gw-2', seq: 1 }));
@@ -163,7 +163,7 @@ test('a gateway whose heartbeat expired stays, and ages', async () => {
   await eventually(() => {
     expect(seqs()).toEqual({ 'gw-1': 1 });
   });
-  clock.advance(20_000);
+  await clock.advance(20_000);
   await command('DEL', KEYS.heartbeat('gw-1'));
   await command('ZREM', KEYS.gateways, 'gw-1');
   await beat(buildHeartbeat({ id: 'gw-2' }));
@@ -180,7 +180,7 @@ test('a malformed heartbeat is as if it were not there, and is logged once per c
   await eventually(() => {
     expect(seqs()).toEqual({ good: 1, bad: 1 });
   });
-  clock.advance(1_000);
+  await clock.advance(1_000);
   await command('ZADD', KEYS.gateways, '1', 'no such name', '1', 'never-good');
   await write('never-good', 'x');
   await write('bad', '{"v":1}');
@@ -306,7 +306,7 @@ test('a lost Redis takes nothing back, and what was missed is read when it retur
   await eventually(() => {
     expect(feedback.state().state).toBe('connecting');
   });
-  clock.advance(5_000);
+  await clock.advance(5_000);
   await beat(buildHeartbeat({ seq: 2 }));
   expect(reports).toHaveLength(pushes);
   proxy.setMode('pass');

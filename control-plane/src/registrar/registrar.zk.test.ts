@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { systemClock as CLOCK } from '../clock.js';
 import { freePort, type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { Log, ProviderData } from '../model/ports.js';
@@ -16,7 +17,6 @@ import { startChild, type SendSignal } from './child.js';
 import { answers2xx } from './readiness.js';
 import { Registrar, type RegistrarOptions } from './registrar.js';
 
-const CLOCK = { monotonic: () => performance.now(), wall: () => Date.now() };
 const SILENT: Log = {
   debug: () => undefined,
   info: () => undefined,

@@ -3,15 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { systemClock as clock } from '../clock.js';
 import { freePort, type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
-import type { Clock } from '../model/ports.js';
 import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
 import type { WatchEvent } from './protocol.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-connection-'));
-const clock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
 const PATIENCE = { timeout: 20_000, interval: 10 };
 let port: number;
 let server: LocalProcess;

@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { systemClock as clock } from '../clock.js';
 import { freePort, type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
-import type { Clock, RegistrySource } from '../model/ports.js';
+import type { RegistrySource } from '../model/ports.js';
 import type { RegistryState, RegistryView } from '../model/registration.js';
 import { startKazoo, zkCli, type KazooRegistrant } from '../testing/foreign_registrants.js';
 import { createRecordingLog, type RecordingLog } from '../testing/log.js';
@@ -22,7 +23,6 @@ import { createRosterStore } from './roster.js';
  */
 
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-foreign-'));
-const clock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
 let port: number;
 let server: LocalProcess;
 let kazoo: KazooRegistrant;

@@ -2,17 +2,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { systemClock as clock } from '../clock.js';
 import { freePort, type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import { NOT_FROZEN, type FreezeStore, type GlobalFreeze, type StoredFreeze } from '../model/freeze_ports.js';
-import type { Clock, Lifecycle, Term } from '../model/ports.js';
+import type { Lifecycle, Term } from '../model/ports.js';
 import { createRecordingLog } from '../testing/log.js';
 import { createOffice } from './epoch.js';
 import { createFreezeStore } from './freezes.js';
 import { ZooKeeperLink } from './link.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-freezes-'));
-const clock: Clock = { monotonic: () => performance.now(), wall: () => Date.now() };
 const FROZEN: GlobalFreeze = {
   ...{ v: 1, rev: 1 },
   freeze: { by: 'ann', reason: 'audit', at: '2026-05-01T12:00:00.000Z' },

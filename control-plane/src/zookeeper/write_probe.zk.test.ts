@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { ACL, Id, Permission } from 'node-zookeeper-client';
 import * as zookeeper from 'node-zookeeper-client';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { systemClock } from '../clock.js';
 import { freePort, type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import { createRecordingLog } from '../testing/log.js';
@@ -26,7 +27,7 @@ beforeAll(async () => {
     connect: `127.0.0.1:${port}`,
     sessionTimeoutMs: 6_000,
     log: createRecordingLog(),
-    clock: { monotonic: () => performance.now(), wall: () => Date.now() },
+    clock: systemClock,
     random: Math.random,
   });
   await link.start();

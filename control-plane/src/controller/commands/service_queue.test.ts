@@ -50,10 +50,10 @@ test('work that throws gives its turn on; who waited too long is refused and cha
   const queue = new ServiceQueue(clock);
   const first = queue.take('a', () => Promise.reject(new Error('broken')));
   let ran = 0;
-  const second = queue.take('a', () => {
-    clock.advance(11_000);
+  const second = queue.take('a', async () => {
+    await clock.advance(11_000);
     ran += 1;
-    return Promise.resolve(ok(null));
+    return ok(null);
   });
   const third = queue.take('a', () => {
     ran += 1;

@@ -1,4 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest';
+import { systemClock } from '../../clock.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { CheckedClock } from './checked_clock.js';
 
@@ -12,7 +13,7 @@ function start(): CheckedClock {
     const by = skew[store];
     return Promise.resolve(by === null ? err('away') : ok(Date.now() + by));
   };
-  const own = { monotonic: () => performance.now(), wall: () => Date.now() + skew.ours };
+  const own = { ...systemClock, wall: () => Date.now() + skew.ours };
   const stores = { zookeeper: tell('zookeeper'), redis: tell('redis') };
   clock = new CheckedClock({ clock: own, stores, boundMs: 30_000, changed: () => undefined });
   clock.start();

@@ -1,4 +1,4 @@
-import type { Clock, StoreClocks } from '../../model/ports.js';
+import type { Clock, Deadline, StoreClocks, Timer } from '../../model/ports.js';
 import type { ClockState } from '../../model/resources.js';
 import type { StandingProblem } from '../../model/standing_problem.js';
 import type { Result } from '../../model/result.js';
@@ -54,6 +54,22 @@ export class CheckedClock implements Clock {
   wall(): number {
     const expected = this.#expected();
     return expected === null || this.#isSane() ? this.#deps.clock.wall() : expected;
+  }
+
+  after(ms: number, run: () => void): Timer {
+    return this.#deps.clock.after(ms, run);
+  }
+
+  every(ms: number, run: () => void): Timer {
+    return this.#deps.clock.every(ms, run);
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#deps.clock.sleep(ms, signal);
+  }
+
+  deadline(ms: number): Deadline {
+    return this.#deps.clock.deadline(ms);
   }
 
   /** What was to end until this moment (milliseconds of the wall clock) has expired. */

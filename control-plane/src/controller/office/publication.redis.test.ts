@@ -174,7 +174,7 @@ test('a higher epoch in Redis: out of office if ZooKeeper says so, above it if n
   await subject.prepare();
   await subject.publishAll(documents(1));
   await command('HSET', KEYS.meta, 'epoch', String(office.epoch + 100));
-  clock.advance(2_000);
+  await clock.advance(2_000);
   expect(await subject.prepare()).toBe(true);
   expect(subject.term?.epoch).toBe(office.epoch);
   await subject.publishAll(documents(1));
@@ -183,7 +183,7 @@ test('a higher epoch in Redis: out of office if ZooKeeper says so, above it if n
   office = { epoch: office.epoch + 1, version: office.version + 1 };
   await publisher.open(office.epoch);
   const taken = office;
-  clock.advance(2_000);
+  await clock.advance(2_000);
   expect(await subject.prepare()).toBe(false);
   expect(subject.state).toBe('fenced');
   expect(office).toBe(taken);
@@ -208,14 +208,14 @@ test('a term of our own that was taken without an answer is adopted, and is no f
   const first = subject.term!;
   lose = true;
   await command('FLUSHALL');
-  clock.advance(2_000);
+  await clock.advance(2_000);
   expect(await subject.prepare()).toBe(false);
   expect(office.version).toBe(first.version + 1);
   // A client's write under the term that was believed to be held.
   expect(await subject.refused(first)).toBe('moved');
   expect(subject.term).toEqual(office);
   lose = false;
-  clock.advance(5_000);
+  await clock.advance(5_000);
   expect(await subject.prepare()).toBe(true);
   await subject.publishAll(documents(1));
   expect(subject.state).toBe('sealed');
@@ -289,13 +289,13 @@ test('an epoch that Redis has and ZooKeeper has not is held, start after start, 
     const subject = publication();
     expect(await subject.prepare()).toBe(false);
     expect(subject.hold).toMatch(/accept-data-loss/);
-    clock.advance(5_000);
+    await clock.advance(5_000);
     expect(await subject.prepare()).toBe(false);
   }
   const subject = publication();
   await subject.prepare();
   await command('FLUSHALL');
-  clock.advance(5_000);
+  await clock.advance(5_000);
   expect(await subject.prepare()).toBe(true);
   expect(subject.hold).toBeNull();
 });
@@ -307,7 +307,7 @@ test('an epoch goes above what gateways report, and is not raised again while it
   );
   await subject.prepare();
   expect(office.epoch).toBe(6_000_000_001);
-  clock.advance(60_000);
+  await clock.advance(60_000);
   await subject.prepare();
   expect(office.epoch).toBe(6_000_000_001);
 });
@@ -319,7 +319,7 @@ test('a new connection ends the wait that failures before it had earned', async 
   const subject = publication({ meta });
   for (let i = 0; i < 8; i++) {
     expect(await subject.prepare()).toBe(false);
-    clock.advance(2_000);
+    await clock.advance(2_000);
   }
   expect(await subject.prepare()).toBe(false);
   away = false;
@@ -343,7 +343,7 @@ test('an accepted loss is settled under a term below what Redis holds, and only 
   expect(await subject.prepare()).toBe(false);
   expect(subject.hold).toMatch(/accept-data-loss/);
   settles = true;
-  clock.advance(5_000);
+  await clock.advance(5_000);
   expect(await subject.prepare()).toBe(true);
   expect(terms.every((epoch) => epoch < 5_000_000_000)).toBe(true);
   expect(terms).toHaveLength(2);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { systemClock as clock } from '../../clock.js';
 import { createHooks } from '../../hooks/hooks.js';
 import type { Hooks } from '../../model/hooks.js';
 import type { InPlaceStrategy, ReleaseRecord } from '../../model/release.js';
@@ -60,7 +61,6 @@ afterEach(async () => {
   rmSync(dir, { recursive: true });
 });
 
-const clock = { monotonic: () => performance.now(), wall: () => Date.now() };
 const effects = (): ReleaseEffects =>
   new ReleaseEffects({ hooks, clock, log: createRecordingLog(), wake: () => (wakes += 1) });
 function upgrading(

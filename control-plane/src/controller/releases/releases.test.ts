@@ -75,7 +75,7 @@ class Desk {
 
   /** One second later: a pass, and what it read. */
   async second(): Promise<void> {
-    this.clock.advance(1_000);
+    await this.clock.advance(1_000);
     await this.releases.run(this.world(), {} as never);
     await new Promise((done) => setImmediate(done));
   }
