@@ -1,9 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type {
-  OverrideResource,
-  ProtectionResource,
-  ReadinessResource,
-} from '../control-plane/src/testkit.js';
+import type { IntentResource, ProtectionResource, ReadinessResource } from '../control-plane/src/testkit.js';
 import type { Enlisted } from './harness/enlisted.js';
 import { Rig } from './harness/rig.js';
 import { until } from './harness/until.js';
@@ -30,35 +26,37 @@ const stateOf = async (id: string): Promise<string> => (await rig.instance(id)).
 
 test('a controller whose clock is 2 h ahead ends nothing, says so, and writes the time of the stores', async () => {
   const [one, two] = crew as [Enlisted, Enlisted, Enlisted];
-  await becomes('sane'); // the stores are asked once a second until they have told
+  await becomes('in_sync'); // the stores are asked once a second until they have told
   expect((await verb(one.id, 'isolate', { reason: 'leak', expires: '1h' })).status).toBe(200);
   const { intent } = await rig.instance(one.id);
 
   clock.set(HOURS_2);
   await until('it is told by both stores', async () => {
     const { state, ahead_ms: ahead } = await clockState();
-    return state === 'insane' && (ahead.zookeeper ?? 0) > 7_000_000 && (ahead.redis ?? 0) > 7_000_000;
+    return state === 'out_of_sync' && (ahead.zookeeper ?? 0) > 7_000_000 && (ahead.redis ?? 0) > 7_000_000;
   });
   const held = await rig.call<ProtectionResource>('GET', '/v1/protection');
-  expect(held.body.expiry).toMatch(/ZooKeeper's by 2h .*Redis's by 2h .*nothing expires until they agree/);
+  expect(held.body.expiry_suspended).toMatch(
+    /ZooKeeper's by 2h .*Redis's by 2h .*nothing expires until they agree/,
+  );
   expect(await stateOf(one.id)).toBe('isolated');
 
   // Nor does one that takes office with such a clock.
   await rig.controller.kill();
   await rig.controller.start();
   await rig.ready();
-  await becomes('insane');
+  await becomes('out_of_sync');
   expect(await stateOf(one.id)).toBe('isolated');
   expect((await rig.instance(one.id)).intent).toEqual(intent);
 
   expect((await verb(two.id, 'isolate', { reason: 'too', expires: '30m' })).status).toBe(200);
-  const { items } = (await rig.call<{ readonly items: readonly OverrideResource[] }>('GET', '/v1/overrides'))
+  const { items } = (await rig.call<{ readonly items: readonly IntentResource[] }>('GET', '/v1/intents'))
     .body;
   const until30 = Date.parse(items.find(({ instance }) => instance === two.id)?.until ?? '');
   expect(Math.abs(until30 - Date.now() - 1_800_000)).toBeLessThan(60_000);
 
   clock.set(0);
-  await becomes('sane');
+  await becomes('in_sync');
   expect(await stateOf(one.id)).toBe('isolated');
   expect((await verb(two.id, 'isolate', { expires: '1s' })).status).toBe(200);
   await until('what expires expires again', async () => (await stateOf(two.id)) === 'up');
@@ -67,13 +65,13 @@ test('a controller whose clock is 2 h ahead ends nothing, says so, and writes th
 
 test('what has expired is not in force again when the clock is set back', async () => {
   const [, two] = crew as [Enlisted, Enlisted, Enlisted];
-  await becomes('sane');
+  await becomes('in_sync');
   expect((await verb(two.id, 'isolate', { expires: '1s' })).status).toBe(200);
   await until('it is over', async () => (await stateOf(two.id)) === 'up');
   clock.set(-HOURS_2);
-  await becomes('insane');
+  await becomes('out_of_sync');
   expect(await stateOf(two.id)).toBe('up');
   clock.set(0);
-  await becomes('sane');
+  await becomes('in_sync');
   expect(await stateOf(two.id)).toBe('up');
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type {
   MutationResource,
-  OverrideResource,
+  IntentResource,
   ProtectionResource,
   ReadinessResource,
   ServiceEvent,
@@ -75,8 +75,8 @@ async function registeredAgain(): Promise<void> {
 test('there is nothing to accept while nothing is lost', async () => {
   const refused = await rig.call('POST', '/v1/protection/accept_data_loss', { reason: 'try' });
   expect(refused).toMatchObject({ status: 409, body: { code: 'no_data_loss' } });
-  await until('the stores have told the time', async () => (await protection()).expiry === null);
-  expect(await protection()).toEqual({ data_loss: null, expiry: null, services: [] });
+  await until('the stores have told the time', async () => (await protection()).expiry_suspended === null);
+  expect(await protection()).toEqual({ data_loss: null, expiry_suspended: null, services: [] });
   expect(await accept('--yes')).toMatchObject({ code: 6 });
 });
 
@@ -169,7 +169,7 @@ test('wiped while no controller runs: the next one finds it, keeps what the sets
       JSON.stringify(peers) === JSON.stringify(before.peers.filter((p) => p.id !== dead!.id))
     );
   });
-  expect(await rig.call('GET', '/v1/overrides')).toMatchObject({
+  expect(await rig.call('GET', '/v1/intents')).toMatchObject({
     body: {
       items: [expect.objectContaining({ kind: 'isolated', reason: 'recalled from the published set' })],
     },
@@ -215,7 +215,7 @@ test('accepted without the wishes: they are told as lost, the sets equal the reg
   ).toMatchObject({
     code: 0,
   });
-  const { body } = await rig.call<{ readonly items: readonly OverrideResource[] }>('GET', '/v1/overrides');
+  const { body } = await rig.call<{ readonly items: readonly IntentResource[] }>('GET', '/v1/intents');
   expect(body.items).toMatchObject([{ instance: isolated!.id, kind: 'isolated', by: 'ann' }]);
   await using traffic = rig.traffic();
   const from = isolated!.requests();

@@ -52,7 +52,7 @@ test('ZooKeeper killed and started again: the sets are held, mutations answer 50
     `/v1/services/shop/instances/${crew[0]!.id}/drain`,
     {},
   );
-  expect(refused).toMatchObject({ status: 503, body: { code: 'zookeeper_unavailable' } });
+  expect(refused).toMatchObject({ status: 503, body: { code: 'store_unavailable' } });
   const before = traffic.total();
   await until('more traffic', () => traffic.total() > before + 200);
   expect(await eligible()).toEqual(all());

@@ -50,8 +50,8 @@ test('an isolated instance that dies and registers again is still isolated', asy
   await traffic.stop();
   expect(traffic.failed).toEqual([]);
   expect(traffic.instances.get(instance.id)).toBeUndefined();
-  const overrides = await stack.cli('get', 'overrides', '-o', 'json');
-  expect(overrides.stdout).toMatch(/it lies/);
+  const intents = await stack.cli('get', 'intents', '-o', 'json');
+  expect(intents.stdout).toMatch(/it lies/);
   expect(await stack.cli('restore', '-s', 'shop', instance.id)).toMatchObject({ code: 0 });
   await stack.converged('shop');
 });

@@ -225,7 +225,7 @@ test('while a service is frozen nothing starts and no step begins; going back go
   const refused = await runCli(['release', 'start', staged.service, 'v2'], env);
   expect(refused).toMatchObject({ code: 5 });
   expect(refused.stderr).toMatch(/is frozen by ann until .*: payday/);
-  const seen = await runCli(['get', 'overrides'], env);
+  const seen = await runCli(['get', 'intents'], env);
   expect(seen.stdout).toMatch(new RegExp(`${staged.service} +- +freeze +frozen +ann .*payday`));
   expect((await runCli(['unfreeze', staged.service], env)).code).toBe(0);
   await staged.start({ target: 'v2', steps });

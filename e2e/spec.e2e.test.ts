@@ -153,7 +153,7 @@ test('an instance is a backup because it registers so, or because somebody said 
   const other = (a as Registered).id;
   await ebbgate('set', 'instance', '-s', 'shop', other, 'backup=true', '--wait', '--expires', '1h');
   expect(await role(other)).toBe(true);
-  expect(await ebbgate('get', 'overrides', 'shop')).toMatch(/shop +\S+ +backup +true +e2e/);
+  expect(await ebbgate('get', 'intents', 'shop')).toMatch(/shop +\S+ +backup +true +e2e/);
   await ebbgate('set', 'instance', '-s', 'shop', other, 'backup=', '--wait');
   expect(await role(other)).toBe(false);
   expect(await spare.leave()).toBe(0);

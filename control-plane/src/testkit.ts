@@ -27,7 +27,7 @@ export type {
   InstanceResource,
   MutationResource,
   OperationResource,
-  OverrideResource,
+  IntentResource,
   ProtectionResource,
   ReadinessResource,
   ServiceEvent,

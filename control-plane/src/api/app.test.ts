@@ -56,7 +56,7 @@ describe('reads', () => {
     plane.gatewayList = [makeGateway()];
     plane.eventMap.set('shop', [{ at: AT, event: 'registered', by: 'controller', message: 'it came' }]);
     plane.problemList = [makeProblem(), makeProblem({ service: null })];
-    plane.overrideList = [
+    plane.intentList = [
       {
         service: 'shop',
         instance: 'a',
@@ -94,7 +94,7 @@ describe('reads', () => {
     ['/v1/services/shop/events', resource.events],
     ['/v1/operations', resource.operations],
     ['/v1/operations/op-1', resource.operation],
-    ['/v1/overrides', resource.overrides],
+    ['/v1/intents', resource.intents],
     ['/v1/problems', resource.standingProblems],
     ['/v1/gateways', resource.gateways],
     ['/v1/gateways/gw-a', resource.gateway],
@@ -151,7 +151,7 @@ describe('reads', () => {
     plane.ready = makeReadiness({ zookeeper: DOWN });
     expect(await stale('/v1/services')).toBe(`zookeeper=${AT}`);
     plane.ready = makeReadiness({ zookeeper: DOWN, redis: DOWN });
-    for (const path of ['/v1/services/shop', '/v1/services/shop/instances', '/v1/overrides', '/v1/gateways'])
+    for (const path of ['/v1/services/shop', '/v1/services/shop/instances', '/v1/intents', '/v1/gateways'])
       expect(await stale(path)).toBe(`zookeeper=${AT}, redis=${AT}`);
     // A store that refuses writes still answers reads.
     const refusing = {

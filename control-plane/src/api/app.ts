@@ -18,7 +18,7 @@ import { gatewayEndpoints } from './routes/gateways.js';
 import { healthEndpoints } from './routes/health.js';
 import { instanceEndpoints } from './routes/instances.js';
 import { operationEndpoints } from './routes/operations.js';
-import { overrideEndpoints } from './routes/overrides.js';
+import { intentEndpoints } from './routes/intents.js';
 import { problemEndpoints } from './routes/problems.js';
 import { protectionEndpoints } from './routes/protection.js';
 import { releaseEndpoints } from './routes/releases.js';
@@ -58,7 +58,7 @@ export function endpoints(
     selectionEndpoints(parts.plane),
     operationEndpoints(parts.plane, wait),
     releaseEndpoints(parts.plane, wait),
-    overrideEndpoints(parts.plane),
+    intentEndpoints(parts.plane),
     problemEndpoints(parts.plane),
     freezeEndpoints(parts.plane),
     gatewayEndpoints(parts.plane),

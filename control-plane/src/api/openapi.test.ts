@@ -114,7 +114,7 @@ export type ModelIsCovered = [
   Covers<model.InstanceResource, Says<typeof resource.instance>>,
   Covers<model.OperationResource, Says<typeof resource.operation>>,
   Covers<model.GatewayResource, Says<typeof resource.gateway>>,
-  Covers<model.OverrideResource, Says<typeof resource.override>>,
+  Covers<model.IntentResource, Says<typeof resource.intent>>,
   Covers<model.SetResource, Says<typeof resource.set>>,
   Covers<model.MutationResource, Says<typeof resource.mutation>>,
   Covers<model.ReadinessResource, Says<typeof resource.readiness>>,

@@ -3,7 +3,7 @@ import type {
   GatewayResource,
   InstanceResource,
   OperationResource,
-  OverrideResource,
+  IntentResource,
   ProblemResource,
   ServiceEvent,
   ServiceResource,
@@ -131,7 +131,7 @@ export const OPERATION: readonly Column<OperationResource>[] = [
   { head: 'WAITING-FOR', show: (o) => o.waiting_for.join('; '), wide: true },
 ];
 
-export const OVERRIDE: readonly Column<OverrideResource>[] = [
+export const INTENT: readonly Column<IntentResource>[] = [
   { head: 'SERVICE', show: (o) => o.service },
   { head: 'INSTANCE', show: (o) => o.instance ?? '' },
   { head: 'KIND', show: (o) => o.kind },

@@ -110,7 +110,7 @@ describe('get', () => {
       makeProblem({ code: 'bad_service_name', service: null, path: '/services/my shop' }),
       makeProblem(),
     ];
-    plane.overrideList = [
+    plane.intentList = [
       {
         service: 'shop',
         instance: 'a',
@@ -134,7 +134,7 @@ describe('get', () => {
     ['get instances shop -o wide'],
     ['get gateways'],
     ['get operations'],
-    ['get overrides'],
+    ['get intents'],
     ['get problems'],
     ['get problems shop'],
     ['events shop'],
@@ -157,9 +157,9 @@ describe('get', () => {
   });
 
   it('says on stderr that there is nothing, and an empty list to programs', async () => {
-    plane.overrideList = [];
-    expect(await ebbgate('get overrides')).toEqual({ code: 0, out: '', err: 'no overrides\n' });
-    expect(JSON.parse((await ebbgate('get overrides -o json')).out)).toEqual({ items: [] });
+    plane.intentList = [];
+    expect(await ebbgate('get intents')).toEqual({ code: 0, out: '', err: 'no intents\n' });
+    expect(JSON.parse((await ebbgate('get intents -o json')).out)).toEqual({ items: [] });
   });
 
   it('watches: adds changed lines, and redraws on a terminal', async () => {
@@ -670,7 +670,7 @@ describe('failures', () => {
     ['get services shop nosuch neither', 'there is no service nosuch, nor neither', 'ebbgate get services'],
     ['get gateways nosuch', 'there is no gateway nosuch', 'ebbgate get gateways'],
     ['get operations op-9', 'there is no operation op-9', 'ebbgate get operations'],
-    ['get overrides nosuch', 'there is no service nosuch', 'ebbgate get services'],
+    ['get intents nosuch', 'there is no service nosuch', 'ebbgate get services'],
     ['get instances nosuch', 'there is no service nosuch', 'ebbgate get services'],
     ['get instances -s nosuch', 'there is no service nosuch', 'ebbgate get services'],
     ['events nosuch', 'there is no service nosuch', 'ebbgate get services'],
@@ -718,7 +718,7 @@ describe('failures', () => {
     precondition_failed: 6,
     precondition_required: 6,
     not_leader: 7,
-    zookeeper_unavailable: 7,
+    store_unavailable: 7,
     not_ready: 7,
     too_many_streams: 7,
   };

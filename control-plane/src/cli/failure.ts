@@ -72,7 +72,7 @@ const EXITS: Readonly<Partial<Record<ProblemCode, number>>> = {
   precondition_failed: EXIT.conflict,
   precondition_required: EXIT.conflict,
   not_leader: EXIT.unavailable,
-  zookeeper_unavailable: EXIT.unavailable,
+  store_unavailable: EXIT.unavailable,
   not_ready: EXIT.unavailable,
   too_many_streams: EXIT.unavailable,
 };
@@ -84,7 +84,7 @@ export const NEXT: Readonly<Record<ProblemCode, string>> = {
   forbidden: 'ask under a loopback address, or give the controller a token',
   not_found: 'ebbgate get services|instances|gateways|operations and ebbgate release get show what there is',
   method_not_allowed: 'this ebbgate and the controller are of different releases: use the same for both',
-  conflict: 'look with ebbgate get overrides and ebbgate release get, then decide again',
+  conflict: 'look with ebbgate get intents and ebbgate release get, then decide again',
   guard_refused: 'add instances first, or overrule the guard with --force --reason "…"',
   route_taken: 'take the route from the other service with ebbgate route … --remove first',
   idempotency_conflict: 'run the command again: every run has a key of its own',
@@ -95,8 +95,8 @@ export const NEXT: Readonly<Record<ProblemCode, string>> = {
     'is there something between that changes requests? Ask the controller directly by --api',
   precondition_required: 'read the object first, and send the ETag that came with it',
   internal: "look in the controller's log for the request id",
-  not_leader: 'another controller holds the office: ask that one by --api',
-  zookeeper_unavailable: 'try again once ZooKeeper answers; ebbgate get services shows whether it was done',
+  not_leader: 'another controller is the leader: send the command to that one by --api',
+  store_unavailable: 'try again once ZooKeeper answers; ebbgate get services shows whether it was done',
   not_ready: 'try again in a moment; GET /readyz says what is missing',
   too_many_streams: 'end an ebbgate … --watch or release watch that is not needed, then try again',
 };

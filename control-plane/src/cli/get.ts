@@ -3,7 +3,7 @@ import type {
   GatewayResource,
   InstanceResource,
   OperationResource,
-  OverrideResource,
+  IntentResource,
   ProblemResource,
   ServiceEvent,
   ServiceResource,
@@ -31,7 +31,7 @@ export function addGet(program: Command, terminal: Terminal): void {
   noun<ServiceResource>(get, terminal, 'services', 'service', columns.SERVICE, (s) => s.service);
   noun<GatewayResource>(get, terminal, 'gateways', 'gateway', columns.GATEWAY, (g) => g.id);
   noun<OperationResource>(get, terminal, 'operations', 'operation', columns.OPERATION, (o) => o.id);
-  noun<OverrideResource>(get, terminal, 'overrides', 'service', columns.OVERRIDE, (o) => o.service);
+  noun<IntentResource>(get, terminal, 'intents', 'service', columns.INTENT, (o) => o.service);
   noun<ProblemResource>(get, terminal, 'problems', 'service', columns.PROBLEM, (p) => p.service ?? '');
   noun<InstanceResource>(get, terminal, 'instances', 'service', columns.INSTANCE, (i) => i.service)
     .option('-s, --service <SVC>', 'the same as naming it')
@@ -73,7 +73,7 @@ function noun<T>(
   });
 }
 
-/** The names that nothing is called by. A service without an override exists all the same. */
+/** The names that nothing is called by. A service without an intent exists all the same. */
 async function unknown(
   client: ApiClient,
   plural: string,
@@ -83,7 +83,7 @@ async function unknown(
 ): Promise<readonly string[]> {
   const missing = [...new Set(names)].filter((name) => !found.includes(name));
   if (missing.length === 0 || plural === 'instances') return [];
-  if (plural !== 'overrides' || argument !== 'service') return missing;
+  if (plural !== 'intents' || argument !== 'service') return missing;
   const services = await serviceNames(client);
   return missing.filter((name) => name !== '*' && !services.includes(name));
 }

@@ -103,14 +103,14 @@ function judge(ended: OperationResource, say: (text: string) => void): void {
     return;
   }
   const taken = ended.result === 'cancelled' || ended.result === 'superseded';
-  const left = ended.instances.filter((one) => one.left > 0);
+  const left = ended.instances.filter((one) => one.requests_left > 0);
   throw new CliFailure(
     taken ? EXIT.conflict : EXIT.unproven,
     `operation ${ended.id} ended ${ended.result ?? 'without a result'}, not drained`,
     [
-      ...left.map((one) => safe(`${one.service}/${one.id} had ${String(one.left)} open requests`)),
+      ...left.map((one) => safe(`${one.service}/${one.id} had ${String(one.requests_left)} open requests`)),
       ...ended.waiting_for.map((one) => safe(`waited for: ${one}`)),
-      ...(taken ? ['next: ebbgate get overrides'] : ['next: ebbgate describe operation ' + ended.id]),
+      ...(taken ? ['next: ebbgate get intents'] : ['next: ebbgate describe operation ' + ended.id]),
     ],
   );
 }

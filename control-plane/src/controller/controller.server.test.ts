@@ -485,7 +485,7 @@ describe('a drain', () => {
     await done(running, { kind: 'isolate', selector: only('a') }, { expires_ms: 700 });
     expect(await peers()).toEqual({ a: 'isolated 0', b: 'up 100' });
     await until(async () => expect(await peers()).toEqual({ a: 'up 100', b: 'up 100' }));
-    await until(() => expect(running.controller.overrides()).toEqual([]));
+    await until(() => expect(running.controller.intents()).toEqual([]));
     await until(() =>
       expect(running.controller.events('shop')?.map((one) => one.event)).toContain('expired'),
     );
@@ -805,7 +805,7 @@ describe('ZooKeeper', () => {
       const asked = performance.now();
       expect(await refused(running, { kind: 'isolate', selector: only('b') }, { force: true })).toMatchObject(
         {
-          code: 'zookeeper_unavailable',
+          code: 'store_unavailable',
         },
       );
       expect(performance.now() - asked).toBeLessThan(8_000);

@@ -26,7 +26,7 @@ import type {
   Mutation,
   MutationContext,
   MutationResource,
-  OverrideResource,
+  IntentResource,
   ReadinessResource,
 } from '../model/resources.js';
 import { err, type Result } from '../model/result.js';
@@ -34,7 +34,7 @@ import type { EncodedDocument } from '../model/set.js';
 import type { CompiledService } from '../plan/compile.js';
 import { findProblems } from '../plan/find_problems.js';
 import { NOTHING_TOLD, observeHealth } from '../plan/health_events.js';
-import { describeOverrides } from '../plan/describe_fleet.js';
+import { describeIntents } from '../plan/describe_fleet.js';
 import { describeEvents } from '../plan/describe_service.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
 import type { World } from '../plan/world.js';
@@ -599,8 +599,8 @@ export class Controller extends WorldReads implements ControlPlane, Lifecycle {
   override events(service: string): readonly ServiceEvent[] | undefined {
     return describeEvents(this.world(), service, this.#releases.eventsOf(service));
   }
-  override overrides(): readonly OverrideResource[] {
-    return [...describeOverrides(this.world()), ...this.#releases.overrides()];
+  override intents(): readonly IntentResource[] {
+    return [...describeIntents(this.world()), ...this.#releases.intents()];
   }
 
   /** The releases, as the API sees them. */

@@ -44,11 +44,11 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
     self.set(plane.readiness().data_loss === null ? 0 : 1);
   });
   gauge(
-    'ebbgate_controller_clock_sane',
+    'ebbgate_controller_clock_in_sync',
     '1 while the clock agrees with those of ZooKeeper and Redis; else nothing expires',
     [],
     (self) => {
-      self.set(plane.readiness().clock.state === 'sane' ? 1 : 0);
+      self.set(plane.readiness().clock.state === 'in_sync' ? 1 : 0);
     },
   );
   gauge(
@@ -101,8 +101,8 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
   gauge('ebbgate_operations_running', 'Drains that have no result yet', [], (self) => {
     self.set(plane.operations().filter((one) => one.state === 'running').length);
   });
-  gauge('ebbgate_overrides', 'Wishes of operators that are in force', ['kind'], (self) => {
-    for (const { kind } of plane.overrides()) self.inc({ kind });
+  gauge('ebbgate_intents', 'Intents of operators that are in force', ['kind'], (self) => {
+    for (const { kind } of plane.intents()) self.inc({ kind });
   });
   gauge(
     'ebbgate_release',

@@ -3,7 +3,7 @@ import type {
   GatewayResource,
   InstanceResource,
   OperationResource,
-  OverrideResource,
+  IntentResource,
   ProblemResource,
   ServiceEvent,
   ServiceResource,
@@ -13,7 +13,7 @@ import {
   describeGateways,
   describeOperation,
   describeOperations,
-  describeOverrides,
+  describeIntents,
 } from '../plan/describe_fleet.js';
 import {
   describeEvents,
@@ -52,8 +52,8 @@ export abstract class WorldReads {
   events(service: string): readonly ServiceEvent[] | undefined {
     return describeEvents(this.world(), service);
   }
-  overrides(): readonly OverrideResource[] {
-    return describeOverrides(this.world());
+  intents(): readonly IntentResource[] {
+    return describeIntents(this.world());
   }
   neverHeard(): number {
     const { listed, listed_more: more = 0 } = this.world().witnesses.fleet;

@@ -11,7 +11,7 @@ import type {
   MutationContext,
   MutationResource,
   OperationResource,
-  OverrideResource,
+  IntentResource,
   ProblemResource,
   ReadinessResource,
   ServiceEvent,
@@ -283,7 +283,7 @@ export interface ControlPlane {
   set(service: string): SetResource | undefined;
   convergence(service: string): Convergence | undefined;
   events(service: string): readonly ServiceEvent[] | undefined;
-  overrides(): readonly OverrideResource[];
+  intents(): readonly IntentResource[];
   /** Everything that is wrong now, of all services and of none. */
   problems(): readonly ProblemResource[];
   gateways(): readonly GatewayResource[];

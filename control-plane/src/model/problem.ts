@@ -15,8 +15,8 @@ export const PROBLEMS = {
   unsupported_media_type: { status: 415, title: 'The body must be JSON' },
   precondition_required: { status: 428, title: 'If-Match is needed' },
   internal: { status: 500, title: 'Ebbgate failed' },
-  not_leader: { status: 503, title: 'Another controller holds the office' },
-  zookeeper_unavailable: { status: 503, title: 'ZooKeeper cannot be written' },
+  not_leader: { status: 503, title: 'Another controller is the leader' },
+  store_unavailable: { status: 503, title: 'ZooKeeper cannot be written' },
   not_ready: { status: 503, title: 'No complete view of the registry yet' },
   too_many_streams: { status: 503, title: 'Too many event streams are open' },
 } as const;

@@ -205,7 +205,7 @@ export interface OperationResource {
     readonly in_flight: Readonly<Record<string, number | null>>;
     readonly waiting_for: readonly string[];
     readonly result: OperationResult | null;
-    readonly left: number;
+    readonly requests_left: number;
   }[];
   /** All that is missing, without repeats. */
   readonly waiting_for: readonly string[];
@@ -237,7 +237,7 @@ export interface GatewayResource {
 }
 
 /** One line of "everything an operator has changed". */
-export interface OverrideResource {
+export interface IntentResource {
   /** `*` = all services. */
   readonly service: string;
   readonly instance: string | null;
@@ -294,8 +294,8 @@ export interface DependencyState {
 }
 /** Whether the wall clock of the controller can be believed. */
 export interface ClockState {
-  /** `unknown`: no store has told the time yet. Only while `sane` anything expires. */
-  readonly state: 'sane' | 'insane' | 'unknown';
+  /** `unknown`: no store has told the time yet. Only while `in_sync` anything expires. */
+  readonly state: 'in_sync' | 'out_of_sync' | 'unknown';
   readonly since: string;
   readonly detail: string;
   /** Store → by how many milliseconds our clock is ahead of its; negative = behind. Only stores that answer. */
@@ -321,7 +321,7 @@ export interface ProtectionResource {
   /** As in `ReadinessResource`. */
   readonly data_loss: string | null;
   /** Why nothing expires now (drains, isolations, freezes, time-outs of drains); null while all do. */
-  readonly expiry: string | null;
+  readonly expiry_suspended: string | null;
   /** Services of which removals are held back. */
   readonly services: readonly { readonly service: string; readonly protection: string }[];
 }

@@ -23,7 +23,7 @@ export interface ClockVerdict {
 const NAMES = { zookeeper: 'ZooKeeper', redis: 'Redis' } as const;
 
 /**
- * `sane` if no store's clock is further away than `bound_ms`; `unknown` if no store answers. With two stores the likeliest time is
+ * `in_sync` if no store's clock is further away than `bound_ms`; `unknown` if no store answers. With two stores the likeliest time is
  * the middle one of the three clocks; with one it is the store's.
  */
 export function judgeClock(readings: readonly ClockReading[], bound_ms: number): ClockVerdict {
@@ -34,14 +34,14 @@ export function judgeClock(readings: readonly ClockReading[], bound_ms: number):
       correction_ms: 0,
     };
   const wrong = readings.filter(({ ahead_ms, doubt_ms }) => Math.abs(ahead_ms) > bound_ms + doubt_ms);
-  if (wrong.length === 0) return { state: 'sane', detail: '', correction_ms: 0 };
+  if (wrong.length === 0) return { state: 'in_sync', detail: '', correction_ms: 0 };
   const offsets = [...readings.map(({ ahead_ms }) => ahead_ms), ...(readings.length > 1 ? [0] : [])];
   const correction_ms = offsets.sort((a, b) => a - b)[Math.floor(offsets.length / 2)] ?? 0;
   const apart = wrong
     .map(({ store, ahead_ms }) => `${NAMES[store]}'s by ${spell(ahead_ms)}`)
     .join(' and from ');
   const detail = `the clock of this controller differs from ${apart}, which is more than ${formatDuration(bound_ms)}: nothing expires until they agree. Set the clocks of these hosts (NTP)`;
-  return { state: 'insane', detail, correction_ms };
+  return { state: 'out_of_sync', detail, correction_ms };
 }
 
 function spell(ahead_ms: number): string {

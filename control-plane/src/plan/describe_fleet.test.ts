@@ -3,7 +3,7 @@ import { NO_INTENT } from '../model/intent.js';
 import type { MutationContext } from '../model/resources.js';
 import { buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { decide } from './decide.js';
-import { describeOverrides } from './describe_fleet.js';
+import { describeIntents } from './describe_fleet.js';
 import type { Member } from './membership.js';
 import type { World } from './world.js';
 
@@ -36,7 +36,7 @@ test.each([
   if (!decided.ok) throw new Error(decided.error.detail);
   const record = decided.value.records.get('shop') ?? NO_INTENT;
   const world = { wall: 0, intents: new Map([['shop', { service: 'shop', record, etag: '1-1' }]]) };
-  expect(describeOverrides(world as unknown as World)).toMatchObject([
+  expect(describeIntents(world as unknown as World)).toMatchObject([
     { kind: 'versions', value: 'v1=100', by: 'ann', reason: shown },
   ]);
 });

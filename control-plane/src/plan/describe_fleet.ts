@@ -2,7 +2,7 @@ import { dueOf } from './clock.js';
 import type { FreezeResource } from '../model/freeze.js';
 import type { GatewayProblem } from '../model/gateway.js';
 import type { Decided, OperationRecord, OperationResult } from '../model/intent.js';
-import type { GatewayResource, OperationResource, OverrideResource } from '../model/resources.js';
+import type { GatewayResource, OperationResource, IntentResource } from '../model/resources.js';
 import type { Position } from '../model/position.js';
 import { byCodeUnit } from './encode.js';
 import { freezesOfAll, isFrozen } from './freeze.js';
@@ -62,12 +62,12 @@ function generationsBehind(world: World, applied: Position): number {
 }
 
 /** Everything an operator has changed and not taken back. */
-export function describeOverrides(world: World): readonly OverrideResource[] {
-  const lines: OverrideResource[] = freezesOfAll(world).map((one) => freezeLine('*', one));
+export function describeIntents(world: World): readonly IntentResource[] {
+  const lines: IntentResource[] = freezesOfAll(world).map((one) => freezeLine('*', one));
   for (const [service, { record }] of [...world.intents].sort(([a], [b]) => byCodeUnit(a, b))) {
     for (const [instance, wish] of Object.entries(record.instances)) {
       const { isolation, drain, weight, backup } = layersOf(inForce(wish, dueOf(world)));
-      const line = (kind: OverrideResource['kind'], value: string, one: Decided): void => {
+      const line = (kind: IntentResource['kind'], value: string, one: Decided): void => {
         const { by, reason, at: since, expires } = one;
         lines.push({ service, instance, kind, value, by, reason, since, until: expires ?? null });
       };
@@ -101,7 +101,7 @@ export function describeOverrides(world: World): readonly OverrideResource[] {
 function freezeLine(
   service: string,
   { by, reason, since, until }: Pick<FreezeResource, 'by' | 'reason' | 'since' | 'until'>,
-): OverrideResource {
+): IntentResource {
   return { service, instance: null, kind: 'freeze', value: 'frozen', by, reason, since, until };
 }
 
@@ -184,7 +184,7 @@ function describeParts(world: World, service: string, op: OperationRecord): Oper
       in_flight: membersIn(world, service).has(one.id) ? inFlightOf(service, one.id, world.witnesses) : {},
       waiting_for: drained ? [] : missing,
       result,
-      left: op.left && Object.hasOwn(op.left, one.id) ? (op.left[one.id] ?? 0) : 0,
+      requests_left: op.left && Object.hasOwn(op.left, one.id) ? (op.left[one.id] ?? 0) : 0,
     };
   });
 }

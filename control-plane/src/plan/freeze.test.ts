@@ -6,7 +6,7 @@ import { buildRelease } from '../testing/releases.js';
 import { decide, type ServiceMutation } from './decide.js';
 import { decideFreezeOfAll } from './decide_freeze.js';
 import type { DecisionState } from './decision.js';
-import { describeOverrides } from './describe_fleet.js';
+import { describeIntents } from './describe_fleet.js';
 import { freezesOf, frozenBy } from './freeze.js';
 import type { Member } from './membership.js';
 import { expireIntents } from './operations.js';
@@ -55,7 +55,7 @@ it('a freeze of a service holds it up, says by whom, why and until when, and end
     'shop is frozen by ann until 2026-05-01T12:01:00.000Z: payday',
   ]);
   expect(frozenBy(worldOf(frozen), 'other')).toEqual([]);
-  expect(describeOverrides(worldOf(frozen))).toMatchObject([
+  expect(describeIntents(worldOf(frozen))).toMatchObject([
     { service: 'shop', instance: null, kind: 'freeze', by: 'ann', until: '2026-05-01T12:01:00.000Z' },
   ]);
   const later = WALL + 60_000;
@@ -92,7 +92,7 @@ it('the freeze of everything is beside those of services, and one that cannot be
   const world = worldOf(record, made.value.freeze);
   expect(freezesOf(world, 'shop').map(({ scope }) => scope)).toEqual(['service', 'all']);
   expect(frozenBy(world, 'other')).toEqual(['everything is frozen by ann: payday']);
-  expect(describeOverrides(world).map(({ service }) => service)).toEqual(['*', 'shop']);
+  expect(describeIntents(world).map(({ service }) => service)).toEqual(['*', 'shop']);
   expect(frozenBy(worldOf(NO_INTENT, 'unknown'), 'shop')).toHaveLength(1);
   const stored = { record: made.value, etag: 'c1-0' };
   expect(decideFreezeOfAll(verb, keyed, stored, stateOf(NO_INTENT))).toEqual({ ok: true, value: null });

@@ -5,7 +5,7 @@ import { encodeHistory } from '../zookeeper/histories.js';
 import { encodeIntentRecord } from '../zookeeper/intent_record.js';
 import { keepEvents } from '../model/people.js';
 import { revise, rollHistory } from './record.js';
-import { describeAsOverride, eventsOfPeople, sharesOfRelease } from './release/told.js';
+import { describeAsIntent, eventsOfPeople, sharesOfRelease } from './release/told.js';
 
 const event = (n: number, by: string, message = `did ${String(n)}`): ServiceEvent => ({
   ...{ at: new Date(n * 1_000).toISOString(), event: 'weight_changed', by, message },
@@ -89,8 +89,8 @@ describe('a release, in the words of its service', () => {
     ]);
   });
 
-  it('is an override by who started it, or by who paused it', () => {
-    expect(describeAsOverride(release)).toMatchObject({ kind: 'release', by: 'ann', reason: 'fixes' });
+  it('is an intent of whoever started it, or paused it', () => {
+    expect(describeAsIntent(release)).toMatchObject({ kind: 'release', by: 'ann', reason: 'fixes' });
     const paused = {
       cause: 'person',
       by: 'eve',
@@ -98,7 +98,7 @@ describe('a release, in the words of its service', () => {
       state: 'progressing',
     } as const;
     expect(
-      describeAsOverride({
+      describeAsIntent({
         ...release,
         state: 'paused',
         phase: null,

@@ -8,7 +8,7 @@ import type {
   MutationContext,
   MutationResource,
   OperationResource,
-  OverrideResource,
+  IntentResource,
   PlannedChange,
   ProblemResource,
   ReadinessResource,
@@ -44,7 +44,7 @@ export class MemoryPlane implements ControlPlane {
   readonly eventMap = new Map<string, ServiceEvent[]>();
   readonly operationMap = new Map<string, OperationResource>();
   readonly releases = new MemoryReleases();
-  overrideList: OverrideResource[] = [];
+  intentList: IntentResource[] = [];
   problemList: ProblemResource[] = [];
   gatewayList: GatewayResource[] = [];
   private readonly waiters = new Set<() => void>();
@@ -82,8 +82,8 @@ export class MemoryPlane implements ControlPlane {
   events(service: string): readonly ServiceEvent[] | undefined {
     return this.eventMap.get(service) ?? (this.serviceMap.has(service) ? [] : undefined);
   }
-  overrides(): readonly OverrideResource[] {
-    return this.overrideList;
+  intents(): readonly IntentResource[] {
+    return this.intentList;
   }
   neverHeard(): number {
     return this.gateways().filter((one) => one.state === 'never_heard').length;

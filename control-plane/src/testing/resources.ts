@@ -26,7 +26,7 @@ export function makeReadiness(parts: Partial<ReadinessResource> = {}): Readiness
     controller: { state: 'leading', epoch: 7, since: AT },
     zookeeper: fine,
     redis: fine,
-    clock: { state: 'sane', since: AT, detail: '', ahead_ms: { zookeeper: 0, redis: 0 } },
+    clock: { state: 'in_sync', since: AT, detail: '', ahead_ms: { zookeeper: 0, redis: 0 } },
     ...parts,
   };
 }
@@ -130,7 +130,7 @@ export function makeOperation({
       in_flight: { 'gw-a': 1, 'gw-b': 0 },
       waiting_for,
       result: null,
-      left: 1,
+      requests_left: 1,
     })),
     waiting_for,
     ...parts,
@@ -153,7 +153,7 @@ export function ended(
       ...one,
       result,
       drained,
-      ...(drained ? { in_flight: { 'gw-a': 0, 'gw-b': 0 }, waiting_for: [], left: 0 } : {}),
+      ...(drained ? { in_flight: { 'gw-a': 0, 'gw-b': 0 }, waiting_for: [], requests_left: 0 } : {}),
     })),
   };
 }

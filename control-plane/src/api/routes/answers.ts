@@ -10,7 +10,7 @@ export const MUTATION_CODES: readonly ProblemCode[] = [
   'precondition_failed',
   'not_leader',
   'not_ready',
-  'zookeeper_unavailable',
+  'store_unavailable',
   'too_large',
   'unsupported_media_type',
 ];

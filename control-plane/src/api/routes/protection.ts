@@ -8,9 +8,9 @@ import { CHANGED, MUTATION_CODES } from './answers.js';
 const tag = 'protection';
 
 /** Why nothing expires now, or null. */
-function held(plane: ControlPlane): string | null {
+function whyNothingExpires(plane: ControlPlane): string | null {
   const { state, detail } = plane.readiness().clock;
-  return state === 'sane' ? null : detail;
+  return state === 'in_sync' ? null : detail;
 }
 
 /** What is held back until a person has judged, and the person's word. */
@@ -29,7 +29,7 @@ export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
       handle: () => ({
         body: {
           data_loss: plane.readiness().data_loss,
-          expiry: held(plane),
+          expiry_suspended: whyNothingExpires(plane),
           services: plane
             .services()
             .flatMap(({ service, protection }) => (protection === null ? [] : [{ service, protection }])),

@@ -23,7 +23,7 @@ const CODES: readonly ProblemCode[] = [
   'idempotency_conflict',
   'not_leader',
   'not_ready',
-  'zookeeper_unavailable',
+  'store_unavailable',
   'too_large',
   'unsupported_media_type',
 ];

@@ -169,7 +169,7 @@ export const operation = z.object({
       in_flight: counts,
       waiting_for: z.array(z.string()),
       result: operationResult,
-      left: count,
+      requests_left: count,
     }),
   ),
   waiting_for: z.array(z.string()),
@@ -193,7 +193,7 @@ export const gateway = z.object({
     .meta({ description: 'What is wrong with it, as it says itself; empty while it is not heard.' }),
 }) satisfies z.ZodType<model.GatewayResource>;
 
-export const override = z.object({
+export const intent = z.object({
   service: z.string(),
   instance: z.string().nullable(),
   kind: z.enum(['draining', 'isolated', 'cut', 'weight', 'backup', 'versions', 'release', 'freeze']),
@@ -202,7 +202,7 @@ export const override = z.object({
   reason: z.string(),
   since: time,
   until: time.nullable(),
-}) satisfies z.ZodType<model.OverrideResource>;
+}) satisfies z.ZodType<model.IntentResource>;
 
 export const event = z.object({
   at: time,
@@ -294,7 +294,7 @@ export const readiness = z.object({
   zookeeper: dependency,
   redis: dependency,
   clock: z.object({
-    state: z.enum(['sane', 'insane', 'unknown']),
+    state: z.enum(['in_sync', 'out_of_sync', 'unknown']),
     since: time,
     detail: z.string(),
     ahead_ms: z.object({ zookeeper: z.number().optional(), redis: z.number().optional() }),
@@ -302,7 +302,7 @@ export const readiness = z.object({
 }) satisfies z.ZodType<model.ReadinessResource>;
 export const protection = z.object({
   data_loss: z.string().nullable(),
-  expiry: z.string().nullable(),
+  expiry_suspended: z.string().nullable(),
   services: z.array(z.object({ service: z.string(), protection: z.string() })),
 }) satisfies z.ZodType<model.ProtectionResource>;
 export const liveness = z.object({ live: z.literal(true) });
@@ -334,6 +334,6 @@ export const gateways = listOf(gateway).extend({
     description: 'Names in Redis’ list that were never heard. The first of them are among the items.',
   }),
 });
-export const overrides = listOf(override);
+export const intents = listOf(intent);
 export const standingProblems = listOf(standingProblem);
 export const events = listOf(event);

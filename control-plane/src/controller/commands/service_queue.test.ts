@@ -61,6 +61,6 @@ test('work that throws gives its turn on; who waited too long is refused and cha
   });
   await expect(first).rejects.toThrow('broken');
   expect((await second).ok).toBe(true);
-  expect(await third).toMatchObject({ ok: false, error: { code: 'zookeeper_unavailable' } });
+  expect(await third).toMatchObject({ ok: false, error: { code: 'store_unavailable' } });
   expect(ran).toBe(1);
 });

@@ -44,7 +44,7 @@ export class ServiceQueue {
 
 function busy(service: string | null): Problem {
   return {
-    code: 'zookeeper_unavailable',
+    code: 'store_unavailable',
     detail: `Other changes of ${service ?? 'several services'} took longer than ${String(MOST_WAIT_MS / 1_000)} s to be written. Nothing was changed. Try again.`,
   };
 }

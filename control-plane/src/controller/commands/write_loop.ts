@@ -28,7 +28,7 @@ export const NOT_LEADER: Problem = {
 };
 /** A write that has no answer. */
 export const UNAVAILABLE = (reason: string): Problem => ({
-  code: 'zookeeper_unavailable',
+  code: 'store_unavailable',
   detail: `ZooKeeper did not take the write (${reason}). It may have been applied: read before trying again, or repeat it with the same Idempotency-Key.`,
 });
 
@@ -63,7 +63,7 @@ const KEEPS_CHANGING: Problem = {
   detail: 'The record was changed by somebody else at every try. Nothing was changed. Try again.',
 };
 const UNSURE: Problem = {
-  code: 'zookeeper_unavailable',
+  code: 'store_unavailable',
   detail:
     'ZooKeeper refused the write and does not tell which controller is in office. Nothing was changed. Try again.',
 };

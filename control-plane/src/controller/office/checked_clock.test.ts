@@ -35,7 +35,7 @@ it('lets nothing expire before a store has told the time, then all by its own cl
   expect(made.due()).toBe(-Infinity);
   expect(made.state()).toMatchObject({ state: 'unknown' });
   skew.redis = 0;
-  await until(() => expect(made.state().state).toBe('sane'));
+  await until(() => expect(made.state().state).toBe('in_sync'));
   near(made.due(), 0);
   near(made.wall(), 0);
 });
@@ -43,38 +43,38 @@ it('lets nothing expire before a store has told the time, then all by its own cl
 it('that starts 2 h ahead writes the time of the stores, lets nothing expire, and says so', async () => {
   skew.ours = 2 * HOUR;
   const made = start();
-  await until(() => expect(made.state().state).toBe('insane'));
+  await until(() => expect(made.state().state).toBe('out_of_sync'));
   expect(made.due()).toBe(-Infinity);
   near(made.wall(), 0);
   expect(made.state().ahead_ms.zookeeper).toBeGreaterThan(2 * HOUR - 1_000);
   expect(made.problem()).toMatchObject([{ code: 'clock', service: null }]);
   skew.ours = 0;
-  await until(() => expect(made.state().state).toBe('sane'));
+  await until(() => expect(made.state().state).toBe('in_sync'));
   near(made.due(), 0);
 });
 
 it('that jumps is noticed at once; what was due stays due, and spans do not jump', async () => {
   const made = start();
-  await until(() => expect(made.state().state).toBe('sane'));
+  await until(() => expect(made.state().state).toBe('in_sync'));
   const due = made.due();
   skew.ours = 2 * HOUR;
   expect(made.due()).toBe(due);
-  expect(made.state().state).toBe('insane');
+  expect(made.state().state).toBe('out_of_sync');
   near(made.wall(), 0);
   await until(() => expect(made.state().detail).toMatch(/ZooKeeper's by 2h/));
   expect(made.due()).toBe(due);
   // The stores are set as well: all agree again.
   Object.assign(skew, { zookeeper: 2 * HOUR, redis: 2 * HOUR });
-  await until(() => expect(made.state().state).toBe('sane'));
+  await until(() => expect(made.state().state).toBe('in_sync'));
   near(made.due(), 2 * HOUR);
 });
 
 it('keeps its last verdict while no store answers', async () => {
   const made = start();
-  await until(() => expect(made.state().state).toBe('sane'));
+  await until(() => expect(made.state().state).toBe('in_sync'));
   Object.assign(skew, { zookeeper: null, redis: null });
   near(made.due(), 0);
   skew.ours = -HOUR;
-  expect(made.state().state).toBe('insane');
+  expect(made.state().state).toBe('out_of_sync');
   near(made.wall(), 0);
 });

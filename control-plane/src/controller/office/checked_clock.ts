@@ -79,9 +79,9 @@ export class CheckedClock implements Clock {
   }
 
   state(): ClockState {
-    const jumped = this.#verdict.state === 'sane' && !this.#isSane();
+    const jumped = this.#verdict.state === 'in_sync' && !this.#isSane();
     return {
-      state: jumped ? 'insane' : this.#verdict.state,
+      state: jumped ? 'out_of_sync' : this.#verdict.state,
       since: new Date(this.#since).toISOString(),
       detail: jumped
         ? 'the clock of this controller has just jumped; the stores are being asked'
@@ -95,7 +95,7 @@ export class CheckedClock implements Clock {
   /** That nothing expires, as a problem, once a store has told so. */
   problem(): readonly StandingProblem[] {
     const { state, detail } = this.state();
-    return state === 'insane' ? [{ code: 'clock', service: null, message: detail }] : [];
+    return state === 'out_of_sync' ? [{ code: 'clock', service: null, message: detail }] : [];
   }
 
   start(): void {
@@ -120,7 +120,7 @@ export class CheckedClock implements Clock {
   async #pause(ms: number): Promise<void> {
     const until = this.monotonic() + ms;
     while (!this.#stop.signal.aborted && this.monotonic() < until) {
-      const jumped = this.#verdict.state === 'sane' && !this.#isSane();
+      const jumped = this.#verdict.state === 'in_sync' && !this.#isSane();
       if (jumped) return;
       await new Promise<void>((resolve) => {
         const end = (): void => {
@@ -151,7 +151,7 @@ export class CheckedClock implements Clock {
     const likely = local + correction_ms;
     const expected = this.#expected();
     // Carried on as it is while it still fits: what spans are measured by must not jump.
-    if (state === 'sane' || expected === null || Math.abs(expected - likely) > boundMs)
+    if (state === 'in_sync' || expected === null || Math.abs(expected - likely) > boundMs)
       this.#anchor = { wall: likely, monotonic };
     if (before.state === state) return;
     this.#since = likely;
@@ -191,7 +191,7 @@ export class CheckedClock implements Clock {
 
   #isSane(): boolean {
     const expected = this.#expected();
-    if (this.#verdict.state !== 'sane' || expected === null) return false;
+    if (this.#verdict.state !== 'in_sync' || expected === null) return false;
     return Math.abs(this.#deps.clock.wall() - expected) <= this.#deps.boundMs;
   }
 }

@@ -122,7 +122,7 @@ export class DataLoss {
     const held = await this.#held();
     if (!held.ok)
       return err({
-        code: 'zookeeper_unavailable',
+        code: 'store_unavailable',
         detail: `What ZooKeeper holds now cannot be read (${held.error}), so it cannot be accepted. Nothing was changed.`,
       });
     // After the reading: of two at the same time one has begun by now.

@@ -1,7 +1,7 @@
 import type { Hooks } from '../../model/hooks.js';
 import type { Clock, IntentStore, LinkState, Log, Term, WriteFailure } from '../../model/ports.js';
 import type { ServiceEvent } from '../../model/intent.js';
-import type { OverrideResource } from '../../model/resources.js';
+import type { IntentResource } from '../../model/resources.js';
 import type { Problem } from '../../model/problem.js';
 import type { Prometheus } from '../../model/prometheus.js';
 import type {
@@ -21,7 +21,7 @@ import { advance, LOOK_GAP_MS } from '../../plan/release/advance.js';
 import { guardStart } from '../../plan/release/begin.js';
 import { describePlan, describeRelease } from '../../plan/release/describe.js';
 import { tellPauses } from '../../plan/release/pauses.js';
-import { describeAsOverride, eventsOfPeople, sharesOfRelease } from '../../plan/release/told.js';
+import { describeAsIntent, eventsOfPeople, sharesOfRelease } from '../../plan/release/told.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { RECENT_MS } from '../../plan/release/facts.js';
 import { planHash } from '../../plan/release/plan_hash.js';
@@ -190,8 +190,8 @@ export class Releases implements ReleasePlane {
   }
 
   /** The running releases, as something that people decided. */
-  overrides(): readonly OverrideResource[] {
-    return this.#running().map(({ record }) => describeAsOverride(record));
+  intents(): readonly IntentResource[] {
+    return this.#running().map(({ record }) => describeAsIntent(record));
   }
 
   /** The id of the release that steers the shares of `service`, or null. */

@@ -1,14 +1,14 @@
 import type { IntentRecord, ServiceEvent } from '../../model/intent.js';
 import { isPersons } from '../../model/people.js';
 import type { ReleaseRecord, Shares } from '../../model/release.js';
-import type { OverrideResource } from '../../model/resources.js';
+import type { IntentResource } from '../../model/resources.js';
 import { sharesText } from '../diff.js';
 import { spellAuthor } from '../layers.js';
 import { revise } from '../record.js';
 import { spellShares } from './shares.js';
 
 /*
- * A release, told where the decisions of people are told: in the events of its service, and in the overrides.
+ * A release, shown where the decisions of people are shown: in the events of its service, and among the intents.
  */
 
 /** What people did to a release, as events of its service: `release_started`, `release_promoted`. */
@@ -19,7 +19,7 @@ export function eventsOfPeople({ id, events }: ReleaseRecord): readonly ServiceE
 }
 
 /** A running release as a line of what people have changed. Who paused it is who holds it as it is. */
-export function describeAsOverride(record: ReleaseRecord): OverrideResource {
+export function describeAsIntent(record: ReleaseRecord): IntentResource {
   const { id, service, stable, target, shares, paused } = record;
   const steers = Object.keys(shares).length > 0 ? sharesText(shares) : 'in place';
   const common = { service, instance: null, kind: 'release' as const, until: null };
