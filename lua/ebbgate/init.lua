@@ -46,7 +46,7 @@ function init.init_worker()
     dicts = dicts, incarnation = incarnation, tools = boot.tools, max_tries = settings.max_tries,
     access_log = settings.access_log, client_send_ms = settings.client_send_ms,
     head_bytes = settings.head_bytes, zone = settings.zone, header_names = settings.header_names,
-    names = settings.names,
+    names = settings.names, is_safe = require('ebbgate.phase.http.methods').is_safe,
   })
   require('ebbgate.worker.startup').start(dicts.state, settings.start_wait_ms)
   require('ebbgate.worker.background').start(settings, dicts, incarnation)

@@ -4,6 +4,7 @@ local host = nginx.install()
 local core = require 'ebbgate.core.health'
 local upstreams = require 'ebbgate.core.upstream'
 local keys = require 'ebbgate.core.keys'
+local methods = require 'ebbgate.phase.http.methods'
 local healths = require 'ebbgate.worker.health.health'
 
 local SETTINGS = { max_fails = 1, fail_timeout_ms = 10000, fail_statuses = {}, max_ejected_percent = 50, slow_start_ms = 0 }
@@ -29,7 +30,8 @@ local function gateway(ids, tries, state)
     entry.upstream = upstreams.build(document, 'w', entry.upstream, {}, 0, subject:view(entry, document))
   end
   subject = healths.new({
-    dict = dict, counters = counters, incarnation = nginx.living(), zone = '', max_tries = 5, rebuild = build,
+    dict = dict, counters = counters, incarnation = nginx.living(), zone = '', max_tries = 5, is_safe = methods.is_safe,
+    rebuild = build,
   })
   local name = keys.health.name('shop', peers[1])
   local ejected = core.eject(nil, host.time - 10.5, 10, 'x')

@@ -88,7 +88,10 @@ function nginx.install()
       for i = 1, select('#', ...) do parts[i] = tostring((select(i, ...))) end
       host.logged[#host.logged + 1] = table.concat(parts)
     end,
-    req = { get_method = function() return host.method or 'GET' end },
+    req = {
+      get_method = function() return host.method or 'GET' end,
+      start_time = function() return host.start_time() end,
+    },
     timer = {
       at = function(_, run)
         host.timers[#host.timers + 1] = run

@@ -2,7 +2,6 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { breaches, cycles, doorBreaches, typescriptGraph, type Sources } from './import_law.js';
-import { luaBreaches, luaGraph } from './lua_law.js';
 
 const ROOT = join(import.meta.dirname, '../../..');
 
@@ -18,11 +17,9 @@ function read(dir: string, extension: string, under = ''): Sources {
 
 describe('this repository', () => {
   const typescript = read(join(ROOT, 'control-plane/src'), '.ts');
-  const lua = read(join(ROOT, 'lua/ebbgate'), '.lua');
 
   test('there is something to judge', () => {
     expect(typescript.size).toBeGreaterThan(10);
-    expect(lua.size).toBeGreaterThan(5);
   });
   test('TypeScript keeps the import law', () => {
     expect(breaches(typescript)).toEqual([]);
@@ -36,12 +33,6 @@ describe('this repository', () => {
   });
   test('TypeScript has no import cycle, not even inside a folder', () => {
     expect(cycles(typescriptGraph(typescript))).toEqual([]);
-  });
-  test('Lua keeps phase → worker → core, and core is pure', () => {
-    expect(luaBreaches(lua)).toEqual([]);
-  });
-  test('Lua has no require cycle', () => {
-    expect(cycles(luaGraph(lua))).toEqual([]);
   });
 });
 
@@ -102,28 +93,5 @@ describe('the law sees', () => {
       ]),
     );
     expect(cycles(graph)).toEqual(['plan/b.ts → plan/c.ts → plan/b.ts']);
-  });
-
-  test.each([
-    ['core/a.lua', 'local live = require("ebbgate.worker.live")', /never back/],
-    ['worker/a.lua', "local x = require 'ebbgate.phase.http.access'", /never back/],
-    ['core/a.lua', 'local ok, x = pcall(require, "ebbgate.phase.log")', /never back/],
-    ['core/a.lua', 'return ngx.now()', /plain LuaJIT/],
-    ['core/a.lua', 'local t = os.time()', /clock/],
-    ['core/a.lua', 'return math.random(3)', /randomness/],
-    ['worker/a.lua', 'local at = ngx.now()', /clock\.lua alone/],
-    ['phase/http/a.lua', 'local now, began = ngx.now, ngx.req.start_time', /clock\.lua alone/],
-    ['worker/a.lua', 'ngx.update_time()', /clock\.lua alone/],
-    ['worker/a.lua', "ffi.cdef('int clock_gettime(int, void *)')", /clock\.lua alone/],
-    ['init.lua', 'return os.time()', /clock\.lua alone/],
-    ['worker/a.lua', 'dict:expire(key, 5)', /lease\.lua/],
-    ['extra/a.lua', '', /none of core/],
-  ])('Lua: %s: %s', (path, source, reason) => {
-    expect(luaBreaches(new Map([[path, source]])).join('\n')).toMatch(reason);
-  });
-
-  test('no breach in Lua comments and strings', () => {
-    const source = '-- ngx.now() is not here\n--[[ os.time() ]]\nerror("ngx is absent")\n';
-    expect(luaBreaches(new Map([['core/a.lua', source]]))).toEqual([]);
   });
 });

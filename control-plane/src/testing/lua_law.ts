@@ -1,78 +1,114 @@
 import type { Sources } from './import_law.js';
+import { luaTokens, type LuaToken } from './lua_tokens.js';
+
+/*
+ * What Lua modules may require, and what only a look at the text can tell. Which globals each folder may name is luacheck's
+ * to say (.luacheckrc): it knows scopes.
+ */
+
+type Layer = 'core' | 'worker' | 'phase' | 'init';
 
 /** Each layer may require those of a lower or its own rank: init → phase → worker → core. */
-const RANK: Readonly<Record<string, number>> = { core: 0, worker: 1, phase: 2, init: 3 };
+const RANK: Readonly<Record<Layer, number>> = { core: 0, worker: 1, phase: 2, init: 3 };
 
-/** What core must be free of, and the reason that a failure gives. */
-const IMPURE: readonly (readonly [RegExp, string])[] = [
-  [/\bngx\b/, 'ngx, so that it runs under plain LuaJIT'],
-  [/\bio\s*\.\s*\w+/, 'I/O'],
-  [/\bos\s*\.\s*\w+/, 'the clock and the system: time comes in as an argument'],
-  [/\bmath\s*\.\s*random(?:seed)?\b/, 'randomness: rolls come in as arguments'],
-];
+/** What is not ours, by the layer that may require it. */
+const FOREIGN: Readonly<Record<Layer, RegExp>> = {
+  core: /^(?:bit|table\.\w+)$/,
+  worker: /^(?:bit|table\.\w+|ffi|cjson|resty\.redis|nginx\.redis)$/,
+  phase: /^(?:bit|table\.\w+|ffi|ngx\.balancer|ngx\.resp|resty\.core\.base)$/,
+  init: /^resty\.core$/,
+};
+
+/** The one module of core that may have ffi (its head says for what). */
+const TYPED_ARRAY = 'core/typed_array.lua';
 
 /** The one module that may read a clock (its head says why), and what nobody else may do. */
 const CLOCK = 'worker/clock.lua';
-const TIME: readonly (readonly [RegExp, string])[] = [
-  [
-    /\bngx\s*\.\s*(?:now|time|today|update_time|localtime|utctime|http_time|cookie_time)\b|\bstart_time\b|\bos\s*\.\s*(?:time|date|clock)\b|\b(?:clock_gettime|gettimeofday|ngx_current_msec)\b/,
-    'clock.now() for what waits or measures, clock.wall() for what people read',
-  ],
-  [/:\s*(?:expire|ttl)\s*\(/, 'worker/lease.lua: dictionaries expire by the wall clock'],
-];
+const LEASE = 'worker/lease.lua';
 
-/** The text without comments, strings kept (module names stand in them). */
-function withoutComments(source: string): string {
-  return source.replace(/--\[(=*)\[[\s\S]*?\]\1\]/g, '').replace(/--[^\n]*/g, '');
-}
-
-function withoutStrings(source: string): string {
-  return source.replace(/"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'/g, '""');
+interface Require {
+  /** null = a name that is not written out. */
+  readonly module: string | null;
+  readonly line: number;
 }
 
 /** Module name → the `ebbgate.*` modules it requires. Keys of `sources` are like `core/wire.lua`, `init.lua`. */
 export function luaGraph(sources: Sources): ReadonlyMap<string, readonly string[]> {
   const graph = new Map<string, readonly string[]>();
   for (const [path, source] of sources) {
-    const required = [
-      ...withoutComments(source).matchAll(/\brequire\s*,?\s*\(?\s*["'](ebbgate(?:\.[\w.]+)?)["']/g),
-    ];
+    const required = requiresOf(luaTokens(source)).flatMap(({ module }) => module ?? []);
     graph.set(
       moduleOf(path),
-      required.map((match) => match[1] ?? ''),
+      required.filter((module) => /^ebbgate(?:\.|$)/.test(module)),
     );
   }
   return graph;
 }
 
-/** Every breach of `phase → worker → core`, everything in core that is not pure, and every clock but the one. */
+/** Every breach of `phase → worker → core` and of what each may require, every clock but the one, every hole in luacheck. */
 export function luaBreaches(sources: Sources): readonly string[] {
-  const found: string[] = [];
-  for (const [module, required] of luaGraph(sources)) {
-    const rank = rankOf(module);
-    if (rank === undefined) found.push(`${module}: lives in none of core, worker, phase`);
-    for (const target of required) {
-      const other = rankOf(target);
-      if (other === undefined || rank === undefined || other <= rank) continue;
-      found.push(`${module} requires ${target}: the way is phase → worker → core, never back`);
+  return [...sources].flatMap(([path, source]) => {
+    const comments: string[] = [];
+    const tokens = luaTokens(source, comments);
+    return [
+      ...requireBreaches(path, tokens),
+      ...timeBreaches(path, tokens),
+      ...(path.startsWith('core/') ? libraryBreaches(path, tokens) : []),
+      ...comments
+        .filter((comment) => /^\s*luacheck:/.test(comment))
+        .map(() => `${path} tells luacheck what to overlook: .luacheckrc alone says that`),
+    ];
+  });
+}
+
+function requireBreaches(path: string, tokens: readonly LuaToken[]): readonly string[] {
+  const layer = layerOf(moduleOf(path));
+  if (layer === undefined) return [`${moduleOf(path)}: lives in none of core, worker, phase`];
+  return requiresOf(tokens).flatMap(({ module, line }) => {
+    const at = `${path}:${String(line)}`;
+    if (module === null) return `${at} requires what is not written out: \`require 'name'\` shows the way`;
+    if (!/^ebbgate(?:\.|$)/.test(module)) {
+      const may = FOREIGN[layer].test(module) || (module === 'ffi' && path === TYPED_ARRAY);
+      return may ? [] : `${at} requires ${module}: ${layer} may require ${String(FOREIGN[layer])} of others`;
     }
-  }
-  for (const [path, source] of sources) {
-    const code = withoutComments(source);
-    for (const [pattern, instead] of path === CLOCK ? [] : TIME)
-      if (pattern.test(code))
-        found.push(
-          `${path} uses ${String(pattern.exec(code)?.[0])}: time comes from ${CLOCK} alone; use ${instead}`,
-        );
-  }
-  for (const [path, source] of sources) {
-    if (!path.startsWith('core/')) continue;
-    const code = withoutStrings(withoutComments(source));
-    for (const [pattern, what] of IMPURE)
-      if (pattern.test(code))
-        found.push(`${path} uses ${String(pattern.exec(code)?.[0])}: core is free of ${what}`);
-  }
-  return found;
+    const other = layerOf(module);
+    if (other !== undefined && RANK[other] <= RANK[layer]) return [];
+    return `${at} requires ${module}: the way is phase → worker → core, never back`;
+  });
+}
+
+/** Strings count too: ffi declares C by them. */
+function timeBreaches(path: string, tokens: readonly LuaToken[]): readonly string[] {
+  return tokens.flatMap(({ kind, text, line }, index) => {
+    const at = `${path}:${String(line)} uses ${text}`;
+    if (path !== CLOCK && /\b(?:clock_gettime|gettimeofday|ngx_current_msec)\b/.test(text))
+      return `${at}: time comes from ${CLOCK} alone`;
+    if (kind === 'name' && /^(?:expire|ttl)$/.test(text) && tokens[index - 1]?.text === ':')
+      return `${at}: dictionaries expire by the wall clock; ${LEASE} does not`;
+    return [];
+  });
+}
+
+/** Handed on as a whole, a library could be asked for anything under another name. */
+function libraryBreaches(path: string, tokens: readonly LuaToken[]): readonly string[] {
+  return tokens.flatMap(({ kind, text, line }, index) => {
+    const [before, after] = [tokens[index - 1]?.text, tokens[index + 1]?.text];
+    if (kind !== 'name' || !/^(?:math|string|table)$/.test(text)) return [];
+    if (before === '.' || before === ':' || after === '.' || after === '=') return [];
+    return `${path}:${String(line)} uses ${text} as a whole: name what it takes of it, as in ${text}.x`;
+  });
+}
+
+/** `require 'x'`, `require('x')`, `pcall(require, 'x')`. */
+function requiresOf(tokens: readonly LuaToken[]): readonly Require[] {
+  return tokens.flatMap(({ kind, text, line }, index) => {
+    if (kind !== 'name' || text !== 'require' || /^[.:]$/.test(tokens[index - 1]?.text ?? '')) return [];
+    const [first, second, third] = [1, 2, 3].map((step) => tokens[index + step]);
+    if (first?.kind === 'string') return { module: first.text, line };
+    const closes = third?.kind === 'other' && third.text === ')';
+    const called = first?.kind === 'other' && (first.text === '(' || first.text === ',');
+    return { module: called && second?.kind === 'string' && closes ? second.text : null, line };
+  });
 }
 
 function moduleOf(path: string): string {
@@ -80,6 +116,7 @@ function moduleOf(path: string): string {
   return name === 'init' ? 'ebbgate' : `ebbgate.${name}`;
 }
 
-function rankOf(module: string): number | undefined {
-  return RANK[module === 'ebbgate' ? 'init' : (module.split('.')[1] ?? '')];
+function layerOf(module: string): Layer | undefined {
+  const name = module === 'ebbgate' ? 'init' : (module.split('.')[1] ?? '');
+  return Object.hasOwn(RANK, name) ? (name as Layer) : undefined;
 }

@@ -13,11 +13,12 @@
 ---
 --- A ring is an array of points in order, found through a table of its equal pieces: O(1) per look-up and class.
 local bit = require 'bit'
-local ffi = require 'ffi'
 local hash = require 'ebbgate.core.hash'
+local typed_array = require 'ebbgate.core.typed_array'
 
 local bxor, rshift = bit.bxor, bit.rshift
 local floor = math.floor
+local int32, uint16 = typed_array.int32, typed_array.uint16
 local mix = hash.mix
 
 local ring = {}
@@ -57,8 +58,7 @@ end
 local function build(class)
   local count, power = class.count, pieces_for(class.count)
   local shift, pieces = 32 - power, 2 ^ power
-  local points, owners = ffi.new('int32_t[?]', count + 1), ffi.new('uint16_t[?]', count + 1)
-  local starts = ffi.new('int32_t[?]', pieces + 1)
+  local points, owners, starts = int32(count + 1), uint16(count + 1), int32(pieces + 1)
   for _, one in ipairs(class.list) do
     for i = 1, one.count do
       local at = piece(mix(bxor(one.seed, SALTS[i])), shift) + 1

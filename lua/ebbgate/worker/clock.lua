@@ -48,13 +48,6 @@ end
 --- Unix seconds, with a grain of a millisecond.
 function clock.wall() return ngx.now() end
 
---- When the request began, by `now`: at its first byte. Nginx notes that by the wall clock, so the difference is taken at once,
---- before anything can be set.
-function clock.request_began()
-  local ago = ngx.now() - ngx.req.start_time()
-  return clock.now() - (ago > 0 and ago or 0)
-end
-
 --- A clock that was set by less than this is taken for one that runs a little fast or slow.
 local STEP = 1
 local difference

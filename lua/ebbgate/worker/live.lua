@@ -21,7 +21,8 @@ local MAX_MOVES = 5
 --- `parts` {dicts, incarnation, tools (for wire.decode), max_tries, access_log (true if one is written), client_send_ms and
 ---        head_bytes (as in core/options.lua),
 ---        zone (of the gateway; '' = none), header_names (which the instances get: core/header_names.lua),
----        names (how sticky cookies name instances: sticky.namer)}
+---        names (how sticky cookies name instances: sticky.namer),
+---        is_safe (of the protocol: worker/health/half_open.lua)}
 function live.start(parts)
   live.dicts, live.sets, live.tools, live.incarnation = parts.dicts, parts.dicts.sets, parts.tools, parts.incarnation
   live.names = parts.names
@@ -34,7 +35,7 @@ function live.start(parts)
   live.counters = counters.new(parts.dicts.metrics)
   live.health = health.new({
     dict = parts.dicts.health, counters = live.counters, incarnation = parts.incarnation, zone = parts.zone,
-    max_tries = parts.max_tries, rebuild = live.rebuild,
+    max_tries = parts.max_tries, is_safe = parts.is_safe, rebuild = live.rebuild,
   })
   live.entries, live.waiting = {}, {}
   -- True once a set wants to know more of answers than the log phase sees (phase/http/affinity.lua).

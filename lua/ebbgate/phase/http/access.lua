@@ -3,15 +3,15 @@ local grpc_status = require 'ebbgate.core.grpc_status'
 local problem_json = require 'ebbgate.core.problem_json'
 local affinity = require 'ebbgate.phase.http.affinity'
 local methods = require 'ebbgate.phase.http.methods'
+local request_clock = require 'ebbgate.phase.http.request_clock'
 local request_head = require 'ebbgate.phase.http.request_head'
-local clock = require 'ebbgate.worker.clock'
 local live = require 'ebbgate.worker.live'
 local startup = require 'ebbgate.worker.startup'
 
 local access = {}
 
 local ngx = ngx
-local request_began = clock.request_began
+local began = request_clock.began
 local byte = string.byte
 local AT = byte('@')
 local STATUS = { no_route = 404, bad_request = 400 }
@@ -23,7 +23,7 @@ local function new_ctx(entry)
   return {
     entry = entry or false, member = false, counter = false, tries = 0, limit = 1, tried = false, instances = false,
     answered = false, key = false, began = false, took = false, token = false, transport = false, deadline = false,
-    lease = false, at = request_began(),
+    lease = false, at = began(),
   }
 end
 

@@ -2,6 +2,7 @@
 local ending = require 'ebbgate.phase.http.ending'
 local filter = require 'ebbgate.phase.http.filter'
 local log_text = require 'ebbgate.phase.http.log_text'
+local request_clock = require 'ebbgate.phase.http.request_clock'
 local tries = require 'ebbgate.phase.http.tries'
 local clock = require 'ebbgate.worker.clock'
 local live = require 'ebbgate.worker.live'
@@ -9,7 +10,7 @@ local live = require 'ebbgate.worker.live'
 local log = {}
 
 local ngx = ngx
-local now, request_began, exiting = clock.now, clock.request_began, ngx.worker.exiting
+local now, began, exiting = clock.now, request_clock.began, ngx.worker.exiting
 --- Stands for service and instance where no route was found.
 local nobody = { id = '', service = '', version = '' }
 
@@ -49,7 +50,7 @@ function log.run()
   if live.must_tell and member and not ctx.problem and not cut_by then member.peer.idle = member.peer.idle + 1 end
   filter.forget(ctx)
   -- A WebSocket's duration is no latency.
-  local ms = status ~= 101 and (now() - (ctx.at or request_began())) * 1000 or nil
+  local ms = status ~= 101 and (now() - (ctx.at or began())) * 1000 or nil
   live.counters:request(member or entry and entry.nobody or nobody, status, ms)
   if cut_by == 'instance' then live.counters:broken(member, status) end
   if live.access_log then

@@ -9,25 +9,23 @@ local process = require 'ebbgate.worker.process'
 local half_open = {}
 half_open.__index = half_open
 
-local ngx = ngx
-
 --- For as long as it may wait for an answer, within these seconds, a half-open request is the only one. A request that is still
 --- open then (a download, say) delays no other.
 local SHORTEST, LONGEST = 1, 60
 --- How long this worker does not ask again for a lease that another request has.
 local PAUSE = 0.1
---- Requests that may be sent to another instance when the half-open request fails.
-local REPEATABLE = { GET = true, HEAD = true, OPTIONS = true }
-
---- `max_tries` is the gateway's bound on every service's.
-function half_open.new(dict, incarnation, max_tries)
-  return setmetatable({ dict = dict, incarnation = incarnation, max_tries = max_tries, serial = 0 }, half_open)
+--- parts {dict, incarnation, max_tries (the gateway's bound on every service's), is_safe() (whether the current request may be
+--- sent to another instance when the half-open one fails; the protocol knows)}
+function half_open.new(parts)
+  return setmetatable({
+    dict = parts.dict, incarnation = parts.incarnation, max_tries = parts.max_tries, is_safe = parts.is_safe, serial = 0,
+  }, half_open)
 end
 
 --- True if another instance can answer the request when its half-open try, the first of `limit` tries, fails. Where nothing is
 --- ever repeated one request is as good as the other.
 local function may_be_repeated(self, entry, upstream, now, limit)
-  if not REPEATABLE[ngx.req.get_method()] or ngx.var.http_upgrade then return false end
+  if not self.is_safe() then return false end
   if upstream.tries == 1 or self.max_tries == 1 then return true end
   return limit > 1 and (not entry.budget or entry.budget:allows(now))
 end

@@ -20,11 +20,11 @@ local ngx = ngx
 local TURN = 0.05
 local WORDS = { error = 'connection failed or broken', timeout = 'timed out', broken = 'answer cut short' }
 
---- parts {dict, counters, incarnation, zone, max_tries, rebuild(entry)}
+--- parts {dict, counters, incarnation, zone, max_tries, is_safe() (worker/health/half_open.lua), rebuild(entry)}
 function health.new(parts)
   parts.full = false
   local self = setmetatable(parts, health)
-  self.half_open = half_open.new(self.dict, self.incarnation, self.max_tries)
+  self.half_open = half_open.new(self)
   return self
 end
 
