@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'vitest';
 import {
   createProviderRegistration,
+  flawOfProvider,
   createRecordingLog,
   ZooKeeperLink,
   systemClock,
@@ -61,6 +62,7 @@ async function register(stack: Stack, acks: Acks): Promise<readonly number[]> {
       root: '/services',
       service: 'added',
       node: data.id,
+      check: flawOfProvider,
     });
     registrations.push(registration);
     await registration.start();

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import {
   createProviderRegistration,
+  flawOfProvider,
   createRecordingLog,
   type ReleaseOutcome,
   type ReleaseResource,
@@ -55,7 +56,13 @@ test('100 releases of 100 services at once', async () => {
         version,
         ready: true,
       };
-      const registration = createProviderRegistration({ link, root: '/services', service, node: data.id });
+      const registration = createProviderRegistration({
+        link,
+        root: '/services',
+        service,
+        node: data.id,
+        check: flawOfProvider,
+      });
       await registration.start();
       await registration.set(data);
       registrations.push(registration);

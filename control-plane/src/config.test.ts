@@ -18,7 +18,7 @@ it('takes every default, frozen', () => {
   expect(config).toEqual({
     zookeeper: '127.0.0.1:2181',
     zookeeperSessionMs: 6_000,
-    registryRoots: ['/services'],
+    registryRoots: [{ path: '/services', format: 'json' }],
     root: '/ebbgate',
     redis: 'redis://127.0.0.1:6379',
     apiListen: { host: '127.0.0.1', port: 8090 },
@@ -115,8 +115,18 @@ describe.each<{
     kind: 'znode paths',
     variable: 'EBBGATE_REGISTRY_ROOTS',
     name: 'registryRoots',
-    good: [['/services, /legacy', ['/services', '/legacy']]],
-    bad: ['/services,', 'services'],
+    good: [
+      ['/services, /legacy', ['/services', '/legacy'].map((path) => ({ path, format: 'json' }))],
+      ['/services:json,/legacy', ['/services', '/legacy'].map((path) => ({ path, format: 'json' }))],
+    ],
+    bad: [
+      '/services,',
+      'services',
+      'services:json',
+      '/services:',
+      '/services:json:json',
+      '/services:toString',
+    ],
   },
   {
     kind: 'networks',

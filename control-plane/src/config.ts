@@ -5,7 +5,8 @@ import { formatDuration, parseDuration } from './model/duration.js';
 import { checkName } from './model/names.js';
 import { err, ok, type Result } from './model/result.js';
 import { parseRedisUrl } from './redis/address.js';
-import { parseNetworks } from './zookeeper/formats/hosts.js';
+import { DEFAULT_FORMAT, parseFormatName, type NamedRoot } from './registry/formats.js';
+import { parseNetworks } from './registry/networks.js';
 import { parseServers } from './zookeeper/servers.js';
 
 /*
@@ -21,13 +22,19 @@ const path: Kind<string> = {
     /^(\/[A-Za-z0-9._-]+)+$/.test(value) ? ok(value) : err('must be an absolute znode path like /ebbgate'),
 };
 
-const paths: Kind<readonly string[]> = {
-  label: 'znode paths, comma-separated',
+const roots: Kind<readonly NamedRoot[]> = {
+  label: 'znode path[:format], comma-separated',
   parse: (value) => {
-    const parts = value.split(',').map((part) => part.trim());
-    return parts.every((part) => path.parse(part).ok)
-      ? ok(parts)
-      : err('must be absolute znode paths, comma-separated, like /services,/legacy');
+    const roots: NamedRoot[] = [];
+    for (const part of value.split(',')) {
+      const [, at = '', name] = /^\s*([^:]*)(?::(.*?))?\s*$/.exec(part) ?? [];
+      if (!path.parse(at).ok)
+        return err('must be absolute znode paths, comma-separated, like /services,/legacy or /services:json');
+      const format = parseFormatName(name ?? DEFAULT_FORMAT);
+      if (!format.ok) return format;
+      roots.push({ path: at, format: format.value });
+    }
+    return ok(roots);
   },
 };
 
@@ -170,9 +177,9 @@ export const OPTIONS = {
   ),
   registryRoots: option(
     'EBBGATE_REGISTRY_ROOTS',
-    paths,
+    roots,
     '/services',
-    'Where services register. Several roots are read as one registry.',
+    'Where services register. Several roots are read as one registry, each in the format behind its colon: /services:json. Without one: json.',
   ),
   root: option(
     'EBBGATE_ROOT',

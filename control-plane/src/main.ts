@@ -13,6 +13,7 @@ import { createFeedback } from './redis/feedback.js';
 import { createPublisher } from './redis/publisher.js';
 import { loadScripts } from './redis/scripts.js';
 import { createTrafficReader } from './redis/traffic.js';
+import { registryRoots } from './registry/formats.js';
 import { readZooKeeperTime } from './zookeeper/clock.js';
 import { createConsumers } from './zookeeper/consumers.js';
 import { createOffice } from './zookeeper/epoch.js';
@@ -58,11 +59,11 @@ export async function startController(
     recheckMs: config.recheckMs,
   });
   const redis = { url: config.redis, log, clock };
-  const roots = config.registryRoots.map((path) => ({ path, format: 'json' as const }));
+  const roots = registryRoots(config.registryRoots, config.allowedNetworks);
   const scripts = await loadScripts(join(productRoot, 'lua', 'redis'));
   const publisher = createPublisher({ ...redis, scripts });
   const controller = new Controller({
-    registry: createRegistrySource(link, { roots, allowedNetworks: config.allowedNetworks }),
+    registry: createRegistrySource(link, { roots }),
     office: createOffice(link, { root: config.root, owner: randomUUID() }),
     intents: createIntentStore(link, { root: config.root }),
     histories: createHistoryStore(link, { root: config.root }),
@@ -77,7 +78,7 @@ export async function startController(
     }),
     prometheus: createPrometheus(config.prometheus),
     consumers: createConsumers(link, {
-      root: config.registryRoots[0] ?? '/services',
+      root: config.registryRoots[0]?.path ?? '/services',
       node: { id: config.controllerId, host: hostname() },
     }),
     publisher,

@@ -65,6 +65,7 @@ export type { Clock, Lifecycle, Publisher } from './model/ports.js';
 export { err, ok } from './model/result.js';
 export { connect, type ZooKeeperConnection } from './zookeeper/connection.js';
 export { ZooKeeperLink } from './zookeeper/link.js';
+export { flawOfProvider } from './registry/provider_data.js';
 export { createProviderRegistration } from './zookeeper/provider.js';
 
 /** The controller without its stores and its API. Loaded on demand: few need it, and it takes a second. */

@@ -1,5 +1,6 @@
 import {
   createProviderRegistration,
+  flawOfProvider,
   createRecordingLog,
   startTcpProxy,
   ZooKeeperLink,
@@ -46,7 +47,13 @@ export async function enlist(options: {
     clock: systemClock,
     random: Math.random,
   });
-  const registration = createProviderRegistration({ link, root: '/services', service, node: id });
+  const registration = createProviderRegistration({
+    link,
+    root: '/services',
+    service,
+    node: id,
+    check: flawOfProvider,
+  });
   await registration.start();
   await link.start();
   const data = { id, host, port, version, ready: true };

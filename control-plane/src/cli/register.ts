@@ -6,6 +6,7 @@ import { startChild, type SendSignal } from '../registrar/child.js';
 import { answers2xx, READINESS_RULE } from '../registrar/readiness.js';
 import { Registrar } from '../registrar/registrar.js';
 import { ZooKeeperLink } from '../zookeeper/link.js';
+import { flawOfProvider } from '../registry/provider_data.js';
 import { createProviderRegistration } from '../zookeeper/provider.js';
 import { lineLog } from './line_log.js';
 import { withSecretFiles } from './secret_files.js';
@@ -99,7 +100,13 @@ async function register(
   const [program, ...args] = command;
   const registrar = new Registrar({
     data,
-    registration: createProviderRegistration({ link, root: options.registryRoot, service, node: data.id }),
+    registration: createProviderRegistration({
+      link,
+      root: options.registryRoot,
+      service,
+      node: data.id,
+      check: flawOfProvider,
+    }),
     ask: askApi({ api: options.api, service, instance: data.id, token }),
     accepted: {
       ask: askAcceptance({

@@ -32,6 +32,7 @@ import { createFreezeStore } from '../zookeeper/freezes.js';
 import { createHistoryStore } from '../zookeeper/histories.js';
 import { createIntentStore } from '../zookeeper/intents.js';
 import { ZooKeeperLink } from '../zookeeper/link.js';
+import { registryRoots } from '../registry/formats.js';
 import { createRegistrySource } from '../zookeeper/registry.js';
 import { createReleaseStore } from '../zookeeper/releases.js';
 import { createRosterStore } from '../zookeeper/roster.js';
@@ -184,8 +185,7 @@ async function start(changes: Changes = {}): Promise<Running> {
   let ids = 0;
   const controller = new Controller({
     registry: createRegistrySource(link, {
-      roots: [{ path: services, format: 'json' }],
-      allowedNetworks: ['10.0.0.0/8'],
+      roots: registryRoots([{ path: services, format: 'json' }], ['10.0.0.0/8']),
     }),
     office: changes.office?.(office) ?? office,
     intents: changes.intents?.(intents) ?? intents,

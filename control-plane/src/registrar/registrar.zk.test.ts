@@ -11,6 +11,7 @@ import { launchZooKeeper } from '../local/zookeeper.js';
 import type { Log, ProviderData } from '../model/ports.js';
 import { connect, type ZooKeeperConnection } from '../zookeeper/connection.js';
 import { ZooKeeperLink } from '../zookeeper/link.js';
+import { flawOfProvider } from '../registry/provider_data.js';
 import { createProviderRegistration } from '../zookeeper/provider.js';
 import { askApi } from './ask_api.js';
 import { startChild, type SendSignal } from './child.js';
@@ -94,7 +95,13 @@ function newRegistrar(options: Partial<RegistrarOptions> & { readonly script?: s
   const { script, ...rest } = options;
   const registrar = new Registrar({
     data,
-    registration: createProviderRegistration({ link, root: '/services', service: 'shop', node: data.id }),
+    registration: createProviderRegistration({
+      link,
+      root: '/services',
+      service: 'shop',
+      node: data.id,
+      check: flawOfProvider,
+    }),
     ask: askApi({ api: url, service: 'shop', instance: data.id }),
     startChild:
       script === undefined ? undefined : () => startChild('sh', ['-c', script], send, console.error),

@@ -13,6 +13,7 @@ import { createConsumers } from './consumers.js';
 import { createFreezeStore } from './freezes.js';
 import { createIntentStore } from './intents.js';
 import { ZooKeeperLink } from './link.js';
+import { registryRoots } from '../registry/formats.js';
 import { createRegistrySource } from './registry.js';
 import { createReleaseStore } from './releases.js';
 import { createRosterStore } from './roster.js';
@@ -62,8 +63,10 @@ afterEach(async () => {
 
 async function follow(roots = [root]): Promise<RegistrySource> {
   const source = createRegistrySource(link, {
-    roots: roots.map((path) => ({ path, format: 'json' as const })),
-    allowedNetworks: [],
+    roots: registryRoots(
+      roots.map((path) => ({ path, format: 'json' })),
+      [],
+    ),
   });
   source.onState((state) => states.push(state));
   opened.push(source);

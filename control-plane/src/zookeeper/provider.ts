@@ -5,8 +5,6 @@ import { atMost, TIDY_MS } from './at_most.js';
 import type { ZooKeeperConnection } from './connection.js';
 import { createPath } from './create_path.js';
 import { claim, release, type EphemeralOutcome } from './ephemeral.js';
-import { parseNetworks } from './formats/hosts.js';
-import { jsonFormat } from './formats/json.js';
 import type { LinkUser, ZooKeeperLink } from './link.js';
 
 export interface ProviderOptions {
@@ -16,6 +14,8 @@ export interface ProviderOptions {
   readonly service: string;
   /** The instance's id; it names the node. */
   readonly node: string;
+  /** What the registry's format would refuse in the data; null if nothing. `set` throws it. */
+  readonly check: (service: string, data: ProviderData) => string | null;
 }
 
 /**
@@ -83,7 +83,7 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
   }
 
   async set(data: ProviderData, signal?: AbortSignal): Promise<void> {
-    const flaw = flawOf(data, this.#options);
+    const flaw = this.#options.check(this.#options.service, data);
     if (flaw !== null) throw new TypeError(flaw);
     await this.#reach(this.#want(data), signal);
   }
@@ -220,20 +220,4 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
       );
     else log.warn({ path: this.#path, reason: why }, 'the provider node cannot be written yet');
   }
-}
-
-/** What the registry would say of this data, its networks aside: those are the controller's. */
-function flawOf(data: ProviderData, options: ProviderOptions): string | null {
-  const everywhere = parseNetworks(['0.0.0.0/0', '::/0']);
-  if (!everywhere.ok) throw new Error(everywhere.error);
-  const node = {
-    service: options.service,
-    name: options.node,
-    path: options.node,
-    data: Buffer.from(JSON.stringify(data)),
-    czxid: '',
-    persistent: false,
-  };
-  const parsed = jsonFormat.parse(node, everywhere.value);
-  return parsed.ok ? null : parsed.error.message;
 }

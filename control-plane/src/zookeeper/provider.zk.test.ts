@@ -10,6 +10,7 @@ import { createRecordingLog, type RecordingLog } from '../testing/log.js';
 import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
 import { ZooKeeperLink } from './link.js';
+import { flawOfProvider } from '../registry/provider_data.js';
 import { createProviderRegistration } from './provider.js';
 import type { ReadNode, WatchEvent } from './protocol.js';
 
@@ -67,7 +68,13 @@ async function start(to = port, sessionTimeoutMs = 1_000): Promise<Registrar> {
     clock,
     random: Math.random,
   });
-  const registration = createProviderRegistration({ link, root: ROOT, service, node: 'a' });
+  const registration = createProviderRegistration({
+    link,
+    root: ROOT,
+    service,
+    node: 'a',
+    check: flawOfProvider,
+  });
   opened.push(link, registration);
   await link.start();
   await registration.start();
@@ -224,7 +231,7 @@ test('close takes the node away; what cannot be named or is not valid throws', a
   expect(await held()).toEqual(data());
   await registration.close();
   expect(await read()).toBeUndefined();
-  const options = { link, root: ROOT };
+  const options = { link, root: ROOT, check: flawOfProvider };
   expect(() => createProviderRegistration({ ...options, service: 'a/b', node: 'a' })).toThrow(/service/);
   expect(() => createProviderRegistration({ ...options, service: 'shop', node: '..' })).toThrow(/id/);
 });

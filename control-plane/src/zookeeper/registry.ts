@@ -1,30 +1,17 @@
 import type { Log, RegistrySource } from '../model/ports.js';
 import { checkName } from '../model/names.js';
 import type { RegistryProblem, RegistryState, RegistryView } from '../model/registration.js';
+import type { RegistrationFormat, RegistryRoot } from '../model/registry_format.js';
 import { ok, type Result } from '../model/result.js';
-import type { RegistrationFormat } from './formats/format.js';
-import { parseNetworks, type AllowedNetworks } from './formats/hosts.js';
-import { jsonFormat } from './formats/json.js';
 import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
 import type { Reading } from './reader.js';
 import { WatchedTree, type TreeState } from './tree.js';
 import { composeView, type ParsedNode } from './view.js';
 
-/** The formats that configuration can name. */
-export const FORMATS = { json: jsonFormat } as const satisfies Record<string, RegistrationFormat>;
-export type FormatName = keyof typeof FORMATS;
-
-export interface RegistryRoot {
-  readonly path: string;
-  readonly format: FormatName | RegistrationFormat;
-}
-
 export interface RegistrySourceOptions {
   /** At least one; several may be watched at once, each in its own format. */
   readonly roots: readonly RegistryRoot[];
-  /** CIDRs where instances may live; empty = all but loopback, link-local, multicast, broadcast, unspecified. */
-  readonly allowedNetworks: readonly string[];
   /**
    * Create a root that is missing at the first contact (a fresh installation). Default true. After the first contact
    * a missing root is data loss in any case.
@@ -32,12 +19,10 @@ export interface RegistrySourceOptions {
   readonly createRoots?: boolean;
 }
 
-/** Throws if a root or a network cannot be read. */
+/** Throws if there is no root. */
 export function createRegistrySource(link: ZooKeeperLink, options: RegistrySourceOptions): RegistrySource {
-  const networks = parseNetworks(options.allowedNetworks);
-  if (!networks.ok) throw new TypeError(`allowed networks: ${networks.error}`);
   if (options.roots.length === 0) throw new TypeError('at least one registry root is needed');
-  return new TreeRegistrySource(link, options, networks.value);
+  return new TreeRegistrySource(link, options);
 }
 
 /** One root: its tree, its format, and the last that was heard of it. */
@@ -48,20 +33,12 @@ class WatchedRoot {
   state: TreeState | null = null;
   #gap = true;
   readonly #root: string;
-  readonly #networks: AllowedNetworks;
   /** A node is parsed once, however often it is shown. */
   readonly #parsed = new WeakMap<TreeNode, ParsedNode>();
 
-  constructor(
-    link: ZooKeeperLink,
-    root: RegistryRoot,
-    createRoot: boolean,
-    networks: AllowedNetworks,
-    changed: () => void,
-  ) {
-    this.format = typeof root.format === 'string' ? FORMATS[root.format] : root.format;
+  constructor(link: ZooKeeperLink, root: RegistryRoot, createRoot: boolean, changed: () => void) {
+    this.format = root.format;
     this.#root = root.path;
-    this.#networks = networks;
     this.tree = new WatchedTree(link, {
       name: `registry ${root.path}`,
       root: root.path,
@@ -120,7 +97,7 @@ class WatchedRoot {
       const name = names.at(-1) ?? '';
       const persistent = isPersistent(node);
       const provider = { service: place.service, name, path, data, czxid, persistent };
-      const result = this.format.parse(provider, this.#networks);
+      const result = this.format.parse(provider);
       return { kind: 'instance', result, hint: node.numChildren > 0 ? nested(place.service, path) : null };
     }
     if (place.kind === 'ignore' || place.service === undefined) return { kind: 'nothing' };
@@ -174,11 +151,11 @@ class TreeRegistrySource implements RegistrySource {
   readonly #listeners: ((state: RegistryState) => void)[] = [];
   #status = '';
 
-  constructor(link: ZooKeeperLink, options: RegistrySourceOptions, networks: AllowedNetworks) {
+  constructor(link: ZooKeeperLink, options: RegistrySourceOptions) {
     this.#log = link.log;
     this.#roots = options.roots.map(
       (root) =>
-        new WatchedRoot(link, root, options.createRoots ?? true, networks, () => {
+        new WatchedRoot(link, root, options.createRoots ?? true, () => {
           this.#onChange();
         }),
     );

@@ -2,20 +2,17 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Registration, RegistryProblem } from '../../model/registration.js';
 import type { Result } from '../../model/result.js';
-import { parseNetworks } from './hosts.js';
+import { parseNetworks } from '../networks.js';
 import { jsonFormat, MAX_PROVIDER_BYTES } from './json.js';
 
 const allowed = parseNetworks([]);
 if (!allowed.ok) throw new Error(allowed.error);
-const networks = allowed.value;
+const format = jsonFormat(allowed.value);
 
 function parse(data: Buffer | string): Result<Registration, RegistryProblem> {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   const path = '/services/shop/providers/a';
-  return jsonFormat.parse(
-    { service: 'shop', name: 'a', path, data: bytes, czxid: '0a', persistent: false },
-    networks,
-  );
+  return format.parse({ service: 'shop', name: 'a', path, data: bytes, czxid: '0a', persistent: false });
 }
 
 const BASE = { host: '10.0.1.7', port: 8080 };
@@ -157,5 +154,5 @@ test.each([
   [['shop', 'consumers'], { kind: 'ignore' }],
   [['shop', 'consumers', 'a'], { kind: 'ignore' }],
 ])('the place of %j', (names, place) => {
-  expect(jsonFormat.place(names)).toEqual(place);
+  expect(format.place(names)).toEqual(place);
 });

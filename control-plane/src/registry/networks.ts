@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { err, ok, type Result } from '../../model/result.js';
+import { err, ok, type Result } from '../model/result.js';
 
 /** Where instances may live. Made by `parseNetworks`. */
 export interface AllowedNetworks {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkHost, parseNetworks, type AllowedNetworks } from './hosts.js';
+import { checkHost, parseNetworks, type AllowedNetworks } from './networks.js';
 
 function networks(...cidrs: string[]): AllowedNetworks {
   const parsed = parseNetworks(cidrs);

@@ -1,10 +1,10 @@
 import { own } from '../../model/dictionary.js';
 import { addressId, checkName, type NameKind } from '../../model/names.js';
 import type { Registration, RegistryProblem } from '../../model/registration.js';
+import type { Place, ProviderNode, RegistrationFormat } from '../../model/registry_format.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { unfitCharacter } from '../../model/texts.js';
-import type { RegistrationFormat } from './format.js';
-import { checkHost, type AllowedNetworks } from './hosts.js';
+import { checkHost, type AllowedNetworks } from '../networks.js';
 
 /** A provider node's data may be this long. */
 export const MAX_PROVIDER_BYTES = 64 * 1024;
@@ -18,34 +18,37 @@ const LABEL_NAME = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$/;
 const FOLDERS: ReadonlySet<string> = new Set(['consumers', 'routers', 'configurators']);
 
 /** The format of this project: `<root>/<service>/providers/<node>` with a JSON object (docs/reference/registration.md). */
-export const jsonFormat: RegistrationFormat = {
-  name: 'json',
-  place(names) {
-    const [service, folder] = names;
-    if (service === undefined) return { kind: 'list' };
-    if (names.length === 1) return { kind: 'list', service };
-    if (folder !== 'providers')
-      return FOLDERS.has(folder ?? '') || names.length > 2 ? { kind: 'ignore' } : { kind: 'stray', service };
-    if (names.length === 2) return { kind: 'list' };
-    return names.length === 3 ? { kind: 'instance', service } : { kind: 'ignore' };
-  },
-  looksLikeInstance(data) {
-    const raw = parseObject(data);
-    return raw.ok && (isText(raw.value.host) || isText(raw.value.address)) && 'port' in raw.value;
-  },
-  parse(node, allowed) {
-    const fields = parseFields(node.data, allowed);
-    if (!fields.ok) return err({ service: node.service, path: node.path, ...fields.error });
-    const { service, persistent, path, czxid } = node;
-    return ok({ service, ...fields.value, persistent, path, czxid });
-  },
-};
+export function jsonFormat(allowed: AllowedNetworks): RegistrationFormat {
+  return { name: 'json', place, looksLikeInstance, parse: (node) => parse(node, allowed) };
+}
+
+function place(names: readonly string[]): Place {
+  const [service, folder] = names;
+  if (service === undefined) return { kind: 'list' };
+  if (names.length === 1) return { kind: 'list', service };
+  if (folder !== 'providers')
+    return FOLDERS.has(folder ?? '') || names.length > 2 ? { kind: 'ignore' } : { kind: 'stray', service };
+  if (names.length === 2) return { kind: 'list' };
+  return names.length === 3 ? { kind: 'instance', service } : { kind: 'ignore' };
+}
+
+function looksLikeInstance(data: Uint8Array): boolean {
+  const raw = parseObject(data);
+  return raw.ok && (isText(raw.value.host) || isText(raw.value.address)) && 'port' in raw.value;
+}
+
+function parse(node: ProviderNode, allowed: AllowedNetworks): Result<Registration, RegistryProblem> {
+  const fields = parseFields(node.data, allowed);
+  if (!fields.ok) return err({ service: node.service, path: node.path, ...fields.error });
+  const { service, persistent, path, czxid } = node;
+  return ok({ service, ...fields.value, persistent, path, czxid });
+}
 
 type Fields = Omit<Registration, 'service' | 'persistent' | 'path' | 'czxid'>;
 type Flaw = Pick<RegistryProblem, 'code' | 'field' | 'message'>;
 type Raw = Readonly<Record<string, unknown>>;
 
-function parseFields(data: Buffer, allowed: AllowedNetworks): Result<Fields, Flaw> {
+function parseFields(data: Uint8Array, allowed: AllowedNetworks): Result<Fields, Flaw> {
   const raw = parseObject(data);
   if (!raw.ok) return raw;
   const host = checkHost(raw.value.host, allowed);
@@ -82,7 +85,7 @@ function parseFields(data: Buffer, allowed: AllowedNetworks): Result<Fields, Fla
   });
 }
 
-function parseObject(data: Buffer): Result<Raw, Flaw> {
+function parseObject(data: Uint8Array): Result<Raw, Flaw> {
   if (data.length > MAX_PROVIDER_BYTES)
     return flaw(
       'too_large',

@@ -1,10 +1,9 @@
-import type { Registration, RegistryProblem } from '../../model/registration.js';
-import type { Result } from '../../model/result.js';
-import type { AllowedNetworks } from './hosts.js';
+import type { Registration, RegistryProblem } from './registration.js';
+import type { Result } from './result.js';
 
 /** What a format makes of a node, by its names below the registry root. */
 export type Place =
-  /** A node that holds others; `service` on the one that stands for a service. */
+  /** A node with others below it; `service` on the one that stands for a service. */
   | { readonly kind: 'list'; readonly service?: string }
   /** A node that stands for one instance. */
   | { readonly kind: 'instance'; readonly service: string }
@@ -18,18 +17,25 @@ export interface ProviderNode {
   /** The node's own name. */
   readonly name: string;
   readonly path: string;
-  readonly data: Buffer;
+  readonly data: Uint8Array;
   readonly czxid: string;
   /** True if no session owns it. */
   readonly persistent: boolean;
 }
 
-/** One way to write registrations into ZooKeeper. Pure: it decides where instances stand and reads them. */
+/** One way to write registrations into a tree of nodes. Pure: it decides where instances are, and reads them. */
 export interface RegistrationFormat {
   readonly name: string;
   place(names: readonly string[]): Place;
   /** True if a stray node was surely meant as an instance. Never throws. */
-  looksLikeInstance(data: Buffer): boolean;
+  looksLikeInstance(data: Uint8Array): boolean;
   /** Never throws, whatever the bytes. */
-  parse(node: ProviderNode, allowed: AllowedNetworks): Result<Registration, RegistryProblem>;
+  parse(node: ProviderNode): Result<Registration, RegistryProblem>;
+}
+
+/** A tree of registrations, and how they are written there. */
+export interface RegistryRoot {
+  /** The path of its top node, like `/services`. */
+  readonly path: string;
+  readonly format: RegistrationFormat;
 }
