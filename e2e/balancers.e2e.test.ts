@@ -3,7 +3,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ALGORITHMS, type Balancer, freePort, inFlightKey, type Peer } from '../control-plane/src/testkit.js';
+import {
+  ALGORITHMS,
+  type Balancer,
+  reservePort,
+  inFlightKey,
+  type Peer,
+} from '../control-plane/src/testkit.js';
 import { clientHeaders } from './harness/client.js';
 import { startInstance, type Instance } from './harness/instance.js';
 import { peer } from './harness/publish.js';
@@ -55,7 +61,7 @@ async function odd(
 
 /** A peer where nobody listens. */
 async function deadPeer(): Promise<Peer> {
-  const port = await freePort();
+  const port = await reservePort();
   return peer({ id: `127.0.0.1:${port}`, host: '127.0.0.1', port, version: 'v1' });
 }
 

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { freePort, type Retry, type ServiceSet } from '../control-plane/src/testkit.js';
+import { reservePort, type Retry, type ServiceSet } from '../control-plane/src/testkit.js';
 import { startInstance } from './harness/instance.js';
 import { peer } from './harness/publish.js';
 import { hanging, resetting, saying, startStub, type Answering, type Stub } from './harness/stub.js';
@@ -78,7 +78,7 @@ const codeOf = (answer: Answer): unknown => (JSON.parse(answer.text) as { readon
 
 /** Something that nobody listens on. */
 async function nobody(): Promise<{ id: string; host: string; port: number; version: string }> {
-  const port = await freePort();
+  const port = await reservePort();
   return { id: `127.0.0.1:${String(port)}`, host: '127.0.0.1', port, version: 'v1' };
 }
 

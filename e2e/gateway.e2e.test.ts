@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { freePort, inFlightKey } from '../control-plane/src/testkit.js';
+import { reservePort, inFlightKey } from '../control-plane/src/testkit.js';
 import { startInstance, type Instance } from './harness/instance.js';
 import { peer } from './harness/publish.js';
 import { sendMany, startTraffic } from './harness/traffic.js';
@@ -42,7 +42,7 @@ function problemOf(answer: Answer): { code: string; status: number; request_id: 
 
 /** A peer where nobody listens. */
 async function deadPeer(): Promise<ReturnType<typeof peer>> {
-  const port = await freePort();
+  const port = await reservePort();
   return peer({ id: `127.0.0.1:${port}`, host: '127.0.0.1', port, version: 'v1' });
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Agent, request } from 'undici';
 import { WebSocket } from 'ws';
-import { freePort, type LocalGateway } from '../control-plane/src/testkit.js';
+import { reservePort, type LocalGateway } from '../control-plane/src/testkit.js';
 import { gatewayPlace, startGateway } from './harness/gateway.js';
 import { startInstance, type Instance } from './harness/instance.js';
 import { peer } from './harness/publish.js';
@@ -25,7 +25,7 @@ beforeAll(async () => {
   one = await startInstance({ service: 'shop' });
   await bench.serve('shop', [peer(one)]);
   const place = await gatewayPlace('gw-2', bench.dir, bench.redisPort);
-  tlsPort = await freePort();
+  tlsPort = await reservePort();
   const [cert, key] = [join(bench.dir, 'tls.pem'), join(bench.dir, 'tls.key')];
   const made = ['-subj', '/CN=shop.test', '-days', '2', '-keyout', key, '-out', cert];
   execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...made], { stdio: 'ignore' });
@@ -269,7 +269,7 @@ describe('errors', () => {
     expect([theirs.status, theirs.headers['content-type']]).toEqual([502, 'application/json']);
     expect(JSON.parse(theirs.text)).toMatchObject({ service: 'shop', instance: one.id });
     expect(theirs.headers['x-request-id']).toMatch(/^[0-9a-f]{32}$/);
-    const port = await freePort();
+    const port = await reservePort();
     await bench.serve('dead', [peer({ id: 'dead', host: '127.0.0.1', port, version: '' })]);
     const ours = await bench.ask('dead');
     expect([ours.status, ours.headers['content-type']]).toEqual([502, 'application/problem+json']);

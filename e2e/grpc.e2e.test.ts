@@ -13,7 +13,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort, type ServiceSet } from '../control-plane/src/testkit.js';
+import { reservePort, type ServiceSet } from '../control-plane/src/testkit.js';
 import { Authority } from './harness/certificates.js';
 import { peer } from './harness/publish.js';
 import { until } from './harness/until.js';
@@ -124,7 +124,7 @@ beforeAll(async () => {
   const dir = mkdtempSync(join(tmpdir(), 'ebbgate-grpc-'));
   authority = new Authority(dir, 'authority');
   const edge = authority.sign('edge.test');
-  const [h2c, tls] = [await freePort(), await freePort()];
+  const [h2c, tls] = [await reservePort(), await reservePort()];
   bench = await Workbench.start({
     listen: [
       `127.0.0.1:${String(h2c)},http2`,
@@ -181,7 +181,7 @@ describe('a call', () => {
   });
 
   test('to a dead instance goes to another', async () => {
-    const [port, good] = [await freePort(), await grpcInstance()];
+    const [port, good] = [await reservePort(), await grpcInstance()];
     const dead = { id: `127.0.0.1:${String(port)}`, host: '127.0.0.1', port, version: 'v1' };
     await bench.serve('dead', [peer(dead), peer(good)], grpc());
     for (let sent = 0; sent < 6; sent += 1)

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type ClientHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort, type ServiceSet } from '../control-plane/src/testkit.js';
+import { reservePort, type ServiceSet } from '../control-plane/src/testkit.js';
 import { Edge } from './harness/edge.js';
 import { peer } from './harness/publish.js';
 import {
@@ -29,7 +29,7 @@ const closing: (() => void)[] = [];
 let named = 0;
 
 beforeAll(async () => {
-  port = await freePort();
+  port = await reservePort();
   // One worker: all streams of a test share it.
   edge = await Edge.start({ listen: [`127.0.0.1:${port},http2`], workers: 1 });
   session = connect(`http://127.0.0.1:${port}`);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:http2';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../control-plane/src/testkit.js';
+import { reservePort } from '../control-plane/src/testkit.js';
 import { Edge, type Outcome } from './harness/edge.js';
 import { peer } from './harness/publish.js';
 import { answering, openRawClient, startRawInstance, whole, type Talk } from './harness/raw.js';
@@ -11,7 +11,7 @@ import { hostOf } from './harness/workbench.js';
 let edge: Edge;
 let http2Port: number;
 beforeAll(async () => {
-  http2Port = await freePort();
+  http2Port = await reservePort();
   edge = await Edge.start(({ port }) => ({
     listen: [`127.0.0.1:${port}`, `127.0.0.1:${http2Port},http2`],
     trusted_proxies: ['127.0.0.1/32'],

@@ -2,14 +2,7 @@ import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  DEFAULT_BASE_PORT,
-  MARK,
-  marked,
-  planPorts,
-  send,
-  takenPorts,
-} from '../control-plane/src/testkit.js';
+import { DEFAULT_BASE_PORT, MARK, marked, reservePlan, send } from '../control-plane/src/testkit.js';
 import { runCli } from './harness/stack.js';
 import { compareOutput, readTranscript, Shell, type Step } from './harness/transcript.js';
 
@@ -33,7 +26,7 @@ describe.each(['README.md', 'docs/tutorial.md'])('%s', (page) => {
 
   beforeAll(async () => {
     dir = realpathSync(mkdtempSync(join(tmpdir(), 'ebbgate-pages-')));
-    base = await freeBase();
+    ({ base } = await reservePlan(2, 10)); // with room for the instances that the pages add
     const env = { ...process.env, EBBGATE_API: placed('http://127.0.0.1:8090'), EBBGATE_ACTOR: READER };
     // The mark lets whatever a page left behind be found. It is not that of `dir`, or `down` would end bash too.
     shell = new Shell({
@@ -106,12 +99,3 @@ describe('a page that is wrong turns red', () => {
     expect(() => readTranscript('```bash\nls\n```')).toThrow('console, text or json');
   });
 });
-
-/** A base port whose whole plan is free now, with room for the instances that the pages add. */
-async function freeBase(): Promise<number> {
-  for (;;) {
-    const candidate = 1_100 + 10 * Math.floor(Math.random() * 2_000);
-    const planned = planPorts(candidate, 2, 10);
-    if (planned.ok && (await takenPorts(planned.value)).length === 0) return candidate;
-  }
-}

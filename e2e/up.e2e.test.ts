@@ -12,6 +12,7 @@ import {
   lives,
   marked,
   planPorts,
+  reservePlan,
   readEndpoints,
   readState,
   send,
@@ -28,20 +29,11 @@ let base: number;
 
 beforeEach(async () => {
   dir = realpathSync(mkdtempSync(join(tmpdir(), 'ebbgate-up-')));
-  base = await freeBase();
+  ({ base } = await reservePlan(2, 3));
 });
 afterEach(async () => {
   await ebbgate('down', '--dir', dir);
 }, 60_000);
-
-/** A base port whose whole plan is free now. */
-async function freeBase(): Promise<number> {
-  for (;;) {
-    const candidate = 1_100 + 10 * Math.floor(Math.random() * 2_000);
-    const planned = planPorts(candidate, 2, 3);
-    if (planned.ok && (await takenPorts(planned.value)).length === 0) return candidate;
-  }
-}
 
 interface Ended {
   readonly code: number;

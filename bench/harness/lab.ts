@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Pool } from 'undici';
 import {
   ask,
-  freePort,
+  reservePort,
   type GivenOptions,
   launch,
   launchGateway,
@@ -53,7 +53,7 @@ export class Lab implements AsyncDisposable {
   ) {}
 
   static async open(): Promise<Lab> {
-    const ports = [await freePort(), await freePort(), await freePort()];
+    const ports = [await reservePort(), await reservePort(), await reservePort()];
     const lab = new Lab(await Workbench.prepare(), ports);
     await lab.startInstances();
     return lab;
@@ -101,7 +101,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async haproxy(name: string): Promise<Subject> {
-    const port = await freePort();
+    const port = await reservePort();
     const dir = join(this.workbench.dir, 'haproxy');
     mkdirSync(dir);
     writeFileSync(join(dir, 'haproxy.cfg'), haproxyConf(port, this.addresses()));

@@ -8,8 +8,9 @@ export { productRoot, productVersion, readTemplates } from './cli/product.js';
 
 /** Starts and finds real servers, gateways and the demo. */
 export { launchGateway, type LocalGateway } from './local/gateway.js';
+export { reservePlan, reservePort } from './local/port_reservation.js';
 export { DEFAULT_BASE_PORT, planPorts, takenPorts } from './local/ports.js';
-export { freePort, launch, type LocalProcess } from './local/process.js';
+export { launch, type LocalProcess } from './local/process.js';
 export { lives, MARK, marked, send } from './local/processes.js';
 export { ask, launchRedis } from './local/redis.js';
 export { readEndpoints, readState, type Endpoints } from './local/state.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import {
-  freePort,
+  reservePort,
   type GivenOptions,
   launchGateway,
   type LocalGateway,
@@ -20,7 +20,7 @@ export interface GatewayPlace {
 }
 
 export async function gatewayPlace(id: string, dir: string, redisPort: number): Promise<GatewayPlace> {
-  return { id, dir: join(dir, id), port: await freePort(), adminPort: await freePort(), redisPort };
+  return { id, dir: join(dir, id), port: await reservePort(), adminPort: await reservePort(), redisPort };
 }
 
 /** The product's conf for that place; `more` replaces options. EBBGATE_NGINX chooses the binary. */

@@ -5,7 +5,7 @@ import { Redis } from 'ioredis';
 import { request } from 'undici';
 import {
   ask,
-  freePort,
+  reservePort,
   type GatewayResource,
   type GivenOptions,
   type InstanceResource,
@@ -93,7 +93,7 @@ export class Rig implements AsyncDisposable {
   /** Starts ZooKeeper and Redis, then the controller and the gateways. No instance. */
   static async start(options: RigOptions = {}): Promise<Rig> {
     const dir = mkdtempSync(join(tmpdir(), 'ebbgate-rig-'));
-    const ports = { zookeeper: await freePort(), redis: await freePort(), api: await freePort() };
+    const ports = { zookeeper: await reservePort(), redis: await reservePort(), api: await reservePort() };
     const names = Array.from({ length: options.gateways ?? 2 }, (_, index) => `gw-${String(index + 1)}`);
     const doors = new Map<string, TcpProxy>();
     if (options.doors)

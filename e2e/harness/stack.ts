@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { request } from 'undici';
 import {
-  freePort,
+  reservePlan,
+  reservePort,
   type GatewayResource,
   type InstanceResource,
   type MutationResource,
@@ -117,20 +118,11 @@ export async function startStack(
   const { gateways = 2, instances = 0 } = options;
   const demo = instances === 0 ? ['--no-demo'] : ['--instances', String(instances)];
   for (let attempt = 1; ; attempt += 1) {
-    const base = String(20_000 + Math.floor(Math.random() * 2_000) * 10);
-    const args = [
-      'up',
-      '--detach',
-      '--dir',
-      dir,
-      '--base-port',
-      base,
-      '--gateways',
-      String(gateways),
-      ...demo,
-    ];
-    const started = await runCli(args);
+    const { base } = await reservePlan(gateways, instances);
+    const place = ['--dir', dir, '--base-port', String(base), '--gateways', String(gateways)];
+    const started = await runCli(['up', '--detach', ...place, ...demo]);
     if (started.code === 0) break;
+    // Only somebody who reserves nothing can have taken a port meanwhile.
     if (attempt === 5 || !/taken/.test(started.stderr + started.stdout))
       throw new Error(`ebbgate up failed (${String(started.code)}):\n${started.stdout}${started.stderr}`);
   }
@@ -250,7 +242,7 @@ class LocalStack implements Stack {
       readonly backup?: boolean;
     } = {},
   ): Promise<Registered> {
-    const { service = 'shop', version = 'v1', port = await freePort(), host = '127.0.0.1' } = options;
+    const { service = 'shop', version = 'v1', port = await reservePort(), host = '127.0.0.1' } = options;
     const id = options.id ?? `${host}:${String(port)}`;
     const place = ['--service', service, '--version', version, '--host', host, '--port', String(port)];
     const named = options.id === undefined ? [] : ['--id', options.id];

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, request, type Dispatcher } from 'undici';
 import {
-  freePort,
+  reservePort,
   type GivenOptions,
   type Heartbeat,
   launchRedis,
@@ -43,7 +43,7 @@ export class Workbench implements AsyncDisposable {
     env: Readonly<Record<string, string>> = {},
   ): Promise<Workbench> {
     const dir = mkdtempSync(join(tmpdir(), 'ebbgate-e2e-'));
-    const redisPort = await freePort();
+    const redisPort = await reservePort();
     const place = await gatewayPlace('gw-1', dir, redisPort);
     const redis = await launchRedis({ dir: join(dir, 'redis'), port: redisPort });
     return new Workbench(dir, redisPort, place, redis, new Publishing(redisPort), options, env);

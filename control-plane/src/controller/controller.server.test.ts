@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemClock as clock } from '../clock.js';
-import { freePort, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { StoredIntent } from '../model/intent.js';
@@ -61,7 +62,7 @@ let services = '';
 let opened: AsyncDisposable[] = [];
 
 beforeAll(async () => {
-  ports = { redis: await freePort(), zookeeper: await freePort() };
+  ports = { redis: await reservePort(), zookeeper: await reservePort() };
   scripts = await loadScripts(fileURLToPath(new URL('../../../lua/redis', import.meta.url)));
   [redis, zookeeper] = await Promise.all([
     launchRedis({ dir: join(dir, 'redis'), port: ports.redis }),

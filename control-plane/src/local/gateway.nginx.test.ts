@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { launchGateway, type LocalGateway } from './gateway.js';
-import { freePort } from './process.js';
+import { reservePort } from './port_reservation.js';
 
 /** nginx alone, without Lua: what is asked about is the launcher. It answers one byte per second. */
 async function start(graceMs: number, nginx = process.env.EBBGATE_NGINX): Promise<LocalGateway> {
   const dir = mkdtempSync(join(tmpdir(), 'ebbgate-gateway-'));
-  const [port, adminPort] = [await freePort(), await freePort()];
+  const [port, adminPort] = [await reservePort(), await reservePort()];
   mkdirSync(join(dir, 'temp'));
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (one) => `${one}_temp_path temp/${one};`,
@@ -60,7 +60,7 @@ test('a request that does not end is cut after the grace time, workers included'
 
 test('a conf that nginx cannot read: the start fails with its reason', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'ebbgate-gateway-'));
-  const [port, adminPort] = [await freePort(), await freePort()];
+  const [port, adminPort] = [await reservePort(), await reservePort()];
   const start = launchGateway({ id: 'gw', dir, port, adminPort, conf: 'daemon off; nonsense;' });
   await expect(start).rejects.toThrow(/unknown directive "nonsense"/);
 });

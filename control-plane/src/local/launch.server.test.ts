@@ -2,14 +2,15 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { freePort, launch } from './process.js';
+import { reservePort } from './port_reservation.js';
+import { launch } from './process.js';
 import { launchRedis } from './redis.js';
 import { launchZooKeeper } from './zookeeper.js';
 
 test('redis and ZooKeeper start on private ports and stop', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'ebbgate-launch-'));
-  const redis = await launchRedis({ dir: join(dir, 'redis'), port: await freePort() });
-  const zookeeper = await launchZooKeeper({ dir: join(dir, 'zk'), port: await freePort() });
+  const redis = await launchRedis({ dir: join(dir, 'redis'), port: await reservePort() });
+  const zookeeper = await launchZooKeeper({ dir: join(dir, 'zk'), port: await reservePort() });
   await Promise.all([redis.stop(), zookeeper.stop()]);
   await redis.stop();
   expect(redis.child.exitCode).toBe(0);
@@ -18,7 +19,7 @@ test('redis and ZooKeeper start on private ports and stop', async () => {
 
 test('a server that ends while starting fails with the end of its log', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'ebbgate-launch-'));
-  const port = await freePort();
+  const port = await reservePort();
   await using redis = await launchRedis({ dir, port });
   await expect(launchRedis({ dir: join(dir, 'second'), port })).rejects.toThrow(/another process answers/);
   await expect(

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { DEFAULT_BASE_PORT, planPorts, takenPorts, type PortPlan } from './ports.js';
-import { freePort } from './process.js';
+import { reservePort } from './port_reservation.js';
 
 test('the default ports', () => {
   expect(planPorts(DEFAULT_BASE_PORT, 2, 3)).toEqual({
@@ -44,8 +44,8 @@ test('a taken port is named with what wanted it', async () => {
   const address = server.address();
   const taken = address !== null && typeof address === 'object' ? address.port : 0;
   const plan: PortPlan = {
-    ...{ gateways: [await freePort()], admin: [], api: await freePort(), instances: [] },
-    ...{ zookeeper: taken, redis: await freePort() },
+    ...{ gateways: [await reservePort()], admin: [], api: await reservePort(), instances: [] },
+    ...{ zookeeper: taken, redis: await reservePort() },
   };
   expect(await takenPorts(plan)).toEqual([`port ${String(taken)} is taken; ZooKeeper wants it`]);
   server.close();

@@ -56,8 +56,8 @@ export async function takenPorts(plan: PortPlan): Promise<readonly string[]> {
   ];
   const answers = await Promise.all(
     wanted.map(async ([port, who]) => {
-      const trouble = await listenTrouble(port);
-      return trouble === undefined ? [] : [`port ${String(port)} ${trouble}; ${who} wants it`];
+      const problem = await listenProblem(port);
+      return problem === undefined ? [] : [`port ${String(port)} ${problem}; ${who} wants it`];
     }),
   );
   return answers.flat();
@@ -68,7 +68,7 @@ export function gatewayName(index: number): string {
   return `gateway-${String(index + 1)}`;
 }
 
-function listenTrouble(port: number): Promise<string | undefined> {
+function listenProblem(port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -82,8 +82,13 @@ function listenTrouble(port: number): Promise<string | undefined> {
   });
 }
 
+/** True if nobody listens on that port of 127.0.0.1 now. */
+export async function isFree(port: number): Promise<boolean> {
+  return (await listenProblem(port)) === undefined;
+}
+
 /** The first port from `from` on that can be listened on now. */
 export async function freeLoopbackPort(from: number): Promise<number> {
-  for (let port = from; port <= 65_535; port += 1) if ((await listenTrouble(port)) === undefined) return port;
+  for (let port = from; port <= 65_535; port += 1) if (await isFree(port)) return port;
   throw new Error(`no port from ${String(from)} on is free`);
 }

@@ -1,7 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -118,32 +116,4 @@ function tail(file: string): string {
   } catch {
     return '';
   }
-}
-
-/**
- * Below where Linux takes the ports of outgoing connections from (32768 by default), and above what services use. Test files that
- * run side by side have a part of them each.
- */
-const PORTS = { from: 15_000, lanes: 4, lane: 4_000 };
-
-/**
- * A TCP port on 127.0.0.1 that nobody listened on a moment ago, and that no outgoing connection will be given meanwhile: a
- * server that is stopped and started again finds its port free.
- */
-export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const lane = Number(process.env['VITEST_POOL_ID'] ?? 0) % PORTS.lanes;
-    const port = PORTS.from + lane * PORTS.lane + Math.floor(Math.random() * PORTS.lane);
-    const server = createServer();
-    server.listen(port, '127.0.0.1');
-    try {
-      await once(server, 'listening');
-    } catch {
-      continue;
-    }
-    server.close();
-    await once(server, 'close');
-    return port;
-  }
-  throw new Error('no free port was found');
 }

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { freePort, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import type { LinkState } from '../model/ports.js';
 import { buildEncoded, buildPeer, buildSet } from '../testing/builders.js';
@@ -30,7 +31,7 @@ let opened: AsyncDisposable[] = [];
 
 beforeAll(async () => {
   scripts = await loadScripts(SCRIPTS);
-  port = await freePort();
+  port = await reservePort();
   redis = await launchRedis({ dir, port });
 });
 
@@ -224,7 +225,7 @@ test('the credentials of the address are used; wrong ones are a state with the r
 
 test('another master_replid on the same connection is a doubt, and a replica is degraded', async () => {
   const one = await link({ address: address(port) });
-  const master = await freePort();
+  const master = await reservePort();
   const other = await launchRedis({
     dir: join(dir, 'master'),
     port: master,
@@ -251,7 +252,7 @@ test('close is quick in every state, may be called twice, and leaves nothing beh
   const before = process.getActiveResourcesInfo().filter((name) => /^(TCP|Timeout)/.test(name)).length;
   const connected = await link();
   await becomes('connected', connected);
-  const refused = await link({ address: address(await freePort()) });
+  const refused = await link({ address: address(await reservePort()) });
   await vi.waitFor(() => {
     expect(refused.state().detail).toContain('ECONNREFUSED');
   });
@@ -328,7 +329,7 @@ describe('publishing through trouble', () => {
   });
 
   test('Redis away at the start: unavailable at once, and used as soon as it comes', async () => {
-    const late = await freePort();
+    const late = await reservePort();
     const one = await publisherAt(late);
     const started = performance.now();
     expect(await one.open(10)).toMatchObject({ kind: 'unavailable' });
@@ -342,7 +343,7 @@ describe('publishing through trouble', () => {
   });
 
   test('a server restarted with old data is a doubt, and lost by its generation', async () => {
-    const own = { dir: join(dir, 'old'), port: await freePort() };
+    const own = { dir: join(dir, 'old'), port: await reservePort() };
     const first = await launchRedis(own);
     opened.push(first);
     const one = await publisherAt(own.port);

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { freePort, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import type { FleetReport, Heartbeat } from '../model/gateway.js';
 import { buildHeartbeat } from '../testing/builders.js';
@@ -24,7 +25,7 @@ let feedback: RedisFeedback;
 let reports: FleetReport[];
 
 beforeAll(async () => {
-  port = await freePort();
+  port = await reservePort();
   redis = await launchRedis({ dir, port });
   cli = new RedisLink({
     address: { host: '127.0.0.1', port, username: null, password: null, database: 0 },

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { freePort, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import { comparePositions, type Position } from '../model/position.js';
 import { buildEncoded, buildPeer, buildSet } from '../testing/builders.js';
@@ -24,7 +25,7 @@ let publisher: RedisPublisher;
 let gateway: RedisLink;
 
 beforeAll(async () => {
-  const port = await freePort();
+  const port = await reservePort();
   redis = await launchRedis({ dir, port });
   const shared = { log: createRecordingLog(), clock: createFakeClock(), commandTimeoutMs: 10_000 };
   const scripts = await loadScripts(SCRIPTS);

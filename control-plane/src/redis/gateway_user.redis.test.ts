@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { freePort, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import { KEYS } from './keys.js';
 
@@ -22,7 +23,7 @@ let gateway: Redis;
 let person: Redis;
 
 beforeAll(async () => {
-  const port = await freePort();
+  const port = await reservePort();
   redis = await launchRedis({ dir, port });
   const [, rules = ''] = /^ACL SETUSER (edge-1 .*)$/m.exec(page) ?? [];
   person = new Redis({ host: '127.0.0.1', port });

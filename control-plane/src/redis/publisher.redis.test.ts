@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { freePort, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import type { LinkState, PublishAnswer } from '../model/ports.js';
 import { buildEncoded, buildPeer, buildRoutes, buildSet, buildTombstone } from '../testing/builders.js';
@@ -30,7 +31,7 @@ let url: string;
 let scripts: PublishingScripts;
 
 beforeAll(async () => {
-  const port = await freePort();
+  const port = await reservePort();
   url = `redis://127.0.0.1:${port}`;
   scripts = await loadScripts(SCRIPTS);
   redis = await launchRedis({ dir, port });

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { systemClock as CLOCK } from '../clock.js';
-import { freePort, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { Log, ProviderData } from '../model/ports.js';
 import { connect, type ZooKeeperConnection } from '../zookeeper/connection.js';
@@ -41,7 +42,7 @@ let reader: ZooKeeperConnection;
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'ebbgate-registrar-'));
-  zookeeperPort = await freePort();
+  zookeeperPort = await reservePort();
   zookeeper = await launchZooKeeper({ dir: join(dir, 'zookeeper'), port: zookeeperPort });
   const opened = await connect({
     server: { host: '127.0.0.1', port: zookeeperPort },

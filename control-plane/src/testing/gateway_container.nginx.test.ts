@@ -16,7 +16,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { createApi, type Api } from '../api/server.js';
 import { productRoot, productVersion, readTemplates } from '../cli/product.js';
 import { startDemoInstance, type DemoInstance } from '../local/demo_instance.js';
-import { freePort, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { type LocalProcess } from '../local/process.js';
 import { ask, launchRedis } from '../local/redis.js';
 import { renderConf } from '../render/render.js';
 import { createPublisher } from '../redis/publisher.js';
@@ -101,7 +102,7 @@ beforeAll(async () => {
   symlinkSync(join(root, 'nginx/leave.sh'), join(dir, 'bin/ebbgate-leave'));
   if (process.env.EBBGATE_NGINX) symlinkSync(process.env.EBBGATE_NGINX, join(dir, 'bin/nginx'));
   writeFileSync(join(dir, 'token'), `${TOKEN}\n`);
-  [port, adminPort] = [await freePort(), await freePort()];
+  [port, adminPort] = [await reservePort(), await reservePort()];
   instance = await startDemoInstance({
     service: 'shop',
     version: 'v1',
@@ -109,7 +110,7 @@ beforeAll(async () => {
     host: '127.0.0.1',
     port: 0,
   });
-  const redisPort = await freePort();
+  const redisPort = await reservePort();
   redis = await launchRedis({ dir: join(dir, 'redis'), port: redisPort });
   const rendered = renderConf(
     {

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { productRoot } from '../cli/product.js';
-import { freePort, launch, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { launch, type LocalProcess } from '../local/process.js';
 import { ask } from '../local/redis.js';
 import { createFeedback } from '../redis/feedback.js';
 import { CHANNELS, KEYS } from '../redis/keys.js';
@@ -45,7 +46,7 @@ async function connect(username: string, password: string, options = {}): Promis
 }
 
 beforeAll(async () => {
-  port = await freePort();
+  port = await reservePort();
   makeSecrets();
   redis = await launch({
     name: `redis-server on port ${port}`,

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { systemClock as clock } from '../clock.js';
-import { freePort, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
@@ -19,7 +20,7 @@ let opened: ZooKeeperConnection[] = [];
 let names = 0;
 
 beforeAll(async () => {
-  port = await freePort();
+  port = await reservePort();
   server = await launchZooKeeper({ dir, port });
 });
 
@@ -198,7 +199,7 @@ test('connecting has a deadline, and says why it failed', async () => {
   const options = { sessionTimeoutMs: 2_000, connectTimeoutMs: 300, clock };
   const silent = await connect({ ...options, server: { host: '127.0.0.1', port: proxy.port } });
   expect(silent).toMatchObject({ ok: false, error: expect.stringContaining('within 300 ms') as string });
-  const nobody = await connect({ ...options, server: { host: '127.0.0.1', port: await freePort() } });
+  const nobody = await connect({ ...options, server: { host: '127.0.0.1', port: await reservePort() } });
   expect(nobody).toMatchObject({ ok: false, error: expect.stringContaining('ECONNREFUSED') as string });
 });
 

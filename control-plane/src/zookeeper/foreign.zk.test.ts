@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemClock as clock } from '../clock.js';
-import { freePort, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { RegistrySource } from '../model/ports.js';
 import type { RegistryState, RegistryView } from '../model/registration.js';
@@ -35,7 +36,7 @@ let roots = 0;
 let root: string;
 
 beforeAll(async () => {
-  port = await freePort();
+  port = await reservePort();
   server = await launchZooKeeper({ dir, port });
   kazoo = await startKazoo(port);
 });

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { systemClock as clock } from '../clock.js';
-import { freePort, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { Lifecycle, ProviderData, ProviderRegistration } from '../model/ports.js';
 import { createRecordingLog, type RecordingLog } from '../testing/log.js';
@@ -27,7 +28,7 @@ let services = 0;
 let service: string;
 
 beforeAll(async () => {
-  port = await freePort();
+  port = await reservePort();
   server = await launchZooKeeper({ dir, port });
 });
 
@@ -114,7 +115,7 @@ test('a provider registers, changes in place, says that it leaves, and withdraws
 });
 
 test('withdrawing what was never there needs no server', async () => {
-  const { registration } = await start(await freePort());
+  const { registration } = await start(await reservePort());
   await registration.withdraw();
 });
 

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemClock as clock } from '../clock.js';
-import { freePort, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { RegistrySource } from '../model/ports.js';
 import type { RegistryState, RegistryView } from '../model/registration.js';
@@ -29,7 +30,7 @@ let roots = 0;
 let root: string;
 
 beforeAll(async () => {
-  port = await freePort();
+  port = await reservePort();
   server = await launchZooKeeper({ dir, port });
 });
 
@@ -467,7 +468,7 @@ describe('trouble', () => {
     proxy: TcpProxy;
   }> {
     const apart = join(dir, `apart-${roots}`);
-    const own = await freePort();
+    const own = await reservePort();
     let its = await launchZooKeeper({ dir: apart, port: own });
     const proxy = await startTcpProxy(own);
     opened.push({
@@ -597,7 +598,7 @@ describe('trouble', () => {
 
   test('close ends everything, before the first contact as well', async () => {
     const nobody = new ZooKeeperLink({
-      connect: `127.0.0.1:${await freePort()}`,
+      connect: `127.0.0.1:${await reservePort()}`,
       sessionTimeoutMs: 2_000,
       log,
       clock,

@@ -5,7 +5,8 @@ import { ACL, Id, Permission } from 'node-zookeeper-client';
 import * as zookeeper from 'node-zookeeper-client';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { systemClock } from '../clock.js';
-import { freePort, type LocalProcess } from '../local/process.js';
+import { reservePort } from '../local/port_reservation.js';
+import { type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import { createRecordingLog } from '../testing/log.js';
 import { createPath } from './create_path.js';
@@ -21,7 +22,7 @@ let person: zookeeper.Client;
 let roots = 0;
 
 beforeAll(async () => {
-  const port = await freePort();
+  const port = await reservePort();
   server = await launchZooKeeper({ dir, port });
   link = new ZooKeeperLink({
     connect: `127.0.0.1:${port}`,

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { freePort, type LocalProcess } from '../../local/process.js';
+import { reservePort } from '../../local/port_reservation.js';
+import { type LocalProcess } from '../../local/process.js';
 import { launchRedis } from '../../local/redis.js';
 import type { Meta, Office, Publisher, Term } from '../../model/ports.js';
 import { err, ok, type Result } from '../../model/result.js';
@@ -30,7 +31,7 @@ let clock: FakeClock;
 let office: Term;
 
 beforeAll(async () => {
-  const port = await freePort();
+  const port = await reservePort();
   url = `redis://127.0.0.1:${String(port)}`;
   scripts = await loadScripts(fileURLToPath(new URL('../../../../lua/redis', import.meta.url)));
   redis = await launchRedis({ dir, port });

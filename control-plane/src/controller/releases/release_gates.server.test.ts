@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createHooks } from '../../hooks/hooks.js';
 import { createPrometheus } from '../../hooks/prometheus.js';
-import { freePort, type LocalProcess } from '../../local/process.js';
+import { reservePort } from '../../local/port_reservation.js';
+import { type LocalProcess } from '../../local/process.js';
 import { launchPrometheus } from '../../local/prometheus.js';
 import type { Gates, ReleaseRecord } from '../../model/release.js';
 import type { GateAnswer, PrometheusGate } from '../../model/release_gates.js';
@@ -176,7 +177,7 @@ describe('Prometheus', () => {
   let desk: Desk;
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'ebbgate-prometheus-'));
-    const port = await freePort();
+    const port = await reservePort();
     url = `http://127.0.0.1:${String(port)}`;
     prometheus = await launchPrometheus({ dir, port, targets: [new URL(base).host] });
     const there = createPrometheus(url);
