@@ -26,14 +26,13 @@ export type { ReleaseResource } from './model/release_resources.js';
 export type {
   GatewayResource,
   InstanceResource,
-  MutationResource,
   OperationResource,
   IntentResource,
-  ProtectionResource,
-  ReadinessResource,
   ServiceEvent,
   ServiceResource,
 } from './model/resources.js';
+export type { MutationResource } from './model/mutation.js';
+export type { ProtectionResource, ReadinessResource } from './model/readiness.js';
 export { hasEnded, type ReleaseEvent, type ReleaseState } from './model/release.js';
 export type { UpgradeBody } from './plan/release/call.js';
 

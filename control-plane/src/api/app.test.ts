@@ -6,6 +6,8 @@ import { createRecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { ended, makeGateway, makeOperation, makeProblem, makeReadiness, AT } from '../testing/resources.js';
 import { createApp } from './app.js';
+import * as mutation from './schema/mutation.js';
+import * as ready from './schema/readiness.js';
 import * as resource from './schema/resources.js';
 
 const INSTANCE = '/v1/services/shop/instances/10.0.1.7:8080';
@@ -41,7 +43,7 @@ function expectProblem(
   expect(response.body).toMatchObject({ code });
   expect(response.status).toBe(PROBLEMS[code].status);
   expect(response.headers['content-type']).toBe('application/problem+json; charset=utf-8');
-  expect(resource.problem.parse(response.body)).toMatchObject({
+  expect(mutation.problem.parse(response.body)).toMatchObject({
     type: `urn:ebbgate:problem:${code}`,
     title: PROBLEMS[code].title,
     request_id: response.headers['x-request-id'],
@@ -98,8 +100,8 @@ describe('reads', () => {
     ['/v1/problems', resource.standingProblems],
     ['/v1/gateways', resource.gateways],
     ['/v1/gateways/gw-a', resource.gateway],
-    ['/livez', resource.liveness],
-    ['/readyz', resource.readiness],
+    ['/livez', ready.liveness],
+    ['/readyz', ready.readiness],
   ])('%s answers what its schema says', async (path, schema) => {
     const response = await client().get(path).expect(200);
     expect(response.headers['content-type']).toBe('application/json; charset=utf-8');
@@ -247,7 +249,7 @@ describe('mutations', () => {
       .expect(202);
     expect(response.headers['location']).toBe('/v1/operations/op-1');
     expect(response.headers['etag']).toBe('"17-4"');
-    expect(resource.mutation.parse(response.body)).toEqual(response.body);
+    expect(mutation.mutation.parse(response.body)).toEqual(response.body);
     expect(plane.mutated).toEqual([
       {
         mutation: {

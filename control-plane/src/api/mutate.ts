@@ -1,5 +1,5 @@
 import type { ControlPlane } from '../model/ports.js';
-import type { Mutation, MutationResource } from '../model/resources.js';
+import type { Mutation, MutationResource } from '../model/mutation.js';
 import type { Exchange, Reply } from './endpoint.js';
 import { invalid, Refusal } from './refusal.js';
 

@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { PROBLEMS } from '../model/problem.js';
+import type { MutationResource } from '../model/mutation.js';
+import type { ReadinessResource } from '../model/readiness.js';
 import type * as model from '../model/resources.js';
 import { createFakeClock } from '../testing/clock.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { endpoints } from './app.js';
 import { openApi } from './openapi.js';
+import type * as mutation from './schema/mutation.js';
+import type * as ready from './schema/readiness.js';
 import type * as resource from './schema/resources.js';
 import type * as z from 'zod';
 
@@ -116,8 +120,8 @@ export type ModelIsCovered = [
   Covers<model.GatewayResource, Says<typeof resource.gateway>>,
   Covers<model.IntentResource, Says<typeof resource.intent>>,
   Covers<model.SetResource, Says<typeof resource.set>>,
-  Covers<model.MutationResource, Says<typeof resource.mutation>>,
-  Covers<model.ReadinessResource, Says<typeof resource.readiness>>,
+  Covers<MutationResource, Says<typeof mutation.mutation>>,
+  Covers<ReadinessResource, Says<typeof ready.readiness>>,
   Covers<model.Convergence, Says<typeof resource.convergence>>,
   Covers<Omit<model.ServiceResource, 'problems'>, Omit<Says<typeof resource.service>, 'problems'>>,
 ];

@@ -2,6 +2,8 @@ import * as z from 'zod';
 import { PROBLEMS, type ProblemCode } from '../model/problem.js';
 import type { Answer, Endpoint } from './endpoint.js';
 import * as releases from './schema/releases.js';
+import * as mutation from './schema/mutation.js';
+import * as ready from './schema/readiness.js';
 import * as resource from './schema/resources.js';
 import { STALE_HEADER, STALE_MEANING } from './staleness.js';
 
@@ -26,16 +28,16 @@ const NAMED = {
   Event: resource.event,
   Events: resource.events,
   Set: resource.set,
-  Mutation: resource.mutation,
+  Mutation: mutation.mutation,
   Release: releases.release,
   Releases: releases.releases,
   ReleasePlan: releases.plan,
   ReleaseOutcome: releases.outcome,
   ReleaseEvents: releases.releaseEvents,
-  Readiness: resource.readiness,
-  Protection: resource.protection,
-  Liveness: resource.liveness,
-  Problem: resource.problem,
+  Readiness: ready.readiness,
+  Protection: ready.protection,
+  Liveness: ready.liveness,
+  Problem: mutation.problem,
 } as const;
 
 /** The OpenAPI 3.1 document of `endpoints`, made from the schemas that validate the requests. */

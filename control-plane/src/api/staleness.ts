@@ -1,4 +1,4 @@
-import type { ReadinessResource } from '../model/resources.js';
+import type { ReadinessResource } from '../model/readiness.js';
 
 /** The header that says since when what an answer shows is of the past. */
 export const STALE_HEADER = 'X-Ebbgate-Stale';

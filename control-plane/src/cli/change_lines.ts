@@ -1,4 +1,4 @@
-import type { PlannedChange } from '../model/resources.js';
+import type { PlannedChange } from '../model/mutation.js';
 
 /**
  * What a mutation changes, for a person. Instances that nobody touched and whose part of the traffic moves alike are told in one

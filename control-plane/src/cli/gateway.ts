@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { MutationResource } from '../model/resources.js';
+import type { MutationResource } from '../model/mutation.js';
 import { createClient, path } from './client.js';
 import { CliFailure, EXIT } from './failure.js';
 import { apiCommand, dryRun, type MutationFlags } from './flags.js';

@@ -1,4 +1,5 @@
-import type { MutationResource, OperationResource } from '../model/resources.js';
+import type { OperationResource } from '../model/resources.js';
+import type { MutationResource } from '../model/mutation.js';
 import { changeLines } from './change_lines.js';
 import { milliseconds, type MutationFlags } from './flags.js';
 import { CliFailure, EXIT } from './failure.js';

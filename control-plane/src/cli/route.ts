@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { MutationResource, ServiceResource } from '../model/resources.js';
+import type { ServiceResource } from '../model/resources.js';
+import type { MutationResource } from '../model/mutation.js';
 import { createClient, path, type ApiClient } from './client.js';
 import { Refused } from './failure.js';
 import { addCircumstances, addWait, apiCommand, circumstances, dryRun, type MutationFlags } from './flags.js';

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { parse } from 'yaml';
-import type { MutationResource, ServiceResource } from '../model/resources.js';
+import type { ServiceResource } from '../model/resources.js';
+import type { MutationResource } from '../model/mutation.js';
 import { isObject } from '../model/shape.js';
 import { createClient, path } from './client.js';
 import { CliFailure, EXIT } from './failure.js';

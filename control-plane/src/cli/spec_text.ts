@@ -1,6 +1,7 @@
 import { own, put } from '../model/dictionary.js';
 import { DURATION_HINT, formatDuration, parseDuration } from '../model/duration.js';
-import type { EffectiveSpec, SpecPatch } from '../model/resources.js';
+import type { EffectiveSpec } from '../model/resources.js';
+import type { SpecPatch } from '../model/mutation.js';
 import { SECTIONS } from '../model/service_spec.js';
 import { isDefault, isObject, type Member, type Members, type Rule } from '../model/shape.js';
 import { CliFailure, EXIT } from './failure.js';

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { MutationResource, Selector } from '../model/resources.js';
+import type { MutationResource, Selector } from '../model/mutation.js';
 import { createClient } from './client.js';
 import { CliFailure, EXIT } from './failure.js';
 import {

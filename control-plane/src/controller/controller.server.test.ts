@@ -11,7 +11,7 @@ import { launchRedis } from '../local/redis.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { StoredIntent } from '../model/intent.js';
 import type { Clock, IntentStore, Lifecycle, Office, Publisher } from '../model/ports.js';
-import type { Mutation, MutationContext, MutationResource } from '../model/resources.js';
+import type { Mutation, MutationContext, MutationResource } from '../model/mutation.js';
 import type { ServiceSet } from '../model/set.js';
 import { RedisLink } from '../redis/client.js';
 import { createFeedback } from '../redis/feedback.js';

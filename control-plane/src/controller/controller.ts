@@ -22,13 +22,9 @@ import type { Problem } from '../model/problem.js';
 import type { Prometheus } from '../model/prometheus.js';
 import type { ReleasePlane } from '../model/release_plane.js';
 import type { ReleaseStore, TrafficReader } from '../model/release_ports.js';
-import type {
-  Mutation,
-  MutationContext,
-  MutationResource,
-  IntentResource,
-  ReadinessResource,
-} from '../model/resources.js';
+import type { IntentResource } from '../model/resources.js';
+import type { Mutation, MutationContext, MutationResource } from '../model/mutation.js';
+import type { ReadinessResource } from '../model/readiness.js';
 import { err, type Result } from '../model/result.js';
 import type { EncodedDocument } from '../model/set.js';
 import type { CompiledService } from '../plan/compile.js';

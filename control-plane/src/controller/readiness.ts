@@ -1,5 +1,5 @@
 import type { LinkState } from '../model/ports.js';
-import type { ClockState, DependencyState, ReadinessResource } from '../model/resources.js';
+import type { ClockState, DependencyState, ReadinessResource } from '../model/readiness.js';
 import type { Publication } from './office/publication.js';
 import type { Refusal } from './inputs/writability.js';
 

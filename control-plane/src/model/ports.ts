@@ -7,17 +7,15 @@ import type {
   Convergence,
   GatewayResource,
   InstanceResource,
-  Mutation,
-  MutationContext,
-  MutationResource,
   OperationResource,
   IntentResource,
   ProblemResource,
-  ReadinessResource,
   ServiceEvent,
   ServiceResource,
   SetResource,
 } from './resources.js';
+import type { Mutation, MutationContext, MutationResource } from './mutation.js';
+import type { ReadinessResource } from './readiness.js';
 import type { Result } from './result.js';
 import type { EncodedDocument, PublishedDocument } from './set.js';
 

@@ -3,7 +3,7 @@ import type { RosterEntry } from '../model/gateway.js';
 import { NO_INTENT, type IntentRecord, type ServiceEvent } from '../model/intent.js';
 import type { RegistryView } from '../model/registration.js';
 import type { ReleaseRecord } from '../model/release.js';
-import type { PlannedChange } from '../model/resources.js';
+import type { PlannedChange } from '../model/mutation.js';
 import { byCodeUnit } from './encode.js';
 import { freezeText } from './freeze.js';
 import { diffRecords } from './diff.js';

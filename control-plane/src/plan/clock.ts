@@ -1,4 +1,4 @@
-import type { ClockState } from '../model/resources.js';
+import type { ClockState } from '../model/readiness.js';
 import { formatDuration } from '../model/duration.js';
 
 /*

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { NO_INTENT, type IntentRecord, type ServiceSpec, type StoredIntent } from '../model/intent.js';
-import type { Mutation, MutationContext, SpecPatch } from '../model/resources.js';
+import type { Mutation, MutationContext, SpecPatch } from '../model/mutation.js';
 import { buildHeartbeat, buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { compileService, countEligible } from './compile.js';
 import { decide, type Decision, type ServiceMutation } from './decide.js';

@@ -1,7 +1,7 @@
 import { dueOf } from './clock.js';
 import type { IntentRecord } from '../model/intent.js';
 import type { GuardVerdict, Problem } from '../model/problem.js';
-import type { Mutation, MutationContext } from '../model/resources.js';
+import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
 import { decideCancel, decideDrain } from './decide_drain.js';
 import { decideFreeze } from './decide_freeze.js';

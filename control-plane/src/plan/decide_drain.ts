@@ -2,7 +2,7 @@ import { dueOf } from './clock.js';
 import type { CoveredDrain, IntentRecord, OperationRecord, ServiceEvent } from '../model/intent.js';
 import { formatDuration } from '../model/duration.js';
 import type { Problem } from '../model/problem.js';
-import type { Mutation, MutationContext } from '../model/resources.js';
+import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
 import { authorOf, eventOf, recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
 import { drainOf, tellLayers } from './layers.js';

@@ -2,7 +2,7 @@ import { dueOf } from './clock.js';
 import type { Freeze } from '../model/freeze.js';
 import { NOT_FROZEN, type GlobalFreeze, type StoredFreeze } from '../model/freeze_ports.js';
 import type { Problem } from '../model/problem.js';
-import type { Mutation, MutationContext } from '../model/resources.js';
+import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
 import { eventOf, recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
 import { isFrozen } from './freeze.js';

@@ -1,7 +1,7 @@
 import { dueOf } from './clock.js';
 import type { Decided, IntentRecord, ServiceEvent, ServiceSpec } from '../model/intent.js';
 import type { Problem } from '../model/problem.js';
-import type { Mutation, MutationContext } from '../model/resources.js';
+import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
 import { isObject } from '../model/shape.js';
 import { authorOf, eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';

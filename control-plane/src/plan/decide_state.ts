@@ -1,7 +1,7 @@
 import { dueOf } from './clock.js';
 import type { Decided, InstanceIntent, IntentRecord, ServiceEvent } from '../model/intent.js';
 import type { Problem } from '../model/problem.js';
-import type { Mutation, MutationContext } from '../model/resources.js';
+import type { Mutation, MutationContext } from '../model/mutation.js';
 import { ok, type Result } from '../model/result.js';
 import { authorOf, eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
 import { layersOf, tellLayers, type Layers } from './layers.js';

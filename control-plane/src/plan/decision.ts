@@ -6,7 +6,7 @@ import {
   type StoredIntent,
 } from '../model/intent.js';
 import type { ReleaseTraffic } from '../model/release.js';
-import type { Mutation, MutationContext } from '../model/resources.js';
+import type { Mutation, MutationContext } from '../model/mutation.js';
 import { sha1 } from './encode.js';
 import type { Membership } from './membership.js';
 import type { Witnesses } from './proof.js';

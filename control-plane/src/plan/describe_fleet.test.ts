@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { NO_INTENT } from '../model/intent.js';
-import type { MutationContext } from '../model/resources.js';
+import type { MutationContext } from '../model/mutation.js';
 import { buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { decide } from './decide.js';
 import { describeIntents } from './describe_fleet.js';

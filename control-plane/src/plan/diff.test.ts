@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { NO_INTENT, type InstanceIntent, type IntentRecord } from '../model/intent.js';
-import type { PlannedChange } from '../model/resources.js';
+import type { PlannedChange } from '../model/mutation.js';
 import type { ReleaseTraffic } from '../model/release.js';
 import { buildRegistration } from '../testing/builders.js';
 import { diffRecords } from './diff.js';

@@ -1,7 +1,7 @@
 import { own } from '../model/dictionary.js';
 import type { IntentRecord, ServiceSpec } from '../model/intent.js';
 import type { ReleaseTraffic } from '../model/release.js';
-import type { PlannedChange } from '../model/resources.js';
+import type { PlannedChange } from '../model/mutation.js';
 import type { Peer, ServiceSet } from '../model/set.js';
 import { isObject } from '../model/shape.js';
 import { compileService } from './compile.js';

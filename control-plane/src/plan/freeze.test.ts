@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { NO_INTENT, type IntentRecord } from '../model/intent.js';
-import type { Mutation, MutationContext } from '../model/resources.js';
+import type { Mutation, MutationContext } from '../model/mutation.js';
 import { buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { buildRelease } from '../testing/releases.js';
 import { decide, type ServiceMutation } from './decide.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { NO_INTENT, type IntentRecord } from '../model/intent.js';
 import type { Heartbeat } from '../model/gateway.js';
-import type { MutationContext } from '../model/resources.js';
+import type { MutationContext } from '../model/mutation.js';
 import { buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { decide, type ServiceMutation } from './decide.js';
 import type { DecisionState } from './decision.js';

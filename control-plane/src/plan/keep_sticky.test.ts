@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { NO_INTENT, type InstanceIntent, type IntentRecord, type ServiceSpec } from '../model/intent.js';
-import type { MutationContext } from '../model/resources.js';
+import type { MutationContext } from '../model/mutation.js';
 import type { Registration } from '../model/registration.js';
 import { buildHeartbeat, buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { compileService } from './compile.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NO_INTENT, type InstanceIntent, type IntentRecord, type StoredIntent } from '../model/intent.js';
-import type { MutationContext, Selector } from '../model/resources.js';
+import type { MutationContext, Selector } from '../model/mutation.js';
 import { buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { encodeIntentRecord, parseIntentRecord } from '../zookeeper/intent_record.js';
 import { compileService } from './compile.js';

@@ -1,5 +1,5 @@
 import type { Problem } from '../model/problem.js';
-import type { Selector } from '../model/resources.js';
+import type { Selector } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
 import type { DecisionState } from './decision.js';
 

@@ -1,6 +1,7 @@
 import { own, put } from '../model/dictionary.js';
 import type { ServiceSpec } from '../model/intent.js';
-import type { EffectiveSections, EffectiveSpec, SpecPatch } from '../model/resources.js';
+import type { EffectiveSections, EffectiveSpec } from '../model/resources.js';
+import type { SpecPatch } from '../model/mutation.js';
 import { contradictions, SECTIONS } from '../model/service_spec.js';
 import type { Balancer, Health, Retry, Timeouts, Upstream } from '../model/set.js';
 import {

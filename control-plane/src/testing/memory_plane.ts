@@ -4,19 +4,21 @@ import type {
   Convergence,
   GatewayResource,
   InstanceResource,
-  Mutation,
-  MutationContext,
-  MutationResource,
   OperationResource,
   IntentResource,
-  PlannedChange,
   ProblemResource,
-  ReadinessResource,
-  Selector,
   ServiceEvent,
   ServiceResource,
   SetResource,
 } from '../model/resources.js';
+import type {
+  Mutation,
+  MutationContext,
+  MutationResource,
+  PlannedChange,
+  Selector,
+} from '../model/mutation.js';
+import type { ReadinessResource } from '../model/readiness.js';
 import { err, ok, type Result } from '../model/result.js';
 import { MemoryReleases } from './memory_releases.js';
 import { makeInstance, makeOperation, makeReadiness, makeService } from './resources.js';

@@ -4,9 +4,9 @@ import type {
   InstanceResource,
   OperationResource,
   ProblemResource,
-  ReadinessResource,
   ServiceResource,
 } from '../model/resources.js';
+import type { ReadinessResource } from '../model/readiness.js';
 import { SECTIONS } from '../model/service_spec.js';
 import { withDefaults } from '../model/shape.js';
 

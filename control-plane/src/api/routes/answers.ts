@@ -1,6 +1,6 @@
 import type { Answer } from '../endpoint.js';
 import type { ProblemCode } from '../../model/problem.js';
-import * as resource from '../schema/resources.js';
+import * as mutation from '../schema/mutation.js';
 
 /** What every mutation may be refused with, besides what every route may. */
 export const MUTATION_CODES: readonly ProblemCode[] = [
@@ -21,17 +21,17 @@ export const ETAG = { ETag: "The service's etag: stands for what was decided for
 export const CHANGED: Readonly<Record<number, Answer>> = {
   200: {
     description: 'What it changed, or with `dry_run` would change.',
-    schema: resource.mutation,
+    schema: mutation.mutation,
     headers: ETAG,
   },
 };
 
 /** A mutation that starts an operation. */
 export const STARTED: Readonly<Record<number, Answer>> = {
-  200: { description: 'With `dry_run`: what it would change.', schema: resource.mutation },
+  200: { description: 'With `dry_run`: what it would change.', schema: mutation.mutation },
   202: {
     description: 'Accepted; the operation goes on.',
-    schema: resource.mutation,
+    schema: mutation.mutation,
     headers: { ...ETAG, Location: 'The operation.' },
   },
 };

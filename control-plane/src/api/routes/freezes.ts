@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { ControlPlane } from '../../model/ports.js';
-import type { Mutation } from '../../model/resources.js';
+import type { Mutation } from '../../model/mutation.js';
 import { endpoint, type Endpoint } from '../endpoint.js';
 import { mutate } from '../mutate.js';
 import { name } from '../schema/atoms.js';

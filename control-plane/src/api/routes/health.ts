@@ -1,7 +1,7 @@
 import type { ControlPlane } from '../../model/ports.js';
 import { endpoint, type Endpoint } from '../endpoint.js';
 import * as request from '../schema/requests.js';
-import * as resource from '../schema/resources.js';
+import * as ready from '../schema/readiness.js';
 
 const tag = 'health';
 const bare = { params: null, query: request.noQuery, body: null, method: 'get', tag } as const;
@@ -18,7 +18,7 @@ export function healthEndpoints(
       path: '/livez',
       summary: 'The process answers',
       open: true,
-      answers: { 200: { description: 'Alive.', schema: resource.liveness } },
+      answers: { 200: { description: 'Alive.', schema: ready.liveness } },
       handle: () => ({ body: { live: true } }),
     }),
     endpoint({
@@ -27,8 +27,8 @@ export function healthEndpoints(
       summary: 'ZooKeeper, Redis and the office, each with its state and since when',
       open: true,
       answers: {
-        200: { description: 'Ready.', schema: resource.readiness },
-        503: { description: 'Not ready; the same members say why.', schema: resource.readiness },
+        200: { description: 'Ready.', schema: ready.readiness },
+        503: { description: 'Not ready; the same members say why.', schema: ready.readiness },
       },
       handle: () => {
         const body = plane.readiness();

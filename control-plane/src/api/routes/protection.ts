@@ -2,7 +2,7 @@ import type { ControlPlane } from '../../model/ports.js';
 import { endpoint, type Endpoint } from '../endpoint.js';
 import { mutate } from '../mutate.js';
 import * as request from '../schema/requests.js';
-import * as resource from '../schema/resources.js';
+import * as ready from '../schema/readiness.js';
 import { CHANGED, MUTATION_CODES } from './answers.js';
 
 const tag = 'protection';
@@ -25,7 +25,7 @@ export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
       params: null,
       query: request.noQuery,
       body: null,
-      answers: { 200: { description: 'What is held back, and why.', schema: resource.protection } },
+      answers: { 200: { description: 'What is held back, and why.', schema: ready.protection } },
       handle: () => ({
         body: {
           data_loss: plane.readiness().data_loss,

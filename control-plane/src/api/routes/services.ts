@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { ControlPlane } from '../../model/ports.js';
-import type { ServiceResource, SpecPatch } from '../../model/resources.js';
+import type { ServiceResource } from '../../model/resources.js';
+import type { SpecPatch } from '../../model/mutation.js';
 import { endpoint, type Endpoint, type Reply } from '../endpoint.js';
 import { mutate } from '../mutate.js';
 import { absent } from '../refusal.js';

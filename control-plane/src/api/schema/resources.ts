@@ -1,6 +1,5 @@
 import * as z from 'zod';
 import type * as model from '../../model/resources.js';
-import { PROBLEMS, type ProblemCode } from '../../model/problem.js';
 import { PROBLEM_KINDS, type ProblemKind } from '../../model/standing_problem.js';
 import type { ServiceSet } from '../../model/set.js';
 import { sectionSchemas } from './spec.js';
@@ -9,8 +8,8 @@ import { sectionSchemas } from './spec.js';
  * What the API answers, as schemas. `satisfies` holds them to the model's types; the API does not run them.
  */
 
-const time = z.iso.datetime().meta({ description: 'RFC 3339.' });
-const count = z.int().min(0);
+export const time = z.iso.datetime().meta({ description: 'RFC 3339.' });
+export const count = z.int().min(0);
 const counts = z.record(z.string(), count.nullable());
 const numbers = z.record(z.string(), z.number());
 
@@ -248,79 +247,6 @@ export const set = z.object({
   at: time,
   document,
 }) satisfies z.ZodType<model.SetResource>;
-
-const guard = z.object({
-  guard: z.enum(['min_available', 'last_ready_instance']),
-  service: z.string(),
-  would_leave: count,
-  needed: count,
-  message: z.string(),
-});
-
-export const mutation = z.object({
-  dry_run: z.boolean(),
-  changes: z.array(
-    z.object({
-      service: z.string(),
-      instance: z.string().nullable(),
-      field: z.string(),
-      from: z.string(),
-      to: z.string(),
-    }),
-  ),
-  guards: z.array(guard),
-  blockers: z.array(z.string()),
-  operation: operation.nullable(),
-  published: z.boolean(),
-  etags: z.record(z.string(), z.string()),
-}) satisfies z.ZodType<model.MutationResource>;
-
-const dependency = z.object({
-  state: z.enum(['ok', 'degraded', 'down']),
-  since: time,
-  detail: z.string(),
-  stale_since: time
-    .nullable()
-    .meta({ description: 'Since when what is shown of it is of the past; null while it answers.' }),
-});
-export const readiness = z.object({
-  ready: z.boolean(),
-  data_loss: z.string().nullable(),
-  controller: z.object({
-    state: z.enum(['starting', 'leading', 'fenced']),
-    epoch: count.nullable(),
-    since: time,
-  }),
-  zookeeper: dependency,
-  redis: dependency,
-  clock: z.object({
-    state: z.enum(['in_sync', 'out_of_sync', 'unknown']),
-    since: time,
-    detail: z.string(),
-    ahead_ms: z.object({ zookeeper: z.number().optional(), redis: z.number().optional() }),
-  }),
-}) satisfies z.ZodType<model.ReadinessResource>;
-export const protection = z.object({
-  data_loss: z.string().nullable(),
-  expiry_suspended: z.string().nullable(),
-  services: z.array(z.object({ service: z.string(), protection: z.string() })),
-}) satisfies z.ZodType<model.ProtectionResource>;
-export const liveness = z.object({ live: z.literal(true) });
-
-const codes = Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]];
-export const problem = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  detail: z.string(),
-  instance: z.string(),
-  code: z.enum(codes),
-  request_id: z.string(),
-  field: z.string().optional(),
-  blockers: z.array(z.string()),
-  guard: guard.optional(),
-  guards: z.array(guard).optional(),
-});
 
 /** Lists are wrapped, so that they can grow members. */
 function listOf<T extends z.ZodType>(item: T) {

@@ -1,5 +1,5 @@
 import type { Problem } from '../../model/problem.js';
-import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../../model/resources.js';
+import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { isSilent } from '../../plan/proof.js';
 import type { World } from '../../plan/world.js';

@@ -1,7 +1,7 @@
 import type { Freeze } from '../../model/freeze.js';
 import type { FreezeStore, GlobalFreeze, StoredFreeze } from '../../model/freeze_ports.js';
 import type { Problem } from '../../model/problem.js';
-import type { Mutation, MutationContext, MutationResource } from '../../model/resources.js';
+import type { Mutation, MutationContext, MutationResource } from '../../model/mutation.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { decideFreezeOfAll } from '../../plan/decide_freeze.js';
 import { freezeText } from '../../plan/freeze.js';

@@ -1,5 +1,5 @@
 import type { Problem } from '../../model/problem.js';
-import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../../model/resources.js';
+import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { officeRefusal, type MutationDesk } from './mutations.js';
 import { decideAndWrite, NOT_LEADER, type Try } from './write_loop.js';

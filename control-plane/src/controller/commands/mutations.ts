@@ -4,7 +4,7 @@ import { dueOf } from '../../plan/clock.js';
 import type { Clock, Feedback, IntentEdit, IntentStore, Log, RosterStore, Term } from '../../model/ports.js';
 import type { Problem } from '../../model/problem.js';
 import type { ReleaseTraffic } from '../../model/release.js';
-import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../../model/resources.js';
+import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { decide, type Decision, type ServiceMutation } from '../../plan/decide.js';
 import { describeOperation } from '../../plan/describe_fleet.js';

@@ -1,5 +1,5 @@
 import type { Clock, Deadline, StoreClocks, Timer } from '../../model/ports.js';
-import type { ClockState } from '../../model/resources.js';
+import type { ClockState } from '../../model/readiness.js';
 import type { StandingProblem } from '../../model/standing_problem.js';
 import type { Result } from '../../model/result.js';
 import { judgeClock, type ClockReading, type ClockVerdict } from '../../plan/clock.js';

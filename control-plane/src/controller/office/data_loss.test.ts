@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { NO_INTENT } from '../../model/intent.js';
 import type { IntentEdit, Term } from '../../model/ports.js';
-import type { MutationContext } from '../../model/resources.js';
+import type { MutationContext } from '../../model/mutation.js';
 import { ok } from '../../model/result.js';
 import type { World } from '../../plan/world.js';
 import { createFakeClock } from '../../testing/clock.js';

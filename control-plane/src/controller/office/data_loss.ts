@@ -16,7 +16,7 @@ import type { Problem } from '../../model/problem.js';
 import type { ReleaseRecord } from '../../model/release.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
 import type { RegistryView } from '../../model/registration.js';
-import type { Mutation, MutationContext, MutationResource } from '../../model/resources.js';
+import type { Mutation, MutationContext, MutationResource } from '../../model/mutation.js';
 import { err, ok, type Result } from '../../model/result.js';
 import type { PublishedDocument } from '../../model/set.js';
 import {

@@ -1,0 +1,109 @@
+import type { OnTimeout, ServiceSpec } from './intent.js';
+import type { GuardVerdict } from './problem.js';
+import type { OperationResource } from './resources.js';
+
+/*
+ * What a client may ask to be changed, and what it is answered.
+ */
+
+/** Selects instances across services. At least one member besides `service` is given. */
+export interface Selector {
+  readonly service?: string;
+  readonly ids?: readonly string[];
+  readonly version?: string;
+  readonly host?: string;
+  readonly zone?: string;
+  /** Every instance of `service`; stands alone beside it. */
+  readonly all?: true;
+}
+
+/** What a client wants changed. */
+export type Mutation =
+  | { readonly kind: 'patch_spec'; readonly service: string; readonly spec: SpecPatch }
+  | {
+      readonly kind: 'set_weights';
+      readonly service: string;
+      readonly weights: Readonly<Record<string, number | null>>;
+      /** Instance → whether it is a backup; null = as it registers. */
+      readonly backups?: Readonly<Record<string, boolean | null>>;
+    }
+  | {
+      readonly kind: 'set_versions';
+      readonly service: string;
+      readonly versions: Readonly<Record<string, number>>;
+    }
+  | {
+      readonly kind: 'drain';
+      readonly selector: Selector;
+      readonly timeout_ms: number | null;
+      readonly on_timeout: OnTimeout;
+      /** So long clients that are bound by cookie keep their instance. */
+      readonly keep_sticky_ms?: number;
+    }
+  | { readonly kind: 'undrain' | 'isolate' | 'restore'; readonly selector: Selector }
+  | { readonly kind: 'cancel_operation'; readonly id: string }
+  /** The expiry is that of the context. */
+  | { readonly kind: 'freeze' | 'unfreeze'; readonly service: string }
+  | { readonly kind: 'freeze_all' | 'unfreeze_all' }
+  | { readonly kind: 'forget_gateway' | 'leave_gateway'; readonly gateway: string }
+  /** It begins to serve, and may not be heard. */
+  | { readonly kind: 'join_gateway'; readonly gateway: string }
+  | {
+      readonly kind: 'forget_gateways';
+      readonly gateways: readonly string[];
+      /** Also every name that was never heard. */
+      readonly never_heard: boolean;
+    }
+  /** A person's word that what ZooKeeper holds after a data loss is right. */
+  | {
+      readonly kind: 'accept_data_loss';
+      /** What was decided, as far as it is known, is written back; else it is lost. */
+      readonly keep_intents: boolean;
+    };
+
+/** A merge patch (RFC 7396): null takes a member back to its default, at every depth; lists are replaced. */
+export type SpecPatch = MergePatch<ServiceSpec>;
+type MergePatch<T> = T extends readonly unknown[] | string | number | boolean
+  ? T
+  : { readonly [K in keyof T]?: MergePatch<NonNullable<T[K]>> | null };
+
+/** The circumstances of a mutation. */
+export interface MutationContext {
+  readonly by: string;
+  readonly reason: string;
+  readonly dry_run: boolean;
+  /** Guards only warn. */
+  readonly force: boolean;
+  /** Without quotes; null = not asked for. '0' = must not exist yet, '*' = whatever it is. */
+  readonly if_match: string | null;
+  readonly idempotency_key: string | null;
+  /** How long a new intent lasts. */
+  readonly expires_ms: number | null;
+}
+
+/**
+ * A line of a plan: what a mutation changes (or would change) in the published sets, in the units that people set. `traffic` is
+ * percent of the service's requests, also of instances that nobody touched.
+ */
+export interface PlannedChange {
+  readonly service: string;
+  readonly instance: string | null;
+  readonly field: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** What a mutation did, or with `dry_run` would do. */
+export interface MutationResource {
+  readonly dry_run: boolean;
+  readonly changes: readonly PlannedChange[];
+  /** Guards that spoke; with force they only warn. */
+  readonly guards: readonly GuardVerdict[];
+  /** What a wait would wait for at this moment. */
+  readonly blockers: readonly string[];
+  readonly operation: OperationResource | null;
+  /** False when Redis could not be written: accepted, and caught up after. */
+  readonly published: boolean;
+  /** The services it touched, with their new etags. */
+  readonly etags: Readonly<Record<string, string>>;
+}
