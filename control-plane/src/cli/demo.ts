@@ -11,9 +11,9 @@ import {
   upgradeDemo,
   type DemoMember,
   type DemoPlace,
-} from '../local/demo_fleet.js';
+} from '../local/demo_instances.js';
 import { readEndpoints } from '../local/state.js';
-import { DEMO_SERVICE } from '../local/up.js';
+import { DEMO_SERVICE } from '../local/demo_route.js';
 import { createClient, mayPass, path, type ApiClient } from './client.js';
 import { startDemoTraffic } from './demo_traffic.js';
 import { CliFailure, EXIT } from './failure.js';

@@ -1,9 +1,9 @@
 import { mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { InstanceResource } from '../model/resources.js';
-import { request } from 'undici';
 import { controlApi, eventually, type ControlApi } from './control_api.js';
 import { launchGateway } from './gateway.js';
+import { all } from './all.js';
+import { DEMO_SERVICE, routeDemo } from './demo_route.js';
 import { demoInstance, type DemoInstanceProcess } from './demo_process.js';
 import { gatewayName, planPorts, takenPorts, type PortPlan } from './ports.js';
 import { launch, type LocalProcess } from './process.js';
@@ -50,7 +50,6 @@ export interface UpOptions {
 /** Sessions of the demo instances. The settle time is twice as long, as design and options page advise. */
 const PROVIDER_SESSION = '4s';
 const SETTLE = '8s';
-export const DEMO_SERVICE = 'shop';
 const DEMO_VERSION = 'v1';
 
 /**
@@ -125,7 +124,7 @@ class LocalEbbgate {
 
   async #start(): Promise<void> {
     const { zookeeper, redis, gateways, instances } = this.#ports;
-    const { dir, env } = this.#options;
+    const { dir, env, say, signal } = this.#options;
     await all([
       this.#startStore('ZooKeeper', zookeeper, () =>
         launchZooKeeper({ dir: join(dir, 'zookeeper'), port: zookeeper, env }),
@@ -138,7 +137,10 @@ class LocalEbbgate {
       ...instances.map((port) => this.#startInstance(port)),
     ]);
     await this.#retireGateways();
-    if (instances.length > 0) await this.#showDemo();
+    if (instances.length > 0) {
+      await routeDemo({ api: this.#api, instances: this.#instances, gateways: gateways.map(url), signal });
+      say(`${'Route'.padEnd(18)} / → ${DEMO_SERVICE}`);
+    }
   }
 
   async #startStore(name: string, port: number, start: () => Promise<LocalProcess>): Promise<void> {
@@ -228,35 +230,6 @@ class LocalEbbgate {
     this.#note();
   }
 
-  /** Gives the demo service its route, and waits until every instance has answered through every gateway. */
-  async #showDemo(): Promise<void> {
-    const { signal, say } = this.#options;
-    const route = { routes: [{ host: '*', path: '/' }] };
-    await eventually(30_000, signal, () => this.#api.call('PATCH', `/v1/services/${DEMO_SERVICE}`, route));
-    await all(
-      this.#ports.gateways.map((port) =>
-        eventually(30_000, signal, async () => {
-          const silent = new Set(await this.#serving());
-          for (let tries = 0; silent.size > 0 && tries < 10 * this.#instances.size; tries += 1)
-            silent.delete(await answeredBy(url(port)));
-          if (silent.size > 0)
-            throw new Error(`${[...silent].join(', ')} did not answer through ${url(port)}`);
-        }),
-      ),
-    );
-    say(`${'Route'.padEnd(18)} / → ${DEMO_SERVICE}`);
-  }
-
-  /** The instances that are to get requests: what was decided outlives an `up`, and may have taken some out. */
-  async #serving(): Promise<readonly string[]> {
-    const answer = await this.#api.call('GET', `/v1/services/${DEMO_SERVICE}/instances`);
-    const { items } = answer as { items: readonly InstanceResource[] };
-    const ours = new Set([...this.#instances].map(({ id }) => id));
-    return items
-      .filter(({ id, effective }) => ours.has(id) && effective.state === 'up' && effective.traffic > 0)
-      .map(({ id }) => id);
-  }
-
   /** The roster outlives an `up`. A gateway that is not started this time would block every drain by its silence. */
   async #retireGateways(): Promise<void> {
     const ours = new Set(this.#ports.gateways.map((_, index) => gatewayName(index)));
@@ -321,19 +294,6 @@ class LocalEbbgate {
   }
 }
 
-/** The instance that answers a request to the demo; throws if none does. */
-async function answeredBy(gateway: string): Promise<string> {
-  const { statusCode, body } = await request(gateway, { signal: AbortSignal.timeout(2_000) });
-  const text = await body.text();
-  if (statusCode !== 200) throw new Error(`${gateway} answers ${String(statusCode)} for the demo`);
-  return (JSON.parse(text) as { readonly instance: string }).instance;
-}
-
 function url(port: number): string {
   return `http://127.0.0.1:${String(port)}`;
-}
-
-/** Waits for all, then throws the first failure: nothing goes on starting in the background. */
-async function all(work: readonly Promise<unknown>[]): Promise<void> {
-  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
 }
