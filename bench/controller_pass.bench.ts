@@ -198,7 +198,7 @@ async function perPass(controller: Controller, change: (round: number) => void):
   const before = performance.eventLoopUtilization();
   for (let round = 0; round < PASSES; round += 1) {
     change(round);
-    await controller.changed(AbortSignal.timeout(5_000));
+    await controller.plane.changed(AbortSignal.timeout(5_000));
   }
   return performance.eventLoopUtilization(before).active / PASSES;
 }
@@ -233,8 +233,8 @@ async function measureAll(): Promise<readonly (readonly [string, number])[]> {
     rows.push([what, await perPass(controller, change)]);
   };
   made.view(instances);
-  while (!controller.readiness().ready || controller.set('service-1') === undefined)
-    await controller.changed(AbortSignal.timeout(5_000));
+  while (!controller.plane.readiness().ready || controller.plane.set('service-1') === undefined)
+    await controller.plane.changed(AbortSignal.timeout(5_000));
   await measure('warming up', () => {
     made.fleet(heard);
   });
@@ -256,9 +256,9 @@ async function measureAll(): Promise<readonly (readonly [string, number])[]> {
     made.view(instances.map((one) => ({ ...one })));
   });
   rows.push(
-    ['GET services', perCall(() => controller.services())],
-    ['GET instances of one service', perCall(() => controller.instances('service-7'))],
-    ['GET operations', perCall(() => controller.operations())],
+    ['GET services', perCall(() => controller.plane.services())],
+    ['GET instances of one service', perCall(() => controller.plane.instances('service-7'))],
+    ['GET operations', perCall(() => controller.plane.operations())],
   );
   await controller.close();
   return rows;

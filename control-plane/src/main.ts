@@ -93,14 +93,14 @@ export async function startController(
     settings: config,
   });
   const api = createApi({
-    plane: controller,
+    plane: controller.plane,
     log,
     token: config.token === '' ? null : config.token,
     listen: config.apiListen,
     clock,
     version,
     randomId: randomUUID,
-    metrics: createMetrics(controller),
+    metrics: createMetrics(controller.plane),
   });
   await api.start();
   // From first to last in the way of the data; closed the other way round.

@@ -69,7 +69,8 @@ export { flawOfProvider } from './registry/provider_data.js';
 export { createProviderRegistration } from './zookeeper/provider.js';
 
 /** The controller without its stores and its API. Loaded on demand: few need it, and it takes a second. */
-export type { Controller, ControllerDeps } from './controller/controller.js';
+export type { Controller } from './controller/controller.js';
+export type { ControllerDeps } from './controller/rooms.js';
 export async function loadController() {
   const [{ Controller }, { createHooks }, { createPrometheus }] = await Promise.all([
     import('./controller/controller.js'),

@@ -10,7 +10,7 @@ import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { StoredIntent } from '../model/intent.js';
-import type { Clock, IntentStore, Lifecycle, Office, Publisher } from '../model/ports.js';
+import type { Clock, ControlPlane, IntentStore, Lifecycle, Office, Publisher } from '../model/ports.js';
 import type { Mutation, MutationContext, MutationResource } from '../model/mutation.js';
 import type { ServiceSet } from '../model/set.js';
 import { RedisLink } from '../redis/client.js';
@@ -149,7 +149,7 @@ async function register(
 }
 
 interface Running {
-  readonly controller: Controller;
+  readonly controller: ControlPlane;
   readonly link: ZooKeeperLink;
   readonly doors: { readonly redis: TcpProxy; readonly zookeeper: TcpProxy };
   close(): Promise<void>;
@@ -224,7 +224,7 @@ async function start(changes: Changes = {}): Promise<Running> {
   opened.push({ [Symbol.asyncDispose]: close });
   await controller.start();
   await link.start();
-  return { controller, link, doors, close };
+  return { controller: controller.plane, link, doors, close };
 }
 
 /** Started, and in office with everything published. */

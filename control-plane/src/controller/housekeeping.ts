@@ -17,19 +17,23 @@ import { isSilent, proveDrained } from '../plan/proof.js';
 import { rollHistory } from '../plan/record.js';
 import { drainTarget, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
+import type { DesiredState } from './desired_state.js';
+import type { Authority } from './office/authority.js';
+import type { Publication } from './office/publication.js';
 
-/** What upkeep works with. */
-export interface UpkeepDeps {
+/** What housekeeping works with. */
+export interface HousekeepingDeps {
   readonly intents: IntentStore;
   readonly histories: HistoryStore;
   readonly roster: RosterStore;
   readonly consumers: ConsumerRegistration;
   readonly clock: Clock;
   readonly log: Log;
-  /** A write under this term was refused as fenced. */
-  readonly refused: (term: Term) => Promise<unknown>;
-  readonly doubt: (reason: string) => void;
-  readonly drop: (service: string, ids: readonly string[]) => void;
+  readonly authority: Pick<Authority, 'refused'>;
+  readonly publication: Pick<Publication, 'doubt'>;
+  readonly desired: Pick<DesiredState, 'drop'>;
+  /** Another pass, soon. */
+  readonly wake: () => void;
 }
 
 /** How many gateways that have gone are remembered. */
@@ -45,17 +49,17 @@ const DAMAGE = new Set(['hash_mismatch', 'bad_json']);
 
 /** What a pass does besides publishing. Everything here may fail; what failed is tried again later, and holds up nothing else. */
 export class Housekeeping {
-  readonly #deps: UpkeepDeps;
+  readonly #deps: HousekeepingDeps;
   readonly #healing: Backoff;
   /** Service or gateway → how writing its record goes. */
   readonly #writing = new Map<string, Backoff>();
 
-  constructor(deps: UpkeepDeps) {
+  constructor(deps: HousekeepingDeps) {
     this.#deps = deps;
     this.#healing = new Backoff(deps.clock, HEALING_MS.first, HEALING_MS.most);
   }
 
-  /** Consumers, members that are gone for good, damage; and under a term: roster, ended operations, expired wishes. */
+  /** Consumers, members that are gone for good, damage; and under a term: roster, ended operations, expired intents. */
   async run(world: World, term: Term | null, rosterIsKnown: boolean): Promise<void> {
     this.#deps.consumers.follow([...world.membership.keys()]);
     this.#healDamage(world);
@@ -96,7 +100,7 @@ export class Housekeeping {
     }
   }
 
-  /** Writes down which operations ended and which wishes expired: one compare-and-set per service. */
+  /** Writes down which operations ended and which intents expired: one compare-and-set per service. */
   async #recordEnds(world: World, term: Term): Promise<void> {
     let refusals = 0;
     for (const [service, stored] of world.intents) {
@@ -141,7 +145,7 @@ export class Housekeeping {
       return;
     }
     if (failure.kind === 'fenced') {
-      await this.#deps.refused(term);
+      await this.#deps.authority.refused(term);
       return;
     }
     const backoff = this.#writing.get(what) ?? new Backoff(this.#deps.clock);
@@ -160,7 +164,9 @@ export class Housekeeping {
         })
         .map(([id]) => id);
       const dropped = new Set([...empty, ...surplusGone(members, MOST_GONE)]);
-      if (dropped.size > 0) this.#deps.drop(service, [...dropped]);
+      if (dropped.size === 0) continue;
+      this.#deps.desired.drop(service, [...dropped]);
+      this.#deps.wake();
     }
   }
 
@@ -174,7 +180,7 @@ export class Housekeeping {
     if (reason === null && this.#healing.retryAt < quietSince) this.#healing.succeeded();
     if (reason === null || !this.#healing.over) return;
     this.#healing.failed();
-    this.#deps.doubt(reason);
+    this.#deps.publication.doubt(reason);
   }
 }
 

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { Scheduler } from './scheduler.js';
 
-const now = (): number => performance.now();
+const clock = { monotonic: () => performance.now() };
 
 test('a moment that has passed makes no spin: I/O and timers get their turn, passes keep their spacing', async () => {
-  const scheduler = new Scheduler(now, 20);
+  const scheduler = new Scheduler(clock, 20);
   const stop = new AbortController();
   const timer = setTimeout(() => {
     stop.abort();
@@ -21,7 +21,7 @@ test('a moment that has passed makes no spin: I/O and timers get their turn, pas
 });
 
 test('what an operator asks for does not wait for the spacing, and starves nobody', async () => {
-  const scheduler = new Scheduler(now, 60_000);
+  const scheduler = new Scheduler(clock, 60_000);
   const stop = new AbortController();
   expect(await scheduler.next(stop.signal)).toBe(true);
   let ticked = false;

@@ -1,17 +1,19 @@
+import type { Clock } from '../model/ports.js';
+
 /**
  * Says when the next pass is due. A passing of time wakes it, an operator's action wakes it at once, and events wake it at
  * once too unless a pass began a moment ago: the sources coalesce bursts themselves, this only bounds the rate.
  * Whatever is asked of it, I/O gets its turn between two passes.
  */
 export class Scheduler {
-  readonly #now: () => number;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #spacingMs: number;
   #dueAt = 0;
   #lastBegan = -Infinity;
   #notify: (() => void) | null = null;
 
-  constructor(now: () => number, spacingMs = 20) {
-    this.#now = now;
+  constructor(clock: Pick<Clock, 'monotonic'>, spacingMs = 20) {
+    this.#clock = clock;
     this.#spacingMs = spacingMs;
   }
 
@@ -34,10 +36,10 @@ export class Scheduler {
   async next(signal: AbortSignal): Promise<boolean> {
     await new Promise((resolve) => setImmediate(resolve));
     while (!signal.aborted) {
-      const left = this.#dueAt - this.#now();
+      const left = this.#dueAt - this.#clock.monotonic();
       if (left <= 0) {
         this.#dueAt = Infinity;
-        this.#lastBegan = this.#now();
+        this.#lastBegan = this.#clock.monotonic();
         return true;
       }
       await this.#sleep(Math.min(left, 60_000), signal);

@@ -1,10 +1,21 @@
-import type { Clock, Lifecycle, LinkState, Log } from '../../model/ports.js';
+import type { Clock, Lifecycle, LinkState, Log, Publisher } from '../../model/ports.js';
 
 /** Why a store refuses writes, and since when (milliseconds of the wall clock); null while it takes them. */
 export type Refusal = { readonly since: number; readonly reason: string } | null;
 
+export interface WritabilityDeps {
+  readonly zookeeper: () => LinkState;
+  /** Tries to write into ZooKeeper, and changes nothing: null, or why it was refused. */
+  readonly probeZookeeper: () => Promise<string | null>;
+  readonly publisher: Pick<Publisher, 'state' | 'probe'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called when an answer differs from the one before. */
+  readonly wake: () => void;
+}
+
 /** A store that can be asked whether it takes writes. */
-export interface TriedStore {
+interface TriedStore {
   readonly name: 'zookeeper' | 'redis';
   readonly link: () => LinkState;
   /** Tries a write that changes nothing: null, or why it was refused. Ends within the store's own time-outs. */
@@ -15,8 +26,8 @@ export interface TriedStore {
 const EVERY_MS = { well: 5_000, look: 500 };
 
 /**
- * Whether both stores take writes: tried, because a store that answers every read may refuse all writes, and nothing tells of it
- * before somebody needs one. A store is tried at once when its link stands, then every 5 s, and twice a second while it refuses.
+ * Whether both stores take writes: tried, because a store that answers every read may refuse all writes, and nothing shows it
+ * before somebody needs one. A store is tried at once when its link is connected, then every 5 s, and twice a second while it refuses.
  */
 export class Writability implements Lifecycle {
   readonly #stores: readonly TriedStore[];
@@ -25,23 +36,23 @@ export class Writability implements Lifecycle {
   readonly #refusals = new Map<TriedStore['name'], NonNullable<Refusal>>();
   readonly #triedAt = new Map<TriedStore['name'], number>();
   readonly #running = new Map<TriedStore['name'], Promise<void>>();
-  readonly #moved: () => void;
+  readonly #changed: () => void;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `moved` is called when an answer differs from the one before. */
-  constructor(
-    stores: readonly TriedStore[],
-    { clock, log, moved }: { readonly clock: Clock; readonly log: Log; readonly moved: () => void },
-  ) {
-    this.#stores = stores;
+  constructor({ clock, log, wake, ...stores }: WritabilityDeps) {
+    const { zookeeper, probeZookeeper, publisher } = stores;
+    this.#stores = [
+      { name: 'zookeeper', link: zookeeper, probe: probeZookeeper },
+      { name: 'redis', link: () => publisher.state(), probe: () => publisher.probe() },
+    ];
     this.#clock = clock;
     this.#log = log;
-    this.#moved = moved;
+    this.#changed = wake;
     const since = clock.wall();
-    for (const { name } of stores) this.#refusals.set(name, { since, reason: 'not tried yet' });
+    for (const { name } of this.#stores) this.#refusals.set(name, { since, reason: 'not tried yet' });
   }
 
-  /** Why the store refuses writes as far as is known; a link that does not stand is another matter. */
+  /** Why the store refuses writes as far as is known; a link that is not connected is another matter. */
   refusal(name: TriedStore['name']): Refusal {
     return this.#refusals.get(name) ?? null;
   }
@@ -78,7 +89,7 @@ export class Writability implements Lifecycle {
     this.#triedAt.set(name, this.#clock.monotonic());
     this.#running.delete(name);
     const before = this.#refusals.get(name);
-    // What a lost link cost is no refusal: the link itself tells of that.
+    // What a lost link cost is no refusal: the link itself shows that.
     if (reason !== null && store.link().state !== 'connected') return;
     if (reason === (before?.reason ?? null)) return;
     if (reason === null) {
@@ -88,6 +99,6 @@ export class Writability implements Lifecycle {
       this.#refusals.set(name, { since: before?.since ?? this.#clock.wall(), reason });
       this.#log.error({ store: name, reason }, 'refuses writes');
     }
-    this.#moved();
+    this.#changed();
   }
 }

@@ -18,15 +18,15 @@ export interface Accepted {
   readonly freeze: GlobalFreeze | null;
 }
 
-/** What ZooKeeper holds now, read past everything that is shown. */
-export interface Held {
+/** What is in ZooKeeper now, read past everything that is shown. */
+export interface Present {
   readonly view: RegistryView;
   readonly intents: ReadonlyMap<string, StoredIntent>;
   readonly roster: ReadonlyMap<string, RosterEntry>;
   readonly histories: ReadonlyMap<string, StoredHistory>;
   /** Services whose release runs. */
   readonly releases: ReadonlySet<string>;
-  /** True if it holds a freeze record. */
+  /** True if there is a freeze record. */
   readonly freeze: boolean;
 }
 
@@ -37,14 +37,14 @@ const BATCH = 20;
 export function editsOf(
   records: ReadonlyMap<string, IntentRecord>,
   { keep, history }: Pick<Accepted, 'keep' | 'history'>,
-  held: Held,
+  present: Present,
 ): readonly IntentEdit[] {
-  const missing = keep ? missingHistories(history, held.histories) : new Map<string, never>();
+  const missing = keep ? missingHistories(history, present.histories) : new Map<string, never>();
   return [...records].map(([service, record]) => {
-    const edit = { service, etag: held.intents.get(service)?.etag ?? null, record };
+    const edit = { service, etag: present.intents.get(service)?.etag ?? null, record };
     const events = missing.get(service);
     if (events === undefined) return edit;
-    return { ...edit, history: { etag: held.histories.get(service)?.etag ?? null, events } };
+    return { ...edit, history: { etag: present.histories.get(service)?.etag ?? null, events } };
   });
 }
 

@@ -1,5 +1,20 @@
-import type { WriteFailure } from '../../model/ports.js';
+import { checkName } from '../../model/names.js';
+import type { FreezeStore } from '../../model/freeze_ports.js';
+import type { IntentStore, WriteFailure } from '../../model/ports.js';
+import type { ReleaseStore } from '../../model/release_ports.js';
 import type { Result } from '../../model/result.js';
+import type { DesiredState } from '../desired_state.js';
+import type { Inputs } from '../inputs/inputs.js';
+import type { Publication } from './publication.js';
+
+export interface CatchUpDeps {
+  readonly intents: IntentStore;
+  readonly releases: ReleaseStore;
+  readonly freezes: FreezeStore;
+  readonly inputs: Inputs;
+  readonly desired: Pick<DesiredState, 'view' | 'membership'>;
+  readonly publication: Pick<Publication, 'takenOver' | 'published' | 'caughtUp'>;
+}
 
 /** A record and the stamp of its newest state. */
 interface Stamped {
@@ -7,32 +22,67 @@ interface Stamped {
 }
 
 /** What reads records past every cache, and knows which of them are damaged. */
-export interface NewestReader {
+interface NewestReader {
   damaged(): ReadonlyMap<string, string>;
-  read(service: string): Promise<Result<Stamped | null, WriteFailure>>;
+  read(name: string): Promise<Result<Stamped | null, WriteFailure>>;
 }
 
 /** Records read at once. */
 const IN_FLIGHT = 64;
 
 /**
- * Whether `shown` holds the newest record of every one of `services`. Whoever takes office over from another controller
- * asks this before publishing: after the taking nobody else can write, but the other's last wishes may still be on their
- * way here, and a set made without them would undo a drain that is confirmed already. False means: ask again soon.
+ * Whether this controller has seen the last changes of the leader before it. After leadership was taken nobody else can write, but
+ * the other's last changes may still be on their way here, and a set made without them would undo a drain that is confirmed already.
  */
-export async function hasCaughtUp(
-  services: Iterable<string>,
-  shown: (service: string) => Stamped | null | undefined,
+export class CatchUp {
+  readonly #deps: CatchUpDeps;
+
+  constructor(deps: CatchUpDeps) {
+    this.#deps = deps;
+  }
+
+  /** True unless leadership was taken over and something newer than what is shown was found. False means: ask again soon. */
+  async isDone(): Promise<boolean> {
+    const { intents, releases, freezes, inputs, publication } = this.#deps;
+    const term = publication.takenOver;
+    if (term === null) return true;
+    const services = this.#services();
+    if (!(await isShown(intents, services, (service) => inputs.intents?.get(service)))) return false;
+    if (!(await isShown(releases, services, (service) => inputs.releases?.get(service)?.current)))
+      return false;
+    if (!(await isShown(freezes, ['freeze'], () => inputs.storedFreeze))) return false;
+    if (publication.takenOver !== term) return false;
+    publication.caughtUp();
+    return true;
+  }
+
+  #services(): readonly string[] {
+    const { inputs, desired, publication } = this.#deps;
+    const places = [
+      desired.view?.services ?? [],
+      desired.membership.keys(),
+      publication.published.keys(),
+      inputs.intents?.keys() ?? [],
+      inputs.releases?.keys() ?? [],
+    ];
+    return places.flatMap((names) => [...names]).filter((name) => checkName('service', name).ok);
+  }
+}
+
+/** True if `shown` is the newest record of every one of `names` that is not damaged. */
+async function isShown(
   store: NewestReader,
+  names: readonly string[],
+  shown: (name: string) => Stamped | null | undefined,
 ): Promise<boolean> {
-  const queue = [...new Set(services)].filter((service) => !store.damaged().has(service)).values();
+  const queue = [...new Set(names)].filter((name) => !store.damaged().has(name)).values();
   let behind = false;
   const ask = async (): Promise<void> => {
-    for (const service of queue) {
+    for (const name of queue) {
       if (behind) return;
-      const newest = await store.read(service);
-      // One that is found damaged just now is withheld as soon as the store has told so.
-      if (!newest.ok || newest.value?.etag !== shown(service)?.etag) behind = true;
+      const newest = await store.read(name);
+      // One that is found damaged just now is withheld as soon as the store has said so.
+      if (!newest.ok || newest.value?.etag !== shown(name)?.etag) behind = true;
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, ask));

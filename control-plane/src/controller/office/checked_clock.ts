@@ -1,4 +1,4 @@
-import type { Clock, Deadline, StoreClocks, Timer } from '../../model/ports.js';
+import type { Clock, Deadline, Lifecycle, StoreClocks, Timer } from '../../model/ports.js';
 import type { ClockState } from '../../model/readiness.js';
 import type { StandingProblem } from '../../model/standing_problem.js';
 import type { Result } from '../../model/result.js';
@@ -18,6 +18,9 @@ const ASK_MS = { usual: 10_000, doubtful: 1_000 };
 /** A store that takes longer tells no time. */
 const ANSWER_MS = 2_000;
 
+/** How long a start waits for the stores to show the time. */
+const KNOWN_WITHIN_MS = 10_000;
+
 /** What was known at the last answer of a store. */
 interface Anchor {
   readonly wall: number;
@@ -30,7 +33,7 @@ interface Anchor {
  * written makes sense; and `due`, by which everything expires, stands still. A jump is noticed at once, by the monotonic clock. While no
  * store answers, the last verdict holds.
  */
-export class CheckedClock implements Clock {
+export class CheckedClock implements Clock, Lifecycle {
   readonly #deps: CheckedClockDeps;
   readonly #stop = new AbortController();
   #verdict: ClockVerdict = judgeClock([], 0);
@@ -38,6 +41,7 @@ export class CheckedClock implements Clock {
   #anchor: Anchor | null = null;
   #due = -Infinity;
   #since: number;
+  readonly #startedAt: number;
   #loop: Promise<void> | null = null;
   /** Whatever is waited for; each ends early when this closes. */
   readonly #waits = new Set<() => void>();
@@ -45,15 +49,11 @@ export class CheckedClock implements Clock {
   constructor(deps: CheckedClockDeps) {
     this.#deps = deps;
     this.#since = deps.clock.wall();
+    this.#startedAt = deps.clock.monotonic();
   }
 
   monotonic(): number {
     return this.#deps.clock.monotonic();
-  }
-
-  wall(): number {
-    const expected = this.#expected();
-    return expected === null || this.#isSane() ? this.#deps.clock.wall() : expected;
   }
 
   after(ms: number, run: () => void): Timer {
@@ -70,6 +70,11 @@ export class CheckedClock implements Clock {
 
   deadline(ms: number): Deadline {
     return this.#deps.clock.deadline(ms);
+  }
+
+  wall(): number {
+    const expected = this.#expected();
+    return expected === null || this.#isSane() ? this.#deps.clock.wall() : expected;
   }
 
   /** What was to end until this moment (milliseconds of the wall clock) has expired. */
@@ -98,14 +103,24 @@ export class CheckedClock implements Clock {
     return state === 'out_of_sync' ? [{ code: 'clock', service: null, message: detail }] : [];
   }
 
-  start(): void {
+  /** The stores have shown the time, or had the chance to: spans that begin now do not begin with a jump. */
+  get isKnown(): boolean {
+    return this.state().state !== 'unknown' || this.monotonic() - this.#startedAt > KNOWN_WITHIN_MS;
+  }
+
+  start(): Promise<void> {
     this.#loop ??= this.#run();
+    return Promise.resolve();
   }
 
   async close(): Promise<void> {
     this.#stop.abort();
     for (const end of [...this.#waits]) end();
     await this.#loop;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   async #run(): Promise<void> {

@@ -3,10 +3,10 @@ import { NO_INTENT } from '../../model/intent.js';
 import type { IntentEdit, Term } from '../../model/ports.js';
 import type { MutationContext } from '../../model/mutation.js';
 import { ok } from '../../model/result.js';
-import type { World } from '../../plan/world.js';
 import { createFakeClock } from '../../testing/clock.js';
 import { createRecordingLog } from '../../testing/log.js';
 import { DataLoss, type DataLossDeps } from './data_loss.js';
+import { LossSettlement, type LossStores } from './loss_settlement.js';
 
 const CONTEXT: MutationContext = {
   by: 'ann',
@@ -17,67 +17,70 @@ const CONTEXT: MutationContext = {
   idempotency_key: null,
   expires_ms: null,
 };
-const accept = (keep_intents: boolean) => ({ kind: 'accept_data_loss', keep_intents }) as const;
-
 const store = (content: unknown): object => ({
   loss: () => 'its root is another one',
   acceptDataLoss: () => undefined,
   peek: () => Promise.resolve(ok(content)),
 });
 
-/** A world that holds a record of each of `services`. */
-function knowing(services: readonly string[]): World {
-  const intents = new Map(services.map((service) => [service, { service, record: NO_INTENT, etag: '' }]));
-  return { wall: createFakeClock().wall(), membership: new Map(), intents } as unknown as World;
+const STORES = {
+  registry: store({ instances: [], services: [], problems: [] }),
+  intents: store(new Map()),
+  roster: store(new Map()),
+  releases: store(new Map()),
+  freezes: store(new Map()),
+  histories: store(new Map()),
+};
+
+interface Given {
+  readonly stores?: object;
+  readonly inputs?: object;
+  readonly zookeeper?: DataLossDeps['zookeeper'];
 }
 
-/** A loss that is not settled before `end` is called, and how often its acceptance began. */
-function lost(more: Partial<DataLossDeps> = {}): {
+/** A loss whose publications end when `end` is called, and how often its acceptance began. */
+function lost(given: Given = {}): {
   readonly loss: DataLoss;
+  readonly settlement: LossSettlement;
+  readonly accept: (keep: boolean, more?: Partial<MutationContext>) => ReturnType<DataLoss['accept']>;
   readonly begun: () => number;
   readonly end: () => void;
 } {
   let begun = 0;
   const ends: (() => void)[] = [];
   const clock = createFakeClock();
+  const stores = { ...STORES, ...given.stores } as unknown as LossStores;
+  const settlement = new LossSettlement({
+    ...{ stores, membership: () => new Map(), clock, log: createRecordingLog() },
+  });
   const deps = {
-    registry: store({ instances: [], services: [], problems: [] }),
-    intents: store(new Map()),
-    roster: store(new Map()),
-    releases: store(new Map()),
-    running: () => [],
-    freezes: store(new Map()),
-    frozen: () => null,
-    histories: store(new Map()),
-    history: () => new Map(),
-    gateways: () => new Map(),
-    clock,
-    log: createRecordingLog(),
-    hold: () => null,
-    world: () => knowing([]),
-    published: () => new Map(),
-    begin: () => {
-      begun += 1;
+    ...{ stores, settlement, clock },
+    publication: { suspended: null, state: 'open', remembered: new Map(), acceptLoss: () => undefined },
+    inputs: {
+      ...{ intents: new Map(), history: new Map(), running: [], storedFreeze: null },
+      ...{ fleet: { before: () => new Map() }, ...given.inputs },
     },
-    ended: () =>
-      new Promise<boolean>((resolve) => {
-        ends.push(() => resolve(true));
-      }),
-    ...more,
+    passes: { urge: () => undefined, until: () => new Promise<void>((resolve) => ends.push(resolve)) },
+    zookeeper: given.zookeeper,
   } as unknown as DataLossDeps;
-  return { loss: new DataLoss(deps), begun: () => begun, end: () => ends.forEach((end) => end()) };
+  const loss = new DataLoss(deps);
+  return {
+    ...{ loss, settlement, begun: () => begun, end: () => ends.forEach((end) => end()) },
+    accept: (keep_intents, more = {}) =>
+      loss.accept({ kind: 'accept_data_loss', keep_intents }, { ...CONTEXT, ...more }, () => (begun += 1)),
+  };
 }
 
-test('while one acceptance runs, another word on the wishes is refused, and the same one joins it', async () => {
-  const { loss, begun, end } = lost();
+test('while one acceptance runs, another word on the intents is refused, and the same one joins it', async () => {
+  const { accept, begun, end } = lost();
   // Both at once, and one after.
-  const first = loss.accept(accept(true), CONTEXT);
-  const second = await loss.accept(accept(false), CONTEXT);
+  const first = accept(true);
+  const second = await accept(false);
   expect(second).toMatchObject({ ok: false, error: { code: 'conflict', field: 'keep_intents' } });
-  expect(await loss.accept(accept(false), { ...CONTEXT, dry_run: true })).toMatchObject({ ok: false });
-  const same = loss.accept(accept(true), CONTEXT);
+  expect(await accept(false, { dry_run: true })).toMatchObject({ ok: false });
+  const same = accept(true);
   await expect.poll(begun).toBe(1);
-  await loss.accept(accept(true), { ...CONTEXT, dry_run: true });
+  await accept(true, { dry_run: true });
   end();
   expect([await first, await same]).toMatchObject([{ ok: true }, { ok: true }]);
   expect(begun()).toBe(1);
@@ -88,22 +91,27 @@ test('kept histories are written back with their records, each in a transaction 
     ({ at: '2026-05-01T11:00:00Z', event: 'isolated', by: 'ann', message }) as const;
   for (const keep of [true, false]) {
     const batches: (readonly IntentEdit[])[] = [];
-    const { loss, begun } = lost({
-      history: () => new Map([['shop', [event('first'), event('second')]]]),
-      histories: store(new Map([['shop', { events: [event('first')], etag: '"5-1"' }]])) as never,
-      published: () => new Map(),
-      world: () => knowing(['cart', 'shop']),
-      intents: {
-        ...store(new Map()),
-        write: (_term: Term, edits: readonly IntentEdit[]) => {
-          batches.push(edits);
-          return Promise.resolve(ok([]));
+    const { settlement, accept, begun } = lost({
+      inputs: {
+        intents: new Map(
+          ['cart', 'shop'].map((service) => [service, { service, record: NO_INTENT, etag: '' }]),
+        ),
+        history: new Map([['shop', [event('first'), event('second')]]]),
+      },
+      stores: {
+        histories: store(new Map([['shop', { events: [event('first')], etag: '"5-1"' }]])),
+        intents: {
+          ...store(new Map()),
+          write: (_term: Term, edits: readonly IntentEdit[]) => {
+            batches.push(edits);
+            return Promise.resolve(ok([]));
+          },
         },
-      } as never,
+      },
     });
-    void loss.accept(accept(keep), CONTEXT);
+    void accept(keep);
     await expect.poll(begun).toBe(1);
-    expect(await loss.settle({ epoch: 1, version: 1 })).toEqual(ok(null));
+    expect(await settlement.settle({ epoch: 1, version: 1 })).toEqual(ok(null));
     const written = batches.map((edits) => edits.map(({ service, history }) => [service, history]));
     const shop = { etag: '"5-1"', events: [event('first'), event('second')] };
     expect(written).toEqual(
@@ -128,17 +136,19 @@ test('a history that alone is gone is begun anew, once every store has looked; o
     let asked = 0;
     const other = { ...store(new Map()), loss: () => others };
     const { loss } = lost({
-      ...({ registry: other, intents: other, roster: other, releases: other, freezes: other } as object),
+      stores: {
+        ...{ registry: other, intents: other, roster: other, releases: other, freezes: other },
+        histories: { ...store(new Map()), acceptDataLoss: () => (asked += 1) },
+      },
       zookeeper: () => ({ state, since: 0, detail: '' }),
-      histories: { ...store(new Map()), acceptDataLoss: () => (asked += 1) } as never,
     });
     loss.tendHistories();
     expect(asked).toBe(accepted);
   }
 });
 
-test('who began after the loss takes no acceptance before Redis has told which gateways there may be', async () => {
-  const { loss, begun } = lost({ gateways: () => null });
-  expect(await loss.accept(accept(true), CONTEXT)).toMatchObject({ ok: false, error: { code: 'not_ready' } });
+test('who began after the loss takes no acceptance before Redis has shown which gateways there may be', async () => {
+  const { accept, begun } = lost({ inputs: { fleet: { before: () => null } } });
+  expect(await accept(true)).toMatchObject({ ok: false, error: { code: 'not_ready' } });
   expect(begun()).toBe(0);
 });

@@ -6,7 +6,7 @@ export type Standing =
   | { readonly kind: 'held' }
   /** Another controller is in office. */
   | { readonly kind: 'fenced' }
-  /** ZooKeeper has forgotten what Redis remembers: a person must judge, see `hold`. */
+  /** ZooKeeper has forgotten what Redis remembers: a person must judge, see `suspended`. */
   | { readonly kind: 'forgotten' }
   | { readonly kind: 'failed'; readonly reason: string };
 
@@ -23,8 +23,8 @@ export interface LeadershipDeps {
   readonly office: Office;
   readonly clock: Clock;
   readonly log: Log;
-  /** The highest epoch any gateway reports; 0 if none. */
-  readonly highestHeard: () => number;
+  /** The highest epoch that any gateway follows and that is to be believed where `own` is the present one; 0 if none. */
+  readonly highestEpoch: (own: number) => number;
   /** A person has accepted a data loss: writes under `term` what must stand in ZooKeeper before anything is published. */
   readonly settleLoss: (term: Term) => Promise<Result<null, string>>;
 }
@@ -45,7 +45,7 @@ export class Leadership {
   #takenOver: Term | null = null;
   /** The term's epoch has been in use, or Redis stands at or above it: a new one is needed before sets are published. */
   #spent = false;
-  #hold: string | null = null;
+  #suspended: string | null = null;
   /** A person has accepted what ZooKeeper holds, and that is not settled yet. */
   #accepting = false;
   /** Ends when the taking that is under way has ended. Never rejects. */
@@ -64,8 +64,8 @@ export class Leadership {
     return this.#takenOver;
   }
   /** Why nothing may be published until a person has judged, or null. */
-  get hold(): string | null {
-    return this.#hold;
+  get suspended(): string | null {
+    return this.#suspended;
   }
 
   /** What had to be seen first has been seen: the term is as good as one that was held all the time. */
@@ -109,7 +109,7 @@ export class Leadership {
     const judged = this.#accepting ? await this.#settleLoss(term) : await this.#compare(term, redisEpoch);
     const present = this.#term;
     if (judged.kind !== 'held' || present === null) return judged;
-    const needed = Math.max(redisEpoch, this.#deps.highestHeard()) + 1;
+    const needed = Math.max(redisEpoch, this.#deps.highestEpoch(present.epoch)) + 1;
     if (!this.#spent && present.epoch >= Math.max(needed, this.#leastEpoch)) return HELD;
     return this.#take(Math.max(needed, Math.floor(this.#deps.clock.wall() / 1000)));
   }
@@ -123,7 +123,7 @@ export class Leadership {
         : { kind: 'failed', reason: `the data loss: ${settled.error}` };
     }
     this.#accepting = false;
-    this.#hold = null;
+    this.#suspended = null;
     this.#spent = true; // whatever Redis holds, the next epoch is above it
     return HELD;
   }
@@ -137,7 +137,7 @@ export class Leadership {
     const still = isStrange() ? await this.#verify(term) : HELD;
     if (still.kind !== 'held') return still;
     const strange = isStrange();
-    this.#hold = strange
+    this.#suspended = strange
       ? `Redis holds sets of epoch ${String(redisEpoch)}, which ZooKeeper does not remember: its data is lost, ` +
         'older, or of another installation. Nothing is published. Restore ZooKeeper; or, if what it holds now is ' +
         'right, say so: ebbgate accept-data-loss'

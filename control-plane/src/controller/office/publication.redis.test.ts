@@ -95,7 +95,7 @@ function publication(
     clock,
     log,
     settleLoss,
-    highestHeard: () => heard,
+    highestEpoch: () => heard,
     onFirstRead: () => undefined,
   });
 }
@@ -289,7 +289,7 @@ test('an epoch that Redis has and ZooKeeper has not is held, start after start, 
   for (let starts = 0; starts < 3; starts += 1) {
     const subject = publication();
     expect(await subject.prepare()).toBe(false);
-    expect(subject.hold).toMatch(/accept-data-loss/);
+    expect(subject.suspended).toMatch(/accept-data-loss/);
     await clock.advance(5_000);
     expect(await subject.prepare()).toBe(false);
   }
@@ -298,7 +298,7 @@ test('an epoch that Redis has and ZooKeeper has not is held, start after start, 
   await command('FLUSHALL');
   await clock.advance(5_000);
   expect(await subject.prepare()).toBe(true);
-  expect(subject.hold).toBeNull();
+  expect(subject.suspended).toBeNull();
 });
 
 test('an epoch goes above what gateways report, and is not raised again while it waits', async () => {
@@ -339,17 +339,17 @@ test('an accepted loss is settled under a term below what Redis holds, and only 
     return Promise.resolve(settles ? ok(null) : err('not yet'));
   });
   expect(await subject.prepare()).toBe(false);
-  expect(subject.hold).toMatch(/accept-data-loss/);
+  expect(subject.suspended).toMatch(/accept-data-loss/);
   subject.acceptLoss();
   expect(await subject.prepare()).toBe(false);
-  expect(subject.hold).toMatch(/accept-data-loss/);
+  expect(subject.suspended).toMatch(/accept-data-loss/);
   settles = true;
   await clock.advance(5_000);
   expect(await subject.prepare()).toBe(true);
   expect(terms.every((epoch) => epoch < 5_000_000_000)).toBe(true);
   expect(terms).toHaveLength(2);
   expect(subject.term?.epoch).toBe(5_000_000_001);
-  expect(subject.hold).toBeNull();
+  expect(subject.suspended).toBeNull();
   await subject.publishAll(documents(1));
   expect(subject.state).toBe('sealed');
 });

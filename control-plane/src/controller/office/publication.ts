@@ -72,8 +72,8 @@ export class Publication {
     return this.#leadership.takenOver;
   }
   /** Why nothing may be published until a person has judged, or null. */
-  get hold(): string | null {
-    return this.#leadership.hold;
+  get suspended(): string | null {
+    return this.#leadership.suspended;
   }
   get published(): ReadonlyMap<string, PublishedDocument> {
     return this.#published;
@@ -303,7 +303,7 @@ export class Publication {
         return this.#failed('office: fenced');
       case 'forgotten':
         this.#enter('unread'); // look again: a person may have flushed it
-        if (this.#backoff.failed()) this.#deps.log.error({}, this.hold ?? '');
+        if (this.#backoff.failed()) this.#deps.log.error({}, this.suspended ?? '');
         return false;
       case 'failed':
         return this.#failed(standing.reason);

@@ -2,7 +2,6 @@ import type { Problem } from '../../model/problem.js';
 import {
   hasEnded,
   type ReleaseRecord,
-  type ReleaseTraffic,
   type ServiceReleases,
   type StoredRelease,
 } from '../../model/release.js';
@@ -11,12 +10,10 @@ import type { ReleaseEdit } from '../../model/release_ports.js';
 import { sha1 } from '../../plan/encode.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { frozenBy } from '../../plan/freeze.js';
-import { drainedBy, spellBatch } from '../../plan/release/batch.js';
 import { planChange } from '../../plan/release/plan_hash.js';
 import type { World } from '../../plan/world.js';
 import { etagOf } from '../../plan/release/describe.js';
 import { keyTaken } from '../../plan/release/verbs.js';
-import { sameShares } from '../../plan/release/shares.js';
 
 /*
  * Between the store's records and what the controller makes of them.
@@ -58,29 +55,6 @@ export function editOf(stored: StoredRelease, record: ReleaseRecord): ReleaseEdi
   const { service, etag } = stored;
   if (hasEnded(record.state)) return { service, etag, current: null, archive: record };
   return { service, etag, current: record, archive: null };
-}
-
-/** What each running release asks for; the same object as before where nothing differs, so that its set is not compiled anew. */
-export function trafficOf(
-  shown: ReadonlyMap<string, ServiceReleases>,
-  before: ReadonlyMap<string, ReleaseTraffic>,
-): ReadonlyMap<string, ReleaseTraffic> {
-  const traffic = new Map<string, ReleaseTraffic>();
-  for (const [service, { current }] of shown) {
-    if (!current) continue;
-    const { id: release, stable, shares, step } = current.record;
-    const draining = drainedBy(current.record);
-    const old = before.get(service);
-    const same =
-      old?.release === release &&
-      old.stable === stable &&
-      sameShares(old.shares, shares) &&
-      old.draining.join() === draining.join();
-    // The number is only told: a batch that drains the same instances needs no other set.
-    const batch = spellBatch(current.record, step);
-    traffic.set(service, same ? old : { release, stable, shares, draining, batch });
-  }
-  return traffic;
 }
 
 /** Why a release that would be sound may not start now: frozen, or no more the plan that a person has looked at. */

@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest';
 import type { HeardGateway } from '../../model/gateway.js';
-import type { ReleaseRecord, ServiceReleases, WeightedStep } from '../../model/release.js';
+import type { ReleaseRecord, ReleaseTraffic, ServiceReleases, WeightedStep } from '../../model/release.js';
 import type { GatewayTraffic, ReleaseEdit } from '../../model/release_ports.js';
 import { ok } from '../../model/result.js';
 import type { Member } from '../../plan/membership.js';
+import { trafficOf } from '../../plan/release/traffic.js';
 import type { World } from '../../plan/world.js';
 import { buildHeartbeat, buildRegistration } from '../../testing/builders.js';
 import { createFakeClock, type FakeClock } from '../../testing/clock.js';
@@ -32,13 +33,12 @@ class Desk {
   readonly written: ReleaseRecord[] = [];
   counters: readonly GatewayTraffic[] = [];
   #shown: ReadonlyMap<string, ServiceReleases> = new Map();
-  #tell: (shown: ReadonlyMap<string, ServiceReleases>) => void = () => undefined;
+  #traffic: ReadonlyMap<string, ReleaseTraffic> = new Map();
   #etag = 0;
 
   constructor() {
     const store = {
       ...NOTHING,
-      onChange: (listener: (shown: ReadonlyMap<string, ServiceReleases>) => void) => (this.#tell = listener),
       damaged: () => new Map(),
       write: (_term: unknown, { current, archive }: ReleaseEdit) => {
         const record = current ?? archive;
@@ -57,17 +57,33 @@ class Desk {
         zookeeper: () => ({ state: 'connected', since: 0 }),
         world: () => this.world(),
       },
-      ...{ refusal: () => null, term: () => ({}), fence: () => undefined, stands: () => true },
-      ...{ wake: () => undefined, settled: () => Promise.resolve(), pause: () => Promise.resolve() },
+      inputs: this.#inputs(),
+      ...{ compilation: { isInForce: () => true }, wake: () => undefined },
     };
     // What a look needs is here; the rest of the ports is for the API.
     this.releases = new Releases(deps as unknown as ReleaseDeps);
   }
 
+  #inputs(): object {
+    const releases = (): ReadonlyMap<string, ServiceReleases> => this.#shown;
+    const traffic = (): ReadonlyMap<string, ReleaseTraffic> => this.#traffic;
+    return {
+      get releases() {
+        return releases();
+      },
+      get traffic() {
+        return traffic();
+      },
+      get running() {
+        return [...releases().values()].flatMap(({ current }) => current ?? []);
+      },
+    };
+  }
+
   put(record: ReleaseRecord): void {
     const current = { service: record.service, record, etag: String((this.#etag += 1)) };
     this.#shown = new Map(this.#shown).set(record.service, { current, history: [] });
-    this.#tell(this.#shown);
+    this.#traffic = trafficOf(this.#shown, this.#traffic);
   }
   present(service: string): ReleaseRecord | undefined {
     return this.#shown.get(service)?.current?.record;

@@ -1,5 +1,5 @@
 import type { Hooks } from '../../model/hooks.js';
-import type { Clock, IntentStore, LinkState, Log, Term, WriteFailure } from '../../model/ports.js';
+import type { Clock, Lifecycle, LinkState, Term, WriteFailure } from '../../model/ports.js';
 import type { ServiceEvent } from '../../model/intent.js';
 import type { IntentResource } from '../../model/resources.js';
 import type { Problem } from '../../model/problem.js';
@@ -7,7 +7,6 @@ import type { Prometheus } from '../../model/prometheus.js';
 import type {
   ReleaseEvent,
   ReleaseRecord,
-  ReleaseTraffic,
   ServiceReleases,
   Shares,
   StoredRelease,
@@ -30,41 +29,25 @@ import { startRelease } from '../../plan/release/start.js';
 import { guarded, obey } from '../../plan/release/verbs.js';
 import { isKnown, recordIn, type World } from '../../plan/world.js';
 import { Backoff } from '../backoff.js';
-import { begunBy, checkPrecondition, editOf, refuseStart, requestOf, trafficOf } from './release_edits.js';
+import { begunBy, checkPrecondition, editOf, refuseStart, requestOf } from './release_edits.js';
 import { ReleaseEffects } from './release_effects.js';
 import { refuseGates, ReleaseGates } from './release_gates.js';
-import type { Refusal } from '../office/leadership.js';
 import { TrafficLog } from './traffic_log.js';
-import type { ServiceQueue } from '../commands/service_queue.js';
-import { decideAndWrite, type Try } from '../commands/write_loop.js';
+import type { CommandContext } from '../commands/context.js';
+import { perform } from '../commands/perform.js';
 
-/** What releases need of the controller. */
-export interface ReleaseDeps {
+/** What releases need besides what every command works with. */
+export interface ReleaseDeps extends CommandContext {
+  readonly clock: Clock;
   readonly store: ReleaseStore;
   readonly reader: TrafficReader;
   readonly hooks: Hooks;
   readonly prometheus: Prometheus;
-  readonly intents: IntentStore;
-  readonly clock: Clock;
-  readonly settings: { readonly drainTimeoutMs: number };
-  readonly log: Log;
+  /** A fresh release id. */
   readonly newId: () => string;
   readonly zookeeper: () => LinkState;
-  readonly world: () => World;
-  /** Why nothing may be changed now, or null. */
-  readonly refusal: (dryRun: boolean) => Problem | null;
-  readonly term: () => Term | null;
-  /** What a fenced write means; see `Leadership.refused`. */
-  readonly refused: (term: Term) => Promise<Refusal>;
-  readonly queue: ServiceQueue;
-  /** True if the set that is wanted for a service stands in Redis. */
-  readonly stands: (service: string) => boolean;
   /** Another pass, soon. */
   readonly wake: () => void;
-  /** Runs a pass now and waits for it, for a bounded time. */
-  readonly settled: () => Promise<void>;
-  /** Waits so many milliseconds, or less when something changes. */
-  readonly pause: (ms: number) => Promise<void>;
 }
 
 /** How often counters are read while a release runs. */
@@ -74,8 +57,6 @@ const READ_MS = 1_000;
  * second. What comes in before a release is so old may be of requests that came before it.
  */
 const LATE_MS = 4_000;
-/** How long the news of somebody else's write are waited for. */
-const NEWS_MS = 200;
 
 /** A release as this controller has looked at it: what only counts is ahead of what is written. */
 interface Looked {
@@ -107,15 +88,13 @@ interface Trouble {
  * The shell around the pure transition function. A pass looks at the facts of every running release and writes what moved;
  * sets are compiled from what is written and from nothing else.
  */
-export class Releases implements ReleasePlane {
+export class Releases implements ReleasePlane, Lifecycle {
   readonly #deps: ReleaseDeps;
   #log = new TrafficLog();
   readonly #gates: ReleaseGates;
   readonly #watcher: string;
   readonly #effects: ReleaseEffects;
   readonly #writing = new Map<string, Trouble>();
-  #shown: ReadonlyMap<string, ServiceReleases> | null = null;
-  #traffic: ReadonlyMap<string, ReleaseTraffic> = new Map();
   #looked = new Map<string, Looked>();
   /** Release → the monotonic moments since which it is looked at here, and from which on its counters are its own. */
   #seen = new Map<string, { readonly since: number; readonly from: number }>();
@@ -130,78 +109,36 @@ export class Releases implements ReleasePlane {
   }
 
   async start(): Promise<void> {
-    const { store, reader, hooks, prometheus, wake } = this.#deps;
-    store.onChange((shown) => {
-      this.#shown = shown;
-      this.#traffic = trafficOf(shown, this.#traffic);
-      wake();
-    });
-    await reader.start();
-    await hooks.start();
-    await prometheus.start();
-    await store.start();
+    const { reader, hooks, prometheus } = this.#deps;
+    for (const part of [reader, hooks, prometheus]) await part.start();
   }
 
   async close(): Promise<void> {
-    const { store, reader, hooks, prometheus } = this.#deps;
+    const { reader, hooks, prometheus } = this.#deps;
     this.#gates.stop();
-    for (const part of [hooks, prometheus, store, reader]) await part.close();
+    for (const part of [hooks, prometheus, reader]) await part.close();
     await this.#gates.close();
     await this.#reading;
   }
 
-  /** False until the store has been read once: before that nobody may say what the shares are. */
-  get known(): boolean {
-    return this.#shown !== null;
-  }
-
-  /** The services of which a release is known, running or ended. */
-  services(): Iterable<string> {
-    return this.#shown?.keys() ?? [];
-  }
-
-  /** The running release of `service`, as it was read last. */
-  current(service: string): StoredRelease | null {
-    return this.#shown?.get(service)?.current ?? null;
-  }
-
-  /** What runs, as it was read last. */
-  records(): readonly ReleaseRecord[] {
-    return this.#running().map(({ record }) => record);
-  }
-
-  /** What the running releases ask of the sets, as it stands in ZooKeeper. */
-  traffic(): ReadonlyMap<string, ReleaseTraffic> {
-    return this.#traffic;
-  }
-
-  /** Services whose running release cannot be read and was never seen whole: their sets stay as published. */
-  unreadable(): ReadonlyMap<string, string> {
-    const damaged = [...this.#deps.store.damaged()].filter(
-      ([service]) => !this.#shown?.get(service)?.current,
-    );
-    return new Map(damaged.map(([service, reason]) => [service, `its release: ${reason}`]));
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   /** What people did to the releases of `service`, as events of the service. */
   eventsOf(service: string): readonly ServiceEvent[] {
-    const { current = null, history = [] } = this.#shown?.get(service) ?? {};
+    const { current = null, history = [] } = this.#deps.inputs.releases?.get(service) ?? {};
     return [...history, ...(current ? [current.record] : [])].flatMap(eventsOfPeople);
   }
 
   /** The running releases, as something that people decided. */
   intents(): readonly IntentResource[] {
-    return this.#running().map(({ record }) => describeAsIntent(record));
-  }
-
-  /** The id of the release that steers the shares of `service`, or null. */
-  steering(service: string): string | null {
-    return this.#traffic.get(service)?.release ?? null;
+    return this.#deps.inputs.running.map(({ record }) => describeAsIntent(record));
   }
 
   /** Looks at every running release once. */
   async run(world: World, term: Term | null): Promise<void> {
-    const running = this.#running();
+    const running = this.#deps.inputs.running;
     this.#readCounters(new Set(running.map(({ service }) => service)));
     const services = new Set(running.map(({ service }) => service));
     for (const service of this.#looked.keys()) if (!services.has(service)) this.#looked.delete(service);
@@ -211,17 +148,13 @@ export class Releases implements ReleasePlane {
     if (!term) return;
     for (const stored of running) await this.#look(world, term, stored);
     const damaged = this.#deps.store.damaged();
-    this.#gates.ask(this.records().filter(({ service }) => !damaged.has(service)));
-    this.#effects.run(this.#running().map(({ record }) => record));
+    this.#gates.ask(running.map(({ record }) => record).filter(({ service }) => !damaged.has(service)));
+    this.#effects.run(this.#deps.inputs.running.map(({ record }) => record));
   }
 
   /** The monotonic moment from which on a call is to be made again; Infinity if none is. */
   get wakeAt(): number {
     return this.#effects.retryAt;
-  }
-
-  #running(): readonly StoredRelease[] {
-    return [...(this.#shown?.values() ?? [])].flatMap(({ current }) => (current ? [current] : []));
   }
 
   async #look(world: World, term: Term, stored: StoredRelease): Promise<void> {
@@ -278,7 +211,8 @@ export class Releases implements ReleasePlane {
     this.#seen.set(id, { since, from: first });
     return observeRelease(world, record, {
       watcher: this.#watcher,
-      stands: this.#traffic.get(service)?.release === id && this.#deps.stands(service),
+      stands:
+        this.#deps.inputs.traffic.get(service)?.release === id && this.#deps.compilation.isInForce(service),
       zookeeper: this.#deps.zookeeper().state,
       totals: late ? null : this.#log.totals(service),
       answers: this.#gates.answers(),
@@ -324,7 +258,7 @@ export class Releases implements ReleasePlane {
       return;
     }
     if (failure.kind === 'fenced') {
-      await this.#deps.refused(term);
+      await this.#deps.authority.refused(term);
       this.#deps.wake();
       return;
     }
@@ -360,14 +294,14 @@ export class Releases implements ReleasePlane {
   /* ---- what the API asks ---- */
 
   running(): readonly ReleaseResource[] {
-    return this.#running()
+    return this.#deps.inputs.running
       .map((stored) => this.#describe(stored))
       .sort((a, b) => (a.service < b.service ? -1 : 1));
   }
 
   ofService(service: string): readonly ReleaseResource[] | undefined {
     const world = this.#deps.world();
-    const known = this.#shown?.get(service);
+    const known = this.#deps.inputs.releases?.get(service);
     if (!known && !isKnown(world, service)) return undefined;
     const history = (known?.history ?? []).toReversed();
     const ended = history.map((record) => describeRelease(world, record, []));
@@ -408,7 +342,7 @@ export class Releases implements ReleasePlane {
   }
 
   #find(id: string): { readonly record: ReleaseRecord; readonly stored: StoredRelease | null } | undefined {
-    for (const { current, history } of this.#shown?.values() ?? []) {
+    for (const { current, history } of this.#deps.inputs.releases?.values() ?? []) {
       if (current?.record.id === id) return { record: this.#present(current), stored: current };
       const ended = history.find((one) => one.id === id);
       if (ended) return { record: ended, stored: null };
@@ -420,7 +354,7 @@ export class Releases implements ReleasePlane {
   async begin(wish: ReleaseWish, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>> {
     const { service } = wish;
     const newId = this.#deps.newId();
-    return this.#change(service, context, (world, releases) => {
+    return this.#change('start_release', service, context, (world, releases) => {
       if (!isKnown(world, service))
         return err({ code: 'not_found', field: 'service', detail: `there is no service ${service}` });
       const unreachable = refuseGates(wish.gates, this.#deps);
@@ -462,7 +396,7 @@ export class Releases implements ReleasePlane {
   async move(id: string, verb: Verb, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>> {
     const service = this.#find(id)?.record.service;
     if (service === undefined) return err({ code: 'not_found', detail: `there is no release ${id}` });
-    return this.#change(service, context, (world, releases) => {
+    return this.#change(`${verb.verb}_release`, service, context, (world, releases) => {
       const current = releases.current?.record.id === id ? releases.current : null;
       const record = current ? this.#present(current) : releases.history.find((one) => one.id === id);
       if (!record) return err({ code: 'not_found', detail: `there is no release ${id}` });
@@ -474,44 +408,37 @@ export class Releases implements ReleasePlane {
     });
   }
 
-  /** Decides on the newest state, writes, and decides anew if somebody else wrote first. */
   async #change(
+    kind: string,
     service: string,
     context: ReleaseContext,
     decide: (world: World, releases: ServiceReleases) => Result<Decided, Problem>,
   ): Promise<Result<ReleaseOutcome, Problem>> {
-    const work = (): Promise<Result<Decided, Problem>> =>
-      decideAndWrite(
-        this.#deps,
-        () => this.#decideOnce(service, context, decide),
-        () => this.#deps.pause(NEWS_MS),
-      );
-    const done = context.dry_run ? await work() : await this.#deps.queue.take(`@release ${service}`, work);
+    const done = await perform(this.#deps, context, {
+      kind,
+      queue: `@release ${service}`,
+      decide: () => this.#decideNow(service, context, decide),
+      write: ({ edit }, term) => edit && this.#deps.store.write(term, edit),
+      about: ({ record }) => ({ service, release: record.id }),
+    });
     if (!done.ok) return done;
-    const { record, edit, changed, guards = [], told = [] } = done.value;
-    if (edit !== null && !context.dry_run) await this.#deps.settled();
+    const { record, changed, guards = [], told = [] } = done.value;
     return ok({ ...this.#outcome(record, context.dry_run, changed, guards), told });
   }
 
-  async #decideOnce(
+  #decideNow(
     service: string,
     context: ReleaseContext,
     decide: (world: World, releases: ServiceReleases) => Result<Decided, Problem>,
-  ): Promise<Try<Decided>> {
-    const refusal = this.#deps.refusal(context.dry_run) ?? this.#damage(service);
-    if (refusal) return { kind: 'answered', answer: err(refusal) };
-    const releases = this.#shown?.get(service) ?? { current: null, history: [] };
+  ): Result<Decided, Problem> {
+    const damage = this.#damage(service);
+    if (damage) return err(damage);
+    const releases = this.#deps.inputs.releases?.get(service) ?? { current: null, history: [] };
     const decided = decide(this.#deps.world(), releases);
-    if (!decided.ok) return { kind: 'answered', answer: decided };
+    if (!decided.ok) return decided;
     const { edit, changed } = decided.value;
     const stale = edit && changed ? checkPrecondition(releases, context) : null;
-    if (stale) return { kind: 'answered', answer: err(stale) };
-    const term = this.#deps.term();
-    if (context.dry_run || !edit || !term) return { kind: 'answered', answer: decided };
-    const written = await this.#deps.store.write(term, edit);
-    return written.ok
-      ? { kind: 'answered', answer: decided }
-      : { kind: 'refused', term, failure: written.error };
+    return stale ? err(stale) : decided;
   }
 
   /** Why the upgrade that a release asks for may not be called, or null. */

@@ -1,0 +1,154 @@
+import { own } from '../../model/dictionary.js';
+import type { IntentEdit } from '../../model/ports.js';
+import type { Problem } from '../../model/problem.js';
+import type { MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
+import { err, ok, type Result } from '../../model/result.js';
+import { dueOf } from '../../plan/clock.js';
+import { decide, type Decision, type ServiceMutation } from '../../plan/decide.js';
+import { describeOperation } from '../../plan/describe_fleet.js';
+import { diffRecords } from '../../plan/diff.js';
+import { drainOf } from '../../plan/layers.js';
+import { proveDrained } from '../../plan/proof.js';
+import { drainTarget, membersIn, recordIn, type World } from '../../plan/world.js';
+import type { CommandContext } from './context.js';
+import { perform } from './perform.js';
+
+/** How long a change waits for a record that somebody else wrote, in milliseconds. */
+const UPDATED_MS = 1_000;
+
+/** What was decided, and on which world. */
+interface Decided {
+  readonly world: World;
+  readonly decision: Decision;
+}
+
+/** Changes the intents of one or several services, in one transaction. */
+export async function mutateServices(
+  context: CommandContext,
+  mutation: ServiceMutation,
+  caller: MutationContext,
+): Promise<Result<MutationResource, Problem>> {
+  const steering =
+    mutation.kind === 'set_versions' ? context.inputs.traffic.get(mutation.service)?.release : undefined;
+  if (steering !== undefined) return err(steeredBy(steering));
+  const newId = context.newId();
+  const done = await perform(context, caller, {
+    kind: mutation.kind,
+    queue: serviceOf(mutation),
+    decide: () => decideNow(context, mutation, caller, newId),
+    write: ({ world, decision: { records } }, term) => {
+      const edits = [...records].map(([service, record]): IntentEdit => {
+        return { service, etag: etagIn(world, service), record };
+      });
+      return edits.length === 0 ? null : context.intents.write(term, edits);
+    },
+    updated: ({ world }, { service = '' }) =>
+      context.passes.until(UPDATED_MS, () => etagIn(context.world(), service) !== etagIn(world, service)),
+    about: ({ decision: { services, operation } }) => ({
+      services,
+      ...(operation === null ? {} : { operation }),
+    }),
+  });
+  if (!done.ok) return done;
+  const { world, decision } = done.value;
+  const describe = caller.dry_run ? describeDryRun : describeDone;
+  return ok(describe(context, world, decision));
+}
+
+function decideNow(
+  context: CommandContext,
+  mutation: ServiceMutation,
+  caller: MutationContext,
+  newId: string,
+): Result<Decided, Problem> {
+  const world = context.world();
+  const decision = decide(mutation, caller, {
+    intents: world.intents,
+    membership: world.membership,
+    traffic: context.inputs.traffic,
+    witnesses: world.witnesses,
+    wall: world.wall,
+    due: dueOf(world),
+    newId,
+    drain_timeout_ms: context.settings.drainTimeoutMs,
+  });
+  if (!decision.ok) return decision;
+  const damage = damageIn(world, decision.value);
+  return damage ? err(damage) : ok({ world, decision: decision.value });
+}
+
+function etagIn(world: World, service: string): string | null {
+  return world.intents.get(service)?.etag ?? null;
+}
+
+/** The one service that a mutation is about; null = it may touch several. */
+function serviceOf(mutation: ServiceMutation): string | null {
+  if ('service' in mutation) return mutation.service;
+  return 'selector' in mutation ? (mutation.selector.service ?? null) : null;
+}
+
+function damageIn(world: World, decision: Decision): Problem | null {
+  for (const service of decision.records.keys()) {
+    const damage = world.damaged.get(service);
+    if (damage === undefined) continue;
+    return {
+      code: 'conflict',
+      detail: `What was decided for ${service} cannot be read from ZooKeeper (${damage}), so nothing can be added to it. Mend or delete that znode first.`,
+    };
+  }
+  return null;
+}
+
+function changesOf(
+  context: CommandContext,
+  world: World,
+  { by, records }: Pick<Decision, 'by' | 'records'>,
+): readonly PlannedChange[] {
+  const traffic = context.inputs.traffic;
+  return [...records].flatMap(([service, after]) => {
+    const [members, before] = [membersIn(world, service), recordIn(world, service)];
+    return diffRecords(service, members, before, after, dueOf(world), traffic.get(service) ?? null, by);
+  });
+}
+
+function describeDryRun(context: CommandContext, world: World, decision: Decision): MutationResource {
+  const drained = [...decision.records].flatMap(([service, record]) =>
+    Object.entries(record.instances)
+      .filter(
+        ([id, intent]) =>
+          drainOf(intent)?.state === 'draining' && own(recordIn(world, service).instances, id) !== intent,
+      )
+      .map(([id]) => proveDrained(service, id, drainTarget(world, service, id), world.witnesses)),
+  );
+  return {
+    dry_run: true,
+    changes: changesOf(context, world, decision),
+    guards: decision.guards,
+    blockers: [...new Set(drained.flatMap((status) => status.waiting_for))],
+    operation: null,
+    published: false,
+    etags: {},
+  };
+}
+
+function describeDone(context: CommandContext, before: World, decision: Decision): MutationResource {
+  const after = context.world();
+  const services = [...decision.records.keys()];
+  const operation =
+    decision.operation === null ? null : (describeOperation(after, decision.operation) ?? null);
+  const etags = services.map((service) => [service, after.intents.get(service)?.etag ?? ''] as const);
+  return {
+    dry_run: false,
+    changes: changesOf(context, before, decision),
+    guards: decision.guards,
+    blockers: operation?.waiting_for ?? [],
+    operation,
+    published: decision.services.every((service) => context.compilation.isInForce(service)),
+    etags: Object.fromEntries(etags),
+  };
+}
+
+function steeredBy(release: string): Problem {
+  const detail = `Release ${release} steers the shares. Move it, or abort it, instead of setting them by hand.`;
+  return { code: 'conflict', field: 'body', detail };
+}

@@ -1,0 +1,70 @@
+import type { EncodedDocument } from '../model/set.js';
+import type { StoredIntent } from '../model/intent.js';
+import type { CompiledService } from '../plan/compile.js';
+import type { DesiredState, Traffic, Withheld } from './desired_state.js';
+import type { Inputs } from './inputs/inputs.js';
+import type { CheckedClock } from './office/checked_clock.js';
+import type { Publication } from './office/publication.js';
+
+export interface CompilationDeps {
+  readonly inputs: Inputs;
+  readonly desired: DesiredState;
+  readonly publication: Publication;
+  readonly clock: CheckedClock;
+}
+
+/** What one pass compiled, and from which records. */
+interface Wanted {
+  readonly documents: ReadonlyMap<string, EncodedDocument>;
+  readonly compiled: ReadonlyMap<string, CompiledService>;
+  readonly intents: ReadonlyMap<string, StoredIntent>;
+  readonly traffic: Traffic;
+}
+
+/** What the last pass wanted published. Everything that asks for it asks here, and nothing is compiled for an answer. */
+export class Compilation {
+  readonly #deps: CompilationDeps;
+  #withheld: Withheld = { services: new Map(), published: new Map() };
+  #wanted: Wanted = { documents: new Map(), compiled: new Map(), intents: new Map(), traffic: new Map() };
+
+  constructor(deps: CompilationDeps) {
+    this.#deps = deps;
+  }
+
+  /** Service → its set, and what it was compiled from. */
+  get compiled(): ReadonlyMap<string, CompiledService> {
+    return this.#wanted.compiled;
+  }
+
+  /** Brings membership up to now and compiles; null while intents or releases were never read: unknown is not empty. */
+  run(): ReadonlyMap<string, EncodedDocument> | null {
+    const { inputs, desired, clock } = this.#deps;
+    const { intents, releases, traffic } = inputs;
+    if (!intents || !releases) return null;
+    const [wall, due] = [clock.wall(), clock.due()];
+    desired.observe(intents, clock.monotonic(), { wall, due }, traffic);
+    this.#withhold();
+    const { documents, compiled } = desired.compile(intents, due, this.#withheld, traffic);
+    this.#wanted = { documents, compiled, intents, traffic };
+    return documents;
+  }
+
+  /** True if the set is published that the present record and the present release of `service` ask for, and that is sure. */
+  isInForce(service: string): boolean {
+    const { inputs, publication } = this.#deps;
+    const { documents, intents, traffic } = this.#wanted;
+    const wanted = documents.get(service);
+    const isPresent =
+      inputs.intents?.get(service)?.record === intents.get(service)?.record &&
+      inputs.traffic.get(service) === traffic.get(service);
+    return wanted !== undefined && isPresent && publication.stands(service, wanted.hash);
+  }
+
+  /** The same object while nothing is withheld, so that nothing is compiled again for it. */
+  #withhold(): void {
+    const { inputs, publication } = this.#deps;
+    const services = inputs.unreadable();
+    const none = services.size === 0 && this.#withheld.services.size === 0;
+    if (!none) this.#withheld = { services, published: publication.published };
+  }
+}

@@ -1,0 +1,41 @@
+import type { Clock, Lifecycle } from '../../model/ports.js';
+
+/** How often this process looks at the clock, and from which gap on it must have stood still, in milliseconds. */
+const LOOK_MS = { every: 250, gap: 3_000 };
+
+/** Notices that this process stood still: then the clock has gone on, and nothing that was read has. */
+export class Standstill implements Lifecycle {
+  readonly #clock: Clock;
+  readonly #stoodStill: (now: number) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #lookedAt: number;
+
+  constructor(clock: Clock, stoodStill: (now: number) => void) {
+    this.#clock = clock;
+    this.#stoodStill = stoodStill;
+    this.#lookedAt = clock.monotonic();
+  }
+
+  start(): Promise<void> {
+    this.#timer ??= setInterval(() => {
+      this.look();
+    }, LOOK_MS.every);
+    return Promise.resolve();
+  }
+
+  /** Looks now: nothing is to be decided by a clock that has jumped ahead. */
+  look(): void {
+    const now = this.#clock.monotonic();
+    if (now - this.#lookedAt > LOOK_MS.gap) this.#stoodStill(now);
+    this.#lookedAt = now;
+  }
+
+  close(): Promise<void> {
+    clearInterval(this.#timer);
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

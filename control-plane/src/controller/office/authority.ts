@@ -1,0 +1,63 @@
+import type { Term } from '../../model/ports.js';
+import type { Problem } from '../../model/problem.js';
+import type { Refusal } from './leadership.js';
+import type { Publication } from './publication.js';
+
+/** What a controller answers that does not lead. */
+export const NOT_LEADER: Problem = {
+  code: 'not_leader',
+  detail: 'Another controller leads. Send this to that one; or restart this one, and it leads again.',
+};
+
+export interface AuthorityDeps {
+  readonly publication: Pick<Publication, 'state' | 'term' | 'refused'>;
+  /** Why nothing may be written until a person has decided, or null. */
+  readonly loss: { readonly reason: string | null };
+  /** The registry and every store were read completely. */
+  readonly inputs: { readonly seenWhole: boolean };
+}
+
+/** Whether this controller may decide and write now: the one answer for every command, and for what a pass writes by itself. */
+export class Authority {
+  readonly #deps: AuthorityDeps;
+
+  constructor(deps: AuthorityDeps) {
+    this.#deps = deps;
+  }
+
+  /** The term to write under; null while nothing may be written. */
+  get term(): Term | null {
+    const { publication, loss } = this.#deps;
+    return publication.state === 'fenced' || loss.reason !== null ? null : publication.term;
+  }
+
+  /** Why no command is taken now, or null. A dry run needs no term. */
+  refusal(dryRun: boolean): Problem | null {
+    const { loss, inputs, publication } = this.#deps;
+    const { notLeader } = this;
+    if (notLeader !== null) return notLeader;
+    const { reason } = loss;
+    if (reason !== null) return { code: 'not_ready', detail: reason };
+    if (!inputs.seenWhole) return NOT_READ;
+    return publication.term === null && !dryRun ? NO_TERM : null;
+  }
+
+  /** The problem that another controller leads, or null. */
+  get notLeader(): Problem | null {
+    return this.#deps.publication.state === 'fenced' ? NOT_LEADER : null;
+  }
+
+  /** What it means that a write under `term` was refused as fenced; see `Leadership.refused`. */
+  refused(term: Term): Promise<Refusal> {
+    return this.#deps.publication.refused(term);
+  }
+}
+
+const NOT_READ: Problem = {
+  code: 'not_ready',
+  detail: 'The registry has not been read completely yet. See /readyz, and try again.',
+};
+const NO_TERM: Problem = {
+  code: 'not_ready',
+  detail: 'This controller does not lead yet. See /readyz, and try again.',
+};

@@ -1,0 +1,154 @@
+import { checkName } from '../../model/names.js';
+import type { FreezeStore } from '../../model/freeze_ports.js';
+import type {
+  Clock,
+  HistoryStore,
+  IntentStore,
+  Log,
+  RegistrySource,
+  RosterStore,
+  Term,
+} from '../../model/ports.js';
+import type { ReleaseStore } from '../../model/release_ports.js';
+import { err, ok, type Result } from '../../model/result.js';
+import {
+  missingGateways,
+  missingReleases,
+  recordsOfAcceptance,
+  type LossFacts,
+} from '../../plan/acceptance.js';
+import type { Membership } from '../../plan/membership.js';
+import { batchesOf, editsOf, type Accepted, type Present } from './acceptance_edits.js';
+
+/** Everything in ZooKeeper that can be lost. */
+export interface LossStores {
+  readonly registry: RegistrySource;
+  readonly intents: IntentStore;
+  readonly roster: RosterStore;
+  readonly releases: ReleaseStore;
+  readonly freezes: FreezeStore;
+  readonly histories: HistoryStore;
+}
+
+export interface LossSettlementDeps {
+  readonly stores: LossStores;
+  readonly membership: () => Membership;
+  readonly clock: Pick<Clock, 'wall'>;
+  readonly log: Log;
+}
+
+/** An acceptance of a data loss, from the moment in which it begins until what has to outlive the loss is written back. */
+export class LossSettlement {
+  readonly #deps: LossSettlementDeps;
+  #accepted: Accepted | null = null;
+
+  constructor(deps: LossSettlementDeps) {
+    this.#deps = deps;
+  }
+
+  get #all(): readonly { acceptDataLoss(): void }[] {
+    const { registry, intents, roster, releases, freezes, histories } = this.#deps.stores;
+    return [registry, intents, roster, releases, freezes, histories];
+  }
+
+  /** What was accepted and is not settled yet, or null. */
+  get accepted(): Accepted | null {
+    return this.#accepted;
+  }
+
+  /** Begins: every store reads as if for the first time. False if one is under way. */
+  begin(accepted: Accepted): boolean {
+    if (this.#accepted !== null) return false;
+    this.#accepted = accepted;
+    for (const store of this.#all) store.acceptDataLoss();
+    return true;
+  }
+
+  /** What is in ZooKeeper now; or why it cannot be read. */
+  async read(): Promise<Result<Present, string>> {
+    const { registry, intents, roster, releases, freezes, histories } = this.#deps.stores;
+    const [view, records, gateways, found, frozen, events] = await Promise.all([
+      registry.peek(),
+      intents.peek(),
+      roster.peek(),
+      releases.peek(),
+      freezes.peek(),
+      histories.peek(),
+    ]);
+    if (!view.ok) return view;
+    if (!records.ok) return records;
+    if (!gateways.ok) return gateways;
+    if (!found.ok) return found;
+    if (!frozen.ok) return frozen;
+    if (!events.ok) return events;
+    const running = [...found.value].filter(([, { current }]) => current !== null);
+    const named = [...records.value].filter(([service]) => checkName('service', service).ok);
+    return ok({
+      view: view.value,
+      intents: new Map(named),
+      roster: gateways.value,
+      histories: events.value,
+      releases: new Set(running.map(([service]) => service)),
+      freeze: frozen.value.size > 0,
+    });
+  }
+
+  /** What an acceptance is worked out from. */
+  facts({ keep, known, roster, releases, freeze }: Accepted, present: Present): LossFacts {
+    const records = new Map([...present.intents].map(([service, { record }]) => [service, record]));
+    return {
+      membership: this.#deps.membership(),
+      view: present.view,
+      known,
+      held: records,
+      roster: { known: roster, held: present.roster },
+      releases: { known: releases, held: present.releases },
+      freeze: { known: freeze?.freeze ?? null, held: present.freeze },
+      keep,
+      wall: this.#deps.clock.wall(),
+    };
+  }
+
+  /**
+   * Writes back, under a term whose epoch is still below that of Redis, what has to outlive the loss. An error says what is
+   * missing; it is tried again.
+   */
+  async settle(term: Term): Promise<Result<null, string>> {
+    const accepted = this.#accepted;
+    if (accepted === null) return ok(null);
+    const present = await this.read();
+    if (!present.ok) return present;
+    const written = await this.#writeBack(term, accepted, present.value);
+    if (!written.ok) return written;
+    this.#accepted = null;
+    const gateways = accepted.roster.size;
+    this.#deps.log.warn({ services: written.value, gateways }, 'data loss settled; taking leadership anew');
+    return ok(null);
+  }
+
+  /** The number of services that were written. */
+  async #writeBack(term: Term, accepted: Accepted, present: Present): Promise<Result<number, string>> {
+    const { intents, roster, releases, freezes } = this.#deps.stores;
+    const facts = this.facts(accepted, present);
+    for (const entry of missingGateways(facts)) {
+      const put = await roster.put(term, entry);
+      if (!put.ok) return err(`the roster: ${put.error.kind}`);
+    }
+    const edits = editsOf(recordsOfAcceptance(facts, accepted), accepted, present);
+    for (const batch of batchesOf(edits)) {
+      const written = await intents.write(term, batch);
+      if (!written.ok) return err(`the intents: ${written.error.kind}`);
+    }
+    for (const record of accepted.keep ? missingReleases(facts) : []) {
+      const { service } = record;
+      const written = await releases.write(term, { service, etag: null, current: record, archive: null });
+      if (!written.ok) return err(`the release of ${service}: ${written.error.kind}`);
+    }
+    const { freeze } = accepted;
+    if (accepted.keep && freeze !== null && !present.freeze) {
+      const written = await freezes.write(term, null, freeze);
+      if (!written.ok) return err(`the freeze of everything: ${written.error.kind}`);
+    }
+    return ok(edits.length);
+  }
+}

@@ -1,0 +1,44 @@
+import type { ControlPlane } from '../model/ports.js';
+import type { ReadinessResource } from '../model/readiness.js';
+import { storeTrouble } from './inputs/store_problems.js';
+import { readinessOf } from './readiness.js';
+import { createReads } from './reads.js';
+import type { Rooms } from './rooms.js';
+
+/** The controller as the API sees it: every call goes to the room that answers it. */
+export function createPlane(rooms: Rooms): ControlPlane {
+  const { world, releases, inputs, passes, commands } = rooms;
+  return {
+    ...createReads(world, releases),
+    readiness: () => readinessNow(rooms),
+    hasView: () => inputs.seenWhole,
+    changed: (signal) => passes.changed(signal),
+    mutate: (mutation, caller) => commands.mutate(mutation, caller),
+    releases,
+  };
+}
+
+function readinessNow({
+  deps,
+  clock,
+  publication,
+  inputs,
+  loss,
+  desired,
+  writability,
+}: Rooms): ReadinessResource {
+  const { troubleSince } = desired;
+  const age = troubleSince === null ? null : clock.monotonic() - troubleSince;
+  return readinessOf({
+    clock: clock.state(),
+    publication,
+    hasView: inputs.seenWhole,
+    dataLoss: loss.reason,
+    registryTrouble: desired.trouble ?? storeTrouble(deps),
+    registrySince: age === null ? null : Math.round(clock.wall() - age),
+    zookeeper: deps.zookeeper(),
+    refusals: { zookeeper: writability.refusal('zookeeper'), redis: writability.refusal('redis') },
+    publisher: deps.publisher.state(),
+    feedback: deps.feedback.state(),
+  });
+}

@@ -1,0 +1,153 @@
+import type { FreezeStore } from '../model/freeze_ports.js';
+import type { Hooks } from '../model/hooks.js';
+import type {
+  Clock,
+  ConsumerRegistration,
+  Feedback,
+  HistoryStore,
+  IntentStore,
+  LinkState,
+  Log,
+  Office,
+  Publisher,
+  RegistrySource,
+  RosterStore,
+  StoreClocks,
+} from '../model/ports.js';
+import type { Prometheus } from '../model/prometheus.js';
+import type { ReleaseStore, TrafficReader } from '../model/release_ports.js';
+import { DEFAULT_RULES } from '../plan/membership.js';
+import type { World } from '../plan/world.js';
+import { Commands } from './commands/commands.js';
+import type { CommandContext } from './commands/context.js';
+import { ServiceQueue } from './commands/service_queue.js';
+import { Compilation } from './compilation.js';
+import { DesiredState } from './desired_state.js';
+import { Housekeeping } from './housekeeping.js';
+import { Inputs } from './inputs/inputs.js';
+import { Standstill } from './inputs/standstill.js';
+import { Writability } from './inputs/writability.js';
+import { Authority } from './office/authority.js';
+import { CatchUp } from './office/catch_up.js';
+import { CheckedClock } from './office/checked_clock.js';
+import { DataLoss } from './office/data_loss.js';
+import { EpochWatch } from './office/epoch_watch.js';
+import { LossSettlement } from './office/loss_settlement.js';
+import { Publication } from './office/publication.js';
+import { Verification } from './office/verification.js';
+import { Passes } from './passes.js';
+import { ProblemLog } from './problem_log.js';
+import { Releases } from './releases/releases.js';
+import { Scheduler } from './scheduler.js';
+import { worldOf } from './world_of.js';
+
+/** Everything the controller works with; main.ts hands the implementations in. */
+export interface ControllerDeps {
+  readonly registry: RegistrySource;
+  readonly office: Office;
+  readonly intents: IntentStore;
+  readonly histories: HistoryStore;
+  readonly roster: RosterStore;
+  readonly releases: ReleaseStore;
+  readonly traffic: TrafficReader;
+  readonly freezes: FreezeStore;
+  readonly hooks: Hooks;
+  readonly prometheus: Prometheus;
+  readonly consumers: ConsumerRegistration;
+  readonly publisher: Publisher;
+  readonly feedback: Feedback;
+  readonly zookeeper: () => LinkState;
+  /** Tries to write into ZooKeeper, and changes nothing: null, or why it was refused. */
+  readonly probeZookeeper: () => Promise<string | null>;
+  readonly clock: Clock;
+  readonly storeClocks: StoreClocks;
+  readonly log: Log;
+  /** A fresh operation id. */
+  readonly newId: () => string;
+  /** A fresh release id. */
+  readonly newReleaseId: () => string;
+  readonly settings: ControllerSettings;
+}
+
+/** Milliseconds. */
+export interface ControllerSettings {
+  readonly settleMs: number;
+  readonly suspectMs: number;
+  readonly gatewaySilentMs: number;
+  readonly drainTimeoutMs: number;
+  /** How far the wall clocks of this process and of the stores may be apart. */
+  readonly clockBoundMs: number;
+}
+
+/** What a controller consists of. */
+export type Rooms = ReturnType<typeof buildRooms>;
+
+/** Builds the rooms in the way of the data: each is given what it needs, and needs nothing that is built after it. */
+export function buildRooms(given: ControllerDeps) {
+  const { settings, log } = given;
+  const scheduler = new Scheduler(given.clock);
+  const passes = new Passes(scheduler);
+  const wake = (): void => {
+    scheduler.wake();
+  };
+  // No room sees the process' own wall clock: all write and decide by the one that is checked.
+  const clock = new CheckedClock({
+    clock: given.clock,
+    stores: given.storeClocks,
+    boundMs: settings.clockBoundMs,
+    changed: wake,
+  });
+  const deps = { ...given, clock, wake };
+  const stores = given;
+
+  // What comes in, and the membership that it makes.
+  const inputs = new Inputs(deps);
+  const writability = new Writability(deps);
+  const desired = new DesiredState({
+    ...DEFAULT_RULES,
+    settle_ms: settings.settleMs,
+    suspect_ms: settings.suspectMs,
+  });
+  const standstill = new Standstill(clock, (now) => {
+    desired.stoodStill(now);
+  });
+
+  // Office: leadership, and what is published under it.
+  const settlement = new LossSettlement({ stores, membership: () => desired.membership, clock, log });
+  const publication = new Publication({
+    ...deps,
+    highestEpoch: (own) => inputs.highestEpoch(own),
+    settleLoss: (term) => settlement.settle(term),
+    onFirstRead: (published) => {
+      desired.remember(published, clock.monotonic());
+    },
+  });
+  const loss = new DataLoss({ ...deps, stores, settlement, publication, inputs, passes });
+  const authority = new Authority({ publication, loss, inputs });
+  const epochs = new EpochWatch({ inputs, publication, clock, settings });
+  const catchUp = new CatchUp({ ...stores, inputs, desired, publication });
+  const verification = new Verification(publication, clock);
+
+  // What should be published, and everything that is known.
+  const compilation = new Compilation({ inputs, desired, publication, clock });
+  const problems = new ProblemLog(log);
+  const known = { stores, inputs, desired, compilation, publication, epochs, problems, clock, settings };
+  const world = (): World => worldOf(known);
+
+  // What changes it: people, releases step by step, and time.
+  const context: CommandContext = {
+    ...{ ...deps, authority, passes, inputs, compilation, world },
+    queue: new ServiceQueue(clock),
+  };
+  const commands = new Commands(context, loss);
+  const releases = new Releases({
+    ...{ ...deps, ...context, store: deps.releases, reader: deps.traffic, newId: deps.newReleaseId },
+  });
+  const housekeeping = new Housekeeping({ ...deps, authority, publication, desired });
+
+  return {
+    ...{ deps, scheduler, passes, clock, inputs, writability, desired, standstill },
+    ...{ publication, loss, authority, epochs, catchUp, verification, compilation, problems, world },
+    ...{ commands, releases, housekeeping },
+  };
+}
