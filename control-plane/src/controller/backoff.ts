@@ -1,17 +1,17 @@
+import { backoffDelay, type BackoffRule } from '../model/backoff.js';
 import type { Clock } from '../model/ports.js';
 
-/** Waits between attempts that fail, doubling from `firstMs` to `mostMs`. */
+/** Waits between attempts that fail, doubling from `first` to `most` milliseconds. */
 export class Backoff {
-  readonly #clock: Clock;
-  readonly #firstMs: number;
-  readonly #mostMs: number;
-  #waitMs = 0;
+  readonly #clock: Pick<Clock, 'monotonic'>;
+  readonly #rule: BackoffRule;
+  /** Failures since the last success. */
+  #failures = 0;
   #retryAt = -Infinity;
 
-  constructor(clock: Clock, firstMs = 100, mostMs = 2_000) {
+  constructor(clock: Pick<Clock, 'monotonic'>, first = 100, most = 2_000) {
     this.#clock = clock;
-    this.#firstMs = firstMs;
-    this.#mostMs = mostMs;
+    this.#rule = { first, most, jitter: 0 };
   }
 
   /** True if an attempt makes sense now. */
@@ -20,22 +20,21 @@ export class Backoff {
   }
   /** Monotonic moment from which an attempt makes sense again; Infinity while nothing has failed. */
   get retryAt(): number {
-    return this.#waitMs === 0 ? Infinity : this.#retryAt;
+    return this.#failures === 0 ? Infinity : this.#retryAt;
   }
 
   /** True if it is the first failure after a success. */
   failed(): boolean {
-    const first = this.#waitMs === 0;
-    this.#waitMs = Math.min(this.#mostMs, Math.max(this.#firstMs, this.#waitMs * 2));
-    this.#retryAt = this.#clock.monotonic() + this.#waitMs;
-    return first;
+    this.#retryAt = this.#clock.monotonic() + backoffDelay(this.#failures, this.#rule, 0);
+    this.#failures += 1;
+    return this.#failures === 1;
   }
 
   /** True if something had failed before. */
   succeeded(): boolean {
-    const troubled = this.#waitMs > 0;
-    this.#waitMs = 0;
+    const hadFailed = this.#failures > 0;
+    this.#failures = 0;
     this.#retryAt = -Infinity;
-    return troubled;
+    return hadFailed;
   }
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../model/ports.js';
 import type { Scheduler } from './scheduler.js';
 
 /** How long a change waits for the pass that publishes it, in milliseconds. */
@@ -6,13 +7,15 @@ const SETTLED_MS = 1_500;
 /** Counts the passes of the loop, and lets others wait for one of them, or for a change of what the reads show. */
 export class Passes {
   readonly #scheduler: Scheduler;
+  readonly #clock: Pick<Clock, 'deadline'>;
   readonly #stop = new AbortController();
   #begun = 0;
   #ended = 0;
   #watchers = new Set<() => void>();
 
-  constructor(scheduler: Scheduler) {
+  constructor(scheduler: Scheduler, clock: Pick<Clock, 'deadline'>) {
     this.#scheduler = scheduler;
+    this.#clock = clock;
   }
 
   begin(): void {
@@ -38,8 +41,9 @@ export class Passes {
 
   /** Resolves at the first change after which `done` is true, after `ms`, or when this closes. */
   async until(ms: number, done: () => boolean): Promise<void> {
-    const deadline = AbortSignal.timeout(Math.ceil(ms));
-    while (!done() && !deadline.aborted && !this.#stop.signal.aborted) await this.changed(deadline);
+    using deadline = this.#clock.deadline(ms);
+    const { signal } = deadline;
+    while (!done() && !signal.aborted && !this.#stop.signal.aborted) await this.changed(signal);
   }
 
   /** Resolves after `ms`, or when this closes. */

@@ -86,7 +86,7 @@ export type Rooms = ReturnType<typeof buildRooms>;
 export function buildRooms(given: ControllerDeps) {
   const { settings, log } = given;
   const scheduler = new Scheduler(given.clock);
-  const passes = new Passes(scheduler);
+  const passes = new Passes(scheduler, given.clock);
   const wake = (): void => {
     scheduler.wake();
   };

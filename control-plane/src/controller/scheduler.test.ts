@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
+import { systemClock as clock } from '../clock.js';
 import { Scheduler } from './scheduler.js';
-
-const clock = { monotonic: () => performance.now() };
 
 test('a moment that has passed makes no spin: I/O and timers get their turn, passes keep their spacing', async () => {
   const scheduler = new Scheduler(clock, 20);

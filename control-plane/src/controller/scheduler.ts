@@ -6,13 +6,13 @@ import type { Clock } from '../model/ports.js';
  * Whatever is asked of it, I/O gets its turn between two passes.
  */
 export class Scheduler {
-  readonly #clock: Pick<Clock, 'monotonic'>;
+  readonly #clock: Pick<Clock, 'monotonic' | 'after'>;
   readonly #spacingMs: number;
   #dueAt = 0;
   #lastBegan = -Infinity;
   #notify: (() => void) | null = null;
 
-  constructor(clock: Pick<Clock, 'monotonic'>, spacingMs = 20) {
+  constructor(clock: Pick<Clock, 'monotonic' | 'after'>, spacingMs = 20) {
     this.#clock = clock;
     this.#spacingMs = spacingMs;
   }
@@ -56,12 +56,12 @@ export class Scheduler {
   #sleep(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
-        clearTimeout(timer);
+        timer.stop();
         signal.removeEventListener('abort', end);
         this.#notify = null;
         resolve();
       };
-      const timer = setTimeout(end, Math.max(1, ms));
+      const timer = this.#clock.after(ms, end);
       signal.addEventListener('abort', end, { once: true });
       this.#notify = end;
     });

@@ -1,4 +1,4 @@
-import type { Clock, Lifecycle } from '../../model/ports.js';
+import type { Clock, Lifecycle, Timer } from '../../model/ports.js';
 
 /** How often this process looks at the clock, and from which gap on it must have stood still, in milliseconds. */
 const LOOK_MS = { every: 250, gap: 3_000 };
@@ -7,7 +7,7 @@ const LOOK_MS = { every: 250, gap: 3_000 };
 export class Standstill implements Lifecycle {
   readonly #clock: Clock;
   readonly #stoodStill: (now: number) => void;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #lookedAt: number;
 
   constructor(clock: Clock, stoodStill: (now: number) => void) {
@@ -17,9 +17,9 @@ export class Standstill implements Lifecycle {
   }
 
   start(): Promise<void> {
-    this.#timer ??= setInterval(() => {
+    this.#timer ??= this.#clock.every(LOOK_MS.every, () => {
       this.look();
-    }, LOOK_MS.every);
+    });
     return Promise.resolve();
   }
 
@@ -31,7 +31,7 @@ export class Standstill implements Lifecycle {
   }
 
   close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     return Promise.resolve();
   }
 

@@ -1,4 +1,4 @@
-import type { Clock, Lifecycle, LinkState, Log, Publisher } from '../../model/ports.js';
+import type { Clock, Lifecycle, LinkState, Log, Publisher, Timer } from '../../model/ports.js';
 
 /** Why a store refuses writes, and since when (milliseconds of the wall clock); null while it takes them. */
 export type Refusal = { readonly since: number; readonly reason: string } | null;
@@ -37,7 +37,7 @@ export class Writability implements Lifecycle {
   readonly #triedAt = new Map<TriedStore['name'], number>();
   readonly #running = new Map<TriedStore['name'], Promise<void>>();
   readonly #changed: () => void;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
   constructor({ clock, log, wake, ...stores }: WritabilityDeps) {
     const { zookeeper, probeZookeeper, publisher } = stores;
@@ -58,15 +58,15 @@ export class Writability implements Lifecycle {
   }
 
   start(): Promise<void> {
-    this.#timer ??= setInterval(() => {
+    this.#timer ??= this.#clock.every(EVERY_MS.look, () => {
       this.#look();
-    }, EVERY_MS.look);
+    });
     this.#look();
     return Promise.resolve();
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     await Promise.all(this.#running.values());
   }
 

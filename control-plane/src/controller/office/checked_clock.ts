@@ -43,8 +43,6 @@ export class CheckedClock implements Clock, Lifecycle {
   #since: number;
   readonly #startedAt: number;
   #loop: Promise<void> | null = null;
-  /** Whatever is waited for; each ends early when this closes. */
-  readonly #waits = new Set<() => void>();
 
   constructor(deps: CheckedClockDeps) {
     this.#deps = deps;
@@ -115,7 +113,6 @@ export class CheckedClock implements Clock, Lifecycle {
 
   async close(): Promise<void> {
     this.#stop.abort();
-    for (const end of [...this.#waits]) end();
     await this.#loop;
   }
 
@@ -137,15 +134,7 @@ export class CheckedClock implements Clock, Lifecycle {
     while (!this.#stop.signal.aborted && this.monotonic() < until) {
       const jumped = this.#verdict.state === 'in_sync' && !this.#isSane();
       if (jumped) return;
-      await new Promise<void>((resolve) => {
-        const end = (): void => {
-          clearTimeout(timer);
-          this.#waits.delete(end);
-          resolve();
-        };
-        const timer = setTimeout(end, Math.min(ASK_MS.doubtful, Math.max(1, until - this.monotonic())));
-        this.#waits.add(end);
-      });
+      await this.sleep(Math.min(ASK_MS.doubtful, until - this.monotonic()), this.#stop.signal);
     }
   }
 
@@ -186,17 +175,9 @@ export class CheckedClock implements Clock, Lifecycle {
   }
 
   /** Resolves when an answer is too late, or when this closes. */
-  #late(): Promise<null> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        this.#waits.delete(end);
-        resolve(null);
-      };
-      const timer = setTimeout(end, ANSWER_MS);
-      timer.unref();
-      this.#waits.add(end);
-    });
+  async #late(): Promise<null> {
+    await this.sleep(ANSWER_MS, this.#stop.signal);
+    return null;
   }
 
   /** What the wall clock should say by the last anchor; null before there is one. */
