@@ -76,7 +76,7 @@ function stage() {
   const undamaged = {
     damaged: () => new Map<string, string>(),
     pathOf: (name: string) => name,
-    trouble: () => null,
+    problem: () => null,
   };
   const deps: ControllerDeps = {
     registry: { ...life(), ...whole, onState: (listener) => (tellView = listener) },
@@ -85,6 +85,7 @@ function stage() {
       present: () => Promise.resolve(ok(null)),
     },
     intents: {
+      noun: 'intents',
       ...life(),
       ...whole,
       onChange: (listener) => (tellIntents = listener),
@@ -93,38 +94,43 @@ function stage() {
       write: () => Promise.resolve(ok([])),
     },
     histories: {
+      noun: 'histories',
       ...life(),
       ...whole,
       ...undamaged,
       onChange: () => undefined,
       read: () => Promise.resolve(ok(null)),
+      write: () => Promise.resolve(ok([])),
     },
     roster: {
+      noun: 'roster',
       ...life(),
       ...whole,
       ...undamaged,
       onChange: (listener) => (tellRoster = listener),
-      put: () => Promise.resolve(ok(undefined)),
-      remove: () => Promise.resolve(ok(undefined)),
+      read: () => Promise.resolve(ok(null)),
+      write: () => Promise.resolve(ok([])),
     },
     releases: {
+      noun: 'releases',
       ...life(),
       ...whole,
       read: () => Promise.resolve(ok(null)),
       onChange: (listener) => {
         listener(new Map());
       },
-      write: () => Promise.resolve(ok(undefined)),
+      write: () => Promise.resolve(ok([])),
       ...undamaged,
     },
     freezes: {
+      noun: 'freezes',
       ...life(),
       ...whole,
       read: () => Promise.resolve(ok(null)),
       onChange: (listener) => {
         listener(new Map());
       },
-      write: () => Promise.resolve(ok(undefined)),
+      write: () => Promise.resolve(ok([])),
       ...undamaged,
     },
     traffic: { ...life(), read: () => Promise.resolve(ok([])) },

@@ -82,7 +82,7 @@ export class Housekeeping {
       if (world.witnesses.shared.has(id) && roster.has(id)) continue;
       if (!this.#mayWrite(`gateway ${id}`)) continue;
       const since = new Date(world.wall).toISOString();
-      const put = await this.#deps.roster.put(term, { id, boot, host, since });
+      const put = await this.#deps.roster.write(term, [{ id, entry: { id, boot, host, since } }]);
       await this.#noteWrite(term, `gateway ${id}`, put.ok ? null : put.error);
       if (put.ok) this.#deps.log.info({ gateway: id, boot, host }, 'gateway joined the roster');
       else if (put.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
@@ -94,7 +94,7 @@ export class Housekeeping {
     const gone = [...(world.witnesses.gone ?? [])].sort(([, a], [, b]) => (a.at < b.at ? 1 : -1));
     for (const [id] of gone.slice(MOST_DEPARTED)) {
       if (!this.#mayWrite(`gateway ${id}`)) continue;
-      const removed = await this.#deps.roster.remove(term, id);
+      const removed = await this.#deps.roster.write(term, [{ id, entry: null }]);
       await this.#noteWrite(term, `gateway ${id}`, removed.ok ? null : removed.error);
       if (!removed.ok) return;
     }

@@ -1,7 +1,6 @@
 import type { Freeze } from './freeze.js';
 import type { ServiceEvent } from './intent.js';
-import type { DamageAware, Lifecycle, LossAware, Term, WriteFailure } from './ports.js';
-import type { Result } from './result.js';
+import type { TruthStore } from './ports.js';
 
 /*
  * The freeze of everything, between the folders.
@@ -26,13 +25,14 @@ export interface StoredFreeze {
   readonly etag: string;
 }
 
-/** What is frozen for all services; one entry at most, under the name `freeze`. Pushes as the other stores do. */
-export interface FreezeStore extends Lifecycle, DamageAware, LossAware<ReadonlyMap<string, StoredFreeze>> {
-  onChange(listener: (shown: ReadonlyMap<string, StoredFreeze>) => void): void;
-  /** Under the term's fence; `etag` null = it must not exist yet. */
-  write(term: Term, etag: string | null, record: GlobalFreeze): Promise<Result<void, WriteFailure>>;
-  /** `freeze` → what is wrong with it: then everything is held up until it is mended. */
-  damaged(): ReadonlyMap<string, string>;
-  /** Reads it past every cache. */
-  read(name: string): Promise<Result<StoredFreeze | null, WriteFailure>>;
+/** A new record of what is frozen for all services; `etag` null = it must not exist yet. */
+export interface FreezeEdit {
+  readonly etag: string | null;
+  readonly record: GlobalFreeze;
 }
+
+/**
+ * What is frozen for all services; one entry at most, under the name `freeze`. A damaged one is not shown, and blocks
+ * every release until it is mended.
+ */
+export type FreezeStore = TruthStore<StoredFreeze, FreezeEdit>;

@@ -81,16 +81,6 @@ export interface RegistrySource extends Lifecycle, LossAware<RegistryView> {
   onState(listener: (state: RegistryState) => void): void;
 }
 
-/** A store of records by name, some of which may not be readable as what they should be. */
-export interface DamageAware {
-  /** Name → what is wrong with its record, as of the last reading. */
-  damaged(): ReadonlyMap<string, string>;
-  /** The znode of the record of that name. */
-  pathOf(name: string): string;
-  /** Why the whole store could not be read at the last reading, or null; what was read before it holds. */
-  trouble(): { readonly path: string; readonly reason: string } | null;
-}
-
 /** One term of office: every write is conditional on the epoch node's znode version. */
 export interface Term {
   readonly epoch: number;
@@ -121,6 +111,37 @@ export interface Office {
   present(): Promise<Result<PresentTerm | null, WriteFailure>>;
 }
 
+/**
+ * One kind of record of the truth, by name: intents, releases, … All stores are used alike, so a loop over a list of them
+ * serves each that comes. `Shown` is what is shown of a name, `Edit` one change, `Stored` what `read` finds.
+ */
+export interface TruthStore<Shown, Edit = never, Stored = Shown>
+  extends Lifecycle, LossAware<ReadonlyMap<string, Shown>> {
+  /** What its records are called, in the plural; no two stores share it. */
+  readonly noun: string;
+  /** Shows the complete map once it is known, then at every change. A lost link shows nothing, and takes nothing back. */
+  onChange(listener: (shown: ReadonlyMap<string, Shown>) => void): void;
+  /**
+   * Name → what is wrong with its record, as of the last reading. Its store says what is shown of it; a write to it by what
+   * was shown is refused as a conflict.
+   */
+  damaged(): ReadonlyMap<string, string>;
+  /** Where the record of that name is, for people who mend it. */
+  pathOf(name: string): string;
+  /** Why nothing of the store could be read at the last reading, or null; what was read before stays shown. */
+  problem(): { readonly path: string; readonly reason: string } | null;
+  /** Reads one record past every cache; null if there is none. A damaged one is a failure. */
+  read(name: string): Promise<Result<Stored | null, WriteFailure>>;
+  /**
+   * Makes all edits or none, in one transaction under the fence of `term`, and shows them before it resolves. Answers the new
+   * etag of each edit's record, in their order; null where the record was removed. No edits are a check of the term.
+   */
+  write(term: Term, edits: readonly Edit[]): Promise<Result<readonly (string | null)[], WriteFailure>>;
+}
+
+/** Any of them, where only what is common to all matters. */
+export type AnyTruthStore = TruthStore<unknown, never, unknown>;
+
 /** A new record for one service; `etag` null = it must not exist yet. */
 export interface IntentEdit {
   readonly service: string;
@@ -130,41 +151,26 @@ export interface IntentEdit {
   readonly history?: { readonly etag: string | null; readonly events: readonly ServiceEvent[] };
 }
 
+/** What people want of the services. A damaged record stays shown as it was last good, or not at all if it never was. */
+export type IntentStore = TruthStore<StoredIntent, IntentEdit>;
+
 /** What people did to one service, oldest first, besides what its record tells. */
 export interface StoredHistory {
   readonly events: readonly ServiceEvent[];
   readonly etag: string;
 }
 
-/** The histories. Pushes as the other stores do; written by `IntentStore.write`. A damaged one is empty. */
-export interface HistoryStore extends Lifecycle, LossAware<ReadonlyMap<string, StoredHistory>>, DamageAware {
-  onChange(listener: (histories: ReadonlyMap<string, StoredHistory>) => void): void;
-  /** Reads one past every cache; null if there is none. */
-  read(service: string): Promise<Result<StoredHistory | null, WriteFailure>>;
+/** The histories; written by the edits of intents. A damaged one is not shown, and reads as an empty one with its etag. */
+export type HistoryStore = TruthStore<StoredHistory>;
+
+/** An entry to create or replace, whatever is there; null = it goes, and removing what is not there is a success. */
+export interface RosterEdit {
+  readonly id: string;
+  readonly entry: RosterEntry | null;
 }
 
-/** The operators' wishes. Pushes the complete map at start and at every change; a lost link pushes nothing. */
-export interface IntentStore extends Lifecycle, DamageAware, LossAware<ReadonlyMap<string, StoredIntent>> {
-  onChange(listener: (intents: ReadonlyMap<string, StoredIntent>) => void): void;
-  /** Writes all edits or none, under the term's fence. The new etags come back in the edits' order. */
-  write(term: Term, edits: readonly IntentEdit[]): Promise<Result<readonly StoredIntent[], WriteFailure>>;
-  /**
-   * Service → what is wrong with its record. `onChange` goes on showing its last good one, or none if none was seen; writes
-   * to it are refused as conflicts.
-   */
-  damaged(): ReadonlyMap<string, string>;
-  /** Reads one record past every cache. */
-  read(service: string): Promise<Result<StoredIntent | null, WriteFailure>>;
-}
-
-/** The gateways that must be heard before anything is drained. */
-export interface RosterStore extends Lifecycle, DamageAware, LossAware<ReadonlyMap<string, RosterEntry>> {
-  onChange(listener: (roster: ReadonlyMap<string, RosterEntry>) => void): void;
-  /** Creates or replaces an entry. */
-  put(term: Term, entry: RosterEntry): Promise<Result<void, WriteFailure>>;
-  /** Removing what is not there is a success. */
-  remove(term: Term, id: string): Promise<Result<void, WriteFailure>>;
-}
+/** The gateways that must be heard before anything is drained. A damaged or refused entry counts: it is shown by its name. */
+export type RosterStore = TruthStore<RosterEntry, RosterEdit>;
 
 /** The ephemeral `consumers/<node>` entries of this controller: keeps exactly `services` registered. */
 export interface ConsumerRegistration extends Lifecycle {

@@ -1,4 +1,4 @@
-import type { DamageAware, Lifecycle, LossAware, Term, WriteFailure } from './ports.js';
+import type { Lifecycle, TruthStore } from './ports.js';
 import type { Counts, ReleaseRecord, ServiceReleases, StoredRelease } from './release.js';
 import type { Result } from './result.js';
 
@@ -17,17 +17,11 @@ export interface ReleaseEdit {
   readonly archive: ReleaseRecord | null;
 }
 
-/** The releases of all services. Pushes the complete map at start and at every change; a lost link pushes nothing. */
-export interface ReleaseStore
-  extends Lifecycle, DamageAware, LossAware<ReadonlyMap<string, ServiceReleases>> {
-  onChange(listener: (releases: ReadonlyMap<string, ServiceReleases>) => void): void;
-  /** Writes all of `edit` or nothing, under the term's fence. A release that began or moved meanwhile is a conflict. */
-  write(term: Term, edit: ReleaseEdit): Promise<Result<void, WriteFailure>>;
-  /** Service → what is wrong with its running release. `onChange` goes on showing its last good one, if one was seen. */
-  damaged(): ReadonlyMap<string, string>;
-  /** Reads the running release of one service past every cache; null if none runs. */
-  read(service: string): Promise<Result<StoredRelease | null, WriteFailure>>;
-}
+/**
+ * The releases of all services. A damaged running release stays shown as it was last good, if it ever was; `read` finds the
+ * running one. One that began or moved meanwhile makes a write a conflict.
+ */
+export type ReleaseStore = TruthStore<ServiceReleases, ReleaseEdit, StoredRelease>;
 
 /** What one gateway counted since its boot. */
 export interface GatewayTraffic {

@@ -1,4 +1,4 @@
-import type { DamageAware, Lifecycle, LossAware, WriteFailure } from '../model/ports.js';
+import type { Lifecycle, LossAware, WriteFailure } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
@@ -9,18 +9,18 @@ import { WatchedTree, type TreeState } from './tree.js';
  * The children of one znode, read as a map from name to value and shown to listeners whole; with `read` what is deeper too,
  * under names like `shop/current`. Creates the znode at the first contact. Only a complete reading shows anything; a lost link or a loss of data keeps what was shown last.
  */
-export abstract class ChildStore<T> implements Lifecycle, DamageAware, LossAware<ReadonlyMap<string, T>> {
+export abstract class ChildStore<T> implements Lifecycle, LossAware<ReadonlyMap<string, T>> {
   protected readonly link: ZooKeeperLink;
   protected readonly tree: WatchedTree;
   /** What listeners were told last; null before the first complete reading. */
   protected shown: ReadonlyMap<string, T> | null = null;
-  readonly #name: string;
+  readonly noun: string;
   readonly #folder: string;
   readonly #listeners: ((shown: ReadonlyMap<string, T>) => void)[] = [];
   /** Children that are there and could not be read, by name, and why. What is known of them is what was read last. */
   protected refused: ReadonlyMap<string, string> = new Map();
   #damaged: ReadonlyMap<string, string> = new Map();
-  #trouble: { readonly path: string; readonly reason: string } | null = null;
+  #problem: { readonly path: string; readonly reason: string } | null = null;
 
   constructor(
     link: ZooKeeperLink,
@@ -30,7 +30,7 @@ export abstract class ChildStore<T> implements Lifecycle, DamageAware, LossAware
       names.length === 0 ? 'list' : names.length === 1 ? 'data' : 'ignore',
   ) {
     this.link = link;
-    this.#name = name;
+    this.noun = name;
     this.#folder = folder;
     this.tree = new WatchedTree(link, {
       name,
@@ -80,8 +80,8 @@ export abstract class ChildStore<T> implements Lifecycle, DamageAware, LossAware
   }
 
   /** Why the whole of it could not be read at the last reading, or null. */
-  trouble(): { readonly path: string; readonly reason: string } | null {
-    return this.#trouble;
+  problem(): { readonly path: string; readonly reason: string } | null {
+    return this.#problem;
   }
 
   /** Notes which records are damaged; the controller tells it as problems. */
@@ -136,7 +136,7 @@ export abstract class ChildStore<T> implements Lifecycle, DamageAware, LossAware
       try {
         listener(next);
       } catch (error) {
-        this.link.log.error({ store: this.#name, error: String(error) }, 'a listener threw');
+        this.link.log.error({ store: this.noun, error: String(error) }, 'a listener threw');
       }
     }
   }
@@ -144,7 +144,7 @@ export abstract class ChildStore<T> implements Lifecycle, DamageAware, LossAware
   #onState(state: TreeState): void {
     if (state.status !== 'complete') return;
     const barred = state.refused.get(this.#folder);
-    this.#trouble = barred === undefined ? null : { path: this.#folder, reason: barred };
+    this.#problem = barred === undefined ? null : { path: this.#folder, reason: barred };
     // What is in it is not known: what was shown last holds.
     if (barred !== undefined) return;
     this.refused = this.#childrenIn(state.refused);

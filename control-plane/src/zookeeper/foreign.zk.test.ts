@@ -320,12 +320,12 @@ describe('a store of the truth', () => {
     });
     await kazoo.protect(`${root}/intents`, 'own');
     await until(() => {
-      expect(intents.trouble()).toEqual({ path: `${root}/intents`, reason: 'no auth' });
+      expect(intents.problem()).toEqual({ path: `${root}/intents`, reason: 'no auth' });
     });
     await kazoo.create(`${root}/intents/mail`, RECORD);
     await kazoo.protect(`${root}/intents`, 'open');
     await until(() => {
-      expect(intents.trouble()).toBeNull();
+      expect(intents.problem()).toBeNull();
       expect(shown).toEqual(['cart', 'mail', 'shop']);
     });
     expectOneConnection();

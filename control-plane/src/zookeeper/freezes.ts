@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { FreezeStore, GlobalFreeze, StoredFreeze } from '../model/freeze_ports.js';
+import type { FreezeEdit, FreezeStore, GlobalFreeze, StoredFreeze } from '../model/freeze_ports.js';
 import type { Term, WriteFailure } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { ChildStore } from './child_store.js';
@@ -28,7 +28,7 @@ class TreeFreezeStore extends ChildStore<StoredFreeze> implements FreezeStore {
   readonly #parsed = new WeakMap<TreeNode, Result<StoredFreeze, string>>();
 
   constructor(link: ZooKeeperLink, root: string) {
-    super(link, 'freeze', `${root}/global`);
+    super(link, 'freezes', `${root}/global`);
     this.#root = root;
   }
 
@@ -36,7 +36,9 @@ class TreeFreezeStore extends ChildStore<StoredFreeze> implements FreezeStore {
     return this.readNewest(name, (node) => this.#parse(node));
   }
 
-  async write(term: Term, etag: string | null, record: GlobalFreeze): Promise<Result<void, WriteFailure>> {
+  async write(term: Term, [edit]: readonly FreezeEdit[]): Promise<Result<readonly string[], WriteFailure>> {
+    if (edit === undefined) return ok([]);
+    const { etag, record } = edit;
     const { connection } = this.link;
     if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
     const path = this.pathOf(NAME);
@@ -56,13 +58,13 @@ class TreeFreezeStore extends ChildStore<StoredFreeze> implements FreezeStore {
       return err({ kind: 'unavailable', reason: message });
     }
     const stat = answer.value.stats.at(-1);
-    if (!stat) return ok(undefined);
+    if (!stat) return ok([]);
     // Shown before anybody can ask for it.
     const node: TreeNode = { ...stat, data };
     const stored = { record, etag: etagOf(stat) };
     this.#parsed.set(node, ok(stored));
     if (this.tree.put(path, node) && this.shown !== null) this.show(new Map([[NAME, stored]]));
-    return ok(undefined);
+    return ok([stored.etag]);
   }
 
   protected override valuesOf(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, StoredFreeze> {

@@ -80,7 +80,7 @@ test('what one controller freezes another one shows, past every cache too', asyn
   const [first, second] = [await opens(), await opens()];
   const term = await office();
   expect(await first.store.read('freeze')).toEqual({ ok: true, value: null });
-  expect(await first.store.write(term, null, FROZEN)).toMatchObject({ ok: true });
+  expect(await first.store.write(term, [{ etag: null, record: FROZEN }])).toMatchObject({ ok: true });
   // Whoever wrote it sees it at once.
   expect(first.last?.get('freeze')?.record).toEqual(FROZEN);
   await until(() => {
@@ -93,22 +93,31 @@ test('what one controller freezes another one shows, past every cache too', asyn
 test('one change is one compare-and-set, under the fence of the office', async () => {
   const { store } = await opens();
   const term = await office();
-  await store.write(term, null, FROZEN);
-  expect(await store.write(term, null, NOT_FROZEN)).toMatchObject({ ok: false, error: { kind: 'conflict' } });
+  await store.write(term, [{ etag: null, record: FROZEN }]);
+  expect(await store.write(term, [{ etag: null, record: NOT_FROZEN }])).toMatchObject({
+    ok: false,
+    error: { kind: 'conflict' },
+  });
   const read = await store.read('freeze');
   const etag = read.ok ? (read.value?.etag ?? null) : null;
-  expect(await store.write(term, etag, { ...NOT_FROZEN, rev: 2 })).toMatchObject({ ok: true });
-  expect(await store.write(term, etag, FROZEN)).toMatchObject({ ok: false, error: { kind: 'conflict' } });
+  expect(await store.write(term, [{ etag, record: { ...NOT_FROZEN, rev: 2 } }])).toMatchObject({ ok: true });
+  expect(await store.write(term, [{ etag, record: FROZEN }])).toMatchObject({
+    ok: false,
+    error: { kind: 'conflict' },
+  });
   await office();
   const late = await store.read('freeze');
   const now = late.ok ? (late.value?.etag ?? null) : null;
-  expect(await store.write(term, now, FROZEN)).toMatchObject({ ok: false, error: { kind: 'fenced' } });
+  expect(await store.write(term, [{ etag: now, record: FROZEN }])).toMatchObject({
+    ok: false,
+    error: { kind: 'fenced' },
+  });
 });
 
 test('a record that cannot be read is told, and good again when it is mended', async () => {
   const shown = await opens();
   const term = await office();
-  await shown.store.write(term, null, FROZEN);
+  await shown.store.write(term, [{ etag: null, record: FROZEN }]);
   const set = async (text: string): Promise<void> => {
     const path = `${root}/global/freeze`;
     const done = await link.connection?.transaction([

@@ -43,6 +43,10 @@ class TreeHistoryStore extends ChildStore<StoredHistory> implements HistoryStore
     });
   }
 
+  write(): Promise<Result<readonly string[], WriteFailure>> {
+    return Promise.resolve(ok([]));
+  }
+
   protected override valuesOf(children: ReadonlyMap<string, TreeNode>): ReadonlyMap<string, StoredHistory> {
     const parsed = [...children].map(([service, node]) => [service, this.#parse(node)] as const);
     return new Map(parsed.flatMap(([service, one]) => (one.ok ? [[service, one.value] as const] : [])));

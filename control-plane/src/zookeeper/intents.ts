@@ -24,10 +24,7 @@ class TreeIntentStore extends ChildStore<StoredIntent> implements IntentStore {
     this.#root = root;
   }
 
-  async write(
-    term: Term,
-    edits: readonly IntentEdit[],
-  ): Promise<Result<readonly StoredIntent[], WriteFailure>> {
+  async write(term: Term, edits: readonly IntentEdit[]): Promise<Result<readonly string[], WriteFailure>> {
     const { connection } = this.link;
     if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
     const operations: TransactionOperation[] = [fence(this.#root, term)];
@@ -82,11 +79,7 @@ class TreeIntentStore extends ChildStore<StoredIntent> implements IntentStore {
   }
 
   /** Shows what was written before anybody can ask for it. */
-  #takeIn(
-    edits: readonly IntentEdit[],
-    owners: readonly number[],
-    committed: Committed,
-  ): readonly StoredIntent[] {
+  #takeIn(edits: readonly IntentEdit[], owners: readonly number[], committed: Committed): readonly string[] {
     const shown = this.shown === null ? null : new Map(this.shown);
     const stored = edits.map((edit, index) => {
       const stat = committed.stats[owners.lastIndexOf(index)] as NodeStat;
@@ -94,7 +87,7 @@ class TreeIntentStore extends ChildStore<StoredIntent> implements IntentStore {
       const intent = { service: edit.service, record: edit.record, etag: etagOf(stat) };
       this.#parsed.set(node, ok(intent));
       if (this.tree.put(this.pathOf(edit.service), node)) shown?.set(edit.service, intent);
-      return intent;
+      return intent.etag;
     });
     if (shown !== null) this.show(shown);
     return stored;

@@ -57,7 +57,11 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
     return super.pathOf(service);
   }
 
-  async write(term: Term, edit: ReleaseEdit): Promise<Result<void, WriteFailure>> {
+  async write(
+    term: Term,
+    [edit]: readonly ReleaseEdit[],
+  ): Promise<Result<readonly (string | null)[], WriteFailure>> {
+    if (edit === undefined) return ok([]);
     const { service } = edit;
     const { connection } = this.link;
     if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
@@ -68,7 +72,8 @@ class TreeReleaseStore extends ChildStore<ServiceReleases> implements ReleaseSto
     const answer = await connection.transaction([fence(this.#root, term), ...steps]);
     if (answer.ok) {
       this.#takeIn(edit, steps, answer.value);
-      return ok(undefined);
+      const node = edit.current && this.tree.get(this.pathOf(service));
+      return ok([node ? etagOf(node) : null]);
     }
     const failure = fenceFailure(answer.error);
     if (failure !== null) return err(failure);

@@ -96,18 +96,18 @@ test('a release is created once, moves by compare-and-set, and ends in the histo
   const term = await office();
   const first = buildRelease();
   const create = { service: 'shop', etag: null, current: first, archive: null };
-  expect(await store.write(term, create)).toEqual({ ok: true });
+  expect(await store.write(term, [create])).toMatchObject({ ok: true });
   expect(shown('shop')).toMatchObject({ current: { record: first }, history: [] });
-  expect(await store.write(term, create)).toEqual(CONFLICT);
+  expect(await store.write(term, [create])).toEqual(CONFLICT);
   const etag = shown('shop')?.current?.etag ?? '';
   const moved = { ...first, rev: 2 };
-  expect(await store.write(term, { ...create, etag, current: moved })).toEqual({ ok: true });
-  expect(await store.write(term, { ...create, etag, current: moved })).toEqual(CONFLICT);
-  expect(await store.write(term, { ...create, etag: 'ff-1', current: moved })).toEqual(CONFLICT);
+  expect(await store.write(term, [{ ...create, etag, current: moved }])).toMatchObject({ ok: true });
+  expect(await store.write(term, [{ ...create, etag, current: moved }])).toEqual(CONFLICT);
+  expect(await store.write(term, [{ ...create, etag: 'ff-1', current: moved }])).toEqual(CONFLICT);
   const next = shown('shop')?.current?.etag ?? '';
-  expect(await store.write(term, { service: 'shop', etag: next, current: null, archive: ended(1) })).toEqual({
-    ok: true,
-  });
+  expect(
+    await store.write(term, [{ service: 'shop', etag: next, current: null, archive: ended(1) }]),
+  ).toMatchObject({ ok: true });
   expect(shown('shop')).toEqual({ current: null, history: [ended(1)], last_n: 1 });
   // A controller that starts reads the same, and may begin the next one.
   const other = await open();
@@ -115,12 +115,12 @@ test('a release is created once, moves by compare-and-set, and ends in the histo
     expect(other.shown('shop')).toEqual({ current: null, history: [ended(1)], last_n: 1 });
   });
   const second = buildRelease({ id: 'rel-2', n: 2 });
-  const again = await other.store.write(await other.office(), { ...create, current: second });
-  expect(again).toEqual({ ok: true });
+  const again = await other.store.write(await other.office(), [{ ...create, current: second }]);
+  expect(again).toMatchObject({ ok: true });
   await until(() => {
     expect(shown('shop')?.current?.record).toEqual(second);
   });
-  expect(await store.write(term, { ...create, current: first })).toEqual({
+  expect(await store.write(term, [{ ...create, current: first }])).toEqual({
     ok: false,
     error: { kind: 'fenced' },
   });
@@ -130,15 +130,15 @@ test('two that start at once: one release; superseding is one transaction', asyn
   const { store, shown, office } = await open();
   const term = await office();
   const starts = ['a', 'b'].map((id) =>
-    store.write(term, { service: 'shop', etag: null, current: buildRelease({ id }), archive: null }),
+    store.write(term, [{ service: 'shop', etag: null, current: buildRelease({ id }), archive: null }]),
   );
   const answers = await Promise.all(starts);
   expect(answers.filter((one) => one.ok)).toHaveLength(1);
   const etag = shown('shop')?.current?.etag ?? '';
   const next = buildRelease({ id: 'c', n: 2 });
-  expect(await store.write(term, { service: 'shop', etag, current: next, archive: ended(1) })).toEqual({
-    ok: true,
-  });
+  expect(
+    await store.write(term, [{ service: 'shop', etag, current: next, archive: ended(1) }]),
+  ).toMatchObject({ ok: true });
   expect(shown('shop')).toMatchObject({ current: { record: { id: 'c' } }, history: [{ id: 'rel-1' }] });
 });
 
@@ -147,10 +147,10 @@ test('the history keeps the newest', async () => {
   const term = await office();
   for (let n = 1; n <= KEPT_HISTORY + 2; n += 1) {
     const current = buildRelease({ n });
-    await store.write(term, { service: 'shop', etag: null, current, archive: null });
+    await store.write(term, [{ service: 'shop', etag: null, current, archive: null }]);
     const etag = shown('shop')?.current?.etag ?? '';
-    const archived = await store.write(term, { service: 'shop', etag, current: null, archive: ended(n) });
-    expect(archived).toEqual({ ok: true });
+    const archived = await store.write(term, [{ service: 'shop', etag, current: null, archive: ended(n) }]);
+    expect(archived).toMatchObject({ ok: true });
   }
   expect(shown('shop')?.history.map((one) => one.n)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
   const names = await writer.getChildren(`${root}/releases/shop/history`);
@@ -161,7 +161,7 @@ test('a schema that is not known keeps the last good record, and says so', async
   const { store, shown, office } = await open();
   const term = await office();
   const current = buildRelease({ shares: { v1: 60, v2: 40 } });
-  await store.write(term, { service: 'shop', etag: null, current, archive: null });
+  await store.write(term, [{ service: 'shop', etag: null, current, archive: null }]);
   const path = `${root}/releases/shop/current`;
   await writer.transaction([{ kind: 'set', path, data: Buffer.from('{"v":2}'), version: -1 }]);
   await until(() => {
@@ -179,7 +179,7 @@ test('a place in the history that holds something unreadable is taken all the sa
   const { store, shown, office } = await open();
   const term = await office();
   const first = { service: 'shop', etag: null, current: buildRelease(), archive: null };
-  expect(await store.write(term, first)).toEqual({ ok: true });
+  expect(await store.write(term, [first])).toMatchObject({ ok: true });
   const path = `${root}/releases/shop/history/7`;
   await writer.transaction([{ kind: 'create', path, data: Buffer.from('?') }]);
   await until(() => {
@@ -191,10 +191,10 @@ test('what could not be read back, or is more than a znode holds, is not written
   const { store, shown, office } = await open();
   const term = await office();
   const first = buildRelease();
-  await store.write(term, { service: 'shop', etag: null, current: first, archive: null });
+  await store.write(term, [{ service: 'shop', etag: null, current: first, archive: null }]);
   const etag = shown('shop')?.current?.etag ?? '';
   const refused = async (current: ReleaseRecord): Promise<string> => {
-    const answer = await store.write(term, { service: 'shop', etag, current, archive: null });
+    const answer = await store.write(term, [{ service: 'shop', etag, current, archive: null }]);
     return answer.ok || answer.error.kind !== 'unavailable' ? JSON.stringify(answer) : answer.error.reason;
   };
   expect(await refused({ ...first, message: 'x'.repeat(5_000) })).toMatch(/read back.*message/);
@@ -206,7 +206,7 @@ test('what could not be read back, or is more than a znode holds, is not written
   expect(await refused(huge)).toMatch(/ZooKeeper takes 1000000: use smaller batches/);
   expect(shown('shop')?.current).toMatchObject({ record: first, etag });
   const moved = { ...first, rev: 2 };
-  expect(await store.write(term, { service: 'shop', etag, current: moved, archive: null })).toEqual({
+  expect(await store.write(term, [{ service: 'shop', etag, current: moved, archive: null }])).toMatchObject({
     ok: true,
   });
 });

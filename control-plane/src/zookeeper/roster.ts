@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { RosterEntry } from '../model/gateway.js';
-import type { RosterStore, Term, WriteFailure } from '../model/ports.js';
+import type { RosterEdit, RosterStore, Term, WriteFailure } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { ChildStore } from './child_store.js';
 import { fence, fenceFailure } from './fence.js';
@@ -30,7 +30,22 @@ class TreeRosterStore extends ChildStore<RosterEntry> implements RosterStore {
     this.#root = root;
   }
 
-  async put(term: Term, entry: RosterEntry): Promise<Result<void, WriteFailure>> {
+  read(id: string): Promise<Result<RosterEntry | null, WriteFailure>> {
+    return this.readNewest(id, (node) => ok(this.#entryOf(id, node) ?? this.#unread(id, node.ctime)));
+  }
+
+  async write(
+    term: Term,
+    edits: readonly RosterEdit[],
+  ): Promise<Result<readonly (string | null)[], WriteFailure>> {
+    for (const { id, entry } of edits) {
+      const written = await (entry ? this.#put(term, entry) : this.#remove(term, id));
+      if (!written.ok) return written;
+    }
+    return ok(edits.map(() => null));
+  }
+
+  async #put(term: Term, entry: RosterEntry): Promise<Result<void, WriteFailure>> {
     const path = this.pathOf(entry.id);
     const data = Buffer.from(JSON.stringify(entry));
     let exists = this.tree.get(path) !== undefined;
@@ -52,7 +67,7 @@ class TreeRosterStore extends ChildStore<RosterEntry> implements RosterStore {
     return err({ kind: 'conflict' });
   }
 
-  async remove(term: Term, id: string): Promise<Result<void, WriteFailure>> {
+  async #remove(term: Term, id: string): Promise<Result<void, WriteFailure>> {
     const path = this.pathOf(id);
     let written = await this.#commit(term, [{ kind: 'remove', path, version: -1 }]);
     // It is gone already; the fence still decides whether this controller may say so.

@@ -24,7 +24,7 @@ export async function mutateFreeze(
     queue: QUEUE,
     decide: () => decideNow(context, mutation, caller),
     write: ({ before, after }, term) =>
-      after === null ? null : context.freezes.write(term, before?.etag ?? null, after),
+      after === null ? null : context.freezes.write(term, [{ etag: before?.etag ?? null, record: after }]),
     about: () => ({}),
   });
   if (!done.ok) return done;

@@ -65,7 +65,8 @@ export async function joinGateway(
     decide: () => ok(isIn() ? [] : [rosterChange(id, 'in the roster')]),
     write: (changes, term) => {
       const since = new Date(context.world().wall).toISOString();
-      return changes.length === 0 ? null : context.roster.put(term, { id, boot: '', host: '', since });
+      const entry = { id, boot: '', host: '', since };
+      return changes.length === 0 ? null : context.roster.write(term, [{ id, entry }]);
     },
     about: () => ({ gateway: id }),
   });
@@ -136,12 +137,12 @@ export async function takeOut(
   term: Term,
   id: string,
   how: Departure['how'],
-): Promise<Result<void, WriteFailure>> {
+): Promise<Result<unknown, WriteFailure>> {
   const { wall, witnesses } = world();
   const entry = witnesses.roster.get(id) ?? entryOf(witnesses.fleet.heard.get(id), wall);
   const gone = { at: new Date(wall).toISOString(), how };
   // It stays in the roster as one that has gone, so that a proof can name it. What was never heard leaves no trace.
-  const taken = await (entry ? roster.put(term, { ...entry, gone }) : roster.remove(term, id));
+  const taken = await roster.write(term, [{ id, entry: entry && { ...entry, gone } }]);
   if (taken.ok) await feedback.forget(id);
   return taken;
 }

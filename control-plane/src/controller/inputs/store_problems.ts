@@ -1,15 +1,15 @@
 import { checkName } from '../../model/names.js';
-import type { ConsumerRegistration, DamageAware } from '../../model/ports.js';
+import type { ConsumerRegistration, AnyTruthStore } from '../../model/ports.js';
 import type { ProblemKind, StandingProblem } from '../../model/standing_problem.js';
 
 /** The stores of the truth, as far as they can tell what of them cannot be read. */
 export interface Stores {
-  readonly intents: DamageAware;
-  readonly releases: DamageAware;
-  readonly freezes: DamageAware;
-  readonly roster: DamageAware;
+  readonly intents: AnyTruthStore;
+  readonly releases: AnyTruthStore;
+  readonly freezes: AnyTruthStore;
+  readonly roster: AnyTruthStore;
   readonly consumers: Pick<ConsumerRegistration, 'refused'>;
-  readonly histories: DamageAware;
+  readonly histories: AnyTruthStore;
 }
 
 /** Every record that cannot be read as what it should be, with what follows from that and how to mend it. */
@@ -50,17 +50,17 @@ export function damagedRecords({
   ];
 }
 
-function unreadable(store: DamageAware): readonly StandingProblem[] {
-  const trouble = store.trouble();
-  if (trouble === null) return [];
-  const { path, reason } = trouble;
+function unreadable(store: AnyTruthStore): readonly StandingProblem[] {
+  const problem = store.problem();
+  if (problem === null) return [];
+  const { path, reason } = problem;
   const message = `the controller may not read this node (${reason}); what was read of it before holds; give the controller READ on it`;
   return [{ code: 'unreadable_store', service: null, path, message }];
 }
 
 function damaged(
   code: ProblemKind,
-  store: DamageAware,
+  store: AnyTruthStore,
   about: (name: string) => { readonly service?: string; readonly field?: string },
   { what, consequence }: { readonly what: string; readonly consequence: string },
 ): readonly StandingProblem[] {
@@ -79,8 +79,8 @@ export function storeTrouble({
   freezes,
   roster,
 }: Omit<Stores, 'consumers' | 'histories'>): string | null {
-  const trouble = [intents, releases, freezes, roster]
-    .map((store) => store.trouble())
+  const problem = [intents, releases, freezes, roster]
+    .map((store) => store.problem())
     .find((one) => one !== null);
-  return trouble ? `${trouble.path} may not be read (${trouble.reason})` : null;
+  return problem ? `${problem.path} may not be read (${problem.reason})` : null;
 }

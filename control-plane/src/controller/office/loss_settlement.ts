@@ -131,7 +131,7 @@ export class LossSettlement {
     const { intents, roster, releases, freezes } = this.#deps.stores;
     const facts = this.facts(accepted, present);
     for (const entry of missingGateways(facts)) {
-      const put = await roster.put(term, entry);
+      const put = await roster.write(term, [{ id: entry.id, entry }]);
       if (!put.ok) return err(`the roster: ${put.error.kind}`);
     }
     const edits = editsOf(recordsOfAcceptance(facts, accepted), accepted, present);
@@ -141,12 +141,12 @@ export class LossSettlement {
     }
     for (const record of accepted.keep ? missingReleases(facts) : []) {
       const { service } = record;
-      const written = await releases.write(term, { service, etag: null, current: record, archive: null });
+      const written = await releases.write(term, [{ service, etag: null, current: record, archive: null }]);
       if (!written.ok) return err(`the release of ${service}: ${written.error.kind}`);
     }
     const { freeze } = accepted;
     if (accepted.keep && freeze !== null && !present.freeze) {
-      const written = await freezes.write(term, null, freeze);
+      const written = await freezes.write(term, [{ etag: null, record: freeze }]);
       if (!written.ok) return err(`the freeze of everything: ${written.error.kind}`);
     }
     return ok(edits.length);

@@ -239,7 +239,7 @@ export class Releases implements ReleasePlane, Lifecycle {
   }
 
   async #persist(term: Term, stored: StoredRelease, record: ReleaseRecord): Promise<void> {
-    const written = await this.#deps.store.write(term, editOf(stored, record));
+    const written = await this.#deps.store.write(term, [editOf(stored, record)]);
     await this.#note(term, stored.service, written.ok ? null : written.error);
     if (!written.ok || record.rev === stored.record.rev) return;
     const { id, service, state, phase, step, message } = record;
@@ -418,7 +418,7 @@ export class Releases implements ReleasePlane, Lifecycle {
       kind,
       queue: `@release ${service}`,
       decide: () => this.#decideNow(service, context, decide),
-      write: ({ edit }, term) => edit && this.#deps.store.write(term, edit),
+      write: ({ edit }, term) => edit && this.#deps.store.write(term, [edit]),
       about: ({ record }) => ({ service, release: record.id }),
     });
     if (!done.ok) return done;
