@@ -4,6 +4,7 @@ local host = nginx.install()
 local tools = require 'tools'
 local counters = require 'ebbgate.worker.count.counters'
 local keys = require 'ebbgate.core.keys'
+local metrics = require 'ebbgate.core.metrics'
 local live = require 'ebbgate.worker.live'
 local store = require 'ebbgate.worker.follow.store'
 local request_counts = require 'ebbgate.worker.count.request_counts'
@@ -30,8 +31,8 @@ describe('the counters of a worker', function()
     assert.equal(100, size(subject.series))
     subject:flush()
     for i = 1, 100 do
-      assert.equal(1, dict:get(keys.metrics.version('version_requests', 'shop', 'v' .. i)))
-      assert.equal(7, dict:get(keys.metrics.version('version_ms', 'shop', 'v' .. i)))
+      assert.equal(1, dict:get(metrics.key(metrics.version_requests, 'shop', 'v' .. i)))
+      assert.equal(7, dict:get(metrics.key(metrics.version_ms, 'shop', 'v' .. i)))
     end
     collect()
     assert.equal(0, size(subject.series))
@@ -47,8 +48,8 @@ describe('the counters of a worker', function()
     end
     assert.same({}, dict:get_keys())
     subject:flush()
-    assert.equal(10, dict:get(keys.metrics.retries('shop')))
-    assert.equal(10, dict:get(keys.metrics.budget_exhausted('shop')))
+    assert.equal(10, dict:get(metrics.key(metrics.retries, 'shop')))
+    assert.equal(10, dict:get(metrics.key(metrics.budget_exhausted, 'shop')))
   end)
 
   it('of one version are added up once, whoever counts', function()
@@ -63,8 +64,8 @@ describe('the counters of a worker', function()
       subject:request(new, 200, 1)
       subject:flush()
     end
-    assert.equal(7, dict:get(keys.metrics.version('version_requests', 'shop', 'v1')))
-    assert.equal(3, dict:get(keys.metrics.version('version_errors', 'shop', 'v1')))
+    assert.equal(7, dict:get(metrics.key(metrics.version_requests, 'shop', 'v1')))
+    assert.equal(3, dict:get(metrics.key(metrics.version_errors, 'shop', 'v1')))
   end)
 end)
 
@@ -135,16 +136,16 @@ describe('the series of the gateway', function()
     local known = { shop = { ids = { a = true }, versions = { v1 = true } } }
     local subject = request_counts.new(dict, function(service) return known[service] end)
     local function count()
-      for _, key in ipairs {
-        keys.metrics.requests('shop', 'v1', 'a', '2xx'), keys.metrics.requests('shop', 'v0', 'z', '2xx'),
-        keys.metrics.version('version_requests', 'shop', 'v0'), keys.metrics.version('version_requests', 'gone', 'v0'),
-        keys.metrics.retries('gone'), keys.metrics.probes('gone', 'pass'), keys.metrics.sync_error('redis'),
-      } do dict:safe_set(key, 1) end
+      for _, one in ipairs {
+        { metrics.requests, 'shop', 'v1', 'a', '2xx' }, { metrics.requests, 'shop', 'v0', 'z', '2xx' },
+        { metrics.version_requests, 'shop', 'v0' }, { metrics.version_requests, 'gone', 'v0' },
+        { metrics.retries, 'gone' }, { metrics.probes, 'gone', 'pass' }, { metrics.sync_error, 'redis' },
+      } do dict:safe_set(metrics.key(unpack(one)), 1) end
     end
     count()
     subject:sweep(0)
-    local left = { keys.metrics.requests('shop', 'v1', 'a', '2xx'), keys.metrics.sync_error('redis') }
-    assert.same({ left[1], left[2], keys.metrics.version('version_requests', 'shop', 'v0') }, dict:get_keys())
+    local left = { metrics.key(metrics.requests, 'shop', 'v1', 'a', '2xx'), metrics.key(metrics.sync_error, 'redis') }
+    assert.same({ left[1], left[2], metrics.key(metrics.version_requests, 'shop', 'v0') }, dict:get_keys())
     subject:sweep(3600)
     assert.same(left, dict:get_keys())
     subject:sweep(3610)

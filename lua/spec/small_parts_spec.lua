@@ -5,6 +5,7 @@ local utf8 = require 'ebbgate.core.utf8'
 local exposition = require 'ebbgate.core.exposition'
 local histogram = require 'ebbgate.core.histogram'
 local keys = require 'ebbgate.core.keys'
+local metrics = require 'ebbgate.core.metrics'
 local options = require 'ebbgate.core.options'
 local position = require 'ebbgate.core.position'
 local problem_json = require 'ebbgate.core.problem_json'
@@ -55,8 +56,14 @@ describe('keys', function()
     assert.is_nil(keys.inflight.parse(keys.inflight.made))
     assert.equal('@routes', keys.sets.name_of_record(keys.sets.record('@routes')))
     assert.is_nil(keys.sets.name_of_record(keys.sets.stamp('shop')))
-    assert.same({ 'requests', 'shop', '', 'a:1', '2xx' }, keys.metrics.parse(keys.metrics.requests('shop', '', 'a:1', '2xx')))
-    assert.same({ 'requests', '', '', '', '4xx' }, keys.metrics.parse(keys.metrics.requests('', '', '', '4xx')))
+    for _, values in ipairs { { 'shop', '', 'a:1', '2xx' }, { '', '', '', '4xx' } } do
+      local metric, parsed = metrics.parse(metrics.key(metrics.requests, unpack(values)))
+      assert.equal(metrics.requests, metric)
+      assert.same(values, parsed)
+    end
+    for _, key in ipairs { keys.metrics.made, 'requests|shop', 'retries|shop|', 'other|shop' } do
+      assert.is_nil(metrics.parse(key), key)
+    end
   end)
 end)
 
@@ -182,11 +189,15 @@ end)
 describe('the exposition', function()
   it('escapes labels and keeps whole numbers whole', function()
     local text = exposition.render({
-      { name = 'a', type = 'counter', help = 'H.', samples = {
-        { labels = { 'x', 'q"\\\n' }, value = 12345678901 }, { labels = {}, value = 0.5 },
+      { metric = { name = 'a', type = 'counter', help = 'H.', labels = { 'x' } }, samples = {
+        { values = { 'q"\\\n' }, value = 12345678901 }, { values = { 'a' }, value = 0.5 },
+      } },
+      { metric = { name = 'b', type = 'histogram', help = 'I.', labels = {} }, samples = {
+        { values = {}, value = 2, suffix = '_sum' }, { values = {}, value = 1, suffix = '_bucket', le = '+Inf' },
       } },
     })
-    assert.equal('# HELP a H.\n# TYPE a counter\na 0.5\na{x="q\\"\\\\\\n"} 12345678901\n', text)
+    assert.equal('# HELP a H.\n# TYPE a counter\na{x="a"} 0.5\na{x="q\\"\\\\\\n"} 12345678901\n'
+      .. '# HELP b I.\n# TYPE b histogram\nb_sum 2\nb_bucket{le="+Inf"} 1\n', text)
   end)
 end)
 

@@ -27,8 +27,16 @@ function found(text: string, pattern: RegExp): readonly string[] {
 }
 
 const lua = sources('lua/ebbgate/', '.lua');
+/** The one table of the gateway's metrics: type, name, labels. */
+const OF_GATEWAY = /= (counter|gauge|histogram)\('(ebbgate_[a-z0-9_]+)', \{([^}]*)\}/g;
+const table = readFileSync(new URL('lua/ebbgate/core/metrics.lua', ROOT), 'utf8');
+const gatewayMetrics = [...table.matchAll(OF_GATEWAY)].map(([, type = '', name = '', labels = '']) => ({
+  name,
+  type,
+  labels: found(labels, /'([a-z_]+)'/g),
+}));
+const ofGateway = gatewayMetrics.map(({ name }) => name).sort();
 const METRIC = /(?:\bname\s*[=:]|\b[A-Za-z_]+\()\s*['"](ebbgate_[a-z0-9_]+)['"]/g;
-const ofGateway = found(lua, METRIC);
 const ofController = found(sources('control-plane/src/', '.ts'), METRIC).filter(
   (name) => !name.endsWith('_'),
 );
@@ -38,6 +46,22 @@ const ROW = /^\| `(ebbgate_[a-z0-9_]+)`/gm;
 it('every metric of the gateway is on the page, and no other', () => {
   expect(ofGateway.length).toBeGreaterThan(10);
   expect(found(sectionOf('Of a gateway'), ROW)).toEqual(ofGateway);
+});
+
+it('the page gives each of them its type and its labels', () => {
+  for (const { name, type, labels } of gatewayMetrics) {
+    const row = sectionOf('Of a gateway')
+      .split('\n')
+      .find((line) => line.startsWith(`| \`${name}\``));
+    const [, , typeOnPage = '', labelsOnPage = ''] = (row ?? '').split('|');
+    expect([name, typeOnPage.trim(), found(labelsOnPage, /`([a-z_]+)`/g)]).toEqual([name, type, labels]);
+  }
+});
+
+it('a metric of the gateway is named once', () => {
+  expect([...lua.matchAll(/['"](ebbgate_[a-z0-9_]+)['"]/g)].map(([, name]) => name).sort()).toEqual(
+    ofGateway,
+  );
 });
 
 it('every metric of the controller is on the page, and no other', () => {

@@ -64,27 +64,7 @@ function keys.health.parse(key)
   return service, instance and service .. instance
 end
 
---- ebb_metrics: the first part is the kind.
+--- ebb_metrics: beside the counters (core/metrics.lua) a number that grows with every new one.
 keys.metrics = { made = 'made' }
-function keys.metrics.requests(service, version, instance, class)
-  return 'requests|' .. service .. '|' .. version .. '|' .. instance .. '|' .. class
-end
-function keys.metrics.broken(service, version, instance) return 'broken|' .. service .. '|' .. version .. '|' .. instance end
-function keys.metrics.version(kind, service, version) return kind .. '|' .. service .. '|' .. version end
-function keys.metrics.bucket(service, version, index) return 'bucket|' .. service .. '|' .. version .. '|' .. index end
-function keys.metrics.retries(service) return 'retries|' .. service end
-function keys.metrics.budget_exhausted(service) return 'budget_exhausted|' .. service end
---- The empty part stands where others have the version, of which series are forgotten.
-function keys.metrics.ejections(service, reason) return 'ejections|' .. service .. '||' .. reason end
-function keys.metrics.probes(service, result) return 'probes|' .. service .. '||' .. result end
---- Of no service: it is counted before one is known.
-function keys.metrics.headers_dropped(reason) return 'headers_dropped||' .. reason end
-function keys.metrics.sync_error(kind) return 'sync_error|' .. kind end
---- The parts of a key, as a list.
-function keys.metrics.parse(key)
-  local parts = {}
-  for part in string.gmatch(key .. '|', '([^|]*)|') do parts[#parts + 1] = part end
-  return parts
-end
 
 return keys

@@ -8,6 +8,7 @@ local departure = require 'ebbgate.worker.report.departure'
 local disk = require 'ebbgate.worker.follow.disk'
 local health_report = require 'ebbgate.worker.health.report'
 local health_watch = require 'ebbgate.worker.health.watch'
+local metrics = require 'ebbgate.worker.report.metrics'
 local inspection = require 'ebbgate.worker.report.inspection'
 local live = require 'ebbgate.worker.live'
 local lock = require 'ebbgate.worker.lock'
@@ -82,8 +83,10 @@ function background.start(settings, dicts, incarnation)
     }),
   })
   live.inspection = inspection.new({
-    dicts = dicts, store = sets, in_flight_counts = counts, request_counts = totals, json = boot.json,
-    identity = identity, health = told,
+    dicts = dicts, store = sets, in_flight_counts = counts, json = boot.json, identity = identity, problems = wrong,
+  })
+  live.metrics = metrics.new({
+    dicts = dicts, store = sets, in_flight_counts = counts, request_counts = totals, json = boot.json, health = told,
     problems = wrong,
   })
 

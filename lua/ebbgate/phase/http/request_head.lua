@@ -6,7 +6,7 @@ local ffi = require 'ffi'
 local base = require 'resty.core.base'
 local connection = require 'ebbgate.core.connection'
 local header_names = require 'ebbgate.core.header_names'
-local keys = require 'ebbgate.core.keys'
+local metrics = require 'ebbgate.core.metrics'
 local live = require 'ebbgate.worker.live'
 
 local request_head = {}
@@ -114,7 +114,7 @@ function request_head.clean()
   if hops then add_nominated(names, count) end
   if odd and not add_strange(names, dropped, count) or #names > MOST then return false end
   for i = 1, #names do clear_header(names[i]) end
-  for reason, times in pairs(dropped) do live.counters:add(keys.metrics.headers_dropped(reason), times) end
+  for reason, times in pairs(dropped) do live.counters:add(metrics.headers_dropped, times, reason) end
   return true
 end
 

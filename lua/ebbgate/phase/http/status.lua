@@ -28,7 +28,7 @@ end
 
 function status.metrics()
   live.counters:flush()
-  answer(200, exposition.CONTENT_TYPE, exposition.render(live.inspection:families(clock.now())))
+  answer(200, exposition.CONTENT_TYPE, exposition.render(live.metrics:families(clock.now())))
 end
 
 --- Every set in force, with where it stands.

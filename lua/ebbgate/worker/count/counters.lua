@@ -2,6 +2,7 @@
 --- second, and by the log phase while the worker exits (timers do not run then).
 local histogram = require 'ebbgate.core.histogram'
 local keys = require 'ebbgate.core.keys'
+local metrics = require 'ebbgate.core.metrics'
 local shm = require 'ebbgate.worker.shm'
 
 local counters = {}
@@ -78,9 +79,9 @@ function counters:exhausted(nobody)
   nobody.exhausted = nobody.exhausted + 1
 end
 
---- Adds `n` to a counter of this nginx at once.
-function counters:add(key, n)
-  local counted, made = shm.count(self.dict, key, n)
+--- Adds `n` to a counter of this nginx at once: `metric` of core/metrics.lua, then the values of its labels.
+function counters:add(metric, n, ...)
+  local counted, made = shm.count(self.dict, metrics.key(metric, ...), n)
   if made then self.dict:incr(keys.metrics.made, 1) end
   if not counted and not self.full then
     self.full = true
@@ -90,23 +91,23 @@ end
 
 --- Counts an error of the sync; also from init, where there is no worker yet.
 function counters:sync_error(kind)
-  self:add(keys.metrics.sync_error(kind), 1)
+  self:add(metrics.sync_error, 1, kind)
 end
 
 local function flush_series(self, service, version, series)
   if series.requests > 0 then
-    self:add(keys.metrics.version('version_requests', service, version), series.requests)
-    self:add(keys.metrics.version('version_ms', service, version), math.floor(series.ms))
+    self:add(metrics.version_requests, series.requests, service, version)
+    self:add(metrics.version_ms, math.floor(series.ms), service, version)
     -- The fraction stays for the next time, so nothing is rounded away.
     series.requests, series.ms = 0, series.ms - math.floor(series.ms)
   end
   if series.errors > 0 then
-    self:add(keys.metrics.version('version_errors', service, version), series.errors)
+    self:add(metrics.version_errors, series.errors, service, version)
     series.errors = 0
   end
   for index = 1, histogram.SIZE do
     if series.buckets[index] > 0 then
-      self:add(keys.metrics.bucket(service, version, index), series.buckets[index])
+      self:add(metrics.bucket, series.buckets[index], service, version, index)
       series.buckets[index] = 0
     end
   end
@@ -121,22 +122,20 @@ function counters:flush()
     member.dirty = false
     for class = 1, 5 do
       if member.classes[class] > 0 then
-        self:add(
-          keys.metrics.requests(member.service, member.version, member.id, class .. 'xx'), member.classes[class]
-        )
+        self:add(metrics.requests, member.classes[class], member.service, member.version, member.id, class .. 'xx')
         member.classes[class] = 0
       end
     end
     if member.retries > 0 then
-      self:add(keys.metrics.retries(member.service), member.retries)
+      self:add(metrics.retries, member.retries, member.service)
       member.retries = 0
     end
     if member.broken > 0 then
-      self:add(keys.metrics.broken(member.service, member.version, member.id), member.broken)
+      self:add(metrics.broken, member.broken, member.service, member.version, member.id)
       member.broken = 0
     end
     if member.exhausted > 0 then
-      self:add(keys.metrics.budget_exhausted(member.service), member.exhausted)
+      self:add(metrics.budget_exhausted, member.exhausted, member.service)
       member.exhausted = 0
     end
     flush_series(self, member.service, member.version, member.series)

@@ -1,10 +1,13 @@
---- Reads what counters.lua adds up: for the stats key, for Prometheus, and to forget the series of what is gone.
+--- Reads what counters.lua adds up: for the stats, for Prometheus, and to forget the series of what is gone.
 local histogram = require 'ebbgate.core.histogram'
 local keys = require 'ebbgate.core.keys'
+local metrics = require 'ebbgate.core.metrics'
 local pace = require 'ebbgate.worker.pace'
 
 local request_counts = {}
 request_counts.__index = request_counts
+
+local value_of = metrics.value_of
 
 --- A version's series stay this long after its last instance has gone, so that a roll-back finds them again.
 local VERSION_GRACE = 3600
@@ -18,7 +21,8 @@ function request_counts.new(dict, membership)
   )
 end
 
---- Every counter as {key, parts}; listed anew only when one was made, because listing locks the dictionary.
+--- Every counter as {key, metric, values (of its labels)}; listed anew only when one was made, because listing locks the
+--- dictionary. A key that is no counter of this release has no metric.
 local function entries_of(self)
   local made = self.dict:get(keys.metrics.made)
   if made and made == self.made then return self.entries end
@@ -26,7 +30,11 @@ local function entries_of(self)
   for i, key in ipairs(self.dict:get_keys(0)) do
     if i % STEP == 0 then turn:rest() end
     if key ~= keys.metrics.made then
-      local entry = known[key] or { key = key, parts = keys.metrics.parse(key) }
+      local entry = known[key]
+      if not entry then
+        local metric, values = metrics.parse(key)
+        entry = { key = key, metric = metric, values = values }
+      end
       entries[#entries + 1], by_key[key] = entry, entry
     end
   end
@@ -34,13 +42,13 @@ local function entries_of(self)
   return entries
 end
 
---- Calls `take(parts, value)` for every counter. Yields.
+--- Calls `take(metric, values, count)` for every counter. Yields.
 function request_counts:each(take)
   local turn = pace.new()
   for i, entry in ipairs(entries_of(self)) do
     if i % STEP == 0 then turn:rest() end
-    local value = self.dict:get(entry.key)
-    if value then take(entry.parts, value) end
+    local count = entry.metric and self.dict:get(entry.key)
+    if count then take(entry.metric, entry.values, count) end
   end
 end
 
@@ -60,23 +68,25 @@ end
 --- service → version → {requests, errors, ms, buckets = {n per bucket}}; requests that met no service are not in it.
 function request_counts:versions()
   local services = {}
-  self:each(function(parts, value)
-    local field = FIELDS[parts[1]]
-    local index = parts[1] == 'bucket' and tonumber(parts[4])
-    if parts[2] == '' or not field and not index then return end
-    local counted = counted_of(services, parts[2], parts[3])
-    if field then counted[field] = value else counted.buckets[index] = value end
+  self:each(function(metric, values, count)
+    local field = FIELDS[metric.id]
+    if not field and metric ~= metrics.bucket or values[1] == '' then return end
+    local counted = counted_of(services, values[1], values[2])
+    if field then counted[field] = count else counted.buckets[tonumber(values[3])] = count end
   end)
   return services
 end
 
 --- True if the counter belongs to something that no set names.
-local function is_stale(self, parts, membership, now)
-  local kind, service, version, instance = parts[1], parts[2], parts[3], parts[4]
-  if kind == 'sync_error' or service == '' then return false end
+local function is_stale(self, entry, membership, now)
+  local metric, values = entry.metric, entry.values
+  if not metric then return false end
+  local service = value_of(metric, values, 'service')
+  if not service or service == '' then return false end
   local members = membership(service)
   if not members then return true end
-  if (kind == 'requests' or kind == 'broken') and instance ~= '' and not members.ids[instance] then return true end
+  local instance, version = value_of(metric, values, 'instance'), value_of(metric, values, 'version')
+  if instance and instance ~= '' and not members.ids[instance] then return true end
   if not version or version == '' then return false end
   local name = service .. '|' .. version
   if members.versions[version] then
@@ -97,7 +107,7 @@ function request_counts:sweep(now)
   local swept, turn = false, pace.new()
   for i, entry in ipairs(entries_of(self)) do
     if i % STEP == 0 then turn:rest() end
-    if is_stale(self, entry.parts, membership, now) then
+    if is_stale(self, entry, membership, now) then
       self.dict:delete(entry.key)
       swept = true
     end

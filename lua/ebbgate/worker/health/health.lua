@@ -4,6 +4,7 @@
 --- the ejection, and every worker sees by one number (keys.health.version) that something moved (health/watch.lua).
 local core = require 'ebbgate.core.health'
 local keys = require 'ebbgate.core.keys'
+local metrics = require 'ebbgate.core.metrics'
 local selection = require 'ebbgate.core.selection'
 local clock = require 'ebbgate.worker.clock'
 local lease = require 'ebbgate.worker.lease'
@@ -94,7 +95,7 @@ local function eject(self, entry, name, record, fail_timeout, now, member, statu
   if not self:put(keys.health.passive(name), core.pack_passive(ejected)) then return end
   self:put(keys.health.warm(name), nil)
   self:touch(entry.service)
-  self.counters:add(keys.metrics.ejections(entry.service, member.failures[status]), 1)
+  self.counters:add(metrics.ejections, 1, entry.service, member.failures[status])
   ngx.log(ngx.WARN, 'ebbgate: ', entry.service, ': ', member.id, ' is ejected for ',
     string.format('%g', ejected.until_at - now), ' s: ', reason)
 end

@@ -1,5 +1,6 @@
 --- Tells of instances that are not plainly healthy: for the heartbeat, and for the admin listener.
 local keys = require 'ebbgate.core.keys'
+local metrics = require 'ebbgate.core.metrics'
 local clock = require 'ebbgate.worker.clock'
 local live = require 'ebbgate.worker.live'
 local pace = require 'ebbgate.worker.pace'
@@ -60,30 +61,16 @@ function health_report:summary()
   return { health = health, unlisted = unlisted, panic = panic }
 end
 
---- The gauges for Prometheus.
-function health_report:families()
-  local states = {
-    name = 'ebbgate_health', type = 'gauge', help = '1 for an instance that is not plainly healthy.', samples = {},
-  }
-  local panic = {
-    name = 'ebbgate_panic', type = 'gauge', help = '1 while the health of a service is ignored: too many are out.',
-    samples = {},
-  }
+--- The metrics of health: `add(metric, value, values of its labels …)`.
+function health_report:add_metrics(add)
   local panicking = {}
   each(self, function(service, upstream)
     panicking[service] = upstream.panic
-    for _, member in ipairs(upstream.unwell) do
-      states.samples[#states.samples + 1] = {
-        labels = { 'service', service, 'instance', member.id, 'state', member.condition.state }, value = 1,
-      }
-    end
+    for _, member in ipairs(upstream.unwell) do add(metrics.health, 1, service, member.id, member.condition.state) end
   end)
   for name, record in pairs(self.store:records()) do
-    if string.sub(name, 1, 1) ~= '@' and not record.removed then
-      panic.samples[#panic.samples + 1] = { labels = { 'service', name }, value = panicking[name] and 1 or 0 }
-    end
+    if string.sub(name, 1, 1) ~= '@' and not record.removed then add(metrics.panic, panicking[name] and 1 or 0, name) end
   end
-  return states, panic
 end
 
 return health_report
