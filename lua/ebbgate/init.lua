@@ -3,6 +3,7 @@ local options = require 'ebbgate.core.options'
 
 local init = {}
 
+--- What nginx.conf gave, checked: made before the fork, used after it.
 local settings
 
 --- init_by_lua: checks the options, loads the sets on disk. Throws on a bad option, so that nginx does not start.
@@ -19,18 +20,13 @@ function init.init(given)
   boot.prepare(shm.open(), checked.state_dir, checked.tls_profiles, checked.start_from_disk)
   -- Read before the fork, so that workers share the code's memory.
   require 'ebbgate.worker.background'
-  init.phases = {
-    access = require 'ebbgate.phase.http.access', balancer = require 'ebbgate.phase.http.balancer',
-    filter = require 'ebbgate.phase.http.filter', log = require 'ebbgate.phase.http.log',
-    status = require 'ebbgate.phase.http.status',
-  }
-  require('ebbgate.phase.http.log_text').prepare(checked.log_texts)
-  init.route, init.access = init.phases.access.route, init.phases.access.run
-  init.resume = init.phases.access.resume
-  init.balance, init.log = init.phases.balancer.run, init.phases.log.run
-  init.header_filter, init.body_filter = init.phases.filter.header, init.phases.filter.body
-  init.healthz, init.readyz = init.phases.status.healthz, init.phases.status.readyz
-  init.metrics, init.sets = init.phases.status.metrics, init.phases.status.sets
+  local access, balancer = require 'ebbgate.phase.http.access', require 'ebbgate.phase.http.balancer'
+  local filter, log = require 'ebbgate.phase.http.filter', require 'ebbgate.phase.http.log'
+  local status = require 'ebbgate.phase.http.status'
+  init.route, init.access, init.resume = access.route, access.run, access.resume
+  init.balance, init.log = balancer.run, log.run
+  init.header_filter, init.body_filter = filter.header, filter.body
+  init.healthz, init.readyz, init.metrics, init.sets = status.healthz, status.readyz, status.metrics, status.sets
 end
 
 --- init_worker_by_lua.
@@ -38,17 +34,19 @@ function init.init_worker()
   -- nginx's cache helpers run this too; they have no number.
   if not ngx.worker.id() then return end
   local boot, live = require 'ebbgate.worker.boot', require 'ebbgate.worker.live'
+  local startup = require 'ebbgate.worker.startup'
   local dicts = require('ebbgate.worker.shm').open()
   boot.seed()
   boot.relax_collector()
   local incarnation = boot.enlist(dicts.state)
   live.start({
-    dicts = dicts, incarnation = incarnation, tools = boot.tools, max_tries = settings.max_tries,
+    dicts = dicts, incarnation = incarnation, tools = boot.tools(settings.tls_profiles), max_tries = settings.max_tries,
     access_log = settings.access_log, client_send_ms = settings.client_send_ms,
     head_bytes = settings.head_bytes, zone = settings.zone, header_names = settings.header_names,
     names = settings.names, is_safe = require('ebbgate.phase.http.methods').is_safe,
+    log_texts = require('ebbgate.phase.http.log_text').parse(settings.log_texts),
+    serve_at = startup.ends(dicts.state, settings.start_wait_ms),
   })
-  require('ebbgate.worker.startup').start(dicts.state, settings.start_wait_ms)
   require('ebbgate.worker.background').start(settings, dicts, incarnation)
 end
 

@@ -16,6 +16,7 @@ local clock = require 'ebbgate.worker.clock'
 local healths = require 'ebbgate.worker.health.health'
 local lease = require 'ebbgate.worker.lease'
 local link_state = require 'ebbgate.worker.report.link_state'
+local live = require 'ebbgate.worker.live'
 local lock = require 'ebbgate.worker.lock'
 local pace = require 'ebbgate.worker.pace'
 local reporter = require 'ebbgate.worker.report.reporter'
@@ -252,7 +253,7 @@ describe('the background', function()
   whichever('lets requests wait for the start no longer than it says', function(set)
     local state = host.dictionary()
     state:safe_set(keys.state.started_at, clock.now())
-    startup.start(state, 1000)
+    live.dicts, live.serving, live.serve_at = { state = state }, false, startup.ends(state, 1000)
     set()
     startup.wait()
     assert.near(1001, host.time, 0.02)

@@ -105,15 +105,20 @@ describe('the Connection header', function()
     for i = 1, 8000 do tokens[i] = 'x' .. i end
     for i = 1, 8000 do names[i] = 'y' .. i end
     local value = table.concat(tokens, ',')
-    local began = os.clock()
-    for _ = 1, 20 do assert.same({}, nominated({ value }, names)) end
-    local whole = os.clock() - began
-    local half = table.concat(tokens, ',', 1, 4000)
-    local fewer = { unpack(names, 1, 4000) }
-    began = os.clock()
-    for _ = 1, 20 do assert.same({}, nominated({ half }, fewer)) end
+    local half, fewer = table.concat(tokens, ',', 1, 4000), { unpack(names, 1, 4000) }
+    -- The best of some: a busy machine makes single ones slow.
+    local function best(of, present)
+      local least = math.huge
+      for _ = 1, 20 do
+        local began = os.clock()
+        assert.same({}, nominated({ of }, present))
+        least = math.min(least, os.clock() - began)
+      end
+      return least
+    end
+    local whole = best(value, names)
     -- Squared it would be four times as much.
-    assert.is_true(whole < 3.4 * (os.clock() - began), whole)
+    assert.is_true(whole < 3.4 * best(half, fewer), whole)
   end)
 end)
 

@@ -25,6 +25,13 @@ local BY_STATUS = {
   [504] = { 'instance_timeout' },
 }
 
+local STATUS = {}
+for status, known in pairs(BY_STATUS) do STATUS[known[1]] = status end
+for code, own in pairs(OWN) do STATUS[code] = own[1] end
+
+--- The status of a refusal with this code; 503 for one that is not known here.
+function problem_json.status_of(code) return STATUS[code] or 503 end
+
 --- The code that stands for a status that the gateway itself gave.
 function problem_json.code_of(status)
   local known = BY_STATUS[status]

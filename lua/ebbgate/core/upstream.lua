@@ -120,7 +120,8 @@ end
 ---   roll      in [0, 1): where a new picker starts
 ---   health_view     {conditions = id → condition (core/health.lua), zone (the gateway's)}; nil = all are healthy
 ---   names     what sticky.namer gave; nil = without a key
-function upstream.build(document, worker, previous, retiring, roll, health_view, names)
+---   policies  of its requests (worker/policies.lua), or nil
+function upstream.build(document, worker, previous, retiring, roll, health_view, names, policies)
   local members, by_id, failures = {}, {}, failures_of(document.health)
   for i, p in ipairs(document.peers or {}) do
     local known = previous and previous.by_id[p.id]
@@ -144,21 +145,23 @@ function upstream.build(document, worker, previous, retiring, roll, health_view,
   local unwell, half_open, wake_at = unwell_of(members)
   local waits = document.timeouts or { connect_ms = 1, send_ms = 1, read_ms = 1 }
   local transport = proxy_location.transport(document.upstream)
-  local settings = sticky.settings(balancer.sticky)
+  local location = proxy_location.name(transport, document.retry)
+  local settings, key_variable = sticky.settings(balancer.sticky), request_key.variable(balancer)
   return {
     service = document.service, removed = document.kind == 'tombstone', members = members, by_id = by_id, picker = picker,
     -- For retries that were everywhere else, and how many instances a request may come to.
     spare = spare, reach = picker.size + #about.spare + apart(half_open),
     health = document.health, upstream = document.upstream, panic = about.panic, unwell = unwell, half_open = half_open,
     wake_at = wake_at, answer_within = (waits.connect_ms + waits.read_ms) / 1000,
-    key_variable = request_key.variable(balancer), sticky = settings,
+    key_variable = key_variable, sticky = settings, policies = policies or false,
+    -- True where a request needs nothing but a pick.
+    is_plain = not (location or key_variable or settings or policies),
     by_token = settings and name_members(document.service, members, names or UNKEYED),
     tries = document.retry and document.retry.tries or 1,
     timeouts = timeouts.of(waits),
     repeats_answers = document.retry ~= nil and document.retry.on ~= nil and document.retry.on ~= 'error',
     repeats_all = document.retry ~= nil and document.retry.non_idempotent == true,
-    transport = transport, location = proxy_location.name(transport, document.retry),
-    cautious = proxy_location.cautious(transport, document.retry),
+    transport = transport, location = location, cautious = proxy_location.cautious(transport, document.retry),
   }
 end
 

@@ -70,7 +70,7 @@ function background.start(settings, dicts, incarnation)
   })
   local report = reporter.new({
     redis = connection, state = dicts.state, in_flight_counts = counts, request_counts = totals, json = boot.json,
-    tools = boot.tools,
+    tools = live.tools,
     problems = wrong, identity = identity, health = told, every = settings.heartbeat_ms / 1000,
   })
   local follow = sync.new({
@@ -78,7 +78,7 @@ function background.start(settings, dicts, incarnation)
     problems = wrong,
     poll = settings.poll_ms / 1000,
     catch_up = catch_up.new({
-      redis = connection, store = sets, state = dicts.state, tools = boot.tools, json = boot.json, lock = holder,
+      redis = connection, store = sets, state = dicts.state, tools = live.tools, json = boot.json, lock = holder,
       script = settings.follow, problems = wrong, reporter = report, health = live.health,
     }),
   })

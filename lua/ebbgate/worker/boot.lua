@@ -22,8 +22,14 @@ local function hex(bytes)
   return (string.gsub(bytes, '.', function(c) return string.format('%02x', string.byte(c)) end))
 end
 
---- For wire.decode.
-boot.tools = { json = cjson.decode, sha1 = function(text) return hex(ngx.sha1_bin(text)) end }
+local function sha1(text) return hex(ngx.sha1_bin(text)) end
+
+--- For wire.decode. `names`: the names of the TLS profiles that the conf has, a space between.
+function boot.tools(names)
+  local profiles = {}
+  for name in string.gmatch(names, '%S+') do profiles[name] = true end
+  return { json = cjson.decode, sha1 = sha1, profiles = profiles }
+end
 
 --- lua/redis/<name>.lua, found beside this code: {text, sha1}.
 function boot.script(name)
@@ -32,7 +38,7 @@ function boot.script(name)
   local file = assert(io.open(path, 'rb'))
   local text = file:read('*a')
   file:close()
-  return { text = text, sha1 = boot.tools.sha1(text) }
+  return { text = text, sha1 = sha1(text) }
 end
 
 --- Old workers of a reload that changed ebb_inflight's size count where nobody reads: nothing is proven while they live.
@@ -57,10 +63,10 @@ local function begin_or_go_on(dicts)
 end
 
 --- Reads the disk into the shared dictionary; files that cannot be trusted are left out, and stay for a person to look at.
-local function load(dicts, state_dir)
+local function load(dicts, state_dir, tools)
   local loading = store.new(dicts.sets)
   local epoch, generation, loaded = 0, 0, 0
-  disk.new(state_dir):load(boot.tools, function(name, publication, document)
+  disk.new(state_dir):load(tools, function(name, publication, document)
     publication.restless, publication.removed = document.restless, document.kind == 'tombstone'
     local shared, err = loading:share(name, publication, true)
     if not shared then
@@ -78,17 +84,15 @@ local function load(dicts, state_dir)
   ngx.log(ngx.NOTICE, 'ebbgate: ', loaded, ' sets loaded from ', state_dir)
 end
 
---- Tells wire.decode which TLS profiles the conf has (their names, a space between). If a reload changed that, sets that are in
---- force may name one that is gone: they are rejected from now on, so that nobody takes them for obeyed.
-local function learn_profiles(dicts, names)
-  boot.tools.profiles = {}
-  for name in string.gmatch(names, '%S+') do boot.tools.profiles[name] = true end
+--- If a reload changed which TLS profiles the conf has (`names`), sets that are in force may name one that is gone: they are
+--- rejected from now on, so that nobody takes them for obeyed.
+local function reject_unknown_profiles(dicts, names, tools)
   local state = dicts.state
   if state:get(keys.state.profiles) == names then return end
   state:safe_set(keys.state.profiles, names)
   local sets, rejected, changed = store.new(dicts.sets), cjson.decode(state:get(keys.state.rejected) or '{}'), false
   for name, record in pairs(sets:records()) do
-    local document, code, detail = wire.decode(name, sets:payload(name), boot.tools)
+    local document, code, detail = wire.decode(name, sets:payload(name), tools)
     if not document then
       rejected[name], changed = { generation = position.text(record.generation), code = code }, true
       ngx.log(ngx.ERR, 'ebbgate: the set of ', name, ' cannot be served any more: ', code, ' (', detail, ')')
@@ -122,7 +126,8 @@ end
 
 --- In the master, at every start and reload. `profiles`: the names of the TLS profiles, a space between.
 function boot.prepare(dicts, state_dir, profiles, start_from_disk)
-  learn_profiles(dicts, profiles)
+  local tools = boot.tools(profiles)
+  reject_unknown_profiles(dicts, profiles, tools)
   local reload = begin_or_go_on(dicts)
   if not reload then note_departure(dicts.state, state_dir, start_from_disk) end
   if reload and not dicts.inflight:get(keys.inflight.made) then note_blind_spot(dicts) end
@@ -133,7 +138,7 @@ function boot.prepare(dicts, state_dir, profiles, start_from_disk)
   dicts.sets:safe_set(keys.sets.last_stamp, 0)
   dicts.state:delete(keys.state.applied)
   dicts.state:delete(keys.state.sealed_epoch)
-  load(dicts, state_dir)
+  load(dicts, state_dir, tools)
 end
 
 --- Enters this worker in the list that the in_flight_counts reads. Its incarnation comes back.

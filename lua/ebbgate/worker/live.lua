@@ -10,8 +10,20 @@ local counters = require 'ebbgate.worker.count.counters'
 local health = require 'ebbgate.worker.health.health'
 local in_flight = require 'ebbgate.worker.count.in_flight'
 local pace = require 'ebbgate.worker.pace'
+local policies = require 'ebbgate.worker.policies'
 
 local live = {}
+
+--- What the phases of HTTP must know from one request to the next:
+---   unwritten     requests whose refusal is not written yet, and half_open: those that are half-open and have no answer yet.
+---                 Both are almost always 0, and looking up a request's context costs more than asking this.
+---   last_seen     the request that the body filter last ran for, and seen_whole: whether it has seen the end of that body. When
+---                 an instance breaks, nginx sends what it has, and ends the request in the same breath: no other comes between.
+---   log_texts     pairs of variables (phase/http/log_text.lua)
+---   dropped       names of headers that the log has, and dropped_count
+live.http = {
+  unwritten = 0, half_open = 0, last_seen = false, seen_whole = false, log_texts = {}, dropped = {}, dropped_count = 0,
+}
 
 local named, microseconds = upstream.named, clock.microseconds
 
@@ -22,7 +34,8 @@ local MAX_MOVES = 5
 ---        head_bytes (as in core/options.lua),
 ---        zone (of the gateway; '' = none), header_names (which the instances get: core/header_names.lua),
 ---        names (how sticky cookies name instances: sticky.namer),
----        is_safe (of the protocol: worker/health/half_open.lua)}
+---        is_safe (of the protocol: worker/health/half_open.lua), log_texts (phase/http/log_text.lua; nil = none),
+---        serve_at (when requests wait no longer for the start: clock.now)}
 function live.start(parts)
   live.dicts, live.sets, live.tools, live.incarnation = parts.dicts, parts.dicts.sets, parts.tools, parts.incarnation
   live.names = parts.names
@@ -38,8 +51,11 @@ function live.start(parts)
     max_tries = parts.max_tries, is_safe = parts.is_safe, rebuild = live.rebuild,
   })
   live.entries, live.waiting = {}, {}
+  -- True once requests may be served; until then they wait, at most to `serve_at` (worker/startup.lua).
+  live.serving, live.serve_at = false, parts.serve_at or 0
   -- True once a set wants to know more of answers than the log phase sees (phase/http/affinity.lua).
   live.attentive = false
+  live.http.log_texts = parts.log_texts or {}
   live.routes = { stamp_key = keys.sets.stamp(wire.ROUTES) }
 end
 
@@ -104,7 +120,10 @@ local function refresh(entry, again)
   end
   local old = entry.upstream
   local health_view = live.health:view(entry, document)
-  local new = upstream.build(document, live.incarnation, old, entry.retiring, math.random(), health_view, live.names)
+  local asked = policies.of(document, entry)
+  local new = upstream.build(
+    document, live.incarnation, old, entry.retiring, math.random(), health_view, live.names, asked
+  )
   entry.upstream, entry.stamp, live.waiting[entry] = new, stamp, new.wake_at
   if new.sticky or new.picker.clocked then live.attentive = true end
   local retry = document.retry

@@ -1,5 +1,6 @@
 --- Picks the instance of each try. Nothing here may yield, and nothing may throw once a request is counted.
 local balancer = require 'ngx.balancer'
+local outcome = require 'ebbgate.phase.http.outcome'
 local tries = require 'ebbgate.phase.http.tries'
 local live = require 'ebbgate.worker.live'
 local microseconds = require('ebbgate.worker.clock').microseconds
@@ -20,7 +21,7 @@ local function give_up(ctx, entry, member)
   ctx.member = false
   local _, status = get_last_failure()
   ctx.verdict, ctx.answer = status, tries.reached(ngx.var.upstream_header_time)
-  tries.conclude(ctx, entry, member, ctx.answer and status or status == 504 and 'timeout' or 'error')
+  outcome.conclude(ctx, entry, member, ctx.answer and status or status == 504 and 'timeout' or 'error')
   ctx.tried = ctx.tried or {}
   ctx.tried[member.id] = true
 end
@@ -29,7 +30,7 @@ end
 local function refuse(ctx, member)
   ctx.member = false
   live.leave(member, ctx.counter)
-  tries.abandon(ctx)
+  outcome.abandon(ctx)
   return ngx.exit(BUSY)
 end
 
@@ -53,7 +54,7 @@ function phase.run()
   end
   -- At once: from here on the log phase gives the count back, whatever happens.
   ctx.member, ctx.counter, ctx.tries, ctx.began = member, counter, ctx.tries + 1, began
-  if lease then tries.risk(ctx, lease) end
+  if lease then outcome.risk(ctx, lease) end
   if ctx.tries > 1 then
     live.counters:retry(member)
     ctx.verdict = false

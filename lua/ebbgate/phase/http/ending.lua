@@ -7,6 +7,7 @@ local live = require 'ebbgate.worker.live'
 
 local ending = {}
 
+local http = live.http
 local match, byte = string.match, string.byte
 local G = byte('g')
 
@@ -27,23 +28,19 @@ local function may_be_slow(var)
   return not whole or not head or (whole - head) * 1000 >= live.client_send_ms
 end
 
---- The request that this worker's body filter last ran for, and whether it has seen the end of that answer's body. When an
---- instance breaks, nginx sends what it has, and ends the request in the same breath: no other comes between.
-local last_seen, seen_whole = false, false
-
 --- In the body filter, each time it runs. `whole` tells that the end of the body goes by.
 function ending.note(whole)
-  last_seen, seen_whole = get_request(), whole
+  http.last_seen, http.seen_whole = get_request(), whole
 end
 
 --- Who cut the answer short: 'instance' or 'client'; nil if it came whole. In doubt the client. In the log phase, and for every
 --- request that came to an instance.
 function ending.cut_by(ctx, var)
-  local was_last = last_seen == get_request()
+  local was_last = http.last_seen == get_request()
   -- The next request may be kept at the same place.
-  if was_last then last_seen = false end
+  if was_last then http.last_seen = false end
   if var.request_completion == 'OK' then
-    if was_last and not seen_whole then return 'instance' end
+    if was_last and not http.seen_whole then return 'instance' end
     local transport = ctx.transport
     return transport and byte(transport) == G and lacks_status(var) and 'instance' or nil
   end

@@ -1,4 +1,5 @@
---- Judges the head of an instance's answer, before any of it goes to the client.
+--- Checks the head of an instance's answer, before any of it goes to the client.
+local connection = require 'ebbgate.core.connection'
 local framing = require 'ebbgate.core.framing'
 
 local head = {}
@@ -29,6 +30,15 @@ function head.fault(status, var)
     sound = framing.is_sound(status, nil, nil, var.upstream_http_transfer_encoding)
   end
   return not sound and 'broken' or nil
+end
+
+--- Takes out the headers that the answer's Connection header (or nil) names: they are about the connection to the instance.
+function head.drop_hops(value)
+  if not value or connection.is_plain(value) then return end
+  local present = {}
+  for name in pairs(ngx.resp.get_headers(0, true)) do present[lower(name)] = true end
+  local names, header = connection.nominated({ value }, present), ngx.header
+  for i = 1, #names do header[names[i]] = nil end
 end
 
 return head

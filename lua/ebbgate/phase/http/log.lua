@@ -2,10 +2,11 @@
 local ending = require 'ebbgate.phase.http.ending'
 local filter = require 'ebbgate.phase.http.filter'
 local log_text = require 'ebbgate.phase.http.log_text'
+local outcome = require 'ebbgate.phase.http.outcome'
 local request_clock = require 'ebbgate.phase.http.request_clock'
-local tries = require 'ebbgate.phase.http.tries'
 local clock = require 'ebbgate.worker.clock'
 local live = require 'ebbgate.worker.live'
+local policies = require 'ebbgate.worker.policies'
 
 local log = {}
 
@@ -18,21 +19,21 @@ local nobody = { id = '', service = '', version = '' }
 local function conclude(ctx, entry, member, status)
   -- 499: the client went away, and a problem of the gateway's own below 502 (a body that was cut, say) is not the
   -- instance's either, nor is a 1xx (docs/reference/http.md). From 502 on it gave no answer.
-  if status == 499 or ctx.problem and status < 502 or ctx.fault == 'early' then
-    tries.abandon(ctx)
+  if status == 499 or ctx.unwritten and status < 502 or ctx.fault == 'early' then
+    outcome.abandon(ctx)
     return status == 499 and 'client' or nil
   end
-  if ctx.problem then
-    tries.conclude(ctx, entry, member, status == 504 and 'timeout' or 'error')
+  if ctx.unwritten then
+    outcome.conclude(ctx, entry, member, status == 504 and 'timeout' or 'error')
     return nil
   end
   local cut_by = ending.cut_by(ctx, ngx.var)
   -- Either side ends a WebSocket as it likes.
   if status == 101 then cut_by = nil end
   if cut_by == 'client' and ctx.lease then
-    tries.abandon(ctx)
+    outcome.abandon(ctx)
   else
-    tries.conclude(ctx, entry, member, cut_by == 'instance' and 'broken' or status)
+    outcome.conclude(ctx, entry, member, cut_by == 'instance' and 'broken' or status)
   end
   return cut_by
 end
@@ -47,8 +48,9 @@ function log.run()
     live.leave(member, ctx.counter)
     cut_by = conclude(ctx, entry, member, status)
   end
-  if live.must_tell and member and not ctx.problem and not cut_by then member.peer.idle = member.peer.idle + 1 end
+  if live.must_tell and member and not ctx.unwritten and not cut_by then member.peer.idle = member.peer.idle + 1 end
   filter.forget(ctx)
+  if ctx.policies then policies.finish(ctx.policies, ctx) end
   -- A WebSocket's duration is no latency.
   local ms = status ~= 101 and (now() - (ctx.at or began())) * 1000 or nil
   live.counters:request(member or entry and entry.nobody or nobody, status, ms)

@@ -11,13 +11,13 @@ local live = require 'ebbgate.worker.live'
 
 local request_head = {}
 
-local ngx = ngx
+local ngx, http = ngx, live.http
 local C, ffi_string, get_request = ffi.C, ffi.string, base.get_request
 local clear_header = ngx.req.clear_header
 --- Headers that may be taken from one request: nginx looks for each of them among all. One that has more is refused.
 local MOST = 100
---- Names that a worker tells the log of.
-local TOLD = 20
+--- Names that a worker logs.
+local LOGGED = 20
 local C_, N_ = string.byte('c'), string.byte('n')
 
 --- 1 for what is no letter, digit or hyphen. Names come in lower case.
@@ -27,7 +27,6 @@ for c = 0, 255 do strange[c] = string.find(string.char(c), '[a-z0-9-]') and 0 or
 local truncated = ffi.new('int[1]')
 local room = 64
 local list = ffi.new('ngx_http_lua_ffi_table_elt_t[?]', room)
-local told, told_count = {}, 0
 
 --- The head as nginx has it: how many headers stand in `list`.
 local function read_list(r)
@@ -52,10 +51,10 @@ local function is_connection(data, length)
   return length == 10 and data[0] == C_ and data[2] == N_ and data[9] == N_ and ffi_string(data, 10) == 'connection'
 end
 
---- Tells the log of a name, once in this worker.
-local function tell(name, reason)
-  if told[name] or told_count >= TOLD then return end
-  told[name], told_count = true, told_count + 1
+--- Logs a name, once in this worker.
+local function log_once(name, reason)
+  if http.dropped[name] or http.dropped_count >= LOGGED then return end
+  http.dropped[name], http.dropped_count = true, http.dropped_count + 1
   ngx.log(ngx.WARN, 'ebbgate: a header named ', string.sub(name, 1, 100), ' was not passed on (',
     reason == 'lookalike' and 'it looks like one that the gateway sets' or 'see --header-names', ')')
 end
@@ -72,7 +71,7 @@ local function add_strange(names, dropped, count)
       if reason then
         dropped[reason] = (dropped[reason] or 0) + 1
         names[#names + 1] = name
-        tell(name, reason)
+        log_once(name, reason)
       end
     end
   end

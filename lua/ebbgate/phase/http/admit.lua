@@ -1,0 +1,16 @@
+--- Whether a request may go on to the instances of its service.
+local affinity = require 'ebbgate.phase.http.affinity'
+local request_head = require 'ebbgate.phase.http.request_head'
+local policies = require 'ebbgate.worker.policies'
+
+local admit = {}
+
+--- Nil, or the code of the refusal (core/problem_json.lua). `upstream` may be nil. Cleans the request's head. Policies are asked
+--- last, and not asked where there are none.
+function admit.refusal(upstream, var)
+  if not upstream or upstream.reach == 0 and not affinity.is_kept(upstream, var) then return 'no_instance' end
+  if not request_head.clean() then return 'bad_request' end
+  return upstream.policies and policies.refusal(upstream.policies, var) or nil
+end
+
+return admit

@@ -1,0 +1,40 @@
+--- Writes the gateway's own answers: the one place that knows how a refusal looks.
+local grpc_status = require 'ebbgate.core.grpc_status'
+local problem_json = require 'ebbgate.core.problem_json'
+
+local refuse = {}
+
+local ngx = ngx
+
+--- Sets status and headers, and returns the body. A client of gRPC reads none: it gets '', and HTTP says 200.
+function refuse.head(status, code, var)
+  local header = ngx.header
+  if grpc_status.asked(var.content_type) then
+    ngx.status = 200
+    grpc_status.refuse(header, status)
+    return ''
+  end
+  local body = problem_json.body(code, status, var.request_id)
+  if ngx.status ~= status then ngx.status = status end
+  header.content_type, header.content_length = problem_json.CONTENT_TYPE, #body
+  if status == 503 then header.retry_after = '1' end
+  return body
+end
+
+--- Answers with the problem `code`, before anything is picked. Ends the access phase.
+function refuse.answer(ctx, code, var)
+  local status = problem_json.status_of(code)
+  ctx.answered = status
+  local body = refuse.head(status, code, var)
+  if body == '' then ngx.send_headers() else ngx.print(body) end
+  return ngx.exit(ngx.HTTP_OK)
+end
+
+--- A 502 with that body as bytes, where nginx writes no head.
+function refuse.bytes(body, var)
+  local top = 'HTTP/1.1 502 Bad Gateway\r\nContent-Type: ' .. problem_json.CONTENT_TYPE .. '\r\nContent-Length: ' .. #body
+    .. '\r\nConnection: close\r\nX-Request-Id: ' .. var.request_id .. '\r\n\r\n'
+  return ngx.req.get_method() == 'HEAD' and top or top .. body
+end
+
+return refuse

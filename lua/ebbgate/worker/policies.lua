@@ -1,0 +1,49 @@
+--- Policies: what a service asks of a request before an instance is picked for it, such as a limit of requests. The set of a
+--- service says which it has; they are made with its upstream, so a request of a service without policies never looks here.
+---
+--- A kind of policy is a table {new}: `new(document, entry)` gives the policy of that set, or nil if the set wants none. What it
+--- must keep over sets it keeps on `entry`, or in shared memory. A policy has
+---   admit(self, request)    nil, or the code of a refusal (core/problem_json.lua). `request` gives the protocol's variables by
+---                           name. May yield.
+---   finish(self, context)   optional: once for each request that it admitted, when that has ended
+local policies = {}
+
+--- In the order in which they are asked.
+local KINDS = {}
+
+--- The policies of a set, as a list; false if it has none. `kinds`: others than those of this gateway.
+function policies.of(document, entry, kinds)
+  local list = false
+  for _, kind in ipairs(kinds or KINDS) do
+    local policy = kind.new(document, entry)
+    if policy then
+      list = list or {}
+      list[#list + 1] = policy
+    end
+  end
+  return list
+end
+
+local function finish(list, count, context)
+  for i = 1, count do
+    if list[i].finish then list[i]:finish(context) end
+  end
+end
+
+--- Nil, or the first refusal; those before it are done with the request then.
+function policies.refusal(list, request)
+  for i = 1, #list do
+    local code = list[i]:admit(request)
+    if code then
+      finish(list, i - 1, nil)
+      return code
+    end
+  end
+  return nil
+end
+
+--- Once a request that all of them admitted has ended. `context`: what the protocol kept of it; nil of one that a later policy
+--- refused.
+function policies.finish(list, context) finish(list, #list, context) end
+
+return policies
