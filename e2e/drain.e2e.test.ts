@@ -86,9 +86,7 @@ test('a drain with a slow request and an open WebSocket ends with the last of th
   const waiting = await until('the operation names the gateways that still hold requests', async () => {
     const operation = await stack.operation(id);
     const text = operation.waiting_for.join('; ');
-    return /gateway-1 still holds 1 /.test(text) && /gateway-2 still holds 1 /.test(text)
-      ? operation
-      : undefined;
+    return /gateway-1 still has 1 /.test(text) && /gateway-2 still has 1 /.test(text) ? operation : undefined;
   });
   expect(waiting).toMatchObject({ state: 'running', result: null, instances: [{ drained: false }] });
 
@@ -175,7 +173,7 @@ test('a drain by host covers services in one operation, and one that times out s
   const ended = await stack.call(`GET`, `/v1/operations/${id}?wait=30s`);
   expect(ended.body).toMatchObject({
     result: 'timed_out',
-    waiting_for: [expect.stringContaining('still holds 1 open request')],
+    waiting_for: [expect.stringContaining('still has 1 open request')],
     instances: [{ left: 1 }],
   });
   const wait = await stack.cli('wait', 'operation', id, '--timeout', '1s');

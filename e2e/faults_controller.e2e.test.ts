@@ -113,7 +113,7 @@ test('killed when all have acked and a request is still open', async () => {
   await until('the open request is what it waits for', async () => {
     const { waiting_for, result } = await rig.operation(operation);
     expect(result).toBeNull();
-    return waiting_for.length === 1 && /gw-1 still holds 1 open request/.test(waiting_for[0] ?? '');
+    return waiting_for.length === 1 && /gw-1 still has 1 open request/.test(waiting_for[0] ?? '');
   });
   expect(await held.answered).toBe(200);
   await endsRight(operation, key);

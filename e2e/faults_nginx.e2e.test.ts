@@ -69,7 +69,7 @@ test('reloaded during a drain, old workers with a slow request and a WebSocket: 
   expect((await rig.operation(id)).state).toBe('running');
   expect(await slow.answered).toBe(200);
   await until('the WebSocket alone is counted', async () => (await inFlight('gw-1')) === 1);
-  expect((await rig.operation(id)).waiting_for).toEqual(['gateway gw-1 still holds 1 open request']);
+  expect((await rig.operation(id)).waiting_for).toEqual(['gateway gw-1 still has 1 open request']);
   const echoed = once(socket, 'message');
   socket.send('still here');
   expect(String((await echoed)[0])).toBe('still here');

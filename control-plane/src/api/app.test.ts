@@ -555,7 +555,7 @@ describe('inputs', () => {
     expectProblem(await patch('application/json').send(huge), 'too_large');
   });
 
-  it('tells which methods a path takes', async () => {
+  it('says which methods a path takes', async () => {
     const put = await client().put('/v1/services/shop').send({});
     expectProblem(put, 'method_not_allowed');
     expect(put.headers['allow']).toBe('GET, HEAD, PATCH');
@@ -569,7 +569,7 @@ describe('inputs', () => {
     expectProblem(await client().get('/v1/services/%zz'), 'invalid_request');
   });
 
-  it('takes a sane request id over and makes one otherwise', async () => {
+  it('takes a valid request id over and makes one otherwise', async () => {
     const given = await client().get('/livez').set('X-Request-Id', 'abc-1.2_3');
     expect(given.headers['x-request-id']).toBe('abc-1.2_3');
     const made = await client().get('/livez').set('X-Request-Id', 'a b');
@@ -602,7 +602,7 @@ describe('inputs', () => {
 });
 
 describe('the log', () => {
-  it('tells of a mutation who, what, why, before and after, and by which ids', async () => {
+  it('logs of a mutation who, what, why, before and after, and by which ids', async () => {
     const log = createRecordingLog();
     const app = createApp({
       ...{ plane, log, token: null, clock: createFakeClock(), version: '1', randomId: () => 'req-1' },

@@ -9,7 +9,15 @@ import type { Clock, ControlPlane, Log } from '../model/ports.js';
 import { PROBLEMS, type Problem } from '../model/problem.js';
 import { readBody } from './body.js';
 import type { Endpoint, Exchange, Reply } from './endpoint.js';
-import { actor, checkLocal, checkToken, idempotencyKey, ifMatch, requestId, streamWish } from './exchange.js';
+import {
+  actor,
+  checkLocal,
+  checkToken,
+  idempotencyKey,
+  ifMatch,
+  requestId,
+  streamStart,
+} from './exchange.js';
 import { EventStreams } from './event_stream.js';
 import { openApi } from './openapi.js';
 import { problemBody, Refusal } from './refusal.js';
@@ -68,7 +76,7 @@ export function endpoints(
   return nouns;
 }
 
-/** The express application: one router per noun, and the conventions that hold for all of them. */
+/** The express application: one router per noun, and the conventions of all of them. */
 export function createApp(parts: AppParts): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -148,7 +156,7 @@ async function serve(one: Endpoint, parts: Serving, request: Request, response: 
     by: actor(request, parts.token),
     ifMatch: ifMatch(request, one.ifMatch),
     idempotencyKey: idempotencyKey(request, one.method),
-    stream: streamWish(request),
+    stream: streamStart(request),
     signal,
   };
   try {
@@ -161,7 +169,7 @@ async function serve(one: Endpoint, parts: Serving, request: Request, response: 
         {
           ...{ request_id: exchange.requestId, by: exchange.by, method: request.method, path: request.path },
           ...(exchange.idempotencyKey === null ? {} : { idempotency_key: exchange.idempotencyKey }),
-          ...reply.told,
+          ...reply.logged,
         },
         'mutated',
       );
@@ -198,7 +206,7 @@ function watchEnd(response: Response, closing: AbortSignal): { signal: AbortSign
   };
 }
 
-/** Written by hand, because express would turn an equal ETag into a 304, and ours does not stand for live counts. */
+/** Written by hand, because express would turn an equal ETag into a 304, and ours says nothing of live counts. */
 function send(response: Response, reply: Reply): void {
   if (response.headersSent || response.destroyed) return;
   const content = reply.text?.content ?? JSON.stringify(reply.body);
@@ -247,7 +255,7 @@ function asRefusal(error: unknown): Refusal {
 
 function thrownProblem(type?: string, status?: number, message = ''): Problem {
   if (type === 'entity.too.large')
-    return { code: 'too_large', field: 'body', detail: 'a body may hold 256 KiB' };
+    return { code: 'too_large', field: 'body', detail: 'a body may have 256 KiB at most' };
   if (type === 'entity.parse.failed')
     return { code: 'invalid_request', field: 'body', detail: `body is not JSON: ${message}` };
   if (type === 'encoding.unsupported' || type === 'charset.unsupported')

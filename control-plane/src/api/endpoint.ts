@@ -25,8 +25,8 @@ export interface Reply {
   readonly text?: { readonly type: string; readonly content: string };
   /** Server-sent events instead of a body. */
   readonly stream?: Streaming;
-  /** What the log tells of it, besides who asked and how. */
-  readonly told?: object;
+  /** What the log says of it, besides who asked and how. */
+  readonly logged?: object;
 }
 
 /** What an answer looks like in the OpenAPI document. */

@@ -67,7 +67,7 @@ export class EventStreams {
 
 async function write(response: Response, { type, id, data }: SentEvent, signal: AbortSignal): Promise<void> {
   if (signal.aborted || response.destroyed) return;
-  // JSON holds no raw line feed, so one data line holds all of it.
+  // JSON contains no raw line feed, so one data line is enough.
   const text = `event: ${type}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
   if (response.write(text)) return;
   const settled = new AbortController();

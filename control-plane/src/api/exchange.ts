@@ -15,7 +15,7 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 const IF_MATCH = /^(?:\*|"([\x21\x23-\x7e]{1,128})")$/;
 const BEARER = /^Bearer +(\S+) *$/i;
 
-/** The client's own request id: null = it gave none; a refusal if it cannot stand in a log line. */
+/** The client's own request id: null = it gave none; a refusal if it is unfit for a log line. */
 export function requestId(request: Request): string | Refusal | null {
   const given = request.get('x-request-id');
   if (given === undefined) return null;
@@ -23,13 +23,13 @@ export function requestId(request: Request): string | Refusal | null {
   const hint = 'header.x-request-id must be 1 to 128 of A-Z a-z 0-9 . _ -';
   return invalid(
     'header.x-request-id',
-    `${hint}${holding(given, /[^A-Za-z0-9._-]/)}. Leave it out to get one`,
+    `${hint}${containing(given, /[^A-Za-z0-9._-]/)}. Leave it out to get one`,
   );
 }
 
-function holding(text: string, stranger: RegExp): string {
+function containing(text: string, stranger: RegExp): string {
   const found = stranger.exec(text)?.[0];
-  return found === undefined ? '' : `; it holds ${spellCharacter(found)}`;
+  return found === undefined ? '' : `; it contains ${spellCharacter(found)}`;
 }
 
 /** Who acts. */
@@ -71,10 +71,10 @@ export function idempotencyKey(request: Request, method: Endpoint['method']): st
   if (method === 'get' || given === undefined) return null;
   if (IDEMPOTENCY_KEY.test(given)) return given;
   const hint = 'header.idempotency-key must be 1 to 255 visible ASCII characters';
-  throw invalid('header.idempotency-key', `${hint}${holding(given, /[^\x21-\x7e]/)}`);
+  throw invalid('header.idempotency-key', `${hint}${containing(given, /[^\x21-\x7e]/)}`);
 }
 
-/** Refuses what does not carry the token. Digests are compared, so the time tells nothing, not even a length. */
+/** Refuses what does not carry the token. Digests are compared, so the time reveals nothing, not even a length. */
 export function checkToken(request: Request, token: string): void {
   const given = BEARER.exec(request.get('authorization') ?? '')?.[1];
   if (given !== undefined && timingSafeEqual(digest(given), digest(token))) return;
@@ -95,7 +95,7 @@ function digest(text: string): Buffer {
 
 /**
  * Without a token the loopback address is the only protection, and a web page in the operator's browser can reach
- * that: under a name that its owner re-points at 127.0.0.1 (told by Host), or straight (told by Origin).
+ * that: under a name that its owner re-points at 127.0.0.1 (seen by Host), or straight (seen by Origin).
  */
 export function checkLocal(request: Request): void {
   const host = request.get('host') ?? '';
@@ -128,7 +128,7 @@ export function isLoopback(host: string): boolean {
  * Whether the client wants server-sent events rather than JSON, and after which event it goes on. After what is no number
  * of an event everything comes again: nothing is missed by it.
  */
-export function streamWish(request: Request): { readonly after: number } | null {
+export function streamStart(request: Request): { readonly after: number } | null {
   if (request.method !== 'GET') return null;
   if (request.accepts(['application/json', 'text/event-stream']) !== 'text/event-stream') return null;
   const last = request.get('last-event-id') ?? '';

@@ -13,7 +13,7 @@ export interface Circumstances {
 
 /**
  * Hands a mutation to the plane and turns its outcome into an answer: 202 with `Location` when an operation was
- * started, else 200; `ETag` when exactly one service was touched. `place` is where `force` stood, for messages.
+ * started, else 200; `ETag` when exactly one service was touched. `place` is where `force` was given, for messages.
  */
 export async function mutate(
   plane: ControlPlane,
@@ -37,15 +37,15 @@ export async function mutate(
     expires_ms: given.expires ?? null,
   });
   if (!outcome.ok) throw new Refusal(outcome.error);
-  const told = tellMutation(mutation, outcome.value, given);
-  return { ...answer(outcome.value), told };
+  const logged = logFields(mutation, outcome.value, given);
+  return { ...answer(outcome.value), logged };
 }
 
-/** How many changes a line of the log holds; the rest is counted. */
-const MOST_TOLD = 50;
+/** How many changes a line of the log lists; the rest is counted. */
+const MOST_LISTED = 50;
 
-/** What the log tells of a mutation: verb, what it was about, why, before → after, and the ids to look it up by. */
-function tellMutation(
+/** What the log says of a mutation: verb, what it was about, why, before → after, and the ids to look it up by. */
+function logFields(
   { kind: verb, ...about }: Mutation,
   { changes, guards, operation, dry_run, published, etags }: MutationResource,
   { reason, force, expires }: Circumstances,
@@ -54,10 +54,10 @@ function tellMutation(
     ({ service, instance, field, from, to }) =>
       `${service}${instance === null ? '' : `/${instance}`} ${field}: ${from || 'none'} → ${to || 'none'}`,
   );
-  const left = lines.length - MOST_TOLD;
+  const left = lines.length - MOST_LISTED;
   return {
     ...{ verb, ...about, reason: reason ?? '', dry_run, published },
-    changes: left > 0 ? [...lines.slice(0, MOST_TOLD), `and ${String(left)} more`] : lines,
+    changes: left > 0 ? [...lines.slice(0, MOST_LISTED), `and ${String(left)} more`] : lines,
     ...(force === true ? { force, overruled: guards.map(({ message }) => message) } : {}),
     ...(expires === undefined || expires === null ? {} : { expires_ms: expires }),
     ...(operation === null ? {} : { operation: operation.id }),

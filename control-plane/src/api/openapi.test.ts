@@ -46,7 +46,7 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
 const reference = readFileSync(new URL('../../../docs/reference/api.md', import.meta.url), 'utf8');
 
 describe('the OpenAPI document', () => {
-  it('is 3.1 and holds every route once', () => {
+  it('is 3.1 and has every route once', () => {
     expect(document.openapi).toBe('3.1.0');
     expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(
       all.map(({ method, path }) => `${method} ${path}`).sort(),
@@ -71,10 +71,10 @@ describe('the OpenAPI document', () => {
     expect(match?.required).toBe(method === 'get' ? undefined : method === 'patch');
   });
 
-  it('refers only to schemas that it holds, and uses all of them', () => {
+  it('refers only to schemas that it contains, and uses all of them', () => {
     const refs = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map((match) => match[1]);
-    const held = Object.keys(document.components.schemas).map((name) => `#/components/schemas/${name}`);
-    expect([...new Set(refs)].sort()).toEqual(held.sort());
+    const contained = Object.keys(document.components.schemas).map((name) => `#/components/schemas/${name}`);
+    expect([...new Set(refs)].sort()).toEqual(contained.sort());
   });
 
   it('shuts request bodies and leaves answers open', () => {
@@ -104,7 +104,7 @@ describe('docs/reference/api.md', () => {
 });
 
 /*
- * `satisfies` in schema/resources.ts holds the schemas to the model; this holds the model to the schemas, so that
+ * `satisfies` in schema/resources.ts compares the schemas with the model; this compares the model with the schemas, so that
  * neither can grow a member or a state without the other. It is checked by the compiler.
  */
 type Deep<T> = T extends readonly (infer E)[]

@@ -13,7 +13,7 @@ export class Refusal extends Error {
   }
 }
 
-/** A refusal of one input: `field` is where it stood, like `body.weight` or `header.if-match`. */
+/** A refusal of one input: `field` is where it was, like `body.weight` or `header.if-match`. */
 export function invalid(field: string, detail: string): Refusal {
   return new Refusal({ code: 'invalid_request', field, detail });
 }

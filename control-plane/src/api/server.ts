@@ -33,10 +33,10 @@ const CLOSE_GRACE_MS = 1_000;
 export function createApi(options: ApiOptions): Api {
   checkOptions(options);
   const closing = new AbortController();
-  setMaxListeners(0, closing.signal); // one for each request that is held
+  setMaxListeners(0, closing.signal); // one for each request that waits
   const server = createServer(createApp({ ...options, closing: closing.signal }));
   server.headersTimeout = 10_000;
-  server.requestTimeout = 30_000; // to receive a request; waits are held after that
+  server.requestTimeout = 30_000; // to receive a request; waits begin after that
   server.keepAliveTimeout = 15_000;
   server.maxRequestsPerSocket = 10_000;
   let closed: Promise<void> | undefined;

@@ -7,7 +7,7 @@ export const STALE_MEANING =
   'Present while a store does not answer: `zookeeper` (registrations and intents are as of that time), `redis` (what gateways ' +
   'report is), each with since when, like `zookeeper=2026-05-01T12:00:00.000Z, redis=2026-05-01T12:00:04.000Z`.';
 
-/** What stands in it; null while all that is shown is of now. */
+/** Its value; null while all that is shown is of now. */
 export function staleness({
   zookeeper,
   redis,

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { findUnfit } from '../model/texts.js';
 import { invalid, Refusal } from './refusal.js';
 
-/** Where an input stood; the first word of `field` in a problem. */
+/** Where an input was; the first word of `field` in a problem. */
 export type Place = 'path' | 'query' | 'body';
 
 /** Parses `input`, or refuses it with every fault listed and the first one as `field`. */
@@ -13,7 +13,7 @@ export function validate<S extends z.ZodType>(schema: S, place: Place, input: un
     const field = [place, ...unfit.path].join('.');
     const kinds =
       'control characters, line separators, turned directions and broken characters are not taken';
-    throw invalid(field, `${field} holds ${unfit.character}; ${kinds}. Leave it out`);
+    throw invalid(field, `${field} contains ${unfit.character}; ${kinds}. Leave it out`);
   }
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;

@@ -29,7 +29,7 @@ export function createWait(plane: ControlPlane, clock: Clock): Wait {
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', end);
-      over.abort(); // lets go of whatever `changed` still holds
+      over.abort(); // ends whatever `changed` still waits for
     }
   };
 }

@@ -18,7 +18,7 @@ export function addAcceptDataLoss(program: Command, terminal: Terminal): void {
   apiCommand(
     program,
     'accept-data-loss',
-    'say that what ZooKeeper holds after a data loss is right: it is published, and what else was known is lost',
+    'say that what ZooKeeper contains after a data loss is right: it is published, and what else was known is lost',
   )
     .requiredOption('--reason <TEXT>', 'how you know; kept and shown')
     .option(

@@ -1,7 +1,7 @@
 import type { PlannedChange } from '../model/mutation.js';
 
 /**
- * What a mutation changes, for a person. Instances that nobody touched and whose part of the traffic moves alike are told in one
+ * What a mutation changes, for a person. Instances that nobody touched and whose part of the traffic moves alike share one
  * line: `shop  traffic of 2 others: 33.3 % → 50 %`.
  */
 export function changeLines(changes: readonly PlannedChange[]): readonly string[] {

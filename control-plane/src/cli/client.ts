@@ -47,11 +47,11 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
     'X-Ebbgate-Actor': actor(terminal),
     ...authorization(flags, terminal),
   };
-  let told: string | null = null;
-  const tell = (header: string | string[] | undefined): void => {
+  let shown: string | null = null;
+  const showStale = (header: string | string[] | undefined): void => {
     const line = staleLine(typeof header === 'string' ? header : undefined);
-    if (line !== null && line !== told) terminal.err(`${line}\n`);
-    told = line ?? told;
+    if (line !== null && line !== shown) terminal.err(`${line}\n`);
+    shown = line ?? shown;
   };
   const send = async <T>(
     method: Dispatcher.HttpMethod,
@@ -71,7 +71,7 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
         ...(init.body ? { body: JSON.stringify(init.body) } : {}),
         signal,
       });
-      tell(response.headers['x-ebbgate-stale']);
+      showStale(response.headers['x-ebbgate-stale']);
       return await read<T>(response, url);
     } catch (error) {
       if (error instanceof CliFailure) throw error;
@@ -186,7 +186,7 @@ function away(error: unknown, url: string): Away {
   ]);
 }
 
-/** True for failures that time may mend: nobody answers, or a controller that is starting or out of office. */
+/** True for failures that may pass by themselves: nobody answers, or the controller is starting or is not the leader. */
 export function mayPass(error: unknown): error is CliFailure {
   return error instanceof CliFailure && error.exit === EXIT.unavailable;
 }

@@ -64,7 +64,7 @@ export const SERVICE: readonly Column<ServiceResource>[] = [
   { head: 'ETAG', show: (s) => s.etag ?? '', wide: true },
 ];
 
-/** `healthy`, or by how many gateways it is found otherwise: `failing 2/3`. Empty where nobody judges it. */
+/** `healthy`, or by how many gateways it is found otherwise: `failing 2/3`. Empty where nobody checks it. */
 function healthOf({ health, drain, in_flight: gateways }: InstanceResource): string {
   if (drain !== null) return '';
   const states = new Map<string, number>();

@@ -238,28 +238,28 @@ describe('drain --wait', () => {
 
   it('adds a line per change and ends when the last request is gone', async () => {
     const { terminal, code } = start('drain -s shop a --wait');
-    await until(terminal.stdout).toMatch(/in-flight gw-a=1 gw-b=0 {2}waits for: gw-a holds 1 request/);
+    await until(terminal.stdout).toMatch(/in-flight gw-a=1 gw-b=0 {2}waits for: gw-a has 1 open request/);
     plane.change((p) => p.operationMap.set('op-1', ended(running, 'drained')));
     expect(await code).toBe(0);
     expect(terminal.stdout()).toBe(
       [
         'shop/a  state: before → drain',
         'operation op-1',
-        'shop/a  draining  in-flight gw-a=1 gw-b=0  waits for: gw-a holds 1 request',
+        'shop/a  draining  in-flight gw-a=1 gw-b=0  waits for: gw-a has 1 open request',
         'shop/a  drained  in-flight gw-a=0 gw-b=0',
-        'drained: none of the 2 gateways (gw-a, gw-b) holds a request for it',
+        'drained: none of the 2 gateways (gw-a, gw-b) has an open request for it',
         '',
       ].join('\n'),
     );
   });
 
   it.each([
-    [['gw-a'], [], 'drained: gateway gw-a does not hold a request for it\n'],
-    [[], [], 'drained: no gateway is left that could hold a request for it\n'],
+    [['gw-a'], [], 'drained: gateway gw-a does not have an open request for it\n'],
+    [[], [], 'drained: no gateway is left that could have an open request for it\n'],
     [
       ['gw-a', 'gw-b'],
       [{ id: 'gw-c', at: '2026-11-21T00:00:00.000Z', how: 'left' as const }],
-      'drained: none of the 2 gateways (gw-a, gw-b) holds a request for it\n' +
+      'drained: none of the 2 gateways (gw-a, gw-b) has an open request for it\n' +
         'not asked: gw-c (left 2026-11-21T00:00:00.000Z); such a gateway may serve again when it starts\n',
     ],
   ])('names who was asked (%j) and who was not', async (asked, not_asked, said) => {
@@ -301,7 +301,7 @@ describe('drain --wait', () => {
     expect(await code).toBe(exit);
     expect(terminal.stderr()).toMatch(
       new RegExp(
-        `ended ${result}, not drained\n {2}shop/a had 1 open requests\n {2}waited for: gw-a holds 1 request`,
+        `ended ${result}, not drained\n {2}shop/a had 1 open requests\n {2}waited for: gw-a has 1 open request`,
       ),
     );
   });
@@ -544,12 +544,12 @@ describe('wait', () => {
       gateways: [{ id: 'gw-b', applied: null, state: 'unknown' }],
     });
     plane.instanceMap.set('shop', [
-      makeInstance({ id: 'a', drain: { drained: false, waiting_for: ['gw-a holds 2'], in_flight: 2 } }),
+      makeInstance({ id: 'a', drain: { drained: false, waiting_for: ['gw-a has 2'], in_flight: 2 } }),
     ]);
     for (const [line, waits] of [
-      ['wait operation op-1', 'gw-a holds 1 request'],
+      ['wait operation op-1', 'gw-a has 1 open request'],
       ['wait convergence shop', 'gateway gw-b is unknown'],
-      ['wait drained -s shop a', 'gw-a holds 2'],
+      ['wait drained -s shop a', 'gw-a has 2'],
     ] as const) {
       const { code, err } = await ebbgate(`${line} --timeout 50ms`);
       expect(code).toBe(4);
@@ -613,7 +613,7 @@ it('forgets gateways, lets them leave, cancels operations', async () => {
   expect(await ebbgate('gateway leave gw-a')).toMatchObject({ code: 0, out: 'gateway gw-a has left\n' });
   expect(await ebbgate('cancel op-1')).toMatchObject({ code: 0, out: 'operation op-1 is cancelled\n' });
   expect(await ebbgate('gateway forget gw-a gw-b --reason burnt')).toMatchObject({ code: 0 });
-  expect(await ebbgate('gateway forget --never-heard --reason ghosts')).toMatchObject({ code: 0 });
+  expect(await ebbgate('gateway forget --never-heard --reason spelling')).toMatchObject({ code: 0 });
   expect(await ebbgate('gateway forget --reason nobody')).toMatchObject({
     code: 2,
     err: expect.stringContaining('name a gateway') as string,
@@ -814,7 +814,7 @@ describe('finding the API', () => {
   });
 });
 
-it('tells its version and its help', async () => {
+it('shows its version and its help', async () => {
   expect(await ebbgate('--version')).toEqual({ code: 0, out: '9.9.9\n', err: '' });
   const help = await ebbgate('--help');
   expect(help.code).toBe(0);

@@ -24,7 +24,7 @@ function describeOptions(): string {
 }
 
 const SECRETS_TEXT =
-  '\nEBBGATE_TOKEN_FILE and EBBGATE_REDIS_FILE name files that hold EBBGATE_TOKEN and EBBGATE_REDIS.';
+  '\nEBBGATE_TOKEN_FILE and EBBGATE_REDIS_FILE name files that contain EBBGATE_TOKEN and EBBGATE_REDIS.';
 
 async function runController(): Promise<void> {
   const env = withSecretFiles(process.env);

@@ -148,7 +148,7 @@ function effectiveText({
 
 /** A line per gateway; one that reports nothing finds it healthy. */
 function healthLines({ health, in_flight: gateways, drain }: InstanceResource): readonly string[] {
-  if (drain !== null) return ['not judged while no new request may go to it'];
+  if (drain !== null) return ['not checked while no new request may go to it'];
   return Object.keys(gateways).map((gateway) => {
     const found = health.find((one) => one.gateway === gateway);
     if (!found) return `${gateway} healthy`;

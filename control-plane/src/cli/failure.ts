@@ -88,7 +88,7 @@ export const NEXT: Readonly<Record<ProblemCode, string>> = {
   guard_refused: 'add instances first, or overrule the guard with --force --reason "…"',
   route_taken: 'take the route from the other service with ebbgate route … --remove first',
   idempotency_conflict: 'run the command again: every run has a key of its own',
-  no_data_loss: 'GET /v1/protection says what is held back; nothing has to be accepted',
+  no_data_loss: 'nothing has to be accepted; GET /v1/protection shows what is suspended',
   precondition_failed: 'somebody else changed it meanwhile: look again, then repeat the command',
   too_large: 'name fewer things at once, or a smaller file',
   unsupported_media_type:
@@ -116,7 +116,7 @@ export function exitOf(code: string): number {
   return EXITS[code as ProblemCode] ?? EXIT.error;
 }
 
-/** What holds a release up is more than a lack of instances. */
+/** A release is blocked by more than a lack of instances. */
 const NEXT_OF_RELEASE =
   'mend that (a freeze: ebbgate unfreeze), or overrule a guard with --force --reason "…"';
 

@@ -14,7 +14,7 @@ export function apiCommand(parent: Command, nameAndArgs: string, description: st
     .command(nameAndArgs)
     .description(description)
     .option('--api <URL>', `the control API (EBBGATE_API; default ${DEFAULT_API})`)
-    .option('--token-file <FILE>', 'a file that holds the token (or EBBGATE_TOKEN, EBBGATE_TOKEN_FILE)');
+    .option('--token-file <FILE>', 'a file with the token (or EBBGATE_TOKEN, EBBGATE_TOKEN_FILE)');
   return addOutput(command);
 }
 
@@ -28,13 +28,13 @@ export interface MutationFlags extends CommonFlags {
   readonly timeout?: string;
 }
 
-/** Adds `--reason`, `--force`, `--dry-run`, and where a wish is made `--expires`. */
+/** Adds `--reason`, `--force`, `--dry-run`, and where an intent is set `--expires`. */
 export function addCircumstances(command: Command, { lasting }: { readonly lasting: boolean }): Command {
   command
     .option('--reason <TEXT>', 'why; kept and shown')
     .option('--force', 'guards only warn; needs --reason')
     .option('--dry-run', 'show what would change, write nothing');
-  if (lasting) command.addOption(durationOption('--expires <DURATION>', 'how long the wish lasts'));
+  if (lasting) command.addOption(durationOption('--expires <DURATION>', 'how long the intent lasts'));
   return command;
 }
 

@@ -9,7 +9,7 @@ import { CliFailure, EXIT, Refused } from './failure.js';
 import type { Progress } from './progress.js';
 import type { Terminal } from './terminal.js';
 
-/** Held long where only the end matters, short where every state is shown. */
+/** Long where only the end matters, short where every state is shown. */
 const SLICE_MS = 30_000;
 const SHOWN_SLICE_MS = 1_000;
 const RETRY_MS = 500;
@@ -96,7 +96,7 @@ export async function followConvergence(options: FollowOptions, service: string)
   );
 }
 
-/** Waits until an instance that is already being drained holds no request any more. */
+/** Waits until an instance that is already being drained has no open request any more. */
 export async function followDrained(
   options: FollowOptions,
   service: string,

@@ -124,7 +124,7 @@ async function runStatus(flags: { readonly dir: string; readonly output: string 
     return;
   }
   const found = await status(resolve(flags.dir), process.env.EBBGATE_TOKEN);
-  process.exitCode = found.state === 'up' && found.trouble === null ? 0 : 1;
+  process.exitCode = found.state === 'up' && found.problem === null ? 0 : 1;
   if (flags.output === 'json') say(JSON.stringify(found, undefined, 2));
   else for (const line of describeStatus(found, resolve(flags.dir))) say(line);
 }
@@ -142,7 +142,7 @@ function describeStatus(found: LocalStatus, dir: string): readonly string[] {
       ({ name, pid, running }) => `  ${name.padEnd(30)} process ${String(pid)}${running ? '' : ' (gone)'}`,
     ),
     ...(found.endpoints === null ? [] : describeEndpoints(found.endpoints)),
-    ...(found.trouble === null ? [] : [`The control API is not ready: ${found.trouble}`]),
+    ...(found.problem === null ? [] : [`The control API is not ready: ${found.problem}`]),
   ];
 }
 

@@ -40,7 +40,7 @@ function stickyKeys(dir: string): string {
   return file;
 }
 
-/** OpenResty brings Lua along; Debian's nginx loads it as a module. `nginx -V` tells which it is. */
+/** OpenResty brings Lua along; Debian's nginx loads it as a module. `nginx -V` shows which it is. */
 function hasBuiltinLua(nginx: string | undefined): boolean {
   if (nginx === undefined || nginx === '') return false;
   const asked = spawnSync(nginx, ['-V'], { encoding: 'utf8' });

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Endpoints } from '../local/state.js';
 import { DEMO_SERVICE } from '../local/demo_route.js';
 
-/** Where `up`, `status` and `down` look unless told otherwise. */
+/** Where `up`, `status` and `down` look unless `--dir` says otherwise. */
 export const DEFAULT_DIR = '.ebbgate';
 
 /** The command as it must be typed for this directory: `ebbgate down`, with `--dir` unless it is the default one. */

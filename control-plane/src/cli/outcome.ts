@@ -69,7 +69,7 @@ export async function waitOperation(
     !machine,
   );
   if (machine) print(terminal, flags.output, ended, () => []);
-  judge(ended, machine ? () => undefined : terminal.out);
+  report(ended, machine ? () => undefined : terminal.out);
 }
 
 /** Who vouches for the end of a drain, by name; and who was not asked. */
@@ -78,13 +78,13 @@ function drainedLines({ instances, gateways: { asked, not_asked: gone } }: Opera
   const [only] = asked;
   const whose =
     only === undefined
-      ? 'no gateway is left that could hold'
+      ? 'no gateway is left that could have'
       : asked.length === 1
-        ? `gateway ${only} does not hold`
-        : `none of the ${String(asked.length)} gateways (${listed(asked)}) holds`;
+        ? `gateway ${only} does not have`
+        : `none of the ${String(asked.length)} gateways (${listed(asked)}) has`;
   const names = gone.map(({ id, at, how }) => `${id} (${how} ${at})`);
   return [
-    `drained: ${whose} a request for ${what}`,
+    `drained: ${whose} an open request for ${what}`,
     ...(names.length === 0
       ? []
       : [`not asked: ${listed(names)}; such a gateway may serve again when it starts`]),
@@ -98,7 +98,7 @@ function listed(names: readonly string[]): string {
   return [...names.slice(0, MOST_LISTED), ...(more > 0 ? [`${String(more)} more`] : [])].join(', ');
 }
 
-function judge(ended: OperationResource, say: (text: string) => void): void {
+function report(ended: OperationResource, say: (text: string) => void): void {
   if (ended.result === 'drained') {
     for (const line of drainedLines(ended)) say(`${safe(line)}\n`);
     return;

@@ -13,7 +13,7 @@ export function addOutput(command: Command): Command {
   );
 }
 
-/** True if a program will read the output: nothing but the document may stand on stdout then. */
+/** True if a program will read the output: nothing but the document may be on stdout then. */
 export function isMachine(format: Format): format is 'json' | 'yaml' {
   return format === 'json' || format === 'yaml';
 }

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Templates } from '../render/render.js';
 
-/** The directory that holds nginx/, lua/ and package.json, seen from the sources as well as from the build. */
+/** The directory of nginx/, lua/ and package.json, seen from the sources as well as from the build. */
 export function productRoot(): string {
   let dir = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(dir, 'nginx', 'nginx.conf.hbs'))) {

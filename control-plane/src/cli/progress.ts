@@ -2,7 +2,7 @@ import type { OperationResource } from '../model/resources.js';
 import { pairs } from './table.js';
 import { safe, type Terminal } from './terminal.js';
 
-/** Shows how an operation comes on. The last state is left standing. */
+/** Shows the progress of an operation. The last state stays on the screen. */
 export interface Progress {
   readonly show: (operation: OperationResource) => void;
   readonly note: (text: string) => void;
@@ -10,17 +10,17 @@ export interface Progress {
 
 type Target = OperationResource['instances'][number];
 
-/** What every gateway still holds of an instance. */
-function held(one: Target): string {
+/** The open requests of an instance at every gateway. */
+function openRequests(one: Target): string {
   const state = one.result ?? (one.drained ? 'drained' : 'draining');
   return safe(`${one.service}/${one.id}  ${state}  in-flight ${pairs(one.in_flight) || '-'}`);
 }
 
 /** The same with what it waits for, in one line. */
-function heldAndWaits(one: Target): string {
+function openAndWaits(one: Target): string {
   return one.waiting_for.length === 0
-    ? held(one)
-    : safe(`${held(one)}  waits for: ${one.waiting_for.join('; ')}`);
+    ? openRequests(one)
+    : safe(`${openRequests(one)}  waits for: ${one.waiting_for.join('; ')}`);
 }
 
 /** Redraws in place on a terminal; elsewhere one line per change of an instance. */
@@ -42,7 +42,7 @@ function plain(terminal: Terminal): Progress {
   const before = new Map<number, string>();
   return {
     show: (operation) => {
-      operation.instances.map(heldAndWaits).forEach((line, i) => {
+      operation.instances.map(openAndWaits).forEach((line, i) => {
         if (before.get(i) !== line) terminal.out(`${line}\n`);
         before.set(i, line);
       });
@@ -60,7 +60,7 @@ function live(terminal: Terminal): Progress {
     show: (operation) => {
       const lines = [
         `operation ${operation.id}: ${operation.result ?? operation.state}${deadline(operation)}`,
-        ...operation.instances.map((one) => `  ${held(one)}`),
+        ...operation.instances.map((one) => `  ${openRequests(one)}`),
         ...operation.waiting_for.map((one) => `  waits for: ${safe(one)}`),
       ].map((line) => line.slice(0, Math.max(20, terminal.columns() - 1)));
       const text = lines.map((line) => `${line}\n`).join('');

@@ -31,7 +31,7 @@ export function addRegister(program: Command): void {
     .option('--version <V>', 'the version it runs')
     .option('--weight <N>', '0 to 10000; 100 unless given')
     .option('--id <ID>', 'its identity, kept over restarts; HOST:PORT unless given')
-    .option('--zone <ZONE>', 'where it stands')
+    .option('--zone <ZONE>', 'the zone it runs in')
     .option('--backup', 'used only while no other instance of the service may be')
     .option('--label <KEY=VALUE>', 'may be repeated', collect)
     .option(
@@ -77,7 +77,7 @@ async function runRegister(command: readonly string[], flags: RegisterFlags): Pr
   process.exitCode = await register(parsed.value, command, () => tokenNow() ?? EBBGATE_TOKEN);
 }
 
-/** The token as its file holds it now; undefined if that cannot be read. */
+/** The token that its file contains now; undefined if that cannot be read. */
 function tokenNow(): string | undefined {
   const env = withSecretFiles(process.env);
   return env.ok ? env.value['EBBGATE_TOKEN'] : undefined;

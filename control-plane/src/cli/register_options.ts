@@ -46,11 +46,11 @@ export interface RegisterOptions {
 /** Every flag checked; a failure lists all that is wrong, each sentence starting with its flag. */
 export function parseRegisterFlags(flags: RegisterFlags): Result<RegisterOptions, readonly string[]> {
   const errors: string[] = [];
-  /** Keeps the sentence of a failure and goes on with a stand-in that is never used. */
-  const take = <T>(result: Result<T, string>, standIn: T): T => {
+  /** Keeps the sentence of a failure and goes on with a substitute that is never used. */
+  const take = <T>(result: Result<T, string>, substitute: T): T => {
     if (result.ok) return result.value;
     errors.push(result.error);
-    return standIn;
+    return substitute;
   };
   const duration = (flag: string, text: string | undefined, fallback: string, min: number, max: number) =>
     take(checkDuration(flag, text ?? fallback, min, max), 0);

@@ -47,7 +47,7 @@ function writeOut(file: string, conf: string): void {
 }
 
 /**
- * All of it or nothing: an nginx that is told to read it again must not find the half. False where that cannot be: a
+ * All of it or nothing: an nginx that reloads must not find the half. False where that cannot be: a
  * device, a link, a file that is mounted, a directory that cannot be written.
  */
 function replaceFile(file: string, conf: string): boolean {

@@ -35,7 +35,7 @@ describe('secrets in files', () => {
     expect(withSecretFiles(env)).toEqual({ ok: true, value: env });
   });
 
-  it('must be there, hold something, and be the only source: all faults at once, and no secret in them', () => {
+  it('must be there, not be empty, and be the only source: all faults at once, and no secret in them', () => {
     const both = {
       EBBGATE_TOKEN: 'plain',
       EBBGATE_TOKEN_FILE: file('token'),

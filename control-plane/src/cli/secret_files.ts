@@ -2,7 +2,7 @@ import { own } from '../model/dictionary.js';
 import { readFileSync } from 'node:fs';
 import { err, ok, type Result } from '../model/result.js';
 
-/** Variables that hold secrets. Each may stand in a file instead, which the variable with `_FILE` at its end names. */
+/** Variables with secrets. Each may be in a file instead, which the variable with `_FILE` at its end names. */
 const SECRETS = ['EBBGATE_TOKEN', 'EBBGATE_REDIS'] as const;
 
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -57,7 +57,7 @@ function patchIn(file: string): object {
     throw new CliFailure(EXIT.usage, `--file: ${error instanceof Error ? error.message : String(error)}`);
   }
   if (isObject(read)) return read;
-  throw new CliFailure(EXIT.usage, '--file must hold an object, like {"retry": {"tries": 3}}');
+  throw new CliFailure(EXIT.usage, '--file must contain an object, like {"retry": {"tries": 3}}');
 }
 
 function addSetInstance(set: Command, terminal: Terminal): void {

@@ -78,7 +78,7 @@ function find(path: readonly string[]): Member {
   throw usage('a path is empty');
 }
 
-/** The value that `text` stands for; undefined if none. Limits are the API's to judge: it names the field. */
+/** The value that `text` means; undefined if none. The API checks limits, because it names the field. */
 function typed(rule: Rule, text: string, name: string): unknown {
   switch (rule.kind) {
     case 'whole':
@@ -162,7 +162,7 @@ interface Leaf {
   readonly decided: boolean;
 }
 
-/** `there`: somebody gave the object that it stands in, so that even a usual value of its first member tells something. */
+/** `there`: somebody gave the object that it is in, so that even a usual value of its first member says something. */
 function leaves(member: Member, path: readonly string[], value: unknown, there = false): readonly Leaf[] {
   const { rule, fallback } = member;
   if (rule.kind === 'object' && isObject(value))

@@ -47,7 +47,7 @@ export function addSteer(program: Command, terminal: Terminal): void {
   addCircumstances(drain, { lasting: true });
   for (const [name, text, lasting] of [
     ['undrain', 'give drained and cut instances back', false],
-    ['isolate', 'take out at once, whatever it holds', true],
+    ['isolate', 'take out at once, with requests still open', true],
     ['restore', 'give isolated instances back', false],
   ] as const) {
     const command = verb(program, terminal, name, text);

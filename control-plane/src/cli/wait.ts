@@ -27,7 +27,7 @@ export function addWaitCommand(program: Command, terminal: Terminal): void {
       ]);
     },
   );
-  waitFor(wait, 'drained <INSTANCE>', 'until no gateway holds a request for an instance')
+  waitFor(wait, 'drained <INSTANCE>', 'until no gateway has an open request for an instance')
     .requiredOption('-s, --service <SVC>', 'its service')
     .action(async (id: string, flags: WaitFlags) => {
       const { service } = flags;

@@ -154,7 +154,7 @@ export class Housekeeping {
     if (backoff.failed()) this.#deps.log.warn({ record: what, reason }, 'not written; will try again');
   }
 
-  /** Members that are gone leave the set once no gateway holds a request for them. */
+  /** Members that are gone leave the set once no gateway has an open request for them. */
   #dropEmpty(world: World): void {
     for (const [service, members] of world.membership) {
       const empty = [...members]

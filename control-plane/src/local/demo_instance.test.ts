@@ -63,7 +63,7 @@ test('closing lets an open request end and takes no new connection', async () =>
   const agent = new Agent();
   const open = request(`${url}/?delay=0.5`, { dispatcher: agent });
   await expect.poll(() => agent.stats[url]?.running).toBe(1);
-  const second = await request(url); // begun after it, so the first one stands in the server by now
+  const second = await request(url); // begun after it, so the first one is in the server by now
   await second.body.dump();
   const closed = instance.close();
   await expect(request(url, { dispatcher: new Agent() })).rejects.toThrow(/ECONNREFUSED/);

@@ -29,7 +29,7 @@ const CLOSE_HANDSHAKE_MS = 1_000;
 
 /**
  * A tiny HTTP service to try Ebbgate with. Every path answers JSON `{service, version, instance}`; `?delay=SECONDS`
- * holds the answer, `?status=N` sets its status, `/ws` echoes WebSocket messages.
+ * delays the answer, `?status=N` sets its status, `/ws` echoes WebSocket messages.
  */
 export async function startDemoInstance(options: DemoInstanceOptions): Promise<DemoInstance> {
   let closing: Promise<void> | undefined;
@@ -42,15 +42,15 @@ export async function startDemoInstance(options: DemoInstanceOptions): Promise<D
   };
   const server = createServer((request, response) => {
     request.resume(); // a body is read to its end, so that the connection can be used again
-    const wish = readWish(request);
-    if ('error' in wish) {
-      answer(response, 400, { error: wish.error });
+    const asked = readQuery(request);
+    if ('error' in asked) {
+      answer(response, 400, { error: asked.error });
       return;
     }
     const fails = options.bad === true && request.url !== DEMO_READY_PATH;
     const timer = setTimeout(() => {
-      answer(response, fails ? 500 : wish.status, { service, version, instance });
-    }, wish.delayMs);
+      answer(response, fails ? 500 : asked.status, { service, version, instance });
+    }, asked.delayMs);
     response.once('close', () => {
       clearTimeout(timer);
     });
@@ -98,7 +98,7 @@ function echoSockets(server: ReturnType<typeof createServer>): WebSocketServer {
   return sockets;
 }
 
-function readWish(
+function readQuery(
   request: IncomingMessage,
 ): { readonly delayMs: number; readonly status: number } | { readonly error: string } {
   const query = new URL(request.url ?? '/', 'http://demo').searchParams;

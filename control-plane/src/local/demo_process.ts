@@ -71,8 +71,8 @@ export async function demoInstance(options: {
         if (!send(registrar.pid, 'SIGTERM')) break;
         send(registrar.pid, 'SIGCONT');
         const waiting = new AbortController();
-        const patience = pause(wait, undefined, { signal: waiting.signal }).catch(() => undefined);
-        await Promise.race([registrar.exited, patience]);
+        const timeout = pause(wait, undefined, { signal: waiting.signal }).catch(() => undefined);
+        await Promise.race([registrar.exited, timeout]);
         waiting.abort();
       }
       if (record !== undefined) killGroup(record);

@@ -6,7 +6,7 @@ import { clearState, readState } from './state.js';
 export type DownResult = 'stopped' | 'cleaned' | 'nothing';
 
 /** An `up` stops within 10 s; after this it is no longer waited for. */
-const PATIENCE_MS = 20_000;
+const STOP_TIMEOUT_MS = 20_000;
 
 /** Stops the Ebbgate of `dir`, or what is left of it. A reused pid is never touched. */
 export async function down(dir: string, pid: number): Promise<DownResult> {
@@ -17,7 +17,7 @@ export async function down(dir: string, pid: number): Promise<DownResult> {
   if (ran) {
     send(supervisor.pid, 'SIGTERM');
     send(supervisor.pid, 'SIGCONT');
-    if (await within(PATIENCE_MS, () => !lives(supervisor))) return 'stopped';
+    if (await within(STOP_TIMEOUT_MS, () => !lives(supervisor))) return 'stopped';
   }
   await sweep(realpathSync(dir), [supervisor, ...processes], [pid]);
   clearState(dir);

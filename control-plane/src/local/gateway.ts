@@ -77,14 +77,14 @@ function stopper(nginx: LocalProcess, graceMs: number): () => Promise<void> {
   let stopping: Promise<void> | undefined;
   return () => {
     stopping ??= (async () => {
-      for (const [signal, patience] of [
+      for (const [signal, timeoutMs] of [
         ['SIGQUIT', graceMs],
         ['SIGTERM', 3_000],
       ] as const) {
         if (!running(nginx)) return;
         nginx.kill(signal);
         nginx.kill('SIGCONT'); // a frozen process cannot obey
-        await within(nginx.exited, patience);
+        await within(nginx.exited, timeoutMs);
       }
       if (running(nginx)) process.kill(-nginx.pid, 'SIGKILL');
       await nginx.exited;

@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 export interface ProcessRecord {
   readonly name: string;
   readonly pid: number;
-  /** Start time in clock ticks since the machine's boot, as /proc tells it. */
+  /** Start time in clock ticks since the machine's boot, as /proc shows it. */
   readonly start: string;
 }
 
@@ -52,7 +52,7 @@ export function marked(dir: string): readonly number[] {
     .filter((pid) => statOf(pid)?.state !== 'Z');
 }
 
-/** Polls until `done`, at most `ms`; tells whether it was. */
+/** Polls until `done`, at most `ms`; returns whether it was. */
 export async function within(ms: number, done: () => boolean): Promise<boolean> {
   const deadline = performance.now() + ms;
   while (!done()) {
@@ -87,7 +87,7 @@ export async function sweep(
 }
 
 function statOf(pid: number): { readonly state: string; readonly start: string } | undefined {
-  // The second field is the command in brackets and may hold anything, so fields are counted after its end.
+  // The second field is the command in brackets and may contain anything, so fields are counted after its end.
   const stat = read(`/proc/${String(pid)}/stat`);
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [state, start] = [fields?.[0], fields?.[19]];

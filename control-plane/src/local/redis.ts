@@ -25,7 +25,7 @@ export async function launchRedis(options: {
   });
 }
 
-/** Sends `question` to a local port and tells whether the answer holds `expected`; false on any trouble. */
+/** Sends `question` to a local port and returns whether the answer contains `expected`; false on any failure. */
 export function ask(port: number, question: string, expected: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' });

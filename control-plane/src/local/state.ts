@@ -2,7 +2,7 @@ import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, unlinkSync, writ
 import { join } from 'node:path';
 import { lives, recordOf, sweep, type ProcessRecord } from './processes.js';
 
-/** DIR/state.json: who runs here. It stands exactly while an `up` runs, or after one that was killed. */
+/** DIR/state.json: who runs here. It exists while an `up` runs, and after one that was killed. */
 export interface UpState {
   readonly v: 1;
   readonly supervisor: ProcessRecord;
@@ -33,7 +33,7 @@ export function readState(dir: string): UpState | undefined {
   return readJson(stateFile(dir)) as UpState | undefined;
 }
 
-/** The endpoints that stand in `dir`; undefined if nothing is up. */
+/** The endpoints that are written in `dir`; undefined if nothing is up. */
 export function readEndpoints(dir: string): Endpoints | undefined {
   return readJson(endpointsFile(dir)) as Endpoints | undefined;
 }
@@ -76,7 +76,7 @@ export async function claim(dir: string, pid: number, onStale: () => void): Prom
   }
 }
 
-/** True if the file was not there and now holds all of `value`; never a half-written one. */
+/** True if the file was not there and now contains all of `value`; never a half-written one. */
 function create(file: string, value: object): boolean {
   const draft = writeDraft(file, value);
   try {

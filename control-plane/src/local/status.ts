@@ -10,14 +10,14 @@ export interface LocalStatus {
   readonly processes: readonly { readonly name: string; readonly pid: number; readonly running: boolean }[];
   readonly endpoints: Endpoints | null;
   /** The control API's own words when it is not ready; null when it is, or when nothing is up. */
-  readonly trouble: string | null;
+  readonly problem: string | null;
 }
 
 /** Reads the state of `dir` and asks its control API whether it is ready. */
 export async function status(dir: string, token: string | undefined): Promise<LocalStatus> {
   const state = readState(dir);
   if (state === undefined)
-    return { state: 'down', supervisor: null, processes: [], endpoints: null, trouble: null };
+    return { state: 'down', supervisor: null, processes: [], endpoints: null, problem: null };
   const alive = lives(state.supervisor);
   const endpoints = readEndpoints(dir) ?? null;
   return {
@@ -29,7 +29,7 @@ export async function status(dir: string, token: string | undefined): Promise<Lo
       running: lives(record),
     })),
     endpoints,
-    trouble: alive && endpoints !== null ? await notReady(endpoints.api, token) : null,
+    problem: alive && endpoints !== null ? await notReady(endpoints.api, token) : null,
   };
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { LocalProcess } from './process.js';
 import { killGroup, recordOf, type ProcessRecord } from './processes.js';
 
-/** A server that is started again whenever it ends without having been told to. */
+/** A server that is started again whenever it ends without a call of `stop`. */
 export interface Supervised {
   readonly name: string;
   /** Of the process that runs now; undefined between an end and the next start. */
@@ -14,7 +14,7 @@ export interface Supervised {
 export interface SuperviseOptions {
   readonly name: string;
   readonly start: () => Promise<LocalProcess>;
-  /** Told of every end and every start, after it. */
+  /** Called after every end and every start. */
   readonly onChange: () => void;
   readonly say: (line: string) => void;
 }
@@ -56,7 +56,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
       say(
         `${name} ended by itself (${describe(current, code)}), its log is ${current.logFile}; starting it again`,
       );
-      if (record !== undefined) killGroup(record); // workers may outlive their master and hold its port
+      if (record !== undefined) killGroup(record); // workers may outlive their master and keep its port
       [current, record] = [undefined, undefined];
       onChange();
       await restart();

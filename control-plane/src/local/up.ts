@@ -80,7 +80,7 @@ export async function up(options: UpOptions): Promise<void> {
   }
 }
 
-/** The composition. `run` starts in the order of need, `stop` ends in the order of mercy. */
+/** The composition. `run` starts in the order of need, `stop` ends in an order that cuts no request. */
 class LocalEbbgate {
   readonly #options: UpOptions;
   readonly #ports: PortPlan;
@@ -278,12 +278,12 @@ class LocalEbbgate {
       this.#gateways.map(async (gateway) => {
         await gateway.stop();
         const left = { reason: 'stopped by `ebbgate up`' };
-        const told = await api.call('POST', `/v1/gateways/${gateway.name}/leave`, left).then(
+        const reported = await api.call('POST', `/v1/gateways/${gateway.name}/leave`, left).then(
           () => true,
           () => false,
         );
         // As nginx/leave.sh does: who has left is known again before it serves from its disk.
-        if (told) writeFileSync(join(dir, gateway.name, 'state', 'left'), '');
+        if (reported) writeFileSync(join(dir, gateway.name, 'state', 'left'), '');
       }),
     );
     await Promise.all([...this.#instances].map((instance) => instance.stop()));

@@ -97,7 +97,7 @@ describe('not proven, and it says why', () => {
       'requests are open',
       witnesses({ g1: acked, g2: { ...acked, ...open(2) } }),
       TARGET,
-      /g2 still holds 2 open requests/,
+      /g2 still has 2 open requests/,
       2,
     ],
     [

@@ -187,7 +187,7 @@ function missingFrom(
     return [
       `gateway ${id} has ${String(uncounted)} open requests that it could not count by instance${spellProblems(ack.heard)}`,
     ];
-  if (open > 0) return [`gateway ${id} still holds ${String(open)} open request${open === 1 ? '' : 's'}`];
+  if (open > 0) return [`gateway ${id} still has ${String(open)} open request${open === 1 ? '' : 's'}`];
   return [];
 }
 

@@ -109,7 +109,7 @@ export function makeOperation({
 }: Partial<OperationResource> & {
   readonly targets?: readonly (readonly [string, string])[];
 } = {}): OperationResource {
-  const waiting_for = ['gw-a holds 1 request'];
+  const waiting_for = ['gw-a has 1 open request'];
   return {
     id: 'op-1',
     kind: 'drain',

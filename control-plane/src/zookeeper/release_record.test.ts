@@ -153,7 +153,7 @@ test('refuses what is not JSON', () => {
 
 test('whatever is told of many instances and gateways can be read back', () => {
   const ids = Array.from({ length: 40 }, (_, n) => `10.20.30.${String(n)}:8080`);
-  const undrained = ['a', 'b', 'c'].map((gw) => `gateway gw-${gw} still holds 3 open requests`);
+  const undrained = ['a', 'b', 'c'].map((gw) => `gateway gw-${gw} still has 3 open requests`);
   const drained = buildInPlace(
     {
       ...{ state: 'progressing', phase: 'draining', observed_ms: 30_000 },

@@ -15,7 +15,7 @@ export const MUTATION_CODES: readonly ProblemCode[] = [
   'unsupported_media_type',
 ];
 
-export const ETAG = { ETag: "The service's etag: stands for what was decided for it, not for live counts." };
+export const ETAG = { ETag: "The service's etag: changes with its intents, not with live counts." };
 
 /** A mutation's only answer when it starts no operation. */
 export const CHANGED: Readonly<Record<number, Answer>> = {

@@ -66,13 +66,13 @@ export function gatewayEndpoints(plane: ControlPlane): readonly Endpoint[] {
     roster(
       plane,
       'leave',
-      'Told by whatever stopped the gateway, once its last worker is gone',
+      'Sent by whatever stopped the gateway, once its last worker is gone',
       request.reasonBody,
     ),
     roster(
       plane,
       'join',
-      'Told before a gateway serves from its disk, cut off from Redis: every drain waits for it from now on',
+      'Sent before a gateway serves from its disk, cut off from Redis: every drain waits for it from now on',
       request.reasonBody,
     ),
   ];

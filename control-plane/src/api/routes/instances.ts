@@ -101,7 +101,7 @@ export function instanceEndpoints(plane: ControlPlane): readonly Endpoint[] {
         ),
     }),
     verb(plane, 'undrain', 'Give it back after a drain or a cut', request.instanceBody),
-    verb(plane, 'isolate', 'Take it out at once, whatever it holds', request.isolateBody),
+    verb(plane, 'isolate', 'Take it out at once, with requests still open', request.isolateBody),
     verb(plane, 'restore', 'Give it back after an isolation', request.instanceBody),
   ];
 }

@@ -13,7 +13,7 @@ function whyNothingExpires(plane: ControlPlane): string | null {
   return state === 'in_sync' ? null : detail;
 }
 
-/** What is held back until a person has judged, and the person's word. */
+/** What is suspended until a person has decided, and the decision. */
 export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
   return [
     endpoint({
@@ -25,7 +25,7 @@ export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
       params: null,
       query: request.noQuery,
       body: null,
-      answers: { 200: { description: 'What is held back, and why.', schema: ready.protection } },
+      answers: { 200: { description: 'What is suspended, and why.', schema: ready.protection } },
       handle: () => ({
         body: {
           data_loss: plane.readiness().data_loss,
@@ -40,7 +40,7 @@ export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
       method: 'post',
       path: '/v1/protection/accept_data_loss',
       tag,
-      summary: 'Say that what ZooKeeper holds after a data loss is right; refused while there is none',
+      summary: 'Say that what ZooKeeper contains after a data loss is right; refused while there is none',
       params: null,
       query: request.mutationQuery,
       body: request.acceptBody,

@@ -261,10 +261,10 @@ function answer(
   const body: ReleaseOutcome = outcome.value;
   const { dry_run, changed, release } = body;
   const { id, service, stable, target, state, step, message } = release;
-  const told = {
+  const logged = {
     ...{ verb: `release_${verb}`, service, release: id, from: stable, to: target, reason: reason ?? '' },
     ...{ dry_run, changed, state, step, message, etag: release.etag },
   };
-  if (verb !== 'start' || dry_run) return { status: 200, body, told };
-  return { status: 202, headers: { Location: `/v1/releases/${encodeURIComponent(id)}` }, body, told };
+  if (verb !== 'start' || dry_run) return { status: 200, body, logged };
+  return { status: 202, headers: { Location: `/v1/releases/${encodeURIComponent(id)}` }, body, logged };
 }

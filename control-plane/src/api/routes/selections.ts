@@ -44,7 +44,7 @@ export function selectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
     verb(
       plane,
       'isolate',
-      'Take what the selector finds out at once, whatever it holds',
+      'Take what the selector finds out at once, with requests still open',
       request.isolatesBody,
     ),
     verb(plane, 'restore', 'Give isolated instances that the selector finds back', request.undrainsBody),

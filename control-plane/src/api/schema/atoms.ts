@@ -52,7 +52,7 @@ export const reason = z
   .check((context) => {
     const character = unfitCharacter(context.value);
     if (character === null) return;
-    const message = `must be one line without control characters; it holds ${character}`;
+    const message = `must be one line without control characters; it contains ${character}`;
     context.issues.push({ code: 'custom', input: context.value, message });
   })
   .meta({ description: 'Why; kept with the change and shown to everybody.' });
@@ -69,7 +69,7 @@ export function whole(min: number, max: number) {
 }
 
 export const DAY_MS = 86_400_000;
-/** No request is held longer than this; clients ask again. */
+/** No request waits longer than this; clients ask again. */
 export const WAIT_MAX_MS = 60_000;
 export const DRAIN_TIMEOUT_MAX_MS = 7 * DAY_MS;
 export const EXPIRES_MAX_MS = 366 * DAY_MS;

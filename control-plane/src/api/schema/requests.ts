@@ -21,10 +21,10 @@ export const waitQuery = z.strictObject({ wait: duration(0, WAIT_MAX_MS).optiona
 export const mutationQuery = z.strictObject({ dry_run: flag.optional() });
 
 const expires = duration(1_000, EXPIRES_MAX_MS).meta({
-  description: 'How long the wish lasts; after that it is ignored and cleared. Absent: until taken back.',
+  description: 'How long the intent lasts; after that it is ignored and cleared. Absent: until taken back.',
 });
 
-/** For bodies that are a map of names: the circumstances have no place in them, so they stand in the query. */
+/** For bodies that are a map of names: the circumstances have no place in them, so they are in the query. */
 export const mapQuery = z.strictObject({
   dry_run: flag.optional(),
   reason: reason.optional(),
@@ -58,7 +58,7 @@ const draining = { ...waiting, keep_sticky: keepSticky.nullable().optional() };
 export const drainBody = z.strictObject(draining);
 export const reasonBody = z.strictObject({ reason: reason.optional() });
 export const freezeBody = z.strictObject({
-  reason: reason.meta({ description: 'Why; whoever it stops is told.' }),
+  reason: reason.meta({ description: 'Why; shown to whoever it stops.' }),
   expires: expires.nullable().optional(),
 });
 export const forgetBody = z.strictObject({
@@ -78,10 +78,10 @@ export const forgetManyBody = z.strictObject({
 });
 
 export const acceptBody = z.strictObject({
-  reason: reason.meta({ description: 'How it is known that what ZooKeeper holds now is right.' }),
+  reason: reason.meta({ description: 'How it is known that what ZooKeeper contains now is right.' }),
   keep_intents: z.boolean().optional().meta({
     description:
-      'Write back what was decided (routes, drains, isolations, weights, shares), as this controller remembers it or as the published sets tell it. Default false: it is lost.',
+      'Write back the intents (routes, drains, isolations, weights, shares), as this controller remembers them or as the published sets show them. Default false: it is lost.',
   }),
 });
 
@@ -102,7 +102,7 @@ export const selector = z
     error: 'needs at least one of ids, version, host, zone, all',
   })
   .refine((s) => s.all === undefined || (s.service !== undefined && Object.keys(s).length === 2), {
-    error: 'stands beside service and nothing else',
+    error: 'may only be beside service',
     path: ['all'],
   })
   .refine((s) => s.ids === undefined || s.service !== undefined, {
@@ -160,16 +160,16 @@ const routeHost = z
     /^(?:\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])$/,
     'must be an exact host in lower case without port, *.suffix, or *',
   )
-  .refine((host) => !host.includes('..'), { error: 'must not hold an empty label (..)' })
+  .refine((host) => !host.includes('..'), { error: 'must not contain an empty label (..)' })
   .meta({ description: 'Exact (lower case, no port), `*.suffix`, or `*` for any.' });
 const routePath = z
   .string()
   .max(1_024)
   .regex(
     /^\/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]+(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*)?$/,
-    'must start with /, hold no query, no % and no empty segment, and not end with / (except / itself)',
+    'must start with /, contain no query, no % and no empty segment, and not end with / (except / itself)',
   )
-  .refine((path) => !/\/\.{1,2}(?:\/|$)/.test(path), { error: 'must not hold . or .. segments' })
+  .refine((path) => !/\/\.{1,2}(?:\/|$)/.test(path), { error: 'must not contain . or .. segments' })
   .meta({ description: 'A prefix at segment borders: /api matches /api and /api/x, not /apix.' });
 const routes = z
   .array(z.strictObject({ host: routeHost.default('*'), path: routePath }))

@@ -5,7 +5,7 @@ import type { ServiceSet } from '../../model/set.js';
 import { sectionSchemas } from './spec.js';
 
 /*
- * What the API answers, as schemas. `satisfies` holds them to the model's types; the API does not run them.
+ * What the API answers, as schemas. `satisfies` compares them with the model's types; the API does not run them.
  */
 
 export const time = z.iso.datetime().meta({ description: 'RFC 3339.' });

@@ -233,11 +233,11 @@ describe('every wait says for what', () => {
       at('draining', place({ batch: [one('i1')] })),
       {
         instances: [
-          fact('i1', { drained: false, undrained: ['gateway g1 still holds 1 open request'] }),
+          fact('i1', { drained: false, undrained: ['gateway g1 still has 1 open request'] }),
           fact('i2'),
         ],
       },
-      'i1: gateway g1 still holds 1 open request',
+      'i1: gateway g1 still has 1 open request',
     ],
     [
       'upgrading',
