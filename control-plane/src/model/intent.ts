@@ -141,7 +141,7 @@ export interface IntentRecord {
   readonly events: readonly ServiceEvent[];
 }
 
-/** A record with the stamp that a compare-and-set needs. `etag` is `czxid-version`, without quotes. */
+/** A record with the stamp that a compare-and-set needs: `etag` is opaque, and another one after every write. */
 export interface StoredIntent {
   readonly service: string;
   readonly record: IntentRecord;

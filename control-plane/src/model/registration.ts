@@ -20,10 +20,10 @@ export interface Registration {
   readonly leaving: boolean;
   /** True if no session owns its node: nothing removes it when its process dies. */
   readonly persistent: boolean;
-  /** The znode it was read from, for messages. */
+  /** Where it was read from, for messages. */
   readonly path: string;
-  /** ZooKeeper's creation transaction of that node, hex: the younger of two nodes of one identity wins. */
-  readonly czxid: string;
+  /** Which life of that node it is, opaque: another one after it was deleted and created again. The greater string is the younger. */
+  readonly incarnation: string;
 }
 
 /** Something about a node of the registry: why it was left out, or what is worth knowing of it. */

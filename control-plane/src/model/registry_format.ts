@@ -18,7 +18,8 @@ export interface ProviderNode {
   readonly name: string;
   readonly path: string;
   readonly data: Uint8Array;
-  readonly czxid: string;
+  /** See `Registration`. */
+  readonly incarnation: string;
   /** True if no session owns it. */
   readonly persistent: boolean;
 }

@@ -252,7 +252,7 @@ function sameRegistration(a: Registration, b: Registration): boolean {
     a.backup === b.backup &&
     a.ready === b.ready &&
     a.leaving === b.leaving &&
-    a.czxid === b.czxid &&
+    a.incarnation === b.incarnation &&
     JSON.stringify(a.labels) === JSON.stringify(b.labels)
   );
 }
@@ -301,7 +301,7 @@ export function membersOf(
         leaving: peer.state === 'draining',
         persistent: false,
         path: '',
-        czxid: '',
+        incarnation: '',
       };
       members.set(peer.id, { registration, ...rememberedPresence(peer.state), since: now, vanished_at: now });
     }

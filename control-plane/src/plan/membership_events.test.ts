@@ -3,7 +3,7 @@ import type { Registration } from '../model/registration.js';
 import { buildRegistration } from '../testing/builders.js';
 import { arrival } from './membership_events.js';
 
-const BEFORE = buildRegistration({ id: 'a', czxid: '01', labels: { team: 'shop' } });
+const BEFORE = buildRegistration({ id: 'a', incarnation: '01', labels: { team: 'shop' } });
 
 test.each<[string, Partial<Registration>, string]>([
   ['unready', { ready: false }, 'ready yes → no'],
@@ -19,7 +19,7 @@ test.each<[string, Partial<Registration>, string]>([
 });
 
 test('a new session with the same data changes nothing, and no longer leaving is told', () => {
-  const same = arrival({ registration: BEFORE, presence: 'present' }, { ...BEFORE, czxid: '02' });
+  const same = arrival({ registration: BEFORE, presence: 'present' }, { ...BEFORE, incarnation: '02' });
   expect(same).toEqual(['updated', 'registered anew at 10.0.0.1:8080 version v1, unchanged']);
   const leaving = { ...BEFORE, leaving: true };
   expect(arrival({ registration: BEFORE, presence: 'present' }, leaving)[0]).toBe('leaving');

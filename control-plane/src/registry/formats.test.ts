@@ -17,7 +17,7 @@ test('every root gets its format, which refuses what is outside the networks', (
     service: 'shop',
     name: 'a',
     path: '/services/shop/providers/a',
-    czxid: '0a',
+    incarnation: '0a',
     persistent: false,
   };
   const parse = (host: string) =>

@@ -14,7 +14,7 @@ export function flawOfProvider(service: string, data: ProviderData): string | nu
     name: data.id,
     path: data.id,
     data: Buffer.from(JSON.stringify(data)),
-    czxid: '',
+    incarnation: '',
     persistent: false,
   };
   const parsed = jsonFormat(EVERYWHERE).parse(node);

@@ -24,7 +24,7 @@ export function buildRegistration(overrides: Partial<Registration> = {}): Regist
     leaving: false,
     persistent: false,
     path: `/services/${service}/providers/${id}`,
-    czxid: '0000000000000001',
+    incarnation: '0000000000000001',
     ...overrides,
   };
 }

@@ -88,7 +88,7 @@ class WatchedRoot {
   #parse(path: string, node: TreeNode): ParsedNode {
     const names = this.#namesOf(path);
     const place = this.format.place(names);
-    const { data, czxid } = node;
+    const { data } = node;
     if (place.kind === 'stray')
       return this.format.looksLikeInstance(data)
         ? { kind: 'stray', service: place.service, path }
@@ -96,7 +96,7 @@ class WatchedRoot {
     if (place.kind === 'instance') {
       const name = names.at(-1) ?? '';
       const persistent = isPersistent(node);
-      const provider = { service: place.service, name, path, data, czxid, persistent };
+      const provider = { service: place.service, name, path, data, incarnation: node.czxid, persistent };
       const result = this.format.parse(provider);
       return { kind: 'instance', result, hint: node.numChildren > 0 ? nested(place.service, path) : null };
     }

@@ -131,7 +131,7 @@ test('the first view is complete and follows a gap; changes come after it withou
     view: { services: ['empty', 'shop'], problems: [] },
   });
   expect(view().instances[0]).toMatchObject({ version: 'v1', weight: 7, path: `${root}/shop/providers/a` });
-  expect(view().instances[0]?.czxid).toMatch(/^[0-9a-f]{16}$/);
+  expect(view().instances[0]?.incarnation).toMatch(/^[0-9a-f]{16}$/);
 
   await register('shop', 'c');
   await until(() => {

@@ -18,7 +18,7 @@ function instance(over: Partial<Registration>): ParsedNode {
     leaving: false,
     persistent: false,
     path: `/services/shop/providers/${over.path ?? 'a'}`,
-    czxid: '01',
+    incarnation: '01',
   };
   return { kind: 'instance', result: ok({ ...base, ...over }) };
 }
@@ -42,8 +42,12 @@ test.each([
   ['younger first', ['02', '01']],
 ])('of two addresses with one id the younger is used, the older is a problem (%s)', (_, order) => {
   const view = composeView(
-    order.map((czxid) =>
-      instance({ czxid, path: `/p/${czxid}`, host: czxid === '01' ? '10.0.0.1' : '10.0.0.2' }),
+    order.map((incarnation) =>
+      instance({
+        incarnation,
+        path: `/p/${incarnation}`,
+        host: incarnation === '01' ? '10.0.0.1' : '10.0.0.2',
+      }),
     ),
   );
   expect(view.instances.map(({ host }) => host)).toEqual(['10.0.0.2']);
@@ -54,8 +58,8 @@ test.each([
 
 test('a registrar that came back before its old session ended is no problem', () => {
   const view = composeView([
-    instance({ czxid: '02', path: '/p/2', version: 'v2' }),
-    instance({ czxid: '01', path: '/p/1', version: 'v1', leaving: true }),
+    instance({ incarnation: '02', path: '/p/2', version: 'v2' }),
+    instance({ incarnation: '01', path: '/p/1', version: 'v1', leaving: true }),
   ]);
   expect(view.instances).toMatchObject([{ version: 'v2', leaving: false }]);
   expect(view.problems).toEqual([]);

@@ -83,9 +83,9 @@ function enter(found: Registration, winners: Map<string, Registration>, problems
   });
 }
 
-/** Transaction ids are hex of equal length; the path decides between nodes of one transaction. */
+/** The path decides between nodes of one transaction. */
 function isYounger(a: Registration, b: Registration): boolean {
-  return compare(a.czxid, b.czxid) > 0 || (a.czxid === b.czxid && a.path > b.path);
+  return compare(a.incarnation, b.incarnation) > 0 || (a.incarnation === b.incarnation && a.path > b.path);
 }
 
 /** By code unit, whatever the locale. */

@@ -12,7 +12,14 @@ const format = jsonFormat(allowed.value);
 function parse(data: Buffer | string): Result<Registration, RegistryProblem> {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   const path = '/services/shop/providers/a';
-  return format.parse({ service: 'shop', name: 'a', path, data: bytes, czxid: '0a', persistent: false });
+  return format.parse({
+    service: 'shop',
+    name: 'a',
+    path,
+    data: bytes,
+    incarnation: '0a',
+    persistent: false,
+  });
 }
 
 const BASE = { host: '10.0.1.7', port: 8080 };
@@ -30,7 +37,7 @@ const DEFAULTS: Registration = {
   leaving: false,
   persistent: false,
   path: '/services/shop/providers/a',
-  czxid: '0a',
+  incarnation: '0a',
 };
 
 describe('good nodes', () => {

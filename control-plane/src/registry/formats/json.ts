@@ -40,11 +40,11 @@ function looksLikeInstance(data: Uint8Array): boolean {
 function parse(node: ProviderNode, allowed: AllowedNetworks): Result<Registration, RegistryProblem> {
   const fields = parseFields(node.data, allowed);
   if (!fields.ok) return err({ service: node.service, path: node.path, ...fields.error });
-  const { service, persistent, path, czxid } = node;
-  return ok({ service, ...fields.value, persistent, path, czxid });
+  const { service, persistent, path, incarnation } = node;
+  return ok({ service, ...fields.value, persistent, path, incarnation });
 }
 
-type Fields = Omit<Registration, 'service' | 'persistent' | 'path' | 'czxid'>;
+type Fields = Omit<Registration, 'service' | 'persistent' | 'path' | 'incarnation'>;
 type Flaw = Pick<RegistryProblem, 'code' | 'field' | 'message'>;
 type Raw = Readonly<Record<string, unknown>>;
 
