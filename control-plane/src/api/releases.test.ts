@@ -67,12 +67,11 @@ it('starts with 202 and where the release is; a dry run with 200', async () => {
   expect(started.status).toBe(202);
   expect(started.headers['location']).toBe('/v1/releases/rel-1');
   expect(plane.releases.begun[0]).toEqual({
-    wish: {
+    request: {
       service: 'shop',
       target: 'v2',
       stable: null,
-      steps: null,
-      in_place: null,
+      strategy: null,
       like: null,
       gates: { interval_ms: 5_000, latency: null },
       deadline_ms: null,
@@ -160,7 +159,7 @@ it('fills in what a gate leaves out', async () => {
     prometheus: [{ name: 'lag', query: 'lag', min: 0 }],
   };
   expect((await post('/v1/services/shop/releases', { target: 'v2', gates })).status).toBe(202);
-  expect(plane.releases.begun[0]?.wish.gates).toEqual({
+  expect(plane.releases.begun[0]?.request.gates).toEqual({
     errors: { max_percent: 1, ratio: 2 },
     latency: { percentile: 99, slack_ms: 10, ratio: 2 },
     webhooks: [{ name: 'ci', url: 'http://ci', timeout_ms: 5_000 }],

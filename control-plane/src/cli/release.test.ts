@@ -63,11 +63,14 @@ it('starts a release as it is told to', async () => {
   expect(started.out).toContain('next: ebbgate release watch rel-1');
   expect(plane.releases.begun).toMatchObject([
     {
-      wish: {
+      request: {
         service: 'shop',
         target: 'v2',
         stable: 'v1',
-        steps: [{ weight: 10 }, { pause: { for_ms: 30_000 } }, { pause: {} }, { weight: 100 }],
+        strategy: {
+          kind: 'weighted',
+          steps: [{ weight: 10 }, { pause: { for_ms: 30_000 } }, { pause: {} }, { weight: 100 }],
+        },
         gates: { min_samples: 7, on_inconclusive: 'fail' },
         deadline_ms: 60_000,
         supersede: true,
@@ -94,9 +97,12 @@ it('starts what a file holds, with flags before it', async () => {
   const flags = ['--latency-ratio', '1.5', '--max-error-percent', '0.5', '--failure-limit', '2'];
   const started = await ebbgate('release', 'start', 'shop', '-f', file, ...flags, '--latency-slack', '20ms');
   expect(started).toMatchObject({ code: 0, err: '' });
-  expect(plane.releases.begun[0]?.wish).toMatchObject({
+  expect(plane.releases.begun[0]?.request).toMatchObject({
     target: 'v2',
-    steps: [{ weight: 5 }, { pause: { for_ms: 120_000 } }, { weight: 100 }],
+    strategy: {
+      kind: 'weighted',
+      steps: [{ weight: 5 }, { pause: { for_ms: 120_000 } }, { weight: 100 }],
+    },
     gates: {
       interval_ms: 30_000,
       failure_limit: 2,
@@ -119,7 +125,7 @@ it('a dry run shows the plan and starts nothing', async () => {
   expect(shown.out).toContain('1/3 {weight: 5}        v1 95 %, v2 5 %');
   expect(shown.out).toContain('dry run: nothing was written');
   expect(plane.releases.begun[0]).toMatchObject({
-    wish: { gates: { errors: null, latency: null }, steps: null },
+    request: { gates: { errors: null, latency: null }, strategy: null },
     context: { dry_run: true },
   });
 });
@@ -176,7 +182,9 @@ it('undo starts a release to what was stable before the last one that succeeded'
     makeRelease({ state: 'succeeded', stable: 'v7', phase: null, ended_at: ended }),
   );
   expect(await ebbgate('undo', 'shop')).toMatchObject({ code: 0 });
-  expect(plane.releases.begun).toMatchObject([{ wish: { target: 'v7', steps: [{ weight: 100 }] } }]);
+  expect(plane.releases.begun).toMatchObject([
+    { request: { target: 'v7', strategy: { steps: [{ weight: 100 }] } } },
+  ]);
 });
 
 it.each([
@@ -198,23 +206,24 @@ it('starts a release in place, and undoes one in the same way', async () => {
     ...['--upgrade-timeout', '3m', '--drain-timeout', '1m', '--soak', '30s'],
   );
   expect(started).toMatchObject({ code: 0, err: '' });
-  expect(plane.releases.begun[0]?.wish).toMatchObject({
-    ...{ target: 'v2', steps: null, like: null },
-    in_place: {
+  expect(plane.releases.begun[0]?.request).toMatchObject({
+    ...{ target: 'v2', like: null },
+    strategy: {
+      kind: 'in_place',
       ...{ batch: { percent: 20 }, max_unavailable: { count: 2 }, max_failed: 1 },
       upgrade: { webhook: { url: 'https://ci.example/up', timeout_ms: 5_000 } },
       ...{ upgrade_timeout_ms: 180_000, drain_timeout_ms: 60_000, soak_ms: 30_000 },
     },
   });
   await ebbgate('release', 'start', 'shop', 'v2', '--in-place');
-  expect(plane.releases.begun[1]?.wish.in_place).toMatchObject({ batch: null, upgrade: { person: true } });
+  expect(plane.releases.begun[1]?.request.strategy).toMatchObject({ batch: null, upgrade: { person: true } });
   await ebbgate('release', 'start', 'shop', 'v2', '--in-place', '--command', 'up.sh');
-  expect(plane.releases.begun[2]?.wish.in_place?.upgrade).toEqual({
-    command: { name: 'up.sh', timeout_ms: 600_000 },
+  expect(plane.releases.begun[2]?.request.strategy).toMatchObject({
+    upgrade: { command: { name: 'up.sh', timeout_ms: 600_000 } },
   });
   plane.releases.map.set('rel-1', makeRelease({ strategy: 'in_place', state: 'succeeded', stable: 'v1' }));
   await ebbgate('undo', 'shop');
-  expect(plane.releases.begun[3]?.wish).toMatchObject({ target: 'v1', like: 'rel-1', steps: null });
+  expect(plane.releases.begun[3]?.request).toMatchObject({ target: 'v1', like: 'rel-1', strategy: null });
 });
 
 it.each([

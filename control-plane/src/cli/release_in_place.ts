@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { STRAGGLERS } from '../model/release.js';
+import { STRAGGLERS } from '../model/release_strategy.js';
 import { isObject } from '../model/shape.js';
 import { CliFailure, EXIT } from './failure.js';
 import { durationOption } from './flags.js';

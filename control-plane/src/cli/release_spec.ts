@@ -2,7 +2,7 @@ import { own } from '../model/dictionary.js';
 import { readFileSync } from 'node:fs';
 import { Option, type Command } from 'commander';
 import { parse } from 'yaml';
-import { ON_INCONCLUSIVE } from '../model/release.js';
+import { ON_INCONCLUSIVE } from '../model/release_gates.js';
 import { isObject } from '../model/shape.js';
 import { CliFailure, EXIT } from './failure.js';
 import { durationOption, milliseconds } from './flags.js';

@@ -1,4 +1,4 @@
-import { hasEnded, type ReleaseEvent } from '../model/release.js';
+import { type ReleaseEvent, hasEnded } from '../model/release.js';
 import type { HashedPlan, ReleaseResource } from '../model/release_resources.js';
 import { path, type ApiClient } from './client.js';
 import { CliFailure, EXIT } from './failure.js';

@@ -1,4 +1,5 @@
-import type { Inquiry, LastReadings, PrometheusGate, WebhookGate } from './release_gates.js';
+import type { Gates, Inquiry, LastReadings, Window } from './release_gates.js';
+import type { Amount, Strategy } from './release_strategy.js';
 
 /*
  * A release: what moves a service from its stable version to another. The states and phases are described in
@@ -34,97 +35,8 @@ export type ReleasePhase = (typeof RELEASE_PHASES)[number];
 /** How a release that goes back will end. */
 export type ReleaseEnding = 'rolled_back' | 'cancelled' | 'failed';
 
-/** Version → share in whole percent; they sum to 100. Empty in a release in place: weights alone decide. */
+/** Version → share in whole percent; they sum to 100. Empty: weights alone decide. */
 export type Shares = Readonly<Record<string, number>>;
-
-/** One step of a weighted release. `pause` without a time waits for a person. */
-export type WeightedStep =
-  { readonly weight: number } | { readonly pause: { readonly for_ms?: number | undefined } };
-
-export interface WeightedStrategy {
-  readonly kind: 'weighted';
-  /** At least one; the last one is `{weight: 100}`. */
-  readonly steps: readonly WeightedStep[];
-}
-
-/** How many instances: so many, or so many percent of all, rounded down and at least one. */
-export type Amount = { readonly count: number } | { readonly percent: number };
-
-/** Who upgrades a batch. */
-export type Upgrade =
-  | { readonly webhook: { readonly url: string; readonly timeout_ms: number } }
-  | { readonly command: { readonly name: string; readonly timeout_ms: number } }
-  | { readonly person: true };
-
-/**
- * Instances that a person has out of use when their turn comes: left as they are and named (`leave`), or the end of the release waits for
- * them (`wait`). `only`: nothing but those that an earlier release left is upgraded to the version that is stable already, and they are waited for.
- */
-export const STRAGGLERS = ['leave', 'wait', 'only'] as const;
-export type Stragglers = (typeof STRAGGLERS)[number];
-
-export interface InPlaceStrategy {
-  readonly kind: 'in_place';
-  readonly batch: Amount;
-  readonly max_unavailable: Amount;
-  /** Failed instances of one batch that are put up with. */
-  readonly max_failed: number;
-  readonly upgrade: Upgrade;
-  /** From asked to ready with the new version, and once more from there to healthy everywhere. */
-  readonly upgrade_timeout_ms: number;
-  readonly drain_timeout_ms: number;
-  /** 0 = no soak between batches. */
-  readonly soak_ms: number;
-  readonly stragglers: Stragglers;
-}
-
-export type Strategy = WeightedStrategy | InPlaceStrategy;
-
-export const BATCH_STATES = ['draining', 'upgrading', 'warming', 'done', 'failed', 'left_out'] as const;
-/** How far an instance of a batch is. */
-export type BatchState = (typeof BATCH_STATES)[number];
-
-/** An instance as it was when it was taken into a batch: what an upgrade is told, also when it is gone meanwhile. */
-export interface Picked {
-  readonly id: string;
-  readonly host: string;
-  readonly port: number;
-  /** Its version then. */
-  readonly from: string;
-  /** It was handed to an upgrade and may be in any state until it is proven. */
-  readonly asked: boolean;
-  /** Why it failed or was left out; else empty. */
-  readonly reason: string;
-}
-
-export interface BatchInstance extends Picked {
-  readonly state: BatchState;
-  /** The call of this attempt is about it. */
-  readonly told: boolean;
-}
-
-/** An instance that a release does not bring to `to`. */
-export interface LeftOut extends Picked {
-  readonly to: string;
-}
-
-/** What came of the call for a batch. */
-export interface CallOutcome {
-  readonly outcome: 'accepted' | 'refused';
-  readonly reason: string;
-}
-
-/** A batch that has begun. */
-export interface BatchSummary {
-  /** From 0; batches are numbered through, on the way back too. */
-  readonly step: number;
-  readonly direction: Direction;
-  /** How many instances; `instances` names the first ones only. */
-  readonly count: number;
-  readonly instances: readonly string[];
-}
-
-export type Direction = 'forward' | 'back';
 
 /** Where a release turned round. */
 export interface Turned {
@@ -132,69 +44,6 @@ export interface Turned {
   readonly step: number;
   /** False if no step had begun: then there is nothing to be taken back. */
   readonly begun: boolean;
-}
-
-/** How far a release in place is. */
-export interface InPlaceProgress {
-  /** The present batch; before the first one what a superseded release left under way. */
-  readonly batch: readonly BatchInstance[];
-  /** Null until the call for this batch and attempt has an outcome. */
-  readonly called: CallOutcome | null;
-  readonly left_out: readonly LeftOut[];
-  /** Soaks are left out from now on. */
-  readonly full: boolean;
-  /** How many batches the whole way comes to, by the newest estimate before it turned round; null = not estimated yet. */
-  readonly planned: number | null;
-  /** Newest last, at most 100. */
-  readonly batches: readonly BatchSummary[];
-}
-
-export const PERCENTILES = [50, 90, 95, 99] as const;
-export type Percentile = (typeof PERCENTILES)[number];
-
-/** What the end of a soak does without a verdict. `extend`: the soak goes on, at most to four times its length, and then pauses. */
-export const ON_INCONCLUSIVE = ['pause', 'pass', 'fail', 'extend'] as const;
-export type OnInconclusive = (typeof ON_INCONCLUSIVE)[number];
-
-export interface Gates {
-  /** Requests of each side below which nothing is judged. */
-  readonly min_samples: number;
-  /** Failed judgements in one step that are put up with. */
-  readonly failure_limit: number;
-  readonly interval_ms: number;
-  /** The first part of a soak, which is in no window: what a version does while it warms up. */
-  readonly delay_ms: number;
-  readonly on_inconclusive: OnInconclusive;
-  /** Null = not judged. */
-  readonly errors: { readonly max_percent: number; readonly ratio: number } | null;
-  readonly latency: {
-    readonly percentile: Percentile;
-    readonly slack_ms: number;
-    readonly ratio: number;
-  } | null;
-  readonly fast: boolean;
-  /** Asked outside, at every interval of a soak and at its end; both as model/release_gates.ts says. */
-  readonly webhooks: readonly WebhookGate[];
-  readonly prometheus: readonly PrometheusGate[];
-}
-
-/**
- * What gateways counted: requests, those that failed, the sum of their times in milliseconds, and how many of them fell into each
- * bucket of model/latency.ts. WebSockets are in no bucket.
- */
-export interface Counts {
-  readonly requests: number;
-  readonly errors: number;
-  readonly ms: number;
-  readonly buckets: readonly number[];
-}
-
-/** Counts of both sides over one window. `last` is where the watcher's totals stood when it was added to. */
-export interface Window {
-  /** Whose totals `last` speaks of: a controller counts from its own start. */
-  readonly watcher: string;
-  readonly last: { readonly stable: Counts; readonly target: Counts };
-  readonly sum: { readonly stable: Counts; readonly target: Counts };
 }
 
 export type PauseCause =
@@ -262,18 +111,15 @@ export interface ReleaseRecord {
   readonly n: number;
   readonly stable: string;
   readonly target: string;
+  /** How it goes about it, with how far it is. */
   readonly strategy: Strategy;
-  /** Null in a weighted release. */
-  readonly in_place: InPlaceProgress | null;
   readonly gates: Gates;
   /** How long the target may have no ready instance while it has a share, before the release fails. */
   readonly deadline_ms: number;
-  /** How long it may take to its first step, before the release fails; what guards hold up is not counted. */
+  /** How long it may take to its first step, before the release fails; time in which guards block it is not counted. */
   readonly start_deadline_ms: number;
-  /** How many ready instances a version needs for its share: so many, or percent of what its share of `capacity` comes to. */
+  /** How many ready instances a version needs for its share: so many, or percent of what its share of the capacity at the start comes to. */
   readonly min_ready: Amount;
-  /** How many instances were ready to serve when it began; null in a release in place, and in records of before. */
-  readonly capacity: number | null;
   readonly by: string;
   readonly reason: string;
   readonly at: string;
@@ -367,17 +213,3 @@ export interface Verb {
 export function hasEnded(state: ReleaseState): boolean {
   return ['succeeded', 'rolled_back', 'cancelled', 'failed', 'superseded'].includes(state);
 }
-
-/** The default gates: none of them needs a configuration to protect a service. */
-export const DEFAULT_GATES: Gates = {
-  min_samples: 50,
-  failure_limit: 0,
-  interval_ms: 10_000,
-  delay_ms: 0,
-  on_inconclusive: 'pause',
-  errors: { max_percent: 1, ratio: 2 },
-  latency: { percentile: 95, slack_ms: 10, ratio: 2 },
-  fast: true,
-  webhooks: [],
-  prometheus: [],
-};

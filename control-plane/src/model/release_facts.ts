@@ -1,5 +1,5 @@
-import type { CallOutcome, Counts } from './release.js';
-import type { GateAnswer } from './release_gates.js';
+import type { Counts, GateAnswer } from './release_gates.js';
+import type { CallOutcome } from './release_strategy.js';
 
 /** What is known of a release's service at one moment. Whatever cannot be known is absent, never guessed. */
 export interface ReleaseFacts {

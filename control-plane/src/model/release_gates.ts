@@ -1,5 +1,5 @@
 /*
- * Gates that are asked outside: what a release asks for, and what it was answered.
+ * The gates of a release: what they ask for, what they read, and what gates outside answered.
  */
 
 /** How many of each kind a release may have. */
@@ -21,6 +21,68 @@ export interface PrometheusGate {
   readonly query: string;
   readonly max: number | null;
   readonly min: number | null;
+}
+
+export const PERCENTILES = [50, 90, 95, 99] as const;
+export type Percentile = (typeof PERCENTILES)[number];
+
+/** What the end of a soak does without a verdict. `extend`: the soak goes on, at most to four times its length, and then pauses. */
+export const ON_INCONCLUSIVE = ['pause', 'pass', 'fail', 'extend'] as const;
+export type OnInconclusive = (typeof ON_INCONCLUSIVE)[number];
+
+export interface Gates {
+  /** Requests of each side below which nothing is judged. */
+  readonly min_samples: number;
+  /** Failed judgements in one step that are put up with. */
+  readonly failure_limit: number;
+  readonly interval_ms: number;
+  /** The first part of a soak, which is in no window: what a version does while it warms up. */
+  readonly delay_ms: number;
+  readonly on_inconclusive: OnInconclusive;
+  /** Null = not judged. */
+  readonly errors: { readonly max_percent: number; readonly ratio: number } | null;
+  readonly latency: {
+    readonly percentile: Percentile;
+    readonly slack_ms: number;
+    readonly ratio: number;
+  } | null;
+  readonly fast: boolean;
+  /** Asked outside, at every interval of a soak and at its end; both as above. */
+  readonly webhooks: readonly WebhookGate[];
+  readonly prometheus: readonly PrometheusGate[];
+}
+
+/** The default gates: none of them needs a configuration to protect a service. */
+export const DEFAULT_GATES: Gates = {
+  min_samples: 50,
+  failure_limit: 0,
+  interval_ms: 10_000,
+  delay_ms: 0,
+  on_inconclusive: 'pause',
+  errors: { max_percent: 1, ratio: 2 },
+  latency: { percentile: 95, slack_ms: 10, ratio: 2 },
+  fast: true,
+  webhooks: [],
+  prometheus: [],
+};
+
+/**
+ * What gateways counted: requests, those that failed, the sum of their times in milliseconds, and how many of them fell into each
+ * bucket of model/latency.ts. WebSockets are in no bucket.
+ */
+export interface Counts {
+  readonly requests: number;
+  readonly errors: number;
+  readonly ms: number;
+  readonly buckets: readonly number[];
+}
+
+/** Counts of both sides over one window. `last` is where the watcher's totals stood when it was added to. */
+export interface Window {
+  /** Whose totals `last` speaks of: a controller counts from its own start. */
+  readonly watcher: string;
+  readonly last: { readonly stable: Counts; readonly target: Counts };
+  readonly sum: { readonly stable: Counts; readonly target: Counts };
 }
 
 /** From the one that decides before all others to the one that every other goes before. */

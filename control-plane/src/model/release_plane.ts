@@ -1,5 +1,7 @@
 import type { Problem } from './problem.js';
-import type { Amount, Gates, ReleaseEvent, Stragglers, Upgrade, Verb, WeightedStep } from './release.js';
+import type { ReleaseEvent, Verb } from './release.js';
+import type { Gates } from './release_gates.js';
+import type { Amount, Stragglers, Upgrade, WeightedStep } from './release_strategy.js';
 import type { HashedPlan, ReleaseResource } from './release_resources.js';
 import type { Result } from './result.js';
 
@@ -7,8 +9,15 @@ import type { Result } from './result.js';
  * What the API asks of the controller about releases.
  */
 
+/** A weighted release that a client asks for; null = the default. */
+export interface WeightedRequest {
+  readonly kind: 'weighted';
+  readonly steps: readonly WeightedStep[] | null;
+}
+
 /** A release in place that a client asks for; null = the default. */
-export interface InPlaceWish {
+export interface InPlaceRequest {
+  readonly kind: 'in_place';
   readonly batch: Amount | null;
   readonly max_unavailable: Amount | null;
   readonly max_failed: number | null;
@@ -19,14 +28,20 @@ export interface InPlaceWish {
   readonly stragglers: Stragglers | null;
 }
 
+/** The strategies that clients ask for, by kind. The file of another strategy adds its member here (`declare module`). */
+export interface StrategyRequests {
+  readonly weighted: WeightedRequest;
+  readonly in_place: InPlaceRequest;
+}
+export type StrategyRequest = StrategyRequests[keyof StrategyRequests];
+
 /** A release that a client asks for. */
-export interface ReleaseWish {
+export interface ReleaseRequest {
   readonly service: string;
   readonly target: string;
   readonly stable: string | null;
-  /** Weighted; null = the default, or one of the other two. */
-  readonly steps: readonly WeightedStep[] | null;
-  readonly in_place: InPlaceWish | null;
+  /** Null = the default one, or as `like`. */
+  readonly strategy: StrategyRequest | null;
   /** The id of a release of this service whose strategy is used again. */
   readonly like: string | null;
   readonly gates: Partial<Gates>;
@@ -34,7 +49,7 @@ export interface ReleaseWish {
   readonly start_deadline_ms: number | null;
   readonly min_ready: Amount | null;
   readonly supersede: boolean;
-  /** The hash of the plan that was looked at; null = whatever it is. */
+  /** The hash of the plan that the client saw; null = any plan. */
   readonly plan_hash: string | null;
 }
 
@@ -70,6 +85,6 @@ export interface ReleasePlane {
   plan(id: string): HashedPlan | undefined;
   /** Oldest first. */
   events(id: string): readonly ReleaseEvent[] | undefined;
-  begin(wish: ReleaseWish, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>>;
+  begin(request: ReleaseRequest, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>>;
   move(id: string, verb: Verb, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>>;
 }

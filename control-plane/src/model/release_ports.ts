@@ -1,5 +1,6 @@
 import type { Lifecycle, TruthStore } from './ports.js';
-import type { Counts, ReleaseRecord, ServiceReleases, StoredRelease } from './release.js';
+import type { ReleaseRecord, ServiceReleases, StoredRelease } from './release.js';
+import type { Counts } from './release_gates.js';
 import type { Result } from './result.js';
 
 /*

@@ -1,14 +1,6 @@
+import type { PauseLayer, ReleasePhase, ReleaseState, TimeSplit, Turned } from './release.js';
 import type { KeptReading } from './release_gates.js';
-import type {
-  BatchState,
-  Direction,
-  PauseLayer,
-  ReleasePhase,
-  ReleaseState,
-  Stragglers,
-  TimeSplit,
-  Turned,
-} from './release.js';
+import type { BatchState, Direction, Stragglers } from './release_strategy.js';
 
 /*
  * What the API answers about releases, exactly as its JSON. Times are RFC 3339.

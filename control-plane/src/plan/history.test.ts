@@ -5,7 +5,7 @@ import { encodeHistory } from '../zookeeper/histories.js';
 import { encodeIntentRecord } from '../zookeeper/intent_record.js';
 import { keepEvents } from '../model/people.js';
 import { revise, rollHistory } from './record.js';
-import { describeAsIntent, eventsOfPeople, sharesOfRelease } from './release/told.js';
+import { describeAsIntent, eventsOfPeople, sharesOfRelease } from './release/service_record.js';
 
 const event = (n: number, by: string, message = `did ${String(n)}`): ServiceEvent => ({
   ...{ at: new Date(n * 1_000).toISOString(), event: 'weight_changed', by, message },

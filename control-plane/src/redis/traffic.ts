@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { LATENCY_BUCKETS } from '../model/latency.js';
 import { checkName } from '../model/names.js';
 import type { Clock, Log } from '../model/ports.js';
-import type { Counts } from '../model/release.js';
+import type { Counts } from '../model/release_gates.js';
 import type { GatewayTraffic, TrafficReader } from '../model/release_ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { isObject } from '../model/shape.js';

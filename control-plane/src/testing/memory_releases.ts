@@ -1,6 +1,6 @@
 import type { Problem } from '../model/problem.js';
 import type { ReleaseEvent, Verb } from '../model/release.js';
-import type { ReleaseContext, ReleaseOutcome, ReleasePlane, ReleaseWish } from '../model/release_plane.js';
+import type { ReleaseContext, ReleaseOutcome, ReleasePlane, ReleaseRequest } from '../model/release_plane.js';
 import type { HashedPlan, ReleaseResource } from '../model/release_resources.js';
 import { err, ok, type Result } from '../model/result.js';
 
@@ -61,7 +61,7 @@ export function makeRelease(parts: Partial<ReleaseResource> = {}): ReleaseResour
 /** Releases without a controller, for tests of what stands in front of them. */
 export class MemoryReleases implements ReleasePlane {
   readonly map = new Map<string, ReleaseResource>();
-  readonly begun: { readonly wish: ReleaseWish; readonly context: ReleaseContext }[] = [];
+  readonly begun: { readonly request: ReleaseRequest; readonly context: ReleaseContext }[] = [];
   readonly moved: { readonly id: string; readonly verb: Verb; readonly context: ReleaseContext }[] = [];
   eventList: readonly ReleaseEvent[] = [
     { n: 1, at: AT, event: 'started', by: 'ann', message: 'release of shop' },
@@ -87,11 +87,11 @@ export class MemoryReleases implements ReleasePlane {
     return this.map.has(id) ? this.eventList : undefined;
   }
 
-  begin(wish: ReleaseWish, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>> {
-    this.begun.push({ wish, context });
+  begin(request: ReleaseRequest, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>> {
+    this.begun.push({ request, context });
     const release = makeRelease({
-      service: wish.service,
-      target: wish.target,
+      service: request.service,
+      target: request.target,
       state: 'pending',
       phase: null,
       step: 0,

@@ -1,12 +1,13 @@
 import { bucketOf, LATENCY_BUCKETS } from '../model/latency.js';
-import {
-  DEFAULT_GATES,
-  type BatchInstance,
-  type Counts,
-  type InPlaceStrategy,
-  type ReleaseRecord,
-  type WeightedStep,
-} from '../model/release.js';
+import type { ReleaseRecord } from '../model/release.js';
+import { type Counts, DEFAULT_GATES } from '../model/release_gates.js';
+import type {
+  BatchInstance,
+  InPlaceProgress,
+  InPlaceStrategy,
+  WeightedStep,
+  WeightedStrategy,
+} from '../model/release_strategy.js';
 import type { InstanceFacts, ReleaseFacts } from '../model/release_facts.js';
 
 /** When releases of tests begin: milliseconds of the wall clock. */
@@ -24,13 +25,11 @@ export function buildRelease(overrides: Partial<ReleaseRecord> = {}): ReleaseRec
     n: 1,
     stable: 'v1',
     target: 'v2',
-    strategy: { kind: 'weighted', steps },
-    in_place: null,
+    strategy: buildWeighted(steps),
     gates: { ...DEFAULT_GATES, interval_ms: 5_000 },
     deadline_ms: 60_000,
     start_deadline_ms: 1_800_000,
     min_ready: { count: 1 },
-    capacity: 2,
     by: 'ann',
     reason: '',
     at,
@@ -63,6 +62,11 @@ export function buildRelease(overrides: Partial<ReleaseRecord> = {}): ReleaseRec
   };
 }
 
+/** A strategy by steps, of a release that two instances served when it began. */
+export function buildWeighted(steps: readonly WeightedStep[], capacity: number | null = 2): WeightedStrategy {
+  return { kind: 'weighted', steps, progress: { capacity } };
+}
+
 /** Everything is as a release would wish: published, obeyed, two instances of each version ready. */
 export function buildFacts(overrides: Partial<ReleaseFacts> = {}): ReleaseFacts {
   return {
@@ -91,30 +95,37 @@ export function buildCounts(requests: number, errors = 0, mean = 10): Counts {
   return { requests, errors, ms: requests * mean, buckets };
 }
 
+/** What a test says about a release in place: members of its record, and how far it is. */
+export type InPlaceParts = Partial<ReleaseRecord> & { readonly progress?: Partial<InPlaceProgress> };
+
 /** A release in place of `shop` from v1 to v2, one instance at a time, by a webhook. */
 export function buildInPlace(
-  overrides: Partial<ReleaseRecord> = {},
-  strategy: Partial<InPlaceStrategy> = {},
+  { progress = {}, ...overrides }: InPlaceParts = {},
+  settings: Partial<Omit<InPlaceStrategy, 'kind' | 'progress'>> = {},
 ): ReleaseRecord {
-  return buildRelease({
-    strategy: {
-      kind: 'in_place',
-      batch: { count: 1 },
-      max_unavailable: { count: 1 },
-      max_failed: 0,
-      upgrade: { webhook: { url: 'http://127.0.0.1/upgrade', timeout_ms: 1_000 } },
-      upgrade_timeout_ms: 60_000,
-      drain_timeout_ms: 30_000,
-      soak_ms: 0,
-      stragglers: 'leave',
-      ...strategy,
+  const strategy: InPlaceStrategy = {
+    kind: 'in_place',
+    batch: { count: 1 },
+    max_unavailable: { count: 1 },
+    max_failed: 0,
+    upgrade: { webhook: { url: 'http://127.0.0.1/upgrade', timeout_ms: 1_000 } },
+    upgrade_timeout_ms: 60_000,
+    drain_timeout_ms: 30_000,
+    soak_ms: 0,
+    stragglers: 'leave',
+    ...settings,
+    progress: {
+      ...{ batch: [], called: null, left_out: [], full: false, planned: null, batches: [] },
+      ...progress,
     },
-    in_place: { batch: [], called: null, left_out: [], full: false, planned: null, batches: [] },
-    base: {},
-    shares: {},
-    capacity: null,
-    ...overrides,
-  });
+  };
+  return buildRelease({ strategy, base: {}, shares: {}, ...overrides });
+}
+
+/** How far a release in place is; throws for another one. */
+export function progressOf({ strategy }: ReleaseRecord): InPlaceProgress {
+  if (strategy.kind === 'in_place') return strategy.progress;
+  throw new Error(`the strategy is ${strategy.kind}`);
 }
 
 /** An instance that serves v1 and holds no request. */

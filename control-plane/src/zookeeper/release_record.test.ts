@@ -8,16 +8,15 @@ import {
   buildInPlace,
   buildInstanceFacts,
   buildRelease,
+  buildWeighted,
   RELEASE_AT,
+  progressOf,
 } from '../testing/releases.js';
 import { encodeReleaseRecord, parseReleaseRecord } from './release_record.js';
 
 const counts = { ...buildCounts(3, 1), ms: 7.5 };
 const FULL = buildRelease({
-  strategy: {
-    kind: 'weighted',
-    steps: [{ weight: 5 }, { pause: {} }, { pause: { for_ms: 9 } }, { weight: 100 }],
-  },
+  strategy: buildWeighted([{ weight: 5 }, { pause: {} }, { pause: { for_ms: 9 } }, { weight: 100 }]),
   state: 'paused',
   paused: { cause: 'gate', by: 'controller', message: 'x', state: 'progressing', phase: 'soaking' },
   window: {
@@ -83,13 +82,19 @@ test('what is written of a release in place is read', () => {
     { command: { name: 'up', timeout_ms: 1 } },
     { person: true },
   ] as const) {
-    const record = buildInPlace({ in_place }, { upgrade, batch: { percent: 20 } });
+    const record = buildInPlace({ progress: in_place }, { upgrade, batch: { percent: 20 } });
     expect(parseReleaseRecord(encodeReleaseRecord(record))).toEqual({ ok: true, value: record });
   }
   const strange = { ...in_place, batch: [{ ...buildBatchInstance('i1'), state: 'melted' }] };
-  const parsed = parseReleaseRecord(Buffer.from(JSON.stringify({ ...buildInPlace(), in_place: strange })));
+  const parsed = parseReleaseRecord(
+    Buffer.from(JSON.stringify({ ...stored(buildInPlace()), in_place: strange })),
+  );
   expect(parsed).toMatchObject({ ok: false, error: expect.stringMatching(/in_place\.batch/) as string });
 });
+
+/** The record as it is stored. */
+const stored = (record: ReleaseRecord): Readonly<Record<string, unknown>> =>
+  JSON.parse(encodeReleaseRecord(record).toString()) as Readonly<Record<string, unknown>>;
 
 /** The record as it was written before these members were there. */
 function before(record: ReleaseRecord): object {
@@ -101,28 +106,45 @@ function before(record: ReleaseRecord): object {
     extended_ms: _e,
     read: _f,
     ...rest
-  } = record;
+  } = stored(record);
   const { delay_ms: _g, ...gates } = record.gates;
-  const { inquiry, strategy, in_place } = record;
+  const { inquiry } = record;
   const readings = inquiry?.readings.map(({ note: _note, ...one }) => one);
-  const { stragglers: _h, ...kept } = { stragglers: '', ...strategy };
-  const { planned: _i, batches: _j, ...progress } = { planned: 0, batches: [], ...in_place };
+  const { stragglers: _h, ...kept } = rest['strategy'] as Readonly<Record<string, unknown>>;
+  const in_place = rest['in_place'] as Readonly<Record<string, unknown>> | null;
+  const { planned: _i, batches: _j, ...progress } = in_place ?? {};
   return {
     ...{ ...rest, gates, strategy: kept, inquiry: inquiry && { ...inquiry, readings } },
     in_place: in_place && progress,
   };
 }
 
+const unknownCapacity = ({ strategy }: ReleaseRecord): object => ({
+  ...strategy,
+  progress: { capacity: null },
+});
+
+test('how far it is stands beside the strategy, where controllers of before look for it', () => {
+  expect(stored(FULL)).toMatchObject({ in_place: null, capacity: 2 });
+  expect(stored(FULL)['strategy']).not.toHaveProperty('progress');
+  const inPlace = stored(buildInPlace());
+  expect(inPlace).toMatchObject({
+    strategy: { batch: { count: 1 } },
+    in_place: { batch: [] },
+    capacity: null,
+  });
+  expect(inPlace['strategy']).not.toHaveProperty('progress');
+});
+
 test('what controllers wrote before is read, with what they would have done', () => {
   const old = {
     start_deadline_ms: 1_800_000,
     min_ready: { count: 1 },
-    capacity: null,
     extended_ms: 0,
     read: null,
   };
   const gates = { ...FULL.gates, delay_ms: 0 };
-  const weighted = { ...FULL, ...old, gates, turned: null };
+  const weighted = { ...FULL, ...old, gates, strategy: unknownCapacity(FULL), turned: null };
   const read = (record: ReleaseRecord) => parseReleaseRecord(Buffer.from(JSON.stringify(before(record))));
   expect(read(FULL)).toEqual({ ok: true, value: weighted });
   const ended = { state: 'rolled_back', ending: 'rolled_back', paused: null, ended_at: FULL.at } as const;
@@ -133,13 +155,23 @@ test('what controllers wrote before is read, with what they would have done', ()
 });
 
 test.each([
-  ['another schema', { ...FULL, v: 2 }, /schema 2 is not known/],
-  ['no schema', { ...FULL, v: undefined }, /schema missing is not known/],
-  ['a member more', { ...FULL, mirror: true }, /mirror/],
-  ['a member less', { ...FULL, step: undefined }, /step/],
-  ['an unknown state', { ...FULL, state: 'guessing' }, /state/],
-  ['shares that do not sum to 100', { ...FULL, shares: { v1: 90 } }, /shares: does not sum to 100/],
-  ['an unknown step', { ...FULL, strategy: { kind: 'weighted', steps: [{ mirror: 5 }] } }, /strategy/],
+  ['another schema', { ...stored(FULL), v: 2 }, /schema 2 is not known/],
+  ['no schema', { ...stored(FULL), v: undefined }, /schema missing is not known/],
+  ['a member more', { ...stored(FULL), mirror: true }, /mirror/],
+  ['a member less', { ...stored(FULL), step: undefined }, /step/],
+  ['an unknown state', { ...stored(FULL), state: 'guessing' }, /state/],
+  ['shares that do not sum to 100', { ...stored(FULL), shares: { v1: 90 } }, /shares: does not sum to 100/],
+  ['in place without its progress', { ...stored(buildInPlace()), in_place: null }, /in_place/],
+  [
+    'a progress without being in place',
+    { ...stored(FULL), in_place: stored(buildInPlace())['in_place'] },
+    /in_place/,
+  ],
+  [
+    'an unknown step',
+    { ...stored(FULL), strategy: { kind: 'weighted', steps: [{ mirror: 5 }] } },
+    /strategy/,
+  ],
 ])('refuses %s', (_name, record, error) => {
   expect(parseReleaseRecord(Buffer.from(JSON.stringify(record)))).toMatchObject({
     ok: false,
@@ -157,14 +189,7 @@ test('whatever is told of many instances and gateways can be read back', () => {
   const drained = buildInPlace(
     {
       ...{ state: 'progressing', phase: 'draining', observed_ms: 30_000 },
-      in_place: {
-        batch: ids.map((id) => buildBatchInstance(id)),
-        called: null,
-        left_out: [],
-        full: false,
-        planned: null,
-        batches: [],
-      },
+      progress: { batch: ids.map((id) => buildBatchInstance(id)) },
     },
     { batch: { count: 40 }, max_unavailable: { count: 40 } },
   );
@@ -179,19 +204,12 @@ test('whatever is told of many instances and gateways can be read back', () => {
   const warming = buildInPlace(
     {
       ...{ state: 'progressing', phase: 'warming', stalled_ms: 60_000 },
-      in_place: {
-        batch: [buildBatchInstance('i1', 'warming')],
-        called: null,
-        left_out: [],
-        full: false,
-        planned: null,
-        batches: [],
-      },
+      progress: { batch: [buildBatchInstance('i1', 'warming')] },
     },
     { max_failed: 1 },
   );
   const instances = [buildInstanceFacts('i1', { version: 'v2', ill }), buildInstanceFacts('i2')];
   const failed = advance(warming, buildFacts({ instances }), RELEASE_AT).record;
-  expect(failed.in_place?.batch[0]).toMatchObject({ state: 'failed' });
+  expect(progressOf(failed).batch[0]).toMatchObject({ state: 'failed' });
   expect(parseReleaseRecord(encodeReleaseRecord(failed))).toMatchObject({ ok: true });
 });

@@ -1,17 +1,15 @@
 import { z } from 'zod';
 import { LATENCY_BUCKETS } from '../model/latency.js';
 import { checkName, type NameKind } from '../model/names.js';
+import { RELEASE_PHASES, RELEASE_STATES, type ReleaseRecord } from '../model/release.js';
+import { ANSWER_VERDICTS, DEFAULT_GATES, ON_INCONCLUSIVE, PERCENTILES } from '../model/release_gates.js';
 import {
   BATCH_STATES,
-  DEFAULT_GATES,
-  ON_INCONCLUSIVE,
-  PERCENTILES,
-  RELEASE_PHASES,
-  RELEASE_STATES,
+  type InPlaceProgress,
+  type InPlaceStrategy,
   STRAGGLERS,
-  type ReleaseRecord,
-} from '../model/release.js';
-import { ANSWER_VERDICTS } from '../model/release_gates.js';
+  type WeightedStrategy,
+} from '../model/release_strategy.js';
 import { err, ok, type Result } from '../model/result.js';
 import { isObject } from '../model/shape.js';
 
@@ -244,6 +242,31 @@ function noted(readings: unknown): unknown {
   return readings.map((one: unknown) => (isObject(one) ? { note: '', ...one } : one));
 }
 
+/** A record as its bytes say it: how far it is stands beside the strategy, as it did before there were several. */
+type Stored = Omit<ReleaseRecord, 'strategy'> & {
+  readonly strategy: Omit<WeightedStrategy, 'progress'> | Omit<InPlaceStrategy, 'progress'>;
+  readonly in_place: InPlaceProgress | null;
+  readonly capacity: number | null;
+};
+
+function joined({ strategy, in_place, capacity, ...rest }: Stored): Result<ReleaseRecord, string> {
+  if ((strategy.kind === 'in_place') !== (in_place !== null))
+    return err('in_place: in place without its progress, or a progress without being in place');
+  if (strategy.kind === 'in_place' && in_place)
+    return ok({ ...rest, strategy: { ...strategy, progress: in_place } });
+  return ok({ ...rest, strategy: { ...strategy, progress: { capacity } } as WeightedStrategy });
+}
+
+function parted({ strategy, ...rest }: ReleaseRecord): Stored {
+  const { progress, ...settings } = strategy;
+  return {
+    ...rest,
+    strategy: settings as Stored['strategy'],
+    in_place: 'batch' in progress ? progress : null,
+    capacity: 'capacity' in progress ? progress.capacity : null,
+  };
+}
+
 /** Reads a record's bytes; the error names the first member that is wrong. */
 export function parseReleaseRecord(data: Buffer): Result<ReleaseRecord, string> {
   let value: unknown;
@@ -260,11 +283,11 @@ export function parseReleaseRecord(data: Buffer): Result<ReleaseRecord, string> 
   const all = completed(value);
   const parsed = record.safeParse(all);
   // The schema only checks: what was read is what is handed on, member for member.
-  if (parsed.success) return ok(all as ReleaseRecord);
+  if (parsed.success) return joined(all as Stored);
   const [issue] = parsed.error.issues;
   return err(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`);
 }
 
 export function encodeReleaseRecord(release: ReleaseRecord): Buffer {
-  return Buffer.from(JSON.stringify(release), 'utf8');
+  return Buffer.from(JSON.stringify(parted(release)), 'utf8');
 }

@@ -201,7 +201,7 @@ test('what could not be read back, or is more than a znode holds, is not written
   const instance = buildBatchInstance(`shop-${'i'.repeat(150)}`);
   const batch = Array<typeof instance>(4_000).fill(instance);
   const huge = buildInPlace({
-    in_place: { batch, called: null, left_out: [], full: false, planned: null, batches: [] },
+    progress: { batch },
   });
   expect(await refused(huge)).toMatch(/ZooKeeper takes 1000000: use smaller batches/);
   expect(shown('shop')?.current).toMatchObject({ record: first, etag });

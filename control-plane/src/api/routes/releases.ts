@@ -1,8 +1,15 @@
 import * as z from 'zod';
 import type { ControlPlane } from '../../model/ports.js';
 import type { ProblemCode } from '../../model/problem.js';
-import { hasEnded, type Gates, type Upgrade, type VerbName } from '../../model/release.js';
-import type { InPlaceWish, ReleaseContext, ReleaseOutcome } from '../../model/release_plane.js';
+import { type VerbName, hasEnded } from '../../model/release.js';
+import type { Gates } from '../../model/release_gates.js';
+import type { Upgrade } from '../../model/release_strategy.js';
+import type {
+  InPlaceRequest,
+  ReleaseContext,
+  ReleaseOutcome,
+  StrategyRequest,
+} from '../../model/release_plane.js';
 import { endpoint, type Answer, type Endpoint, type Exchange, type Reply } from '../endpoint.js';
 import { streamRelease } from '../release_stream.js';
 import { absent, invalid, Refusal } from '../refusal.js';
@@ -137,14 +144,13 @@ function startEndpoint(plane: ControlPlane): Endpoint {
     },
     codes: [...CODES, 'guard_refused'],
     handle: async ({ params: { service }, query, body }, exchange) => {
-      const { target, stable, steps, in_place, like, deadline, supersede, reason, plan_hash, force } = body;
+      const { target, stable, like, deadline, supersede, reason, plan_hash, force } = body;
       const { interval, delay, ...gates } = body.gates ?? {};
-      const wish = {
+      const asked = {
         service,
         target,
         stable: stable ?? null,
-        steps: steps ?? null,
-        in_place: in_place === undefined ? null : inPlaceWish(in_place),
+        strategy: strategyIn(body),
         like: like ?? null,
         gates: given({ ...gates, interval_ms: interval, delay_ms: delay }) as Partial<Gates>,
         deadline_ms: deadline ?? null,
@@ -154,7 +160,7 @@ function startEndpoint(plane: ControlPlane): Endpoint {
         plan_hash: plan_hash ?? null,
       };
       const context = contextOf(exchange, { ...query, reason, force });
-      return answer(await plane.releases.begin(wish, context), 'start', reason);
+      return answer(await plane.releases.begin(asked, context), 'start', reason);
     },
   });
 }
@@ -162,7 +168,15 @@ function startEndpoint(plane: ControlPlane): Endpoint {
 /** How long calls may take where nobody says. */
 const CALL_MS = { webhook: 30_000, command: 600_000 };
 
-function inPlaceWish(body: NonNullable<z.output<typeof schema.releaseBody>['in_place']>): InPlaceWish {
+type ReleaseBody = z.output<typeof schema.releaseBody>;
+
+/** What the body says about how to go about it; null = nothing. */
+function strategyIn({ steps, in_place }: ReleaseBody): StrategyRequest | null {
+  if (in_place !== undefined) return inPlaceRequest(in_place);
+  return steps === undefined ? null : { kind: 'weighted', steps };
+}
+
+function inPlaceRequest(body: NonNullable<ReleaseBody['in_place']>): InPlaceRequest {
   const { webhook, command } = body;
   const upgrade: Upgrade = webhook
     ? { webhook: { url: webhook.url, timeout_ms: webhook.timeout ?? CALL_MS.webhook } }
@@ -170,6 +184,7 @@ function inPlaceWish(body: NonNullable<z.output<typeof schema.releaseBody>['in_p
       ? { command: { name: command.name, timeout_ms: command.timeout ?? CALL_MS.command } }
       : { person: true };
   return {
+    kind: 'in_place',
     batch: body.batch ?? null,
     max_unavailable: body.max_unavailable ?? null,
     max_failed: body.max_failed ?? null,

@@ -1,15 +1,13 @@
 import * as z from 'zod';
+import { RELEASE_PHASES, RELEASE_STATES, type ReleaseEvent } from '../../model/release.js';
 import {
-  BATCH_STATES,
+  ANSWER_VERDICTS,
   DEFAULT_GATES,
-  PERCENTILES,
+  MAX_OUTER_GATES,
   ON_INCONCLUSIVE,
-  RELEASE_PHASES,
-  RELEASE_STATES,
-  STRAGGLERS,
-  type ReleaseEvent,
-} from '../../model/release.js';
-import { ANSWER_VERDICTS, MAX_OUTER_GATES } from '../../model/release_gates.js';
+  PERCENTILES,
+} from '../../model/release_gates.js';
+import { BATCH_STATES, STRAGGLERS } from '../../model/release_strategy.js';
 import type { ReleaseOutcome } from '../../model/release_plane.js';
 import type * as model from '../../model/release_resources.js';
 import { DAY_MS, duration, name, reason, whole } from './atoms.js';

@@ -1,20 +1,20 @@
 import { expect, it } from 'vitest';
-import type { ReleaseWish } from '../../model/release_plane.js';
+import type { ReleaseRequest } from '../../model/release_plane.js';
 import { buildRelease } from '../../testing/releases.js';
 import { begunBy, requestOf } from './release_edits.js';
 
-const wish = (query: string): ReleaseWish => ({
-  ...{ service: 'shop', target: 'v2', stable: null, steps: null, deadline_ms: null, supersede: false },
-  ...{ in_place: null, like: null, plan_hash: null, start_deadline_ms: null, min_ready: null },
+const asked = (query: string): ReleaseRequest => ({
+  ...{ service: 'shop', target: 'v2', stable: null, strategy: null, deadline_ms: null, supersede: false },
+  ...{ like: null, plan_hash: null, start_deadline_ms: null, min_ready: null },
   gates: { prometheus: [{ name: 'lag', query, max: 1, min: null }] },
 });
 
 it('two requests are the same only if all of them is, however long they are', () => {
-  expect(requestOf(wish('lag'))).toBe(JSON.stringify(wish('lag')));
+  expect(requestOf(asked('lag'))).toBe(JSON.stringify(asked('lag')));
   const long = 'x'.repeat(3_000);
-  expect(requestOf(wish(long))).toBe(requestOf(wish(long)));
-  expect(requestOf(wish(`${long}a`))).not.toBe(requestOf(wish(`${long}b`)));
-  expect(requestOf(wish(long)).length).toBeLessThanOrEqual(1_000);
+  expect(requestOf(asked(long))).toBe(requestOf(asked(long)));
+  expect(requestOf(asked(`${long}a`))).not.toBe(requestOf(asked(`${long}b`)));
+  expect(requestOf(asked(long)).length).toBeLessThanOrEqual(1_000);
 });
 
 it('a request that comes again is the release it began, also when that has ended; its key with another request is refused', () => {

@@ -1,11 +1,11 @@
 import type { Problem } from '../../model/problem.js';
 import {
-  hasEnded,
   type ReleaseRecord,
   type ServiceReleases,
   type StoredRelease,
+  hasEnded,
 } from '../../model/release.js';
-import type { ReleaseContext, ReleaseWish } from '../../model/release_plane.js';
+import type { ReleaseContext, ReleaseRequest } from '../../model/release_plane.js';
 import type { ReleaseEdit } from '../../model/release_ports.js';
 import { sha1 } from '../../plan/encode.js';
 import { err, ok, type Result } from '../../model/result.js';
@@ -45,8 +45,8 @@ export function begunBy(
 }
 
 /** Stands for what a client asked for: of a long request a part that people can read, and the hash of all of it. */
-export function requestOf(wish: ReleaseWish): string {
-  const text = JSON.stringify(wish);
+export function requestOf(request: ReleaseRequest): string {
+  const text = JSON.stringify(request);
   return text.length <= 1_000 ? text : `${text.slice(0, 900)} ${sha1(text)}`;
 }
 
@@ -59,7 +59,7 @@ export function editOf(stored: StoredRelease, record: ReleaseRecord): ReleaseEdi
 
 /** Why a release that would be sound may not start now: frozen, or no more the plan that a person has looked at. */
 export function refuseStart(
-  { service, plan_hash }: ReleaseWish,
+  { service, plan_hash }: ReleaseRequest,
   record: ReleaseRecord,
   world: World,
 ): Problem | null {

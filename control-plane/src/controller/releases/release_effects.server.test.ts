@@ -9,9 +9,10 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { systemClock as clock } from '../../clock.js';
 import { createHooks } from '../../hooks/hooks.js';
 import type { Hooks } from '../../model/hooks.js';
-import type { InPlaceStrategy, ReleaseRecord } from '../../model/release.js';
+import type { ReleaseRecord } from '../../model/release.js';
+import type { InPlaceStrategy } from '../../model/release_strategy.js';
 import { createRecordingLog } from '../../testing/log.js';
-import { buildBatchInstance, buildInPlace } from '../../testing/releases.js';
+import { buildBatchInstance, buildInPlace, type InPlaceParts } from '../../testing/releases.js';
 import { ReleaseEffects } from './release_effects.js';
 
 /*
@@ -63,16 +64,13 @@ afterEach(async () => {
 
 const effects = (): ReleaseEffects =>
   new ReleaseEffects({ hooks, clock, log: createRecordingLog(), wake: () => (wakes += 1) });
-function upgrading(
-  overrides: Partial<ReleaseRecord> = {},
-  upgrade?: InPlaceStrategy['upgrade'],
-): ReleaseRecord {
+function upgrading(overrides: InPlaceParts = {}, upgrade?: InPlaceStrategy['upgrade']): ReleaseRecord {
   const batch = [buildBatchInstance('i1', 'upgrading'), buildBatchInstance('i2', 'upgrading')];
   return buildInPlace(
     {
       ...{ state: 'progressing', phase: 'upgrading', step: 1 },
-      in_place: { batch, called: null, left_out: [], full: false, planned: null, batches: [] },
       ...overrides,
+      progress: { batch, ...overrides.progress },
     },
     { upgrade: upgrade ?? { webhook: { url, timeout_ms: 2_000 } } },
   );
@@ -162,7 +160,6 @@ it('a refusal is final, and says why', async () => {
 
 it('nothing is called before the phase, after its outcome, or while it is paused', async () => {
   const one = effects();
-  const record = upgrading();
   const paused = {
     cause: 'person',
     by: 'ann',
@@ -173,9 +170,7 @@ it('nothing is called before the phase, after its outcome, or while it is paused
   const others = [
     upgrading({ phase: 'draining' }),
     upgrading({ state: 'paused', phase: null, paused }),
-    upgrading({
-      in_place: record.in_place && { ...record.in_place, called: { outcome: 'accepted', reason: '' } },
-    }),
+    upgrading({ progress: { called: { outcome: 'accepted', reason: '' } } }),
   ];
   for (const other of others) one.run([other]);
   await passes(one, upgrading({ id: 'rel-2' }), () => asked.length > 0);

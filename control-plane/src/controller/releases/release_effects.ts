@@ -1,8 +1,10 @@
 import type { HookFailure, Hooks } from '../../model/hooks.js';
 import type { Clock, Log } from '../../model/ports.js';
-import type { CallOutcome, ReleaseRecord } from '../../model/release.js';
+import type { ReleaseRecord } from '../../model/release.js';
+import type { CallOutcome } from '../../model/release_strategy.js';
 import type { Result } from '../../model/result.js';
-import { callKey, wantedCall, type WantedCall } from '../../plan/release/call.js';
+import { wantedCall } from '../../plan/release/asks.js';
+import { callKey, type WantedCall } from '../../plan/release/call.js';
 import { Backoff } from '../backoff.js';
 
 interface EffectDeps {

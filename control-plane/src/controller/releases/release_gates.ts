@@ -2,8 +2,8 @@ import type { Hooks } from '../../model/hooks.js';
 import type { Clock, Log } from '../../model/ports.js';
 import type { Problem } from '../../model/problem.js';
 import type { Prometheus } from '../../model/prometheus.js';
-import type { Gates, ReleaseRecord } from '../../model/release.js';
-import type { GateAnswer } from '../../model/release_gates.js';
+import type { ReleaseRecord } from '../../model/release.js';
+import type { GateAnswer, Gates } from '../../model/release_gates.js';
 import { inconclusive, readPrometheus, readWebhook, strangePlaceholder } from '../../plan/release/answers.js';
 import { questionsOf, type Question } from '../../plan/release/questions.js';
 

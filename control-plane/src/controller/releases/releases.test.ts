@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { HeardGateway } from '../../model/gateway.js';
-import type { ReleaseRecord, ReleaseTraffic, ServiceReleases, WeightedStep } from '../../model/release.js';
+import type { ReleaseRecord, ReleaseTraffic, ServiceReleases } from '../../model/release.js';
+import type { WeightedStrategy } from '../../model/release_strategy.js';
 import type { GatewayTraffic, ReleaseEdit } from '../../model/release_ports.js';
 import { ok } from '../../model/result.js';
 import type { Member } from '../../plan/membership.js';
@@ -9,7 +10,7 @@ import type { World } from '../../plan/world.js';
 import { buildHeartbeat, buildRegistration } from '../../testing/builders.js';
 import { createFakeClock, type FakeClock } from '../../testing/clock.js';
 import { createRecordingLog } from '../../testing/log.js';
-import { buildCounts, buildRelease } from '../../testing/releases.js';
+import { buildCounts, buildRelease, buildWeighted } from '../../testing/releases.js';
 import { Releases, type ReleaseDeps } from './releases.js';
 
 /*
@@ -127,10 +128,8 @@ class Desk {
   }
 }
 
-const soakOf = (for_ms: number): { readonly kind: 'weighted'; readonly steps: readonly WeightedStep[] } => ({
-  kind: 'weighted',
-  steps: [{ weight: 10 }, { pause: { for_ms } }, { weight: 100 }],
-});
+const soakOf = (for_ms: number): WeightedStrategy =>
+  buildWeighted([{ weight: 10 }, { pause: { for_ms } }, { weight: 100 }]);
 
 it('what was counted is written every five seconds, also after the clock was set back', async () => {
   const desk = new Desk();

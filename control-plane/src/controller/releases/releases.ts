@@ -12,15 +12,21 @@ import type {
   StoredRelease,
   Verb,
 } from '../../model/release.js';
-import type { ReleaseContext, ReleaseOutcome, ReleasePlane, ReleaseWish } from '../../model/release_plane.js';
+import type {
+  ReleaseContext,
+  ReleaseOutcome,
+  ReleasePlane,
+  ReleaseRequest,
+} from '../../model/release_plane.js';
 import type { ReleaseEdit, ReleaseStore, TrafficReader } from '../../model/release_ports.js';
 import type { HashedPlan, ReleaseResource } from '../../model/release_resources.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { advance, LOOK_GAP_MS } from '../../plan/release/advance.js';
-import { guardStart } from '../../plan/release/begin.js';
+import { wantedHooks } from '../../plan/release/asks.js';
+import { guardStart } from '../../plan/release/guards.js';
 import { describePlan, describeRelease } from '../../plan/release/describe.js';
 import { tellPauses } from '../../plan/release/pauses.js';
-import { describeAsIntent, eventsOfPeople, sharesOfRelease } from '../../plan/release/told.js';
+import { describeAsIntent, eventsOfPeople, sharesOfRelease } from '../../plan/release/service_record.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { RECENT_MS } from '../../plan/release/facts.js';
 import { planHash } from '../../plan/release/plan_hash.js';
@@ -351,19 +357,19 @@ export class Releases implements ReleasePlane, Lifecycle {
   }
 
   /** Starts a release, or says with `dry_run` what it would be. */
-  async begin(wish: ReleaseWish, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>> {
-    const { service } = wish;
+  async begin(request: ReleaseRequest, context: ReleaseContext): Promise<Result<ReleaseOutcome, Problem>> {
+    const { service } = request;
     const newId = this.#deps.newId();
     return this.#change('start_release', service, context, (world, releases) => {
       if (!isKnown(world, service))
         return err({ code: 'not_found', field: 'service', detail: `there is no service ${service}` });
-      const unreachable = refuseGates(wish.gates, this.#deps);
+      const unreachable = refuseGates(request.gates, this.#deps);
       if (unreachable) return err(unreachable);
-      const request = requestOf(wish);
-      const repeated = begunBy(releases, context.idempotency_key, request);
+      const text = requestOf(request);
+      const repeated = begunBy(releases, context.idempotency_key, text);
       if (!repeated.ok) return repeated;
       if (repeated.value) return ok({ record: repeated.value, changed: false, edit: null });
-      const started = startRelease(wish, {
+      const started = startRelease(request, {
         releases,
         decided: recordIn(world, service).versions,
         ready: readyVersions(world, service),
@@ -379,12 +385,12 @@ export class Releases implements ReleasePlane, Lifecycle {
       const guards = guardStart(planned, this.#facts(world, planned), inForce);
       const refused =
         this.#forbidden(planned) ??
-        refuseStart(wish, planned, world) ??
+        refuseStart(request, planned, world) ??
         (guards.length > 0 && !context.force ? guarded(guards) : null);
       // A dry run is refused as the start would be: what only holds a step up stands in its plan.
       if (refused) return err(refused);
       const { idempotency_key: key } = context;
-      const verbs = key === null ? [] : [{ key, request }];
+      const verbs = key === null ? [] : [{ key, request: text }];
       const record = { ...started.value.record, verbs };
       const etag = releases.current?.etag ?? null;
       const edit = { service, etag, current: record, archive: started.value.superseded };
@@ -442,17 +448,13 @@ export class Releases implements ReleasePlane, Lifecycle {
   }
 
   /** Why the upgrade that a release asks for may not be called, or null. */
-  #forbidden({ strategy }: ReleaseRecord): Problem | null {
-    if (strategy.kind !== 'in_place') return null;
-    const { upgrade } = strategy;
+  #forbidden(record: ReleaseRecord): Problem | null {
     const { hooks } = this.#deps;
-    const [field, detail] =
-      'webhook' in upgrade
-        ? ['body.in_place.webhook.url', hooks.forbids(upgrade.webhook.url)]
-        : 'command' in upgrade
-          ? ['body.in_place.command.name', hooks.forbidsCommand(upgrade.command.name)]
-          : ['', null];
-    return detail === null ? null : { code: 'invalid_request', field, detail };
+    for (const hook of wantedHooks(record)) {
+      const detail = 'url' in hook ? hooks.forbids(hook.url) : hooks.forbidsCommand(hook.command);
+      if (detail !== null) return { code: 'invalid_request', field: hook.field, detail };
+    }
+    return null;
   }
 
   #damage(service: string): Problem | null {

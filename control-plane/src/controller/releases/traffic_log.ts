@@ -1,4 +1,4 @@
-import type { Counts } from '../../model/release.js';
+import type { Counts } from '../../model/release_gates.js';
 import type { GatewayTraffic } from '../../model/release_ports.js';
 import { addCounts, countsSince, NO_COUNTS } from '../../plan/release/gates.js';
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { ReleaseRecord } from '../../model/release.js';
 import { buildCounts as counts, buildFacts, buildRelease, RELEASE_AT as T } from '../../testing/releases.js';
 import { advance } from './advance.js';
-import { guardStart } from './begin.js';
+import { guardStart } from './guards.js';
 import { obey } from './verbs.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 

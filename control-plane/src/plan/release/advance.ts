@@ -1,23 +1,19 @@
-import { hasEnded, type ReleaseRecord, type Shares, type TimeSplit } from '../../model/release.js';
-import type { ReleaseFacts } from '../../model/release_facts.js';
-import { estimateBatches, inPlaceOf } from './batch.js';
 import { formatDuration } from '../../model/duration.js';
-import { begin } from './begin.js';
-import { isObeyed, needed, obedience, readiness } from './facts.js';
-import { addCounts, countsIn, countsSince, NO_COUNTS } from './gates.js';
 import {
-  firstBatch,
-  goBackInPlace,
-  progressBatch,
-  retreat,
-  settleInPlace,
-  watchInPlace,
-} from './in_place.js';
-import { analyse, judgeFast, soak } from './judge.js';
+  type ReleaseEnding,
+  type ReleaseRecord,
+  type Shares,
+  type TimeSplit,
+  hasEnded,
+} from '../../model/release.js';
+import type { ReleaseFacts } from '../../model/release_facts.js';
+import { lateTarget, obedience } from './facts.js';
+import { addCounts, countsIn, countsSince, NO_COUNTS } from './gates.js';
 import type { Outcome } from './outcome.js';
 import { assertSound, enter, note } from './record.js';
-import { sameShares, shareOf } from './shares.js';
-import { goBack } from './steps.js';
+import { analyse, judgeFast, soak, type Verdicts } from './soak.js';
+import { strategyOf } from './strategy/of.js';
+import type { ReleaseStrategy } from './strategy/strategy.js';
 
 /*
  * The transition function of docs/explanation/releases.md: from a record, facts and the moment to the next record. At most one
@@ -42,8 +38,12 @@ export const LOOK_GAP_MS = 5_000;
 export function advance(record: ReleaseRecord, facts: ReleaseFacts, now: number): Advance {
   assertSound(record);
   if (hasEnded(record.state)) return { record, moved: false, waiting_for: [], decide: null };
-  const looked = look(record, facts, now);
-  const outcome = judgeFast(looked, facts, now) ?? next(looked, facts, now);
+  const strategy = strategyOf(record);
+  const wrong = strategy.unsound(record);
+  if (wrong !== null) throw new Error(`release ${record.id} is not sound: ${wrong}`);
+  const looked = look(strategy, record, facts, now);
+  const fast = judgeFast(looked, facts, now);
+  const outcome = fast ? follow(strategy, fast, facts, now) : next(strategy, looked, facts, now);
   const said = 'moved' in outcome ? null : stillWaiting(looked, outcome.waits, now);
   if (said) return { record: said, moved: true, waiting_for: [], decide: null };
   if ('moved' in outcome) return { record: outcome.moved, moved: true, waiting_for: [], decide: null };
@@ -61,34 +61,27 @@ function stillWaiting(record: ReleaseRecord, waits: readonly string[], now: numb
   return note(record, { event: 'still_waiting', by: 'controller', message }, now);
 }
 
-function next(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
+function next(strategy: ReleaseStrategy, record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
   switch (record.state) {
     case 'pending': {
-      const given = record.in_place ? retreat(record, facts, now) : null;
+      const given = strategy.giveBack(record, facts, now);
       if (given) return { moved: given };
       if (facts.held.length > 0) return { waits: facts.held };
-      return {
-        moved: enter(
-          record,
-          { state: 'preparing', event: 'preparing', message: 'waiting for the gateways' },
-          now,
-        ),
-      };
+      const message = 'waiting for the gateways';
+      return { moved: enter(record, { state: 'preparing', event: 'preparing', message }, now) };
     }
     case 'preparing':
-      return prepare(record, facts, now);
+      return prepare(strategy, record, facts, now);
     case 'progressing':
-      return progress(record, facts, now);
+      return progress(strategy, record, facts, now);
     case 'paused': {
-      const given = record.in_place ? retreat(record, facts, now) : null;
+      const given = strategy.giveBack(record, facts, now);
       return given ? { moved: given } : { waits: [waitsForPerson(record)] };
     }
     case 'finalizing':
-      if (record.in_place) return settleInPlace(record, facts, now);
-      return settle(record, facts, now, record.target);
+      return strategy.finish(record, facts, now);
     case 'rolling_back':
-      if (record.in_place) return goBackInPlace(record, facts, now);
-      return settle(record, facts, now, record.stable);
+      return strategy.goBack(record, facts, now);
     default:
       return { waits: [] };
   }
@@ -101,95 +94,67 @@ function waitsForPerson({ paused }: ReleaseRecord): string {
   return `a person: ebbgate release resume, promote or abort (${paused?.message ?? ''}${under})`;
 }
 
-function prepare(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  const inPlace = record.in_place !== null;
-  const given = inPlace ? retreat(record, facts, now) : null;
+function prepare(
+  strategy: ReleaseStrategy,
+  record: ReleaseRecord,
+  facts: ReleaseFacts,
+  now: number,
+): Outcome {
+  const given = strategy.giveBack(record, facts, now);
   if (given) return { moved: given };
-  // By steps the guards are asked for the step; a batch that was taken over is not chosen any more.
-  const waits = [...obedience(facts), ...(inPlace ? facts.held : readiness(record.target, facts))];
-  const outcome =
-    waits.length > 0 ? { waits } : inPlace ? firstBatch(record, facts, now) : begin(record, 0, facts, now);
+  const waits = [...obedience(facts), ...strategy.awaits(record, facts)];
+  const outcome = waits.length > 0 ? { waits } : strategy.begin(record, facts, now);
   if ('moved' in outcome || facts.held.length > 0 || record.stalled_ms < record.start_deadline_ms)
     return outcome;
   const late = formatDuration(record.start_deadline_ms);
   const message = `it could not begin within ${late}: it waited for ${outcome.waits.join('; ')}`;
-  return { moved: goBack(record, 'failed', message, now) };
+  return { moved: rollBack(strategy, record, 'failed', message, now) };
 }
 
-function progress(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  const awaited = record.in_place === null || record.phase === 'soaking';
-  if (awaited && record.stalled_ms >= record.deadline_ms) {
-    const message = `${record.target} had no ready instance for longer than its deadline`;
-    return { moved: goBack(record, 'failed', message, now) };
-  }
-  const judged = record.phase === 'soaking' || record.phase === 'analysing';
-  if (record.in_place && !judged) return progressBatch(record, facts, now);
-  switch (record.phase) {
-    case 'applying':
-      if (!facts.published) return { waits: obedience(facts) };
-      return { moved: phase(record, 'converging', 'published; waiting for the gateways', now) };
-    case 'converging':
-      if (!isObeyed(facts)) return { waits: obedience(facts) };
-      return { moved: phase(record, 'warming', 'every known gateway obeys', now) };
-    case 'warming': {
-      const waits = shareOf(record.shares, record.target) > 0 ? readiness(record.target, facts) : [];
-      return waits.length > 0 ? { waits } : begin(record, record.step + 1, facts, now);
-    }
-    case 'soaking':
-      return soak(record, facts, now);
-    case 'analysing':
-      return analyse(record, facts, now);
-    default:
-      throw new Error(`a weighted release has no phase ${String(record.phase)}`);
-  }
-}
-
-function phase(
+function progress(
+  strategy: ReleaseStrategy,
   record: ReleaseRecord,
-  to: 'converging' | 'warming',
+  facts: ReleaseFacts,
+  now: number,
+): Outcome {
+  if (record.phase !== 'soaking' && record.phase !== 'analysing') return strategy.advance(record, facts, now);
+  const late = lateTarget(record);
+  if (late !== null) return { moved: rollBack(strategy, record, 'failed', late, now) };
+  const look = record.phase === 'soaking' ? soak : analyse;
+  return follow(strategy, look(record, strategy.soakMs(record), facts, now), facts, now);
+}
+
+/** What the strategy makes of a verdict. */
+function follow(strategy: ReleaseStrategy, verdict: Verdicts, facts: ReleaseFacts, now: number): Outcome {
+  if ('back' in verdict)
+    return { moved: rollBack(strategy, verdict.back, 'rolled_back', verdict.message, now) };
+  if ('passed' in verdict) return strategy.next(verdict.passed, facts, now);
+  if (!('complete' in verdict)) return verdict;
+  const { complete, by, message } = verdict;
+  return strategy.complete(complete, facts, { by, message, now });
+}
+
+function rollBack(
+  strategy: ReleaseStrategy,
+  record: ReleaseRecord,
+  ending: ReleaseEnding,
   message: string,
   now: number,
 ): ReleaseRecord {
-  return enter(record, { state: 'progressing', phase: to, event: to, message }, now);
-}
-
-/** finalizing and rolling_back: `version` serves alone, the service's own record says so, and every gateway obeys. */
-function settle(record: ReleaseRecord, facts: ReleaseFacts, now: number, version: string): Outcome {
-  const shares = { [version]: 100 };
-  // Of what never began there is nothing to take back, and nothing to wait for.
-  const idle = record.turned?.begun === false;
-  const waits = idle ? [] : [...obedience(facts), ...readiness(version, facts)];
-  // Written down only once somebody can serve it: after the release nobody gives a dead version's share back.
-  if (waits.length > 0) return { waits };
-  if (!sameShares(facts.decided, shares))
-    return { waits: [`the shares of ${record.service} being written down`], decide: shares };
-  if (record.state === 'finalizing') {
-    const message = `${record.target} serves alone`;
-    return { moved: enter(record, { state: 'succeeded', event: 'succeeded', message }, now) };
-  }
-  const ending = record.ending ?? 'rolled_back';
-  const message = `${record.stable} ${idle ? 'has every share' : 'serves alone'}; ${record.message}`;
-  return { moved: enter(record, { state: ending, event: ending, message }, now) };
-}
-
-/** In place: how many batches it comes to, as long as none has begun. */
-function planned(record: ReleaseRecord, facts: ReleaseFacts): ReleaseRecord['in_place'] {
-  const { in_place, state } = record;
-  if (!in_place || (state !== 'pending' && state !== 'preparing')) return in_place;
-  const carried = in_place.batch.length > 0 ? 1 : 0;
-  return { ...in_place, planned: carried + estimateBatches(record, facts).length };
+  return strategy.rollBack(record, ending, { by: 'controller', message, now });
 }
 
 /** What only counts: times, the soak, the window. The same facts at the same moment add nothing. */
-function look(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseRecord {
+function look(
+  strategy: ReleaseStrategy,
+  record: ReleaseRecord,
+  facts: ReleaseFacts,
+  now: number,
+): ReleaseRecord {
   const span = Math.max(0, now - record.looked_at);
   const watched = span <= LOOK_GAP_MS && record.looked_by === facts.watcher ? span : 0;
-  const inStep = record.state === 'progressing';
-  const soaking = inStep && record.phase === 'soaking';
-  const lacking = inStep && needed(record, facts).length > 0;
-  const { observed, stalled } = inPlaceOf(record)
-    ? watchInPlace(record, facts)
-    : { observed: soaking && isObeyed(facts) && !lacking, stalled: lacking };
+  const { observed, stalled } = strategy.observe(record, facts);
+  const soaking = record.state === 'progressing' && record.phase === 'soaking';
   const windowed = soaking || record.phase === 'analysing';
   const delayed = record.observed_ms < record.gates.delay_ms;
   const starting = record.state === 'preparing';
@@ -203,7 +168,7 @@ function look(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseR
     observed_ms: record.observed_ms + (observed && facts.current ? watched : 0),
     stalled_ms: frozen ? record.stalled_ms : stalled || starting ? record.stalled_ms + watched : 0,
     window: windowed && !delayed ? widen(record, facts) : record.window,
-    in_place: planned(record, facts),
+    strategy: strategy.foresee(record, facts),
   };
 }
 

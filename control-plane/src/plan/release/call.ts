@@ -1,7 +1,7 @@
-import type { ReleaseRecord, Upgrade } from '../../model/release.js';
-import { goalOf, inPlaceOf } from './batch.js';
+import type { ReleaseRecord } from '../../model/release.js';
+import type { Upgrade } from '../../model/release_strategy.js';
 
-/** A call that a record asks for. The key and what is told are the same at every repeat. */
+/** A call that a record asks for. Its key and body are the same at every repeat. */
 export interface WantedCall {
   /** `<release>/<step>/<attempt>` */
   readonly key: string;
@@ -9,7 +9,7 @@ export interface WantedCall {
   readonly body: UpgradeBody;
 }
 
-/** What an upgrade is told. */
+/** What the call of an upgrade says. */
 export interface UpgradeBody {
   readonly release: string;
   readonly service: string;
@@ -21,7 +21,7 @@ export interface UpgradeBody {
     readonly id: string;
     readonly host: string;
     readonly port: number;
-    /** What it ran when it was taken into the batch. */
+    /** What it ran when the batch took it. */
     readonly version: string;
   }[];
 }
@@ -29,20 +29,4 @@ export interface UpgradeBody {
 /** The key of the present batch and attempt. */
 export function callKey({ id, step, attempt }: ReleaseRecord): string {
   return `${id}/${String(step)}/${String(attempt)}`;
-}
-
-/** The call that is to be made while `record` stands in ZooKeeper; null = none, or it has an outcome. */
-export function wantedCall(record: ReleaseRecord): WantedCall | null {
-  const found = inPlaceOf(record);
-  const moving = record.state === 'progressing' || record.state === 'rolling_back';
-  if (!found || !moving || record.phase !== 'upgrading' || found.progress.called !== null) return null;
-  const { upgrade } = found.strategy;
-  if ('person' in upgrade) return null;
-  const { id: release, service, step, attempt, stable, target } = record;
-  const to = goalOf(record);
-  const from = to === target ? stable : target;
-  // Everybody who was handed over with this call, also who came back meanwhile: a repeat says the same as the first call.
-  const told = found.progress.batch.filter((one) => one.told);
-  const instances = told.map(({ id, host, port, from: version }) => ({ id, host, port, version }));
-  return { key: callKey(record), upgrade, body: { release, service, step, attempt, from, to, instances } };
 }

@@ -1,16 +1,12 @@
-import { hasEnded, type ReleaseRecord } from '../../model/release.js';
+import { type ReleaseRecord, hasEnded } from '../../model/release.js';
 import type { ReleasePlanResource, ReleaseResource } from '../../model/release_resources.js';
 import { ackOf, gatewaysThatCount } from '../proof.js';
 import { sharesByVersion } from '../traffic.js';
 import { publishedAt, type World } from '../world.js';
-import { guardStep } from './begin.js';
-import { neededReady } from './min_ready.js';
-import { allReadings, spellRules } from './readings.js';
-import { readyOf } from './facts.js';
-import { shareOf } from './shares.js';
+import { allReadings } from './readings.js';
+import { hasBegun } from './record.js';
+import { strategyOf } from './strategy/of.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
-import { backOf, batchesIn, describeInPlace, planInPlace } from './describe_in_place.js';
-import { sharesAt, spellStep, stepsOf } from './steps.js';
 
 /** A release for a person. `waiting_for` is what came of the last look at its facts. */
 export function describeRelease(
@@ -30,14 +26,12 @@ export function describeRelease(
     stable,
     target,
     strategy: record.strategy.kind,
-    in_place: describeInPlace(world, record),
     state,
     phase,
     step,
-    steps: record.in_place ? batchesIn(world, record) : stepsOf(record).length,
+    ...strategyOf(record).describe(world, record),
     direction: record.turned || record.ending ? 'back' : 'forward',
     turned: record.turned,
-    back: backOf(world, record),
     attempt,
     message,
     paused: record.paused && {
@@ -74,54 +68,18 @@ export function etagOf({ id, rev }: ReleaseRecord): string {
 /** What a release does step by step, and what would hold the next step up. */
 export function describePlan(record: ReleaseRecord, facts: ReleaseFacts): ReleasePlanResource {
   const { service, stable, target } = record;
-  const before = record.state === 'pending' || record.state === 'preparing';
-  const next = before ? 0 : record.step + 1;
+  const next = hasBegun(record) ? record.step + 1 : 0;
   const goesOn = !hasEnded(record.state) && record.state !== 'rolling_back' && record.state !== 'finalizing';
-  const blockers = goesOn ? guardStep(record, next, facts) : [];
-  if (record.in_place) return planInPlace(record, facts, blockers);
+  const strategy = strategyOf(record);
   return {
     service,
     stable,
     target,
     rollback_to: stable,
-    steps: stepsOf(record).map((_step, index) => ({
-      step: index,
-      what: spellStep(record, index),
-      shares: reached(record, index),
-      instances: [],
-      direction: 'forward' as const,
-      ...readyAt(record, facts, index),
-    })),
-    upgrade: null,
-    gates: spellRules(record),
     start_deadline_ms: record.start_deadline_ms,
-    blockers,
+    ...strategy.plan(record, facts),
+    blockers: goesOn ? strategy.guardStep(record, next, facts) : [],
   };
-}
-
-/** Who is ready while a step is under way that is not over, and what it asks for. Steps change no instances. */
-function readyAt(
-  record: ReleaseRecord,
-  facts: ReleaseFacts,
-  index: number,
-): Pick<ReleasePlanResource['steps'][number], 'ready' | 'needs'> {
-  const before = record.state === 'pending' || record.state === 'preparing';
-  const over = hasEnded(record.state) || record.state === 'rolling_back' || (!before && index < record.step);
-  if (over) return { ready: {}, needs: 0 };
-  const { stable, target } = record;
-  const ready = { ...facts.ready, [stable]: readyOf(facts, stable), [target]: readyOf(facts, target) };
-  const step = stepsOf(record)[index];
-  const gains = step !== undefined && 'weight' in step && (before || index > record.step);
-  return { ready, needs: gains ? neededReady(record, shareOf(sharesAt(record, index), target)) : 0 };
-}
-
-/** The shares once step `index` has begun: those of the last weight until then. */
-function reached(record: ReleaseRecord, index: number): Readonly<Record<string, number>> {
-  for (let at = index; at >= 0; at -= 1) {
-    const step = stepsOf(record)[at];
-    if (step && 'weight' in step) return sharesAt(record, at);
-  }
-  return record.base;
 }
 
 /** How the weight of the set that stands in Redis is spread, in percent with one decimal. */

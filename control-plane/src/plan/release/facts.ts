@@ -63,3 +63,9 @@ export function readiness(version: string, facts: ReleaseFacts): readonly string
 export function needed(record: ReleaseRecord, facts: ReleaseFacts): readonly string[] {
   return shareOf(record.shares, record.target) > 0 ? readiness(record.target, facts) : [];
 }
+
+/** Why a release fails whose target has had nobody to serve it for too long, or null. */
+export function lateTarget({ target, stalled_ms, deadline_ms }: ReleaseRecord): string | null {
+  if (stalled_ms < deadline_ms) return null;
+  return `${target} had no ready instance for longer than its deadline`;
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_GATES, type Counts, type Window } from '../../model/release.js';
+import { type Counts, DEFAULT_GATES, type Window } from '../../model/release_gates.js';
 import { buildCounts as counts } from '../../testing/releases.js';
 import {
   addCounts,

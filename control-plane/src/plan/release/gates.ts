@@ -1,6 +1,5 @@
 import { LATENCY_BUCKETS } from '../../model/latency.js';
-import type { Counts, Gates, Window } from '../../model/release.js';
-import type { GateReading, Verdict } from '../../model/release_gates.js';
+import type { Counts, GateReading, Gates, Verdict, Window } from '../../model/release_gates.js';
 import { atLeast } from './binomial.js';
 import { ALPHA, percentileBounds, percentileOf, sampled, type Estimate } from './percentile.js';
 

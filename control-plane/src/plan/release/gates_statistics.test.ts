@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { bucketOf, LATENCY_BUCKETS } from '../../model/latency.js';
-import { DEFAULT_GATES, PERCENTILES, type Counts, type Gates } from '../../model/release.js';
+import { type Counts, DEFAULT_GATES, type Gates, PERCENTILES } from '../../model/release_gates.js';
 import { NO_COUNTS, readGates, verdictOf } from './gates.js';
 import { ALPHA, ranks } from './percentile.js';
 

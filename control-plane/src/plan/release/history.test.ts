@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { hasEnded, VERBS, type ReleaseRecord, type Shares, type Verb } from '../../model/release.js';
-import { buildCounts, buildFacts, buildRelease, RELEASE_AT } from '../../testing/releases.js';
+import { type ReleaseRecord, type Shares, VERBS, type Verb, hasEnded } from '../../model/release.js';
+import { buildCounts, buildFacts, buildRelease, RELEASE_AT, buildWeighted } from '../../testing/releases.js';
 import { advance } from './advance.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { serving } from './facts.js';
@@ -21,7 +21,7 @@ const STEPS = [
   { weight: 100 },
 ] as const;
 const FIRST = buildRelease({
-  strategy: { kind: 'weighted', steps: STEPS },
+  strategy: buildWeighted(STEPS),
   gates: { ...buildRelease().gates, on_inconclusive: 'pass' },
 });
 

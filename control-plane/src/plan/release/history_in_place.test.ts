@@ -1,24 +1,20 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import {
-  hasEnded,
-  VERBS,
-  type CallOutcome,
-  type ReleaseRecord,
-  type Shares,
-  type Verb,
-} from '../../model/release.js';
+import { type ReleaseRecord, type Shares, VERBS, type Verb, hasEnded } from '../../model/release.js';
+import type { CallOutcome } from '../../model/release_strategy.js';
 import type { InstanceFacts, ReleaseFacts } from '../../model/release_facts.js';
 import {
   buildCounts,
   buildFacts,
   buildInPlace,
   buildInstanceFacts,
+  progressOf,
   RELEASE_AT,
 } from '../../testing/releases.js';
 import { advance } from './advance.js';
-import { drainedBy, servingIn } from './batch.js';
-import { wantedCall } from './call.js';
+import { wantedCall } from './asks.js';
+import { drainedBy } from './strategy/in_place/batch.js';
+import { servingIn } from './strategy/in_place/choose.js';
 import { obey } from './verbs.js';
 
 /*
@@ -148,7 +144,7 @@ class World {
   }
 
   #check(before: ReleaseRecord, next: ReleaseRecord, facts: ReleaseFacts): void {
-    for (const { id } of next.in_place?.left_out ?? []) this.#givenUp.add(id);
+    for (const { id } of progressOf(next).left_out) this.#givenUp.add(id);
     const drained = drainedBy(next);
     if (drained.length > MAX_UNAVAILABLE) this.wrong.push(`${String(drained.length)} are drained`);
     const fresh = drained.filter((id) => !drainedBy(before).includes(id));
@@ -392,7 +388,7 @@ it(
           finish(world);
           expect(world.wrong).toEqual([]);
           expect(hasEnded(world.written.state)).toBe(true);
-          if (world.written.in_place?.left_out.length === 0)
+          if (progressOf(world.written).left_out.length === 0)
             expect(new Set(versionsIn(world))).toEqual(
               new Set([world.written.state === 'succeeded' ? 'v2' : 'v1']),
             );

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { ReleaseFacts } from '../../model/release_facts.js';
-import { hasEnded, VERBS, type ReleaseRecord, type Shares, type Verb } from '../../model/release.js';
-import { buildFacts, buildRelease, RELEASE_AT } from '../../testing/releases.js';
+import { type ReleaseRecord, type Shares, VERBS, type Verb, hasEnded } from '../../model/release.js';
+import { buildFacts, buildRelease, RELEASE_AT, buildWeighted } from '../../testing/releases.js';
 import { advance } from './advance.js';
 import { obey } from './verbs.js';
 
@@ -236,7 +236,7 @@ type Death = (typeof DEATHS)[number];
 
 class World {
   written: ReleaseRecord = buildRelease({
-    strategy: { kind: 'weighted', steps: STEPS },
+    strategy: buildWeighted(STEPS),
     gates: { ...buildRelease().gates, errors: null, latency: null, fast: false, on_inconclusive: 'pass' },
     deadline_ms: DEADLINE_MS,
     start_deadline_ms: START_DEADLINE_MS,

@@ -1,21 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import type { InPlaceStrategy, ReleaseRecord } from '../../model/release.js';
+import type { ReleaseRecord } from '../../model/release.js';
+import type { InPlaceProgress, InPlaceStrategy } from '../../model/release_strategy.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import {
   buildBatchInstance as one,
   buildFacts,
   buildInPlace,
   buildInstanceFacts as fact,
+  progressOf,
   RELEASE_AT as T,
+  type InPlaceParts,
 } from '../../testing/releases.js';
 import { advance } from './advance.js';
-import { amountOf, chooseBatch, drainedBy, estimateBatches } from './batch.js';
-import { wantedCall } from './call.js';
+import { amountOf } from './amount.js';
+import { wantedCall } from './asks.js';
+import { drainedBy } from './strategy/in_place/batch.js';
+import { chooseBatch, estimateBatches } from './strategy/in_place/choose.js';
 
-const place = (parts: Partial<NonNullable<ReleaseRecord['in_place']>> = {}) => ({
-  in_place: { batch: [], called: null, left_out: [], full: false, planned: null, batches: [], ...parts },
-});
-type Parts = Partial<ReleaseRecord>;
+const place = (progress: Partial<InPlaceProgress> = {}) => ({ progress });
+type Parts = InPlaceParts;
 const at = (phase: ReleaseRecord['phase'], parts: Parts, strategy: Partial<InPlaceStrategy> = {}) =>
   buildInPlace({ state: 'progressing', phase, ...parts }, strategy);
 const back = (phase: ReleaseRecord['phase'], parts: Parts = {}) =>
@@ -41,14 +44,14 @@ describe('every move', () => {
         phase: 'applying',
         step: 0,
         ...{ shares: {} },
-        in_place: { batch: [{ id: 'i1', state: 'draining' }] },
+        strategy: { progress: { batch: [{ id: 'i1', state: 'draining' }] } },
       },
     ],
     [
       'what was taken over comes first',
       buildInPlace({ state: 'preparing', ...place({ batch: [one('i3')] }) }),
       { instances: three },
-      { phase: 'applying', in_place: { batch: [{ id: 'i3' }] } },
+      { phase: 'applying', strategy: { progress: { batch: [{ id: 'i3' }] } } },
     ],
     ['published', at('applying', place({ batch: [one('i1')] })), BEHIND, { phase: 'converging' }],
     ['obeyed', at('converging', place({ batch: [one('i1')] })), {}, { phase: 'draining' }],
@@ -58,7 +61,7 @@ describe('every move', () => {
       { instances: three },
       {
         phase: 'upgrading',
-        in_place: { batch: [{ state: 'upgrading', asked: true, told: true }], called: null },
+        strategy: { progress: { batch: [{ state: 'upgrading', asked: true, told: true }], called: null } },
       },
     ],
     [
@@ -71,25 +74,25 @@ describe('every move', () => {
       'the outcome of the call is written down first',
       at('upgrading', place({ batch: [one('i1', 'upgrading')] })),
       { call: accepted, instances: [fact('i1', v2)] },
-      { phase: 'upgrading', in_place: { called: accepted, batch: [{ state: 'upgrading' }] } },
+      { phase: 'upgrading', strategy: { progress: { called: accepted, batch: [{ state: 'upgrading' }] } } },
     ],
     [
       'back with the new version',
       at('upgrading', place({ batch: [one('i1', 'upgrading')] })),
       { instances: [fact('i1', v2)] },
-      { in_place: { batch: [{ state: 'warming', asked: false }] } },
+      { strategy: { progress: { batch: [{ state: 'warming', asked: false }] } } },
     ],
     [
       'a refused call fails whoever is not back',
       at('upgrading', place({ batch: [one('i1', 'upgrading')], called: refused })),
       { instances: three },
-      { in_place: { batch: [{ state: 'failed', reason: 'the upgrade was refused: 404' }] } },
+      { strategy: { progress: { batch: [{ state: 'failed', reason: 'the upgrade was refused: 404' }] } } },
     ],
     [
       'not back in time',
       at('upgrading', { ...place({ batch: [one('i1', 'upgrading')] }), observed_ms: 60_000 }),
       { instances: three },
-      { in_place: { batch: [{ state: 'failed', reason: 'not back with v2 within 1m' }] } },
+      { strategy: { progress: { batch: [{ state: 'failed', reason: 'not back with v2 within 1m' }] } } },
     ],
     [
       'too many failed',
@@ -98,7 +101,7 @@ describe('every move', () => {
       {
         state: 'rolling_back',
         ending: 'rolled_back',
-        in_place: { batch: [{ id: 'i1', state: 'draining', asked: true }] },
+        strategy: { progress: { batch: [{ id: 'i1', state: 'draining', asked: true }] } },
       },
     ],
     [
@@ -112,19 +115,23 @@ describe('every move', () => {
       'warm',
       at('warming', place({ batch: [one('i1', 'warming')] })),
       { instances: [fact('i1', v2), fact('i2')] },
-      { in_place: { batch: [{ state: 'done' }] } },
+      { strategy: { progress: { batch: [{ state: 'done' }] } } },
     ],
     [
       'upgraded, and never well',
       at('warming', { ...place({ batch: [one('i1', 'warming')] }), stalled_ms: 60_000 }),
       { instances: [fact('i1', { ...v2, ill: ['ejected on gateway g1'] })] },
-      { in_place: { batch: [{ state: 'failed', reason: 'upgraded, but ejected on gateway g1' }] } },
+      {
+        strategy: {
+          progress: { batch: [{ state: 'failed', reason: 'upgraded, but ejected on gateway g1' }] },
+        },
+      },
     ],
     [
       'the next batch',
       at('warming', place({ batch: [one('i1', 'done')] })),
       { instances: [fact('i1', v2), fact('i2'), fact('i3')] },
-      { phase: 'applying', step: 1, attempt: 1, in_place: { batch: [{ id: 'i2' }] } },
+      { phase: 'applying', step: 1, attempt: 1, strategy: { progress: { batch: [{ id: 'i2' }] } } },
     ],
     [
       'a soak',
@@ -147,7 +154,7 @@ describe('every move', () => {
       {
         state: 'finalizing',
         step: 1,
-        in_place: { batch: [], left_out: [{ id: 'i2', reason: 'drained by bob' }] },
+        strategy: { progress: { batch: [], left_out: [{ id: 'i2', reason: 'drained by bob' }] } },
       },
     ],
     [
@@ -159,13 +166,17 @@ describe('every move', () => {
           fact('i2', { drained: false, undrained: ['1 open'] }),
         ],
       },
-      { in_place: { batch: [{ state: 'left_out', reason: 'isolated by bob' }, { state: 'draining' }] } },
+      {
+        strategy: {
+          progress: { batch: [{ state: 'left_out', reason: 'isolated by bob' }, { state: 'draining' }] },
+        },
+      },
     ],
     [
       'everybody else is gone: what was not handed over yet is given back',
       at('draining', place({ batch: [one('i1')] })),
       { instances: [fact('i1', { drained: false }), fact('i2', { presence: 'gone', able: false })] },
-      { phase: 'warming', in_place: { batch: [] } },
+      { phase: 'warming', strategy: { progress: { batch: [] } } },
     ],
     [
       'a drain that is not proven in time',
@@ -183,19 +194,24 @@ describe('every move', () => {
       'the way back, batch by batch',
       back(null, { shares: { v1: 100 }, step: 1 }),
       { instances: [fact('i1', v2), fact('i2')] },
-      { state: 'rolling_back', phase: 'applying', step: 2, in_place: { batch: [{ id: 'i1', from: 'v2' }] } },
+      {
+        state: 'rolling_back',
+        phase: 'applying',
+        step: 2,
+        strategy: { progress: { batch: [{ id: 'i1', from: 'v2' }] } },
+      },
     ],
     [
       'whoever was asked and never proven is asked to go back, registered or not',
       back(null, { shares: { v1: 100 }, ...place({ left_out: [leftOut('i9')] }) }),
       { instances: [fact('i2')] },
-      { phase: 'applying', in_place: { batch: [{ id: 'i9' }], left_out: [] } },
+      { phase: 'applying', strategy: { progress: { batch: [{ id: 'i9' }], left_out: [] } } },
     ],
     [
       'nothing is left to bring back',
       back('warming', place({ batch: [one('i1', 'done')] })),
       { instances: [fact('i1')], min_available: 2 },
-      { state: 'rolled_back', in_place: { batch: [] } },
+      { state: 'rolled_back', strategy: { progress: { batch: [] } } },
     ],
   ])('%s', (_name, record, facts, expected) => {
     const result = advance(record, buildFacts({ instances: three, ...facts }), T + 1_000);
@@ -344,7 +360,7 @@ describe('a batch that is over while a guard holds the next one up', () => {
     const over = advance(failed, buildFacts(held), T);
     expect(over.record).toMatchObject({
       ...{ state: 'progressing', phase: 'warming', rev: failed.rev + 1 },
-      in_place: { batch: [], left_out: [{ id: 'i1', asked: true, reason: 'no' }] },
+      strategy: { progress: { batch: [], left_out: [{ id: 'i1', asked: true, reason: 'no' }] } },
     });
     expect([drainedBy(failed), drainedBy(over.record)]).toEqual([['i1'], []]);
     // Once: from then on it only waits.
@@ -352,7 +368,7 @@ describe('a batch that is over while a guard holds the next one up', () => {
     expect(later).toMatchObject({ moved: false, waiting_for: held.held });
     expect(advance(over.record, buildFacts({ instances: three }), T).record).toMatchObject({
       ...{ phase: 'applying', step: 1 },
-      in_place: { batch: [{ id: 'i2' }] },
+      strategy: { progress: { batch: [{ id: 'i2' }] } },
     });
   });
   it('on the way back too, where it waits for the end', () => {
@@ -363,7 +379,10 @@ describe('a batch that is over while a guard holds the next one up', () => {
     } as const;
     const last = back('warming', parts);
     const over = advance(last, buildFacts(behind), T).record;
-    expect(over).toMatchObject({ state: 'rolling_back', in_place: { batch: [], left_out: [{ to: 'v1' }] } });
+    expect(over).toMatchObject({
+      state: 'rolling_back',
+      strategy: { progress: { batch: [], left_out: [{ to: 'v1' }] } },
+    });
     expect(advance(over, buildFacts({ instances: behind.instances }), T).record.state).toBe('cancelled');
   });
 });
@@ -393,7 +412,7 @@ describe('nobody else takes requests any more', () => {
     ['preparing, the same', buildInPlace({ state: 'preparing', ...place({ batch: [one('i1')] }) })],
   ])('%s: what was not handed over is given back', (_name, record) => {
     const given = advance(record, buildFacts({ ...alone, held: ['protection'], published: false }), T);
-    expect(given.record).toMatchObject({ state: record.state, in_place: { batch: [] } });
+    expect(given.record).toMatchObject({ state: record.state, strategy: { progress: { batch: [] } } });
     expect(given.record.events.at(-1)).toMatchObject({ event: 'given_back' });
     expect(drainedBy(given.record)).toEqual([]);
   });
@@ -442,7 +461,9 @@ describe('the call', () => {
       body: { from: 'v1', to: 'v2', instances: [{ id: 'i1', version: 'v1' }, { id: 'i2' }] },
     });
     expect(wantedCall({ ...record, phase: 'draining' })).toBeNull();
-    expect(wantedCall({ ...record, ...place({ batch, called: accepted }) })).toBeNull();
+    expect(
+      wantedCall(at('upgrading', { step: 2, attempt: 3, ...place({ batch, called: accepted }) })),
+    ).toBeNull();
     expect(wantedCall(back('upgrading', place({ batch })))?.body).toMatchObject({ from: 'v2', to: 'v1' });
   });
   it('a person is not called', () => {
@@ -463,5 +484,5 @@ it('a gateway that was silent says nothing against an instance: its first half-o
     record = advance(record, buildFacts({ ...BEHIND, instances: [well, fact('i2')] }), (now += 1_000)).record;
   const ill = { ...well, ill: ['half_open on gateway g2'] };
   record = advance(record, buildFacts({ instances: [ill, fact('i2')] }), now + 1_000).record;
-  expect(record.in_place?.batch[0]?.state).toBe('warming');
+  expect(progressOf(record).batch[0]?.state).toBe('warming');
 });

@@ -1,8 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { ReleaseRecord } from '../../model/release.js';
-import type { ReleaseFacts } from '../../model/release_facts.js';
 import type { AnswerVerdict, GateAnswer } from '../../model/release_gates.js';
-import { buildCounts as counts, buildFacts, buildRelease, RELEASE_AT as T } from '../../testing/releases.js';
+import type { ReleaseFacts } from '../../model/release_facts.js';
+import {
+  buildCounts as counts,
+  buildFacts,
+  buildRelease,
+  RELEASE_AT as T,
+  buildWeighted,
+} from '../../testing/releases.js';
 import { advance, type Advance } from './advance.js';
 import { readOuter, spellOuter } from './inquiry.js';
 import { questionsOf } from './questions.js';
@@ -29,7 +35,7 @@ const steps = [
 ] as const;
 const soaking = (record: Partial<ReleaseRecord> = {}): ReleaseRecord =>
   buildRelease({
-    strategy: { kind: 'weighted', steps },
+    strategy: buildWeighted(steps),
     state: 'progressing',
     phase: 'soaking',
     step: 1,
@@ -258,7 +264,7 @@ describe('at the end of a soak', () => {
   it('complete after the last weight ends the release', () => {
     const last = [{ weight: 100 }, { pause: { for_ms: 5_000 } }] as const;
     const record = atEnd(both('complete'), {
-      strategy: { kind: 'weighted', steps: last },
+      strategy: buildWeighted(last),
       shares: { v2: 100 },
     });
     expect(look(record).record).toMatchObject({ state: 'finalizing' });

@@ -1,11 +1,12 @@
 import { own } from '../../model/dictionary.js';
 import { formatDuration } from '../../model/duration.js';
-import type { Gates, ReleaseRecord } from '../../model/release.js';
+import type { ReleaseRecord } from '../../model/release.js';
 import {
   ANSWER_VERDICTS,
   type AnswerVerdict,
   type GateAnswer,
   type GateReading,
+  type Gates,
   type Inquiry,
 } from '../../model/release_gates.js';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { hasEnded, type ReleaseRecord } from '../../model/release.js';
+import { type ReleaseRecord, hasEnded } from '../../model/release.js';
 import type { AnswerVerdict, GateAnswer } from '../../model/release_gates.js';
-import { buildCounts, buildFacts, buildRelease, RELEASE_AT } from '../../testing/releases.js';
+import { buildCounts, buildFacts, buildRelease, RELEASE_AT, buildWeighted } from '../../testing/releases.js';
 import { advance } from './advance.js';
 import { questionsOf, type Question } from './questions.js';
 
@@ -12,16 +12,13 @@ import { questionsOf, type Question } from './questions.js';
  */
 
 const FIRST = buildRelease({
-  strategy: {
-    kind: 'weighted',
-    steps: [
-      { weight: 10 },
-      { pause: { for_ms: 12_000 } },
-      { weight: 50 },
-      { pause: { for_ms: 8_000 } },
-      { weight: 100 },
-    ],
-  },
+  strategy: buildWeighted([
+    { weight: 10 },
+    { pause: { for_ms: 12_000 } },
+    { weight: 50 },
+    { pause: { for_ms: 8_000 } },
+    { weight: 100 },
+  ]),
   gates: {
     ...buildRelease().gates,
     on_inconclusive: 'pass',

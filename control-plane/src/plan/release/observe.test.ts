@@ -4,7 +4,7 @@ import { buildHeartbeat, buildRegistration } from '../../testing/builders.js';
 import { buildInPlace, buildRelease } from '../../testing/releases.js';
 import type { Member } from '../membership.js';
 import type { World } from '../world.js';
-import { chooseBatch } from './batch.js';
+import { chooseBatch } from './strategy/in_place/choose.js';
 import { observeRelease, readyVersions, type Surroundings } from './observe.js';
 
 const AROUND: Surroundings = {
@@ -67,17 +67,7 @@ it('in place: the last instance that serves somewhere is not drained for a batch
   ]);
   // Whoever serves nobody goes first, and costs nothing.
   expect(chooseBatch(record, facts)).toMatchObject({ kind: 'batch', instances: [{ id: 'b' }] });
-  const alone = observeRelease(
-    world,
-    buildInPlace(
-      {
-        state: 'preparing',
-        in_place: { batch: [], called: null, left_out: [], full: false, planned: null, batches: [] },
-      },
-      {},
-    ),
-    AROUND,
-  );
+  const alone = observeRelease(world, buildInPlace({ state: 'preparing' }), AROUND);
   const rest = { ...alone, instances: alone.instances.filter(({ id }) => id === 'a') };
   expect(chooseBatch(record, rest)).toMatchObject({ kind: 'waits' });
 });

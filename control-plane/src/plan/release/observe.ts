@@ -1,6 +1,8 @@
 import { dueOf } from '../clock.js';
 import type { LinkState } from '../../model/ports.js';
-import type { CallOutcome, Counts, ReleaseRecord } from '../../model/release.js';
+import type { ReleaseRecord } from '../../model/release.js';
+import type { Counts } from '../../model/release_gates.js';
+import type { CallOutcome } from '../../model/release_strategy.js';
 import { eligible, type Peer } from '../../model/set.js';
 import { compileService } from '../compile.js';
 import { frozenBy } from '../freeze.js';
@@ -10,6 +12,7 @@ import { effectiveSpec } from '../spec.js';
 import { membersIn, publishedAt, recordIn, type World } from '../world.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { observeInstances } from './instances.js';
+import { strategyOf } from './strategy/of.js';
 
 /** What the world cannot tell. */
 export interface Surroundings {
@@ -26,7 +29,8 @@ export interface Surroundings {
 
 /** The facts for `release`, as the world is now. */
 export function observeRelease(world: World, release: ReleaseRecord, around: Surroundings): ReleaseFacts {
-  const { service, in_place } = release;
+  const { service } = release;
+  const watched = strategyOf(release).watched(release);
   const record = recordIn(world, service);
   const spec = effectiveSpec(record.spec);
   return {
@@ -41,7 +45,7 @@ export function observeRelease(world: World, release: ReleaseRecord, around: Sur
     min_available: spec.min_available,
     current: around.zookeeper === 'connected',
     held: holds(world, service, around),
-    instances: in_place ? observeInstances(world, service, new Set(in_place.batch.map(({ id }) => id))) : [],
+    instances: watched ? observeInstances(world, service, watched) : [],
     call: around.call,
     slow_start_ms: spec.health.slow_start_ms,
   };

@@ -1,4 +1,4 @@
-import type { Paused, PauseLayer, ReleaseRecord } from '../../model/release.js';
+import type { PauseLayer, Paused, ReleaseRecord } from '../../model/release.js';
 import { note } from './record.js';
 
 /*

@@ -30,8 +30,20 @@ export function planChange(given: string, record: ReleaseRecord, world: World): 
 }
 
 function partsOf(record: ReleaseRecord, world: World): readonly unknown[] {
-  const { strategy, gates, deadline_ms, stable, base, target } = record;
-  return [strategy, [gates, deadline_ms], [stable, base], target, instancesIn(record.service, world)];
+  const { gates, deadline_ms, stable, base, target } = record;
+  return [
+    settingsIn(record),
+    [gates, deadline_ms],
+    [stable, base],
+    target,
+    instancesIn(record.service, world),
+  ];
+}
+
+/** The strategy without how far it is. */
+function settingsIn({ strategy }: ReleaseRecord): object {
+  const { progress: _progress, ...settings } = strategy;
+  return settings;
 }
 
 /** Version → ids of those that are registered, both sorted. */
@@ -48,7 +60,7 @@ function instancesIn(service: string, world: World): readonly (readonly [string,
 function spell(name: (typeof PARTS)[number], record: ReleaseRecord, world: World): string {
   switch (name) {
     case 'the strategy':
-      return JSON.stringify(record.strategy).slice(0, 200);
+      return JSON.stringify(settingsIn(record)).slice(0, 200);
     case 'the gates':
       return JSON.stringify({ ...record.gates, deadline_ms: record.deadline_ms }).slice(0, 300);
     case 'the stable version':

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_GATES, hasEnded, type ReleaseRecord } from '../../model/release.js';
+import { type ReleaseRecord, hasEnded } from '../../model/release.js';
+import { DEFAULT_GATES } from '../../model/release_gates.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
+import type { InPlaceRequest } from '../../model/release_plane.js';
 import {
   buildBatchInstance,
   buildCounts,
@@ -9,13 +11,15 @@ import {
   buildInstanceFacts,
   buildRelease,
   RELEASE_AT,
+  buildWeighted,
+  progressOf,
 } from '../../testing/releases.js';
 import { advance } from './advance.js';
-import { guardStart } from './begin.js';
+import { guardStart } from './guards.js';
 import { describePlan } from './describe.js';
 import { NO_COUNTS } from './gates.js';
-import { startRelease, versionBefore, type ReleaseRequest, type StartState } from './start.js';
-import { goBack } from './steps.js';
+import { startRelease, versionBefore, type StartRequest, type StartState } from './start.js';
+import { strategyOf } from './strategy/of.js';
 
 const T = RELEASE_AT;
 const STEP_MS = 2_000;
@@ -38,6 +42,9 @@ function live(
   return present;
 }
 
+const goBack = (record: ReleaseRecord, message: string, now: number): ReleaseRecord =>
+  strategyOf(record).rollBack(record, 'rolled_back', { by: 'controller', message, now });
+
 describe('a start that cannot be', () => {
   it('of a version that nobody runs ends failed after its deadline, and says why', () => {
     const asked = buildRelease({ start_deadline_ms: 20_000 });
@@ -58,11 +65,15 @@ describe('a start that cannot be', () => {
   it('in place: where no batch may begin it ends, and takes nothing back', () => {
     const instances = [buildInstanceFacts('i1')];
     const ended = live(buildInPlace({ start_deadline_ms: 20_000 }), { instances, ready: { v1: 1 } }, 30);
-    expect(ended).toMatchObject({ state: 'failed', shares: {}, in_place: { batches: [], planned: 1 } });
+    expect(ended).toMatchObject({
+      state: 'failed',
+      shares: {},
+      strategy: { progress: { batches: [], planned: 1 } },
+    });
     expect(ended.message).toMatch(/nothing was changed/);
   });
   it('what waits elsewhere says so again after ten minutes, once', () => {
-    const back = goBack(buildRelease({ state: 'progressing', phase: 'warming' }), 'rolled_back', 'bad', T);
+    const back = goBack(buildRelease({ state: 'progressing', phase: 'warming' }), 'bad', T);
     const waits = live(back, { ready: { v2: 1 } }, 700);
     expect(waits.state).toBe('rolling_back');
     const said = waits.events.filter(({ event }) => event === 'still_waiting');
@@ -107,15 +118,15 @@ describe('what an ended release tells', () => {
     ]);
   });
   it('in place: where it turned, and the batches of both ways', () => {
-    const in_place = {
+    const progress = {
       ...{ batch: [buildBatchInstance('i2', 'failed')], called: null, left_out: [], full: false, planned: 3 },
       batches: [
         { step: 0, direction: 'forward' as const, count: 1, instances: ['i1'] },
         { step: 1, direction: 'forward' as const, count: 1, instances: ['i2'] },
       ],
     };
-    const failed = buildInPlace({ state: 'progressing', phase: 'upgrading', step: 1, in_place });
-    const turned = goBack(failed, 'rolled_back', 'failed', T);
+    const failed = buildInPlace({ state: 'progressing', phase: 'upgrading', step: 1, progress });
+    const turned = goBack(failed, 'failed', T);
     const three = [
       buildInstanceFacts('i1', { version: 'v2' }),
       buildInstanceFacts('i2', { able: false }),
@@ -143,7 +154,13 @@ describe('what an ended release tells', () => {
       ['1/2 i1', { v1: 1, v2: 0 }],
       ['2/2 i2', { v1: 0, v2: 1 }],
     ]);
-    const weighted = describePlan(buildRelease({ min_ready: { percent: 75 }, capacity: 4 }), buildFacts());
+    const weighted = describePlan(
+      buildRelease({
+        min_ready: { percent: 75 },
+        strategy: buildWeighted([{ weight: 10 }, { pause: { for_ms: 10_000 } }, { weight: 100 }], 4),
+      }),
+      buildFacts(),
+    );
     expect(weighted.steps.map(({ ready, needs }) => [ready, needs])).toEqual([
       [{ v1: 2, v2: 2 }, 1],
       [{ v1: 2, v2: 2 }, 0],
@@ -188,13 +205,15 @@ describe('soaks', () => {
 });
 
 describe('a straggler', () => {
-  const request: ReleaseRequest = {
-    ...{ service: 'shop', target: 'v2', stable: null, steps: null, like: null, gates: {}, supersede: false },
+  const inPlace: InPlaceRequest = {
+    kind: 'in_place',
+    ...{ batch: null, max_unavailable: null, max_failed: null, upgrade: { person: true } },
+    ...{ upgrade_timeout_ms: null, drain_timeout_ms: null, soak_ms: null, stragglers: 'only' },
+  };
+  const request: StartRequest = {
+    ...{ service: 'shop', target: 'v2', stable: null, like: null, gates: {}, supersede: false },
     ...{ deadline_ms: null, start_deadline_ms: null, min_ready: null },
-    in_place: {
-      ...{ batch: null, max_unavailable: null, max_failed: null, upgrade: { person: true } },
-      ...{ upgrade_timeout_ms: null, drain_timeout_ms: null, soak_ms: null, stragglers: 'only' },
-    },
+    strategy: inPlace,
   };
   /** v1 → v2 is over, and i3 stayed v1. */
   const state: StartState = {
@@ -202,38 +221,46 @@ describe('a straggler', () => {
     ...{ decided: { v2: 100 }, ready: { v1: 1, v2: 2 }, drain_timeout_ms: 45_000 },
     ...{ newId: 'rel-9', by: 'ann', reason: '', now: T },
   };
-  const start = (asked: ReleaseRequest): ReleaseRecord => {
+  const start = (asked: StartRequest): ReleaseRecord => {
     const started = startRelease(asked, state);
     if (!started.ok) throw new Error(started.error.detail);
     return started.value.record;
   };
-  const crew = [
+  const instances = [
     buildInstanceFacts('i1', { version: 'v2' }),
     buildInstanceFacts('i2', { version: 'v2' }),
     buildInstanceFacts('i3'),
   ];
-  const facts = { instances: crew, ready: state.ready, decided: state.decided };
+  const facts = { instances, ready: state.ready, decided: state.decided };
 
   it('is finished with, and nobody who serves is touched', () => {
     const record = start(request);
     expect(record).toMatchObject({ stable: 'v2', target: 'v2', shares: { v2: 100 } });
     expect(guardStart(record, buildFacts(facts), null)).toEqual([]);
     const begun = live(record, facts, 9, ({ phase }) => phase === 'upgrading');
-    expect(begun.in_place?.batch.map(({ id }) => id)).toEqual(['i3']);
-    const back = crew.map((one) => ({ ...one, version: 'v2' }));
+    expect(progressOf(begun).batch.map(({ id }) => id)).toEqual(['i3']);
+    const back = instances.map((one) => ({ ...one, version: 'v2' }));
     expect(live(begun, { ...facts, instances: back, ready: { v2: 3 } }, 20)).toMatchObject({
       state: 'succeeded',
-      in_place: { left_out: [] },
+      strategy: { progress: { left_out: [] } },
     });
   });
   it('that does not make it takes nothing back', () => {
     const begun = live(start(request), facts, 9, ({ phase }) => phase === 'upgrading');
-    const ended = live(goBack(begun, 'rolled_back', 'no', begun.looked_at), facts, 20);
-    expect(ended).toMatchObject({ state: 'rolled_back', shares: { v2: 100 }, in_place: { batch: [] } });
+    const ended = live(goBack(begun, 'no', begun.looked_at), facts, 20);
+    expect(ended).toMatchObject({
+      state: 'rolled_back',
+      shares: { v2: 100 },
+      strategy: { progress: { batch: [] } },
+    });
     expect(versionBefore({ current: null, history: [{ ...ended, state: 'succeeded' }] })).toBeNull();
   });
   it('that a person has out of use is waited for, by wait and only, and left by leave', () => {
-    const taken = [crew[0]!, crew[1]!, buildInstanceFacts('i3', { able: false, taken: 'draining by ann' })];
+    const taken = [
+      instances[0]!,
+      instances[1]!,
+      buildInstanceFacts('i3', { able: false, taken: 'draining by ann' }),
+    ];
     const waits = advance(
       { ...start(request), state: 'preparing' },
       buildFacts({ ...facts, instances: taken }),
@@ -244,10 +271,13 @@ describe('a straggler', () => {
     ]);
     const leaves = buildInPlace({ state: 'preparing' }, { stragglers: 'leave' });
     const done = advance(leaves, buildFacts({ ...facts, instances: taken }), T);
-    expect(done.record).toMatchObject({ state: 'finalizing', in_place: { left_out: [{ id: 'i3' }] } });
+    expect(done.record).toMatchObject({
+      state: 'finalizing',
+      strategy: { progress: { left_out: [{ id: 'i3' }] } },
+    });
   });
   it('forbids an undo in place only until it is out of use, or the guard is overruled', () => {
-    const undo = { ...request, target: 'v1', in_place: { ...request.in_place!, stragglers: null } };
+    const undo = { ...request, target: 'v1', strategy: { ...inPlace, stragglers: null } };
     const asked = start(undo);
     const [guard] = guardStart(asked, buildFacts(facts), null);
     expect(guard).toMatch(/v1 from 0 % to about 33 % .*ebbgate drain -s shop --version v1/);
@@ -255,7 +285,7 @@ describe('a straggler', () => {
     expect(guardStart(asked, buildFacts({ ...facts, ready: { v2: 2 } }), null)).toEqual([]);
   });
   it('to the stable version nobody goes without saying that stragglers are meant; the refusal names how', () => {
-    const again = { ...request, in_place: { ...request.in_place!, stragglers: null } };
+    const again = { ...request, strategy: { ...inPlace, stragglers: null } };
     expect(startRelease(again, state)).toMatchObject({
       error: { code: 'conflict', detail: expect.stringContaining('--in-place --stragglers only') as string },
     });
@@ -263,7 +293,11 @@ describe('a straggler', () => {
     expect(startRelease({ ...request, target: 'v3' }, state)).toMatchObject({ error: { code: 'conflict' } });
   });
   it('by steps everything is not sent to one instance', () => {
-    const weighted = { ...request, target: 'v1', in_place: null, steps: [{ weight: 100 }] };
+    const weighted = {
+      ...request,
+      target: 'v1',
+      strategy: { kind: 'weighted', steps: [{ weight: 100 }] } as const,
+    };
     const waits = live(start(weighted), facts, 9);
     expect(waits).toMatchObject({ state: 'preparing', shares: { v2: 100 } });
   });

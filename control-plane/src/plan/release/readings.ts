@@ -2,7 +2,7 @@ import type { ReleaseRecord } from '../../model/release.js';
 import type { KeptReading, LastReadings } from '../../model/release_gates.js';
 import { FAST_GATE, readGates } from './gates.js';
 import { readOuter } from './inquiry.js';
-import { shareOf } from './shares.js';
+import { isByWeights, shareOf } from './shares.js';
 
 /*
  * What the gates of a release read, and what they will judge by.
@@ -10,10 +10,10 @@ import { shareOf } from './shares.js';
 
 /** What the gates that count read in the present window. */
 export function readingsOf(record: ReleaseRecord): ReturnType<typeof readGates> {
-  // In place the stable version has no share to tell by: it is there as long as it gets requests.
-  const compared = record.in_place
-    ? (record.window?.sum.stable.requests ?? 0) > 0
-    : shareOf(record.shares, record.stable) > 0;
+  // Without a share of its own, or where both are the same version, the stable one is there as long as it gets requests.
+  const { shares, stable, target, window } = record;
+  const counted = isByWeights(shares) || stable === target;
+  const compared = counted ? (window?.sum.stable.requests ?? 0) > 0 : shareOf(shares, stable) > 0;
   return readGates(record.gates, record.window, compared);
 }
 

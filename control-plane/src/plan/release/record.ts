@@ -1,16 +1,17 @@
-import type {
-  InPlaceProgress,
-  Paused,
-  ReleaseEnding,
-  ReleaseEvent,
-  ReleasePhase,
-  ReleaseRecord,
-  ReleaseState,
-  Shares,
-  Turned,
+import {
+  type Paused,
+  type ReleaseEnding,
+  type ReleaseEvent,
+  type ReleasePhase,
+  type ReleaseRecord,
+  type ReleaseState,
+  type Shares,
+  type Turned,
+  hasEnded,
 } from '../../model/release.js';
+import type { Strategy } from '../../model/release_strategy.js';
+import { isObject } from '../../model/shape.js';
 import { keepEvents } from '../../model/people.js';
-import { hasEnded } from '../../model/release.js';
 import { closed } from './inquiry.js';
 import { lastReadings } from './readings.js';
 
@@ -31,7 +32,7 @@ export interface Move {
   readonly paused?: Paused;
   readonly ending?: ReleaseEnding;
   readonly turned?: Turned;
-  readonly in_place?: InPlaceProgress | null;
+  readonly strategy?: Strategy;
   /** The window, its judgements and what was observed go on. */
   readonly keeps_window?: boolean;
   readonly event: string;
@@ -64,7 +65,7 @@ export function enter(record: ReleaseRecord, move: Move, now: number): ReleaseRe
     read: lastReadings(record, now),
     turned: move.turned ?? record.turned,
     ending: move.ending ?? record.ending,
-    in_place: move.in_place === undefined ? record.in_place : move.in_place,
+    strategy: move.strategy ?? record.strategy,
     message: move.message,
     since: at,
     ended_at: hasEnded(move.state) ? at : null,
@@ -87,9 +88,7 @@ export function note(
 
 /** The record with every text that is made of many sentences cut: what is too long could not be read back. */
 function bounded(record: ReleaseRecord): ReleaseRecord {
-  const { paused, in_place, read } = record;
-  const cut = <T extends { readonly reason: string }>(one: T): T =>
-    one.reason.length <= REASON_CHARACTERS ? one : { ...one, reason: clipped(one.reason, REASON_CHARACTERS) };
+  const { paused, strategy, read } = record;
   return {
     ...record,
     message: clipped(record.message),
@@ -101,13 +100,16 @@ function bounded(record: ReleaseRecord): ReleaseRecord {
       }),
     },
     read: read && { ...read, gates: read.gates.map((one) => ({ ...one, message: clipped(one.message) })) },
-    in_place: in_place && {
-      ...in_place,
-      batch: in_place.batch.map(cut),
-      left_out: in_place.left_out.map(cut),
-      called: in_place.called && cut(in_place.called),
-    },
+    strategy: { ...strategy, progress: withShortReasons(strategy.progress) } as Strategy,
   };
+}
+
+/** Every `reason` in the progress of a strategy cut, however deep. */
+function withShortReasons(value: unknown, name = ''): unknown {
+  if (typeof value === 'string') return name === 'reason' ? clipped(value, REASON_CHARACTERS) : value;
+  if (Array.isArray(value)) return value.map((one) => withShortReasons(one));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, withShortReasons(one, key)]));
 }
 
 function withEvent(record: ReleaseRecord, event: Omit<ReleaseEvent, 'n'>): readonly ReleaseEvent[] {
@@ -120,27 +122,36 @@ function clipped(message: string, most: number = MESSAGE_CHARACTERS): string {
   return message.length <= most ? message : `${message.slice(0, most - 1)}…`;
 }
 
-/** Throws if a record contradicts itself: nothing may be derived from one that does. */
+/** True once its first step has begun. */
+export function hasBegun({ state }: Pick<ReleaseRecord, 'state'>): boolean {
+  return state !== 'pending' && state !== 'preparing';
+}
+
+/** Where a release that turns round now does so. */
+export function turnedAt(record: ReleaseRecord): Turned {
+  return { step: record.step, begun: hasBegun({ state: record.paused?.state ?? record.state }) };
+}
+
+/**
+ * Throws if a record contradicts itself: nothing may be derived from one that does. What its strategy knows besides is in
+ * `unsound` of that.
+ */
 export function assertSound(record: ReleaseRecord): void {
-  const sum = Object.values(record.shares).reduce((total, share) => total + share, 0);
-  const byWeights = record.strategy.kind === 'in_place' && Object.keys(record.shares).length === 0;
-  const wrong =
-    sum !== 100 && !byWeights
-      ? `shares sum to ${String(sum)}`
-      : (record.state === 'paused') !== (record.paused !== null)
-        ? 'paused without a cause, or a cause without a pause'
-        : record.phase !== null && record.state !== 'progressing' && record.state !== 'rolling_back'
-          ? `phase ${record.phase} while ${record.state}`
-          : record.state === 'progressing' && record.phase === null
-            ? 'progressing without a phase'
-            : record.state === 'rolling_back' && record.ending === null
-              ? 'going back to no ending'
-              : hasEnded(record.state) !== (record.ended_at !== null)
-                ? 'an end without its moment'
-                : record.inquiry?.open === true && record.phase !== 'soaking' && record.phase !== 'analysing'
-                  ? 'gates are asked outside of a soak'
-                  : (record.strategy.kind === 'in_place') !== (record.in_place !== null)
-                    ? 'in place without its progress, or a progress without being in place'
-                    : null;
+  const wrong = contradiction(record);
   if (wrong !== null) throw new Error(`release ${record.id} is not sound: ${wrong}`);
+}
+
+function contradiction(record: ReleaseRecord): string | null {
+  const { state, phase, paused, shares } = record;
+  const sum = Object.values(shares).reduce((total, share) => total + share, 0);
+  if (sum !== 100 && Object.keys(shares).length > 0) return `shares sum to ${String(sum)}`;
+  if ((state === 'paused') !== (paused !== null)) return 'paused without a cause, or a cause without a pause';
+  if (phase !== null && state !== 'progressing' && state !== 'rolling_back')
+    return `phase ${phase} while ${state}`;
+  if (state === 'progressing' && phase === null) return 'progressing without a phase';
+  if (state === 'rolling_back' && record.ending === null) return 'going back to no ending';
+  if (hasEnded(state) !== (record.ended_at !== null)) return 'an end without its moment';
+  if (record.inquiry?.open === true && phase !== 'soaking' && phase !== 'analysing')
+    return 'gates are asked outside of a soak';
+  return null;
 }

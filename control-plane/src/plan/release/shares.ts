@@ -10,6 +10,11 @@ export function shareOf(shares: Readonly<Record<string, number>>, version: strin
   return Object.hasOwn(shares, version) ? (shares[version] ?? 0) : 0;
 }
 
+/** True if no version has a share: every instance serves by its weight. */
+export function isByWeights(shares: Shares): boolean {
+  return Object.keys(shares).length === 0;
+}
+
 /**
  * `base` with `weight` percent for `target`. What is left is split over the others as they stand to each other in `base`,
  * rounded down, and what rounding leaves goes to `stable`; so it does if nobody else has a share.

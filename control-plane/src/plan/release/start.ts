@@ -1,22 +1,17 @@
-import type { Problem } from '../../model/problem.js';
-import {
-  DEFAULT_GATES,
-  type Amount,
-  type ReleaseRecord,
-  type ServiceReleases,
-  type Shares,
-  type Strategy,
-  type WeightedStep,
-} from '../../model/release.js';
 import { formatDuration } from '../../model/duration.js';
+import type { Problem } from '../../model/problem.js';
+import type { ReleaseRecord, ServiceReleases } from '../../model/release.js';
+import { DEFAULT_GATES } from '../../model/release_gates.js';
+import type { Amount, Strategy } from '../../model/release_strategy.js';
+import type { ReleaseRequest, StrategyRequest } from '../../model/release_plane.js';
 import { err, ok, type Result } from '../../model/result.js';
-import type { ReleaseWish } from '../../model/release_plane.js';
-import { inPlaceStrategy, refuseInPlace, refuseWeighted, takeOver } from './start_in_place.js';
 import { enter } from './record.js';
-import { shareOf, sharesByCount } from './shares.js';
+import { shareOf } from './shares.js';
+import { strategyOf, strategyOfKind } from './strategy/of.js';
+import type { Origin } from './strategy/strategy.js';
 
 /** What a client asks for; `stable` null = found out, see `stableOf`. */
-export type ReleaseRequest = Omit<ReleaseWish, 'plan_hash'>;
+export type StartRequest = Omit<ReleaseRequest, 'plan_hash'>;
 
 /** What is known of the service when a release is asked for. */
 export interface StartState {
@@ -39,23 +34,15 @@ export interface Start {
   readonly superseded: ReleaseRecord | null;
 }
 
-/** What is tried where a client names no steps. */
-export const DEFAULT_STEPS: readonly WeightedStep[] = [
-  { weight: 5 },
-  { pause: { for_ms: 120_000 } },
-  { weight: 25 },
-  { pause: { for_ms: 120_000 } },
-  { weight: 50 },
-  { pause: { for_ms: 120_000 } },
-  { weight: 100 },
-];
 export const DEFAULT_DEADLINE_MS = 300_000;
 export const DEFAULT_START_DEADLINE_MS = 1_800_000;
+/** What is tried where a client asks for nothing else. */
+const DEFAULT_STRATEGY: StrategyRequest = { kind: 'weighted', steps: null };
 /** As a Deployment of Kubernetes: of what is there three quarters stay (maxUnavailable 25 %, rounded down). */
 export const DEFAULT_MIN_READY: Amount = { percent: 75 };
 
-/** Judges a request; a failure says what stands in the way. */
-export function startRelease(request: ReleaseRequest, state: StartState): Result<Start, Problem> {
+/** Checks a request; a failure says what stands in the way. */
+export function startRelease(request: StartRequest, state: StartState): Result<Start, Problem> {
   const running = state.releases.current?.record ?? null;
   if (running && !request.supersede)
     return err({
@@ -69,13 +56,22 @@ export function startRelease(request: ReleaseRequest, state: StartState): Result
       field: 'body.stable',
       detail: `It is not plain which version of ${request.service} is the stable one: name it`,
     });
-  const strategy = strategyOf(request, state);
+  const strategy = strategyFor(request, state);
   if (!strategy.ok) return strategy;
-  const wrong = refuseTarget(request, strategy.value, stable) ?? refuseDelay(request, strategy.value);
-  if (wrong) return err(wrong);
-  const refusal = strategy.value.kind === 'in_place' ? refuseInPlace(running) : refuseWeighted(running);
+  const origin: Origin = {
+    running,
+    handed: running ? strategyOf(running).handsOver(running) : [],
+    stable,
+    target: request.target,
+    decided: state.decided,
+    ready: state.ready,
+  };
+  const refusal =
+    refuseTarget(request, strategy.value, stable) ??
+    refuseDelay(request, strategy.value) ??
+    strategyOfKind(strategy.value.kind).refuse(origin);
   if (refusal) return err(refusal);
-  const record = newRecord(request, state, stable, strategy.value);
+  const record = newRecord(request, state, origin, strategy.value);
   if (!running) return ok({ record, superseded: null });
   const message = `superseded by ${record.id} to ${record.target}`;
   const end = { state: 'superseded', event: 'superseded', message, by: state.by } as const;
@@ -83,15 +79,11 @@ export function startRelease(request: ReleaseRequest, state: StartState): Result
 }
 
 /** The version that is stable already is asked for by nobody but who finishes with what an earlier release left. */
-function refuseTarget(
-  { service, target }: ReleaseRequest,
-  strategy: Strategy,
-  stable: string,
-): Problem | null {
-  const only = strategy.kind === 'in_place' && strategy.stragglers === 'only';
-  if ((stable === target) === only) return null;
+function refuseTarget({ service, target }: StartRequest, strategy: Strategy, stable: string): Problem | null {
+  const finishes = strategyOfKind(strategy.kind).finishes(strategy);
+  if ((stable === target) === finishes) return null;
   const field = 'body.target';
-  if (!only) {
+  if (!finishes) {
     const finish = `To bring the instances of other versions to it: ebbgate release start ${service} ${target} --in-place --stragglers only`;
     return {
       code: 'conflict',
@@ -104,12 +96,9 @@ function refuseTarget(
 }
 
 /** A window must begin before its soak is over. */
-function refuseDelay({ gates }: ReleaseRequest, strategy: Strategy): Problem | null {
+function refuseDelay({ gates }: StartRequest, strategy: Strategy): Problem | null {
   const delay = gates.delay_ms ?? 0;
-  const soaks =
-    strategy.kind === 'in_place'
-      ? [strategy.soak_ms]
-      : strategy.steps.map((step) => ('pause' in step ? (step.pause.for_ms ?? 0) : 0));
+  const soaks = strategyOfKind(strategy.kind).soaks(strategy);
   const shortest = Math.min(...soaks.filter((ms) => ms > 0));
   if (delay === 0 || delay < shortest) return null;
   const detail = `gates.delay must be shorter than the shortest soak, which is ${formatDuration(shortest)}`;
@@ -120,7 +109,7 @@ function refuseDelay({ gates }: ReleaseRequest, strategy: Strategy): Problem | n
  * The version to go back to. Of a running release its own; else the one that was named, the one that has all of the shares, the
  * only other one that is ready, or the target of the last release that succeeded; in this order.
  */
-function stableOf(request: ReleaseRequest, state: StartState, running: ReleaseRecord | null): string | null {
+function stableOf(request: StartRequest, state: StartState, running: ReleaseRecord | null): string | null {
   if (running) return running.stable;
   if (request.stable !== null) return request.stable;
   const alone = Object.keys(state.decided).find((version) => shareOf(state.decided, version) === 100);
@@ -137,52 +126,24 @@ export function versionBefore(releases: ServiceReleases): string | null {
   );
 }
 
-function strategyOf(request: ReleaseRequest, state: StartState): Result<Strategy, Problem> {
-  const { steps, in_place, like } = request;
-  if (like !== null) {
-    const all = [
-      ...state.releases.history,
-      ...(state.releases.current ? [state.releases.current.record] : []),
-    ];
-    const found = all.find(({ id }) => id === like);
-    // Where it goes is known: nothing has to be found out by soaking.
-    if (found?.strategy.kind === 'in_place') {
-      const { stragglers } = found.strategy;
-      return ok({ ...found.strategy, soak_ms: 0, stragglers: stragglers === 'only' ? 'leave' : stragglers });
-    }
-    if (found) return ok({ kind: 'weighted', steps: withEnd(steps ?? [{ weight: 100 }]) });
-    const detail = `no release ${like} of ${request.service} is remembered`;
-    return err({ code: 'not_found', field: 'body.like', detail });
+function strategyFor(request: StartRequest, state: StartState): Result<Strategy, Problem> {
+  const { strategy: asked, like } = request;
+  if (like === null) {
+    const given = asked ?? DEFAULT_STRATEGY;
+    return ok(strategyOfKind(given.kind).create(given, state.drain_timeout_ms));
   }
-  if (in_place !== null) return ok(inPlaceStrategy(in_place, state.drain_timeout_ms));
-  return ok({ kind: 'weighted', steps: withEnd(steps ?? DEFAULT_STEPS) });
+  const { current, history } = state.releases;
+  const found = [...history, ...(current ? [current.record] : [])].find(({ id }) => id === like);
+  if (found) return ok(strategyOf(found).again(found.strategy, asked));
+  const detail = `no release ${like} of ${request.service} is remembered`;
+  return err({ code: 'not_found', field: 'body.like', detail });
 }
 
-/** What a weighted release moves from: what was in force, or by weights what the ready instances come to. */
-function baseOf(state: StartState, stable: string): Shares {
-  const running = state.releases.current?.record;
-  if (!running) return { [stable]: 100 };
-  return Object.keys(running.shares).length > 0 ? running.shares : sharesByCount(state.ready, stable);
-}
-
-/** Who serves as it begins: the instances of the stable version, else all of those that have a share. */
-function capacityOf({ ready }: StartState, base: Shares, stable: string): number {
-  const own = shareOf(ready, stable);
-  if (own > 0 && shareOf(base, stable) > 0) return own;
-  return Object.keys(base).reduce((sum, version) => sum + shareOf(ready, version), 0);
-}
-
-function newRecord(
-  request: ReleaseRequest,
-  state: StartState,
-  stable: string,
-  strategy: Strategy,
-): ReleaseRecord {
-  const inPlace = strategy.kind === 'in_place';
-  const running = state.releases.current?.record;
+function newRecord(request: StartRequest, state: StartState, origin: Origin, asked: Strategy): ReleaseRecord {
+  const { stable } = origin;
+  const { strategy, base } = strategyOfKind(asked.kind).originate(asked, origin);
   // Who finishes with stragglers changes nothing for those that serve.
   const finishes = stable === request.target;
-  const base = inPlace ? (finishes ? (running?.shares ?? state.decided) : {}) : baseOf(state, stable);
   const { service, target } = request;
   const at = new Date(state.now).toISOString();
   const message = finishes
@@ -199,12 +160,10 @@ function newRecord(
     stable,
     target,
     strategy,
-    in_place: inPlace ? takeOver(state.releases.current?.record ?? null) : null,
     gates: { ...DEFAULT_GATES, ...request.gates },
     deadline_ms: request.deadline_ms ?? DEFAULT_DEADLINE_MS,
     start_deadline_ms: request.start_deadline_ms ?? DEFAULT_START_DEADLINE_MS,
     min_ready: request.min_ready ?? DEFAULT_MIN_READY,
-    capacity: inPlace ? null : capacityOf(state, base, stable),
     by: state.by,
     reason: state.reason,
     at,
@@ -234,10 +193,4 @@ function newRecord(
     verbs: [],
     events: [{ n: 1, at, event: 'started', by: state.by, message: why }],
   };
-}
-
-/** The last weight is 100, so that a release that succeeds has moved everything. */
-function withEnd(steps: readonly WeightedStep[]): readonly WeightedStep[] {
-  const last = steps.findLast((step) => 'weight' in step);
-  return last && 'weight' in last && last.weight === 100 ? steps : [...steps, { weight: 100 }];
 }

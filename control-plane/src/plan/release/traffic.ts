@@ -1,8 +1,8 @@
 import type { ReleaseTraffic, ServiceReleases } from '../../model/release.js';
-import { drainedBy, spellBatch } from './batch.js';
+import { wantedTraffic } from './asks.js';
 import { sameShares } from './shares.js';
 
-/** What each running release asks for; the same object as before where nothing differs, so that its set is not compiled again. */
+/** What each running release asks for; the same object as before where nothing differs, so that its set is not compiled anew. */
 export function trafficOf(
   shown: ReadonlyMap<string, ServiceReleases>,
   before: ReadonlyMap<string, ReleaseTraffic>,
@@ -10,17 +10,15 @@ export function trafficOf(
   const traffic = new Map<string, ReleaseTraffic>();
   for (const [service, { current }] of shown) {
     if (!current) continue;
-    const { id: release, stable, shares, step } = current.record;
-    const draining = drainedBy(current.record);
+    const wanted = wantedTraffic(current.record);
     const old = before.get(service);
+    // The batch only explains: one that drains the same instances needs no other set.
     const same =
-      old?.release === release &&
-      old.stable === stable &&
-      sameShares(old.shares, shares) &&
-      old.draining.join() === draining.join();
-    // The number is only shown: a batch that drains the same instances needs no other set.
-    const batch = spellBatch(current.record, step);
-    traffic.set(service, same ? old : { release, stable, shares, draining, batch });
+      old?.release === wanted.release &&
+      old.stable === wanted.stable &&
+      sameShares(old.shares, wanted.shares) &&
+      old.draining.join() === wanted.draining.join();
+    traffic.set(service, same ? old : wanted);
   }
   return traffic;
 }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { hasEnded, VERBS, type ReleaseRecord, type Verb, type VerbName } from '../../model/release.js';
-import { buildFacts, buildRelease, RELEASE_AT as T } from '../../testing/releases.js';
+import { type ReleaseRecord, VERBS, type Verb, type VerbName, hasEnded } from '../../model/release.js';
+import { buildFacts, buildRelease, RELEASE_AT as T, buildWeighted } from '../../testing/releases.js';
 import { advance } from './advance.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
-import { startRelease, versionBefore, type ReleaseRequest, type StartState } from './start.js';
+import { startRelease, versionBefore, type StartRequest, type StartState } from './start.js';
 import { tellPauses } from './pauses.js';
 import { obey, type VerbContext } from './verbs.js';
 
@@ -21,7 +21,7 @@ const STEPS = [
   { weight: 100 },
 ] as const;
 const built = (parts: Partial<ReleaseRecord>): ReleaseRecord =>
-  buildRelease({ strategy: { kind: 'weighted', steps: STEPS }, ...parts });
+  buildRelease({ strategy: buildWeighted(STEPS), ...parts });
 
 /** One record in every state, and in every phase of a weighted step. */
 const STATES: Readonly<Record<string, ReleaseRecord>> = {
@@ -225,12 +225,11 @@ it('abort and rollback lead from every state to the stable version alone', () =>
 });
 
 describe('start', () => {
-  const request: ReleaseRequest = {
+  const request: StartRequest = {
     service: 'shop',
     target: 'v2',
     stable: null,
-    steps: [{ weight: 50 }],
-    in_place: null,
+    strategy: { kind: 'weighted', steps: [{ weight: 50 }] },
     like: null,
     gates: {},
     deadline_ms: null,
@@ -322,7 +321,7 @@ describe('pauses after the last weight', () => {
   ] as const;
   const at = (step: number, parts: Partial<ReleaseRecord> = {}): ReleaseRecord =>
     buildRelease({
-      ...{ strategy: { kind: 'weighted', steps }, state: 'progressing', phase: 'soaking', step },
+      ...{ strategy: buildWeighted(steps), state: 'progressing', phase: 'soaking', step },
       ...{ shares: step < 2 ? { v1: 95, v2: 5 } : { v2: 100 }, ...parts },
     });
   const full = (record: ReleaseRecord): ReleaseRecord => {

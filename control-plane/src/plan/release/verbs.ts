@@ -1,12 +1,10 @@
 import { err, ok, type Result } from '../../model/result.js';
 import type { Problem } from '../../model/problem.js';
-import { hasEnded, type Paused, type ReleaseRecord, type Verb } from '../../model/release.js';
-import { guardStep } from './begin.js';
+import { type Paused, type ReleaseRecord, type Verb, hasEnded } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { pastPauses, pauseOver, uncoverPause } from './pauses.js';
-import { enter, KEPT_VERBS, note } from './record.js';
-import { beginStep, fullStep, goBack, lastWeight } from './steps.js';
-import { endSoak, retryBatch, skipBatch } from './verbs_in_place.js';
+import { enter, KEPT_VERBS } from './record.js';
+import { strategyOf } from './strategy/of.js';
 
 /** Who asks, and under which key. */
 export interface VerbContext {
@@ -72,29 +70,41 @@ function act(
   }
   if (hasEnded(record.state)) return ended(record, verb) ? same : err(over(record, verb));
   const changed = (next: ReleaseRecord): Result<Obeyed, Problem> => ok({ record: next, changed: true });
-  const past = verb.verb === 'pause' || verb.verb === 'resume' ? '' : pastPauses(record, context);
-  const says = `${verb.verb} by ${context.by}${context.reason === '' ? '' : `: ${context.reason}`}${past}`;
+  const { by, reason } = context;
+  const past = pastPauses(record, context);
+  const why = reason === '' ? '' : `: ${reason}`;
+  const plain = `${verb.verb} by ${by}${why}`;
+  const strategy = strategyOf(record);
+  const act = { by, message: `${plain}${past}`, now };
   switch (verb.verb) {
     case 'abort':
-    case 'rollback': {
-      const ending = verb.verb === 'abort' ? 'cancelled' : 'rolled_back';
+    case 'rollback':
       if (record.state === 'rolling_back') return same;
-      return changed(goBack(record, ending, says, now, context.by));
-    }
+      return changed(strategy.rollBack(record, verb.verb === 'abort' ? 'cancelled' : 'rolled_back', act));
     case 'pause':
-      return pause(record, context, says, now);
+      return pause(record, context, plain, now);
     case 'resume':
-      return resume(record, context, says, now);
+      return resume(record, context, plain, now);
     case 'retry':
       if (!inSteps(record)) return err(unfit(record, verb));
       if (facts.held.length > 0 && !context.force) return err(guarded(facts.held));
-      if (record.in_place) return changed(retryBatch(record, says, now, context.by));
-      return changed(beginStep(record, record.step, now, context.by, record.attempt + 1));
+      return changed(strategy.retry(record, act));
     case 'promote':
-    case 'skip':
-      if (record.in_place) return goOnInPlace(record, verb, context, facts, says, now);
-      return goOn(record, verb, context, facts, now);
+    case 'skip': {
+      const wayBack = verb.verb === 'skip' && strategy.stepsBack && isSteppingBack(record);
+      if (!inSteps(record) && !wayBack) return err(unfit(record, verb));
+      const how = { full: verb.full, force: context.force };
+      const personal = { ...act, reason: `${reason}${past}`.replace(/^; /, '') };
+      const done = strategy[verb.verb](record, facts, how, personal);
+      if (done === 'same') return same;
+      if (done === 'unfit') return err(unfit(record, verb));
+      return 'guards' in done ? err(guarded(done.guards)) : changed(done.moved);
+    }
   }
+}
+
+function isSteppingBack({ state, phase }: ReleaseRecord): boolean {
+  return state === 'rolling_back' && phase !== null;
 }
 
 /** `past` if the release is beyond the step that was meant. */
@@ -104,7 +114,8 @@ function checkStep(record: ReleaseRecord, verb: Verb): 'past' | Problem | null {
   if (expected === null)
     return { code: 'invalid_request', field, detail: `${verb.verb} needs the step that you saw` };
   // The batches of a way back are numbered through, and skip alone is for them.
-  const goesBack = record.state === 'rolling_back' && !(record.in_place && verb.verb === 'skip');
+  const skipsBack = verb.verb === 'skip' && strategyOf(record).stepsBack;
+  const goesBack = record.state === 'rolling_back' && !skipsBack;
   const goesOn = !hasEnded(record.state) && !goesBack;
   if (expected < record.step && (goesOn || record.state === 'succeeded')) return 'past';
   if (expected === record.step || !goesOn) return null;
@@ -191,55 +202,6 @@ function resume(
   const to = { state, ...(phase === null ? {} : { phase }), keeps_window: paused.cause === 'person' };
   const next = enter(record, { ...to, event: 'resumed', message: told, by: context.by }, now);
   return ok({ record: next, changed: true });
-}
-
-function goOnInPlace(
-  record: ReleaseRecord,
-  verb: Verb,
-  context: VerbContext,
-  facts: ReleaseFacts,
-  message: string,
-  now: number,
-): Result<Obeyed, Problem> {
-  const goesBack = record.state === 'rolling_back' && record.phase !== null;
-  if (!inSteps(record) && !(verb.verb === 'skip' && goesBack)) return err(unfit(record, verb));
-  if (verb.verb === 'skip')
-    return ok({ record: skipBatch(record, facts, message, now, context.by), changed: true });
-  const forced = record.phase === 'warming' && record.in_place?.batch.length === 0;
-  // Somebody else has ended this soak by force, and the next batch waits for its guards.
-  if (forced && !verb.full) return ok({ record, changed: false });
-  if (verb.full && record.in_place?.full === true) return ok({ record, changed: false });
-  const how = { full: verb.full, force: context.force };
-  const ended = endSoak(record, facts, how, message, now, context.by);
-  if (ended === null) return err(unfit(record, verb));
-  if ('record' in ended) return ok({ record: ended.record, changed: true });
-  return err(guarded(ended.guards));
-}
-
-function goOn(
-  record: ReleaseRecord,
-  verb: Verb,
-  context: VerbContext,
-  facts: ReleaseFacts,
-  now: number,
-): Result<Obeyed, Problem> {
-  if (!inSteps(record)) return err(unfit(record, verb));
-  const waitsByPlan = record.state === 'paused' || record.phase === 'soaking' || record.phase === 'analysing';
-  if (verb.verb === 'promote' && !verb.full && !waitsByPlan) return err(unfit(record, verb));
-  if (verb.full && record.step === lastWeight(record)) return ok({ record, changed: false });
-  const index = verb.full ? fullStep(record) : record.step + 1;
-  const guards = guardStep(record, index, facts);
-  if (guards.length > 0 && !context.force) return err(guarded(guards));
-  const told = note(
-    record,
-    {
-      event: verb.verb === 'skip' ? 'skipped' : 'promoted',
-      by: context.by,
-      message: `${context.reason}${pastPauses(record, context)}`.replace(/^; /, ''),
-    },
-    now,
-  );
-  return ok({ record: beginStep(told, index, now, context.by), changed: true });
 }
 
 /** A refusal that names the guards. */

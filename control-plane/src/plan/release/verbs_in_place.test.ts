@@ -1,29 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import type { ReleaseRecord, Verb, VerbName } from '../../model/release.js';
-import type { InPlaceWish } from '../../model/release_plane.js';
+import type { InPlaceProgress } from '../../model/release_strategy.js';
+import type { InPlaceRequest } from '../../model/release_plane.js';
 import {
   buildBatchInstance as one,
   buildFacts,
   buildInPlace,
   buildInstanceFacts as fact,
   buildRelease,
+  progressOf,
   RELEASE_AT as T,
+  type InPlaceParts,
 } from '../../testing/releases.js';
 import { advance } from './advance.js';
-import { guardStart } from './begin.js';
-import { startRelease, type ReleaseRequest, type StartState } from './start.js';
+import { guardStart } from './guards.js';
+import { startRelease, type StartRequest, type StartState } from './start.js';
 import { obey } from './verbs.js';
 
-const place = (parts: Partial<NonNullable<ReleaseRecord['in_place']>> = {}) => ({
-  in_place: { batch: [], called: null, left_out: [], full: false, planned: null, batches: [], ...parts },
-});
+const place = (progress: Partial<InPlaceProgress> = {}) => ({ progress });
 const FACTS = buildFacts({ instances: [fact('i1', { version: 'v2' }), fact('i2'), fact('i3')] });
-const soaking = (parts: Partial<ReleaseRecord> = {}): ReleaseRecord =>
+const soaking = (parts: InPlaceParts = {}): ReleaseRecord =>
   buildInPlace(
     { state: 'progressing', phase: 'soaking', ...place({ batch: [one('i1', 'done')] }), ...parts },
     { soak_ms: 60_000 },
   );
-const upgrading = (parts: Partial<ReleaseRecord> = {}): ReleaseRecord =>
+const upgrading = (parts: InPlaceParts = {}): ReleaseRecord =>
   soaking({ phase: 'upgrading', ...place({ batch: [one('i1', 'done'), one('i2', 'upgrading')] }), ...parts });
 const pausedIn = (phase: ReleaseRecord['phase'], cause: 'drain' | 'person' = 'person') => ({
   state: 'paused' as const,
@@ -57,7 +58,7 @@ describe('verbs', () => {
     const context = { by: 'ann', reason: 'late', idempotency_key: null, force: true };
     const done = obey(soaking(), verb, context, { ...FACTS, held: ['protection'] }, T);
     expect(done).toMatchObject({
-      value: { changed: true, record: { phase: 'warming', step: 0, in_place: { batch: [] } } },
+      value: { changed: true, record: { phase: 'warming', step: 0, strategy: { progress: { batch: [] } } } },
     });
     // Two people force the same soak: one end of it.
     if (!done.ok) return;
@@ -68,12 +69,16 @@ describe('verbs', () => {
     const back = upgrading({ state: 'rolling_back', ending: 'rolled_back', step: 4 });
     expect(told(back, 'skip')).toMatchObject({
       ...{ state: 'rolling_back', step: 5 },
-      in_place: { left_out: [{ id: 'i2', to: 'v1', asked: true }] },
+      strategy: { progress: { left_out: [{ id: 'i2', to: 'v1', asked: true }] } },
     });
     expect(told(back, 'skip', { expected_step: 3 })).toBe(back);
     expect(said(back, 'skip', { expected_step: 5 })).toMatchObject({ error: { code: 'conflict' } });
     const held = told(back, 'skip', {}, { ...FACTS, min_available: 3 });
-    expect(held).toMatchObject({ state: 'rolling_back', phase: 'warming', in_place: { batch: [] } });
+    expect(held).toMatchObject({
+      state: 'rolling_back',
+      phase: 'warming',
+      strategy: { progress: { batch: [] } },
+    });
     const other = upgrading({ state: 'rolling_back', ending: 'rolled_back', phase: null });
     expect(said(other, 'skip')).toMatchObject({ error: { code: 'conflict' } });
     for (const verb of ['retry', 'promote'] as const)
@@ -89,16 +94,23 @@ describe('verbs', () => {
   it('promote --full leaves all soaks out, also from a pause', () => {
     expect(told(upgrading(), 'promote', { full: true })).toMatchObject({
       phase: 'upgrading',
-      in_place: { full: true },
+      strategy: { progress: { full: true } },
     });
     const resumed = told(upgrading(pausedIn('upgrading')), 'promote', { full: true });
-    expect(resumed).toMatchObject({ state: 'progressing', phase: 'upgrading', in_place: { full: true } });
-    expect(told(soaking(), 'promote', { full: true })).toMatchObject({ step: 1, in_place: { full: true } });
+    expect(resumed).toMatchObject({
+      state: 'progressing',
+      phase: 'upgrading',
+      strategy: { progress: { full: true } },
+    });
+    expect(told(soaking(), 'promote', { full: true })).toMatchObject({
+      step: 1,
+      strategy: { progress: { full: true } },
+    });
   });
   it('skip leaves out whoever is not done, and begins the next batch', () => {
     const next = told(upgrading(), 'skip');
     expect(next).toMatchObject({ phase: 'applying', step: 1 });
-    expect(next.in_place).toMatchObject({
+    expect(progressOf(next)).toMatchObject({
       batch: [{ id: 'i3' }],
       left_out: [{ id: 'i2', asked: true, to: 'v2' }],
     });
@@ -112,7 +124,12 @@ describe('verbs', () => {
   it('retry begins with the unfinished anew, under another key; in a soak with a fresh window', () => {
     expect(told(upgrading({ observed_ms: 9 }), 'retry')).toMatchObject({
       ...{ phase: 'applying', step: 0, attempt: 2, observed_ms: 0 },
-      in_place: { batch: [{ state: 'done' }, { state: 'draining', told: false, asked: true }], called: null },
+      strategy: {
+        progress: {
+          batch: [{ state: 'done' }, { state: 'draining', told: false, asked: true }],
+          called: null,
+        },
+      },
     });
     expect(told(soaking({ observed_ms: 9 }), 'retry')).toMatchObject({
       phase: 'soaking',
@@ -131,18 +148,19 @@ describe('verbs', () => {
     for (const name of ['abort', 'rollback'] as const)
       expect(told(upgrading(), name)).toMatchObject({
         ...{ state: 'rolling_back', phase: null, shares: {} },
-        in_place: { batch: [{ id: 'i2', state: 'draining', asked: true, told: false }] },
+        strategy: { progress: { batch: [{ id: 'i2', state: 'draining', asked: true, told: false }] } },
       });
   });
 });
 
 describe('start', () => {
-  const wish: InPlaceWish = {
+  const inPlace: InPlaceRequest = {
+    kind: 'in_place',
     ...{ batch: null, max_unavailable: null, max_failed: null, upgrade: { person: true } },
     ...{ upgrade_timeout_ms: null, drain_timeout_ms: null, soak_ms: null, stragglers: null },
   };
-  const request: ReleaseRequest = {
-    ...{ service: 'shop', target: 'v2', stable: null, steps: null, in_place: wish, like: null },
+  const request: StartRequest = {
+    ...{ service: 'shop', target: 'v2', stable: null, strategy: inPlace, like: null },
     ...{ gates: {}, deadline_ms: null, start_deadline_ms: null, min_ready: null, supersede: false },
   };
   const state: StartState = {
@@ -157,7 +175,7 @@ describe('start', () => {
     releases: { current: { service: 'shop', record, etag: '1' }, history: [] },
   });
 
-  const guardsOf = (asked: ReleaseRequest, of: StartState): readonly string[] => {
+  const guardsOf = (asked: StartRequest, of: StartState): readonly string[] => {
     const started = startRelease(asked, of);
     if (!started.ok) throw new Error(started.error.detail);
     const { decided, ready } = of;
@@ -169,7 +187,7 @@ describe('start', () => {
     expect(startRelease(request, state)).toMatchObject({
       value: {
         record: {
-          ...{ stable: 'v1', base: {}, shares: {}, in_place: { batch: [], left_out: [] } },
+          ...{ stable: 'v1', base: {}, shares: {} },
           strategy: {
             ...{
               kind: 'in_place',
@@ -177,6 +195,7 @@ describe('start', () => {
               max_unavailable: { count: 1 },
               max_failed: 0,
               soak_ms: 0,
+              progress: { batch: [], left_out: [] },
             },
             ...{ upgrade: { person: true }, upgrade_timeout_ms: 600_000, drain_timeout_ms: 45_000 },
           },
@@ -184,7 +203,7 @@ describe('start', () => {
       },
     });
     const batch = { percent: 20 };
-    const started = startRelease({ ...request, in_place: { ...wish, batch } }, state);
+    const started = startRelease({ ...request, strategy: { ...inPlace, batch } }, state);
     expect(started).toMatchObject({ value: { record: { strategy: { max_unavailable: batch } } } });
   });
   it('is refused where a version stands aside with no share', () => {
@@ -209,7 +228,9 @@ describe('start', () => {
       value: {
         record: {
           stable: 'v1',
-          in_place: { batch: [{ id: 'i2', state: 'draining', asked: true, told: false }] },
+          strategy: {
+            progress: { batch: [{ id: 'i2', state: 'draining', asked: true, told: false }] },
+          },
         },
         superseded: { state: 'superseded' },
       },
@@ -220,7 +241,7 @@ describe('start', () => {
     expect(startRelease({ ...request, target: 'v3', supersede: true }, running(back))).toMatchObject({
       error: { code: 'conflict' },
     });
-    const weighted = { ...request, target: 'v3', in_place: null, supersede: true };
+    const weighted = { ...request, target: 'v3', strategy: null, supersede: true };
     expect(startRelease(weighted, running(upgrading()))).toMatchObject({ error: { code: 'conflict' } });
     const between = startRelease(weighted, { ...running(soaking()), ready: { v1: 2, v2: 1 } });
     expect(between).toMatchObject({ value: { record: { base: { v1: 67, v2: 33 } } } });
@@ -233,9 +254,9 @@ describe('start', () => {
       ended_at: new Date(T).toISOString(),
     });
     const history = { ...state, releases: { current: null, history: [before] } };
-    const undo = { ...request, in_place: null, target: 'v0', like: 'rel-3' };
+    const undo = { ...request, strategy: null, target: 'v0', like: 'rel-3' };
     expect(startRelease(undo, history)).toMatchObject({
-      value: { record: { strategy: { ...before.strategy, soak_ms: 0 } } },
+      value: { record: { strategy: { ...before.strategy, soak_ms: 0, progress: { batch: [] } } } },
     });
     expect(startRelease({ ...undo, like: 'rel-4' }, history)).toMatchObject({ error: { code: 'not_found' } });
   });

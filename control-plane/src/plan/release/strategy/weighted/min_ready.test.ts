@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
-import type { Amount, ReleaseRecord } from '../../model/release.js';
-import { buildFacts, buildRelease } from '../../testing/releases.js';
-import { guardStep } from './begin.js';
+import type { ReleaseRecord } from '../../../../model/release.js';
+import type { Amount } from '../../../../model/release_strategy.js';
+import { buildFacts, buildRelease, buildWeighted } from '../../../../testing/releases.js';
+import { guardStep } from '../../guards.js';
 import { neededReady } from './min_ready.js';
 
 const percent = { percent: 75 };
@@ -9,8 +10,7 @@ const of = (min_ready: Amount, capacity: number | null): ReleaseRecord =>
   buildRelease({
     state: 'preparing',
     min_ready,
-    capacity,
-    strategy: { kind: 'weighted', steps: [{ weight: 100 }] },
+    strategy: buildWeighted([{ weight: 100 }], capacity),
   });
 
 it.each<[Amount, number | null, number, number]>([

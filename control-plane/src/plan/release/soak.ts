@@ -1,8 +1,7 @@
 import { formatDuration } from '../../model/duration.js';
-import type { Counts, Paused, ReleaseRecord } from '../../model/release.js';
+import type { Paused, ReleaseRecord } from '../../model/release.js';
+import type { Counts, Verdict } from '../../model/release_gates.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
-import type { Verdict } from '../../model/release_gates.js';
-import { begin } from './begin.js';
 import { needed, obedience } from './facts.js';
 import { countsIn, errorPercent, FAST_GATE, fastVerdict, spellReading, verdictOf } from './gates.js';
 import {
@@ -20,32 +19,41 @@ import {
 import type { Outcome } from './outcome.js';
 import { allReadings, lastReadings, readingsOf } from './readings.js';
 import { enter, note } from './record.js';
-import { shareOf } from './shares.js';
-import { fullStep, goBack, stepsOf } from './steps.js';
+import { isByWeights, shareOf } from './shares.js';
 
 /*
- * A soak and its judgement: what the gates come to, and what follows.
+ * A soak and the verdict at its end: what the gates come to. What follows is up to the strategy.
  */
 
-/** One look at a soak: answers that came in, its end, a judgement that is due, or what it waits for. */
-export function soak(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  const obeyed = listen(record, facts, now);
-  if (obeyed) return obeyed;
-  const soakMs = soakOf(record) + record.extended_ms;
-  if (record.observed_ms >= soakMs) return { moved: beginAnalysis(record, now) };
+/** What one look comes to. */
+export type Verdicts =
+  | Outcome
+  /** `record` goes back, for the reason in `message`. */
+  | { readonly back: ReleaseRecord; readonly message: string }
+  /** The gates passed. */
+  | { readonly passed: ReleaseRecord }
+  /** The gate `by` said that nothing more needs to be seen. */
+  | { readonly complete: ReleaseRecord; readonly by: string; readonly message: string };
+
+/** One look at a soak of `soakMs`: answers that came in, its end, gates that are due, or what it waits for. */
+export function soak(record: ReleaseRecord, soakMs: number, facts: ReleaseFacts, now: number): Verdicts {
+  const answered = listen(record, soakMs, facts, now);
+  if (answered) return answered;
+  const wholeMs = soakMs + record.extended_ms;
+  if (record.observed_ms >= wholeMs) return { moved: beginAnalysis(record, now) };
   const interval = record.observed_ms - record.judged_ms >= record.gates.interval_ms;
-  if (interval && verdictOf(readingsOf(record)) === 'fail') return { moved: failed(record, now) };
+  if (interval && verdictOf(readingsOf(record)) === 'fail') return failed(record, soakMs, now);
   if (isDue(record)) return { moved: openInquiry(record, readingsOf(record), now) };
-  const left = Math.ceil((soakMs - record.observed_ms) / 1_000);
+  const left = Math.ceil((wholeMs - record.observed_ms) / 1_000);
   const blind = facts.current ? [] : ['ZooKeeper is away'];
   const unobserved = [...blind, ...obedience(facts), ...needed(record, facts)];
   return { waits: [`${String(left)} s more of soaking`, ...unobserved.map((one) => `not counted: ${one}`)] };
 }
 
 /** The gates outside are asked last, once the counters found nothing: what failed already needs no further word. */
-export function analyse(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  const obeyed = listen(record, facts, now);
-  if (obeyed) return obeyed;
+export function analyse(record: ReleaseRecord, soakMs: number, facts: ReleaseFacts, now: number): Verdicts {
+  const answered = listen(record, soakMs, facts, now);
+  if (answered) return answered;
   let verdict: Verdict = verdictOf(readingsOf(record));
   if (verdict !== 'fail' && outerGates(record.gates).length > 0) {
     if (!record.inquiry?.open) return { moved: openInquiry(record, readingsOf(record), now) };
@@ -60,53 +68,35 @@ export function analyse(record: ReleaseRecord, facts: ReleaseFacts, now: number)
   }
   if (verdict === 'inconclusive') {
     const { on_inconclusive: rule } = record.gates;
-    if (rule === 'extend' && mayExtend(record)) return { moved: extend(record, now) };
+    if (rule === 'extend' && mayExtend(record, soakMs)) return { moved: extend(record, soakMs, now) };
     if (rule === 'pause' || rule === 'extend') return { moved: pauseForGate(record, now) };
     verdict = rule;
   }
-  if (verdict === 'fail') return { moved: failed(record, now) };
-  return begin(record, record.step + 1, facts, now);
+  return verdict === 'fail' ? failed(record, soakMs, now) : { passed: record };
 }
 
 /** Back at once if the target is blatantly bad; null otherwise. */
-export function judgeFast(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome | null {
+export function judgeFast(record: ReleaseRecord, facts: ReleaseFacts, now: number): Verdicts | null {
   const watched = ['progressing', 'paused', 'finalizing'].includes(record.state);
-  const served = record.in_place !== null || shareOf(record.shares, record.target) > 0;
+  const served = isByWeights(record.shares) || shareOf(record.shares, record.target) > 0;
   if (!watched || !record.gates.fast || !facts.recent || !served) return null;
   const bad = fastVerdict(countsIn(facts.recent, record.stable), countsIn(facts.recent, record.target));
-  if (bad === null) return null;
-  return { moved: goBack(withFast(record, facts.recent, now), 'rolled_back', `fast gate: ${bad}`, now) };
+  return bad === null ? null : { back: withFast(record, facts.recent, now), message: `fast gate: ${bad}` };
 }
 
 /** Writes down what the gates outside answered, and then does what the answers leave no doubt about. */
-function listen(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome | null {
-  const told = takeAnswers(record, facts.answers);
-  if (told) return { moved: told };
+function listen(record: ReleaseRecord, soakMs: number, facts: ReleaseFacts, now: number): Verdicts | null {
+  const taken = takeAnswers(record, facts.answers);
+  if (taken) return { moved: taken };
   const answer = answerOf(record);
-  if (answer === 'abort') {
-    const said = readOuter(record).filter(({ verdict }) => verdict === 'abort');
-    return { moved: goBack(record, 'rolled_back', said.map(spellOuter).join('; '), now) };
-  }
-  if (answer === 'fail') return { moved: failed(record, now) };
-  return answer === 'complete' ? complete(record, facts, now) : null;
-}
-
-/** A gate said that nothing more needs to be seen: as promote --full does, unless the counters speak against it. */
-function complete(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  if (verdictOf(readingsOf(record)) === 'fail') return { moved: failed(record, now) };
-  const index = fullStep(record);
-  const said = readOuter(record).filter(({ verdict }) => verdict === 'complete');
+  const said = readOuter(record).filter(({ verdict }) => verdict === answer);
   const message = said.map(spellOuter).join('; ');
-  const full = record.in_place ? { in_place: { ...record.in_place, full: true } } : {};
-  const told = note(record, { event: 'promoted', by: said[0]?.gate ?? 'controller', message }, now, full);
-  return begin(told, index, facts, now);
-}
-
-/** How long the present step soaks. */
-function soakOf(record: ReleaseRecord): number {
-  if (record.strategy.kind === 'in_place') return record.strategy.soak_ms;
-  const step = stepsOf(record)[record.step];
-  return step && 'pause' in step ? (step.pause.for_ms ?? 0) : 0;
+  if (answer === 'abort') return { back: record, message };
+  if (answer === 'fail') return failed(record, soakMs, now);
+  if (answer !== 'complete') return null;
+  // As promote --full does, unless the counters speak against it.
+  if (verdictOf(readingsOf(record)) === 'fail') return failed(record, soakMs, now);
+  return { complete: record, by: said[0]?.gate ?? 'controller', message };
 }
 
 function beginAnalysis(record: ReleaseRecord, now: number): ReleaseRecord {
@@ -130,13 +120,13 @@ function spellGates(record: ReleaseRecord, verdict: Verdict): string {
 /** A soak is extended to so many times its length at most. */
 const EXTENDED_TIMES = 4;
 
-function mayExtend(record: ReleaseRecord): boolean {
-  return soakOf(record) + record.extended_ms < EXTENDED_TIMES * soakOf(record);
+function mayExtend(record: ReleaseRecord, soakMs: number): boolean {
+  return soakMs + record.extended_ms < EXTENDED_TIMES * soakMs;
 }
 
 /** The window goes on for another interval. */
-function extend(record: ReleaseRecord, now: number): ReleaseRecord {
-  const most = EXTENDED_TIMES * soakOf(record) - soakOf(record);
+function extend(record: ReleaseRecord, soakMs: number, now: number): ReleaseRecord {
+  const most = EXTENDED_TIMES * soakMs - soakMs;
   const extended_ms = Math.min(most, record.extended_ms + record.gates.interval_ms);
   const message = `the soak goes on, by ${formatDuration(extended_ms)} so far; inconclusive: ${spellGates(record, 'inconclusive')}`;
   const inquiry = closed(record.inquiry, record.observed_ms);
@@ -160,16 +150,16 @@ function withFast(
 }
 
 /** One failed judgement: within the limit the soak goes on for another interval, above it the release goes back. */
-function failed(record: ReleaseRecord, now: number): ReleaseRecord {
+function failed(record: ReleaseRecord, soakMs: number, now: number): Verdicts {
   const message = `gate: ${spellGates(record, 'fail')}`;
   const { failure_limit, interval_ms } = record.gates;
-  if (record.failures + 1 > failure_limit) return goBack(record, 'rolled_back', message, now);
+  if (record.failures + 1 > failure_limit) return { back: record, message };
   const read = lastReadings(record, now);
-  const soak_ms = soakOf(record) + record.extended_ms;
-  const observed_ms = Math.min(record.observed_ms, Math.max(0, soak_ms - interval_ms));
+  const wholeMs = soakMs + record.extended_ms;
+  const observed_ms = Math.min(record.observed_ms, Math.max(0, wholeMs - interval_ms));
   const counted = `${String(record.failures + 1)} of ${String(failure_limit)} failures put up with; ${message}`;
   const event = { event: 'gate_failed', by: 'controller', message: counted };
-  return note(record, event, now, {
+  const moved = note(record, event, now, {
     phase: 'soaking',
     read,
     failures: record.failures + 1,
@@ -179,6 +169,7 @@ function failed(record: ReleaseRecord, now: number): ReleaseRecord {
     inquiry: closed(record.inquiry, observed_ms),
     message: counted,
   });
+  return { moved };
 }
 
 function pauseForGate(record: ReleaseRecord, now: number): ReleaseRecord {

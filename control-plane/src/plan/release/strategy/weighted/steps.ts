@@ -1,16 +1,18 @@
-import { formatDuration } from '../../model/duration.js';
-import type { Paused, ReleaseEnding, ReleaseRecord, Shares, WeightedStep } from '../../model/release.js';
-import { carry, closeBatch, inPlaceOf } from './batch.js';
-import { enter } from './record.js';
-import { shiftShares, spellShares } from './shares.js';
+import { formatDuration } from '../../../../model/duration.js';
+import type { Paused, ReleaseRecord, Shares } from '../../../../model/release.js';
+import type { WeightedStep, WeightedStrategy } from '../../../../model/release_strategy.js';
+import { enter } from '../../record.js';
+import { shiftShares, spellShares } from '../../shares.js';
 
-/*
- * The beginnings: of a step, of the end, of the way back. Each is one move.
- */
+/** The strategy of a weighted release; throws for another one, which is a mistake of the caller. */
+export function weightedIn({ id, strategy }: ReleaseRecord): WeightedStrategy {
+  if (strategy.kind === 'weighted') return strategy;
+  throw new Error(`release ${id} is not weighted`);
+}
 
-/** The steps of its plan; a release in place has batches instead. */
+/** The steps of its plan. */
 export function stepsOf(record: ReleaseRecord): readonly WeightedStep[] {
-  return record.strategy.kind === 'weighted' ? record.strategy.steps : [];
+  return weightedIn(record).steps;
 }
 
 /** The shares that hold once step `index` has begun. */
@@ -31,6 +33,11 @@ export function fullStep(record: ReleaseRecord): number {
   return record.step < last ? last : stepsOf(record).length;
 }
 
+/** How long a step soaks, in milliseconds. */
+export function soakOf(step: WeightedStep | undefined): number {
+  return step && 'pause' in step ? (step.pause.for_ms ?? 0) : 0;
+}
+
 /** Begins step `index`, or finalizes when there is no such step. */
 export function beginStep(
   record: ReleaseRecord,
@@ -47,20 +54,12 @@ export function beginStep(
     return enter(record, { ...to, state: 'finalizing', event: 'finalizing', message }, now);
   }
   const message = `step ${spellStep(record, index)}`;
+  const begun = { ...to, state: 'progressing', event: 'step_begun' } as const;
   if ('weight' in step) {
     const says = `${message}: ${spellShares(shares)}`;
-    return enter(
-      record,
-      { ...to, state: 'progressing', phase: 'applying', event: 'step_begun', message: says },
-      now,
-    );
+    return enter(record, { ...begun, phase: 'applying', message: says }, now);
   }
-  if (step.pause.for_ms !== undefined)
-    return enter(
-      record,
-      { ...to, state: 'progressing', phase: 'soaking', event: 'step_begun', message },
-      now,
-    );
+  if (step.pause.for_ms !== undefined) return enter(record, { ...begun, phase: 'soaking', message }, now);
   const paused: Paused = { cause: 'step', by, message, state: 'progressing', phase: 'soaking' };
   return enter(record, { ...to, state: 'paused', paused, event: 'paused', message }, now);
 }
@@ -74,25 +73,4 @@ export function spellStep(record: ReleaseRecord, index: number): string {
   if ('weight' in step) return `${place} {weight: ${String(step.weight)}}`;
   const { for_ms } = step.pause;
   return `${place} {pause: ${for_ms === undefined ? '{}' : formatDuration(for_ms)}}`;
-}
-
-/** Turns round. By steps the stable version has everything back by that; in place it is brought back batch by batch. */
-export function goBack(
-  record: ReleaseRecord,
-  ending: ReleaseEnding,
-  message: string,
-  now: number,
-  by = 'controller',
-): ReleaseRecord {
-  const at = record.paused?.state ?? record.state;
-  const turned = { step: record.step, begun: at !== 'pending' && at !== 'preparing' };
-  const to = { state: 'rolling_back', ending, turned, event: 'rolling_back', message, by } as const;
-  const inPlace = inPlaceOf(record);
-  if (!inPlace) return enter(record, { ...to, shares: { [record.stable]: 100 } }, now);
-  const { progress } = inPlace;
-  // Stragglers that do not make it say little of the version that serves: nothing is taken back.
-  const batch = record.stable === record.target ? [] : carry(progress, 'asked');
-  const carried = new Set(batch.map(({ id }) => id));
-  const left_out = closeBatch(record).left_out.filter(({ id }) => !carried.has(id));
-  return enter(record, { ...to, in_place: { ...progress, batch, called: null, left_out } }, now);
 }

@@ -5,10 +5,10 @@ import type { IntentResource } from '../../model/resources.js';
 import { sharesText } from '../diff.js';
 import { spellAuthor } from '../layers.js';
 import { revise } from '../record.js';
-import { spellShares } from './shares.js';
+import { isByWeights, spellShares } from './shares.js';
 
 /*
- * A release, shown where the decisions of people are shown: in the events of its service, and among the intents.
+ * A release as its service shows it: among the events, among what people want of it, and in its own record once it is over.
  */
 
 /** What people did to a release, as events of its service: `release_started`, `release_promoted`. */
@@ -20,8 +20,8 @@ export function eventsOfPeople({ id, events }: ReleaseRecord): readonly ServiceE
 
 /** A running release as a line of what people have changed. Who paused it is who holds it as it is. */
 export function describeAsIntent(record: ReleaseRecord): IntentResource {
-  const { id, service, stable, target, shares, paused } = record;
-  const steers = Object.keys(shares).length > 0 ? sharesText(shares) : 'in place';
+  const { id, service, stable, target, strategy, shares, paused } = record;
+  const steers = isByWeights(shares) ? strategy.kind.replaceAll('_', ' ') : sharesText(shares);
   const common = { service, instance: null, kind: 'release' as const, until: null };
   const value = `${id} ${stable} → ${target} (${steers})${paused ? ', paused' : ''}`;
   if (paused?.cause === 'person')
