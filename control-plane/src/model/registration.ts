@@ -58,12 +58,21 @@ export interface UnreadNode {
  * instead, and whoever holds the last view keeps it.
  */
 export interface RegistryView {
-  readonly instances: readonly Registration[];
+  /**
+   * Service → its registrations by id, both sorted by code unit; no service without one. Where nothing of a service changed,
+   * its map is the same object as in the view before.
+   */
+  readonly instances: ReadonlyMap<string, ReadonlyMap<string, Registration>>;
   readonly problems: readonly RegistryProblem[];
   /** What is there and could not be read: unknown, not empty. `instances` has what was known of it last. */
   readonly unread: readonly UnreadNode[];
   /** Names of the services whose node exists, with or without providers. */
   readonly services: readonly string[];
+}
+
+/** All registrations of a view. */
+export function registrationsIn({ instances }: RegistryView): readonly Registration[] {
+  return [...instances.values()].flatMap((service) => [...service.values()]);
 }
 
 export type RegistryState =

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { RosterEntry } from '../model/gateway.js';
 import { NO_INTENT, type IntentRecord } from '../model/intent.js';
-import { buildRegistration } from '../testing/builders.js';
+import { buildRegistration, buildView } from '../testing/builders.js';
 import {
   changesOfAcceptance,
   missingGateways,
@@ -41,7 +41,7 @@ const entry = (id: string) => ({ id, boot: 'b', host: 'h', since: '2026-05-01T11
 function facts(more: Partial<LossFacts> = {}): LossFacts {
   return {
     membership: new Map([['shop', new Map([member('a'), member('b', 'held'), member('c', 'gone')])]]),
-    view: { instances: [buildRegistration({ id: 'a' })], services: ['shop'], problems: [], unread: [] },
+    view: buildView([buildRegistration({ id: 'a' })]),
     known: new Map([['shop', KNOWN]]),
     held: new Map(),
     roster: { known: new Map([['g-1', entry('g-1')]]), held: new Map() },

@@ -82,10 +82,9 @@ function recordAfter({ known, held, keep }: LossFacts, service: string): IntentR
 }
 
 function lostRegistrations({ membership, view }: LossFacts): readonly PlannedChange[] {
-  const there = new Set(view.instances.map(({ service, id }) => `${service}|${id}`));
   return [...membership].flatMap(([service, members]) =>
     [...members]
-      .filter(([id, { presence }]) => presence !== 'gone' && !there.has(`${service}|${id}`))
+      .filter(([id, { presence }]) => presence !== 'gone' && view.instances.get(service)?.has(id) !== true)
       .map(([instance]) => ({ service, instance, field: 'registration', from: 'known', to: 'none' })),
   );
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Registration, UnreadNode } from '../model/registration.js';
-import { buildPeer, buildRegistration, buildSet, buildEncoded } from '../testing/builders.js';
+import { buildEncoded, buildPeer, buildRegistration, buildSet, buildView } from '../testing/builders.js';
 import {
   DEFAULT_RULES,
   membersOf,
@@ -26,7 +26,7 @@ function history(rules = RULES) {
       settleUntil = -Infinity,
       unread: readonly UnreadNode[] = [],
     ): Observation {
-      const view = { instances, problems: [], unread, services: ['shop'] };
+      const view = buildView(instances, { unread, services: ['shop'] });
       last = observe({
         previous: membership,
         view,

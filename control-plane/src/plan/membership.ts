@@ -80,12 +80,7 @@ export interface ObserveInput {
 
 /** The membership after `view`. Maps of services in which nothing changed are the same objects as before. */
 export function observe(input: ObserveInput): Observation {
-  const seen = new Map<string, Map<string, Registration>>();
-  for (const registration of input.view.instances) {
-    const of = seen.get(registration.service) ?? new Map<string, Registration>();
-    of.set(registration.id, registration);
-    seen.set(registration.service, of);
-  }
+  const seen = input.view.instances;
   const membership = new Map<string, ServiceMembers>();
   const protections = new Map<string, string>();
   const events: MembershipEvent[] = [];

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { NO_INTENT } from '../model/intent.js';
-import { buildRegistration } from '../testing/builders.js';
+import { buildRegistration, buildView } from '../testing/builders.js';
 import { compileService } from './compile.js';
 import { encode } from './encode.js';
 import { observe, DEFAULT_RULES } from './membership.js';
@@ -24,7 +24,7 @@ test('what is registered under such names comes out of the plan as it went in', 
       );
       const { membership } = observe({
         ...{ previous: new Map(), now: 0, settle_until: 0, rules: DEFAULT_RULES },
-        view: { instances, problems: [], unread: [], services: [service] },
+        view: buildView(instances),
         ...{ minAvailable: () => 0, takenOut: () => false },
       });
       const versions = Object.fromEntries(sharesOf(given.map(({ version }) => version)));

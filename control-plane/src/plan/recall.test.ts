@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { NO_INTENT, type InstanceIntent, type IntentRecord } from '../model/intent.js';
 import type { PublishedDocument } from '../model/set.js';
-import { buildEncoded, buildRegistration, buildRoutes } from '../testing/builders.js';
+import { buildEncoded, buildRegistration, buildRoutes, buildView } from '../testing/builders.js';
 import { compileService } from './compile.js';
 import type { Member } from './membership.js';
 import { recallRecords } from './recall.js';
@@ -15,7 +15,7 @@ const registrations = ['a', 'b', 'c', 'd'].map((id) =>
     leaving: id === 'c',
   }),
 );
-const view = { instances: registrations, services: ['shop'], problems: [], unread: [] };
+const view = buildView(registrations);
 const members = new Map(
   registrations.map((registration): [string, Member] => [
     registration.id,
@@ -64,7 +64,7 @@ test('shares come back as weights in the same proportion', () => {
 
 test('the drain of an instance that is not registered now is recalled for an hour: it may have been leaving by itself', () => {
   const before = published({ ...NO_INTENT, instances: { b: wish({ state: 'draining' }) } });
-  const later = { ...view, instances: registrations.filter(({ id }) => id !== 'b' && id !== 'c') };
+  const later = buildView(registrations.filter(({ id }) => id !== 'b' && id !== 'c'));
   const recalled = recallRecords(before, later, WALL).get('shop')?.instances;
   const expires = '2026-05-01T13:00:00.000Z';
   expect(recalled).toMatchObject({ b: { state: 'draining', expires }, c: { state: 'draining', expires } });

@@ -23,7 +23,6 @@ export function recallRecords(
   view: RegistryView,
   wall: number,
 ): ReadonlyMap<string, IntentRecord> {
-  const registered = new Map(view.instances.map((one) => [`${one.service}|${one.id}`, one]));
   const routes = routesIn(published.get(ROUTES));
   const records = new Map<string, IntentRecord>();
   for (const { document } of published.values()) {
@@ -33,7 +32,7 @@ export function recallRecords(
       ...decidedIn(document),
       ...(routes.has(service) ? { routes: routes.get(service) ?? [] } : {}),
     };
-    const instances = wishesIn(document, (id) => registered.get(`${service}|${id}`), wall);
+    const instances = wishesIn(document, (id) => view.instances.get(service)?.get(id), wall);
     if (Object.keys(spec).length + Object.keys(instances).length > 0)
       records.set(service, { ...NO_INTENT, spec, instances });
   }

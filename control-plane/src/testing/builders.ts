@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { FleetReport, Heartbeat, RosterEntry } from '../model/gateway.js';
-import type { Registration } from '../model/registration.js';
+import type { Registration, RegistryView } from '../model/registration.js';
 import type { Document, EncodedDocument, Peer, RouteTable, ServiceSet, Tombstone } from '../model/set.js';
 import { ROUTES } from '../model/names.js';
 
@@ -27,6 +27,20 @@ export function buildRegistration(overrides: Partial<Registration> = {}): Regist
     incarnation: '0000000000000001',
     ...overrides,
   };
+}
+
+/** A view of these registrations, each service and id once, and of nothing else. */
+export function buildView(
+  registrations: readonly Registration[],
+  overrides: Partial<RegistryView> = {},
+): RegistryView {
+  const instances = new Map<string, Map<string, Registration>>();
+  for (const one of registrations)
+    instances.set(
+      one.service,
+      (instances.get(one.service) ?? new Map<string, Registration>()).set(one.id, one),
+    );
+  return { instances, problems: [], unread: [], services: [...instances.keys()].sort(), ...overrides };
 }
 
 /** An eligible peer at 10.0.0.1:8080. */

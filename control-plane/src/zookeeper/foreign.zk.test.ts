@@ -7,7 +7,7 @@ import { reservePort } from '../local/port_reservation.js';
 import { type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { RegistrySource } from '../model/ports.js';
-import type { RegistryState, RegistryView } from '../model/registration.js';
+import { registrationsIn, type RegistryState, type RegistryView } from '../model/registration.js';
 import { startKazoo, zkCli, type KazooRegistrant } from '../testing/foreign_registrants.js';
 import { createRecordingLog, type RecordingLog } from '../testing/log.js';
 import { createConsumers } from './consumers.js';
@@ -81,7 +81,7 @@ function view(): RegistryView {
   if (state?.status !== 'complete') throw new Error(`the last state is ${state?.status ?? 'none'}`);
   return state.view;
 }
-const ids = (): readonly string[] => view().instances.map(({ service, id }) => `${service}/${id}`);
+const ids = (): readonly string[] => registrationsIn(view()).map(({ service, id }) => `${service}/${id}`);
 const problems = (): readonly string[] =>
   view().problems.map(({ code, path }) => `${code} ${path.slice(root.length)}`);
 const until = (condition: () => void | Promise<void>): Promise<void> =>
@@ -134,7 +134,7 @@ describe('a node that the controller may not read', () => {
     await kazoo.set(at('shop', 'a'), data('a', { weight: 9 }));
     await kazoo.set(at('shop', 'b'), data('b', { weight: 9 }));
     await until(() => {
-      expect(view().instances.map(({ weight }) => weight)).toEqual([7, 9]);
+      expect(registrationsIn(view()).map(({ weight }) => weight)).toEqual([7, 9]);
     });
     await kazoo.remove(at('shop', 'a'));
     await seen({ ids: ['shop/b'], problems: [] });
@@ -204,12 +204,12 @@ describe('a node that the controller may not read', () => {
     );
     await follow();
     await until(() => {
-      expect(view().instances).toHaveLength(999);
+      expect(registrationsIn(view())).toHaveLength(999);
       expect(problems()).toEqual(['unreadable_node /shop/providers/500']);
     });
     await many.close();
     await until(() => {
-      expect(view().instances).toHaveLength(0);
+      expect(registrationsIn(view())).toHaveLength(0);
       expect(problems()).toEqual([]);
     });
     expectOneConnection();
@@ -239,7 +239,7 @@ test('nodes of a shape or in a place that is not ours are told by name, and the 
   // A first node below an instance's own changes nothing of that node but that it is there.
   await kazoo.create(at('shop', 'p'), data('p'));
   await until(() => {
-    expect(view().instances).toMatchObject([
+    expect(registrationsIn(view())).toMatchObject([
       { id: 'a', persistent: false },
       { id: 'p', persistent: true },
     ]);

@@ -38,14 +38,19 @@ test('a node goes with everything under it', () => {
 test('only what differs counts as a change', () => {
   const mirror = new TreeMirror();
   mirror.put('/r', node('01'));
-  expect(mirror.takeChanged()).toBe(true);
+  expect(mirror.takeChanged()).toEqual(new Set(['/r']));
   const before = mirror.get('/r');
   mirror.put('/r', node('01'));
   mirror.drop('/r/none', '09');
-  expect(mirror.takeChanged()).toBe(false);
+  expect(mirror.hasChanged).toBe(false);
   expect(mirror.get('/r')).toBe(before);
   mirror.put('/r', node('02', '02'));
-  expect(mirror.takeChanged()).toBe(true);
+  expect(mirror.takeChanged()).toEqual(new Set(['/r']));
+  mirror.put('/r/a', node('03'));
+  mirror.refuse('/r/b', 'no', '03');
+  mirror.takeChanged();
+  mirror.clear();
+  expect(mirror.takeChanged()).toEqual(new Set(['/r', '/r/a', '/r/b']));
 });
 
 test('an older node from a server that has come past the newer one is a contradiction; an answer from before it is not', () => {

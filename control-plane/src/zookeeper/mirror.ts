@@ -20,11 +20,16 @@ export class TreeMirror {
   readonly #nodes = new Map<string, TreeNode>();
   readonly #children = new Map<string, Set<string>>();
   readonly #refused = new Map<string, Refusal>();
-  #changed = false;
+  #changed = new Set<string>();
   #contradicted: string | null = null;
 
   get(path: string): TreeNode | undefined {
     return this.#nodes.get(path);
+  }
+
+  /** Every node by its path: the mirror's own map, which goes on changing. */
+  get nodes(): ReadonlyMap<string, TreeNode> {
+    return this.#nodes;
   }
 
   /** Every node by its path, as a copy. */
@@ -48,30 +53,36 @@ export class TreeMirror {
 
   /** `path` is there and could not be read, at `zxid`. */
   refuse(path: string, reason: string, zxid: string): void {
-    this.#changed ||= this.#refused.get(path)?.reason !== reason;
+    if (this.#refused.get(path)?.reason !== reason) this.#changed.add(path);
     this.#refused.set(path, { reason, zxid });
     this.#siblings(path).add(path);
   }
 
   /** `path` was read. */
   admit(path: string): void {
-    if (this.#refused.delete(path)) this.#changed = true;
+    if (this.#refused.delete(path)) this.#changed.add(path);
   }
 
-  /** Whether anything differs since the last call. */
-  takeChanged(): boolean {
+  /** Whether anything differs since the last `takeChanged`. */
+  get hasChanged(): boolean {
+    return this.#changed.size > 0;
+  }
+
+  /** The paths at which something may differ since the last call. */
+  takeChanged(): ReadonlySet<string> {
     const changed = this.#changed;
-    this.#changed = false;
+    this.#changed = new Set();
     return changed;
   }
 
   /** Forgets everything, as after a loss of data: what comes next may be older by its numbers. */
   clear(): void {
+    for (const known of [this.#nodes, this.#refused])
+      for (const path of known.keys()) this.#changed.add(path);
     this.#nodes.clear();
     this.#children.clear();
     this.#refused.clear();
     this.#contradicted = null;
-    this.#changed = true;
   }
 
   /**
@@ -94,7 +105,7 @@ export class TreeMirror {
     }
     this.#nodes.set(path, node);
     this.#siblings(path).add(path);
-    this.#changed = true;
+    this.#changed.add(path);
     return true;
   }
 
@@ -109,7 +120,7 @@ export class TreeMirror {
     this.#refused.delete(path);
     this.#siblings(path).delete(path);
     if (this.#children.get(path)?.size === 0) this.#children.delete(path);
-    this.#changed = true;
+    this.#changed.add(path);
   }
 
   /** At `zxid` the node's children were exactly `paths`: known others go. */

@@ -1,13 +1,10 @@
 import type { Log, RegistrySource } from '../model/ports.js';
-import { checkName } from '../model/names.js';
-import type { RegistryProblem, RegistryState, RegistryView } from '../model/registration.js';
-import type { RegistrationFormat, RegistryRoot } from '../model/registry_format.js';
+import type { RegistryState, RegistryView } from '../model/registration.js';
+import type { RegistryRoot } from '../model/registry_format.js';
 import { ok, type Result } from '../model/result.js';
 import type { ZooKeeperLink } from './link.js';
-import type { TreeNode } from './mirror.js';
-import type { Reading } from './reader.js';
-import { WatchedTree, type TreeState } from './tree.js';
-import { composeView, type ParsedNode } from './view.js';
+import { composeService, composeView, type ParsedNode, type ServiceView } from './view.js';
+import { WatchedRoot } from './watched_root.js';
 
 export interface RegistrySourceOptions {
   /** At least one; several may be watched at once, each in its own format. */
@@ -25,138 +22,26 @@ export function createRegistrySource(link: ZooKeeperLink, options: RegistrySourc
   return new TreeRegistrySource(link, options);
 }
 
-/** One root: its tree, its format, and the last that was heard of it. */
-class WatchedRoot {
-  readonly format: RegistrationFormat;
-  readonly tree: WatchedTree;
-  /** Null until it is first heard of. */
-  state: TreeState | null = null;
-  #gap = true;
-  readonly #root: string;
-  /** A node is parsed once, however often it is shown. */
-  readonly #parsed = new WeakMap<TreeNode, ParsedNode>();
-
-  constructor(link: ZooKeeperLink, root: RegistryRoot, createRoot: boolean, changed: () => void) {
-    this.format = root.format;
-    this.#root = root.path;
-    this.tree = new WatchedTree(link, {
-      name: `registry ${root.path}`,
-      root: root.path,
-      read: (names) => this.#reading(names),
-      createRoot,
-      onState: (state) => {
-        this.state = state;
-        this.#gap ||= state.status !== 'complete' || state.gap;
-        changed();
-      },
-    });
-  }
-
-  /** Whether answers were missing since the last call. */
-  takeGap(): boolean {
-    const gap = this.#gap;
-    this.#gap = false;
-    return gap;
-  }
-
-  /** What the nodes say; badly named services are read no further than their name. */
-  parse(
-    nodes: ReadonlyMap<string, TreeNode>,
-    refused: ReadonlyMap<string, string> = new Map(),
-  ): readonly ParsedNode[] {
-    const found: ParsedNode[] = [];
-    for (const [path, node] of nodes) {
-      let parsed = this.#parsed.get(node);
-      if (parsed === undefined) this.#parsed.set(node, (parsed = this.#parse(path, node)));
-      found.push(parsed);
-    }
-    for (const [path, reason] of refused) found.push(this.#unread(path, reason, nodes.has(path)));
-    return found;
-  }
-
-  #namesOf(path: string): readonly string[] {
-    return path === this.#root ? [] : path.slice(this.#root === '/' ? 1 : this.#root.length + 1).split('/');
-  }
-
-  #reading(names: readonly string[]): Reading {
-    const [service] = names;
-    if (names.length > 1 && !checkName('service', service).ok) return 'ignore';
-    const { kind } = this.format.place(names);
-    return kind === 'instance' || kind === 'stray' ? 'data' : kind;
-  }
-
-  #parse(path: string, node: TreeNode): ParsedNode {
-    const names = this.#namesOf(path);
-    const place = this.format.place(names);
-    const { data } = node;
-    if (place.kind === 'stray')
-      return this.format.looksLikeInstance(data)
-        ? { kind: 'stray', service: place.service, path }
-        : { kind: 'nothing' };
-    if (place.kind === 'instance') {
-      const name = names.at(-1) ?? '';
-      const persistent = isPersistent(node);
-      const provider = { service: place.service, name, path, data, incarnation: node.czxid, persistent };
-      const result = this.format.parse(provider);
-      return { kind: 'instance', result, hint: node.numChildren > 0 ? nested(place.service, path) : null };
-    }
-    if (place.kind === 'ignore' || place.service === undefined) return { kind: 'nothing' };
-    return badName(place.service, path) ?? { kind: 'service', service: place.service };
-  }
-
-  #unread(path: string, reason: string, known: boolean): ParsedNode {
-    const service = this.#serviceAt(this.#namesOf(path));
-    const bad = service === null ? null : badName(service, path);
-    if (bad) return bad;
-    const kept = known ? 'what was known of it last stays in use' : 'nothing is known of it';
-    const message = `the controller may not read this node (${reason}); ${kept}; give the controller READ on it, or delete it`;
-    return {
-      kind: 'unread',
-      node: { path, service, reason },
-      problem: { service, path, code: 'unreadable_node', field: '', message },
-    };
-  }
-
-  /** The service that the node of these names belongs to, by the first above it that stands for one. */
-  #serviceAt(names: readonly string[]): string | null {
-    for (let depth = 1; depth <= names.length; depth += 1) {
-      const place = this.format.place(names.slice(0, depth));
-      if ('service' in place && place.service !== undefined) return place.service;
-    }
-    return null;
-  }
-}
-
-function badName(service: string, path: string): ParsedNode | null {
-  const checked = checkName('service', service);
-  if (checked.ok) return null;
-  const { field, message } = checked.error;
-  return { kind: 'problem', problem: { service: null, path, code: 'bad_service_name', field, message } };
-}
-
-function nested(service: string, path: string): RegistryProblem {
-  const message =
-    'the node has nodes below it, which are not read: instances stand directly below providers; move them up';
-  return { service, path, code: 'nested_node', field: '', message };
-}
-
-/** Owned by no session: persistent, or a container, or one with a time to live (the high byte tells). */
-function isPersistent({ ephemeralOwner: owner }: TreeNode): boolean {
-  return owner === '0000000000000000' || owner === '8000000000000000' || owner.startsWith('ff');
-}
-
 class TreeRegistrySource implements RegistrySource {
   readonly #log: Log;
   readonly #roots: readonly WatchedRoot[];
   readonly #listeners: ((state: RegistryState) => void)[] = [];
+  /** Service → what all its nodes make, over all roots; null stands for nodes of none. */
+  readonly #services = new Map<string | null, ServiceView>();
+  #view: RegistryView | null = null;
   #status = '';
 
   constructor(link: ZooKeeperLink, options: RegistrySourceOptions) {
     this.#log = link.log;
     this.#roots = options.roots.map(
-      (root) =>
-        new WatchedRoot(link, root, options.createRoots ?? true, () => {
-          this.#onChange();
+      ({ path, format }) =>
+        new WatchedRoot(link, {
+          path,
+          format,
+          create: options.createRoots ?? true,
+          changed: () => {
+            this.#onChange();
+          },
         }),
     );
   }
@@ -187,38 +72,42 @@ class TreeRegistrySource implements RegistrySource {
   }
 
   async peek(): Promise<Result<RegistryView, string>> {
-    const found: ParsedNode[] = [];
+    const found = new Map<string | null, ParsedNode[]>();
     for (const root of this.#roots) {
       const nodes = await root.tree.peek();
       if (!nodes.ok) return nodes;
-      found.push(...root.parse(nodes.value));
+      for (const [service, said] of root.parse(nodes.value))
+        found.set(service, [...(found.get(service) ?? []), ...said]);
     }
-    return ok(composeView(found));
+    return ok(composeView(new Map([...found].map(([service, said]) => [service, composeService(said)]))));
   }
 
   #onChange(): void {
     const states = this.#roots.map((root) => root.state);
-    const loss = states.find((state) => state?.status === 'data_loss');
-    const unknown = states.find((state) => state?.status === 'unknown');
-    const bad = unknown ?? loss;
-    if (bad) {
-      // Several roots lose the same connection: that is told once.
-      const told = `${bad.status} ${bad.reason}`;
-      if (this.#status !== told) this.#push(bad);
-      this.#status = told;
+    const bad =
+      states.find((state) => isBad(state) && state.status === 'unknown') ?? states.find(isBad) ?? null;
+    if (isBad(bad)) {
+      // Several roots lose the same connection: that is reported once.
+      const status = `${bad.status} ${bad.reason}`;
+      if (this.#status !== status) this.#push(bad);
+      this.#status = status;
       return;
     }
     if (states.includes(null)) return;
     const gaps = this.#roots.map((root) => root.takeGap());
     this.#status = '';
-    this.#push({ status: 'complete', view: this.#view(), gap: gaps.includes(true) });
+    this.#push({ status: 'complete', view: this.#compose(), gap: gaps.includes(true) });
   }
 
-  #view(): RegistryView {
-    const parsed = this.#roots.flatMap((root) =>
-      root.state?.status === 'complete' ? root.parse(root.state.nodes, root.state.refused) : [],
-    );
-    return composeView(parsed);
+  /** The view of now: composed anew for the services of which a node has changed. */
+  #compose(): RegistryView {
+    for (const service of new Set(this.#roots.flatMap((root) => [...root.takeChanged()]))) {
+      const said = this.#roots.flatMap((root) => root.said(service));
+      if (said.length > 0) this.#services.set(service, composeService(said));
+      else this.#services.delete(service);
+    }
+    this.#view = composeView(this.#services, this.#view);
+    return this.#view;
   }
 
   #push(state: RegistryState): void {
@@ -230,4 +119,10 @@ class TreeRegistrySource implements RegistrySource {
       }
     }
   }
+}
+
+type RootState = WatchedRoot['state'];
+
+function isBad(state: RootState): state is Exclude<RootState, 'complete' | null> {
+  return state !== null && state !== 'complete';
 }

@@ -7,7 +7,7 @@ import { reservePort } from '../local/port_reservation.js';
 import { type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { RegistrySource } from '../model/ports.js';
-import type { RegistryState, RegistryView } from '../model/registration.js';
+import { registrationsIn, type RegistryState, type RegistryView } from '../model/registration.js';
 import { err } from '../model/result.js';
 import { createRecordingLog, type RecordingLog } from '../testing/log.js';
 import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
@@ -98,7 +98,7 @@ function view(): RegistryView {
   if (state?.status !== 'complete') throw new Error(`the last state is ${state?.status ?? 'none'}`);
   return state.view;
 }
-const ids = (): readonly string[] => view().instances.map(({ service, id }) => `${service}/${id}`);
+const ids = (): readonly string[] => registrationsIn(view()).map(({ service, id }) => `${service}/${id}`);
 const until = (condition: () => void | Promise<void>): Promise<void> => vi.waitFor(condition, PATIENCE);
 
 const provider = (id: string, over: object = {}): Buffer =>
@@ -130,8 +130,12 @@ test('the first view is complete and follows a gap; changes come after it withou
     gap: true,
     view: { services: ['empty', 'shop'], problems: [] },
   });
-  expect(view().instances[0]).toMatchObject({ version: 'v1', weight: 7, path: `${root}/shop/providers/a` });
-  expect(view().instances[0]?.incarnation).toMatch(/^[0-9a-f]{16}$/);
+  expect(registrationsIn(view())[0]).toMatchObject({
+    version: 'v1',
+    weight: 7,
+    path: `${root}/shop/providers/a`,
+  });
+  expect(registrationsIn(view())[0]?.incarnation).toMatch(/^[0-9a-f]{16}$/);
 
   await register('shop', 'c');
   await until(() => {
@@ -139,7 +143,7 @@ test('the first view is complete and follows a gap; changes come after it withou
   });
   await must(writer.setData(`${root}/shop/providers/a`, provider('a', { leaving: true }), -1));
   await until(() => {
-    expect(view().instances[0]?.leaving).toBe(true);
+    expect(registrationsIn(view())[0]?.leaving).toBe(true);
   });
   await must(writer.remove(`${root}/shop/providers/a`, -1));
   await register('cart', 'x');
@@ -170,7 +174,7 @@ test('a node that goes and comes again under the same name is read again', async
     ]),
   );
   await until(() => {
-    expect(view().instances).toMatchObject([{ version: 'v2' }]);
+    expect(registrationsIn(view())).toMatchObject([{ version: 'v2' }]);
   });
   // A whole service, while the source does not look.
   await must(writer.remove(path, -1));
@@ -196,7 +200,7 @@ test('bad nodes become problems and stop nobody', async () => {
   await until(() => {
     expect(ids()).toEqual(['shop/good', 'shop/twin']);
   });
-  expect(view().instances[1]?.host).toBe('10.0.0.9');
+  expect(registrationsIn(view())[1]?.host).toBe('10.0.0.9');
   expect(view().services).toEqual(['shop']);
   expect(view().problems.map(({ path, code }) => [path.slice(root.length), code])).toEqual([
     ['/Bad_Name', 'bad_service_name'],
@@ -249,7 +253,7 @@ test('several roots make one view, and a view only together', async () => {
 test('a burst of 2,000 registrations arrives whole, in few views', async () => {
   await follow();
   await until(() => {
-    expect(view().instances).toEqual([]);
+    expect(registrationsIn(view())).toEqual([]);
   });
   await must(createPath(writer, `${root}/shop/providers`));
   const began = performance.now();
@@ -259,7 +263,7 @@ test('a burst of 2,000 registrations arrives whole, in few views', async () => {
     ),
   );
   await until(() => {
-    expect(view().instances).toHaveLength(2_000);
+    expect(registrationsIn(view())).toHaveLength(2_000);
   });
   // One view per window of 50 → 800 ms, however long this machine takes.
   expect(states.length).toBeLessThan(8 + (performance.now() - began) / 100);
@@ -286,7 +290,7 @@ test('ten thousand nodes are read in one go', async () => {
   const began = performance.now();
   await follow();
   await until(() => {
-    expect(view().instances).toHaveLength(10_000);
+    expect(registrationsIn(view())).toHaveLength(10_000);
   });
   expect(performance.now() - began).toBeLessThan(15_000); // 1 to 2 s when nothing else runs
   expect(states).toHaveLength(1);
@@ -313,7 +317,7 @@ test('a server without recursive watches is followed by child and data watches',
   for (const weight of [1, 2, 3]) {
     await must(writer.setData(`${root}/shop/providers/b`, provider('b', { weight }), -1));
     await until(() => {
-      expect(view().instances[1]?.weight).toBe(weight);
+      expect(registrationsIn(view())[1]?.weight).toBe(weight);
     });
   }
   await register('cart', 'x');
@@ -532,7 +536,7 @@ describe('trouble', () => {
     proxy.setMode('pass');
     for (let i = 0; i < 50; i++) await must(writer.create(`${root}/shop/providers/n${i}`, provider(`n${i}`)));
     await until(() => {
-      expect(view().instances).toHaveLength(50);
+      expect(registrationsIn(view())).toHaveLength(50);
     });
     await restart(() => {
       rmSync(data, { recursive: true });
@@ -561,7 +565,7 @@ describe('trouble', () => {
       await must(writer.create(`${root}/shop/providers/a`, provider('a')));
       await follow();
       await until(() => {
-        expect(view().instances).toHaveLength(1);
+        expect(registrationsIn(view())).toHaveLength(1);
       });
       rmSync(`${data}-backup`, { recursive: true, force: true });
       await restart(() => {

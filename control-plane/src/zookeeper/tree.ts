@@ -10,12 +10,14 @@ import { Recheck } from './recheck.js';
 
 export type TreeState =
   /**
-   * Every node that is read, by path, the root included. `gap`: answers were missing before this. `refused`: path → why this
-   * node could not be read; what `nodes` has of it and below it is what was known last.
+   * Every node that is read, by path, the root included: the tree's own map, complete until the listener returns. `changed`: the
+   * paths at which something may differ since the last complete state. `gap`: answers were missing before this. `refused`: path →
+   * why this node could not be read; what `nodes` has of it and below it is what was known last.
    */
   | {
       readonly status: 'complete';
       readonly nodes: ReadonlyMap<string, TreeNode>;
+      readonly changed: ReadonlySet<string>;
       readonly gap: boolean;
       readonly refused: ReadonlyMap<string, string>;
     }
@@ -353,7 +355,7 @@ export class WatchedTree implements LinkUser {
       this.#show({ status: 'data_loss', reason: this.#loss });
       return;
     }
-    if (this.#gap || this.#mirror.takeChanged()) this.#showComplete();
+    if (this.#gap || this.#mirror.hasChanged) this.#showComplete();
     this.#openWindow();
   }
 
@@ -370,8 +372,8 @@ export class WatchedTree implements LinkUser {
   #showComplete(): void {
     const gap = this.#gap;
     this.#gap = this.#accepted = false;
-    this.#mirror.takeChanged();
-    this.#show({ status: 'complete', nodes: this.#mirror.snapshot(), gap, refused: this.#mirror.refused() });
+    const [changed, refused] = [this.#mirror.takeChanged(), this.#mirror.refused()];
+    this.#show({ status: 'complete', nodes: this.#mirror.nodes, changed, gap, refused });
   }
 
   #show(state: TreeState): void {

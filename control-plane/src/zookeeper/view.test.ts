@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { Registration } from '../model/registration.js';
+import { registrationsIn, type Registration, type RegistryView } from '../model/registration.js';
 import { err, ok } from '../model/result.js';
-import { composeView, type ParsedNode } from './view.js';
+import { composeService, composeView, type ParsedNode } from './view.js';
 
 function instance(over: Partial<Registration>): ParsedNode {
   const base: Registration = {
@@ -23,8 +23,21 @@ function instance(over: Partial<Registration>): ParsedNode {
   return { kind: 'instance', result: ok({ ...base, ...over }) };
 }
 
+/** The service that a node belongs to. */
+function serviceOf(node: ParsedNode): string | null {
+  if (node.kind === 'service' || node.kind === 'stray') return node.service;
+  if (node.kind === 'instance') return node.result.ok ? node.result.value.service : node.result.error.service;
+  return null;
+}
+
+function viewOf(nodes: readonly ParsedNode[]): RegistryView {
+  const services = new Map<string | null, readonly ParsedNode[]>();
+  for (const node of nodes) services.set(serviceOf(node), [...(services.get(serviceOf(node)) ?? []), node]);
+  return composeView(new Map([...services].map(([service, said]) => [service, composeService(said)])));
+}
+
 test('instances are sorted by service, then id, by code unit; services by name', () => {
-  const view = composeView([
+  const view = viewOf([
     { kind: 'service', service: 'shop' },
     { kind: 'service', service: 'cart' },
     instance({ id: 'b' }),
@@ -33,7 +46,11 @@ test('instances are sorted by service, then id, by code unit; services by name',
     { kind: 'nothing' },
   ]);
   expect(view.services).toEqual(['cart', 'shop']);
-  expect(view.instances.map(({ service, id }) => `${service}/${id}`)).toEqual(['cart/z', 'shop/B', 'shop/b']);
+  expect(registrationsIn(view).map(({ service, id }) => `${service}/${id}`)).toEqual([
+    'cart/z',
+    'shop/B',
+    'shop/b',
+  ]);
   expect(view.problems).toEqual([]);
 });
 
@@ -41,7 +58,7 @@ test.each([
   ['older first', ['01', '02']],
   ['younger first', ['02', '01']],
 ])('of two addresses with one id the younger is used, the older is a problem (%s)', (_, order) => {
-  const view = composeView(
+  const view = viewOf(
     order.map((incarnation) =>
       instance({
         incarnation,
@@ -50,30 +67,46 @@ test.each([
       }),
     ),
   );
-  expect(view.instances.map(({ host }) => host)).toEqual(['10.0.0.2']);
+  expect(registrationsIn(view).map(({ host }) => host)).toEqual(['10.0.0.2']);
   expect(view.problems).toMatchObject([
     { code: 'duplicate_id', path: '/p/01', field: 'id', service: 'shop' },
   ]);
 });
 
 test('a registrar that came back before its old session ended is no problem', () => {
-  const view = composeView([
+  const view = viewOf([
     instance({ incarnation: '02', path: '/p/2', version: 'v2' }),
     instance({ incarnation: '01', path: '/p/1', version: 'v1', leaving: true }),
   ]);
-  expect(view.instances).toMatchObject([{ version: 'v2', leaving: false }]);
+  expect(registrationsIn(view)).toMatchObject([{ version: 'v2', leaving: false }]);
   expect(view.problems).toEqual([]);
 });
 
 test('the same id in two services is two instances', () => {
-  expect(composeView([instance({}), instance({ service: 'cart' })]).instances).toHaveLength(2);
+  expect(registrationsIn(viewOf([instance({}), instance({ service: 'cart' })]))).toHaveLength(2);
 });
 
 test('problems of nodes pass through', () => {
   const problem = { service: 'shop', path: '/p', code: 'bad_json', field: '', message: 'x' } as const;
-  const view = composeView([
+  const view = viewOf([
     { kind: 'instance', result: err(problem) },
     { kind: 'problem', problem: { ...problem, code: 'bad_service_name', path: '/o' } },
   ]);
   expect(view.problems.map(({ path }) => path)).toEqual(['/o', '/p']);
+});
+
+test('what did not change is the same object in the next view', () => {
+  const problem = { service: null, path: '/p', code: 'bad_service_name', field: '', message: 'x' } as const;
+  const services = new Map([
+    ['cart', composeService([{ kind: 'service', service: 'cart' }, instance({ service: 'cart' })])],
+    ['shop', composeService([{ kind: 'service', service: 'shop' }, instance({})])],
+    [null, composeService([{ kind: 'problem', problem }])],
+  ]);
+  const before = composeView(services);
+  const shop = composeService([{ kind: 'service', service: 'shop' }, instance({ weight: 7 })]);
+  const after = composeView(new Map([...services, ['shop', shop]]), before);
+  expect(after.instances.get('cart')).toBe(before.instances.get('cart'));
+  expect(after.instances.get('shop')?.get('a')?.weight).toBe(7);
+  for (const name of ['problems', 'unread', 'services'] as const) expect(after[name]).toBe(before[name]);
+  expect(composeView(new Map([...services].slice(1)), after).services).toEqual(['shop']);
 });

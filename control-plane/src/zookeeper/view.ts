@@ -10,82 +10,128 @@ export type ParsedNode =
       /** What is worth saying besides. */
       readonly hint?: RegistryProblem | null;
     }
-  /** Looks like an instance, and stands where none is read. */
+  /** Looks like an instance, and is where none is read. */
   | { readonly kind: 'stray'; readonly service: string; readonly path: string }
   /** Could not be read. */
   | { readonly kind: 'unread'; readonly node: UnreadNode; readonly problem: RegistryProblem }
   | { readonly kind: 'problem'; readonly problem: RegistryProblem }
   | { readonly kind: 'nothing' };
 
+/** What the nodes of one service make together. */
+export interface ServiceView {
+  /** By id, sorted. */
+  readonly instances: ReadonlyMap<string, Registration>;
+  readonly problems: readonly RegistryProblem[];
+  readonly unread: readonly UnreadNode[];
+  /** True if its node exists, as far as is known. */
+  readonly exists: boolean;
+}
+
 /**
- * The view that these nodes make, sorted by service, then id. Of two nodes with one identity in a service the younger
- * wins. That is a problem only if they name different addresses: a registrar that came back before its old session
- * ended leaves two nodes that mean the same instance.
+ * The view of one service, from all its nodes, whatever their order. Of two nodes with one identity the younger wins. That is a
+ * problem only if they name different addresses: a registrar that came back before its old session ended leaves two nodes that
+ * mean the same instance.
  */
-export function composeView(nodes: Iterable<ParsedNode>): RegistryView {
-  const services = new Set<string>();
+export function composeService(nodes: readonly ParsedNode[]): ServiceView {
   const problems: RegistryProblem[] = [];
-  const winners = new Map<string, Registration>();
+  const found: Registration[] = [];
   const unread: UnreadNode[] = [];
-  const strays = new Map<string, string[]>();
+  const strays: Extract<ParsedNode, { kind: 'stray' }>[] = [];
+  let exists = false;
   for (const node of nodes) {
-    if (node.kind === 'service') services.add(node.service);
+    if (node.kind === 'service') exists = true;
     else if (node.kind === 'problem') problems.push(node.problem);
     else if (node.kind === 'unread') {
       unread.push(node.node);
       problems.push(node.problem);
-      if (node.node.service !== null) services.add(node.node.service);
-    } else if (node.kind === 'stray') {
-      strays.set(node.service, [...(strays.get(node.service) ?? []), node.path]);
-    } else if (node.kind === 'instance') {
+      exists ||= node.node.service !== null;
+    } else if (node.kind === 'stray') strays.push(node);
+    else if (node.kind === 'instance') {
       const { result, hint = null } = node;
       if (hint !== null) problems.push(hint);
-      if (result.ok) enter(result.value, winners, problems);
-      // A folder holds no JSON, and the hint says so better.
+      if (result.ok) found.push(result.value);
+      // A folder has no JSON in it, and the hint says so better.
       else if (hint === null || result.error.code !== 'bad_json') problems.push(result.error);
     }
   }
-  for (const [service, paths] of strays) problems.push(misplaced(service, paths.sort(compare)));
+  if (strays.length > 0) problems.push(misplaced(strays));
   return {
-    instances: [...winners.values()].sort((a, b) => compare(a.service, b.service) || compare(a.id, b.id)),
+    instances: youngest(found, problems),
     problems: problems.sort((a, b) => compare(a.path, b.path)),
     unread,
-    services: [...services].sort(),
+    exists,
   };
+}
+
+/**
+ * The view that these services make; null stands for what belongs to none. What `before` has of the same objects it keeps.
+ */
+export function composeView(
+  services: ReadonlyMap<string | null, ServiceView>,
+  before: RegistryView | null = null,
+): RegistryView {
+  const instances = new Map<string, ReadonlyMap<string, Registration>>();
+  const names: string[] = [];
+  const problems: RegistryProblem[] = [];
+  const unread: UnreadNode[] = [];
+  for (const service of [...services.keys()].sort((a, b) => compare(a ?? '', b ?? ''))) {
+    const view = services.get(service);
+    if (!view) continue;
+    if (service !== null && view.instances.size > 0) instances.set(service, view.instances);
+    if (service !== null && view.exists) names.push(service);
+    if (view.problems.length > 0) problems.push(...view.problems);
+    if (view.unread.length > 0) unread.push(...view.unread);
+  }
+  problems.sort((a, b) => compare(a.path, b.path));
+  return {
+    instances,
+    problems: kept(before?.problems, problems),
+    unread: kept(before?.unread, unread),
+    services: kept(before?.services, names),
+  };
+}
+
+/** `before` if it has the same entries, so that whoever compares by reference sees that nothing changed. */
+function kept<T>(before: readonly T[] | undefined, now: readonly T[]): readonly T[] {
+  return before?.length === now.length && before.every((one, index) => one === now[index]) ? before : now;
 }
 
 /** One for all of a service: a whole root may be written in another layout. */
-function misplaced(service: string, paths: readonly string[]): RegistryProblem {
-  const [first = ''] = paths;
+function misplaced(strays: readonly { readonly service: string; readonly path: string }[]): RegistryProblem {
+  const [first = ''] = strays.map(({ path }) => path).sort(compare);
+  const { service = null } = strays[0] ?? {};
   const folder = first.slice(0, first.lastIndexOf('/'));
-  const which = paths.length === 1 ? `${first} looks` : `${String(paths.length)} nodes, like ${first}, look`;
+  const which =
+    strays.length === 1 ? `${first} looks` : `${String(strays.length)} nodes, like ${first}, look`;
   const message = `${which} like an instance and is not read: register below ${folder}/providers`;
   return {
     ...{ service, path: folder, code: 'misplaced_node', field: '' },
-    message: paths.length === 1 ? message : message.replace('and is not', 'and are not'),
+    message: strays.length === 1 ? message : message.replace('and is not', 'and are not'),
   };
 }
 
-function enter(found: Registration, winners: Map<string, Registration>, problems: RegistryProblem[]): void {
-  const key = `${found.service}|${found.id}`;
-  const standing = winners.get(key);
-  const younger = standing === undefined || isYounger(found, standing) ? found : standing;
-  winners.set(key, younger);
-  if (standing === undefined) return;
-  const older = younger === found ? standing : found;
-  if (older.host === younger.host && older.port === younger.port) return;
-  problems.push({
-    service: older.service,
-    path: older.path,
-    code: 'duplicate_id',
-    field: 'id',
-    message: `id ${older.id} is also registered by ${younger.path}, which is younger and is used; give each instance its own id`,
-  });
+/** One registration per id. Those that another address has taken the id from become problems. */
+function youngest(
+  found: readonly Registration[],
+  problems: RegistryProblem[],
+): ReadonlyMap<string, Registration> {
+  const instances = new Map<string, Registration>();
+  for (const one of found.toSorted((a, b) => compare(a.id, b.id) || byAge(b, a))) {
+    const younger = instances.get(one.id);
+    if (younger === undefined) instances.set(one.id, one);
+    else if (younger.host !== one.host || younger.port !== one.port) problems.push(taken(one, younger));
+  }
+  return instances;
 }
 
-/** The path decides between nodes of one transaction. */
-function isYounger(a: Registration, b: Registration): boolean {
-  return compare(a.incarnation, b.incarnation) > 0 || (a.incarnation === b.incarnation && a.path > b.path);
+function taken({ service, path, id }: Registration, younger: Registration): RegistryProblem {
+  const message = `id ${id} is also registered by ${younger.path}, which is younger and is used; give each instance its own id`;
+  return { service, path, code: 'duplicate_id', field: 'id', message };
+}
+
+/** Oldest first. The path decides between nodes of one transaction. */
+function byAge(a: Registration, b: Registration): number {
+  return compare(a.incarnation, b.incarnation) || compare(a.path, b.path);
 }
 
 /** By code unit, whatever the locale. */

@@ -3,6 +3,7 @@ import { NO_INTENT } from '../../model/intent.js';
 import type { IntentEdit, Term } from '../../model/ports.js';
 import type { MutationContext } from '../../model/mutation.js';
 import { ok } from '../../model/result.js';
+import { buildView } from '../../testing/builders.js';
 import { createFakeClock } from '../../testing/clock.js';
 import { createRecordingLog } from '../../testing/log.js';
 import { DataLoss, type DataLossDeps } from './data_loss.js';
@@ -24,7 +25,7 @@ const store = (content: unknown): object => ({
 });
 
 const STORES = {
-  registry: store({ instances: [], services: [], problems: [] }),
+  registry: store(buildView([])),
   intents: store(new Map()),
   roster: store(new Map()),
   releases: store(new Map()),
