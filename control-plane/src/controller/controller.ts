@@ -1,6 +1,6 @@
 import type { ControlPlane, Lifecycle } from '../model/ports.js';
 import { findProblems } from '../plan/find_problems.js';
-import { NOTHING_TOLD, observeHealth } from '../plan/health_events.js';
+import { NOTHING_REPORTED, observeHealth } from '../plan/health_events.js';
 import { Lifecycles } from './lifecycles.js';
 import { createPlane } from './plane.js';
 import { buildRooms, type ControllerDeps, type Rooms } from './rooms.js';
@@ -22,7 +22,7 @@ export class Controller implements Lifecycle {
   readonly #stop = new AbortController();
   #loop: Promise<void> | null = null;
   #closing: Promise<void> | undefined;
-  #reportedHealth = NOTHING_TOLD;
+  #reportedHealth = NOTHING_REPORTED;
 
   constructor(deps: ControllerDeps) {
     const rooms = (this.#rooms = buildRooms(deps));
@@ -111,8 +111,8 @@ export class Controller implements Lifecycle {
   /** Gateways' findings become events of the service, once for each change. */
   #reportHealth(): void {
     const { world, clock, desired } = this.#rooms;
-    const { told, events } = observeHealth(this.#reportedHealth, world());
-    this.#reportedHealth = told;
+    const { reported, events } = observeHealth(this.#reportedHealth, world());
+    this.#reportedHealth = reported;
     const at = new Date(clock.wall()).toISOString();
     for (const { service, ...event } of events) desired.tell(service, { at, by: 'gateways', ...event });
   }

@@ -3,7 +3,7 @@
  * sees to it that they are read and written by these two only; everywhere else a dictionary is a Map.
  */
 
-/** What stands under `name` in the object itself; never what every object has. */
+/** The own member `name` of the object; never what every object inherits. */
 export function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
   return Object.hasOwn(record, name) ? record[name] : undefined;
 }

@@ -1,5 +1,5 @@
 /*
- * A freeze: a person's word that no release may start and no step may begin, of one service or of all. Going back is never held up.
+ * A freeze: a person's word that no release may start and no step may begin, of one service or of all. Going back is never blocked.
  */
 
 /** Times are RFC 3339. */

@@ -92,7 +92,7 @@ export interface FleetReport {
   readonly complete: boolean;
   readonly heard: ReadonlyMap<string, HeardGateway>;
   /**
-   * Names that Redis lists and whose heartbeat was never heard, with the unix second that stands there. Whoever may write the
+   * Names that Redis lists and whose heartbeat was never heard, with the unix second that is written there. Whoever may write the
    * list can make them up, so they are shown and count for nothing; a bounded number of them is kept.
    */
   readonly listed: ReadonlyMap<string, number>;
@@ -102,7 +102,7 @@ export interface FleetReport {
   readonly turned_away?: number;
 }
 
-/** The key of an instance in `in_flight`. Neither part may hold a pipe. */
+/** The key of an instance in `in_flight`. Neither part may contain a pipe. */
 export function inFlightKey(service: string, instance: string): string {
   return `${service}|${instance}`;
 }

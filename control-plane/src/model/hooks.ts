@@ -2,7 +2,7 @@ import type { Lifecycle } from './ports.js';
 import type { Result } from './result.js';
 
 /*
- * Calls to the outside that releases make: what upgrades instances, and what judges a version.
+ * Calls to the outside that releases make: what upgrades instances, and what evaluates a version.
  */
 
 /** A POST of JSON. */
@@ -19,7 +19,7 @@ export interface CommandCall {
   /** Its name in the directory. */
   readonly command: string;
   readonly key: string;
-  /** What it is told, besides `PATH` and `EBBGATE_KEY`. */
+  /** What it gets, besides `PATH` and `EBBGATE_KEY`. */
   readonly env: Readonly<Record<string, string>>;
   /** What it may read from its standard input. */
   readonly input: string;
@@ -29,7 +29,7 @@ export interface CommandCall {
 export type HookFailure =
   /** It may not be called, or refused for good (4xx, an exit code): the same again would change nothing. */
   | { readonly kind: 'refused'; readonly reason: string }
-  /** No answer, or one that asks for patience (5xx, 408, 409, 425, 429): it may have arrived, so the same key again. */
+  /** No answer, or one that asks to come again later (5xx, 408, 409, 425, 429): it may have arrived, so the same key again. */
   | { readonly kind: 'unanswered'; readonly reason: string };
 
 /** Calls hooks. `close` ends what is under way. */

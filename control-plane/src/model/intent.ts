@@ -2,7 +2,7 @@ import type { Freeze } from './freeze.js';
 import type { Asked } from './gateway.js';
 import type { Balancer, Health, HealthCheck, Retry, Timeouts, Upstream } from './set.js';
 
-/** A route wish of one service. */
+/** A route of one service. */
 export interface RouteSpec {
   readonly host: string;
   readonly path: string;
@@ -75,7 +75,7 @@ export type OperationResult =
   /** Time ran out with requests still open. */
   | 'timed_out'
   | 'cancelled'
-  /** Another wish (undrain, isolate, a newer drain) took its instances away. */
+  /** Another intent (undrain, isolate, a newer drain) took its instances away. */
   | 'superseded';
 
 /** A drain's share in one service's record. An operation over several services has one such entry in each. */

@@ -13,7 +13,7 @@ export interface Selector {
   readonly version?: string;
   readonly host?: string;
   readonly zone?: string;
-  /** Every instance of `service`; stands alone beside it. */
+  /** Every instance of `service`; nothing else may be given with it. */
   readonly all?: true;
 }
 
@@ -54,7 +54,7 @@ export type Mutation =
       /** Also every name that was never heard. */
       readonly never_heard: boolean;
     }
-  /** A person's word that what ZooKeeper holds after a data loss is right. */
+  /** A person's word that what ZooKeeper contains after a data loss is right. */
   | {
       readonly kind: 'accept_data_loss';
       /** What was decided, as far as it is known, is written back; else it is lost. */

@@ -1,7 +1,7 @@
 import { err, ok, type Result } from './result.js';
 import { spellCharacter } from './texts.js';
 
-/** A name that did not pass, with the field it stood in and the way to mend it. */
+/** A name that did not pass, with its field and how to correct it. */
 export interface BadName {
   readonly field: string;
   readonly message: string;
@@ -9,14 +9,14 @@ export interface BadName {
 
 interface NameRule {
   readonly pattern: RegExp;
-  /** One character that no such name holds. */
+  /** One character that no such name contains. */
   readonly stranger: RegExp;
   readonly hint: string;
 }
 
 /**
  * What each kind of name may look like. All of them travel through znode paths, Redis keys, file names and log
- * lines, so none may hold a slash, a pipe, white space or a control character; none but `@routes` starts with `@`.
+ * lines, so none may contain a slash, a pipe, white space or a control character; none but `@routes` starts with `@`.
  */
 const RULES = {
   service: {
@@ -62,8 +62,8 @@ export function checkName(kind: NameKind, value: unknown, field: string = kind):
   const rule = RULES[kind];
   if (typeof value === 'string' && rule.pattern.test(value)) return ok(value);
   const stranger = typeof value === 'string' ? rule.stranger.exec(value)?.[0] : undefined;
-  const holds = stranger === undefined ? '' : `; it holds ${spellCharacter(stranger)}`;
-  return err({ field, message: `${field} must be ${rule.hint}${holds}` });
+  const contains = stranger === undefined ? '' : `; it contains ${spellCharacter(stranger)}`;
+  return err({ field, message: `${field} must be ${rule.hint}${contains}` });
 }
 
 /** The service name under which the routes document is published. */

@@ -1,5 +1,5 @@
 /**
- * Where a publication stands. Both are whole numbers below 2^53; on the wire they travel as decimal strings.
+ * The place of a publication in the order of all. Both are whole numbers below 2^53; on the wire they travel as decimal strings.
  * An epoch is one term of office of a controller; a generation counts publications and only grows.
  */
 export interface Position {

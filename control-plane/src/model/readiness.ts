@@ -11,7 +11,7 @@ export interface DependencyState {
 }
 /** Whether the wall clock of the controller can be believed. */
 export interface ClockState {
-  /** `unknown`: no store has told the time yet. Only while `in_sync` anything expires. */
+  /** `unknown`: no store has answered with its time yet. Only while `in_sync` anything expires. */
   readonly state: 'in_sync' | 'out_of_sync' | 'unknown';
   readonly since: string;
   readonly detail: string;
@@ -21,7 +21,7 @@ export interface ClockState {
 
 export interface ReadinessResource {
   readonly ready: boolean;
-  /** Why everything stands still until a person has judged what ZooKeeper holds; null while nothing is lost. */
+  /** Why publication is suspended until a person has decided whether what ZooKeeper contains is right; null while nothing is lost. */
   readonly data_loss: string | null;
   readonly controller: {
     readonly state: 'starting' | 'leading' | 'fenced';
@@ -33,12 +33,12 @@ export interface ReadinessResource {
   readonly clock: ClockState;
 }
 
-/** What is held back now, and why. */
+/** What is suspended now, and why. */
 export interface ProtectionResource {
   /** As in `ReadinessResource`. */
   readonly data_loss: string | null;
   /** Why nothing expires now (drains, isolations, freezes, time-outs of drains); null while all do. */
   readonly expiry_suspended: string | null;
-  /** Services of which removals are held back. */
+  /** Services whose removals are suspended. */
   readonly services: readonly { readonly service: string; readonly protection: string }[];
 }

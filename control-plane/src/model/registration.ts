@@ -48,14 +48,14 @@ export interface RegistryProblem {
 /** A node of a registry root that could not be read. */
 export interface UnreadNode {
   readonly path: string;
-  /** Null: the root itself, or something that holds services. */
+  /** Null: the root itself, or something that contains services. */
   readonly service: string | null;
   readonly reason: string;
 }
 
 /**
  * One complete reading of every registry root. Never partial: a source that could not read all emits `unknown`
- * instead, and whoever holds the last view keeps it.
+ * instead, and whoever has the last view keeps it.
  */
 export interface RegistryView {
   /**

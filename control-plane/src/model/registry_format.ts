@@ -3,9 +3,9 @@ import type { Result } from './result.js';
 
 /** What a format makes of a node, by its names below the registry root. */
 export type Place =
-  /** A node with others below it; `service` on the one that stands for a service. */
+  /** A node with others below it; `service` on the one of a service. */
   | { readonly kind: 'list'; readonly service?: string }
-  /** A node that stands for one instance. */
+  /** The node of one instance. */
   | { readonly kind: 'instance'; readonly service: string }
   /** Where nothing is read, and where people put instances by mistake. */
   | { readonly kind: 'stray'; readonly service: string }

@@ -64,7 +64,7 @@ export interface ServiceResource {
   readonly published: Position | null;
   readonly convergence: Convergence | null;
   readonly problems: readonly ProblemResource[];
-  /** Why removals are held back now, or null. */
+  /** Why removals are suspended now, or null. */
   readonly protection: string | null;
   /** Why none of its releases may begin a step; its own freeze first. */
   readonly freezes: readonly FreezeResource[];
@@ -161,7 +161,7 @@ export interface InstanceResource {
   readonly drain: DrainStatus | null;
   /**
    * How it fares where it is not simply healthy: gateways that find it so are left out. Empty while no new request may go to
-   * it, because then nobody judges it.
+   * it, because then nobody checks it.
    */
   readonly health: readonly InstanceHealth[];
 }

@@ -1,4 +1,4 @@
-/** An expected failure is a value; misuse throws. `ok` tells the two apart. */
+/** An expected failure is a value; misuse throws. `ok` distinguishes the two. */
 export type Result<T, E> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: E };
 

@@ -3,7 +3,7 @@ export type PeerState =
   | 'up'
   /** Lost, not deregistered, under the shrink guard: still used. */
   | 'suspect'
-  /** Weight 0 by an operator's drain or by `leaving`; what it holds may end. */
+  /** Weight 0 by an operator's drain or by `leaving`; its open requests may end. */
   | 'draining'
   /** Registered but says it is not ready. */
   | 'unready'
@@ -163,7 +163,7 @@ export interface EncodedDocument {
   readonly hash: string;
 }
 
-/** A document as it stands in Redis. `at` is RFC 3339. */
+/** A document as it is in Redis. `at` is RFC 3339. */
 export interface PublishedDocument extends EncodedDocument {
   readonly epoch: number;
   readonly generation: number;

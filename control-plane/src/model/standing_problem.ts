@@ -43,9 +43,9 @@ export interface StandingProblem {
   readonly instance?: string;
   /** The znode that it is about. */
   readonly path?: string;
-  /** The member of the node's data, or whatever else tells two of one kind apart. */
+  /** The member of the node's data, or whatever else distinguishes two of one kind. */
   readonly field?: string;
-  /** What is wrong and how to mend it, one sentence. */
+  /** What is wrong and how to correct it, one sentence. */
   readonly message: string;
 }
 

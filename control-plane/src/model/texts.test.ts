@@ -17,7 +17,7 @@ describe('texts that people see', () => {
     ['a lone low surrogate', 'a\ude00b', 'U+DE00'],
     ['a noncharacter', 'a\uffffb', 'U+FFFF'],
     ['a replacement character', 'a\ufffdb', 'U+FFFD'],
-  ])('hold no %s', (_name, text, character) => {
+  ])('contain no %s', (_name, text, character) => {
     expect(unfitCharacter(text)).toBe(character);
   });
 

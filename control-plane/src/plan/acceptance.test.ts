@@ -43,9 +43,9 @@ function facts(more: Partial<LossFacts> = {}): LossFacts {
     membership: new Map([['shop', new Map([member('a'), member('b', 'held'), member('c', 'gone')])]]),
     view: buildView([buildRegistration({ id: 'a' })]),
     known: new Map([['shop', KNOWN]]),
-    held: new Map(),
-    roster: { known: new Map([['g-1', entry('g-1')]]), held: new Map() },
-    releases: { known: [], held: new Set() },
+    found: new Map(),
+    roster: { known: new Map([['g-1', entry('g-1')]]), found: new Map() },
+    releases: { known: [], found: new Set() },
     keep: false,
     wall: Date.parse('2026-05-01T12:00:00Z'),
     ...more,
@@ -57,7 +57,7 @@ const lines = (of: LossFacts): readonly string[] =>
   );
 const WHO = { by: 'ann', reason: 'disk died' };
 
-test('it says what goes: registrations, wishes, running operations; and that gateways come back into the roster', () => {
+test('it says what goes: registrations, intents, running operations; and that gateways come back into the roster', () => {
   expect(lines(facts())).toEqual([
     'b registration: known → none',
     'a state: isolated → up',
@@ -72,8 +72,8 @@ test('it says what goes: registrations, wishes, running operations; and that gat
   ]);
 });
 
-test('with the wishes kept only registrations go, and the record lives on with the acceptance in its history', () => {
-  const kept = facts({ keep: true, held: new Map([['shop', NO_INTENT]]) });
+test('with the intents kept only registrations go, and the record lives on with the acceptance in its history', () => {
+  const kept = facts({ keep: true, found: new Map([['shop', NO_INTENT]]) });
   expect(lines(kept)).toEqual(['b registration: known → none', '- gateway g-1: lost → in the roster']);
   const record = recordsOfAcceptance(kept, WHO).get('shop');
   expect(record).toMatchObject({ rev: 5, spec: KNOWN.spec, instances: KNOWN.instances, ops: KNOWN.ops });
@@ -81,7 +81,7 @@ test('with the wishes kept only registrations go, and the record lives on with t
     {
       event: 'data_loss_accepted',
       by: 'ann',
-      message: expect.stringMatching(/disk died.*no wish is lost/) as string,
+      message: expect.stringMatching(/disk died.*no intent is lost/) as string,
     },
   ]);
 });
@@ -94,13 +94,13 @@ test('a gateway that an older copy shows as gone must be heard again, and one th
     ['went', { ...entry('went'), gone }],
     ['went-long-ago', { ...entry('went-long-ago'), gone }],
   ]);
-  const held = new Map<string, RosterEntry>([
+  const found = new Map<string, RosterEntry>([
     ['back', { ...entry('back'), gone }],
     ['same', entry('same')],
     ['went', entry('went')],
     ['unknown', entry('unknown')],
   ]);
-  const older = facts({ keep: true, roster: { known, held } });
+  const older = facts({ keep: true, roster: { known, found } });
   expect(missingGateways(older).map(({ id, gone: how }) => [id, how?.how ?? 'serves'])).toEqual([
     ['back', 'serves'],
     ['went', 'left'],
@@ -123,7 +123,7 @@ test('who began after a loss has seen no roster: every name that Redis lists cou
   ]);
 });
 
-test('histories are written back where ZooKeeper holds less of them', () => {
+test('histories are written back where ZooKeeper contains fewer of them', () => {
   const events = ['10', '11'].map((hour) => {
     return { at: `2026-05-01T${hour}:00:00Z`, event: 'isolated' as const, by: 'ann', message: 'it lies' };
   });
@@ -133,16 +133,16 @@ test('histories are written back where ZooKeeper holds less of them', () => {
     ['same', events],
     ['empty', []],
   ]);
-  const held = new Map([
+  const found = new Map([
     ['older', { events: events.slice(0, 1) }],
     ['same', { events: structuredClone(events) }],
   ]);
-  expect([...missingHistories(known, held).keys()]).toEqual(['lost', 'older']);
+  expect([...missingHistories(known, found).keys()]).toEqual(['lost', 'older']);
 });
 
-test('what ZooKeeper holds counts, and a service of which all is lost keeps the history of it', () => {
-  const held: IntentRecord = { ...KNOWN, rev: 2, instances: {}, ops: [] };
-  expect(recordsOfAcceptance(facts({ held: new Map([['shop', held]]) }), WHO).get('shop')).toMatchObject({
+test('what ZooKeeper contains counts, and a service of which all is lost keeps the history of it', () => {
+  const found: IntentRecord = { ...KNOWN, rev: 2, instances: {}, ops: [] };
+  expect(recordsOfAcceptance(facts({ found: new Map([['shop', found]]) }), WHO).get('shop')).toMatchObject({
     rev: 3,
     instances: {},
     spec: KNOWN.spec,
@@ -152,20 +152,20 @@ test('what ZooKeeper holds counts, and a service of which all is lost keeps the 
   expect(empty?.events[0]?.message).toMatch(/changed by it: a state isolated → up; .*routes/);
 });
 
-test('a release that ran is lost, or written back with the wishes', () => {
+test('a release that ran is lost, or written back with the intents', () => {
   const known = [buildRelease({ id: 'rel-9', service: 'shop' })];
-  const given = facts({ releases: { known, held: new Set() }, keep: false });
+  const given = facts({ releases: { known, found: new Set() }, keep: false });
   expect(lines(given)).toContainEqual(expect.stringContaining('release rel-9'));
-  const kept = facts({ releases: { known, held: new Set() }, keep: true });
+  const kept = facts({ releases: { known, found: new Set() }, keep: true });
   expect(lines(kept)).not.toContainEqual(expect.stringContaining('release'));
   expect(missingReleases(kept)).toEqual(known);
-  expect(missingReleases(facts({ releases: { known, held: new Set(['shop']) } }))).toEqual([]);
+  expect(missingReleases(facts({ releases: { known, found: new Set(['shop']) } }))).toEqual([]);
 });
 
-test('the freeze of everything is lost unless wishes are kept, and told', () => {
-  const known = { by: 'ann', reason: 'audit', at: '2026-05-01T11:00:00Z' };
-  const told = (keep: boolean, held: boolean): readonly string[] =>
-    lines(facts({ keep, freeze: { known, held } })).filter((line) => line.includes(' freeze:'));
-  expect(told(false, false)).toEqual(['- freeze: frozen by ann: audit → none']);
-  expect([...told(true, false), ...told(false, true)]).toEqual([]);
+test('the freeze of everything is lost unless intents are kept, and shown', () => {
+  const known = { by: 'ann', reason: 'payday', at: '2026-05-01T11:00:00Z' };
+  const shown = (keep: boolean, found: boolean): readonly string[] =>
+    lines(facts({ keep, freeze: { known, found } })).filter((line) => line.includes(' freeze:'));
+  expect(shown(false, false)).toEqual(['- freeze: frozen by ann: payday → none']);
+  expect([...shown(true, false), ...shown(false, true)]).toEqual([]);
 });

@@ -11,27 +11,27 @@ import type { Membership } from './membership.js';
 import { revise } from './record.js';
 
 /*
- * What it means to accept that ZooKeeper has lost data: what it holds now is right, and what was known beyond that is lost,
- * unless the wishes are to be kept.
+ * What it means to accept that ZooKeeper has lost data: what it contains now is right, and what was known beyond that is lost,
+ * unless the intents are to be kept.
  */
 
-/** What was known before the loss, and what ZooKeeper holds now. */
+/** What was known before the loss, and what ZooKeeper contains now. */
 export interface LossFacts {
   readonly membership: Membership;
   readonly view: RegistryView;
-  /** Service → what was decided, as far as it is remembered or the published sets tell it. */
+  /** Service → its intents, as far as they are remembered or the published sets show them. */
   readonly known: ReadonlyMap<string, IntentRecord>;
-  readonly held: ReadonlyMap<string, IntentRecord>;
+  readonly found: ReadonlyMap<string, IntentRecord>;
   /** The gateways' entries, those included that have gone. */
   readonly roster: {
     readonly known: ReadonlyMap<string, RosterEntry>;
-    readonly held: ReadonlyMap<string, RosterEntry>;
+    readonly found: ReadonlyMap<string, RosterEntry>;
   };
-  /** The releases that ran when the loss was seen, and the services of which ZooKeeper holds one now. */
-  readonly releases: { readonly known: readonly ReleaseRecord[]; readonly held: ReadonlySet<string> };
-  /** The freeze of everything that was known, and whether ZooKeeper holds a record of it now. */
-  readonly freeze?: { readonly known: Freeze | null; readonly held: boolean };
-  /** Known wishes are written back, over what ZooKeeper holds. */
+  /** The releases that ran when the loss was seen, and the services of which ZooKeeper contains one now. */
+  readonly releases: { readonly known: readonly ReleaseRecord[]; readonly found: ReadonlySet<string> };
+  /** The freeze of everything that was known, and whether ZooKeeper contains a record of it now. */
+  readonly freeze?: { readonly known: Freeze | null; readonly found: boolean };
+  /** Known intents are written back, over what ZooKeeper contains. */
   readonly keep: boolean;
   readonly wall: number;
 }
@@ -40,7 +40,7 @@ export interface LossFacts {
 export function changesOfAcceptance(facts: LossFacts): readonly PlannedChange[] {
   return [
     ...lostRegistrations(facts),
-    ...services(facts).flatMap((service) => changedWishes(facts, service)),
+    ...services(facts).flatMap((service) => changedIntents(facts, service)),
     ...lostReleases(facts),
     ...lostFreeze(facts),
     ...regained(facts),
@@ -59,9 +59,9 @@ export function recordsOfAcceptance(
   return new Map(
     services(facts).map((service) => {
       // Of whom nobody decided anything only the part of the traffic moves.
-      const changes = changedWishes(facts, service).filter(({ field }) => field !== 'traffic');
+      const changes = changedIntents(facts, service).filter(({ field }) => field !== 'traffic');
       const outcome =
-        changes.length === 0 ? 'no wish is lost' : `changed by it: ${changes.map(sentence).join('; ')}`;
+        changes.length === 0 ? 'no intent is lost' : `changed by it: ${changes.map(sentence).join('; ')}`;
       const event: ServiceEvent = {
         at,
         event: 'data_loss_accepted',
@@ -73,12 +73,12 @@ export function recordsOfAcceptance(
   );
 }
 
-function services({ known, held }: LossFacts): readonly string[] {
-  return [...new Set([...known.keys(), ...held.keys()])].sort(byCodeUnit);
+function services({ known, found }: LossFacts): readonly string[] {
+  return [...new Set([...known.keys(), ...found.keys()])].sort(byCodeUnit);
 }
 
-function recordAfter({ known, held, keep }: LossFacts, service: string): IntentRecord {
-  return (keep ? known.get(service) : undefined) ?? held.get(service) ?? NO_INTENT;
+function recordAfter({ known, found, keep }: LossFacts, service: string): IntentRecord {
+  return (keep ? known.get(service) : undefined) ?? found.get(service) ?? NO_INTENT;
 }
 
 function lostRegistrations({ membership, view }: LossFacts): readonly PlannedChange[] {
@@ -89,7 +89,7 @@ function lostRegistrations({ membership, view }: LossFacts): readonly PlannedCha
   );
 }
 
-function changedWishes(facts: LossFacts, service: string): readonly PlannedChange[] {
+function changedIntents(facts: LossFacts, service: string): readonly PlannedChange[] {
   const before = facts.known.get(service) ?? NO_INTENT;
   const after = recordAfter(facts, service);
   if (before === after) return [];
@@ -101,9 +101,9 @@ function changedWishes(facts: LossFacts, service: string): readonly PlannedChang
   return [...diffRecords(service, members, before, after, facts.wall), ...operations];
 }
 
-/** Running releases that ZooKeeper holds no more: they are to be written back if wishes are kept. */
+/** Running releases that ZooKeeper no longer contains: they are to be written back if intents are kept. */
 export function missingReleases({ releases }: LossFacts): readonly ReleaseRecord[] {
-  return releases.known.filter(({ service }) => !releases.held.has(service));
+  return releases.known.filter(({ service }) => !releases.found.has(service));
 }
 
 function lostReleases(facts: LossFacts): readonly PlannedChange[] {
@@ -114,7 +114,7 @@ function lostReleases(facts: LossFacts): readonly PlannedChange[] {
 }
 
 function lostFreeze({ freeze, keep }: LossFacts): readonly PlannedChange[] {
-  if (!freeze || freeze.known === null || freeze.held || keep) return [];
+  if (!freeze || freeze.known === null || freeze.found || keep) return [];
   return [{ service: '*', instance: null, field: 'freeze', from: freezeText(freeze.known), to: 'none' }];
 }
 
@@ -137,10 +137,10 @@ export function rosterBefore(
  * The entries to write back. The roster is never given up: whoever was known must be heard, left or forgotten, also one that
  * an older copy shows as gone; and who has gone since an older copy is not waited for again.
  */
-export function missingGateways({ roster: { known, held } }: LossFacts): readonly RosterEntry[] {
+export function missingGateways({ roster: { known, found } }: LossFacts): readonly RosterEntry[] {
   return [...known.values()]
     .filter(({ id, gone }) => {
-      const there = held.get(id);
+      const there = found.get(id);
       return there === undefined || (there.gone === undefined) !== (gone === undefined);
     })
     .sort((a, b) => byCodeUnit(a.id, b.id));
@@ -148,29 +148,29 @@ export function missingGateways({ roster: { known, held } }: LossFacts): readonl
 
 /** That a gateway which has gone is remembered again as such takes nothing away and brings nothing back. */
 function regained(facts: LossFacts): readonly PlannedChange[] {
-  const { held } = facts.roster;
+  const { found } = facts.roster;
   return missingGateways(facts)
-    .filter(({ id, gone }) => gone === undefined || held.has(id))
+    .filter(({ id, gone }) => gone === undefined || found.has(id))
     .map(({ id, gone }) => ({
       service: '',
       instance: null,
       field: `gateway ${id}`,
-      from: !held.has(id) ? 'lost' : gone === undefined ? 'out of the roster' : 'in the roster',
+      from: !found.has(id) ? 'lost' : gone === undefined ? 'out of the roster' : 'in the roster',
       to: gone === undefined ? 'in the roster' : 'out of the roster',
     }));
 }
 
 /**
- * Service → the events of its history to write back: what people did is kept with what they decided, unless ZooKeeper holds
+ * Service → the events of its history to write back: what people did is kept with what they decided, unless ZooKeeper contains
  * the same.
  */
 export function missingHistories(
   known: ReadonlyMap<string, readonly ServiceEvent[]>,
-  held: ReadonlyMap<string, { readonly events: readonly ServiceEvent[] }>,
+  found: ReadonlyMap<string, { readonly events: readonly ServiceEvent[] }>,
 ): ReadonlyMap<string, readonly ServiceEvent[]> {
   return new Map(
     [...known].filter(([service, events]) => {
-      const there = held.get(service)?.events ?? [];
+      const there = found.get(service)?.events ?? [];
       return events.length > 0 && JSON.stringify(events) !== JSON.stringify(there);
     }),
   );

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { judgeClock, type ClockReading } from './clock.js';
+import { checkClock, type ClockReading } from './clock.js';
 
 const HOUR = 3_600_000;
 const read = (zookeeper: number | null, redis: number | null, doubt_ms = 0): readonly ClockReading[] => [
@@ -17,7 +17,7 @@ it.each<[string, readonly ClockReading[], string, number, RegExp]>([
     0,
     /^$/,
   ],
-  ['tell nothing', [], 'unknown', 0, /neither ZooKeeper nor Redis/],
+  ['say nothing', [], 'unknown', 0, /neither ZooKeeper nor Redis/],
   [
     'are both 2 h behind ours',
     read(-2 * HOUR, -2 * HOUR - 5),
@@ -31,7 +31,7 @@ it.each<[string, readonly ClockReading[], string, number, RegExp]>([
   ['all differ', read(-HOUR, 2 * HOUR), 'out_of_sync', 0, /and from/],
   ['are one only, and that differs', read(null, 40_000), 'out_of_sync', 40_000, /Redis's by 40s/],
 ])('clocks that %s', (_name, readings, state, correction_ms, detail) => {
-  const verdict = judgeClock(readings, 30_000);
+  const verdict = checkClock(readings, 30_000);
   expect(verdict).toMatchObject({ state, correction_ms });
   expect(verdict.detail).toMatch(detail);
 });

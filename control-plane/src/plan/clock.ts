@@ -26,11 +26,11 @@ const NAMES = { zookeeper: 'ZooKeeper', redis: 'Redis' } as const;
  * `in_sync` if no store's clock is further away than `bound_ms`; `unknown` if no store answers. With two stores the likeliest time is
  * the middle one of the three clocks; with one it is the store's.
  */
-export function judgeClock(readings: readonly ClockReading[], bound_ms: number): ClockVerdict {
+export function checkClock(readings: readonly ClockReading[], bound_ms: number): ClockVerdict {
   if (readings.length === 0)
     return {
       state: 'unknown',
-      detail: 'neither ZooKeeper nor Redis has told the time yet',
+      detail: 'neither ZooKeeper nor Redis has answered with its time yet',
       correction_ms: 0,
     };
   const wrong = readings.filter(({ ahead_ms, doubt_ms }) => Math.abs(ahead_ms) > bound_ms + doubt_ms);

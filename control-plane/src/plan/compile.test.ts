@@ -11,17 +11,17 @@ import type { Member, Presence } from './membership.js';
 
 const NOW = Date.parse('2026-05-01T12:00:00Z');
 
-function member(overrides: Partial<Registration> = {}, presence: Presence = 'present'): Member {
-  return { registration: buildRegistration(overrides), presence, since: 0, vanished_at: null };
+function member(fields: Partial<Registration> = {}, presence: Presence = 'present'): Member {
+  return { registration: buildRegistration(fields), presence, since: 0, vanished_at: null };
 }
 function members(...list: readonly Member[]): ReadonlyMap<string, Member> {
   return new Map(list.map((one) => [one.registration.id, one]));
 }
-function intent(overrides: Partial<InstanceIntent>): InstanceIntent {
-  return { by: 'ann', reason: 'test', at: '2026-05-01T11:00:00Z', ...overrides };
+function intent(fields: Partial<InstanceIntent>): InstanceIntent {
+  return { by: 'ann', reason: 'test', at: '2026-05-01T11:00:00Z', ...fields };
 }
-function record(overrides: Partial<IntentRecord>): IntentRecord {
-  return { ...NO_INTENT, ...overrides };
+function record(fields: Partial<IntentRecord>): IntentRecord {
+  return { ...NO_INTENT, ...fields };
 }
 const example = (name: string): string =>
   readFileSync(new URL(`../../../docs/contract/examples/${name}.json`, import.meta.url), 'utf8');

@@ -5,7 +5,7 @@ import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
 import { authorOf, eventOf, recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
-import { drainOf, tellLayers } from './layers.js';
+import { drainOf, describeLayerChange } from './layers.js';
 import { inForce, revise, wishOf, withLayers } from './record.js';
 import { select } from './select.js';
 
@@ -166,5 +166,5 @@ function toldOf(
   state: DecisionState,
 ): readonly string[] {
   const due = dueOf(state);
-  return tellLayers(inForce(wishOf(before, id), due), inForce(wishOf(after, id), due));
+  return describeLayerChange(inForce(wishOf(before, id), due), inForce(wishOf(after, id), due));
 }

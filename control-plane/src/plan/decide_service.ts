@@ -6,7 +6,7 @@ import { err, ok, type Result } from '../model/result.js';
 import { isObject } from '../model/shape.js';
 import { authorOf, eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
 import { diffSpec, sharesText } from './diff.js';
-import { layersOf, spellAuthor, tellLayers, type Layers } from './layers.js';
+import { layersOf, spellAuthor, describeLayerChange, type Layers } from './layers.js';
 import type { Member } from './membership.js';
 import { shareOf } from './release/shares.js';
 import { inForce, revise, wishOf, withLayers } from './record.js';
@@ -102,7 +102,7 @@ export function decideWeights(
   const set = (id: string, event: string, message: string, change: (layers: Layers) => Layers): void => {
     const before = inForce(wishOf(instances, id), dueOf(state));
     instances = withLayers(instances, id, () => change(layersOf(before)));
-    const told = tellLayers(before, inForce(wishOf(instances, id), dueOf(state)));
+    const told = describeLayerChange(before, inForce(wishOf(instances, id), dueOf(state)));
     events.push(eventOf(state, mutation, context, { event, instance: id, message, told }));
   };
   for (const [id, weight] of Object.entries(mutation.weights)) {

@@ -4,7 +4,7 @@ import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/mutation.js';
 import { ok, type Result } from '../model/result.js';
 import { authorOf, eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
-import { layersOf, tellLayers, type Layers } from './layers.js';
+import { layersOf, describeLayerChange, type Layers } from './layers.js';
 import { inForce, revise, wishOf, withLayers } from './record.js';
 import { select } from './select.js';
 
@@ -34,7 +34,7 @@ export function decideState(
         after(mutation.kind, layers, authorOf(context, state)),
       );
       const event = { undrain: 'undrained', isolate: 'isolated', restore: 'restored' }[mutation.kind];
-      const told = tellLayers(present(id), inForce(wishOf(instances, id), dueOf(state)));
+      const told = describeLayerChange(present(id), inForce(wishOf(instances, id), dueOf(state)));
       events.push(eventOf(state, mutation, context, { event, instance: id, message: event, told }));
     }
     records.set(service, revise(record, { instances }, events));

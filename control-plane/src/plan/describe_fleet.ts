@@ -48,13 +48,13 @@ function describeProblem({ kind, reason, since }: GatewayProblem): GatewayResour
   return { kind, reason, since: new Date(since * 1_000).toISOString() };
 }
 
-/** By the wall clock, for one that only Redis' list tells of; null if nobody knows. */
+/** By the wall clock, for one that is only in Redis' list; null if nobody knows. */
 function silenceOf(world: World, id: string): number | null {
   const seconds = world.witnesses.fleet.listed.get(id);
   return seconds === undefined ? null : Math.max(0, Math.round(world.wall - seconds * 1_000));
 }
 
-/** Generations of another epoch cannot be compared: a gateway that stands in one has everything before it. */
+/** Generations of another epoch cannot be compared: a gateway of another epoch has everything before it. */
 function generationsBehind(world: World, applied: Position): number {
   let newest = 0;
   for (const { generation } of world.published.values()) newest = Math.max(newest, generation);
@@ -65,8 +65,8 @@ function generationsBehind(world: World, applied: Position): number {
 export function describeIntents(world: World): readonly IntentResource[] {
   const lines: IntentResource[] = freezesOfAll(world).map((one) => freezeLine('*', one));
   for (const [service, { record }] of [...world.intents].sort(([a], [b]) => byCodeUnit(a, b))) {
-    for (const [instance, wish] of Object.entries(record.instances)) {
-      const { isolation, drain, weight, backup } = layersOf(inForce(wish, dueOf(world)));
+    for (const [instance, intent] of Object.entries(record.instances)) {
+      const { isolation, drain, weight, backup } = layersOf(inForce(intent, dueOf(world)));
       const line = (kind: IntentResource['kind'], value: string, one: Decided): void => {
         const { by, reason, at: since, expires } = one;
         lines.push({ service, instance, kind, value, by, reason, since, until: expires ?? null });
@@ -81,7 +81,7 @@ export function describeIntents(world: World): readonly IntentResource[] {
       lines.push(freezeLine(service, { ...freeze, since: freeze.at, until: freeze.expires ?? null }));
     const shares = Object.entries(record.versions);
     if (shares.length === 0) continue;
-    // In records of before the author was kept, the newest event tells.
+    // In records of before the author was kept, the newest event names the author.
     const event =
       record.versions_by ?? [...record.events].reverse().find((one) => one.event === 'shares_changed');
     lines.push({

@@ -31,7 +31,7 @@ function seen(heard: Record<string, Partial<Heartbeat> & { readonly silentMs?: n
 }
 const ejected = { 'shop|a': { state: 'ejected', reason: 'connection refused', since: 1_795_000_000 } };
 
-test('each gateway tells for itself; who finds it healthy is left out, who is not heard is unknown', () => {
+test('each gateway reports for itself; who finds it healthy is left out, who is not heard is unknown', () => {
   const world = seen({
     g1: { applied, health: ejected },
     g2: { applied },
@@ -53,7 +53,7 @@ test('who is not listed by a gateway that had no room for all may be anything', 
   expect(healthOf(world, 'shop', 'b')[0]).toMatchObject({ state: 'unknown', since: null });
 });
 
-test('panic is told by those who are heard', () => {
+test('panic is reported by those who are heard', () => {
   const world = seen({
     g1: { applied, panic: ['shop'] },
     g2: { applied, panic: ['cart'] },

@@ -4,7 +4,7 @@ import { gatewaysThatCount, isSilent, type Witnesses } from './proof.js';
 import type { World } from './world.js';
 
 /*
- * Health is each gateway's own judgement of each instance: what one cannot reach another may. It is shown as it was
+ * Health is each gateway's own finding about each instance: what one cannot reach another may. It is shown as it was
  * reported; sets do not follow it. Guards and releases ask only who serves (serving.ts).
  */
 
@@ -35,7 +35,7 @@ const OUT: ReadonlySet<string> = new Set(['ejected', 'failing', 'half_open']);
 
 /** What all gateways that can be asked say, put together once for each moment. */
 interface Findings {
-  readonly judges: readonly string[];
+  readonly reporting: readonly string[];
   /** Service → instance → what those say that find it ejected or failing. */
   readonly out: ReadonlyMap<string, ReadonlyMap<string, readonly InstanceHealth[]>>;
   /** Service → gateways that ignore health in it. */
@@ -48,13 +48,13 @@ const FINDINGS = new WeakMap<Witnesses, Findings>();
 export function findingsOf({ witnesses }: Pick<World, 'witnesses'>): Findings {
   const known = FINDINGS.get(witnesses);
   if (known) return known;
-  const judges: string[] = [];
+  const reporting: string[] = [];
   const out = new Map<string, Map<string, InstanceHealth[]>>();
   const panic = new Map<string, string[]>();
   for (const gateway of gatewaysThatCount(witnesses)) {
     const beat = heardNow({ witnesses }, gateway)?.heartbeat;
     if (!beat) continue;
-    judges.push(gateway);
+    reporting.push(gateway);
     for (const service of beat.panic ?? []) panic.set(service, [...(panic.get(service) ?? []), gateway]);
     for (const [key, report] of Object.entries(beat.health ?? {})) {
       if (!OUT.has(report.state)) continue;
@@ -63,7 +63,7 @@ export function findingsOf({ witnesses }: Pick<World, 'witnesses'>): Findings {
       out.set(service, found.set(instance, [...(found.get(instance) ?? []), shown(gateway, report)]));
     }
   }
-  const findings = { judges, out, panic };
+  const findings = { reporting, out, panic };
   FINDINGS.set(witnesses, findings);
   return findings;
 }
@@ -79,7 +79,7 @@ export function findingsOn(
 
 /**
  * The same, if every gateway that can be asked finds it so: then nobody serves by it. Empty if one of them finds it well, or
- * had no room to tell, or if none can be asked. A gateway that is silent says nothing either way. That a gateway ignores
+ * had no room to report it, or if none can be asked. A gateway that is silent says nothing either way. That a gateway ignores
  * health now (panic) makes nobody well.
  */
 export function outOn(
@@ -88,7 +88,7 @@ export function outOn(
   instance: string,
 ): readonly InstanceHealth[] {
   const found = findingsOn(world, service, instance);
-  return found.length === findingsOf(world).judges.length ? found : [];
+  return found.length === findingsOf(world).reporting.length ? found : [];
 }
 
 /** The gateways that ignore health in `service` now, because too many of its instances are out there. */

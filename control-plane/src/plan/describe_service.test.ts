@@ -65,7 +65,7 @@ test('one gateway cannot reach one: it serves by the other one, and is a problem
   ]);
 });
 
-test('nobody is heard: nobody knows; whoever is taken out is not judged', () => {
+test('nobody is heard: nobody knows; an instance that is out is not checked', () => {
   expect(summary(worldOf({}))).toEqual({ healthy: null, problems: [] });
   const instances = { a: { state: 'isolated' as const, by: 'ann', reason: '', at: '2026-05-01T12:00:00Z' } };
   const isolated = worldOf({ g1: { applied, health: dead('a') } }, { ...NO_INTENT, instances });

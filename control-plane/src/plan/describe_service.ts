@@ -66,7 +66,7 @@ export function describeService(world: World, service: string): ServiceResource 
 
 /** How many serve (serving.ts): eligible by the set, and well. Null while no gateway can be asked. */
 function countHealthy(world: World, service: string, peers: readonly Peer[]): number | null {
-  if (findingsOf(world).judges.length === 0) return null;
+  if (findingsOf(world).reporting.length === 0) return null;
   const serves = servesIn(world, service, membersIn(world, service));
   return peers.filter((peer) => eligible(peer) && serves(peer.id)).length;
 }
@@ -81,7 +81,7 @@ export function describeInstances(world: World, service: string): readonly Insta
   return [...ids].sort(byCodeUnit).flatMap((id) => describeInstance(world, service, id) ?? []);
 }
 
-/** `undefined` if it is neither registered nor wished anything. */
+/** `undefined` if it is neither registered nor has an intent. */
 export function describeInstance(world: World, service: string, id: string): InstanceResource | undefined {
   const member = membersIn(world, service).get(id);
   const intent = wishOf(recordIn(world, service).instances, id);
@@ -93,7 +93,7 @@ export function describeInstance(world: World, service: string, id: string): Ins
   const traffic = trafficIn(world, service).get(id) ?? 0;
   const open = explained !== undefined && eligible(explained.peer);
   const live = inForce(intent, dueOf(world));
-  const why = explained?.why ?? ['it is not registered; the wish waits for it'];
+  const why = explained?.why ?? ['it is not registered; the intent waits for it'];
   return {
     service,
     id,
@@ -154,7 +154,7 @@ function describeIntent(intent: InstanceIntent): NonNullable<InstanceResource['i
   };
 }
 
-/** The published document, as it stands in Redis. */
+/** The published document, as it is in Redis. */
 export function describeSet(world: World, service: string): SetResource | undefined {
   const published = world.published.get(service);
   if (!published) return undefined;

@@ -10,7 +10,7 @@ import type { Member } from './membership.js';
 import { isKnown, serviceNames, type World } from './world.js';
 
 /** A world of which nothing is known yet: no service, no gateway, nothing published. */
-function buildWorld(overrides: Partial<World> = {}): World {
+function buildWorld(fields: Partial<World> = {}): World {
   return {
     wall: 0,
     epoch: 7,
@@ -38,7 +38,7 @@ function buildWorld(overrides: Partial<World> = {}): World {
     },
     recent: new Map(),
     history: new Map(),
-    ...overrides,
+    ...fields,
   };
 }
 

@@ -48,7 +48,7 @@ function decided(mutation: ServiceMutation, record: IntentRecord, context = CONT
   return result.value.records.get('shop') ?? record;
 }
 
-it('a freeze of a service holds it up, says by whom, why and until when, and ends by itself', () => {
+it('a freeze of a service blocks it, says by whom, why and until when, and ends by itself', () => {
   const frozen = decided({ kind: 'freeze', service: 'shop' }, NO_INTENT, { ...CONTEXT, expires_ms: 60_000 });
   expect(frozen.events).toMatchObject([{ event: 'frozen', by: 'ann', reason: 'payday' }]);
   expect(frozenBy(worldOf(frozen), 'shop')).toEqual([
@@ -83,7 +83,7 @@ it('needs a reason and a service that is there; other changes leave it alone', (
   expect(weighted.freeze).toEqual(frozen.freeze);
 });
 
-it('the freeze of everything is beside those of services, and one that cannot be read holds up as well', () => {
+it('the freeze of everything is beside those of services, and one that cannot be read blocks as well', () => {
   const verb = { kind: 'freeze_all' } satisfies Mutation;
   const keyed = { ...CONTEXT, idempotency_key: 'k1' };
   const made = decideFreezeOfAll(verb, keyed, null, stateOf(NO_INTENT));
@@ -111,14 +111,14 @@ it('a drain sees the shares of a release: who has none of them does not serve', 
   };
   const traffic = (shares: Readonly<Record<string, number>>) =>
     new Map([['shop', { release: 'rel-1', stable: 'v1', shares, draining: [], batch: '' }]]);
-  const judged = (shares: Readonly<Record<string, number>>) =>
+  const guarded = (shares: Readonly<Record<string, number>>) =>
     decide(drain, CONTEXT, stateOf(NO_INTENT, { traffic: traffic(shares) }));
   // v2 waits for its first step: taking v1's last instance out would send everything to it.
-  expect(judged({ v1: 100 })).toMatchObject({
+  expect(guarded({ v1: 100 })).toMatchObject({
     error: { code: 'guard_refused', guards: [{ guard: 'last_ready_instance' }] },
   });
-  expect(judged({ v1: 90, v2: 10 })).toMatchObject({ ok: true });
-  expect(judged({ v2: 100 })).toMatchObject({ ok: true });
+  expect(guarded({ v1: 90, v2: 10 })).toMatchObject({ ok: true });
+  expect(guarded({ v2: 100 })).toMatchObject({ ok: true });
   expect(decide(drain, CONTEXT, stateOf(NO_INTENT))).toMatchObject({ ok: true });
   const record = { ...NO_INTENT, spec: { min_available: 2 } };
   const three = new Map([['shop', membersOf(['a', 'v1'], ['b', 'v1'], ['c', 'v2'])]]);

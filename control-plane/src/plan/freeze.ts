@@ -3,7 +3,7 @@ import type { Freeze, FreezeResource } from '../model/freeze.js';
 import { spellAuthor } from './layers.js';
 import { recordIn, type World } from './world.js';
 
-/** True while it holds. */
+/** True while it is in force. */
 export function isFrozen(freeze: Freeze | null | undefined, wall: number): freeze is Freeze {
   return (
     freeze !== null &&

@@ -74,7 +74,7 @@ describe.each(EVERY_VERB)('%s of the only instance that is well', (_name, mutati
         'b is ejected on gateway g1 (timed out) and failing on gateway g2 (timed out)',
     ]);
   });
-  test('is done with force, and the guard is told', () => {
+  test('is done with force, and the guard is reported', () => {
     const state = stateOf({ g1: finds({ b: 'half_open' }) });
     const decided = decide(mutation, { ...CONTEXT, force: true, reason: 'burn it' }, state);
     expect(decided).toMatchObject({ ok: true, value: { guards: [{ guard: 'last_ready_instance' }] } });

@@ -40,13 +40,13 @@ export function guardCapacity(
   const needed = effectiveSpec(after.spec).min_available;
   const unfit = left.filter((id) => !serves(id));
   const verdict =
-    judge(service, had.filter(serves).length, left.length - unfit.length, needed) ??
-    judge(service, had.length, left.length, needed);
+    verdictOn(service, had.filter(serves).length, left.length - unfit.length, needed) ??
+    verdictOn(service, had.length, left.length, needed);
   if (!verdict) return [];
   return [{ ...verdict, message: verdict.message + spellUnfit(guarded, unfit) }];
 }
 
-function judge(service: string, had: number, left: number, needed: number): GuardVerdict | null {
+function verdictOn(service: string, had: number, left: number, needed: number): GuardVerdict | null {
   if (left >= had || (left > 0 && left >= needed)) return null;
   if (left === 0)
     return {

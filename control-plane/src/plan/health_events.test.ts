@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Heartbeat } from '../model/gateway.js';
 import { buildPeer, buildSet, buildWitnesses } from '../testing/builders.js';
-import { NOTHING_TOLD, observeHealth, type ToldHealth } from './health_events.js';
+import { NOTHING_REPORTED, observeHealth, type ReportedHealth } from './health_events.js';
 import type { World } from './world.js';
 
 const applied = { epoch: 1, generation: 1 };
@@ -29,10 +29,10 @@ const says = (state: string | null, instance = 'a', more: Partial<Heartbeat> = {
 
 /** The events of each of these moments, one after the other. */
 function story(...moments: readonly Pick<World, 'witnesses' | 'compiled'>[]): readonly string[] {
-  let told: ToldHealth = NOTHING_TOLD;
+  let reported: ReportedHealth = NOTHING_REPORTED;
   return moments.map((world) => {
-    const seen = observeHealth(told, world);
-    told = seen.told;
+    const seen = observeHealth(reported, world);
+    reported = seen.reported;
     return seen.events.map(({ event, instance = '*' }) => `${event} ${instance}`).join(', ');
   });
 }
@@ -61,7 +61,7 @@ test('panic begins with the first gateway and ends with the last one', () => {
 });
 
 test('the message says who finds what', () => {
-  const { events } = observeHealth(NOTHING_TOLD, worldOf({ g1: says('ejected'), g2: says('failing') }));
+  const { events } = observeHealth(NOTHING_REPORTED, worldOf({ g1: says('ejected'), g2: says('failing') }));
   expect(events.map(({ message }) => message)).toEqual([
     'a ejected on gateway g1 (timed out) and failing on gateway g2 (timed out)',
   ]);
@@ -74,6 +74,6 @@ test('a gateway that falls silent, or has no sets yet, takes nothing back; one t
   expect(story(out, worldOf({ g2: says(null) }))).toEqual(['ejected a', 'recovered a']);
 });
 
-test('nothing is told of an instance that may get no request', () => {
+test('nothing is reported of an instance that may get no request', () => {
   expect(story(worldOf({ g1: says('ejected', 'b') }), worldOf({ g1: says(null) }))).toEqual(['', '']);
 });

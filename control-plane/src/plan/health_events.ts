@@ -11,15 +11,15 @@ import type { World } from './world.js';
  * of them ignores health, `recovered` (of no instance) once none does.
  */
 
-/** What was told last. */
-export interface ToldHealth {
-  /** Service → instance → what was told of it, and the gateways that found it so. */
-  readonly instances: ReadonlyMap<string, ReadonlyMap<string, ToldInstance>>;
+/** What was reported last. */
+export interface ReportedHealth {
+  /** Service → instance → what was reported of it, and the gateways that found it so. */
+  readonly instances: ReadonlyMap<string, ReadonlyMap<string, ReportedInstance>>;
   /** Service → gateways that ignore health. */
   readonly panic: ReadonlyMap<string, readonly string[]>;
 }
 
-interface ToldInstance {
+interface ReportedInstance {
   readonly event: 'ejected' | 'failing';
   readonly gateways: readonly string[];
 }
@@ -32,33 +32,33 @@ export interface HealthEvent {
   readonly message: string;
 }
 
-export const NOTHING_TOLD: ToldHealth = { instances: new Map(), panic: new Map() };
+export const NOTHING_REPORTED: ReportedHealth = { instances: new Map(), panic: new Map() };
 
 type Seen = Pick<World, 'witnesses' | 'compiled'>;
 
 /**
- * What is to be told after `told`, and what has been told then. Of an instance that may get no request any more nobody judges,
- * so nothing is told of it; a gateway that falls silent, or was restarted and has no sets yet, takes nothing back.
+ * The events that follow on `reported`, and what is reported with them. Nobody checks an instance that may get no request, so
+ * there is no event of it; a gateway that falls silent, or was restarted and has no sets yet, takes nothing back.
  */
 export function observeHealth(
-  told: ToldHealth,
+  reported: ReportedHealth,
   world: Seen,
-): { readonly told: ToldHealth; readonly events: readonly HealthEvent[] } {
+): { readonly reported: ReportedHealth; readonly events: readonly HealthEvent[] } {
   const { out, panic } = findingsOf(world);
   const services = [
-    ...new Set([...out.keys(), ...panic.keys(), ...told.instances.keys(), ...told.panic.keys()]),
+    ...new Set([...out.keys(), ...panic.keys(), ...reported.instances.keys(), ...reported.panic.keys()]),
   ];
   const events: HealthEvent[] = [];
-  const instances = new Map<string, ReadonlyMap<string, ToldInstance>>();
+  const instances = new Map<string, ReadonlyMap<string, ReportedInstance>>();
   const panics = new Map<string, readonly string[]>();
   for (const service of services.sort(byCodeUnit)) {
     const open = openIn(world, service);
-    const now = instancesIn(service, told.instances.get(service), world, open, events);
+    const now = instancesIn(service, reported.instances.get(service), world, open, events);
     if (now.size > 0) instances.set(service, now);
-    const ignoring = panicIn(service, told.panic.get(service) ?? [], world, open.size > 0, events);
+    const ignoring = panicIn(service, reported.panic.get(service) ?? [], world, open.size > 0, events);
     if (ignoring.length > 0) panics.set(service, ignoring);
   }
-  return { told: { instances, panic: panics }, events };
+  return { reported: { instances, panic: panics }, events };
 }
 
 /** Whoever may get requests by the set. */
@@ -69,13 +69,13 @@ function openIn(world: Seen, service: string): ReadonlySet<string> {
 
 function instancesIn(
   service: string,
-  before: ReadonlyMap<string, ToldInstance> | undefined,
+  before: ReadonlyMap<string, ReportedInstance> | undefined,
   world: Seen,
   open: ReadonlySet<string>,
   events: HealthEvent[],
-): ReadonlyMap<string, ToldInstance> {
+): ReadonlyMap<string, ReportedInstance> {
   const found = findingsOf(world).out.get(service);
-  const now = new Map<string, ToldInstance>();
+  const now = new Map<string, ReportedInstance>();
   for (const [instance, reports] of found ?? []) {
     if (!open.has(instance)) continue;
     const event = reports.some(({ state }) => state === 'failing') ? 'failing' : 'ejected';
@@ -114,7 +114,7 @@ function panicIn(
 
 /** One of them may still find it so: it counts and cannot be asked now. */
 function isUnsure(gateways: readonly string[], world: Seen): boolean {
-  const { judges } = findingsOf(world);
+  const { reporting } = findingsOf(world);
   const present = gatewaysThatCount(world.witnesses);
-  return gateways.some((id) => present.includes(id) && !judges.includes(id));
+  return gateways.some((id) => present.includes(id) && !reporting.includes(id));
 }

@@ -23,12 +23,12 @@ const CONTEXT: MutationContext = {
   ...{ if_match: null, idempotency_key: null, expires_ms: null },
 };
 
-function members(overrides: Partial<Registration> = {}): ServiceMembers {
+function members(fields: Partial<Registration> = {}): ServiceMembers {
   const make = (id: string, more: Partial<Registration> = {}): [string, Member] => [
     id,
     { registration: buildRegistration({ id, ...more }), presence: 'present', since: 0, vanished_at: null },
   ];
-  return new Map([make('a', overrides), make('b')]);
+  return new Map([make('a', fields), make('b')]);
 }
 
 function drain(more: object = {}): ServiceMutation {
@@ -61,7 +61,7 @@ function refusal(more: object, record: IntentRecord = { ...NO_INTENT, spec: STIC
   return result.error;
 }
 
-/** One gateway that follows everything and holds nothing. */
+/** One gateway that follows everything and has no open request. */
 const witnesses: Witnesses = {
   roster: new Map(),
   fleet: {
@@ -72,7 +72,7 @@ const witnesses: Witnesses = {
   ...{ now: 0, silent_ms: 5_000, left: new Map(), shared: new Set<string>(), unready: null, learning: false },
 };
 
-/** The world in which what was compiled from `published` at `publishedAt` is out, and `record` is what is wished at `wall`. */
+/** The world in which what was compiled from `published` at `publishedAt` is out, and `record` is what is wanted at `wall`. */
 function world(
   record: IntentRecord,
   wall: number,
@@ -81,12 +81,12 @@ function world(
   of = members(),
 ): World {
   const compiled = compileService('shop', of, record, wall);
-  const standing = encode(compileService('shop', of, published, publishedAt).set);
+  const inForce = encode(compileService('shop', of, published, publishedAt).set);
   return {
     ...{ wall, epoch: 7, membership: new Map([['shop', of]]), witnesses },
     intents: new Map([['shop', { service: 'shop', record, etag: 'c1-4' }]]),
     compiled: new Map([['shop', compiled]]),
-    published: new Map([['shop', { ...standing, ...AT, at: '' }]]),
+    published: new Map([['shop', { ...inForce, ...AT, at: '' }]]),
     ...{
       unsettled: new Set(),
       damaged: new Map(),
@@ -172,13 +172,13 @@ describe('a drain that keeps sticky clients', () => {
 
 test('property: while a published set keeps anybody, or one that will is on its way, nothing is proven', () => {
   const mostly = <T>(value: T): readonly T[] => [value, value, value, value];
-  const anyWish = fc.record({
+  const anyIntent = fc.record({
     state: fc.constantFrom(...mostly('draining' as const), 'isolated' as const, 'cut' as const),
     until: fc.constantFrom(...mostly(4), -4, 0, 1, null),
     expires: fc.constantFrom(...mostly(null), -4, 0, 1, 5),
   });
   const anyService = fc.record({
-    wish: anyWish,
+    intent: anyIntent,
     sticky: fc.constantFrom(...mostly(true), false),
     ready: fc.constantFrom(...mostly(true), false),
     leaving: fc.constantFrom(...mostly(false), true),
@@ -187,29 +187,29 @@ test('property: while a published set keeps anybody, or one that will is on its 
   });
   const at = (minutes: number): string => new Date(NOW + minutes * MINUTE).toISOString();
   const recordOf = ({
-    wish,
+    intent,
     sticky,
   }: {
-    wish: { state: 'draining' | 'isolated' | 'cut'; until: number | null; expires: number | null };
+    intent: { state: 'draining' | 'isolated' | 'cut'; until: number | null; expires: number | null };
     sticky: boolean;
   }): IntentRecord => {
-    const intent: InstanceIntent = {
-      ...{ state: wish.state, by: 'ann', reason: '', at: at(-9) },
-      ...(wish.until === null ? {} : { keep_sticky_until: at(wish.until) }),
-      ...(wish.expires === null ? {} : { expires: at(wish.expires) }),
+    const instance: InstanceIntent = {
+      ...{ state: intent.state, by: 'ann', reason: '', at: at(-9) },
+      ...(intent.until === null ? {} : { keep_sticky_until: at(intent.until) }),
+      ...(intent.expires === null ? {} : { expires: at(intent.expires) }),
     };
-    return { ...NO_INTENT, spec: sticky ? STICKY : {}, instances: { a: intent } };
+    return { ...NO_INTENT, spec: sticky ? STICKY : {}, instances: { a: instance } };
   };
   let proven = 0;
   let kept = 0;
   fc.assert(
-    fc.property(anyService, anyService, (wished, before) => {
-      const of = members({ ready: wished.ready, leaving: wished.leaving });
-      const wall = NOW + wished.wall * MINUTE;
-      const seen = world(recordOf(wished), wall, recordOf(before), NOW + before.publishedAt * MINUTE, of);
+    fc.property(anyService, anyService, (given, before) => {
+      const of = members({ ready: given.ready, leaving: given.leaving });
+      const wall = NOW + given.wall * MINUTE;
+      const seen = world(recordOf(given), wall, recordOf(before), NOW + before.publishedAt * MINUTE, of);
       const target = drainTarget(seen, 'shop', 'a');
-      const standing = seen.published.get('shop')?.document;
-      const peer = standing && 'peers' in standing ? standing.peers[0] : undefined;
+      const inForce = seen.published.get('shop')?.document;
+      const peer = inForce && 'peers' in inForce ? inForce.peers[0] : undefined;
       const wanted = seen.compiled.get('shop');
       const isProvable = target !== null && 'epoch' in target;
       if (peer?.keep_sticky === true) expect(isProvable).toBe(false);
@@ -217,7 +217,7 @@ test('property: while a published set keeps anybody, or one that will is on its 
         kept += 1;
         expect(isProvable).toBe(false);
         // It ends by itself: the set is valid no longer than that.
-        expect(wanted.valid_until).toBeLessThanOrEqual(NOW + (wished.wish.until ?? 0) * MINUTE);
+        expect(wanted.valid_until).toBeLessThanOrEqual(NOW + (given.intent.until ?? 0) * MINUTE);
         expect(wanted.set.peers[0].state).toBe('draining');
       }
       if (isProvable) proven += 1;

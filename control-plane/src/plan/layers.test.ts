@@ -70,7 +70,7 @@ class Shop {
   get layers(): readonly string[] {
     return spellLayers(this.intent);
   }
-  get told(): string {
+  get said(): string {
     return this.record.events.at(-1)?.message ?? '';
   }
   get peer(): string {
@@ -92,12 +92,12 @@ describe('an isolation over a drain', () => {
     expect(shop.verb('bob', 'isolate')).toEqual([
       "drained by ann: ann's reason → isolated by bob: bob's reason, over drained by ann: ann's reason",
     ]);
-    expect(shop.told).toBe("isolated (bob's reason); over drained by ann: ann's reason");
+    expect(shop.said).toBe("isolated (bob's reason); over drained by ann: ann's reason");
     expect(shop.peer).toBe('isolated 0');
     expect(shop.verb('eve', 'restore')).toEqual([
       "isolated by bob: bob's reason, over drained by ann: ann's reason → drained by ann: ann's reason",
     ]);
-    expect(shop.told).toBe(
+    expect(shop.said).toBe(
       "restored (eve's reason); takes back isolated by bob: bob's reason; uncovers drained by ann: ann's reason",
     );
     expect(shop.intent).toEqual(before);
@@ -112,13 +112,13 @@ describe('an isolation over a drain', () => {
     expect(compileService('shop', MEMBERS, shop.record, NOW).valid_until).toBe(NOW + HOUR);
     shop.passes(HOUR);
     expect(shop.intent).toEqual(before);
-    expect(shop.told).toMatch(
+    expect(shop.said).toMatch(
       /^expired: isolated by bob until .*: bob's reason; uncovers drained by ann until /,
     );
     shop.verb('bob', 'isolate');
     shop.passes(3 * HOUR);
     expect(shop.layers).toEqual(["isolated by bob: bob's reason"]);
-    expect(shop.told).toMatch(/^expired: drained by ann .*; leaves isolated by bob: bob's reason$/);
+    expect(shop.said).toMatch(/^expired: drained by ann .*; leaves isolated by bob: bob's reason$/);
   });
 
   it('lets the drain be taken back below it, or begun below it', () => {
@@ -128,12 +128,12 @@ describe('an isolation over a drain', () => {
     expect(shop.verb('eve', 'undrain')).toEqual([
       "isolated by bob: bob's reason, over drained by ann: ann's reason → isolated by bob: bob's reason",
     ]);
-    expect(shop.told).toContain(
+    expect(shop.said).toContain(
       "takes back drained by ann: ann's reason; leaves isolated by bob: bob's reason",
     );
     expect(shop.peer).toBe('isolated 0');
     expect(shop.drain('kim')).toHaveLength(1);
-    expect(shop.told).toBe("drain started (kim's reason); below isolated by bob: bob's reason");
+    expect(shop.said).toBe("drain started (kim's reason); below isolated by bob: bob's reason");
     expect(shop.peer).toBe('isolated 0');
     shop.verb('bob', 'restore');
     expect(shop.intent).toMatchObject({ state: 'draining', by: 'kim', op: 'op-4' });
@@ -164,7 +164,7 @@ describe('what is decided again', () => {
     const shop = new Shop();
     shop.drain('ann');
     expect(shop.drain('bob')).toEqual(["drained by ann: ann's reason → drained by bob: bob's reason"]);
-    expect(shop.told).toBe("drain started (bob's reason); replaces drained by ann: ann's reason");
+    expect(shop.said).toBe("drain started (bob's reason); replaces drained by ann: ann's reason");
     expect(progressOf('shop', shop.record, shop.record.ops[0]!, () => null, WITNESSES)[0]?.taken).toBe(true);
   });
 
@@ -172,7 +172,7 @@ describe('what is decided again', () => {
     const shop = new Shop();
     shop.verb('ann', 'isolate', { expires_ms: HOUR });
     expect(shop.verb('bob', 'isolate')).toHaveLength(1);
-    expect(shop.told).toMatch(/; replaces isolated by ann until .*: ann's reason$/);
+    expect(shop.said).toMatch(/; replaces isolated by ann until .*: ann's reason$/);
     shop.passes(2 * HOUR);
     expect(shop.peer).toBe('isolated 0');
     const { rev } = shop.record;
@@ -180,13 +180,13 @@ describe('what is decided again', () => {
     expect(shop.record.rev).toBe(rev);
   });
 
-  it('who takes something of somebody else back is told whose', () => {
+  it('who takes something of somebody else back sees whose', () => {
     const shop = new Shop();
     shop.verb('ann', 'isolate');
     expect(shop.verb('bob', 'restore')).toEqual(["isolated by ann: ann's reason → none"]);
     shop.verb('ann', 'isolate');
     expect(shop.verb('ann', 'restore')).toEqual([]);
-    expect(shop.told).toContain("takes back isolated by ann: ann's reason");
+    expect(shop.said).toContain("takes back isolated by ann: ann's reason");
   });
 
   it('weight and role keep their own authors, under a drain too', () => {
@@ -200,7 +200,7 @@ describe('what is decided again', () => {
       "weight 50 set by ann: ann's reason",
     ]);
     expect(shop.weight('eve', 70)).toHaveLength(1);
-    expect(shop.told).toMatch(/replaces weight 50 set by ann .*; below made a backup by bob/);
+    expect(shop.said).toMatch(/replaces weight 50 set by ann .*; below made a backup by bob/);
     shop.passes(HOUR);
     expect(shop.layers).toEqual(["made a backup by bob: bob's reason", "weight 70 set by eve: eve's reason"]);
     shop.passes(2 * HOUR);
@@ -214,31 +214,31 @@ describe('what is decided again', () => {
     const freeze = (by: string): void => void shop.does(by, { kind: 'freeze', service: 'shop' });
     freeze('ann');
     freeze('bob');
-    expect(shop.told).toBe(
+    expect(shop.said).toBe(
       "no release starts and no step begins (bob's reason); replaces the freeze by ann: ann's reason",
     );
     shop.does('eve', { kind: 'unfreeze', service: 'shop' });
-    expect(shop.told).toBe("releases may go on (eve's reason); takes back the freeze by bob: bob's reason");
+    expect(shop.said).toBe("releases may go on (eve's reason); takes back the freeze by bob: bob's reason");
     const tries = (by: string, n: number): readonly string[] =>
       shop.does(by, { kind: 'patch_spec', service: 'shop', spec: { retry: { tries: n } } });
     tries('ann', 3);
     expect(tries('bob', 4)).toEqual([
       "last changed by ann: ann's reason → last changed by bob: bob's reason",
     ]);
-    expect(shop.told).toBe(
+    expect(shop.said).toBe(
       "changed retry.tries: 3 → 4 (bob's reason); replaces what was last changed by ann: ann's reason",
     );
     // What only adds to it replaces nobody's decision.
     expect(
       shop.does('eve', { kind: 'patch_spec', service: 'shop', spec: { timeouts: { connect_ms: 700 } } }),
     ).toEqual([]);
-    expect(shop.told).toBe("changed timeouts.connect_ms: 500 → 700 (eve's reason)");
+    expect(shop.said).toBe("changed timeouts.connect_ms: 500 → 700 (eve's reason)");
     const shares = (by: string, versions: Record<string, number>): void =>
       void shop.does(by, { kind: 'set_versions', service: 'shop', versions });
     const { version } = MEMBERS.get('a')!.registration;
     shares('ann', { [version]: 100 });
     shares('bob', {});
-    expect(shop.told).toBe(
+    expect(shop.said).toBe(
       `took the version shares away (bob's reason); replaces ${version}=100 by ann: ann's reason`,
     );
     expect(shop.record.versions_by).toBeUndefined();
@@ -285,7 +285,7 @@ describe('records', () => {
     },
     { requiredKeys: [] },
   );
-  it('hold every layer: what is written is what is read, and only what expired goes', () => {
+  it('keep every layer: what is written is what is read, and only what expired goes', () => {
     fc.assert(
       fc.property(layers, (given) => {
         const intent = intentOf(given);

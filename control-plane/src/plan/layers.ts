@@ -10,7 +10,7 @@ import type { CoveredDrain, Decided, InstanceIntent } from '../model/intent.js';
  *
  * Each layer has its own author, reason, time and expiry. Setting one replaces that layer and no other; taking one back, its
  * expiry, or the end of its operation uncovers what lies below. A record written before layers had authors of their own is
- * read as it is: its one author is that of all that stands in it.
+ * read as it is: its one author is that of everything in it.
  */
 
 export interface Layers {
@@ -137,14 +137,14 @@ export function spellAuthor({ by, reason, expires }: Decided): string {
  * What a change of an intent does to what somebody had decided before: what it replaces, takes back, covers, lies under, or
  * uncovers. Empty if nothing was there.
  */
-export function tellLayers(
+export function describeLayerChange(
   before: InstanceIntent | undefined,
   after: InstanceIntent | undefined,
 ): readonly string[] {
   const [was, is] = [layersOf(before), layersOf(after)];
-  const told: string[] = [];
-  const tell = (verb: string, name: Layer | undefined, layers: Layers): void => {
-    if (name !== undefined) told.push(...spell(name, layers).map((text) => `${verb} ${text}`));
+  const lines: string[] = [];
+  const add = (verb: string, name: Layer | undefined, layers: Layers): void => {
+    if (name !== undefined) lines.push(...spell(name, layers).map((text) => `${verb} ${text}`));
   };
   const top = (layers: Layers, below = -1): Layer | undefined =>
     ORDER.find((name, index) => index > below && layers[name] !== undefined);
@@ -152,12 +152,12 @@ export function tellLayers(
     const [old, now] = [was[name], is[name]];
     if (old === now || (old && now && sameLayer(old, now))) continue;
     const above = ORDER.slice(0, index).findLast((one) => is[one] !== undefined);
-    if (old !== undefined) tell(now === undefined ? 'takes back' : 'replaces', name, was);
-    if (now !== undefined && old === undefined) tell('over', top(is, index), is);
-    if (now !== undefined) tell('below', above, is);
-    if (now === undefined) tell(above === undefined ? 'uncovers' : 'leaves', above ?? top(is, index), is);
+    if (old !== undefined) add(now === undefined ? 'takes back' : 'replaces', name, was);
+    if (now !== undefined && old === undefined) add('over', top(is, index), is);
+    if (now !== undefined) add('below', above, is);
+    if (now === undefined) add(above === undefined ? 'uncovers' : 'leaves', above ?? top(is, index), is);
   }
-  return [...new Set(told)];
+  return [...new Set(lines)];
 }
 
 function sameLayer(a: Decided, b: Decided): boolean {

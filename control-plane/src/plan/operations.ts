@@ -3,7 +3,7 @@ import type { Asked } from '../model/gateway.js';
 import type { DrainStatus } from '../model/resources.js';
 import { isFrozen } from './freeze.js';
 import { askedOf, isUnknowable, proveDrained, type ProofTarget, type Witnesses } from './proof.js';
-import { drainOf, layersOf, spellLayers, tellLayers } from './layers.js';
+import { drainOf, layersOf, spellLayers, describeLayerChange } from './layers.js';
 import { inForce, revise, wishOf, withLayers } from './record.js';
 
 /*
@@ -13,7 +13,7 @@ import { inForce, revise, wishOf, withLayers } from './record.js';
  *           → superseded   an undrain or a newer drain took one of its instances away
  *           → cancelled    a person ended it
  *   and at its deadline, by on_timeout:
- *           → cut          stopped waiting: the instances are down, what they still hold is counted in `left`
+ *           → cut          stopped waiting: the instances are down, their open requests are counted in `left`
  *           → undrained    the instances were given back
  *           → unproven     (wait) a gateway could not be heard or did not ack: nothing is claimed
  *           → timed_out    (wait) requests were still open
@@ -22,10 +22,10 @@ import { inForce, revise, wishOf, withLayers } from './record.js';
  * lies over a drain and ends no operation: the proof is the same.
  */
 
-/** Where the published set of a service stands if it gives `instance` no new requests; else why there is none. */
+/** The position of the published set of a service if it gives `instance` no new requests; else why there is none. */
 export type DrainTarget = (service: string, instance: string) => ProofTarget;
 
-/** One instance of an operation, judged now. `taken` = another wish has it. */
+/** One instance of an operation, as of now. `taken` = another intent has it. */
 export interface InstanceProgress {
   readonly id: string;
   readonly taken: boolean;
@@ -46,7 +46,7 @@ export function progressOf(
   });
 }
 
-/** The record after judging its operations at `wall`, or null if nothing ended; deadlines until `due` are over. */
+/** The record after evaluating its operations at `wall`, or null if nothing ended; deadlines until `due` are over. */
 export function advanceOperations(
   service: string,
   record: IntentRecord,
@@ -58,7 +58,7 @@ export function advanceOperations(
   let next = record;
   const ended: ServiceEvent[] = [];
   for (const op of record.ops) {
-    const verdict = judge(service, record, op, target, witnesses, due);
+    const verdict = verdictOn(service, record, op, target, witnesses, due);
     if (!verdict) continue;
     next = { ...next, ...apply(next, op, verdict, wall, askedOf(witnesses, wall)) };
     ended.push(eventOf(op, verdict, wall));
@@ -69,7 +69,7 @@ export function advanceOperations(
 /** How many reasons a record keeps of what an operation waited for. */
 const MOST_REASONS = 20;
 
-/** A deadline that passed while no controller listened is judged only after this one has had time to hear everybody. */
+/** A deadline that passed while no controller listened counts only after this one has had time to hear everybody. */
 const LEARNING_GRACE_MS = 60_000;
 
 interface Verdict {
@@ -78,7 +78,7 @@ interface Verdict {
   readonly waited_for: readonly string[];
 }
 
-function judge(
+function verdictOn(
   service: string,
   record: IntentRecord,
   op: OperationRecord,
@@ -171,8 +171,8 @@ export function expireIntents(record: IntentRecord, wall: number, due = wall): I
   const events = expired.map(([id, intent]): ServiceEvent => {
     const left = inForce(intent, due);
     const gone = spellLayers(intent).filter((one) => !spellLayers(left).includes(one));
-    const told = tellLayers(intent, left).filter((one) => !one.startsWith('takes back'));
-    const message = [`expired: ${gone.join(', ')}`, ...told].join('; ');
+    const lines = describeLayerChange(intent, left).filter((one) => !one.startsWith('takes back'));
+    const message = [`expired: ${gone.join(', ')}`, ...lines].join('; ');
     return { at: new Date(wall).toISOString(), event: 'expired', by: 'controller', instance: id, message };
   });
   const at = new Date(wall).toISOString();

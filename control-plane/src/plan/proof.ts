@@ -52,13 +52,13 @@ export function gatewaysThatCount(witnesses: Witnesses): readonly string[] {
   return ids;
 }
 
-/** True if there were gateways, and every one has gone: nobody is left who could hold a request. */
+/** True if there were gateways, and every one has gone: nobody is left who could have a request. */
 function haveAllGone(witnesses: Witnesses): boolean {
   return gatewaysThatCount(witnesses).length === 0 && (witnesses.gone?.size ?? 0) > 0;
 }
 
 const GONE_LATELY_MS = 86_400_000;
-const MOST_GONE_TOLD = 20;
+const MOST_GONE_LISTED = 20;
 
 /** On whose word a proof rests at `wall`, and who has gone lately and is not asked. */
 export function askedOf(witnesses: Witnesses, wall: number): Asked {
@@ -67,7 +67,7 @@ export function askedOf(witnesses: Witnesses, wall: number): Asked {
     .filter(([id, { at }]) => !asked.includes(id) && wall - Date.parse(at) < GONE_LATELY_MS)
     .map(([id, { at, how }]) => ({ id, at, how }))
     .sort((a, b) => byCodeUnit(b.at, a.at) || byCodeUnit(a.id, b.id))
-    .slice(0, MOST_GONE_TOLD);
+    .slice(0, MOST_GONE_LISTED);
   return { asked, not_asked };
 }
 
@@ -81,7 +81,7 @@ export type AckState =
   | { readonly state: 'behind' | 'unknown'; readonly message: string }
   | { readonly state: 'rejected'; readonly code: string; readonly message: string };
 
-/** Whether gateway `id` obeys the set of `service` that stands at `target`. */
+/** Whether gateway `id` obeys the set of `service` at position `target`. */
 export function ackOf(id: string, service: string, target: Position, witnesses: Witnesses): AckState {
   const heard = witnesses.fleet.heard.get(id);
   if (!heard) return { state: 'unknown', message: `gateway ${id} has not been heard; it may be serving` };
@@ -123,7 +123,7 @@ function spellProblems({ heartbeat }: HeardGateway): string {
 }
 
 /**
- * Where the set stands that gives an instance no new request; or until when it is still left to the clients that are
+ * The position of the set that gives an instance no new request; or until when it is still left to the clients that are
  * bound to it; or null while neither is published.
  */
 export type ProofTarget = Position | { readonly kept_until: string } | null;
@@ -200,7 +200,7 @@ export function isUnknowable(service: string, target: ProofTarget, witnesses: Wi
   return ids.some((id) => ackOf(id, service, target, witnesses).state !== 'acked');
 }
 
-/** Who follows the set of `service` that stands at `target`. */
+/** Who follows the set of `service` at position `target`. */
 export function convergenceOf(service: string, target: Position, witnesses: Witnesses): Convergence {
   const gateways = gatewaysThatCount(witnesses).map((id) => {
     const ack = ackOf(id, service, target, witnesses);

@@ -22,7 +22,7 @@ const members = new Map(
     { registration, presence: 'present', since: 0, vanished_at: null },
   ]),
 );
-const wish = (more: Partial<InstanceIntent>): InstanceIntent => ({
+const intent = (more: Partial<InstanceIntent>): InstanceIntent => ({
   by: 'ann',
   reason: '',
   at: '2026-05-01T11:00:00Z',
@@ -41,10 +41,10 @@ function published(record: IntentRecord): ReadonlyMap<string, PublishedDocument>
 test.each<[string, Partial<IntentRecord>]>([
   ['routes', { spec: { routes: [{ host: '*', path: '/' }] } }],
   ['timeouts and retries', { spec: { timeouts: { read_ms: 1_000 }, retry: { tries: 3 } } }],
-  ['states', { instances: { a: wish({ state: 'isolated' }), b: wish({ state: 'draining' }) } }],
-  ['a cut', { instances: { a: wish({ state: 'cut' }) } }],
-  ['a backup', { instances: { a: wish({ backup: true }), b: wish({ weight: 7, backup: true }) } }],
-  ['weights', { instances: { a: wish({ weight: 7 }), b: wish({ weight: 0 }) } }],
+  ['states', { instances: { a: intent({ state: 'isolated' }), b: intent({ state: 'draining' }) } }],
+  ['a cut', { instances: { a: intent({ state: 'cut' }) } }],
+  ['a backup', { instances: { a: intent({ backup: true }), b: intent({ weight: 7, backup: true }) } }],
+  ['weights', { instances: { a: intent({ weight: 7 }), b: intent({ weight: 0 }) } }],
 ])('%s: what is recalled would publish the same bytes', (_name, record) => {
   const before = published({ ...NO_INTENT, ...record });
   const recalled = recallRecords(before, view, WALL).get('shop');
@@ -63,7 +63,7 @@ test('shares come back as weights in the same proportion', () => {
 });
 
 test('the drain of an instance that is not registered now is recalled for an hour: it may have been leaving by itself', () => {
-  const before = published({ ...NO_INTENT, instances: { b: wish({ state: 'draining' }) } });
+  const before = published({ ...NO_INTENT, instances: { b: intent({ state: 'draining' }) } });
   const later = buildView(registrations.filter(({ id }) => id !== 'b' && id !== 'c'));
   const recalled = recallRecords(before, later, WALL).get('shop')?.instances;
   const expires = '2026-05-01T13:00:00.000Z';
@@ -73,6 +73,6 @@ test('the drain of an instance that is not registered now is recalled for an hou
   expect(there?.['b']?.expires).toBeUndefined();
 });
 
-test('where nobody wished for anything, nothing is recalled', () => {
+test('where there is no intent, nothing is recalled', () => {
   expect(recallRecords(published(NO_INTENT), view, WALL)).toEqual(new Map());
 });

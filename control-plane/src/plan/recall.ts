@@ -5,19 +5,19 @@ import type { Peer, PublishedDocument, ServiceSet } from '../model/set.js';
 import { decidedIn } from './spec.js';
 
 /*
- * What the published sets still tell of wishes that nobody remembers any more. `min_available`, who wished, why and until
+ * What the published sets still show of intents that nobody remembers any more. `min_available`, who wanted it, why and until
  * when are in no set; all that steers traffic is.
  */
 
-/** Registered weights end here; above it stand only what version shares have stretched. */
+/** Registered weights end here; above it are only weights that version shares have stretched. */
 const MOST_WEIGHT = 10_000;
 /**
  * How long a recalled drain of an instance that is not registered lasts. It may be a person's, or the instance had said
- * itself that it was leaving: a set does not tell. For ever it would keep the second from coming back.
+ * itself that it was leaving: a set does not show that. For ever it would keep the second from coming back.
  */
 const UNSURE_MS = 3_600_000;
 
-/** Service → the record that would publish what stands now, for every published service. */
+/** Service → the record that would publish what is published now, for every published service. */
 export function recallRecords(
   published: ReadonlyMap<string, PublishedDocument>,
   view: RegistryView,
@@ -32,7 +32,7 @@ export function recallRecords(
       ...decidedIn(document),
       ...(routes.has(service) ? { routes: routes.get(service) ?? [] } : {}),
     };
-    const instances = wishesIn(document, (id) => view.instances.get(service)?.get(id), wall);
+    const instances = intentsIn(document, (id) => view.instances.get(service)?.get(id), wall);
     if (Object.keys(spec).length + Object.keys(instances).length > 0)
       records.set(service, { ...NO_INTENT, spec, instances });
   }
@@ -47,7 +47,7 @@ function routesIn(table: PublishedDocument | undefined): ReadonlyMap<string, rea
   return routes;
 }
 
-function wishesIn(
+function intentsIn(
   set: ServiceSet,
   registrationOf: (id: string) => Registration | undefined,
   wall: number,
@@ -64,7 +64,7 @@ function wishesIn(
     reason: 'recalled from the published set',
     at: new Date(wall).toISOString(),
   };
-  const wishes = set.peers.flatMap((peer): [string, InstanceIntent][] => {
+  const intents = set.peers.flatMap((peer): [string, InstanceIntent][] => {
     const { id, state } = peer;
     if (state === 'isolated' || state === 'cut') return [[id, { ...common, state }]];
     if (state === 'draining') {
@@ -74,11 +74,11 @@ function wishesIn(
       return [[id, { ...common, ...expires, state }]];
     }
     const backup = peer.backup ?? false;
-    const wish = {
+    const intent = {
       ...(steered && serving.includes(peer) ? { weight: weightOf(peer) } : {}),
       ...(backup === (registrationOf(id)?.backup ?? backup) ? {} : { backup }),
     };
-    return Object.keys(wish).length > 0 ? [[id, { ...common, ...wish }]] : [];
+    return Object.keys(intent).length > 0 ? [[id, { ...common, ...intent }]] : [];
   });
-  return Object.fromEntries(wishes);
+  return Object.fromEntries(intents);
 }

@@ -8,7 +8,7 @@ export type Selection = ReadonlyMap<string, readonly string[]>;
 
 /**
  * The instances a selector means: all its members must match. Ids may also name an instance that is not registered
- * but has a wish. Selecting nothing, or an id that nobody knows, is a failure: a typing error must not look done.
+ * but has an intent. Selecting nothing, or an id that nobody knows, is a failure: a typing error must not look done.
  */
 export function select(selector: Selector, state: DecisionState): Result<Selection, Problem> {
   const { service, ids, version, host, zone, all } = selector;
@@ -45,8 +45,8 @@ export function select(selector: Selector, state: DecisionState): Result<Selecti
 
 function matching(service: string, selector: Selector, state: DecisionState): readonly string[] {
   const members = state.membership.get(service);
-  const wished = Object.keys(state.intents.get(service)?.record.instances ?? {});
-  const candidates = new Set([...(members?.keys() ?? []), ...wished]);
+  const intended = Object.keys(state.intents.get(service)?.record.instances ?? {});
+  const candidates = new Set([...(members?.keys() ?? []), ...intended]);
   return [...candidates].sort().filter((id) => {
     const registration = members?.get(id)?.registration;
     return (

@@ -32,7 +32,7 @@ export function servesIn(
 
 /**
  * As `servesIn`, for a release, which goes on while a service is ill as a whole: where nobody of `eligible` serves and a gateway
- * ignores health for that reason (panic), health tells nobody apart, and whoever is registered counts.
+ * ignores health for that reason (panic), health distinguishes nobody, and every registered instance counts.
  */
 export function capacityIn(
   world: Pick<World, 'witnesses'>,

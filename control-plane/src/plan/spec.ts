@@ -37,7 +37,7 @@ export interface WireSections {
   readonly upstream?: Upstream;
 }
 
-/** Equal wishes give equal sections, in the order of the wire. */
+/** Equal specs give equal sections, in the order of the wire. */
 export function wireSections(sections: WireSections | EffectiveSections): WireSections {
   return onWire(SECTIONS, { ...sections }) as unknown as WireSections;
 }
@@ -54,7 +54,7 @@ function withoutDefaults(members: Members, values: Json, whole = false): Json {
       if (value === undefined) return [];
       const { rule, fallback } = member;
       if (rule.kind === 'object' && isObject(value)) {
-        // An object that nobody has to give tells something by being there at all.
+        // An optional object says something by being there at all.
         const inner = withoutDefaults(rule.members, value, fallback === null);
         return fallback === null || Object.keys(inner).length > 0 ? [[name, inner]] : [];
       }

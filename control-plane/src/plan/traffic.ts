@@ -4,7 +4,7 @@ import { byCodeUnit } from './encode.js';
 import type { Member } from './membership.js';
 
 /*
- * The weights of a set in the units of people. While shares hold, the weights of a set are parts of a million: what anybody reads
+ * The weights of a set in the units of people. While shares are in force, the weights of a set are parts of a million: what anybody reads
  * is the share of the requests in percent, and the weight that somebody gave.
  */
 
@@ -36,7 +36,7 @@ export function givenWeight(member: Member | undefined, intent: InstanceIntent |
   return intent?.weight ?? member?.registration.weight ?? 0;
 }
 
-/** To three decimals: as the API tells it. */
+/** To three decimals: as the API shows it. */
 export function roundedPercent(percent: number): number {
   return Math.round(percent * 1_000) / 1_000;
 }

@@ -5,11 +5,11 @@ import type { Document, EncodedDocument, Peer, RouteTable, ServiceSet, Tombstone
 import { ROUTES } from '../model/names.js';
 
 /** A ready instance of `shop`, version v1, at 10.0.0.1:8080; `id` follows host and port unless it is given. */
-export function buildRegistration(overrides: Partial<Registration> = {}): Registration {
-  const host = overrides.host ?? '10.0.0.1';
-  const port = overrides.port ?? 8080;
-  const service = overrides.service ?? 'shop';
-  const id = overrides.id ?? `${host}:${String(port)}`;
+export function buildRegistration(fields: Partial<Registration> = {}): Registration {
+  const host = fields.host ?? '10.0.0.1';
+  const port = fields.port ?? 8080;
+  const service = fields.service ?? 'shop';
+  const id = fields.id ?? `${host}:${String(port)}`;
   return {
     service,
     id,
@@ -25,14 +25,14 @@ export function buildRegistration(overrides: Partial<Registration> = {}): Regist
     persistent: false,
     path: `/services/${service}/providers/${id}`,
     incarnation: '0000000000000001',
-    ...overrides,
+    ...fields,
   };
 }
 
 /** A view of these registrations, each service and id once, and of nothing else. */
 export function buildView(
   registrations: readonly Registration[],
-  overrides: Partial<RegistryView> = {},
+  fields: Partial<RegistryView> = {},
 ): RegistryView {
   const instances = new Map<string, Map<string, Registration>>();
   for (const one of registrations)
@@ -40,13 +40,13 @@ export function buildView(
       one.service,
       (instances.get(one.service) ?? new Map<string, Registration>()).set(one.id, one),
     );
-  return { instances, problems: [], unread: [], services: [...instances.keys()].sort(), ...overrides };
+  return { instances, problems: [], unread: [], services: [...instances.keys()].sort(), ...fields };
 }
 
 /** An eligible peer at 10.0.0.1:8080. */
-export function buildPeer(overrides: Partial<Peer> = {}): Peer {
-  const host = overrides.host ?? '10.0.0.1';
-  const port = overrides.port ?? 8080;
+export function buildPeer(fields: Partial<Peer> = {}): Peer {
+  const host = fields.host ?? '10.0.0.1';
+  const port = fields.port ?? 8080;
   return {
     id: `${host}:${String(port)}`,
     host,
@@ -55,12 +55,12 @@ export function buildPeer(overrides: Partial<Peer> = {}): Peer {
     weight: 100,
     down: false,
     state: 'up',
-    ...overrides,
+    ...fields,
   };
 }
 
 /** The set of `shop` with one eligible peer and the default spec, keys in the order of the wire. */
-export function buildSet(overrides: Partial<ServiceSet> = {}): ServiceSet {
+export function buildSet(fields: Partial<ServiceSet> = {}): ServiceSet {
   return {
     v: 1,
     service: 'shop',
@@ -69,7 +69,7 @@ export function buildSet(overrides: Partial<ServiceSet> = {}): ServiceSet {
     retry: { tries: 2 },
     health: { max_fails: 3, fail_timeout_ms: 10_000 },
     peers: [buildPeer()],
-    ...overrides,
+    ...fields,
   };
 }
 
@@ -107,7 +107,7 @@ interface BuiltWitnesses {
 /** Gateways that were just heard, each by its heartbeat, and nobody else. */
 export function buildWitnesses(
   heard: Readonly<Record<string, Partial<Heartbeat>>> = {},
-  overrides: Partial<BuiltWitnesses> = {},
+  fields: Partial<BuiltWitnesses> = {},
 ): BuiltWitnesses {
   const beats = Object.entries(heard).map(
     ([id, beat]) => [id, { heartbeat: buildHeartbeat({ id, ...beat }), changed_at: 0 }] as const,
@@ -115,12 +115,12 @@ export function buildWitnesses(
   return {
     ...{ roster: new Map(), fleet: { complete: true, heard: new Map(beats), listed: new Map() } },
     ...{ now: 0, silent_ms: 5_000, left: new Map(), shared: new Set(), unready: null, learning: false },
-    ...overrides,
+    ...fields,
   };
 }
 
 /** A beat of `gw-1`, which has applied nothing yet and has no open requests. */
-export function buildHeartbeat(overrides: Partial<Heartbeat> = {}): Heartbeat {
+export function buildHeartbeat(fields: Partial<Heartbeat> = {}): Heartbeat {
   return {
     v: 1,
     id: 'gw-1',
@@ -134,6 +134,6 @@ export function buildHeartbeat(overrides: Partial<Heartbeat> = {}): Heartbeat {
     rejected: [],
     in_flight: {},
     uncounted: 0,
-    ...overrides,
+    ...fields,
   };
 }

@@ -14,7 +14,7 @@ import type { InstanceFacts, ReleaseFacts } from '../model/release_facts.js';
 export const RELEASE_AT = Date.parse('2026-05-01T12:00:00Z');
 
 /** A release of `shop` from v1 to v2 that has just been written: 10 %, ten seconds of soaking, everything. */
-export function buildRelease(overrides: Partial<ReleaseRecord> = {}): ReleaseRecord {
+export function buildRelease(fields: Partial<ReleaseRecord> = {}): ReleaseRecord {
   const at = new Date(RELEASE_AT).toISOString();
   const steps: readonly WeightedStep[] = [{ weight: 10 }, { pause: { for_ms: 10_000 } }, { weight: 100 }];
   return {
@@ -58,7 +58,7 @@ export function buildRelease(overrides: Partial<ReleaseRecord> = {}): ReleaseRec
     ended_at: null,
     verbs: [],
     events: [],
-    ...overrides,
+    ...fields,
   };
 }
 
@@ -68,7 +68,7 @@ export function buildWeighted(steps: readonly WeightedStep[], capacity: number |
 }
 
 /** Everything is as a release would wish: published, obeyed, two instances of each version ready. */
-export function buildFacts(overrides: Partial<ReleaseFacts> = {}): ReleaseFacts {
+export function buildFacts(fields: Partial<ReleaseFacts> = {}): ReleaseFacts {
   return {
     ready: { v1: 2, v2: 2 },
     unfit: [],
@@ -85,7 +85,7 @@ export function buildFacts(overrides: Partial<ReleaseFacts> = {}): ReleaseFacts 
     instances: [],
     call: null,
     slow_start_ms: 0,
-    ...overrides,
+    ...fields,
   };
 }
 
@@ -100,7 +100,7 @@ export type InPlaceParts = Partial<ReleaseRecord> & { readonly progress?: Partia
 
 /** A release in place of `shop` from v1 to v2, one instance at a time, by a webhook. */
 export function buildInPlace(
-  { progress = {}, ...overrides }: InPlaceParts = {},
+  { progress = {}, ...fields }: InPlaceParts = {},
   settings: Partial<Omit<InPlaceStrategy, 'kind' | 'progress'>> = {},
 ): ReleaseRecord {
   const strategy: InPlaceStrategy = {
@@ -119,7 +119,7 @@ export function buildInPlace(
       ...progress,
     },
   };
-  return buildRelease({ strategy, base: {}, shares: {}, ...overrides });
+  return buildRelease({ strategy, base: {}, shares: {}, ...fields });
 }
 
 /** How far a release in place is; throws for another one. */
@@ -129,7 +129,7 @@ export function progressOf({ strategy }: ReleaseRecord): InPlaceProgress {
 }
 
 /** An instance that serves v1 and holds no request. */
-export function buildInstanceFacts(id: string, overrides: Partial<InstanceFacts> = {}): InstanceFacts {
+export function buildInstanceFacts(id: string, fields: Partial<InstanceFacts> = {}): InstanceFacts {
   return {
     id,
     host: '10.0.0.1',
@@ -144,7 +144,7 @@ export function buildInstanceFacts(id: string, overrides: Partial<InstanceFacts>
     undrained: [],
     in_flight: 0,
     ill: [],
-    ...overrides,
+    ...fields,
   };
 }
 
@@ -152,9 +152,9 @@ export function buildInstanceFacts(id: string, overrides: Partial<InstanceFacts>
 export function buildBatchInstance(
   id: string,
   state: BatchInstance['state'] = 'draining',
-  overrides: Partial<BatchInstance> = {},
+  fields: Partial<BatchInstance> = {},
 ): BatchInstance {
   const told = state === 'upgrading' || state === 'failed' || state === 'warming';
   const asked = told && state !== 'warming';
-  return { id, host: '10.0.0.1', port: 8080, from: 'v1', asked, told, reason: '', state, ...overrides };
+  return { id, host: '10.0.0.1', port: 8080, from: 'v1', asked, told, reason: '', state, ...fields };
 }

@@ -2,7 +2,7 @@ import type { Clock, Deadline, Lifecycle, StoreClocks, Timer } from '../../model
 import type { ClockState } from '../../model/readiness.js';
 import type { StandingProblem } from '../../model/standing_problem.js';
 import type { Result } from '../../model/result.js';
-import { judgeClock, type ClockReading, type ClockVerdict } from '../../plan/clock.js';
+import { checkClock, type ClockReading, type ClockVerdict } from '../../plan/clock.js';
 
 export interface CheckedClockDeps {
   readonly clock: Clock;
@@ -36,7 +36,7 @@ interface Anchor {
 export class CheckedClock implements Clock, Lifecycle {
   readonly #deps: CheckedClockDeps;
   readonly #stop = new AbortController();
-  #verdict: ClockVerdict = judgeClock([], 0);
+  #verdict: ClockVerdict = checkClock([], 0);
   #readings: readonly ClockReading[] = [];
   #anchor: Anchor | null = null;
   #due = -Infinity;
@@ -149,7 +149,7 @@ export class CheckedClock implements Clock, Lifecycle {
     // Nobody tells: the last verdict holds, and the monotonic clock shows a jump.
     if (this.#readings.length === 0) return;
     const before = this.#verdict;
-    this.#verdict = judgeClock(this.#readings, boundMs);
+    this.#verdict = checkClock(this.#readings, boundMs);
     const { state, correction_ms } = this.#verdict;
     const [local, monotonic] = [this.#deps.clock.wall(), this.monotonic()];
     const likely = local + correction_ms;
