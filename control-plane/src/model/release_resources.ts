@@ -1,6 +1,6 @@
 import type { PauseLayer, ReleasePhase, ReleaseState, TimeSplit, Turned } from './release.js';
 import type { KeptReading } from './release_gates.js';
-import type { BatchState, Direction, Stragglers } from './release_strategy.js';
+import type { BatchState, Direction, Stragglers, Strategy } from './release_strategy.js';
 
 /*
  * What the API answers about releases, exactly as its JSON. Times are RFC 3339.
@@ -50,7 +50,7 @@ export interface ReleaseResource {
   readonly n: number;
   readonly stable: string;
   readonly target: string;
-  readonly strategy: 'weighted' | 'in_place';
+  readonly strategy: Strategy['kind'];
   /** Null in a weighted release. */
   readonly in_place: InPlaceResource | null;
   readonly state: ReleaseState;

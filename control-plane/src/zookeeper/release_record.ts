@@ -257,13 +257,13 @@ function joined({ strategy, in_place, capacity, ...rest }: Stored): Result<Relea
   return ok({ ...rest, strategy: { ...strategy, progress: { capacity } } as WeightedStrategy });
 }
 
-function parted({ strategy, ...rest }: ReleaseRecord): Stored {
+function parted({ strategy, ...rest }: ReleaseRecord): object {
   const { progress, ...settings } = strategy;
   return {
     ...rest,
-    strategy: settings as Stored['strategy'],
-    in_place: 'batch' in progress ? progress : null,
-    capacity: 'capacity' in progress ? progress.capacity : null,
+    strategy: settings,
+    in_place: strategy.kind === 'in_place' ? progress : null,
+    capacity: strategy.kind === 'weighted' ? strategy.progress.capacity : null,
   };
 }
 
