@@ -91,7 +91,7 @@ export type WriteFailure =
   /** Refused, and certainly not applied: the term is not the present one. `Office.present` tells whose the present one is. */
   | { readonly kind: 'fenced' }
   /** The record changed since it was read. */
-  | { readonly kind: 'conflict'; readonly service?: string }
+  | { readonly kind: 'conflict'; readonly name?: string }
   /** No answer, so it may or may not have been applied; read before trying again. */
   | { readonly kind: 'unavailable'; readonly reason: string };
 

@@ -51,6 +51,21 @@ export class TreeMirror {
     return [...(this.#children.get(path) ?? [])];
   }
 
+  /** What is known at `path` and below it. */
+  below(path: string): { readonly nodes: Map<string, TreeNode>; readonly refused: Map<string, string> } {
+    const found = { nodes: new Map<string, TreeNode>(), refused: new Map<string, string>() };
+    for (const one of [path, ...this.#descendantsOf(path)]) {
+      const [node, refusal] = [this.#nodes.get(one), this.refusalOf(one)];
+      if (node !== undefined) found.nodes.set(one, node);
+      if (refusal !== undefined) found.refused.set(one, refusal);
+    }
+    return found;
+  }
+
+  #descendantsOf(path: string): readonly string[] {
+    return this.childrenOf(path).flatMap((child) => [child, ...this.#descendantsOf(child)]);
+  }
+
   /** `path` is there and could not be read, at `zxid`. */
   refuse(path: string, reason: string, zxid: string): void {
     if (this.#refused.get(path)?.reason !== reason) this.#changed.add(path);

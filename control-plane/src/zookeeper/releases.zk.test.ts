@@ -87,7 +87,7 @@ async function open(): Promise<Opened> {
   };
 }
 
-const CONFLICT = { ok: false, error: { kind: 'conflict', service: 'shop' } };
+const CONFLICT = { ok: false, error: { kind: 'conflict', name: 'shop' } };
 const ended = (n: number): ReleaseRecord =>
   buildRelease({ id: `rel-${String(n)}`, n, state: 'succeeded', ended_at: '2026-05-01T12:00:00.000Z' });
 

@@ -215,7 +215,7 @@ describe('intents', () => {
     const stale = edits.map((edit) =>
       edit.service === 'b' ? { ...edit, etag: edit.etag.replace(/\d+$/, '0') } : edit,
     );
-    expect(await store.write(term, stale)).toEqual({ ok: false, error: { kind: 'conflict', service: 'b' } });
+    expect(await store.write(term, stale)).toEqual({ ok: false, error: { kind: 'conflict', name: 'b' } });
     expect(shown('a')?.record.rev).toBe(1);
     await must(store.write(term, edits));
     for (const service of services) expect((await must(store.read(service)))?.record.rev).toBe(2);
@@ -234,7 +234,7 @@ describe('intents', () => {
     const used = etag === 'old' ? first! : etag;
     expect(await store.write(term, [{ service: 'shop', etag: used, record: intent(9) }])).toEqual({
       ok: false,
-      error: { kind: 'conflict', service: 'shop' },
+      error: { kind: 'conflict', name: 'shop' },
     });
     expect((await must(store.read('shop')))?.record.rev).toBe(2);
   });
@@ -250,7 +250,7 @@ describe('intents', () => {
     await must(writer.setData(`${root}/intents/shop`, Buffer.from(JSON.stringify(intent(2))), 0));
     expect(await store.write(term, [{ service: 'shop', etag, record: intent(9) }])).toEqual({
       ok: false,
-      error: { kind: 'conflict', service: 'shop' },
+      error: { kind: 'conflict', name: 'shop' },
     });
   });
 

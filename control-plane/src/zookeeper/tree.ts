@@ -105,6 +105,11 @@ export class WatchedTree implements LinkUser {
     return this.#mirror.get(path);
   }
 
+  /** What is known now at `path` and below it. */
+  below(path: string): ReturnType<TreeMirror['below']> {
+    return this.#mirror.below(path);
+  }
+
   /** Takes in what a write of our own has put there, so that no older read shows the state before it. False if newer is known. */
   put(path: string, node: TreeNode): boolean {
     return this.#mirror.put(path, node);

@@ -42,7 +42,7 @@ export async function mutateServices(
       });
       return edits.length === 0 ? null : context.intents.write(term, edits);
     },
-    updated: ({ world }, { service = '' }) =>
+    updated: ({ world }, { name: service = '' }) =>
       context.passes.until(UPDATED_MS, () => etagIn(context.world(), service) !== etagIn(world, service)),
     about: ({ decision: { services, operation } }) => ({
       services,
