@@ -1,6 +1,7 @@
 import js from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
+import { folderLaw } from './scripts/folder_law.mjs';
 import { noObjectDictionary } from './scripts/no_object_dictionary.mjs';
 
 const NODE_GLOBALS = Object.fromEntries(
@@ -42,6 +43,7 @@ export default defineConfig(
     plugins: { ebbgate: { rules: { 'no-object-dictionary': noObjectDictionary } } },
     rules: { 'ebbgate/no-object-dictionary': 'error' },
   },
+  ...folderLaw(),
   { files: ['**/vitest.config.ts'], rules: { 'no-restricted-syntax': 'off' } },
   {
     // A test says what it expects by failing; `!` and a JSON body of unknown shape do that as well as a guard.

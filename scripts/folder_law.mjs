@@ -1,0 +1,214 @@
+// What each folder of the control plane may take from outside: packages, time, chance and the process. Which folder may
+// import which other is judged by control-plane/src/testing/import_law.ts. Plain lint rules, no types: they cost little.
+
+/** Everything but what tests start and use. */
+const NO_TESTS = ['**/*.test.ts', '**/*.contract.ts', '**/testing/**'];
+
+const CLOCK = 'Take a Clock (model/clock.ts) as an argument: only clock.ts reads the time and starts timers.';
+const CHANCE = 'Take the random numbers as an argument: only main.ts and cli/ make them.';
+const PROCESS = 'Take it as an argument: only main.ts and cli/ touch the process.';
+const IO =
+  'Nothing here talks to the outside, unless by a package that the folder law names (scripts/folder_law.mjs).';
+
+const TIMERS = [
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'clearTimeout',
+  'clearInterval',
+  'clearImmediate',
+];
+
+/** What a file may not take from the world around it, by what it would be free of. */
+const WORLD = {
+  clock: {
+    globals: [...TIMERS, 'performance'].map((name) => ({ name, message: CLOCK })),
+    properties: [
+      ['Date', 'now'],
+      ['AbortSignal', 'timeout'],
+    ].map(([object, property]) => ({ object, property, message: CLOCK })),
+    syntax: [
+      { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: CLOCK },
+      { selector: 'CallExpression[callee.name="Date"]', message: CLOCK },
+      { selector: 'VariableDeclarator[init.name="Date"]', message: CLOCK },
+    ],
+  },
+  chance: {
+    globals: [{ name: 'crypto', message: CHANCE }],
+    properties: [{ object: 'Math', property: 'random', message: CHANCE }],
+    syntax: [{ selector: 'VariableDeclarator[init.name="Math"]', message: CHANCE }],
+  },
+  process: {
+    globals: [{ name: 'process', message: PROCESS }],
+    properties: [],
+    syntax: [],
+  },
+  io: {
+    globals: [
+      'fetch',
+      'WebSocket',
+      'EventSource',
+      'console',
+      'navigator',
+      'globalThis',
+      'global',
+      'require',
+    ].map((name) => ({ name, message: IO })),
+    properties: [],
+    syntax: [],
+  },
+};
+
+/**
+ * Folder (or file) of control-plane/src → the packages that its files may import, and what of the world they may touch.
+ * `{name: [members]}` allows these members of a package alone. What a single file may besides stands behind its folder.
+ */
+const FOLDERS = {
+  'model/**': {},
+  'plan/**': { packages: [{ 'node:crypto': ['createHash'] }] },
+  'registry/**': { packages: ['ipaddr.js', { 'node:net': ['isIP'] }] },
+  'render/**': { packages: ['handlebars', 'ipaddr.js', 'zod'] },
+  'controller/**': { packages: [] },
+  'controller/metrics.ts': { packages: ['prom-client'] },
+  'zookeeper/**': { packages: ['zod'] },
+  'zookeeper/client.ts': { packages: ['node-zookeeper-client', 'node:net'] },
+  'redis/**': { packages: ['zod', { 'node:crypto': ['createHash'], 'node:net': ['isIP'] }] },
+  'redis/client.ts': { packages: ['ioredis', { 'node:crypto': ['createHash'] }] },
+  'redis/scripts.ts': { packages: ['node:fs/promises', 'node:path'] },
+  'hooks/**': { packages: [] },
+  'hooks/http.ts': { packages: ['undici'] },
+  'hooks/command.ts': {
+    packages: ['node:child_process', 'node:fs', 'node:path'],
+    process: ['kill'],
+  },
+  'api/**': {
+    packages: [
+      'express',
+      'zod',
+      'node:events',
+      'node:http',
+      { 'node:crypto': ['createHash', 'timingSafeEqual'] },
+    ],
+  },
+  'registrar/**': { packages: ['undici', 'node:child_process', 'node:os'] },
+  'local/**': {
+    packages: ['undici', 'ws', /^node:(?!process$)/],
+    may: ['clock', 'chance'],
+    // A launcher hands its own environment on to its children and signals them; it decides nothing by either.
+    process: ['env', 'kill'],
+  },
+  'cli/**': {
+    packages: ['commander', 'ipaddr.js', 'pino', 'undici', 'yaml', /^node:/],
+    may: ['clock', 'chance', 'process', 'io'],
+  },
+  'config.ts': { packages: ['node:fs'] },
+  'clock.ts': { may: ['clock'] },
+  'main.ts': { packages: ['node:os', 'node:path', 'node:crypto'], may: ['chance', 'process'] },
+};
+
+/** Files with a timer of their own. A test asks that each still has one, so that the list only shrinks. */
+export const OWN_TIMERS = [
+  'api/event_stream.ts',
+  'api/release_stream.ts',
+  'api/server.ts',
+  'api/wait.ts',
+  'controller/inputs/standstill.ts',
+  'controller/inputs/writability.ts',
+  'controller/office/checked_clock.ts',
+  'controller/passes.ts',
+  'controller/scheduler.ts',
+  'hooks/command.ts',
+  'hooks/hooks.ts',
+  'redis/client.ts',
+  'redis/feedback.ts',
+  'registrar/acceptance.ts',
+  'registrar/ask_api.ts',
+  'registrar/child.ts',
+  'registrar/drain.ts',
+  'registrar/readiness.ts',
+  'registrar/registrar.ts',
+  'zookeeper/at_most.ts',
+  'zookeeper/client.ts',
+  'zookeeper/connection.ts',
+  'zookeeper/consumers.ts',
+  'zookeeper/link.ts',
+  'zookeeper/provider.ts',
+  'zookeeper/recheck.ts',
+  'zookeeper/tree.ts',
+];
+
+const DEFAULT_EXPORT = { selector: 'ExportDefaultDeclaration', message: 'Export a name.' };
+
+/** The law as flat configuration. With `strict`, without the exceptions of `OWN_TIMERS`. */
+export function folderLaw({ strict = false } = {}) {
+  return Object.entries(FOLDERS).flatMap(([place, law]) => {
+    const entry = (files, more) => ({
+      files: files.map((file) => `control-plane/src/${file}`),
+      ignores: NO_TESTS,
+      rules: rulesOf({ ...law, ...more }, place),
+    });
+    const timers = OWN_TIMERS.filter((file) => file === place || file.startsWith(place.replace('**', '')));
+    const exceptions = strict || timers.length === 0 ? [] : [entry(timers, ownTimers(law))];
+    return [entry([place]), ...exceptions];
+  });
+}
+
+function ownTimers({ packages = [], may = [] }) {
+  return { packages: [...packages, { 'node:timers/promises': ['setTimeout'] }], may: [...may, 'clock'] };
+}
+
+function rulesOf({ packages = [], may = [], process = [] }, place) {
+  const worlds = Object.entries(WORLD).filter(([name]) => !may.includes(name));
+  const members = (kind) => worlds.flatMap(([, world]) => world[kind]);
+  const free = may.includes('process') || process.length > 0;
+  return {
+    'no-restricted-imports': ['error', { patterns: importPatterns(packages, place) }],
+    'no-restricted-globals': [
+      'error',
+      ...members('globals').filter(({ name }) => name !== 'process' || !free),
+    ],
+    'no-restricted-properties': [
+      'error',
+      ...members('properties'),
+      ...(process.length === 0 ? [] : [{ object: 'process', allowProperties: process, message: PROCESS }]),
+    ],
+    'no-restricted-syntax': [
+      'error',
+      DEFAULT_EXPORT,
+      ...members('syntax'),
+      ...(process.length === 0
+        ? []
+        : [{ selector: 'VariableDeclarator[init.name="process"]', message: PROCESS }]),
+      // The rule for imports does not see these two ways.
+      ...(place === 'cli/**' ? [] : ['ImportExpression', 'TSImportType']).map((node) => ({
+        selector: `${node}[source.value=/^[^.]/]`,
+        message: 'Import packages at the top of the file.',
+      })),
+    ],
+  };
+}
+
+/** Everything that is neither a relative path nor an allowed package; and of some packages all but a few members. */
+function importPatterns(packages, place) {
+  const partly = Object.assign({}, ...packages.filter((one) => one.constructor === Object));
+  const wholly = packages.filter((one) => one.constructor !== Object);
+  const exact = (name) => `${escape(name)}$`;
+  const allowed = [
+    ...wholly.map((one) => (one instanceof RegExp ? one.source.slice(1) : exact(one))),
+    ...Object.keys(partly).map(exact),
+  ];
+  const names = [...wholly.map((one) => (one instanceof RegExp ? 'node:*' : one)), ...Object.keys(partly)];
+  const message = `${place.replace('/**', '')} may import ${names.length === 0 ? 'no package' : `only ${names.join(', ')}`}: take what it does as an argument, or name the package in scripts/folder_law.mjs and say why.`;
+  return [
+    { regex: `^(?!\\.{1,2}/${allowed.map((one) => `|${one}`).join('')})`, message },
+    ...Object.entries(partly).map(([name, allowImportNames]) => ({
+      regex: `^${exact(name)}`,
+      allowImportNames,
+      message,
+    })),
+  ];
+}
+
+function escape(name) {
+  return name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&');
+}
