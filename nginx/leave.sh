@@ -1,18 +1,18 @@
 #!/bin/sh
-# Tells the control API that a gateway was stopped and its last worker is gone, so that no drain waits for it any more.
+# Reports to the control API that a gateway was stopped and its last worker has ended, so that no drain waits for it any more.
 # To be called by whatever stopped nginx, and only then: while a worker lives, it would be untrue.
 #
-# Once it has left, the file `left` stands beside its sets: when it starts again it serves nothing from its disk until Redis, or
-# the control API, knows of it (docs/adr/0017). With --join it is the control API that is asked: as long as that file stands, the
-# API is told that the gateway serves, and then the file is taken away.
+# Once it has left, the file `left` is beside its sets: when it starts again it serves nothing from its disk until Redis, or
+# the control API, knows of it (docs/adr/0017). With --join it asks the control API: as long as that file is there, it
+# reports that the gateway serves, and then removes the file.
 #
 # usage: ebbgate-leave NGINX_CONF        the conf that `ebbgate render` wrote; the gateway's name is read from it
 #        ebbgate-leave --join NGINX_CONF to be started beside nginx; ends when the gateway is known
-#   EBBGATE_API                          the control API, like http://10.0.0.5:8090; without it nothing is told
+#   EBBGATE_API                          the control API, like http://10.0.0.5:8090; without it nothing is reported
 #   EBBGATE_TOKEN_FILE or EBBGATE_TOKEN  its token, or neither
-#   EBBGATE_LEAVE_PATIENCE               how many seconds to try at most; 10 unless given
+#   EBBGATE_LEAVE_TIMEOUT                how many seconds to try at most; 10 unless given
 #
-# Exit: 0 told, or nobody to tell · 1 not told: it stays in the roster until somebody says `ebbgate gateway leave` · 2 usage
+# Exit: 0 reported, or nobody to report to · 1 not reported: it stays in the roster until somebody says `ebbgate gateway leave` · 2 usage
 set -eu
 
 say() {
@@ -40,7 +40,7 @@ if [ "$verb" = join ]; then
   [ -e "$mark" ] || exit 0
 fi
 if [ -z "${EBBGATE_API:-}" ]; then
-  say "EBBGATE_API is not set, so nobody is told. Say it by hand: ebbgate gateway leave $id"
+  say "EBBGATE_API is not set, so nothing is reported. Do it by hand: ebbgate gateway leave $id"
   exit 0
 fi
 token=${EBBGATE_TOKEN:-}
@@ -49,14 +49,14 @@ if [ -n "${EBBGATE_TOKEN_FILE:-}" ]; then
 fi
 
 # The token goes in by stdin: arguments can be read by everybody on the machine.
-patience=${EBBGATE_LEAVE_PATIENCE:-10}
+timeout=${EBBGATE_LEAVE_TIMEOUT:-10}
 answer=$(
   { [ -z "$token" ] || printf 'Authorization: Bearer %s' "$token" | sed 's/[\\"]/\\&/g; s/^/header = "/; s/$/"/'; } |
     curl --config - --silent --show-error --request POST \
       --header 'Content-Type: application/json' --header "X-Ebbgate-Actor: gateway-$id" \
       --data "{\"reason\":\"$reason\"}" \
       --connect-timeout 2 --max-time 5 \
-      --retry 100 --retry-delay 1 --retry-max-time "$patience" --retry-all-errors \
+      --retry 100 --retry-delay 1 --retry-max-time "$timeout" --retry-all-errors \
       --write-out '\n%{http_code}' "${EBBGATE_API%/}/v1/gateways/$id/$verb"
 ) || true
 status=${answer##*
@@ -83,7 +83,7 @@ case $status in
     ;;
 esac
 case $status in
-  000) say "gateway $id could not leave: $EBBGATE_API gave no answer within $patience s" ;;
+  000) say "gateway $id could not leave: $EBBGATE_API gave no answer within $timeout s" ;;
   *) say "gateway $id could not leave (${status}): ${answer%
 *}" ;;
 esac

@@ -1,7 +1,7 @@
---[[ What a gateway has missed: one consistent answer to "what stands above my position?".
+--[[ What a gateway has missed: one consistent answer to "what is above my position?".
 
 Promise: meta and the index entries are of one moment, and nothing is written. Entries come in the order of their
-generations. `whole` says that the entries are the complete index: so they are when the caller stands in another epoch,
+generations. `whole` says that the entries are the complete index: so they are when the caller's epoch is another one,
 or asks for everything by naming epoch 0. Only then does an absent name mean anything.
 A meta or an index that cannot be read is an error: unknown is not empty.
 

@@ -1,6 +1,6 @@
 --[[ Opens an epoch: the only script that raises it.
 
-Promise: afterwards meta stands at `epoch`, unsealed, and its generation is at least the highest one that Redis
+Promise: afterwards meta has `epoch`, unsealed, and its generation is at least the highest one that Redis
 remembers (in meta or in the index), so generations never restart over sets that are still here. The sets stay.
 An epoch that is open already is answered again and nothing is written: a late duplicate must not take the seal off.
 A meta that cannot be read counts as missing, because only opening mends it.

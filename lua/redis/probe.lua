@@ -1,4 +1,4 @@
---[[ Tells whether a controller may publish: tries the writes of a publication, and changes nothing.
+--[[ Answers whether a controller may publish: tries the writes of a publication, and changes nothing.
 
 Promise: meta keeps every member (the layout is written over itself), the index gets none. What Redis refuses (no memory, no
 permission, a replica, a disk that fails) comes back as its error. A key of another type is no refusal: a new epoch mends it.

@@ -1,11 +1,11 @@
 --[[ Publishes one set as the next generation, unless that could undo something newer.
 
 Promise: the set, its index entry and meta's generation change together or not at all. Safe to repeat, and safe when
-an older call arrives late. The checks stand in this order, each for its own accident:
-  fenced    a higher epoch is open: the caller is out of office, whatever else is true.
+an older call arrives late. The order of the checks matters; each is for its own accident:
+  fenced    a higher epoch is open: the caller is not the leader, whatever else is true.
   lost      meta is missing or unreadable, its epoch is lower than the caller's, or its generation is below what the
-            caller has seen: Redis was wiped or went back. Before `same`, because old data may well hold equal bytes.
-  same      the set stands in this epoch with exactly these bytes: this call, or its twin, was applied before and only
+            caller has seen: Redis was wiped or went back. Before `same`, because old data may have equal bytes.
+  same      the set is published in this epoch with exactly these bytes: this call, or its twin, was applied before and only
             the answer was lost. Before `conflict`, because that very success moved the set away from what the caller
             expects. Only within this epoch: a new one needs every set at a new generation. The stored bytes
             are compared too, not only the hash, so that a damaged payload is replaced; the index entry is set again.

@@ -1,6 +1,6 @@
 --[[ Seals an epoch: from now on a set that is absent from the index is a removed one.
 
-Promise: only the open epoch is sealed, and only while Redis still holds everything its controller has published in it.
+Promise: only the open epoch is sealed, and only while Redis still has everything that its controller has published in it.
 Safe to repeat.
 
 KEYS  1 meta      {ebb}:meta   HASH

@@ -22,7 +22,7 @@ describe('IP literals', function()
     it(('%q is none'):format(host), function() assert.is_nil(address.family(host)) end)
   end
 
-  it('stands in brackets beside a port if it has colons', function()
+  it('is in brackets before a port if it has colons', function()
     assert.equal('[::1]', address.in_url('::1'))
     assert.equal('10.0.0.1', address.in_url('10.0.0.1'))
   end)

@@ -97,7 +97,7 @@ describe('a sticky session', function()
     end
   end)
 
-  it('names who stands by in another zone, but no backup that stands by', function()
+  it('names a spare in another zone, but no backup that is a spare', function()
     local function in_zone(zone, more)
       local changes = { zone = zone }
       for name, value in pairs(more or {}) do changes[name] = value end
@@ -128,7 +128,7 @@ describe('a sticky session', function()
     assert.is_nil(upstream.named(built('random', { a = {} }), sticky.token('shop', 'a')))
   end)
 
-  it('has a cookie that tells no address and is kept from scripts and other sites', function()
+  it('has a cookie that shows no address and is kept from scripts and other sites', function()
     local token = sticky.token('shop', '10.0.1.7:8080')
     assert.is_truthy(string.match(token, '^%x+$') and #token == 16)
     assert.equal(token, sticky.token('shop', '10.0.1.7:8080'))
@@ -145,14 +145,14 @@ describe('the keys of sticky cookies', function()
   --- Not a real one: what is tested is who asks it for what.
   local function mac(key, text) return string.sub(key, 1, 1) .. text .. '12345678' end
 
-  it('are read a line each, and judged', function()
+  it('are read a line each, and checked', function()
     assert.same({ A, B }, sticky.read_keys('# newest first\n\n' .. A .. '\n  ' .. B .. '  \n'))
     assert.same({ A }, sticky.read_keys(A))
     for _, text in ipairs { '', '\n# none\n', 'short', A .. '\nx', string.rep('a', 129), A .. ' ' .. A, A .. '\1' } do
       local keys, why = sticky.read_keys(text)
       assert.is_nil(keys)
       assert.is_string(why)
-      assert.is_nil(string.find(why, 'aaaa', 1, true), 'a message must not hold a key')
+      assert.is_nil(string.find(why, 'aaaa', 1, true), 'a message must not show a key')
     end
     assert.is_nil((sticky.read_keys(string.rep(A .. '\n', 9))))
   end)

@@ -62,7 +62,7 @@ function balancing.leave(member)
 end
 
 --- Picks `count` times for clients of many keys, one after the other, each answered in `latency(member)` microseconds (1,000
---- unless told). Returns id → picks, and the time at the end.
+--- by default). Returns id → picks, and the time at the end.
 function balancing.count(subject, count, latency, now)
   local counts = {}
   now = now or 0

@@ -34,7 +34,7 @@ describe('a retry budget', function()
     for _ = 1, 20 do assert.is_true(one:take(55)) end
     assert.is_false(one:take(59.9))
     for _ = 1, 100 do one:request(61) end
-    -- Those of 50 are gone, those of 55 still stand.
+    -- Those of 50 no longer count, those of 55 do.
     assert.is_false(one:take(61))
     assert.is_true(one:take(65))
   end)

@@ -36,8 +36,8 @@ describe('the answer to a check', function()
     { 'HTTP/1.1 103 Early Hints\r\n\r\n' .. head .. 'is ok', false, rules('ok'), true },
   }
   for i, row in ipairs(rows) do
-    it('is judged, row ' .. i, function()
-      local passed, reason = check.judge(row[1], row[2], row[3])
+    it('is read, row ' .. i, function()
+      local passed, reason = check.verdict(row[1], row[2], row[3])
       assert.equal(row[4], passed)
       assert.equal(row[5], reason)
     end)

@@ -37,13 +37,13 @@ local function whichever(name, test)
 end
 
 describe('the clock', function()
-  whichever('tells people a moment by the wall clock of today, the same each time', function(set, by)
-    local told = clock.wall_of(900)
-    assert.near(1.7e9 + 900, told, 0.001)
+  whichever('shows people a moment by the wall clock of today, the same each time', function(set, by)
+    local shown = clock.wall_of(900)
+    assert.near(1.7e9 + 900, shown, 0.001)
     host.offset = host.offset + 0.3
-    assert.equal(told, clock.wall_of(900))
+    assert.equal(shown, clock.wall_of(900))
     set()
-    assert.near(told + by, clock.wall_of(900), 1)
+    assert.near(shown + by, clock.wall_of(900), 1)
     host.offset = 1.7e9
     clock.wall_of(900)
   end)
@@ -64,10 +64,10 @@ describe('a lease', function()
     host.time = host.time + 4.9
     assert.same({ false, 'a' }, { lease.take(dict, 'key', 'b', 5) })
     host.time = host.time + 0.2
-    assert.is_nil(lease.holder(dict, 'key'))
+    assert.is_nil(lease.owner(dict, 'key'))
     assert.is_true(lease.take(dict, 'key', 'b', 5))
     lease.release(dict, 'key', 'a')
-    assert.equal('b', lease.holder(dict, 'key'))
+    assert.equal('b', lease.owner(dict, 'key'))
     lease.release(dict, 'key', 'b')
     assert.is_true(lease.take(dict, 'key', 'c', 5))
   end)
@@ -77,7 +77,7 @@ describe('a lease', function()
     lease.take(dict, 'key', 'a', 5)
     for _, days in ipairs({ 1, 100, 248, 300, 496 }) do
       host.time = 1000 + days * 86400
-      assert.is_nil(lease.holder(dict, 'key'), days .. ' days')
+      assert.is_nil(lease.owner(dict, 'key'), days .. ' days')
     end
   end)
 end)
@@ -91,11 +91,11 @@ describe('the lock', function()
     host.time = host.time + 4
     assert.is_true(hanging:take())
     host.time = host.time + 4
-    assert.is_true(hanging:held())
+    assert.is_true(hanging:is_owned())
     assert.is_false(other:take())
     host.time = host.time + 1.1
     assert.is_true(other:take())
-    assert.is_false(hanging:held())
+    assert.is_false(hanging:is_owned())
     assert.is_true(hanging:take(), 'the other one is dead')
   end)
 end)

@@ -26,7 +26,7 @@ describe('the framing of an answer', function()
     { 304, '5', '5', nil, true },
   }
   for i, row in ipairs(rows) do
-    it('is judged, row ' .. i, function()
+    it('is checked, row ' .. i, function()
       assert.equal(row[5], framing.is_sound(row[1], row[2], row[3], row[4]))
     end)
   end

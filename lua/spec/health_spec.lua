@@ -23,7 +23,7 @@ describe('an ejection', function()
     end
     assert.same({ 10, 20, 40, 80, 160, 300, 300, 300 }, lasted)
     assert.equal(1000, record.since)
-    assert.equal(600, health.hold(3, 600))
+    assert.equal(600, health.ejection_time(3, 600))
   end)
 
   it('goes on doubling for an instance that flaps, and forgets while it is well', function()
@@ -90,7 +90,7 @@ describe('a check', function()
     assert.equal('uuffp', verdicts('---++'))
   end)
 
-  it('tells its reason, and writes nothing while all goes well', function()
+  it('has its reason, and writes nothing while all goes well', function()
     local record
     for _ = 1, 3 do record = health.checked(record, false, 7, CHECK, 'status 500') end
     assert.equal('3 checks failed: status 500', record.reason)

@@ -13,7 +13,7 @@ describe('the heartbeat', function()
     }, tools.quote))
   end)
 
-  it('tells of health in the bytes of the contract', function()
+  it('reports health in the bytes of the contract', function()
     assert.equal(tools.example('heartbeat_health'), heartbeat.encode({
       id = 'gw-1', boot = '6f1c2a9e4b7d8035', host = 'edge-1', seq = 43, workers = 2, started = 1795000000,
       applied = { epoch = 1795000000, generation = 17 }, rejected = {}, in_flight = {}, uncounted = 0,
@@ -31,7 +31,7 @@ describe('the heartbeat', function()
     }, tools.quote))
   end)
 
-  it('tells of problems in the bytes of the contract', function()
+  it('reports problems in the bytes of the contract', function()
     assert.equal(tools.example('heartbeat_problems'), heartbeat.encode({
       id = 'gw-1', boot = '6f1c2a9e4b7d8035', host = 'edge-1', seq = 44, workers = 2, started = 1795000000,
       applied = { epoch = 1795000000, generation = 17 },

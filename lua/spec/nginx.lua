@@ -53,7 +53,7 @@ function dictionary:get_keys()
   return keys
 end
 
---- {time, offset, logged, timers, dictionary(), run_timers(), ngx}: `ngx` stands as the global of that name from now on.
+--- {time, offset, logged, timers, dictionary(), run_timers(), ngx}: `ngx` is the global of that name from now on.
 --- `time` is what never goes back, in seconds; `offset` what the wall clock shows above it. Who sleeps lets time pass; what
 --- waits for its turn then runs, but no oftener than every `turn` seconds.
 function nginx.install()

@@ -14,7 +14,7 @@ local keys = require 'ebbgate.core.keys'
 local healths = require 'ebbgate.worker.health.health'
 local prober = require 'ebbgate.worker.health.prober'
 
---- A prober of `count` instances that are checked every `interval_ms`; `held` tells whether this worker has the lock.
+--- A prober of `count` instances that are checked every `interval_ms`; `owned`: whether this worker has the lock.
 local function checking(count, interval_ms)
   host.time, host.timers, host.turn, host.turned_at = 1000, {}, 0, 0
   asked.total, asked.by_id, asked.verdict, asked.began = 0, {}, nil, nil
@@ -29,11 +29,11 @@ local function checking(count, interval_ms)
   }
   local sets, dict, most = host.dictionary(), host.dictionary(), 0
   sets:safe_set(keys.sets.last_stamp, 1)
-  local self = { held = true, upstream = upstream, dict = dict }
+  local self = { owned = true, upstream = upstream, dict = dict }
   local subject = prober.new({
     dict = dict, sets = sets, store = { names = function() return { 'shop' } end }, counters = { add = function() end },
     health = healths.new({ dict = dict, counters = {}, incarnation = '1.0', zone = '', max_tries = 5 }),
-    upstream = function() return upstream end, held = function() return self.held end,
+    upstream = function() return upstream end, is_owner = function() return self.owned end,
   })
   self.subject = subject
   asked.began = function() most = math.max(most, subject.running) end
@@ -127,7 +127,7 @@ describe('the prober', function()
     subject.run(1)
     asked.total = 0
     asked.verdict = function()
-      subject.held = false
+      subject.owned = false
       return true
     end
     subject.run(0.1)

@@ -36,7 +36,7 @@ describe('a proxy location', function()
     assert.equal('@ebb-http-server_error-any', cautious('http', { on = 'server_error', non_idempotent = true }))
   end)
 
-  it('is not needed by what has no wishes', function()
+  it('is not needed by a service that asks for nothing', function()
     assert.is_false(proxy_location.name(proxy_location.transport(nil), nil))
   end)
 end)
@@ -96,7 +96,7 @@ describe('a gRPC status', function()
     assert.is_false(grpc_status.asked('application/grpc-web+proto'))
     assert.is_false(grpc_status.asked(nil))
   end)
-  it('stands for each status', function()
+  it('has a code for each status', function()
     for status, code in pairs({ [404] = 12, [502] = 14, [503] = 14, [504] = 4, [413] = 8, [400] = 13 }) do
       assert.equal(code, grpc_status.of(status))
     end

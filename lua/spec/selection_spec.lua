@@ -76,7 +76,7 @@ describe('backups', function()
     return member(id, changes)
   end
 
-  it('stand by while the primaries do it, and a retry may come to them', function()
+  it('are spares while the primaries do it, and a retry may come to them', function()
     local ids, about = chosen({ member('a'), backup('z') })
     assert.equal('a', ids)
     assert.equal('z', about.spare[1].id)
@@ -126,7 +126,7 @@ describe('the own zone', function()
     return member(id, more)
   end
 
-  it('gets everything if it has its fair share; the others stand by', function()
+  it('gets everything if it has its fair share; the others are spares', function()
     local ids, about = chosen({ at('a', 'here', 100), at('b', 'there', 100) }, RULES)
     assert.equal('a', ids)
     assert.equal('b', about.spare[1].id)
@@ -170,7 +170,7 @@ local function has(list, wanted)
 end
 
 describe('whatever the upstream', function()
-  it('the rules hold', function()
+  it('the rules are kept', function()
     for seed = 1, 3000 do
       local random, members = tools.random(seed), {}
       for i = 1, random(12) do members[i] = any_member(random, i) end

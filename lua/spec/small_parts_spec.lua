@@ -132,7 +132,7 @@ describe('a name of a header', function()
   }
   for _, row in ipairs(rows) do
     it(('%q with %s: %s'):format(row[1], row[2], tostring(row[3])), function()
-      assert.equal(row[3], header_names.judge(row[1], row[2]))
+      assert.equal(row[3], header_names.fault(row[1], row[2]))
     end)
   end
 end)
@@ -171,7 +171,7 @@ describe('a problem', function()
 end)
 
 describe('the histogram', function()
-  it('puts a latency into the first bucket that holds it', function()
+  it('puts a latency into the first bucket that it fits', function()
     assert.equal(1, histogram.bucket(0))
     assert.equal(1, histogram.bucket(1))
     assert.equal(2, histogram.bucket(1.001))
@@ -184,7 +184,7 @@ describe('the histogram', function()
     assert.equal('+Inf', histogram.le(histogram.SIZE))
   end)
 
-  it('shows Prometheus as many bounds as a page can hold', function()
+  it('shows Prometheus as many bounds as a page can show', function()
     local shown = 0
     for index = 1, histogram.SIZE do shown = shown + (histogram.is_shown(index) and 1 or 0) end
     assert.equal(15, shown)

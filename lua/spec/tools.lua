@@ -47,7 +47,7 @@ function tools.sha1(text)
   return table.concat(hex)
 end
 
---- Like nginx's: null is a userdata, no array can be told from no object.
+--- Like nginx's: null is a userdata; an empty array and an empty object are the same.
 tools.json = cjson.decode
 tools.quote = cjson.encode
 tools.null = cjson.null

@@ -6,11 +6,11 @@
 #   HUP               nginx reads its conf again
 #
 #   EBBGATE_CONF                   the conf that `ebbgate render` wrote; /etc/ebbgate/nginx.conf unless given
-#   EBBGATE_REDIS_PASSWORD(_FILE)  the password of Redis, or the file that holds it
+#   EBBGATE_REDIS_PASSWORD(_FILE)  the password of Redis, or the file that has it
 #   EBBGATE_API and its token      see ebbgate-leave
 #
-# Exit: 0 stopped as asked, and told · 2 cannot start · 75 stopped as asked, but nobody could be told · else how nginx
-# ended: of itself, so nothing is told, because it is expected back.
+# Exit: 0 stopped as asked, and reported · 2 cannot start · 75 stopped as asked, but not reported · else how nginx
+# ended: of itself, so nothing is reported, because it is expected back.
 set -eu
 
 conf=${EBBGATE_CONF:-/etc/ebbgate/nginx.conf}
@@ -28,7 +28,7 @@ nginx='' asked='' repeater=''
 signal() {
   [ -z "$nginx" ] || kill "-$1" "$nginx" 2> /dev/null || :
 }
-# A signal that comes while nginx reads its conf is lost on it, so the wish is said again until it is obeyed.
+# nginx drops a signal that comes while it reads its conf, so it is sent again until nginx has ended.
 repeat() {
   while kill -QUIT "$nginx" 2> /dev/null; do sleep 1; done
 }
@@ -110,8 +110,8 @@ working() {
   return 1
 }
 while working; do sleep 0.2; done
-told=0
-ebbgate-leave "$conf" || told=75
-[ "$status" -ne 0 ] || exit "$told"
+reported=0
+ebbgate-leave "$conf" || reported=75
+[ "$status" -ne 0 ] || exit "$reported"
 say "nginx was asked to stop and ended with $status"
 exit "$status"

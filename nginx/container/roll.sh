@@ -4,15 +4,15 @@
 #
 # usage: nginx/container/roll.sh [GATEWAY…]    in the directory of docker-compose.yml; all services `gateway-N` unless named
 #   COMPOSE                 docker compose unless given; docker-compose is the other
-#   EBBGATE_ROLL_PATIENCE   how many seconds a gateway may take to be back; 120 unless given
-#   EBBGATE_ROLL_PAUSE      seconds between two, for whatever stands before them to see that one is back; 10 unless given
+#   EBBGATE_ROLL_TIMEOUT    how many seconds a gateway may take to be back; 120 unless given
+#   EBBGATE_ROLL_PAUSE      seconds between two, for whatever is before them to see that one is back; 10 unless given
 #
 # Before anything is stopped, every gateway must be heard: one that is away already would be missed twice.
 # Exit: 0 all are new · 1 it stopped at one: those behind it are as they were · 2 usage
 set -eu
 
 compose=${COMPOSE:-docker compose}
-patience=${EBBGATE_ROLL_PATIENCE:-120}
+timeout=${EBBGATE_ROLL_TIMEOUT:-120}
 pause=${EBBGATE_ROLL_PAUSE:-10}
 
 say() {
@@ -70,9 +70,9 @@ for gateway in "$@"; do
   say "$gateway is recreated; its open requests end first"
   # shellcheck disable=SC2086 # none or one
   compose up -d $alone --force-recreate "$gateway" || stop "$gateway could not be recreated"
-  ebbgate wait gateway "$gateway" --not-boot "$boot" --timeout "${patience}s" ||
-    stop "$gateway is not back after $patience s: docker compose logs $gateway"
-  left=$patience
+  ebbgate wait gateway "$gateway" --not-boot "$boot" --timeout "${timeout}s" ||
+    stop "$gateway is not back after $timeout s: docker compose logs $gateway"
+  left=$timeout
   until healthy "$gateway"; do
     [ "$left" -gt 0 ] || stop "$gateway is heard, but not healthy: docker compose ps, docker compose logs $gateway"
     left=$((left - 1))

@@ -64,7 +64,7 @@ async function start(env: NodeJS.ProcessEnv = {}, wait = true): Promise<Containe
       EBBGATE_CONF: conf,
       EBBGATE_API: `http://127.0.0.1:${api.address().port}`,
       EBBGATE_TOKEN_FILE: join(dir, 'token'),
-      EBBGATE_LEAVE_PATIENCE: '2',
+      EBBGATE_LEAVE_TIMEOUT: '2',
       EBBGATE_JOIN_AFTER: '60',
       ...env,
     },
@@ -241,12 +241,12 @@ describe('the stop', () => {
     const second = await start({ EBBGATE_API: '' });
     second.child.kill('SIGQUIT');
     expect(await second.exited).toBe(0);
-    expect(second.said()).toContain('Say it by hand: ebbgate gateway leave gateway-1');
+    expect(second.said()).toContain('Do it by hand: ebbgate gateway leave gateway-1');
   });
 
   it('tries again while the API cannot', async () => {
     plane.refusal = { code: 'not_ready', detail: 'ZooKeeper is away' };
-    const { child, exited } = await start({ EBBGATE_LEAVE_PATIENCE: '20' });
+    const { child, exited } = await start({ EBBGATE_LEAVE_TIMEOUT: '20' });
     child.kill('SIGQUIT');
     await until(() => plane.mutated.length).toBeGreaterThan(0);
     plane.refusal = null;
@@ -255,7 +255,7 @@ describe('the stop', () => {
 
   it('keeps the token out of every command line', async () => {
     plane.refusal = { code: 'not_ready', detail: 'ZooKeeper is away' };
-    const { child, exited } = await start({ EBBGATE_LEAVE_PATIENCE: '20' });
+    const { child, exited } = await start({ EBBGATE_LEAVE_TIMEOUT: '20' });
     child.kill('SIGQUIT');
     await until(() => plane.mutated.length).toBeGreaterThan(0);
     const seen = spawn('ps', ['-eo', 'args'], { stdio: ['ignore', 'pipe', 'ignore'] });

@@ -38,7 +38,7 @@ function roll(...words: readonly string[]) {
     env: {
       PATH: `${dir}:${process.env.PATH!}`,
       EBBGATE_ROLL_PAUSE: '0',
-      EBBGATE_ROLL_PATIENCE: '1',
+      EBBGATE_ROLL_TIMEOUT: '1',
       VERSION: version,
     },
   });

@@ -49,7 +49,7 @@ function address.family(host)
   return nil
 end
 
---- The literal as it stands beside a port: IPv6 in brackets.
+--- The literal as it is written before a port: IPv6 in brackets.
 function address.in_url(host)
   return find(host, ':', 1, true) and '[' .. host .. ']' or host
 end

@@ -1,5 +1,5 @@
---- Tells a try that failed by what the client sent, or asked for, from one that its instance failed. What a client can bring
---- about as often as it likes must take no instance out. `var` are nginx's variables of that try, in lists with those before it.
+--- Whether the client, not the instance, made a try fail: by what it sent, or asked for. A client can do that as often as it
+--- likes, so it must take no instance out. `var` has nginx's variables of that try, in lists with those of the tries before it.
 local match = string.match
 
 local blame = {}

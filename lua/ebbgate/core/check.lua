@@ -1,4 +1,4 @@
---- What an instance's answer to a check says (docs/contract/wire.md, health.check).
+--- What the answer of an instance to a check means (docs/contract/wire.md, health.check).
 local find, match, sub, lower = string.find, string.match, string.sub, string.lower
 
 local check = {}
@@ -44,8 +44,8 @@ local function start_of(text)
   return at
 end
 
---- Reads what came so far: true (passed), or false and why, or nil when more is needed. `closed` tells that no more will come.
-function check.judge(text, closed, rules)
+--- Of what came so far: true (passed), or false and why, or nil when more is needed. `closed`: no more will come.
+function check.verdict(text, closed, rules)
   local start = start_of(text)
   if not start then
     if closed or #text > LONGEST_HEAD then return false, 'no final answer after 1xx' end

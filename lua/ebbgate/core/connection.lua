@@ -12,7 +12,7 @@ local COMMA, SPACE, TAB, A, Z = byte(','), byte(' '), byte('\t'), byte('A'), byt
 
 function connection.is_plain(value) return PLAIN[value] == true end
 
---- A number for a name whose letters are lower case; names of one number are told apart by their text.
+--- A number for a name whose letters are lower case. Two names may have one number; then their text decides.
 local function number_of(name)
   local number = 0
   for i = 1, #name do number = tobit(number * 31 + byte(name, i)) end

@@ -9,7 +9,7 @@ local byte = string.byte
 
 local hash = {}
 
---- x × (high × 2^16 + low) modulo 2^32; in two halves, because a double holds 53 bits.
+--- x × (high × 2^16 + low) modulo 2^32; in two halves, because a double has 53 bits.
 local function multiply(x, high, low)
   return tobit(lshift(tobit(x * high), 16) + tobit(x * low))
 end

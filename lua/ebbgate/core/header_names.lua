@@ -25,10 +25,10 @@ header_names.GUARDED = GUARDED
 local TOKEN = "^[a-z0-9!#$%%&'*+.^_`|~-]+$"
 local ALLOWED = { plain = '^[a-z0-9-]+$', underscores = '^[a-z0-9_-]+$', any = TOKEN }
 
---- Judges a name in lower case: nil if the instance gets the header, else why not: 'invalid' if it is no name, so that the
---- request is none of HTTP; 'name' if names like it are not let through; 'lookalike' if it only differs from a guarded one by
---- characters that CGI, WSGI and the like do not tell apart.
-function header_names.judge(name, allowed)
+--- Checks a name in lower case: nil if the instance gets the header, else why not: 'invalid' if it is no name, so that the
+--- request is no HTTP; 'name' if names like it are not let through; 'lookalike' if it only differs from a guarded one by
+--- characters that CGI, WSGI and the like take for the same.
+function header_names.fault(name, allowed)
   if not find(name, TOKEN) then return 'invalid' end
   if not find(name, ALLOWED[allowed]) then return 'name' end
   if not find(name, '[^a-z0-9-]') then return nil end

@@ -1,4 +1,4 @@
---- What a gateway knows of an instance's health, and how that moves. Times are seconds of the clock that is handed in.
+--- What a gateway knows of an instance's health, and how that changes. Times are seconds of the clock that is passed in.
 ---
 --- Two things are known, each by itself:
 ---   passive   what requests met. {out, since, until_at, level, reason}: `out` true from an ejection to the half-open request
@@ -20,7 +20,7 @@ local FIRST_SHARE = 0.1
 local STEP = 1
 
 --- How long ejection number `level` in a row lasts: fail_timeout × 1, 2, 4 …
-function health.hold(level, fail_timeout)
+function health.ejection_time(level, fail_timeout)
   -- Past 2^20 every product is above the limit.
   return min(fail_timeout * 2 ^ min(level - 1, 20), max(fail_timeout, LONGEST))
 end
@@ -28,7 +28,7 @@ end
 --- What is left of `level` after the instance was well for `seconds`: one less for every two of its last ejections' time.
 local function worn(level, seconds, fail_timeout)
   while level > 0 do
-    local step = 2 * health.hold(level, fail_timeout)
+    local step = 2 * health.ejection_time(level, fail_timeout)
     if seconds < step then return level end
     level, seconds = level - 1, seconds - step
   end
@@ -49,7 +49,7 @@ function health.eject(record, now, fail_timeout, reason)
     level = worn(record.level, now - record.since, fail_timeout) + 1
   end
   return {
-    out = true, since = record and record.out and record.since or now, until_at = now + health.hold(level, fail_timeout),
+    out = true, since = record and record.out and record.since or now, until_at = now + health.ejection_time(level, fail_timeout),
     level = level, reason = reason,
   }
 end
@@ -57,7 +57,7 @@ end
 --- True if the time of an ejection is over. One that seems to last longer than it may, because the clock went back or
 --- fail_timeout was lowered, is over too.
 function health.is_due(record, now, fail_timeout)
-  return now >= record.until_at or record.until_at - now > health.hold(record.level, fail_timeout) + 1
+  return now >= record.until_at or record.until_at - now > health.ejection_time(record.level, fail_timeout) + 1
 end
 
 --- The record after a half-open request that went well.
@@ -65,8 +65,8 @@ function health.recover(record, now)
   return { out = false, since = now, until_at = 0, level = record.level, reason = '' }
 end
 
---- The record after a check; `record` nil = it was never checked. The second value tells whether anything differs from
---- before, the third whether that may change who is used.
+--- The record after a check; `record` nil = it was never checked. Then: whether anything differs from before, and whether that
+--- may change who is used.
 function health.checked(record, passed, now, check, reason)
   local verdict, streak = record and record.verdict or 'unknown', record and record.streak or 0
   local against = passed == (verdict == 'failing')
@@ -124,7 +124,8 @@ end
 ---   known     {state (the set's), passive, active (nil without checks), warm_since (nil = not warming)}
 ---   settings  the set's health
 --- The condition: {state = 'failing' | 'ejected' | 'half_open' | 'warming', reason, since, out (true = it must not be used),
---- factor (of its weight), until_at (of an ejection), hold (its length), wake_at (when to look again; nil = when told)}
+--- factor (of its weight), until_at (of an ejection), lasts (how long in all), wake_at (when to look again; nil =
+--- when something changes)}
 function health.condition(known, settings, now)
   local passive, active = known.passive, known.active
   if active and is_failing(known.state, active) then
@@ -135,7 +136,7 @@ function health.condition(known, settings, now)
     local due = health.is_due(passive, now, fail_timeout)
     return {
       state = due and 'half_open' or 'ejected', reason = passive.reason, since = passive.since, out = true, factor = 1,
-      until_at = passive.until_at, hold = health.hold(passive.level, fail_timeout),
+      until_at = passive.until_at, lasts = health.ejection_time(passive.level, fail_timeout),
       wake_at = not due and passive.until_at or nil,
     }
   end
@@ -148,7 +149,7 @@ function health.condition(known, settings, now)
   }
 end
 
---- The ids that `document` lets new requests go to and `previous` did not: they begin slowly. `eligible(peer)` judges one.
+--- The ids that `document` lets new requests go to and `previous` did not: they begin slowly. `eligible(peer)` says which.
 function health.newcomers(document, previous, eligible)
   local known, list = {}, {}
   for _, p in ipairs(previous.peers or {}) do known[p.id] = eligible(p) end

@@ -1,4 +1,4 @@
---- Writes what a gateway says of itself (docs/contract/wire.md, "The heartbeat" and "The counters").
+--- Writes what a gateway reports of itself (docs/contract/wire.md, "The heartbeat" and "The counters").
 local json_text = require 'ebbgate.core.json_text'
 local position = require 'ebbgate.core.position'
 
@@ -58,7 +58,7 @@ function heartbeat.encode(beat, quote)
     .. '},"uncounted":' .. text(beat.uncounted) .. health_text(beat, quote) .. '}'
 end
 
---- Only the buckets that hold something: most versions answer within a few of them.
+--- Only the buckets that are not empty: most versions answer within a few of them.
 local function buckets_text(buckets)
   local parts = {}
   for index = 1, #buckets do

@@ -1,6 +1,6 @@
---- Every name the gateway uses in Redis and in its shared dictionaries stands here.
+--- Every key that the gateway uses in Redis and in its shared dictionaries.
 ---
---- No part holds a pipe (wire.lua sees to it), so keys of several parts are joined by one.
+--- No part has a pipe in it (wire.lua checks), so keys of several parts are joined by one.
 local keys = {}
 
 --- Redis (docs/contract/wire.md).
@@ -16,7 +16,7 @@ function keys.redis.heartbeat(gateway) return '{ebb}:gw:' .. gateway end
 function keys.redis.stats(gateway) return '{ebb}:stats:' .. gateway end
 
 --- ebb_sets. `stamp|<name>` is the generation key: a number of this nginx that is new at every change of the set, so that
---- a lower generation of a newer epoch is a change too. `record|<name>` tells what was published (position.pack_record).
+--- a lower generation of a newer epoch is a change too. `record|<name>` says what was published (position.pack_record).
 --- `document|<name>|<stamp>` is the payload: a new key each time, because a dictionary that is full forgets the old value
 --- when it refuses the new one.
 keys.sets = { last_stamp = 'last_stamp' }

@@ -1,7 +1,7 @@
 --- Every metric of a gateway, named once: its name, its labels, and what it says. docs/reference/metrics.md is tested against it.
 ---
---- A counter is kept in ebb_metrics, under its place in this table (`id`) and the values of its labels. An empty value stands for
---- "none": requests that met no service have '' as their service.
+--- A counter is kept in ebb_metrics, under its place in this table (`id`) and the values of its labels. An empty value means
+--- none: requests that met no service have '' as their service.
 local concat, gmatch = table.concat, string.gmatch
 
 local metrics = {}

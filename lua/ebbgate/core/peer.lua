@@ -1,14 +1,14 @@
 --- An instance as one worker knows it, by its id. It outlives the sets that name it: its open requests belong to the
 --- instance, not to the picker of the day.
 ---
---- `key` is its counter in ebb_inflight; `counted` tells that the counter exists; `open` is this worker's own count, which
---- tells when the counter of a peer that no set names any more (`retired`) may go. Until then the peer stands in the
---- table `retiring` of its service, where it is found again if it comes back.
---- `idle` is how many connections to it this worker's nginx may have kept, at most; it is counted only where nginx must be told
---- (worker/live.lua).
---- What pickers know of it stands here too, so that it outlives them: `turn` what it has still to wait in a round robin
---- (weighted_round_robin.lua), `average` its latency in microseconds as of `touched` (ewma.lua; 0 = never seen). `watcher` is
---- the picker that wants to know when `open` moved, and `slot` what that picker keeps for it.
+---   key, counted   its counter in ebb_inflight, and whether that exists
+---   open           this worker's own count. At 0 the counter of a peer that no set names any more (`retired`) is removed
+---   retiring       until then: the table of its service in which it is found again if it comes back
+---   idle           how many connections to it this worker's nginx may have kept, at most; counted only where `live.asks_again`
+--- What pickers know of it is here too, so that it outlives them:
+---   turn           what it has still to wait in a round robin (weighted_round_robin.lua)
+---   average        its latency in microseconds as of `touched` (ewma.lua; 0 = never seen)
+---   watcher, slot  the picker that wants to know when `open` changed, and what that picker keeps for it
 local keys = require 'ebbgate.core.keys'
 
 local peer = {}

@@ -1,4 +1,5 @@
---- Where a publication stands, (epoch, generation) compared epoch first, and the fixed-width records the gateway keeps.
+--- The position of a publication, (epoch, generation), compared by epoch first, and the records of fixed width that
+--- the gateway keeps.
 local format, sub, match = string.format, string.sub, string.match
 
 local position = {}
@@ -13,7 +14,7 @@ function position.whole(text)
   return number < LIMIT and number or nil
 end
 
---- True if (epoch, generation) stands above (other_epoch, other_generation).
+--- True if (epoch, generation) is above (other_epoch, other_generation).
 function position.newer(epoch, generation, other_epoch, other_generation)
   if epoch ~= other_epoch then return epoch > other_epoch end
   return generation > other_generation

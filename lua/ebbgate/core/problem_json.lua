@@ -5,7 +5,7 @@ problem_json.CONTENT_TYPE = 'application/problem+json'
 
 local OWN = {
   not_ready = { 503, 'Not ready', 'This gateway has not learned any routes yet.' },
-  left = { 503, 'Not ready', 'This gateway has left, and nobody who steers it knows yet that it is back.' },
+  left = { 503, 'Not ready', 'This gateway has left, and the control plane does not know yet that it is back.' },
   no_route = { 404, 'No route', 'No service has a route for this host and path.' },
   no_instance = { 503, 'No instance', 'No instance of this service takes requests now.' },
   instance_failed = { 502, 'Instance failed', 'No instance of this service gave an answer.' },
@@ -32,7 +32,7 @@ for code, own in pairs(OWN) do STATUS[code] = own[1] end
 --- The status of a refusal with this code; 503 for one that is not known here.
 function problem_json.status_of(code) return STATUS[code] or 503 end
 
---- The code that stands for a status that the gateway itself gave.
+--- The code of a status that the gateway itself gave.
 function problem_json.code_of(status)
   local known = BY_STATUS[status]
   return known and known[1] or 'refused'

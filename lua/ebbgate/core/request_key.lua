@@ -1,4 +1,4 @@
---- What of a request its instance is chosen by: the name of nginx's variable that holds it.
+--- What of a request its instance is chosen by: the name of nginx's variable that has it.
 ---
 --- A header or argument that is there twice counts by its first; values are taken as they came, not decoded.
 local request_key = {}

@@ -1,4 +1,4 @@
---- Who of a set may get new requests, and how much of them: one list, built once per change, that every picker obeys.
+--- Who of a set may get new requests, and how much of them: one list, built once per change; pickers choose from it alone.
 ---
 --- The rules, the stronger first:
 ---   1. What the set forbids is never used, whatever else is broken: down, weight 0, any state but `up` and `suspect`.

@@ -1,7 +1,7 @@
 --- Sticky sessions: a cookie names the instance that a client came to, by a token.
 ---
 --- A token gives no right: one that is forged names some instance of the service that the client could have come to by chance,
---- or none. With a key it tells nothing of the instance. Without one, who guesses an address can see that the guess is right.
+--- or none. With a key it says nothing of the instance. Without one, who guesses an address can see that the guess is right.
 local bit = require 'bit'
 local hash = require 'ebbgate.core.hash'
 
@@ -23,12 +23,12 @@ function sticky.read_keys(text)
       list[#list + 1] = key
     end
   end
-  if #list == 0 then return nil, 'it holds no key' end
-  if #list > MOST_KEYS then return nil, 'it holds more than ' .. MOST_KEYS .. ' keys' end
+  if #list == 0 then return nil, 'it has no key' end
+  if #list > MOST_KEYS then return nil, 'it has more than ' .. MOST_KEYS .. ' keys' end
   return list
 end
 
---- How instances are named: function (service, id) → the token that is given out, and a list of further ones that are understood.
+--- How instances are named: function (service, id) → the token that is given out, and a list of others that are understood.
 --- `mac(key, text)` gives at least 8 bytes. Without keys the token is `sticky.token`.
 function sticky.namer(list, mac)
   if not list or #list == 0 then return function(service, id) return sticky.token(service, id), {} end end
@@ -50,7 +50,7 @@ function sticky.token(service, id)
   return bit.tohex(hash.text(text, 0x1ebb)) .. bit.tohex(hash.text(text, 0x2ebb))
 end
 
---- What a upstream keeps of the set's `balancer.sticky`; false if it has none.
+--- What an upstream keeps of the set's `balancer.sticky`; false if it has none.
 function sticky.settings(given)
   if not given then return false end
   local age = given.max_age_s > 0 and '; Max-Age=' .. given.max_age_s or ''

@@ -1,4 +1,4 @@
---- A set's document turned into what a worker serves by. A upstream is never changed: the next set builds the next one.
+--- The document of a set, made into what a worker serves by. An upstream is never changed: the next set builds the next one.
 local address = require 'ebbgate.core.address'
 local proxy_location = require 'ebbgate.core.proxy_location'
 local timeouts = require 'ebbgate.core.timeouts'
@@ -9,7 +9,7 @@ local sticky = require 'ebbgate.core.sticky'
 
 --- Algorithm → its picker. All are `new(members, roll, options)`, `carry(previous)`, `pick(tried, key, now)`, `size`:
 ---   members   what selection.choose gave; each has id, share > 0, peer (core/peer.lua)
----   roll      in [0, 1): where it starts, so that workers and gateways do not march in step
+---   roll      in [0, 1): where it starts, so that workers and gateways do not pick the same in step
 ---   options   the set's balancer
 ---   carry     takes over from the picker before it, of whatever algorithm, which parks if it can; called at most once, before
 ---             any pick
@@ -31,9 +31,9 @@ local pickers = {
 
 local upstream = {}
 
---- A peer of one set. It is what a request holds while it is open: the set may change meanwhile, its version too. `selected`:
---- the picker may choose it. `afar`: in another zone, and there for retries and for the clients whose cookie names it. `keeps`:
---- drained, but still there for the latter. `ask_at`: when worker/health/half_open.lua may look for a lease again.
+--- A peer of one set. An open request keeps its member: the set may change meanwhile, its version too. `selected`: the picker
+--- may choose it. `afar`: in another zone, and there for retries and for the clients whose cookie names it. `keeps`: drained,
+--- but still there for those clients. `ask_at`: when worker/health/half_open.lua may look for a lease again.
 local function new_member(p, service, state, health_view, failures)
   return {
     id = p.id, service = service, address = address.in_url(p.host), port = p.port, version = p.version,
@@ -96,7 +96,8 @@ end
 
 local UNKEYED = sticky.namer(nil, nil)
 
---- Builds the picker that chooses among `chosen`, in place of `previous` (or nil): peers tell only the new one what is open.
+--- Builds the picker that chooses among `chosen`, in place of `previous` (or nil): peers report what is open to the
+--- new one alone.
 function upstream.picker(balancer, chosen, roll, previous, members)
   for i = 1, #members do members[i].peer.watcher = false end
   local picker = pickers[balancer.algorithm].new(chosen, roll, balancer)
@@ -105,7 +106,7 @@ function upstream.picker(balancer, chosen, roll, previous, members)
 end
 
 --- The member that `token` names, if it may serve whom it names and is not in `tried` (or nil). It may if it was selected, if
---- only its zone stands against that, or if it drains and keeps its clients. A backup that stands by keeps nobody.
+--- only its zone speaks against it, or if it drains and keeps its clients. A backup that stands by keeps nobody.
 function upstream.named(self, token, tried)
   local member = self.by_token and self.by_token[token]
   if not member or (tried and tried[member.id]) then return nil end
@@ -130,7 +131,7 @@ function upstream.build(document, worker, previous, retiring, roll, health_view,
     members[i] = new_member(p, document.service, state, health_view, failures)
     by_id[p.id] = members[i]
   end
-  -- Who left tells nobody any more.
+  -- Who left reports to nobody any more.
   for id, member in pairs(previous and previous.by_id or {}) do
     if not by_id[id] then member.peer.watcher = false end
   end

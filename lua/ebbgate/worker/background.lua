@@ -47,82 +47,100 @@ local function names_of(service)
   return names
 end
 
---- settings: the checked options, with `password` and `follow` (the script). `live` must have been started.
-function background.start(settings, dicts, incarnation)
+--- Everything that works beside requests: who follows Redis, who reports, who checks. `dicts` and the options are as in `start`.
+local function build(settings, dicts, incarnation)
   local identity = { id = settings.gateway_id, version = settings.version, host = process.hostname() }
   local connection = redis.new({
     host = settings.redis_host, port = settings.redis_port, database = settings.redis_database,
     username = settings.redis_username, password = settings.password,
   })
-  local holder = lock.new(dicts.state, keys.state.lock, incarnation)
+  local syncing = lock.new(dicts.state, keys.state.lock, incarnation)
+  local checking = lock.new(dicts.health, keys.health.lock, incarnation)
   local files = disk.new(settings.state_dir)
   files:prepare()
-  local sets = store.new(dicts.sets, files, function() return holder:held() end)
+  local sets = store.new(dicts.sets, files, function() return syncing:is_owned() end)
   local counts, totals = in_flight_counts.new(dicts), request_counts.new(dicts.metrics, membership)
-  local wrong = problems.new(live.counters, dicts.state)
-  local care = self_check.new({ dicts = dicts, disk = files, problems = wrong })
-  local told = health_report.new({ dict = dicts.health, store = sets })
-  local watch, checker = health_watch.new(dicts.health), lock.new(dicts.health, keys.health.lock, incarnation)
-  local probes = prober.new({
-    dict = dicts.health, sets = dicts.sets, store = sets, health = live.health, counters = live.counters,
-    upstream = function(service) return live.upstream(live.entry(service)) end,
-    held = function() return checker:held() end,
-  })
+  local found = problems.new(live.counters, dicts.state)
+  local unwell = health_report.new({ dict = dicts.health, store = sets })
   local report = reporter.new({
     redis = connection, state = dicts.state, in_flight_counts = counts, request_counts = totals, json = boot.json,
-    tools = live.tools,
-    problems = wrong, identity = identity, health = told, every = settings.heartbeat_ms / 1000,
+    tools = live.tools, problems = found, identity = identity, health = unwell, every = settings.heartbeat_ms / 1000,
   })
-  local follow = sync.new({
-    redis = connection, state = dicts.state, state_dir = settings.state_dir, store = sets, lock = holder, reporter = report,
-    problems = wrong,
-    poll = settings.poll_ms / 1000,
-    catch_up = catch_up.new({
-      redis = connection, store = sets, state = dicts.state, tools = live.tools, json = boot.json, lock = holder,
-      script = settings.follow, problems = wrong, reporter = report, health = live.health,
-    }),
+  local pass = catch_up.new({
+    redis = connection, store = sets, state = dicts.state, tools = live.tools, json = boot.json, lock = syncing,
+    script = settings.follow, problems = found, reporter = report, health = live.health,
   })
   live.inspection = inspection.new({
-    dicts = dicts, store = sets, in_flight_counts = counts, json = boot.json, identity = identity, problems = wrong,
+    dicts = dicts, store = sets, in_flight_counts = counts, json = boot.json, identity = identity, problems = found,
   })
   live.metrics = metrics.new({
-    dicts = dicts, store = sets, in_flight_counts = counts, request_counts = totals, json = boot.json, health = told,
-    problems = wrong,
+    dicts = dicts, store = sets, in_flight_counts = counts, request_counts = totals, json = boot.json, health = unwell,
+    problems = found,
   })
+  return {
+    syncing = syncing, checking = checking, report = report, totals = totals, watch = health_watch.new(dicts.health),
+    self_check = self_check.new({ dicts = dicts, disk = files, problems = found }),
+    sync = sync.new({
+      redis = connection, state = dicts.state, state_dir = settings.state_dir, store = sets, lock = syncing,
+      reporter = report, problems = found, poll = settings.poll_ms / 1000, catch_up = pass,
+    }),
+    prober = prober.new({
+      dict = dicts.health, sets = dicts.sets, store = sets, health = live.health, counters = live.counters,
+      upstream = function(service) return live.upstream(live.entry(service)) end,
+      is_owner = function() return checking:is_owned() end,
+    }),
+  }
+end
 
+--- For the one worker that follows Redis and reports.
+local function start_sync(parts)
   timer.every('tick', TICK, function()
-    if not holder:take() then return end
-    follow:ensure()
-    care:tick(clock.now())
-    report:tick(clock.now())
+    if not parts.syncing:take() then return end
+    parts.sync:ensure()
+    parts.self_check:tick(clock.now())
+    parts.report:tick(clock.now())
   end, function()
-    -- The new worker of a reload can go on at once.
-    holder:release()
+    -- So that the new worker of a reload can go on at once.
+    parts.syncing:release()
   end)
-  if departure.holds(dicts.state) then
-    timer.every('departure', FLUSH, function()
-      if not departure.holds(dicts.state) or not holder:held() then return end
-      if not departure.look(dicts.state, settings.state_dir) then return end
-      ngx.log(ngx.NOTICE, 'ebbgate: the control API knows of this gateway again: it serves what its disk had')
-      dicts.state:safe_set(keys.state.serving, true)
-    end)
-  end
-  timer.every('health', TICK, function() watch:tick(clock.now()) end)
-  timer.every('checks', TICK, function()
-    if checker:take() then probes:tick(clock.now()) end
-  end, function() checker:release() end)
-  timer.every('flush', FLUSH, function() live.counters:flush() end, function() live.counters:flush() end)
-  timer.every('entries', SWEEP, live.forget)
   timer.every('sweep', SWEEP, function()
-    if holder:held() then totals:sweep(clock.now()) end
-  end)
-  timer.every('forget', SWEEP, function()
-    if checker:held() then live.health:sweep(names_of, dicts.sets:get(keys.sets.last_stamp)) end
+    if parts.syncing:is_owned() then parts.totals:sweep(clock.now()) end
   end)
   -- The first session need not wait for the first tick.
   timer.soon('start', function()
-    if holder:take() then follow:ensure() end
+    if parts.syncing:take() then parts.sync:ensure() end
   end)
+end
+
+--- Waits for somebody else to find out that this gateway, which had left, is known again.
+local function start_return(parts, state, state_dir)
+  timer.every('departure', FLUSH, function()
+    if not departure.is_marked(state) or not parts.syncing:is_owned() then return end
+    if not departure.look(state, state_dir) then return end
+    ngx.log(ngx.NOTICE, 'ebbgate: the control API knows of this gateway again: it serves what its disk had')
+    state:safe_set(keys.state.serving, true)
+  end)
+end
+
+--- For the one worker that checks instances, and those that all workers need.
+local function start_health(parts, dicts)
+  timer.every('health', TICK, function() parts.watch:tick(clock.now()) end)
+  timer.every('checks', TICK, function()
+    if parts.checking:take() then parts.prober:tick(clock.now()) end
+  end, function() parts.checking:release() end)
+  timer.every('forget', SWEEP, function()
+    if parts.checking:is_owned() then live.health:sweep(names_of, dicts.sets:get(keys.sets.last_stamp)) end
+  end)
+end
+
+--- settings: the checked options, with `password` and `follow` (the script). `live` must have been started.
+function background.start(settings, dicts, incarnation)
+  local parts = build(settings, dicts, incarnation)
+  start_sync(parts)
+  if departure.is_marked(dicts.state) then start_return(parts, dicts.state, settings.state_dir) end
+  start_health(parts, dicts)
+  timer.every('flush', FLUSH, function() live.counters:flush() end, function() live.counters:flush() end)
+  timer.every('entries', SWEEP, live.forget)
 end
 
 return background

@@ -52,8 +52,8 @@ function clock.wall() return ngx.now() end
 local STEP = 1
 local difference
 
---- Unix seconds of a moment `at` of `now`, as the wall clock of today tells it. Told twice, it is the same number, unless the
---- wall clock was set meanwhile.
+--- Unix seconds of a moment `at` of `now`, as the wall clock shows it today. Of one moment it is the same number each time,
+--- unless the wall clock was set meanwhile.
 function clock.wall_of(at)
   local found = ngx.now() - clock.now()
   if not difference or math.abs(found - difference) > STEP then difference = found end

@@ -1,4 +1,4 @@
---- What one of many has for a while: a key in a shared dictionary whose end stands beside its value, by the clock that never
+--- What one of many has for a while: a key in a shared dictionary with its end beside its value, by the clock that never
 --- goes back. The dictionary's own expiry goes by the wall clock: set back by an hour, a lease of five seconds would last an
 --- hour, and set forward it would be over at once.
 local clock = require 'ebbgate.worker.clock'
@@ -19,7 +19,7 @@ local function is_over(ends)
 end
 
 --- Who has `key` now, or nil.
-function lease.holder(dict, key)
+function lease.owner(dict, key)
   local value, ends = dict:get(key)
   if value == nil or is_over(ends or 0) then return nil end
   return value
@@ -28,15 +28,15 @@ end
 --- Takes `key` for `value` and `seconds`, an hour at most, if nobody has it. True; or false and who has it; or nil and
 --- "no memory".
 ---
---- Of two that take over what is over at the same moment both may be told true; the later one has it. Who must be sure asks
---- `holder` before it acts.
+--- Of two that take over what is over at the same moment both may get true; the later one has it. Who must be sure asks
+--- `owner` before it acts.
 function lease.take(dict, key, value, seconds)
   local ends = end_of(seconds)
   local made, err = dict:safe_add(key, value, 0, ends)
   if made then return true end
   if err ~= 'exists' then return nil, err end
-  local holder = lease.holder(dict, key)
-  if holder ~= nil then return false, holder end
+  local owner = lease.owner(dict, key)
+  if owner ~= nil then return false, owner end
   return lease.replace(dict, key, value, seconds)
 end
 
@@ -47,7 +47,7 @@ function lease.replace(dict, key, value, seconds)
   return true
 end
 
---- Gives `key` back, if `value` is what stands in it.
+--- Gives `key` back, if `value` is what it has.
 function lease.release(dict, key, value)
   if dict:get(key) == value then dict:delete(key) end
 end

@@ -41,9 +41,9 @@ function live.start(parts)
   live.names = parts.names
   live.max_tries, live.access_log, live.header_names = parts.max_tries, parts.access_log, parts.header_names
   live.client_send_ms, live.head_bytes = parts.client_send_ms, parts.head_bytes
-  -- True where nginx must be told that it may ask for another try when a kept connection broke: from its patch
+  -- True where nginx must be set to ask for another try when a kept connection broke: from its patch
   -- `balancer_pool_max_retry` on, OpenResty takes back the one that nginx itself grants (docs/adr/0012).
-  live.must_tell = ngx.config.nginx_version >= 1029002 and ngx.config.ngx_lua_version >= 10031
+  live.asks_again = ngx.config.nginx_version >= 1029002 and ngx.config.ngx_lua_version >= 10031
   live.in_flight = in_flight.new(parts.dicts.inflight, parts.incarnation)
   live.counters = counters.new(parts.dicts.metrics)
   live.health = health.new({
@@ -73,7 +73,7 @@ local function newer_document(name, stamp_key, stamp)
     end
     -- Replaced between the two reads: look again.
   end
-  return nil, nil, 'it never stood still'
+  return nil, nil, 'it changed at every look'
 end
 
 --- Takes the peers of `old` that `new` does not have out of service; their counters go with their last request.
@@ -107,7 +107,7 @@ local function refresh(entry, again)
   if reason then
     complain(entry.service, reason)
     if not stamp then return false end
-    -- Told once: what cannot be read now, as a TLS profile that a reload took away, cannot be read at the next request either.
+    -- Logged once: what cannot be read now, as a TLS profile that a reload took away, cannot be read at the next request either.
     stop_serving(entry)
     entry.stamp = stamp
     return true
@@ -143,7 +143,7 @@ function live.entry(service)
     entry = {
       service = service, stamp_key = keys.sets.stamp(service), stamp = nil, upstream = nil, retiring = {}, budget = false,
       health_key = keys.health.changed(service), noted = nil,
-      -- Stands for the instance in the counters of requests that never came to one.
+      -- In place of an instance, in the counters of requests that never came to one.
       nobody = { id = '', service = service, version = '' },
     }
     live.entries[service] = entry
@@ -187,8 +187,8 @@ function live.rebuild(entry)
   follow(entry, true)
 end
 
---- True if there is no such service any more and no request holds one of its peers. One that holds the entry alone finds
---- nobody in it, whatever comes after.
+--- True if there is no such service any more and no request is open on one of its peers. A request that has the
+--- entry alone finds nobody in it, whatever comes after.
 local function is_gone(entry)
   local current = live.upstream(entry)
   return (entry.stamp == nil or current ~= nil and current.removed) and next(entry.retiring) == nil
@@ -233,7 +233,7 @@ function live.enter(entry, tried, key, now, token, limit)
     if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter, lease end
     follow(entry)
     current = entry.upstream
-    -- The count stood before the new set was read, so it may stay if the new set still wants the peer.
+    -- The count was there before the new set was read, so it may stay if the new set still wants the peer.
     local same = current and current.by_id[member.id]
     -- A half-open request is of an instance at its address.
     local moved = lease and same and (same.host ~= member.host or same.port ~= member.port)
@@ -248,10 +248,11 @@ function live.enter(entry, tried, key, now, token, limit)
   return nil
 end
 
---- What a try at `member` came to, told once after `live.leave`. `status` is what the instance answered, or 'error' or 'timeout'
---- if it gave no answer, 'broken' if it cut it short; `began` in microseconds is when it was picked, false if nobody wants to
---- know. `took`, if known, is how long its answer's head took: what follows goes at the client's pace. `lease`: of a half-open
---- request, else false.
+--- Reports what a try at `member` came to; once, after `live.leave`.
+---   status  what the instance answered; or 'error' or 'timeout' if it gave no answer, 'broken' if it cut it short
+---   began   when it was picked, in microseconds; false if no picker wants to know
+---   took    how long the head of its answer took, if known: what follows goes at the client's pace
+---   lease   of a half-open request, else false
 function live.outcome(entry, member, status, began, took, lease)
   local picker = began and entry.upstream and entry.upstream.picker
   if picker and picker.observe then

@@ -12,16 +12,16 @@ function lock.new(dict, key, incarnation)
   return setmetatable({ dict = dict, key = key, incarnation = incarnation }, lock)
 end
 
---- True if this worker holds the lock now. Look again just before a write that a second holder could be ahead of.
-function lock:held()
-  return lease.holder(self.dict, self.key) == self.incarnation
+--- True if this worker owns the lock now. Look again just before a write that a second owner could be ahead of.
+function lock:is_owned()
+  return lease.owner(self.dict, self.key) == self.incarnation
 end
 
---- Takes the lock if it is free, its holder dead, or its own already (then it is renewed). True if it is held now.
+--- Takes the lock if it is free, its owner dead, or its own already (then it is renewed). True if it is owned now.
 function lock:take()
-  local holder = lease.holder(self.dict, self.key)
-  if holder == nil then return lease.take(self.dict, self.key, self.incarnation, TTL) == true end
-  if holder ~= self.incarnation and process.alive(holder) then return false end
+  local owner = lease.owner(self.dict, self.key)
+  if owner == nil then return lease.take(self.dict, self.key, self.incarnation, TTL) == true end
+  if owner ~= self.incarnation and process.alive(owner) then return false end
   return lease.replace(self.dict, self.key, self.incarnation, TTL) == true
 end
 

@@ -15,7 +15,7 @@ local function start_tick(pid)
   if not file then return nil end
   local line = file:read('*l')
   file:close()
-  -- The name stands in brackets and may hold anything; the 20th word after it is the start.
+  -- The name is in brackets and may be anything; the 20th word after it is the start.
   local rest = line and string.match(line, '^.*%) (.*)$')
   if not rest then return nil end
   local state, index = string.match(rest, '^(%S)'), 0

@@ -12,7 +12,7 @@ function shm.open()
 end
 
 --- Adds `n` to a counter that may not exist yet; it is forgotten after `seconds`, if given. True, or nil and "no memory"; the
---- second value tells that it is new.
+--- second value: whether it is new.
 function shm.count(dict, key, n, seconds)
   local value, err = dict:incr(key, n)
   if value then return true, false end

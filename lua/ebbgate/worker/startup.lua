@@ -21,7 +21,7 @@ function startup.wait()
   local state = live.dicts.state
   while not live.serving do
     local serving, late = state:get(keys.state.serving), clock.now() >= live.serve_at
-    if not serving and late and departure.holds(state) then return false end
+    if not serving and late and departure.is_marked(state) then return false end
     if serving or late then
       state:safe_set(keys.state.serving, true)
       live.serving = true

@@ -37,7 +37,7 @@ function picker.new(members, roll, options)
   return self
 end
 
---- Keys are owned, not remembered; what is open stands on the peers.
+--- Keys are owned, not remembered; what is open is counted on the peers.
 function picker.carry(_, previous)
   if previous.park then previous:park() end
 end

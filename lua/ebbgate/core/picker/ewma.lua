@@ -14,7 +14,7 @@
 ---   - A failure costs PENALTY times the mean latency, at once: measured by its time alone, who fails fast looks best.
 ---   - What is not seen goes to the mean of all, not to 0: a new peer begins there, and one that was slow comes back.
 ---
---- The averages (microseconds) stand on the peers, so that they outlive sets and algorithms.
+--- The averages (microseconds) are kept on the peers, so that they outlive sets and algorithms.
 local alias_sampler = require 'ebbgate.core.alias_sampler'
 
 local exp, max, min = math.exp, math.max, math.min

@@ -8,8 +8,8 @@
 --- start times in J. Bennett, H. Zhang, "WF2Q: worst-case fair weighted fair queueing", 1996, with open requests for time.)
 --- "Open" is this worker's count: workers do not know of each other.
 ---
---- The least (open + 1) / share stands at the root of a tournament tree: node k is the less of 2k and 2k + 1, and the
---- members are its leaves. Each peer tells its tree when its count moves (`peer.watcher`, core/peer.lua).
+--- The least (open + 1) / share is at the root of a tournament tree: node k is the less of 2k and 2k + 1, and the
+--- members are its leaves. Each peer calls its tree when its count changes (`peer.watcher`, core/peer.lua).
 local bit = require 'bit'
 local random = require 'ebbgate.core.picker.random'
 local round_robin = require 'ebbgate.core.picker.weighted_round_robin'
@@ -55,7 +55,7 @@ function picker.new(members, roll)
   return self
 end
 
---- What is open stands on the peers; the turns go on where they were.
+--- What is open is counted on the peers; the turns go on where they were.
 function picker:carry(previous)
   self.turns:carry(previous)
 end

@@ -17,7 +17,7 @@ function picker.new(members, roll)
   return setmetatable({ draws = alias_sampler.new(members, roll), size = #members }, picker)
 end
 
---- Chance has no position; what is open stands on the peers.
+--- Chance has no position; what is open is counted on the peers.
 function picker.carry(_, previous)
   if previous.park then previous:park() end
 end

@@ -6,7 +6,7 @@
 --- Time here is virtual: a peer of weight w is due w times per unit, at (k + phase) / w for k = 0, 1, 2 … The phases
 --- are a golden-ratio sequence over the peers sorted by weight, so that many light peers do not fall due at one moment.
 ---
---- core/upstream.lua tells what every picker is.
+--- core/upstream.lua says what every picker is.
 local floor = math.floor
 
 local picker = {}
@@ -62,7 +62,7 @@ function picker:park()
   end
 end
 
---- Goes on where the last of its kind stood, other algorithms in between or not: who had waited for half of its next turn
+--- Goes on where the last of its kind was, other algorithms in between or not: who had waited for half of its next turn
 --- still has, whatever its weight is now. Peers that were not there keep the place that `new` gave them.
 function picker:carry(previous)
   if previous.park then previous:park() end

@@ -1,4 +1,4 @@
---- What ties a request to an instance: a key that is hashed, a cookie that names one. And what its answer tells.
+--- What ties a request to an instance: a key that is hashed, or a cookie that names one.
 local add_header = require('ngx.resp').add_header
 local upstreams = require 'ebbgate.core.upstream'
 local hash = require 'ebbgate.core.hash'
@@ -9,7 +9,7 @@ local affinity = {}
 
 local crc32, mix = ngx.crc32_long, hash.mix
 
---- Once per request, so that its retries agree. CRC-32 tells texts apart, but does not spread them: `mix` does.
+--- Once per request, so that its retries agree. CRC-32 gives each text its number, but does not spread them: `mix` does.
 function affinity.read(ctx, upstream, var)
   local name, settings = upstream.key_variable, upstream.sticky
   local text = name and var[name]
@@ -26,7 +26,7 @@ end
 
 --- With the head of an instance's answer: how long it took, and a cookie if the client's own names another instance.
 ---
---- The cookie goes on to the instances as any other: it tells them nothing, and taking it out would cost every request.
+--- The cookie goes on to the instances as any other: it says nothing to them, and taking it out would cost every request.
 function affinity.note(ctx, var)
   local member = ctx.member
   if not member then return end

@@ -12,10 +12,10 @@ local log, ERR = ngx.log, ngx.ERR
 local set_current_peer, get_last_failure = balancer.set_current_peer, balancer.get_last_failure
 --- nginx's "no live upstreams": a clean 502. Any other code here is a 500, or, with -5, a loop without end.
 local BUSY = -3
---- What the client is told instead if no instance was asked (phase/http/filter.lua).
+--- What the client gets instead if no instance was asked (phase/http/filter.lua).
 local NO_INSTANCE = 503
 
---- Lets go of the try that failed, and keeps the next one off its instance. If there is none, the client is told of this one.
+--- Ends the try that failed, and keeps the next one off its instance. If there is none, the client hears of this one.
 local function give_up(ctx, entry, member)
   live.leave(member, ctx.counter)
   ctx.member = false
@@ -64,7 +64,7 @@ function phase.run()
   local upstream = entry.upstream
   -- The set may have moved to another protocol since this location was chosen.
   if upstream.transport ~= (ctx.transport or 'http') then return refuse(ctx, member) end
-  if live.must_tell then tries.take_kept(ctx, upstream, member.peer) end
+  if live.asks_again then tries.take_kept(ctx, upstream, member.peer) end
   tries.set_waits(ctx, upstream)
   local set, err = set_current_peer(member.address, member.port)
   if not set then

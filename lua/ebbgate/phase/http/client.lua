@@ -1,4 +1,4 @@
---- The client's end of a request's connection, as the kernel knows it. No phase of nginx tells a log phase who went first.
+--- The client's end of a request's connection, as the kernel knows it. nginx does not say in the log phase who closed first.
 local ffi = require 'ffi'
 local get_request = require('resty.core.base').get_request
 
@@ -16,7 +16,7 @@ local SIGNATURE = 0x50545448
 local IPPROTO_TCP, TCP_INFO, ESTABLISHED = 6, 11, 1
 local info, length = ffi.new('uint8_t[8]'), ffi.new('uint32_t[1]')
 
---- True if the client has neither closed, half-closed nor reset its connection; nil if that cannot be told.
+--- True if the client has neither closed, half-closed nor reset its connection; nil if that cannot be known.
 function client.is_connected()
   local r = ffi.cast('ebb_request_t *', get_request())
   -- A connection that does not lead back to its request is not laid out as it is read here.

@@ -1,5 +1,5 @@
---- How an answer that an instance had begun came to its end. In the log phase; what nginx tells there of a body that was cut
---- short is the same for both sides, except for what is looked at here.
+--- How an answer that an instance had begun came to its end. In the log phase nginx says the same of a body that the instance
+--- cut short and of one that the client did, except for what is looked at here.
 local grpc_status = require 'ebbgate.core.grpc_status'
 local get_request = require('resty.core.base').get_request
 local client = require 'ebbgate.phase.http.client'
@@ -28,7 +28,7 @@ local function may_be_slow(var)
   return not whole or not head or (whole - head) * 1000 >= live.client_send_ms
 end
 
---- In the body filter, each time it runs. `whole` tells that the end of the body goes by.
+--- In the body filter, each time it runs. `whole`: the end of the body goes by.
 function ending.note(whole)
   http.last_seen, http.seen_whole = get_request(), whole
 end

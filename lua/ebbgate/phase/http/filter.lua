@@ -20,7 +20,7 @@ local function from_instance(header_time)
   return header_time ~= nil and header_time ~= '' and byte(header_time, -1) ~= DASH
 end
 
---- What nginx's own error stands for: a status and a code. It says 502 where this gateway refused another try; the client gets
+--- What nginx's own error means: a status and a code. It says 502 where this gateway refused another try; the client gets
 --- how the last one ended, or that the time is over.
 local function meaning(ctx, status)
   if ctx.fault then return 502, 'instance_failed' end

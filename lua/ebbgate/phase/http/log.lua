@@ -1,4 +1,4 @@
---- Runs once per request, however it ended: gives back what it held, and counts it.
+--- Runs once per request, however it ended: gives back what it took, and counts it.
 local ending = require 'ebbgate.phase.http.ending'
 local filter = require 'ebbgate.phase.http.filter'
 local log_text = require 'ebbgate.phase.http.log_text'
@@ -12,10 +12,10 @@ local log = {}
 
 local ngx = ngx
 local now, began, exiting = clock.now, request_clock.began, ngx.worker.exiting
---- Stands for service and instance where no route was found.
+--- In place of a service and its instance where no route was found.
 local nobody = { id = '', service = '', version = '' }
 
---- Tells what the last try, at `member`, came to. Who cut its answer short comes back: 'instance', 'client' or nil.
+--- Reports what the last try, at `member`, came to. Returns who cut its answer short: 'instance', 'client' or nil.
 local function conclude(ctx, entry, member, status)
   -- 499: the client went away, and a problem of the gateway's own below 502 (a body that was cut, say) is not the
   -- instance's either, nor is a 1xx (docs/reference/http.md). From 502 on it gave no answer.
@@ -48,7 +48,7 @@ function log.run()
     live.leave(member, ctx.counter)
     cut_by = conclude(ctx, entry, member, status)
   end
-  if live.must_tell and member and not ctx.unwritten and not cut_by then member.peer.idle = member.peer.idle + 1 end
+  if live.asks_again and member and not ctx.unwritten and not cut_by then member.peer.idle = member.peer.idle + 1 end
   filter.forget(ctx)
   if ctx.policies then policies.finish(ctx.policies, ctx) end
   -- A WebSocket's duration is no latency.

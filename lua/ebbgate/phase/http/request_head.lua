@@ -28,7 +28,7 @@ local truncated = ffi.new('int[1]')
 local room = 64
 local list = ffi.new('ngx_http_lua_ffi_table_elt_t[?]', room)
 
---- The head as nginx has it: how many headers stand in `list`.
+--- The head as nginx has it: how many headers are in `list`.
 local function read_list(r)
   local count = C.ngx_http_lua_ffi_req_get_headers_count(r, 0, truncated)
   if count <= 0 then return 0 end
@@ -66,7 +66,7 @@ local function add_strange(names, dropped, count)
     local key = list[i].key
     if is_strange(key.data, key.len) then
       local name = ffi_string(key.data, key.len)
-      local reason = header_names.judge(name, live.header_names)
+      local reason = header_names.fault(name, live.header_names)
       if reason == 'invalid' then return false end
       if reason then
         dropped[reason] = (dropped[reason] or 0) + 1

@@ -20,7 +20,7 @@ end
 --- the location in which only broken tries are repeated.
 function route.location(upstream)
   if upstream.location == upstream.cautious then return upstream.location end
-  if upstream.reach == 1 and live.must_tell or not methods.may_repeat() then return upstream.cautious end
+  if upstream.reach == 1 and live.asks_again or not methods.may_repeat() then return upstream.cautious end
   return upstream.location
 end
 

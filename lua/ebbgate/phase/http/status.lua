@@ -31,7 +31,7 @@ function status.metrics()
   answer(200, exposition.CONTENT_TYPE, exposition.render(live.metrics:families(clock.now())))
 end
 
---- Every set in force, with where it stands.
+--- Every set in force, with its position.
 function status.sets()
   answer(200, 'application/json', live.inspection:sets())
 end

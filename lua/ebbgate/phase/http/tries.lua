@@ -17,13 +17,13 @@ local GRAIN = 0.002
 --- How nginx calls a try whose connection failed or broke.
 local BROKEN = 502
 
---- Whether the try that failed came as far as these times tell: one per try, a dash where it did not. The try that begins stands
+--- Whether the try that failed came as far as these times say: one per try, a dash where it did not. The try that begins is
 --- behind it already, as ` : `, because it has no instance yet.
 function tries.reached(times)
   return times ~= nil and find(times, '%d[,:%s]*%-?$') ~= nil
 end
 
---- Decides how many tries the request may have, and tells nginx. It starts from none: the upstream's only server is `down`. At
+--- Decides how many tries the request may have, and sets that in nginx, which starts from none: its only server is `down`. At
 --- the first pick, because an answer that might have been tried elsewhere passes untouched only if nginx knows it is the last:
 --- where answers are tried elsewhere, a spent budget ends it here.
 function tries.begin(ctx, entry, upstream)
@@ -47,8 +47,8 @@ function tries.begin(ctx, entry, upstream)
   if upstream and upstream.timeouts.total then ctx.deadline = at + upstream.timeouts.total end
 end
 
---- Once the instance of the first try is known. Where nginx does not ask of itself when a kept connection breaks, it is told
---- to, if this may be one: nginx does not say which one it takes, so kept ones are counted here.
+--- Once the instance of the first try is known. Where nginx does not ask again of itself when a kept connection breaks, it is
+--- set to, if this may be one: nginx does not say which one it takes, so kept ones are counted here.
 function tries.take_kept(ctx, upstream, peer)
   if peer.idle == 0 then return end
   peer.idle = peer.idle - 1
@@ -64,10 +64,10 @@ local function broke_silently(ctx)
 end
 
 --- True if nginx asks once more, beyond the limit, since the connection it had kept to the only instance broke before an answer:
---- then that instance is no wrong one (docs/adr/0012). Where nginx was told to ask it asks after any failure.
+--- then that instance is no wrong one (docs/adr/0012). Where nginx was set to ask again, it asks after any failure.
 local function reconnects(ctx, upstream, sent)
   if ctx.limit > 1 or ctx.tries > 1 or upstream.reach ~= 1 then return false end
-  if live.must_tell and not (ctx.kept and sent and broke_silently(ctx)) then return false end
+  if live.asks_again and not (ctx.kept and sent and broke_silently(ctx)) then return false end
   ctx.tried = false
   return true
 end

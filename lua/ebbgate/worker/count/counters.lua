@@ -15,8 +15,8 @@ function counters.prepare(dict)
 end
 
 function counters.new(dict)
-  -- Held by the members that count on them: those of versions and services that are gone are collected, once all that they
-  -- counted was flushed (`dirty` holds them until then).
+  -- The members that count on them keep them: those of versions and services that are no more are collected, once all that
+  -- they counted was flushed (`dirty` keeps them until then).
   local series = setmetatable({}, { __mode = 'v' })
   return setmetatable({ dict = dict, series = series, dirty = {}, dirty_count = 0, full = false }, counters)
 end
@@ -45,7 +45,7 @@ local function touch(self, member)
   end
 end
 
---- Counts a finished request on a member of a upstream, or on an entry's `nobody`. `ms` may be a fraction, and nil where a
+--- Counts a finished request on a member of an upstream, or on an entry's `nobody`. `ms` may be a fraction, and nil where a
 --- latency says nothing, as for a WebSocket.
 function counters:request(member, status, ms)
   if not member.dirty then touch(self, member) end

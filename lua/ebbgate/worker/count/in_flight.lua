@@ -16,7 +16,7 @@ function in_flight.new(dict, incarnation)
   local made, err = dict:safe_add(uncounted, 0)
   if not made and err ~= 'exists' then
     -- Survives its worker, so it errs on the side of "unknown".
-    ngx.log(ngx.ERR, 'ebbgate: ebb_inflight is full, requests of this worker cannot be told apart')
+    ngx.log(ngx.ERR, 'ebbgate: ebb_inflight is full: requests of this worker are not counted by instance')
     uncounted = keys.inflight.uncounted
   end
   return setmetatable({ dict = dict, uncounted = uncounted }, in_flight)
@@ -51,7 +51,7 @@ function in_flight:leave(peer, key)
   if peer.retired and peer.open == 0 then self:forget(peer) end
 end
 
---- Drops the counter of a peer that no set names and no request holds.
+--- Drops the counter of a peer that no set names and no request is open on.
 function in_flight:forget(peer)
   if peer.counted then self.dict:delete(peer.key) end
   peer.counted = false

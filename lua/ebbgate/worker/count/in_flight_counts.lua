@@ -2,7 +2,7 @@
 ---
 --- The order makes zero true. A request counts, then reads its set's generation. Who reads `applied` first and the counters
 --- after it therefore sees every request that was picked by an older set: either it had counted by then, or it looks at the
---- generation later and obeys the new set. `made` is read before the counters, for the same reason.
+--- generation later and follows the new set. `made` is read before the counters, for the same reason.
 local keys = require 'ebbgate.core.keys'
 local pace = require 'ebbgate.worker.pace'
 local process = require 'ebbgate.worker.process'
@@ -61,7 +61,7 @@ local function drop(self, gone)
 end
 
 --- 'service|instance' → open requests. In slices: a zero that is read later is as true, because requests that begin after
---- `applied` was read obey the new set.
+--- `applied` was read follow the new set.
 local function sum(self, alive)
   local counters, in_flight, gone, turn = self.counters, {}, nil, pace.new()
   for i = 1, #counters do
@@ -76,7 +76,7 @@ local function sum(self, alive)
       if not alive[counter.worker] then self.inflight:delete(counter.key) end
     end
   end
-  -- Another take may have listed anew meanwhile: its list stands.
+  -- Another take may have listed anew meanwhile: its list stays.
   if gone and self.counters == counters then drop(self, gone) end
   return in_flight
 end

@@ -21,13 +21,13 @@ function catch_up.new(parts)
   return setmetatable(parts, catch_up)
 end
 
---- Where the gateway stands: epoch, generation; 0, 0 before the first pass.
+--- The gateway's position: epoch, generation; 0, 0 before the first pass.
 function catch_up:applied()
   local epoch, generation = position.unpack(self.state:get(keys.state.applied))
   return epoch or 0, generation or 0
 end
 
---- What Redis holds above our position, or the whole of it: {epoch, generation, sealed, whole, names, at = name →
+--- What Redis has above our position, or the whole of it: {epoch, generation, sealed, whole, names, at = name →
 --- generation}; false if it has no meta; nil and why.
 local function ask(self, whole)
   local epoch, generation = self:applied()
@@ -40,24 +40,24 @@ local function ask(self, whole)
   if not answer then return nil, err end
   if type(answer) ~= 'table' then return nil, 'follow.lua gave no list' end
   if #answer == 0 then return false end
-  local news = {
+  local found = {
     epoch = position.whole(answer[1]), generation = position.whole(answer[2]),
     sealed = answer[3] == '1', whole = answer[4] == '1', names = {}, at = {},
   }
-  if not news.epoch or not news.generation then return nil, 'meta is not readable' end
+  if not found.epoch or not found.generation then return nil, 'meta is not readable' end
   for i = 5, #answer, 2 do
-    news.names[#news.names + 1] = answer[i]
-    news.at[answer[i]] = position.whole(answer[i + 1]) or 0
+    found.names[#found.names + 1] = answer[i]
+    found.at[answer[i]] = position.whole(answer[i + 1]) or 0
   end
-  return news
+  return found
 end
 
---- True if Redis stands below what we have seen: it was restarted with older data. Nothing in it counts then.
-local function went_back(self, news)
+--- True if Redis is below what we have seen: it was restarted with older data. Nothing in it counts then.
+local function went_back(self, found)
   local epoch, generation = self:applied()
-  if position.newer(epoch, generation, news.epoch, news.generation) then return true end
+  if position.newer(epoch, generation, found.epoch, found.generation) then return true end
   epoch, generation = position.unpack(self.state:get(keys.state.floor))
-  return epoch ~= nil and position.newer(epoch, generation, news.epoch, news.generation)
+  return epoch ~= nil and position.newer(epoch, generation, found.epoch, found.generation)
 end
 
 --- Generations are kept as text: the JSON encoder would round large ones.
@@ -79,8 +79,8 @@ local function incomplete(self, pass, kind, detail)
   self.problems:raise(kind, detail)
 end
 
---- A publication that does not stand above what is in force: never applied, but it may tell of damage, or of a file
---- that still has to be written.
+--- A publication that is not above what is in force: never applied, but it may show damage, or a file that still has to be
+--- written.
 local function compare(self, pass, name, found, record)
   if found.epoch ~= record.epoch or found.generation ~= record.generation then return accept(pass, name) end
   if found.hash ~= record.hash then
@@ -122,7 +122,7 @@ local function take(self, pass, name, found)
   if outcome == 'unsaved' then incomplete(self, pass, 'disk', why) end
 end
 
---- One HMGET's answer → what stands there, or nil and 'missing' | 'damaged'.
+--- The answer to one HMGET → the publication, or nil and 'missing' | 'damaged'.
 local function read_reply(reply)
   if type(reply) ~= 'table' or reply[1] == false then return nil, 'damaged' end
   if reply[1] == ngx.null and reply[2] == ngx.null and reply[3] == ngx.null then return nil, 'missing' end
@@ -134,10 +134,10 @@ local function read_reply(reply)
   return found
 end
 
-local function judge(self, pass, name, reply, light)
+local function handle(self, pass, name, reply, light)
   local found, wrong = read_reply(reply)
   if wrong == 'missing' then
-    -- A name that only our list of rejected ones remembers may well be gone.
+    -- A name that only our list of rejected ones has may be no more.
     if pass.at[name] then incomplete(self, pass, 'missing_set', name) end
     return
   end
@@ -159,7 +159,7 @@ local function is_known(self, pass, name)
   return record ~= nil and record.epoch == pass.epoch and record.generation == pass.at[name] and not pass.rejected[name]
 end
 
---- Reads `names` slice by slice and judges each. False if Redis went away or another worker took over.
+--- Reads `names` slice by slice and handles each. False if Redis went away or another worker took over.
 local function read_sets(self, pass, names)
   for first = 1, #names, SLICE do
     local last, light = math.min(first + SLICE - 1, #names), {}
@@ -179,7 +179,7 @@ local function read_sets(self, pass, names)
       pass.complete, pass.failure = false, err
       return false
     end
-    for i = first, last do judge(self, pass, names[i], replies[i - first + 1], light[i]) end
+    for i = first, last do handle(self, pass, names[i], replies[i - first + 1], light[i]) end
     if ngx.worker.exiting() or not self.lock:take() then
       pass.complete = false
       return false
@@ -195,7 +195,7 @@ local function names_to_read(pass)
     if wire.is_name(name) then
       names[#names + 1] = name
     else
-      -- As the heartbeat can tell it: short, and UTF-8.
+      -- As the heartbeat can report it: short, and UTF-8.
       local shown = utf8.clean(string.sub(name, 1, 128))
       pass.at[shown] = pass.at[name]
       reject(pass, shown, pass.at[name], 'bad_document', 'that is no name')
@@ -241,7 +241,7 @@ local function conclude(self, pass)
     incomplete(self, pass, 'no_memory', 'ebb_state has no room for the rejected sets')
   end
   if next(pass.rejected) then self.problems:keep('rejected', spell(pass.rejected)) else self.problems:settle('rejected') end
-  if not pass.complete or not self.lock:held() then return end
+  if not pass.complete or not self.lock:is_owned() then return end
   self.state:safe_set(keys.state.applied, position.pack(pass.epoch, pass.generation))
   if pass.whole and pass.sealed then
     self.state:safe_set(keys.state.sealed_epoch, pass.epoch)
@@ -257,19 +257,19 @@ local function rejected_before(self)
   return text and self.json.decode(text) or {}
 end
 
---- Runs one pass; with `whole` it compares everything by hash. True if Redis answered, whatever it held; nil and why if it
---- did not.
+--- Runs one pass; with `whole` it compares everything by hash. True if Redis answered, whatever it had; nil and why if it did
+--- not.
 function catch_up:run(whole)
   local pass, err = ask(self, whole)
   if pass == nil then return nil, err end
   self.state:safe_set(keys.state.caught_up_at, clock.now())
   if pass == false then
-    self.problems:raise('no_meta', 'Redis holds no sets')
+    self.problems:raise('no_meta', 'Redis has no sets')
     return true
   end
   self.problems:settle('no_meta')
   if went_back(self, pass) then
-    self.problems:raise('went_back', 'Redis stands below what was applied: it is ignored until a new epoch')
+    self.problems:raise('went_back', 'Redis is below what was applied: it is ignored until a new epoch')
     return true
   end
   self.problems:settle('went_back')
@@ -283,7 +283,7 @@ function catch_up:run(whole)
   if pass.complete and pass.whole and pass.sealed then remove_absent(self, pass) end
   conclude(self, pass)
   if pass.failure then return nil, pass.failure end
-  -- Sealed since we last looked: only the whole index tells what is gone.
+  -- Sealed since we last looked: only the whole index shows which sets are no more.
   if pass.complete and pass.sealed and not pass.whole and self.state:get(keys.state.sealed_epoch) ~= pass.epoch then
     return self:run(true)
   end

@@ -1,7 +1,7 @@
 --- The sets on disk: one file per service, so that a gateway that starts without Redis serves what it last acked.
 ---
 --- A file is `ebbgate-set 2 <epoch> <generation> <hash> <check>`, a line feed, and the payload. It is written beside and
---- renamed, so it is whole or absent. No fsync: it survives a crash of nginx; after a power cut the hash tells what is damaged.
+--- renamed, so it is whole or absent. No fsync: it survives a crash of nginx; after a power cut the hash shows what is damaged.
 --- The check is over the first line: a position that was damaged upwards would shut out every newer set for ever.
 local ffi = require 'ffi'
 local position = require 'ebbgate.core.position'

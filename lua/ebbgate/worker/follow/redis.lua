@@ -63,7 +63,7 @@ local function follow_moved(self, err)
   if host then self.moved = { host = host ~= '' and host or self.options.host, port = tonumber(port) } end
 end
 
---- One attempt of `run`; the third result tells that a kept connection had died meanwhile, so that a new one may do.
+--- One attempt of `run`; the third result: a kept connection had died meanwhile, so that a new one may do.
 local function attempt(self, work)
   local connection, err = connect(self, 'commands')
   if not connection then return nil, err, false end

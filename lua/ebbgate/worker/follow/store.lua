@@ -56,8 +56,8 @@ local function write_record(self, name, publication, saved)
   }))
 end
 
---- Puts `publication` {epoch, generation, hash, payload, restless, removed} in force for every worker. `saved` tells that the
---- disk has it. Nil and why if it does not fit; the one before stays in force then.
+--- Puts `publication` {epoch, generation, hash, payload, restless, removed} in force for every worker. `saved`: the disk
+--- has it. Nil and why if it does not fit; the one before stays in force then.
 function store:share(name, publication, saved)
   local stamp_key, err = reserve(self, name)
   if not stamp_key then return nil, err end

@@ -1,4 +1,4 @@
---- Keeps this gateway on the newest sets, in the worker that holds the lock.
+--- Keeps this gateway on the newest sets, in the worker that owns the lock.
 ---
 --- A session subscribes, catches up, and then waits for hints; it polls too, because a hint may be lost, and asks a silent
 --- subscription for a sign of life, because it may be half open. A session ends after a minute, for its memory's sake (a
@@ -42,8 +42,8 @@ local function catch_up(self, whole)
   return true
 end
 
---- True if the hint tells of something that is not applied yet. An unsealed epoch is always worth a look.
-local function tells_more(self, hint)
+--- True if the hint is of something that is not applied yet. An unsealed epoch is always worth a look.
+local function is_newer(self, hint)
   local epoch_text, generation_text = string.match(hint, '^(%d+):(%d+)$')
   local epoch, generation = position.whole(epoch_text), position.whole(generation_text)
   if not epoch or not generation then return false end
@@ -74,7 +74,7 @@ local function follow_hints(self, subscription)
       if not sent then return nil, why end
       asked = true
     end
-    if clock.now() >= poll_at or (hint and hint ~= '' and tells_more(self, hint)) then
+    if clock.now() >= poll_at or (hint and hint ~= '' and is_newer(self, hint)) then
       local answered, why = catch_up(self, false)
       if not answered then return nil, why end
       poll_at = next_poll(self)
@@ -95,7 +95,7 @@ local function session(self)
   if answered and compare then self.compared_at = clock.now() end
   if answered and not serving then
     self.reporter:beat()
-    if departure.holds(self.state) then departure.known(self.state, self.state_dir) end
+    if departure.is_marked(self.state) then departure.known(self.state, self.state_dir) end
     self.state:safe_set(keys.state.serving, true)
   end
   if not subscription then
@@ -113,7 +113,7 @@ local function session(self)
   return well
 end
 
---- Starts a session unless one runs or the last one failed a moment ago. Call it as long as the lock is held.
+--- Starts a session unless one runs or the last one failed a moment ago. Call it as long as the lock is owned.
 function sync:ensure()
   if self.running or clock.now() < self.not_before then return end
   self.running = true

@@ -35,19 +35,19 @@ end
 local function may_try(self, entry, upstream, member, now, limit)
   if upstream.picker.size == 0 then return true end
   local condition = member.condition
-  if now >= condition.until_at + condition.hold then return true end
+  if now >= condition.until_at + condition.lasts then return true end
   return may_be_repeated(self, entry, upstream, now, limit)
 end
 
---- Takes the lease `key` for one request: what stands in it, or nil if another request has it.
+--- Takes the lease `key` for one request: its value, or nil if another request has it.
 local function take_lease(self, key, upstream)
   local seconds = math.min(math.max(upstream.answer_within, SHORTEST), LONGEST)
   self.serial = self.serial + 1
   local value = self.incarnation .. '|' .. self.serial
-  local taken, holder = lease.take(self.dict, key, value, seconds)
+  local taken, owner = lease.take(self.dict, key, value, seconds)
   -- Without room for a lease two half-open requests may meet; without a half-open request nobody would ever come back.
   if taken or taken == nil then return value end
-  if process.alive(string.match(holder, '^[^|]*')) then return nil end
+  if process.alive(string.match(owner, '^[^|]*')) then return nil end
   return lease.replace(self.dict, key, value, seconds) and value
 end
 
@@ -75,7 +75,7 @@ function half_open:take(entry, upstream, limit)
 end
 
 --- True if `record` (or nil) is still the ejection that the request was sent to end. It may be when the lease is over: what an
---- instance answers after minutes is an answer too, unless a later half-open request has told more.
+--- instance answers after minutes is an answer too, unless a later half-open request has shown more.
 function half_open.decides(taken, record)
   return record ~= nil and record.out and record.until_at == taken.until_at
 end

@@ -46,7 +46,7 @@ function health:put(key, value)
   return stored == true
 end
 
---- Tells every worker that the health of `service` moved. After the records were written.
+--- Shows every worker that the health of `service` changed. After the records were written.
 function health:touch(service)
   local counted, err = shm.count(self.dict, keys.health.changed(service), 1)
   if not counted then self:complain(err) end
@@ -65,7 +65,7 @@ end
 
 --- What upstream.build wants to know of a set's health; `entry` remembers how new that is.
 function health:view(entry, document)
-  -- First the number, then what it stands for: what is written meanwhile is seen as a change.
+  -- First the number, then what it counts: what is written meanwhile is seen as a change.
   entry.noted = self.dict:get(entry.health_key)
   local health_view = { zone = self.zone, conditions = {} }
   if not entry.noted or not document.health then return health_view end
@@ -128,7 +128,7 @@ end
 
 local function failed(self, entry, settings, name, member, status, now)
   local record = core.unpack_passive(self.dict:get(keys.health.passive(name)))
-  -- Requests that were under way when it was ejected, or panic: only a half-open request tells more.
+  -- Requests that were under way when it was ejected, or panic: only a half-open request shows more.
   if record and record.out then return end
   local fail_timeout = settings.fail_timeout_ms / 1000
   local count = count_failure(self, name, fail_timeout, now)
@@ -137,7 +137,7 @@ local function failed(self, entry, settings, name, member, status, now)
   eject(self, entry, name, record, fail_timeout, now, member, status, reason)
 end
 
-local function judge(self, entry, member, status, taken)
+local function settle(self, entry, member, status, taken)
   local upstream = entry.upstream
   local settings = upstream and upstream.health
   local current = settings and upstream.by_id[member.id]
@@ -158,7 +158,7 @@ end
 --- What a try came to that failed, or was a half-open request (`taken` is its lease). Throws nothing: it runs where a request
 --- is being balanced.
 function health:outcome(entry, member, status, taken)
-  local ok, err = pcall(judge, self, entry, member, status, taken)
+  local ok, err = pcall(settle, self, entry, member, status, taken)
   if not ok then ngx.log(ngx.ERR, 'ebbgate: health: ', err) end
 end
 
@@ -189,7 +189,7 @@ end
 --- Forgets what belongs to instances that no set names; `known(service)` gives their names as a set, or nil. `stamp` is new
 --- whenever the sets are: until then there is nothing to forget. Yields.
 function health:sweep(known, stamp)
-  -- Counts of failures expire, and are freed neither by `safe_set` nor by listing while an older key stands behind them.
+  -- Counts of failures expire, and are freed neither by `safe_set` nor by listing while an older key is behind them.
   self.dict:flush_expired(2000)
   if stamp == self.swept then return end
   self.swept = stamp

@@ -23,7 +23,7 @@ local function read_answer(socket, rules, deadline)
     local data, err = socket:receiveany(READ)
     if not data and err ~= 'closed' then return false, err == 'timeout' and 'timed out' or err end
     text = text .. (data or '')
-    local passed, reason = check.judge(text, not data, rules)
+    local passed, reason = check.verdict(text, not data, rules)
     if passed ~= nil then return passed, reason end
   end
 end

@@ -1,5 +1,5 @@
---- Checks every instance of the sets that ask for it, in the one worker of this gateway that holds the lock. When a check is
---- due stands in ebb_health, and is moved on before the check begins: the worker after this one goes on from there, and
+--- Checks every instance of the sets that ask for it, in the one worker of this gateway that owns the lock. ebb_health has
+--- when a check is due, which is moved on before the check begins: the worker after this one goes on from there, and
 --- asks nobody twice.
 ---
 --- Ten times a second a queue is made of who is due, and fed to nginx little by little: begun all at once, 2,000
@@ -16,7 +16,7 @@ prober.__index = prober
 
 --- Checks at a time, and how many of them may be of instances that last let theirs time out: those delay no others.
 local PARALLEL, SLOW = 32, 16
---- An interval is longer or shorter by up to this part of it, so that gateways do not march in step.
+--- An interval is longer or shorter by up to this part of it, so that gateways do not check in step.
 local JITTER = 0.1
 --- Sets may change many times a second; who is checked, once.
 local LISTED = 1
@@ -25,7 +25,7 @@ local TOGETHER, FEED = 8, 0.09
 --- In any other state it gets no new requests soon.
 local WANTED = { up = true, suspect = true, draining = true, unready = true }
 
---- parts {dict, sets, store, health, counters, upstream(service), held() (whether this worker has the lock)}
+--- parts {dict, sets, store, health, counters, upstream(service), is_owner() (whether this worker has the lock)}
 function prober.new(parts)
   parts.targets, parts.turns, parts.stamp, parts.listed_at, parts.running, parts.slow = {}, {}, nil, 0, 0, 0
   parts.services = nil
@@ -54,7 +54,7 @@ local function add_targets(self, service, upstream, targets, turns)
   end
 end
 
---- Forgets what checks told of `members`, whose set has none any more: should it have some again, they begin anew. No other
+--- Forgets what checks showed of `members`, whose set has none any more: should it have some again, they begin anew. No other
 --- worker writes this.
 local function forget(self, service, members)
   for _, member in ipairs(members) do
@@ -127,11 +127,11 @@ local function begin(self, target, now)
 end
 
 --- Begins those of `queue`, evenly over the time there is, as soon as there is room for them. Who is left when that is over, or
---- must wait because too many are slow, stands in the next queue again. Yields.
+--- must wait because too many are slow, is in the next queue again. Yields.
 local function feed(self, queue)
   local together = math.min(TOGETHER, math.ceil(#queue / (FEED * 1000)))
   local next_one, ends = 1, clock.now() + FEED
-  while next_one <= #queue and clock.now() < ends and not ngx.worker.exiting() and self.held() do
+  while next_one <= #queue and clock.now() < ends and not ngx.worker.exiting() and self.is_owner() do
     local begun = 0
     while begun < together and self.running < PARALLEL and next_one <= #queue do
       local target = queue[next_one]
@@ -145,7 +145,7 @@ local function feed(self, queue)
   end
 end
 
---- Begins what is due, the longest overdue first. Call it about ten times a second while the lock is held. Yields.
+--- Begins what is due, the longest overdue first. Call it about ten times a second while the lock is owned. Yields.
 function prober:tick(now)
   local stamp = self.sets:get(keys.sets.last_stamp)
   if stamp ~= self.stamp and now - self.listed_at >= LISTED then

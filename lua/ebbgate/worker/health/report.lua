@@ -1,4 +1,4 @@
---- Tells of instances that are not plainly healthy: for the heartbeat, and for the admin listener.
+--- Reports instances that are not plainly healthy: for the heartbeat, and for the admin listener.
 local keys = require 'ebbgate.core.keys'
 local metrics = require 'ebbgate.core.metrics'
 local clock = require 'ebbgate.worker.clock'
@@ -17,7 +17,7 @@ function health_report.new(parts)
   return setmetatable(parts, health_report)
 end
 
---- The services of which anything is or was to be told; looked for only after something moved.
+--- The services of which there is or was anything to report; looked for only after something changed.
 local function noted(self)
   local version = self.dict:get(keys.health.version)
   if version == self.version then return self.noted end
@@ -30,13 +30,13 @@ local function noted(self)
   return list
 end
 
---- Calls `tell(service, upstream)` for each of them. Yields: after a new epoch all of their upstreams are built here.
-local function each(self, tell)
+--- Calls `visit(service, upstream)` for each of them. Yields: after a new epoch all of their upstreams are built here.
+local function each(self, visit)
   local turn = pace.new()
   for _, name in ipairs(noted(self)) do
     turn:rest()
     local upstream = live.upstream(live.entry(name))
-    if upstream and not upstream.removed then tell(name, upstream) end
+    if upstream and not upstream.removed then visit(name, upstream) end
   end
 end
 

@@ -1,5 +1,6 @@
---- Keeps a worker's upstreams in step with what all of them know of health: one number tells that something moved, and only
---- services that it moved for are built anew; so are those whose time has come (the next step of a ramp, the end of an ejection).
+--- Keeps a worker's upstreams in step with what all of them know of health: one number shows that something changed, and
+--- only services that it changed for are built anew. So are those whose time has come: the next step of a ramp, the end of an
+--- ejection.
 local keys = require 'ebbgate.core.keys'
 local live = require 'ebbgate.worker.live'
 local pace = require 'ebbgate.worker.pace'

@@ -8,7 +8,7 @@ local departure = {}
 function departure.file(state_dir) return state_dir .. '/left' end
 
 --- True while this gateway has to be known first.
-function departure.holds(state) return state:get(keys.state.left) == true end
+function departure.is_marked(state) return state:get(keys.state.left) == true end
 
 --- Redis knows of this gateway: it is asked from now on.
 function departure.known(state, state_dir)

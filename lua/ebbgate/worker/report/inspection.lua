@@ -34,7 +34,7 @@ local function applied_text(self)
   return '{"epoch":' .. position.text(epoch) .. ',"generation":' .. position.text(generation) .. '}'
 end
 
---- Whether the gateway can route requests, and a JSON body that tells why or why not. `now` of worker/clock.lua.
+--- Whether the gateway can route requests, and a JSON body that says why or why not. `now` of worker/clock.lua.
 function inspection:readiness(now)
   local state = self.dicts.state
   local known = self.dicts.sets:get(keys.sets.stamp(wire.ROUTES)) ~= nil or applied(self) ~= nil

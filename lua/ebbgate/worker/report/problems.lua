@@ -1,5 +1,5 @@
 --- What is wrong with this gateway now: counted every time, logged when it begins and when it ends, and kept in ebb_state, so
---- that every worker can tell of it and the worker that takes over can end it.
+--- that every worker can report it and the worker that takes over can end it.
 local keys = require 'ebbgate.core.keys'
 local clock = require 'ebbgate.worker.clock'
 
@@ -15,7 +15,7 @@ local MOST = 200
 
 --- `state`: ebb_state.
 function problems.new(counters, state)
-  -- `own` holds what found no room in ebb_state.
+  -- `own` has what found no room in ebb_state.
   return setmetatable({ counters = counters, state = state, own = {} }, problems)
 end
 

@@ -1,4 +1,4 @@
---- Tells Redis how this gateway stands: that it lives, what it has applied, how many requests each instance holds.
+--- Reports this gateway to Redis: that it lives, what it has applied, how many requests are open on each instance.
 local heartbeat = require 'ebbgate.core.heartbeat'
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
@@ -10,13 +10,13 @@ local timer = require 'ebbgate.worker.timer'
 local reporter = {}
 reporter.__index = reporter
 
---- A heartbeat outlives its gateway by a day: one that nobody heard while it beat is known by it to a controller that starts
---- later. Whether it lives is told by `seq` alone.
+--- A heartbeat outlives its gateway by a day: by it a controller that starts later knows one that nobody
+--- heard while it lived. `seq` alone shows whether it lives.
 local HEARTBEAT_TTL_MS, STATS_TTL_MS = 86400000, 120000
 
 --- parts {redis, state, in_flight_counts, request_counts, json, tools, problems, health, identity {id, host}, every (seconds)}
 function reporter.new(parts)
-  parts.running, parts.again, parts.beat_at, parts.watched, parts.told = false, false, 0, {}, nil
+  parts.running, parts.again, parts.beat_at, parts.watched, parts.reported = false, false, 0, {}, nil
   return setmetatable(parts, reporter)
 end
 
@@ -64,20 +64,20 @@ local function kinds_text(problems)
   return table.concat(kinds, ' ')
 end
 
---- What stands in the heartbeat. The order of the reads is the promise: applied, rejected, then the counters
+--- What the heartbeat says. The order of the reads is the promise: applied, rejected, then the counters
 --- (count/in_flight_counts.lua).
 local function gather(self)
   local applied_text = self.state:get(keys.state.applied)
   local rejected_text = self.state:get(keys.state.rejected) or '{}'
   local counted = self.in_flight_counts:take()
-  local told, problems = self.health:summary(), self.problems:list()
+  local health, problems = self.health:summary(), self.problems:list()
   local epoch, generation = position.unpack(applied_text)
   return {
     id = self.identity.id, host = self.identity.host, boot = self.state:get(keys.state.boot),
     started = self.state:get(keys.state.started), seq = self.state:incr(keys.state.seq, 1), workers = counted.workers,
     applied = epoch and { epoch = epoch, generation = generation } or nil, rejected = self.json.decode(rejected_text),
     in_flight = counted.in_flight, uncounted = counted.uncounted,
-    health = told.health, unlisted = told.unlisted, panic = told.panic, problems = problems,
+    health = health.health, unlisted = health.unlisted, panic = health.panic, problems = problems,
   }, table.concat({ applied_text or '', rejected_text, kinds_text(problems), watched_text(self, counted.in_flight) }, '\n')
 end
 
@@ -103,7 +103,7 @@ local function beat_once(self)
   local beat, summary = gather(self)
   local with_stats = now - (self.stats_at or 0) >= self.every
   self.beat_at = now
-  local sent, err = send(self, beat, summary ~= self.told, with_stats)
+  local sent, err = send(self, beat, summary ~= self.reported, with_stats)
   if not sent then
     self.problems:raise('heartbeat', tostring(err))
     -- The first to notice a half-open connection: the next poll may be seconds away. That one says when it is mended.
@@ -111,7 +111,7 @@ local function beat_once(self)
     return
   end
   self.problems:settle('heartbeat')
-  self.told = summary
+  self.reported = summary
   if with_stats then self.stats_at = now end
 end
 
@@ -130,15 +130,15 @@ function reporter:beat()
   self.running = false
 end
 
---- True if the watched peers hold requests, or held some when last told.
+--- True if requests are open on the watched peers, or were at the last report.
 local function is_restless(self)
   if next(self.watched) == nil then return false end
   local text = watched_text(self, self.in_flight_counts:take().in_flight)
-  local told = self.told and string.match(self.told, '[^\n]*$')
-  return text ~= '' or text ~= told
+  local reported = self.reported and string.match(self.reported, '[^\n]*$')
+  return text ~= '' or text ~= reported
 end
 
---- Sends a heartbeat if one is due. Called ten times a second by the worker that holds the lock.
+--- Sends a heartbeat if one is due. Called ten times a second by the worker that owns the lock.
 function reporter:tick(now)
   if self.running or now - self.beat_at < self.every and not is_restless(self) then return end
   timer.soon('heartbeat', function() self:beat() end)

@@ -28,8 +28,8 @@ function self_check:memory()
   if full then self.problems:keep('memory', full) else self.problems:settle('memory') end
 end
 
---- Called ten times a second by the worker that holds the lock. That the disk can be written again is told by the next
---- pass of catch_up.lua, because sets may wait for it.
+--- Called ten times a second by the worker that owns the lock. It is the next pass of catch_up.lua that finds the disk
+--- writable again, because sets may wait for it.
 function self_check:tick(now)
   if now - self.at < EVERY then return end
   self.at = now
