@@ -1,7 +1,5 @@
 import type { Command } from 'commander';
-import { pino } from 'pino';
 import { OPTIONS, parseConfig } from '../config.js';
-import { startController } from '../main.js';
 import { productRoot, productVersion } from './product.js';
 import { withSecretFiles } from './secret_files.js';
 
@@ -36,6 +34,8 @@ async function runController(): Promise<void> {
     process.exitCode = 2;
     return;
   }
+  // Loaded where it runs: every other command starts without it.
+  const [{ pino }, { startController }] = await Promise.all([import('pino'), import('../main.js')]);
   const log = pino({ level: config.value.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
   const root = productRoot();
   const version = productVersion(root);

@@ -1,15 +1,12 @@
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { startDemoInstance } from '../local/demo_instance.js';
 import { down } from '../local/down.js';
 import { DEFAULT_BASE_PORT, planPorts } from '../local/ports.js';
-import { status, type LocalStatus } from '../local/status.js';
-import { up } from '../local/up.js';
+import type { LocalStatus } from '../local/status.js';
 import { checkName, type NameKind } from '../model/names.js';
 import { addDemo } from './demo.js';
 import { commandFor, DEFAULT_DIR, describeEndpoints, nextCommands } from './local_text.js';
 import { detach } from './local_detach.js';
-import { gatewayRenderer } from './local_gateway.js';
 import { productRoot } from './product.js';
 import type { Terminal } from './terminal.js';
 
@@ -85,6 +82,11 @@ async function runUp(flags: UpFlags): Promise<void> {
       process.exitCode = await detach(dir, ebbgate(), [...args, '--instances', String(instances)]);
       return;
     }
+    // What a command runs is loaded with it: every other one starts without it.
+    const [{ up }, { gatewayRenderer }] = await Promise.all([
+      import('../local/up.js'),
+      import('./local_gateway.js'),
+    ]);
     await up({
       ...{ dir, basePort, gateways, instances, ebbgate: ebbgate(), env: process.env, pid: process.pid },
       nginx: process.env.EBBGATE_NGINX,
@@ -123,6 +125,7 @@ async function runStatus(flags: { readonly dir: string; readonly output: string 
     fail([`--output must be text or json (got "${flags.output}")`], 2);
     return;
   }
+  const { status } = await import('../local/status.js');
   const found = await status(resolve(flags.dir), process.env.EBBGATE_TOKEN);
   process.exitCode = found.state === 'up' && found.problem === null ? 0 : 1;
   if (flags.output === 'json') say(JSON.stringify(found, undefined, 2));
@@ -187,6 +190,7 @@ async function runDemoInstance(flags: DemoFlags): Promise<void> {
     process.once('SIGTERM', done).once('SIGINT', done);
   });
   try {
+    const { startDemoInstance } = await import('../local/demo_instance.js');
     const demo = await startDemoInstance({ ...flags, instance, port });
     await stopped;
     await demo.close();

@@ -1,19 +1,6 @@
 import type { Command } from 'commander';
-import { systemClock } from '../clock.js';
-import { askAcceptance } from '../registrar/acceptance.js';
-import { askApi } from '../registrar/ask_api.js';
-import { startChild, type SendSignal } from '../registrar/child.js';
-import { answers2xx, READINESS_RULE } from '../registrar/readiness.js';
-import { Registrar } from '../registrar/registrar.js';
-import { ZooKeeperLink } from '../zookeeper/link.js';
-import { flawOfProvider } from '../registry/provider_data.js';
-import { createProviderRegistration } from '../zookeeper/provider.js';
-import { lineLog } from './line_log.js';
 import { withSecretFiles } from './secret_files.js';
-import { parseRegisterFlags, type RegisterFlags, type RegisterOptions } from './register_options.js';
-
-/** With --require-accepted. */
-const ACCEPTED_WITHIN_MS = 30_000;
+import { parseRegisterFlags, type RegisterFlags } from './register_options.js';
 
 /**
  * `ebbgate register`: registers an instance for as long as it runs. Signals: the first lets it leave (drain, stop,
@@ -74,7 +61,9 @@ async function runRegister(command: readonly string[], flags: RegisterFlags): Pr
     process.exitCode = 2;
     return;
   }
-  process.exitCode = await register(parsed.value, command, () => tokenNow() ?? EBBGATE_TOKEN);
+  // Loaded where it runs: every other command starts without it.
+  const { runRegistrar } = await import('./register_run.js');
+  process.exitCode = await runRegistrar(parsed.value, command, () => tokenNow() ?? EBBGATE_TOKEN);
 }
 
 /** The token that its file contains now; undefined if that cannot be read. */
@@ -83,77 +72,6 @@ function tokenNow(): string | undefined {
   return env.ok ? env.value['EBBGATE_TOKEN'] : undefined;
 }
 
-async function register(
-  options: RegisterOptions,
-  command: readonly string[],
-  token: () => string | undefined,
-): Promise<number> {
-  const { service, data, readyUrl } = options;
-  const log = lineLog(`ebbgate register ${service}`);
-  const link = new ZooKeeperLink({
-    connect: options.zookeeper,
-    sessionTimeoutMs: options.sessionMs,
-    log,
-    clock: systemClock,
-    random: Math.random,
-  });
-  const [program, ...args] = command;
-  const registrar = new Registrar({
-    data,
-    registration: createProviderRegistration({
-      link,
-      root: options.registryRoot,
-      service,
-      node: data.id,
-      check: flawOfProvider,
-    }),
-    ask: askApi({ api: options.api, service, instance: data.id, token }),
-    accepted: {
-      ask: askAcceptance({
-        ...{ api: options.api, service, data, token },
-        path: `${options.registryRoot}/${service}/providers/${data.id}`,
-      }),
-      required: options.requireAccepted,
-      withinMs: ACCEPTED_WITHIN_MS,
-    },
-    readiness:
-      readyUrl === undefined
-        ? undefined
-        : {
-            probe: (signal) => answers2xx(readyUrl, signal),
-            rule: { ...READINESS_RULE, everyMs: options.readyEveryMs },
-          },
-    startChild:
-      program === undefined
-        ? undefined
-        : () =>
-            startChild(program, args, send, (message) => {
-              log.error({}, message);
-            }),
-    drainTimeoutMs: options.drainTimeoutMs,
-    stopTimeoutMs: options.stopTimeoutMs,
-    log,
-  });
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-    process.on(signal, () => {
-      registrar.stop();
-    });
-  await link.start();
-  try {
-    return await registrar.run();
-  } finally {
-    await link.close();
-  }
-}
-
 function collect(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];
 }
-
-const send: SendSignal = (pid, signal) => {
-  try {
-    return process.kill(pid, signal);
-  } catch {
-    return false;
-  }
-};

@@ -3,7 +3,6 @@ import { lstatSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { GATEWAY_OPTIONS, type GatewayOption, type GivenOptions } from '../render/options.js';
-import { renderConf } from '../render/render.js';
 import { productRoot, productVersion, readTemplates } from './product.js';
 
 /** `ebbgate render`: nginx.conf on stdout or into --out. Options that do not pass are all listed; exit code 2. */
@@ -15,13 +14,14 @@ export function addRender(program: Command): void {
     command.addOption(option);
     return { name, key: option.attributeName() };
   });
-  command.action((values: Readonly<Record<string, unknown>>) => {
+  command.action(async (values: Readonly<Record<string, unknown>>) => {
     const given: GivenOptions = Object.fromEntries(options.map(({ name, key }) => [name, own(values, key)]));
-    render(given, typeof values.out === 'string' ? values.out : null);
+    await render(given, typeof values.out === 'string' ? values.out : null);
   });
 }
 
-function render(given: GivenOptions, out: string | null): void {
+async function render(given: GivenOptions, out: string | null): Promise<void> {
+  const { renderConf } = await import('../render/render.js'); // loads what every other command starts without
   const root = productRoot();
   const rendered = renderConf(
     { ...given, lua_dir: given.lua_dir ?? join(root, 'lua') },
