@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { request, type Dispatcher } from 'undici'; // fetch would refuse ports like 10080
+import type { Dispatcher } from 'undici';
 import { Away, CliFailure, EXIT, Refused, type ShownProblem } from './failure.js';
 import { staleLine } from './staleness.js';
 import { withSecretFiles } from './secret_files.js';
@@ -61,6 +61,7 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
     const limit = AbortSignal.timeout(ANSWER_MS + (init.ms ?? 0));
     const signal = init.signal ? AbortSignal.any([limit, init.signal]) : limit;
     try {
+      const { request } = await import('undici'); // fetch would refuse ports like 10080
       const response = await request(url + target, {
         method,
         headers: {

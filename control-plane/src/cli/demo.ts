@@ -13,7 +13,7 @@ import {
   type DemoPlace,
 } from '../local/demo_instances.js';
 import { readEndpoints } from '../local/state.js';
-import { DEMO_SERVICE } from '../local/demo_route.js';
+import { DEMO_SERVICE } from '../local/demo_names.js';
 import { createClient, mayPass, path, type ApiClient } from './client.js';
 import { startDemoTraffic } from './demo_traffic.js';
 import { CliFailure, EXIT } from './failure.js';

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Pool } from 'undici';
+import type { Pool } from 'undici';
 
 /** Requests per second through each gateway, and for how long at most: nobody leaves a demo running by mistake. */
 const RATE = 100;
@@ -22,6 +22,7 @@ export function startDemoTraffic(gateways: readonly string[]): DemoTraffic {
   const over = (): boolean => stopped.signal.aborted || performance.now() - started > MOST_MS;
   const started = performance.now();
   const stream = async (url: string): Promise<void> => {
+    const { Pool } = await import('undici');
     const pool = new Pool(url, { connections: WORKERS });
     let sent = 0;
     const worker = async (): Promise<void> => {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Endpoints } from '../local/state.js';
-import { DEMO_SERVICE } from '../local/demo_route.js';
+import { DEMO_SERVICE } from '../local/demo_names.js';
 
 /** Where `up`, `status` and `down` look unless `--dir` says otherwise. */
 export const DEFAULT_DIR = '.ebbgate';

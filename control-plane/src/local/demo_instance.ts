@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { WebSocketServer } from 'ws';
+import { DEMO_READY_PATH } from './demo_names.js';
 
 export interface DemoInstanceOptions {
   readonly service: string;
@@ -17,9 +18,6 @@ export interface DemoInstance {
   readonly port: number;
   close(): Promise<void>;
 }
-
-/** Where a bad instance, too, says that it is ready. */
-export const DEMO_READY_PATH = '/ready';
 
 /** The longest answer that can be asked for, in seconds. */
 const LONGEST_DELAY = 3_600;

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { DEMO_READY_PATH } from './demo_instance.js';
+import { DEMO_READY_PATH } from './demo_names.js';
 import { launch, type LocalProcess } from './process.js';
 import { killGroup, recordOf, send } from './processes.js';
 import { ask } from './redis.js';

@@ -2,8 +2,7 @@ import { request } from 'undici';
 import type { InstanceResource } from '../model/resources.js';
 import { all } from './all.js';
 import { eventually, type ControlApi } from './control_api.js';
-
-export const DEMO_SERVICE = 'shop';
+import { DEMO_SERVICE } from './demo_names.js';
 
 interface Demo {
   readonly api: ControlApi;
