@@ -14,7 +14,7 @@ import { buildCounts, buildRelease, buildWeighted } from '../../testing/releases
 import { Releases, type ReleaseDeps } from './releases.js';
 
 /*
- * The shell by the clock: what is written when, and from when on counters are a release's own. Its ports stand in memory; the
+ * The shell by the clock: what is written when, and from when on counters are a release's own. Its ports are in memory; the
  * real ones are in the tests of servers and in those from end to end.
  */
 
@@ -27,7 +27,7 @@ const NOTHING = {
 };
 
 /** A controller with one gateway that obeys everything, and a ready instance of v1 and of v2 in each service. */
-class Desk {
+class Controller {
   readonly clock: FakeClock = createFakeClock(START);
   readonly releases: Releases;
   /** Every record that was written, oldest first. */
@@ -41,10 +41,12 @@ class Desk {
     const store = {
       ...NOTHING,
       damaged: () => new Map(),
-      write: (_term: unknown, { current, archive }: ReleaseEdit) => {
-        const record = current ?? archive;
-        if (record) this.written.push(record);
-        if (record) this.put(record);
+      write: (_term: unknown, edits: readonly ReleaseEdit[]) => {
+        for (const { current, archive } of edits) {
+          const record = current ?? archive;
+          if (record) this.written.push(record);
+          if (record) this.put(record);
+        }
         return Promise.resolve(ok(undefined));
       },
     };
@@ -132,46 +134,46 @@ const soakOf = (for_ms: number): WeightedStrategy =>
   buildWeighted([{ weight: 10 }, { pause: { for_ms } }, { weight: 100 }]);
 
 it('what was counted is written every five seconds, also after the clock was set back', async () => {
-  const desk = new Desk();
-  await desk.releases.start();
+  const controller = new Controller();
+  await controller.releases.start();
   const soaking = { state: 'progressing', phase: 'soaking', step: 1, shares: { v1: 90, v2: 10 } } as const;
-  desk.put(buildRelease({ ...soaking, looked_at: START, strategy: soakOf(3_600_000) }));
-  for (let n = 0; n < 60; n += 1) await desk.second();
-  expect(desk.written.length).toBeGreaterThan(8);
-  desk.clock.setWall(desk.clock.wall() - 3_600_000);
-  const before = desk.written.length;
-  for (let n = 0; n < 600; n += 1) await desk.second();
-  expect(desk.written.length - before).toBeGreaterThan(80);
-  expect(desk.written.at(-1)?.observed_ms).toBeGreaterThan(650_000);
+  controller.put(buildRelease({ ...soaking, looked_at: START, strategy: soakOf(3_600_000) }));
+  for (let n = 0; n < 60; n += 1) await controller.second();
+  expect(controller.written.length).toBeGreaterThan(8);
+  controller.clock.setWall(controller.clock.wall() - 3_600_000);
+  const before = controller.written.length;
+  for (let n = 0; n < 600; n += 1) await controller.second();
+  expect(controller.written.length - before).toBeGreaterThan(80);
+  expect(controller.written.at(-1)?.observed_ms).toBeGreaterThan(650_000);
 });
 
 it.each(['alone', 'beside another release'])(
   'failures of before a release, %s, do not move its fast gate',
   async (how) => {
-    const desk = new Desk();
-    await desk.releases.start();
+    const controller = new Controller();
+    await controller.releases.start();
     const paused = { cause: 'step', by: 'ann', message: '', state: 'progressing', phase: 'soaking' } as const;
-    if (how !== 'alone') desk.put(buildRelease({ state: 'paused', paused, looked_at: START }));
+    if (how !== 'alone') controller.put(buildRelease({ state: 'paused', paused, looked_at: START }));
     // v1 and v2 of cart serve by weights, and every request of v2 fails.
     let [seq, failed] = [0, 1_000];
-    const tell = (): void => {
+    const report = (): void => {
       const cart = { v1: buildCounts(1_000 + seq), v2: buildCounts(failed, failed) };
-      desk.counters = [{ gateway: 'g1', boot: 'a', seq: (seq += 1), services: { shop: {}, cart } }];
+      controller.counters = [{ gateway: 'g1', boot: 'a', seq: (seq += 1), services: { shop: {}, cart } }];
     };
     for (let n = 0; n < 20; n += 1) {
       failed += 100;
-      tell();
-      await desk.second();
+      report();
+      await controller.second();
     }
     // Mended; its release begins, and what is still on its way comes in for two seconds more.
-    const now = desk.clock.wall();
+    const now = controller.clock.wall();
     const begun = { id: 'rel-2', service: 'cart', at: new Date(now).toISOString(), looked_at: now };
-    desk.put(buildRelease({ ...begun, strategy: soakOf(60_000) }));
+    controller.put(buildRelease({ ...begun, strategy: soakOf(60_000) }));
     for (let n = 0; n < 8; n += 1) {
       failed += n < 2 ? 100 : 0;
-      tell();
-      await desk.second();
+      report();
+      await controller.second();
     }
-    expect(desk.present('cart')).toMatchObject({ state: 'progressing', step: 1 });
+    expect(controller.present('cart')).toMatchObject({ state: 'progressing', step: 1 });
   },
 );

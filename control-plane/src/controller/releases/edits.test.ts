@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { ReleaseRequest } from '../../model/release_plane.js';
 import { buildRelease } from '../../testing/releases.js';
-import { begunBy, requestOf } from './release_edits.js';
+import { begunBy, requestOf } from './edits.js';
 
 const asked = (query: string): ReleaseRequest => ({
   ...{ service: 'shop', target: 'v2', stable: null, strategy: null, deadline_ms: null, supersede: false },

@@ -15,7 +15,7 @@ import type { GateAnswer, Gates, PrometheusGate } from '../../model/release_gate
 import { createFakeClock } from '../../testing/clock.js';
 import { createRecordingLog } from '../../testing/log.js';
 import { buildRelease } from '../../testing/releases.js';
-import { refuseGates, ReleaseGates } from './release_gates.js';
+import { refuseGates, OuterGates } from './outer_gates.js';
 
 /*
  * Gates that are asked outside, against a web server and a Prometheus that are real.
@@ -68,14 +68,14 @@ const webhook = (timeout_ms = 10_000): Partial<Gates> => ({
 });
 
 interface Desk extends AsyncDisposable {
-  readonly gates: ReleaseGates;
+  readonly gates: OuterGates;
   /** Asks until the gate is answered. */
   answer(record: ReleaseRecord, gate: string): Promise<GateAnswer>;
 }
 function open(prometheusBase = '', prefix = `${base}/hooks`): Desk {
   const hooks = createHooks({ prefixes: [prefix], commands: '', path: '' });
   const prometheus = createPrometheus(prometheusBase);
-  const gates = new ReleaseGates({
+  const gates = new OuterGates({
     ...{ hooks, prometheus, clock: createFakeClock(), log: createRecordingLog() },
     wake: () => undefined,
   });

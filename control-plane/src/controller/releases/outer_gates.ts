@@ -21,7 +21,7 @@ export interface GateDeps {
 const QUERY_MS = 5_000;
 
 /** Asks the gates outside, beside the passes: each question of a record that stands once, and the answer is kept until it stands too. */
-export class ReleaseGates {
+export class OuterGates {
   readonly #deps: GateDeps;
   /** By key; null = under way. */
   #asked = new Map<string, GateAnswer | null>();

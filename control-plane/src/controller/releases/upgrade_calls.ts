@@ -27,7 +27,7 @@ interface Call {
   running: boolean;
   outcome: CallOutcome | null;
   /** What the last try without an answer came to. */
-  trouble: string;
+  failure: string;
 }
 
 /**
@@ -35,7 +35,7 @@ interface Call {
  * a key that is the same at every repeat and at every controller; what came of it is handed back as a fact, and counts once the
  * record holds it. A call without an answer is made again as long as the record asks for it.
  */
-export class ReleaseEffects {
+export class UpgradeCalls {
   readonly #deps: EffectDeps;
   readonly #calls = new Map<string, Call>();
   /** Keys of the calls that the records ask for now. */
@@ -61,9 +61,9 @@ export class ReleaseEffects {
   }
 
   /** What the last try came to, while there is no answer; empty otherwise. */
-  troubleOf(record: ReleaseRecord): string {
+  failureOf(record: ReleaseRecord): string {
     const call = this.#calls.get(callKey(record));
-    return call?.outcome === null ? call.trouble : '';
+    return call?.outcome === null ? call.failure : '';
   }
 
   /** The earliest monotonic moment at which a call is to be made again; Infinity if none is. */
@@ -78,7 +78,7 @@ export class ReleaseEffects {
     const { key } = wanted;
     const known = this.#calls.get(key);
     const backoff = known?.backoff ?? new Backoff(this.#deps.clock, AGAIN_MS.first, AGAIN_MS.most);
-    const call: Call = known ?? { backoff, running: false, outcome: null, trouble: '' };
+    const call: Call = known ?? { backoff, running: false, outcome: null, failure: '' };
     this.#calls.set(key, call);
     if (call.running || call.outcome !== null || !backoff.over) return;
     call.running = true;
@@ -110,10 +110,10 @@ export class ReleaseEffects {
     else if (answer.error.kind === 'refused')
       call.outcome = { outcome: 'refused', reason: answer.error.reason };
     else {
-      call.trouble = answer.error.reason;
+      call.failure = answer.error.reason;
       if (call.backoff.failed())
         log.warn(
-          { key, reason: call.trouble },
+          { key, reason: call.failure },
           'upgrade without an answer; will ask again, with the same key',
         );
     }

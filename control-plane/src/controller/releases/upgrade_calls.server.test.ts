@@ -13,7 +13,7 @@ import type { ReleaseRecord } from '../../model/release.js';
 import type { InPlaceStrategy } from '../../model/release_strategy.js';
 import { createRecordingLog } from '../../testing/log.js';
 import { buildBatchInstance, buildInPlace, type InPlaceParts } from '../../testing/releases.js';
-import { ReleaseEffects } from './release_effects.js';
+import { UpgradeCalls } from './upgrade_calls.js';
 
 /*
  * The calls of releases against a real server and a real command.
@@ -62,8 +62,8 @@ afterEach(async () => {
   rmSync(dir, { recursive: true });
 });
 
-const effects = (): ReleaseEffects =>
-  new ReleaseEffects({ hooks, clock, log: createRecordingLog(), wake: () => (wakes += 1) });
+const effects = (): UpgradeCalls =>
+  new UpgradeCalls({ hooks, clock, log: createRecordingLog(), wake: () => (wakes += 1) });
 function upgrading(overrides: InPlaceParts = {}, upgrade?: InPlaceStrategy['upgrade']): ReleaseRecord {
   const batch = [buildBatchInstance('i1', 'upgrading'), buildBatchInstance('i2', 'upgrading')];
   return buildInPlace(
@@ -76,7 +76,7 @@ function upgrading(overrides: InPlaceParts = {}, upgrade?: InPlaceStrategy['upgr
   );
 }
 /** Passes go on until `done`. */
-async function passes(one: ReleaseEffects, record: ReleaseRecord, done: () => boolean): Promise<void> {
+async function passes(one: UpgradeCalls, record: ReleaseRecord, done: () => boolean): Promise<void> {
   const deadline = performance.now() + 20_000;
   while (!done()) {
     if (performance.now() > deadline) throw new Error('it never came to that');
@@ -121,11 +121,11 @@ it('without an answer the same call is made again, with pauses; another controll
   answers = [0, 503, 204];
   const one = effects();
   const record = upgrading();
-  await passes(one, record, () => asked.length === 1 && one.troubleOf(record) !== '');
+  await passes(one, record, () => asked.length === 1 && one.failureOf(record) !== '');
   expect(one.outcomeOf(record)).toBeNull();
   expect(one.retryAt).toBeGreaterThan(performance.now());
   await passes(one, record, () => one.outcomeOf(record) !== null);
-  expect(one.troubleOf(record)).toBe('');
+  expect(one.failureOf(record)).toBe('');
   const next = effects();
   await passes(next, record, () => next.outcomeOf(record) !== null);
   expect(asked).toHaveLength(4);
@@ -136,7 +136,7 @@ it('a call that nobody wants now wakes nobody', async () => {
   answers = [503];
   const one = effects();
   const record = upgrading();
-  await passes(one, record, () => one.troubleOf(record) !== '');
+  await passes(one, record, () => one.failureOf(record) !== '');
   const paused = {
     cause: 'person',
     by: 'ann',
