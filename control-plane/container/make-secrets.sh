@@ -78,7 +78,7 @@ check() {
   esac
   [ -n "$2" ] || refuse "$1 is empty"
   rest=$(printf '%s' "$2" | LC_ALL=C tr -d "$allowed" | od -An -c)
-  [ -z "$rest" ] || refuse "$1 may hold characters of $allowed only"
+  [ -z "$rest" ] || refuse "$1 may contain characters of $allowed only"
 }
 
 # replace NAME TEXT

@@ -165,7 +165,7 @@ describe.each<{
   });
 });
 
-describe('what may hold a secret is named and not repeated', () => {
+describe('what may contain a secret is named and not repeated', () => {
   it.each([
     ['EBBGATE_REDIS', 'foo', /must look like redis:\/\//],
     ['EBBGATE_REDIS', 'redis://:hunter2@host:0', /port must be a whole number from 1 to 65535/],

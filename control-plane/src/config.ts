@@ -223,7 +223,7 @@ export const OPTIONS = {
     'EBBGATE_RECHECK',
     duration(1_000, 300_000),
     '5m',
-    'How often everything in ZooKeeper is looked at again: it tells nothing of nodes that the controller may not read. ' +
+    'How often everything in ZooKeeper is looked at again: ZooKeeper reports nothing of nodes that the controller may not read. ' +
       'Those that could not be read are looked at 20 times as often.',
   ),
   gatewaySilentMs: option(

@@ -26,7 +26,7 @@ export async function until<T>(
   }
 }
 
-/** `until` for a value and what must hold of it; the error shows the last value. */
+/** `until` for a value and what must contain of it; the error shows the last value. */
 export async function untilValue<T>(
   what: string,
   read: () => T | Promise<T>,

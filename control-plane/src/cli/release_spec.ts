@@ -166,6 +166,6 @@ function specIn(file: string): Readonly<Record<string, unknown>> {
   if (isObject(read)) return read;
   throw new CliFailure(
     EXIT.usage,
-    '--file must hold an object, like {"target": "v2", "steps": [{"weight": 5}]}',
+    '--file must contain an object, like {"target": "v2", "steps": [{"weight": 5}]}',
   );
 }

@@ -135,7 +135,7 @@ it('a line per change holds nothing that only counts', () => {
   expect(changeLine(makeRelease({ waiting_for: ['89 s more of soaking'] }))).toBe(line);
 });
 
-it('nothing that a registration may hold reaches the terminal as a control character', () => {
+it('nothing that a registration may contain reaches the terminal as a control character', () => {
   expect(changeLine(makeRelease({ message: 'x\u001b[31mred' }))).not.toContain('\u001b');
 });
 

@@ -267,7 +267,7 @@ export function contradictions({ balancer, timeouts, health, upstream }: Filled)
       `must be below health.check.interval_ms (${String(check.interval_ms)}); it is ${String(check.timeout_ms)}`,
     );
   if (check?.statuses.length === 0)
-    say('health.check.statuses', 'must hold at least one range, or no answer would be good');
+    say('health.check.statuses', 'must contain at least one range, or no answer would be good');
   if (upstream.tls !== '' && upstream.scheme !== 'https' && upstream.scheme !== 'grpcs')
     say(
       'upstream.tls',

@@ -254,7 +254,7 @@ function sameRegistration(a: Registration, b: Registration): boolean {
 
 /**
  * The members that have been gone longest, beyond the newest `most`. They need not be listed to be proven empty, and a
- * list that only grows while one gateway is silent would end above what a set may hold.
+ * list that only grows while one gateway is silent would end above what a set may contain.
  */
 export function surplusGone(members: ServiceMembers, most: number): readonly string[] {
   const gone = [...members].filter(([, member]) => member.presence === 'gone');

@@ -67,7 +67,7 @@ function isAt(value: unknown, { host, port }: ProviderData): boolean {
 
 function unseen(status: number): string {
   if (status === 401 || status === 403)
-    return `the control API answered ${String(status)} (EBBGATE_TOKEN must hold its token)`;
+    return `the control API answered ${String(status)} (EBBGATE_TOKEN must contain its token)`;
   if (status === 200 || status === 404)
     return 'the controller does not list it: does it read the same ZooKeeper and registry root?';
   return `the control API answered ${String(status)}`;

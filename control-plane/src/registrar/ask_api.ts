@@ -64,7 +64,7 @@ function parse(text: string): Seen | undefined {
 function refused(status: number, text: string): DrainAnswer {
   const hint =
     status === 401 || status === 403
-      ? ' (EBBGATE_TOKEN must hold its token)'
+      ? ' (EBBGATE_TOKEN must contain its token)'
       : status === 404
         ? ' (the controller does not know this instance: does it read the same ZooKeeper and registry root?)'
         : '';

@@ -59,7 +59,7 @@ export const GATEWAY_OPTIONS = {
     '--zone NAME',
     zoneName,
     '',
-    'Where this gateway stands. Sets with prefer_zone use the instances of the same zone first. Empty: no preference.',
+    'Where this gateway runs. Sets with prefer_zone use the instances of the same zone first. Empty: no preference.',
   ),
   listen: option(
     '--listen ADDRESS:PORT[,cert=FILE,key=FILE][,http2]',
@@ -101,13 +101,13 @@ export const GATEWAY_OPTIONS = {
     '--sticky-key-file FILE',
     or('', path),
     '',
-    'Secrets for the cookies of sticky sessions, one a line, 32 to 128 characters, the same on every gateway: the first makes cookies, the others are still understood. Read at a start and a reload. Empty: whoever knows the address of an instance can tell its cookie.',
+    'Secrets for the cookies of sticky sessions, one a line, 32 to 128 characters, the same on every gateway: the first makes cookies, the others are still understood. Read at a start and a reload. Empty: whoever knows the address of an instance can guess its cookie.',
   ),
   lua_dir: option(
     '--lua-dir DIR',
     path,
     '/usr/share/ebbgate/lua',
-    "The directory that holds Ebbgate's Lua code.",
+    "The directory of Ebbgate's Lua code.",
   ),
   lua_module: option(
     '--lua-module debian|builtin|image',
@@ -140,7 +140,7 @@ export const GATEWAY_OPTIONS = {
     'off',
     'After a reload or a graceful stop, cut what is still open after this time. off never cuts a running request.',
   ),
-  redis_host: option('--redis-host HOST', host, '127.0.0.1', 'The Redis that holds the published sets.'),
+  redis_host: option('--redis-host HOST', host, '127.0.0.1', 'The Redis with the published sets.'),
   redis_port: option('--redis-port PORT', whole(1, 65_535), 6379, 'Its port.'),
   redis_username: option(
     '--redis-username NAME',
@@ -219,7 +219,7 @@ export const GATEWAY_OPTIONS = {
     '--ignore-client-abort',
     flag,
     false,
-    'Go on with a request whose client has closed its side, so that a client that only half-closes gets its answer. A request that nobody waits for any more then runs to its end, too, and holds a drain so long. Not for gRPC.',
+    'Go on with a request whose client has closed its side, so that a client that only half-closes gets its answer. A request that nobody waits for any more then runs to its end, too, and delays a drain so long. Not for gRPC.',
   ),
   proxy_connect_timeout: option(
     '--proxy-connect-timeout TIME',
@@ -366,7 +366,7 @@ function optionError(name: string, message: string): OptionError {
   return { option: name, flag, message: `${flag} ${message}` };
 }
 
-/** What no option can tell alone. */
+/** What no option can decide alone. */
 function crossErrors(options: GatewayOptions): OptionError[] {
   const errors: OptionError[] = [];
   const sockets = new Set<string>();

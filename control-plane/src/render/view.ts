@@ -114,7 +114,7 @@ function logMembers(options: GatewayOptions): (readonly [string, string, 'text' 
   ];
 }
 
-/** Variables that stand in the log for those which may hold any bytes: Lua replaces what is no UTF-8 (phase/http/log_text.lua). */
+/** Variables that stand in the log for those which may contain any bytes: Lua replaces what is no UTF-8 (phase/http/log_text.lua). */
 function openTexts(options: GatewayOptions): { variable: string; source: string }[] {
   return logMembers(options)
     .filter(([, , kind]) => kind === 'open')

@@ -7,7 +7,7 @@ import { parse, stringify } from 'yaml';
 
 /*
  * The rules of docs/reference/metrics.md, as Prometheus itself reads them: each fires on series that a gateway or a controller
- * would show in that trouble, and stays silent on those of a well one.
+ * would show with that problem, and stays silent on those of a healthy one.
  */
 
 const page = readFileSync(new URL('../../../docs/reference/metrics.md', import.meta.url), 'utf8');
@@ -56,7 +56,7 @@ const WELL: Series = {
 };
 
 /** Alert → what differs from a well Ebbgate; null takes a series away. */
-const TROUBLE: Readonly<Record<string, Readonly<Record<string, string | null>>>> = {
+const BROKEN: Readonly<Record<string, Readonly<Record<string, string | null>>>> = {
   EbbgateGatewayDown: { 'up{job="ebbgate-gateway",instance="gw-1:9145"}': '0x40' },
   EbbgateGatewayUnknown: { 'ebbgate_gateway_live{gateway="gw-1"}': '0x40' },
   EbbgateGatewayStale: { 'ebbgate_applied_age_seconds{instance="gw-1:9145"}': '0+30x40' },
@@ -111,13 +111,13 @@ function firing(
 
 it('are rules to promtool, and all of them are tried here', () => {
   expect(promtool('check', 'rules', file)).toBe('');
-  expect(Object.keys(TROUBLE).sort()).toEqual([...alerts].sort());
+  expect(Object.keys(BROKEN).sort()).toEqual([...alerts].sort());
 });
 
 it('stay silent while all is well', () => {
   expect(firing('well', {}, [])).toBe('');
 });
 
-it.each(Object.entries(TROUBLE))('%s fires, and no other', (alert, differs) => {
+it.each(Object.entries(BROKEN))('%s fires, and no other', (alert, differs) => {
   expect(firing(alert, differs, [alert])).toBe('');
 });

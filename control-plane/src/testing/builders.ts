@@ -73,7 +73,7 @@ export function buildSet(fields: Partial<ServiceSet> = {}): ServiceSet {
   };
 }
 
-/** What stands in the place of a removed service's set. */
+/** What replaces the set of a removed service. */
 export function buildTombstone(service = 'shop'): Tombstone {
   return { v: 1, service, removed: true };
 }
@@ -85,7 +85,7 @@ export function buildRoutes(
   return { v: 1, service: ROUTES, routes };
 }
 
-/** `document` with its bytes and their SHA-1. The keys are written in the order in which they stand. */
+/** `document` with its bytes and their SHA-1. The keys are written in their order in the object. */
 export function buildEncoded(document: Document = buildSet()): EncodedDocument {
   const payload = JSON.stringify(document);
   const hash = createHash('sha1').update(payload, 'utf8').digest('hex');

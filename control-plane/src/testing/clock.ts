@@ -1,6 +1,6 @@
 import { completeClock, timerOf, type Clock } from '../model/clock.js';
 
-/** A clock that stands still until it is moved. */
+/** A clock that stops until it is moved. */
 export interface FakeClock extends Clock {
   /**
    * Moves both times forward. Runs what falls due on the way, in order and each at its own moment, and lets everything that

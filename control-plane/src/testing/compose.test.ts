@@ -101,13 +101,13 @@ describe('what each may do', () => {
     expect(service.read_only).toBe(name !== 'zookeeper');
   });
 
-  it.each(lasting)('%s restarts and tells its health', (_, service) => {
+  it.each(lasting)('%s restarts and reports its health', (_, service) => {
     expect(service.restart).toBe('unless-stopped');
     expect(service.healthcheck?.disable).toBeUndefined();
     if (service.healthcheck?.test === undefined) expect(dockerfile(service)).toMatch(/^HEALTHCHECK /m);
   });
 
-  it.each(services)('%s is published on loopback only, and holds no secret in its text', (name, service) => {
+  it.each(services)('%s is published on loopback only, and contains no secret in its text', (name, service) => {
     for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
     if (['zookeeper', 'redis'].includes(name)) expect(service.ports).toBeUndefined();
     const open = Object.keys(service.environment ?? {}).filter((key) =>
@@ -167,7 +167,7 @@ describe('the networks', () => {
   });
 });
 
-describe('what is told to the product', () => {
+describe('what the product gets', () => {
   it.each(gateways)("%s's conf renders, under its own name", (name) => {
     const [verb, ...words] = compose.services[`${name}-conf`]!.command!;
     expect(verb).toBe('render');
@@ -182,7 +182,7 @@ describe('what is told to the product', () => {
     expect(rendered).toMatchObject({ ok: true });
     expect(flags['gateway-id']).toBe(name);
     expect(out).toBe('/etc/ebbgate/nginx.conf');
-    // The grace holds the end of the last request and the leave after it.
+    // The grace includes the end of the last request and the leave after it.
     const shutdown = seconds(flags['worker-shutdown-timeout']);
     expect(seconds(compose.services[name]!.stop_grace_period)).toBeGreaterThanOrEqual(shutdown + 15);
   });

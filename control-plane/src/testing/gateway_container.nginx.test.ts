@@ -56,7 +56,7 @@ const nginxPid = (): number => Number(readFileSync(join(dir, 'nginx.pid'), 'utf8
 const left = (): string[] => plane.mutated.map(({ mutation, context }) => `${mutation.kind} ${context.by}`);
 const until = <T>(read: () => T) => expect.poll(read, { timeout: 20_000, interval: 20 });
 
-/** Starts the entrypoint as the image does, and waits until nginx serves unless told otherwise. */
+/** Starts the entrypoint as the image does, and waits until nginx serves unless `options` say otherwise. */
 async function start(env: NodeJS.ProcessEnv = {}, wait = true): Promise<Container> {
   const child = spawn('sh', [join(root, 'nginx/container/gateway.sh')], {
     env: {
@@ -232,7 +232,7 @@ describe('the stop', () => {
     expect(left()).toEqual([]);
   });
 
-  it('ends with 0 when the gateway had left before, and when nobody is to be told', async () => {
+  it('ends with 0 when the gateway had left before, and when nothing is to be reported', async () => {
     plane.refusal = { code: 'not_found', field: 'gateway', detail: 'There is no gateway gateway-1' };
     const first = await start();
     first.child.kill('SIGQUIT');
@@ -270,7 +270,7 @@ describe('the stop', () => {
 });
 
 describe('an end that nobody asked for', () => {
-  it('is passed on, and nobody is told: it is expected back', async () => {
+  it('is passed on, and nothing is reported: it is expected back', async () => {
     const { exited, said } = await start();
     process.kill(nginxPid(), 'SIGKILL');
     expect(await exited).toBe(137);

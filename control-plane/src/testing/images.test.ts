@@ -36,7 +36,7 @@ describe.each(['control-plane/Dockerfile', 'nginx/Dockerfile'])('%s', (file) => 
     expect(sources.filter((source) => !existsSync(join(root, source)) || !inContext(source))).toEqual([]);
   });
 
-  it('ends as a user that is not root, and tells its health', () => {
+  it('ends as a user that is not root, and reports its health', () => {
     expect([...text.matchAll(/^USER (\S+)$/gm)].at(-1)?.[1]).toMatch(/^(node|ebbgate)$/);
     expect(text).toMatch(/^HEALTHCHECK /m);
   });

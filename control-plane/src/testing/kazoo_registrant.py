@@ -55,7 +55,7 @@ print(json.dumps({"ok": True, "value": format(client.client_id[0], "x")}), flush
 for line in sys.stdin:
     try:
         print(json.dumps({"ok": True, "value": obey(json.loads(line))}), flush=True)
-    except Exception as error:  # told to whoever asked
+    except Exception as error:  # reported to whoever asked
         print(json.dumps({"ok": False, "error": repr(error)}), flush=True)
 client.stop()
 client.close()

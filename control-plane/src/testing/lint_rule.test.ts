@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
  */
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-/** Judged as if it stood there. */
+/** Linted as if it were there. */
 const PLACE = `${ROOT}control-plane/src/plan/record.ts`;
 const RULE = 'ebbgate/no-object-dictionary';
 

@@ -75,8 +75,8 @@ describe('put', () => {
 
   it.each([
     ['an empty one', ['put', 'token'], '\n', 1, 'token is empty'],
-    ['a space', ['put', 'token'], 'a b\n', 1, 'token may hold'],
-    ['a second line', ['put', 'gateway/redis-password'], 'a\nb\n', 1, 'gateway/redis-password may hold'],
+    ['a space', ['put', 'token'], 'a b\n', 1, 'token may contain'],
+    ['a second line', ['put', 'gateway/redis-password'], 'a\nb\n', 1, 'gateway/redis-password may contain'],
     ['what changes a URL', ['put', 'controller/redis-password'], 'a@b\n', 1, 'controller/redis-password may'],
     ['another name', ['put', 'gateway/token'], 'a\n', 2, 'SECRET must be token'],
     ['no name', ['new'], '', 2, 'SECRET must be token'],
@@ -90,7 +90,7 @@ describe('put', () => {
     expect([secret('controller/token'), secret('redis/users.acl')]).toEqual(before);
   });
 
-  it('judges what was put there by hand, too', () => {
+  it('checks what was put there by hand, too', () => {
     expect(makeSecrets().status).toBe(0);
     writeFileSync(join(dir, 'controller/redis-password'), 'p@ss');
     expect(makeSecrets()).toMatchObject({ status: 1 });
@@ -118,7 +118,7 @@ describe('a password that is replaced', () => {
     expect(taken(user)).toEqual([sha256(second)]);
   });
 
-  it('stands in the URL of the controller', () => {
+  it('is in the URL of the controller', () => {
     makeSecrets(['put', 'controller/redis-password'], 'another');
     expect(secret('controller/redis-url')).toBe('redis://controller:another@redis:6379/0');
   });

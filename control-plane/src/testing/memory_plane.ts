@@ -30,7 +30,7 @@ export interface Mutated {
 }
 
 /**
- * A control plane without a controller, for tests of what stands in front of it. Tests fill the maps, look at
+ * A control plane without a controller, for tests of what is in front of it. Tests fill the maps, look at
  * `mutated`, and call `change` so that waits wake. Its mutations do just enough to be seen.
  */
 export class MemoryPlane implements ControlPlane {
@@ -52,7 +52,7 @@ export class MemoryPlane implements ControlPlane {
   private readonly waiters = new Set<() => void>();
   private readonly keys = new Map<string, { request: string; outcome: MutationResource }>();
 
-  /** How many waits hold on to the plane now. */
+  /** How many waits listen to the plane now. */
   get waiting(): number {
     return this.waiters.size;
   }

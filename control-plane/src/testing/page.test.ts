@@ -44,7 +44,7 @@ function limits({ field }: GatewayOption): string {
   const text = (said ?? '').replace(/^must be /, '');
   // Where nothing is a value too, the refusal names it by nothing; which character was junk is no part of the rule.
   return text
-    .replace(/; it holds .*$/, '')
+    .replace(/; it contains .*$/, '')
     .replace(/^, or /, '')
     .replace(', or , or ', ', or ');
 }
@@ -74,7 +74,7 @@ nginx -p /var/lib/ebbgate -c /etc/ebbgate/nginx.conf       start
 kill -HUP, -QUIT                                           reload, stop; TERM would cut running requests
 \`\`\`
 
-Without \`--lua-dir\` the Lua code is that of the Ebbgate which renders. The password of Redis comes from the environment variable \`EBBGATE_REDIS_PASSWORD\` of nginx and stands in no file.
+Without \`--lua-dir\` the Lua code is that of the Ebbgate which renders. The password of Redis comes from the environment variable \`EBBGATE_REDIS_PASSWORD\` of nginx and is in no file.
 
 ${table(['flag', 'takes', 'default', 'meaning'], rows)}
 
@@ -165,8 +165,8 @@ it.each([
   ['reference/service-spec.md', specPage],
   ['reference/gateway-options.md', gatewayPage],
 ])('%s is what the code says', async (name, page) => {
-  const { stands, wanted } = await regenerate(name, page(), UPDATE);
-  expect(stands, `write it anew: ${REWRITE}`).toBe(wanted);
+  const { present, wanted } = await regenerate(name, page(), UPDATE);
+  expect(present, `write it anew: ${REWRITE}`).toBe(wanted);
 });
 
 it('no page links to a file that is not there', () => {

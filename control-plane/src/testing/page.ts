@@ -18,17 +18,17 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 }
 
 /**
- * The page `docs/<name>` as it stands, and as it should be. With `update` the file is written, so that both are the same.
+ * The page `docs/<name>` as it is, and as it should be. With `update` the file is written, so that both are the same.
  */
 export async function regenerate(
   name: string,
   markdown: string,
   update: boolean,
-): Promise<{ readonly stands: string; readonly wanted: string }> {
+): Promise<{ readonly present: string; readonly wanted: string }> {
   const file = fileURLToPath(new URL(name, DOCS));
   const wanted = await format(markdown, { ...(await resolveConfig(file)), filepath: file });
   if (update) writeFileSync(file, wanted);
-  return { stands: readOr(file, ''), wanted };
+  return { present: readOr(file, ''), wanted };
 }
 
 function readOr(file: string, otherwise: string): string {

@@ -70,7 +70,7 @@ afterAll(async () => {
 });
 
 describe('the secrets', () => {
-  it('are long, differ, are kept, and stand nowhere but in their own files', () => {
+  it('are long, differ, are kept, and are nowhere but in their own files', () => {
     const files = [
       'controller/token',
       'controller/redis-password',

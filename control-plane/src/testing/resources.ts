@@ -17,7 +17,7 @@ import { withDefaults } from '../model/shape.js';
 /** Every time in them. */
 export const AT = '2026-01-02T03:04:05.000Z';
 
-/** A controller in office with both stores connected. */
+/** A leading controller with both stores connected. */
 export function makeReadiness(parts: Partial<ReadinessResource> = {}): ReadinessResource {
   const fine = { state: 'ok', since: AT, detail: 'connected', stale_since: null } as const;
   return {
@@ -60,7 +60,7 @@ export function makeService({
   };
 }
 
-/** An instance that serves at weight 100, with two gateways that hold nothing for it. */
+/** An instance that serves at weight 100, with two gateways without an open request for it. */
 export function makeInstance(parts: Partial<InstanceResource> = {}): InstanceResource {
   return {
     service: 'shop',
@@ -96,7 +96,7 @@ export function makeProblem(parts: Partial<ProblemResource> = {}): ProblemResour
     instance: null,
     path: '/services/shop/providers/a',
     field: null,
-    message: 'the node must hold a JSON object, like {"host":"10.0.1.7","port":8080}',
+    message: 'the node must contain a JSON object, like {"host":"10.0.1.7","port":8080}',
     since: AT,
     ...parts,
   };
@@ -137,7 +137,7 @@ export function makeOperation({
   };
 }
 
-/** `running`, ended with `result`: drained to the last request, or given up with what it held. */
+/** `running`, ended with `result`: drained to the last request, or given up with its open requests. */
 export function ended(
   running: OperationResource,
   result: NonNullable<OperationResource['result']>,

@@ -7,7 +7,7 @@ import { productRoot } from '../cli/product.js';
 
 /*
  * roll.sh: in which order it does what, and that it touches nobody else once something is wrong. There is no Docker engine
- * in the tests: the `docker` here writes down what it is told and answers from a table. With an engine it is tried by hand.
+ * in the tests: the `docker` here writes down its arguments and answers from a table. With an engine it is tried by hand.
  */
 
 let dir: string;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 
 /**
- * `pass`: both ways. `swallow`: nothing goes either way, and nobody is told: half-open. `swallow_answers`: the server
+ * `pass`: both ways. `swallow`: nothing goes either way, and nobody notices: half-open. `swallow_answers`: the server
  * hears the client, the client hears nothing. `cut`: connections are destroyed and new ones refused at once.
  */
 export type ProxyMode = 'pass' | 'swallow' | 'swallow_answers' | 'cut';

@@ -24,7 +24,7 @@ export function createOffice(link: ZooKeeperLink, { root, owner }: OfficeOptions
 
 /**
  * Raises the epoch to max(its own + 1, floor), by compare-and-set: of two controllers that take office at once one
- * gets `conflict`. The floor must hold everything else that may have gone ahead (Redis, gateways, unix seconds).
+ * gets `conflict`. The floor must contain everything else that may have gone ahead (Redis, gateways, unix seconds).
  */
 async function take(
   link: ZooKeeperLink,

@@ -194,7 +194,7 @@ class World {
     if (!this.slow) this.#restart();
   }
 
-  /** The hook does what it was asked for. Only whoever was given up may hold requests by then. */
+  /** The hook does what it was asked for. Only whoever was given up may contain requests by then. */
   #restart(): void {
     for (const [id, to] of this.#pending) {
       const one = this.instances.get(id);

@@ -19,7 +19,7 @@ import { lastReadings } from './readings.js';
 export const KEPT_EVENTS = 50;
 export const KEPT_VERBS = 20;
 const MESSAGE_CHARACTERS = 1_000;
-/** Of an instance: a batch may hold hundreds. */
+/** Of an instance: a batch may contain hundreds. */
 const REASON_CHARACTERS = 200;
 
 /** What a move changes; everything about the phase begins anew unless it is named here. */

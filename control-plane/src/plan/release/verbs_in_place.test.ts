@@ -42,7 +42,7 @@ const told = (...args: Parameters<typeof said>): ReleaseRecord => {
 };
 
 describe('verbs', () => {
-  it('promote ends the soak, and a guard may hold the next batch up', () => {
+  it('promote ends the soak, and a guard may contain the next batch up', () => {
     expect(told(soaking(), 'promote')).toMatchObject({
       phase: 'applying',
       step: 1,

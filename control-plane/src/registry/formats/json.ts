@@ -99,11 +99,11 @@ function parseObject(data: Uint8Array): Result<Raw, Flaw> {
     return flaw(
       'bad_json',
       '',
-      'the node must hold a JSON object in UTF-8, like {"host":"10.0.1.7","port":8080}',
+      'the node must contain a JSON object in UTF-8, like {"host":"10.0.1.7","port":8080}',
     );
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return ok(value as Raw);
-  return flaw('bad_json', '', 'the node must hold a JSON object, like {"host":"10.0.1.7","port":8080}');
+  return flaw('bad_json', '', 'the node must contain a JSON object, like {"host":"10.0.1.7","port":8080}');
 }
 
 /** Absent and null are the same: serialisers differ. */

@@ -97,7 +97,7 @@ export function spellUpgrade(strategy: InPlaceStrategy): string {
   return `a person, ${within}`;
 }
 
-/** What may be shown of a URL: its path and query may hold a secret. */
+/** What may be shown of a URL: its path and query may contain a secret. */
 export function originOf(url: string): string {
   return URL.canParse(url) ? new URL(url).origin : url;
 }
