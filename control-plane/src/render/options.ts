@@ -103,12 +103,7 @@ export const GATEWAY_OPTIONS = {
     '',
     'Secrets for the cookies of sticky sessions, one a line, 32 to 128 characters, the same on every gateway: the first makes cookies, the others are still understood. Read at a start and a reload. Empty: whoever knows the address of an instance can guess its cookie.',
   ),
-  lua_dir: option(
-    '--lua-dir DIR',
-    path,
-    '/usr/share/ebbgate/lua',
-    "The directory of Ebbgate's Lua code.",
-  ),
+  lua_dir: option('--lua-dir DIR', path, '/usr/share/ebbgate/lua', "The directory of Ebbgate's Lua code."),
   lua_module: option(
     '--lua-module debian|builtin|image',
     oneOf('debian', 'builtin', 'image'),

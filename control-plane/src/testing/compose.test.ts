@@ -107,15 +107,18 @@ describe('what each may do', () => {
     if (service.healthcheck?.test === undefined) expect(dockerfile(service)).toMatch(/^HEALTHCHECK /m);
   });
 
-  it.each(services)('%s is published on loopback only, and contains no secret in its text', (name, service) => {
-    for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
-    if (['zookeeper', 'redis'].includes(name)) expect(service.ports).toBeUndefined();
-    const open = Object.keys(service.environment ?? {}).filter((key) =>
-      /(PASSWORD|TOKEN|SECRET|REDIS)$/.test(key),
-    );
-    expect(open).toEqual([]);
-    expect((service.command ?? []).join(' ')).not.toMatch(/requirepass|:\/\/\S*:\S*@/);
-  });
+  it.each(services)(
+    '%s is published on loopback only, and contains no secret in its text',
+    (name, service) => {
+      for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
+      if (['zookeeper', 'redis'].includes(name)) expect(service.ports).toBeUndefined();
+      const open = Object.keys(service.environment ?? {}).filter((key) =>
+        /(PASSWORD|TOKEN|SECRET|REDIS)$/.test(key),
+      );
+      expect(open).toEqual([]);
+      expect((service.command ?? []).join(' ')).not.toMatch(/requirepass|:\/\/\S*:\S*@/);
+    },
+  );
 
   it('sees the secrets that are its own', () => {
     const mounts = services.flatMap(([name, { volumes = [] }]) =>

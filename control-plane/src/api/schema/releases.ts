@@ -49,7 +49,9 @@ const prometheus = z
       .string()
       .min(1)
       .max(4_000)
-      .meta({ description: 'PromQL that gives one sample; may contain {{service}}, {{stable}}, {{target}}.' }),
+      .meta({
+        description: 'PromQL that gives one sample; may contain {{service}}, {{stable}}, {{target}}.',
+      }),
     max: limit,
     min: limit,
   })
