@@ -57,7 +57,7 @@ export class Compilation {
     const isPresent =
       inputs.intents?.get(service)?.record === intents.get(service)?.record &&
       inputs.traffic.get(service) === traffic.get(service);
-    return wanted !== undefined && isPresent && publication.stands(service, wanted.hash);
+    return wanted !== undefined && isPresent && publication.isInForce(service, wanted.hash);
   }
 
   /** The same object while nothing is withheld, so that nothing is compiled again for it. */

@@ -119,14 +119,14 @@ export class Controller implements Lifecycle {
 
   /** Whatever happened in a pass, another one follows. */
   #setAlarms(): void {
-    const { deps, scheduler, clock, desired, publication, loss, releases } = this.#rooms;
-    const { state, retryAt, takenOver } = publication;
+    const { deps, scheduler, clock, desired, leadership, publication, loss, releases } = this.#rooms;
+    const { state, retryAt } = publication;
     scheduler.wakeAt(clock.monotonic() + Math.min(TICK_MS, deps.settings.gatewaySilentMs / 3));
     scheduler.wakeAt(desired.wakeAt);
     scheduler.wakeAt(retryAt);
     scheduler.wakeAt(releases.wakeAt);
-    const isWaiting = (state === 'unread' || state === 'read' || takenOver !== null) && loss.seen === null;
-    if (isWaiting && state !== 'fenced' && retryAt === Infinity)
+    const isBehind = state === 'unread' || state === 'read' || leadership.takenOver !== null;
+    if (isBehind && leadership.state !== 'standby' && loss.seen === null && retryAt === Infinity)
       scheduler.wakeAt(clock.monotonic() + CATCH_UP_MS);
   }
 }

@@ -21,6 +21,7 @@ export function createPlane(rooms: Rooms): ControlPlane {
 function readinessNow({
   deps,
   clock,
+  leadership,
   publication,
   inputs,
   loss,
@@ -31,6 +32,7 @@ function readinessNow({
   const age = troubleSince === null ? null : clock.monotonic() - troubleSince;
   return readinessOf({
     clock: clock.state(),
+    leadership,
     publication,
     hasView: inputs.seenWhole,
     dataLoss: loss.reason,

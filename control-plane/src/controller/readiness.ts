@@ -1,12 +1,14 @@
 import type { LinkState } from '../model/ports.js';
 import type { ClockState, DependencyState, ReadinessResource } from '../model/readiness.js';
+import type { Leadership } from './office/leadership.js';
 import type { Publication } from './office/publication.js';
 import type { Refusal } from './inputs/writability.js';
 
-/** What /readyz says: ready = in office, knowing the registry, and able to write both stores, which is tried. */
+/** What /readyz says: ready = leading, knowing the registry, and able to write both stores, which is tried. */
 export function readinessOf(facts: {
   readonly clock: ClockState;
-  readonly publication: Pick<Publication, 'state' | 'term' | 'since'>;
+  readonly leadership: Pick<Leadership, 'state' | 'term' | 'since'>;
+  readonly publication: Pick<Publication, 'isOpen' | 'since'>;
   readonly hasView: boolean;
   readonly dataLoss: string | null;
   readonly registryTrouble: string | null;
@@ -18,9 +20,9 @@ export function readinessOf(facts: {
   readonly publisher: LinkState;
   readonly feedback: LinkState;
 }): ReadinessResource {
-  const { publication } = facts;
-  const leading = publication.state === 'open' || publication.state === 'sealed';
-  const state = publication.state === 'fenced' ? 'fenced' : leading ? 'leading' : 'starting';
+  const { leadership, publication } = facts;
+  const leading = publication.isOpen;
+  const isStandby = leadership.state === 'standby';
   const zookeeper = refusing(dependency(facts.zookeeper), facts.refusals.zookeeper);
   const trouble = facts.dataLoss ?? facts.registryTrouble;
   const registry: DependencyState =
@@ -35,9 +37,9 @@ export function readinessOf(facts: {
     ready:
       leading && facts.dataLoss === null && facts.hasView && registry.state === 'ok' && redis.state === 'ok',
     controller: {
-      state,
-      epoch: publication.term?.epoch ?? null,
-      since: new Date(publication.since).toISOString(),
+      state: isStandby ? 'fenced' : leading ? 'leading' : 'starting',
+      epoch: leadership.term?.epoch ?? null,
+      since: new Date(isStandby ? leadership.since : publication.since).toISOString(),
     },
     zookeeper: registry,
     redis,

@@ -32,6 +32,7 @@ import { CatchUp } from './office/catch_up.js';
 import { CheckedClock } from './office/checked_clock.js';
 import { DataLoss } from './office/data_loss.js';
 import { EpochWatch } from './office/epoch_watch.js';
+import { Leadership } from './office/leadership.js';
 import { LossSettlement } from './office/loss_settlement.js';
 import { Publication } from './office/publication.js';
 import { Verification } from './office/verification.js';
@@ -114,24 +115,38 @@ export function buildRooms(given: ControllerDeps) {
 
   // Office: leadership, and what is published under it.
   const settlement = new LossSettlement({ stores, membership: () => desired.membership, clock, log });
-  const publication = new Publication({
+  const leadership = new Leadership({
     ...deps,
     highestEpoch: (own) => inputs.highestEpoch(own),
     settleLoss: (term) => settlement.settle(term),
+  });
+  const publication = new Publication({
+    ...{ ...deps, leadership },
     onFirstRead: (published) => {
       desired.remember(published, clock.monotonic());
     },
   });
-  const loss = new DataLoss({ ...deps, stores, settlement, publication, inputs, passes });
-  const authority = new Authority({ publication, loss, inputs });
-  const epochs = new EpochWatch({ inputs, publication, clock, settings });
-  const catchUp = new CatchUp({ ...stores, inputs, desired, publication });
+  const loss = new DataLoss({ ...deps, stores, settlement, leadership, publication, inputs, passes });
+  const authority = new Authority({ leadership, loss, inputs });
+  const epochs = new EpochWatch({ inputs, leadership, publication, clock, settings });
+  const catchUp = new CatchUp({ ...stores, inputs, desired, leadership, publication });
   const verification = new Verification(publication, clock);
 
   // What should be published, and everything that is known.
   const compilation = new Compilation({ inputs, desired, publication, clock });
   const problems = new ProblemLog(log);
-  const known = { stores, inputs, desired, compilation, publication, epochs, problems, clock, settings };
+  const known = {
+    stores,
+    inputs,
+    desired,
+    compilation,
+    leadership,
+    publication,
+    epochs,
+    problems,
+    clock,
+    settings,
+  };
   const world = (): World => worldOf(known);
 
   // What changes it: people, releases step by step, and time.
@@ -147,7 +162,18 @@ export function buildRooms(given: ControllerDeps) {
 
   return {
     ...{ deps, scheduler, passes, clock, inputs, writability, desired, standstill },
-    ...{ publication, loss, authority, epochs, catchUp, verification, compilation, problems, world },
+    ...{
+      leadership,
+      publication,
+      loss,
+      authority,
+      epochs,
+      catchUp,
+      verification,
+      compilation,
+      problems,
+      world,
+    },
     ...{ commands, releases, housekeeping },
   };
 }

@@ -5,6 +5,7 @@ import type { Inputs } from './inputs/inputs.js';
 import { damagedRecords, type Stores } from './inputs/store_problems.js';
 import type { CheckedClock } from './office/checked_clock.js';
 import type { EpochWatch } from './office/epoch_watch.js';
+import type { Leadership } from './office/leadership.js';
 import type { Publication } from './office/publication.js';
 import type { ProblemLog } from './problem_log.js';
 
@@ -14,6 +15,7 @@ export interface Known {
   readonly inputs: Inputs;
   readonly desired: DesiredState;
   readonly compilation: Compilation;
+  readonly leadership: Leadership;
   readonly publication: Publication;
   readonly epochs: EpochWatch;
   readonly problems: ProblemLog;
@@ -23,12 +25,13 @@ export interface Known {
 
 /** Everything that is known now, put together from the rooms. */
 export function worldOf(known: Known): World {
-  const { stores, inputs, desired, compilation, publication, epochs, problems, clock, settings } = known;
+  const { stores, inputs, desired, compilation, leadership, publication, epochs, problems, clock, settings } =
+    known;
   const now = clock.monotonic();
   return {
     wall: clock.wall(),
     due: clock.due(),
-    epoch: publication.term?.epoch ?? null,
+    epoch: leadership.term?.epoch ?? null,
     membership: desired.membership,
     intents: inputs.intents ?? new Map(),
     compiled: compilation.compiled,
@@ -53,14 +56,13 @@ export function worldOf(known: Known): World {
 }
 
 /** Why nothing can be proven now, or null. */
-function unready({ publication, inputs, epochs }: Known, now: number): string | null {
-  const { state, verifiedAt } = publication;
-  if (state === 'fenced') return 'this controller does not lead; ask the one that leads';
+function unready({ leadership, publication, inputs, epochs }: Known, now: number): string | null {
+  if (leadership.state === 'standby') return 'this controller does not lead; ask the one that leads';
   if (!inputs.fleet.complete) return 'the roster and the heartbeats of the gateways have not been read yet';
   const { turnedAway } = inputs.fleet;
   if (turnedAway > 0)
     return `Redis holds more heartbeats of gateways than are read (${String(turnedAway)} more); forget the gateways that do not exist, and give each gateway its own Redis user`;
-  if (now - verifiedAt > epochs.verifiedWithin)
+  if (now - publication.verifiedAt > epochs.verifiedWithin)
     return 'Redis has not confirmed lately that what was published is still there';
   return null;
 }

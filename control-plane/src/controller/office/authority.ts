@@ -1,7 +1,6 @@
 import type { Term } from '../../model/ports.js';
 import type { Problem } from '../../model/problem.js';
-import type { Refusal } from './leadership.js';
-import type { Publication } from './publication.js';
+import type { Leadership, Refusal } from './leadership.js';
 
 /** What a controller answers that does not lead. */
 export const NOT_LEADER: Problem = {
@@ -10,7 +9,7 @@ export const NOT_LEADER: Problem = {
 };
 
 export interface AuthorityDeps {
-  readonly publication: Pick<Publication, 'state' | 'term' | 'refused'>;
+  readonly leadership: Pick<Leadership, 'state' | 'term' | 'refused'>;
   /** Why nothing may be written until a person has decided, or null. */
   readonly loss: { readonly reason: string | null };
   /** The registry and every store were read completely. */
@@ -27,29 +26,29 @@ export class Authority {
 
   /** The term to write under; null while nothing may be written. */
   get term(): Term | null {
-    const { publication, loss } = this.#deps;
-    return publication.state === 'fenced' || loss.reason !== null ? null : publication.term;
+    const { leadership, loss } = this.#deps;
+    return leadership.state === 'leading' && loss.reason === null ? leadership.term : null;
   }
 
   /** Why no command is taken now, or null. A dry run needs no term. */
   refusal(dryRun: boolean): Problem | null {
-    const { loss, inputs, publication } = this.#deps;
+    const { loss, inputs, leadership } = this.#deps;
     const { notLeader } = this;
     if (notLeader !== null) return notLeader;
     const { reason } = loss;
     if (reason !== null) return { code: 'not_ready', detail: reason };
     if (!inputs.seenWhole) return NOT_READ;
-    return publication.term === null && !dryRun ? NO_TERM : null;
+    return leadership.state === 'candidate' && !dryRun ? NO_TERM : null;
   }
 
   /** The problem that another controller leads, or null. */
   get notLeader(): Problem | null {
-    return this.#deps.publication.state === 'fenced' ? NOT_LEADER : null;
+    return this.#deps.leadership.state === 'standby' ? NOT_LEADER : null;
   }
 
   /** What it means that a write under `term` was refused as fenced; see `Leadership.refused`. */
   refused(term: Term): Promise<Refusal> {
-    return this.#deps.publication.refused(term);
+    return this.#deps.leadership.refused(term);
   }
 }
 

@@ -5,6 +5,7 @@ import type { ReleaseStore } from '../../model/release_ports.js';
 import type { Result } from '../../model/result.js';
 import type { DesiredState } from '../desired_state.js';
 import type { Inputs } from '../inputs/inputs.js';
+import type { Leadership } from './leadership.js';
 import type { Publication } from './publication.js';
 
 export interface CatchUpDeps {
@@ -13,7 +14,8 @@ export interface CatchUpDeps {
   readonly freezes: FreezeStore;
   readonly inputs: Inputs;
   readonly desired: Pick<DesiredState, 'view' | 'membership'>;
-  readonly publication: Pick<Publication, 'takenOver' | 'published' | 'caughtUp'>;
+  readonly leadership: Pick<Leadership, 'takenOver' | 'caughtUp'>;
+  readonly publication: Pick<Publication, 'published'>;
 }
 
 /** A record and the stamp of its newest state. */
@@ -43,16 +45,16 @@ export class CatchUp {
 
   /** True unless leadership was taken over and something newer than what is shown was found. False means: ask again soon. */
   async isDone(): Promise<boolean> {
-    const { intents, releases, freezes, inputs, publication } = this.#deps;
-    const term = publication.takenOver;
+    const { intents, releases, freezes, inputs, leadership } = this.#deps;
+    const term = leadership.takenOver;
     if (term === null) return true;
     const services = this.#services();
     if (!(await isShown(intents, services, (service) => inputs.intents?.get(service)))) return false;
     if (!(await isShown(releases, services, (service) => inputs.releases?.get(service)?.current)))
       return false;
     if (!(await isShown(freezes, ['freeze'], () => inputs.storedFreeze))) return false;
-    if (publication.takenOver !== term) return false;
-    publication.caughtUp();
+    if (leadership.takenOver !== term) return false;
+    leadership.caughtUp();
     return true;
   }
 

@@ -56,7 +56,8 @@ function lost(given: Given = {}): {
   });
   const deps = {
     ...{ stores, settlement, clock },
-    publication: { suspended: null, state: 'open', remembered: new Map(), acceptLoss: () => undefined },
+    leadership: { suspended: null },
+    publication: { state: 'open', remembered: new Map(), acceptLoss: () => undefined },
     inputs: {
       ...{ intents: new Map(), history: new Map(), running: [], storedFreeze: null },
       ...{ fleet: { before: () => new Map() }, ...given.inputs },

@@ -10,12 +10,14 @@ import type { Inputs } from '../inputs/inputs.js';
 import type { Passes } from '../passes.js';
 import type { Accepted } from './acceptance_edits.js';
 import type { LossSettlement, LossStores } from './loss_settlement.js';
+import type { Leadership } from './leadership.js';
 import type { Publication } from './publication.js';
 
 export interface DataLossDeps {
   readonly stores: LossStores;
   readonly settlement: LossSettlement;
-  readonly publication: Pick<Publication, 'suspended' | 'state' | 'remembered' | 'acceptLoss'>;
+  readonly leadership: Pick<Leadership, 'suspended'>;
+  readonly publication: Pick<Publication, 'state' | 'remembered' | 'acceptLoss'>;
   readonly inputs: Pick<Inputs, 'intents' | 'history' | 'running' | 'storedFreeze' | 'fleet'>;
   readonly passes: Pick<Passes, 'urge' | 'until'>;
   readonly clock: Pick<Clock, 'wall'>;
@@ -64,7 +66,7 @@ export class DataLoss {
   /** Why nothing is published or written until a person has decided, or null. */
   get reason(): string | null {
     const { seen } = this;
-    if (seen === null) return this.#deps.publication.suspended;
+    if (seen === null) return this.#deps.leadership.suspended;
     return (
       `ZooKeeper has lost data (${seen}). Nothing is published, and no change is taken. Restore ZooKeeper; or, if what is ` +
       'in it now is right, say so: ebbgate accept-data-loss'
@@ -146,9 +148,9 @@ export class DataLoss {
 
   /** The gateways' entries that were known before the loss; null while who else may be one has not been read. */
   #gateways(): ReadonlyMap<string, RosterEntry> | null {
-    const { inputs, publication, clock } = this.#deps;
+    const { inputs, leadership, clock } = this.#deps;
     // Redis is ahead: this controller began after the loss.
-    const began = publication.suspended === null ? 'before' : 'after';
+    const began = leadership.suspended === null ? 'before' : 'after';
     return inputs.fleet.before({ began, wall: clock.wall() });
   }
 }

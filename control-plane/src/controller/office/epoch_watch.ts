@@ -1,10 +1,12 @@
 import type { Clock } from '../../model/ports.js';
 import { Backoff } from '../backoff.js';
 import type { Inputs } from '../inputs/inputs.js';
+import type { Leadership } from './leadership.js';
 import type { Publication } from './publication.js';
 
 export interface EpochWatchDeps {
   readonly inputs: Inputs;
+  readonly leadership: Pick<Leadership, 'term'>;
   readonly publication: Publication;
   readonly clock: Clock;
   readonly settings: { readonly gatewaySilentMs: number };
@@ -40,8 +42,8 @@ export class EpochWatch {
 
   /** Looks once. A gateway that follows a higher epoch leads to a new one. */
   look(): void {
-    const { publication, inputs, clock } = this.#deps;
-    const epoch = publication.term?.epoch ?? null;
+    const { leadership, publication, inputs, clock } = this.#deps;
+    const epoch = leadership.term?.epoch ?? null;
     if (epoch !== this.#learning.epoch) this.#learning = { epoch, until: this.#learnUntil() };
     if (epoch === null || publication.state !== 'sealed') return;
     const isHigher = inputs.highestEpoch(epoch) > epoch;

@@ -1,22 +1,37 @@
 import type { Clock, Log, Office, Term, WriteFailure } from '../../model/ports.js';
 import type { Result } from '../../model/result.js';
 
-/** What came of asking ZooKeeper about the office. */
-export type Standing =
-  | { readonly kind: 'held' }
-  /** Another controller is in office. */
+/*
+ * Whether this controller leads. ZooKeeper alone decides: who took the present term there leads, and an epoch is raised only
+ * while the present term is ours.
+ *
+ *   candidate   has no term and takes one as soon as it is asked to. A start begins here. A person who accepts a data loss
+ *               leads back here from `leading`: the term is given up, so that the next one is taken over what is in ZooKeeper
+ *   leading     has a term. Another term of our own may follow it
+ *   standby     another controller leads. This one writes nothing and takes nothing by itself; `term` is its last one. `run`
+ *               leads back to `candidate`, and so to a term above the other's. Nothing elects yet, so nothing calls it: until
+ *               a person restarts it, a controller that was fenced stays a standby
+ *
+ * A write that was refused is not enough to be a standby: the refusal may be of an older term of our own (see `refused`).
+ */
+export type LeadershipState = 'candidate' | 'leading' | 'standby';
+
+/** What came of asking ZooKeeper who leads. */
+export type Answer =
+  | { readonly kind: 'leading' }
+  /** Another controller leads. */
   | { readonly kind: 'fenced' }
-  /** ZooKeeper has forgotten what Redis remembers: a person must judge, see `suspended`. */
+  /** ZooKeeper has forgotten what Redis remembers: a person must decide, see `suspended`. */
   | { readonly kind: 'forgotten' }
   | { readonly kind: 'failed'; readonly reason: string };
 
 /** What it means that a write under a term was refused as fenced. */
 export type Refusal =
-  /** The term was an older one of our own: decide anew under the present one. */
+  /** The term was an older one of our own: decide again under the present one. */
   | 'moved'
-  /** Another controller is in office. */
+  /** Another controller leads. */
   | 'fenced'
-  /** ZooKeeper did not tell whose term is present: ask again. */
+  /** ZooKeeper did not say whose term is present: ask again. */
   | 'unknown';
 
 export interface LeadershipDeps {
@@ -25,37 +40,44 @@ export interface LeadershipDeps {
   readonly log: Log;
   /** The highest epoch that any gateway follows and that is to be believed where `own` is the present one; 0 if none. */
   readonly highestEpoch: (own: number) => number;
-  /** A person has accepted a data loss: writes under `term` what must stand in ZooKeeper before anything is published. */
+  /** A person has accepted a data loss: writes under `term` what must be in ZooKeeper before anything is published. */
   readonly settleLoss: (term: Term) => Promise<Result<null, string>>;
 }
 
-const HELD: Standing = { kind: 'held' };
-const GIVEN_UP: Standing = { kind: 'failed', reason: 'office: it was given up meanwhile' };
+const LEADING: Answer = { kind: 'leading' };
+const GIVEN_UP: Answer = { kind: 'failed', reason: 'leadership: it was given up meanwhile' };
 
-/**
- * The term of office that this controller holds in ZooKeeper, and whether its epoch may be opened in Redis. ZooKeeper alone
- * says who is in office: an epoch is renewed only while the present term there is ours. That includes a term that was taken
- * without an answer: it is ours by its owner, and is adopted where it is found.
- */
+/** The term under which this controller leads, and whether its epoch may be opened in Redis. */
 export class Leadership {
   readonly #deps: LeadershipDeps;
   readonly #leastEpoch: number;
+  #state: LeadershipState = 'candidate';
+  #since: number;
   #term: Term | null = null;
   /** The term, if it was taken after somebody else's or after nobody knows whose; null if the one before was ours too. */
   #takenOver: Term | null = null;
-  /** The term's epoch has been in use, or Redis stands at or above it: a new one is needed before sets are published. */
+  /** The term's epoch has been in use, or Redis is at or above it: a new one is needed before sets are published. */
   #spent = false;
   #suspended: string | null = null;
-  /** A person has accepted what ZooKeeper holds, and that is not settled yet. */
+  /** A person has accepted what is in ZooKeeper, and that is not settled yet. */
   #accepting = false;
   /** Ends when the taking that is under way has ended. Never rejects. */
-  #taking: Promise<Standing> = Promise.resolve(HELD);
+  #taking: Promise<Answer> = Promise.resolve(LEADING);
 
   constructor(deps: LeadershipDeps) {
     this.#deps = deps;
-    this.#leastEpoch = Math.floor(deps.clock.wall() / 1000);
+    this.#since = deps.clock.wall();
+    this.#leastEpoch = Math.floor(this.#since / 1000);
   }
 
+  get state(): LeadershipState {
+    return this.#state;
+  }
+  /** Wall-clock milliseconds since which the state is what it is. */
+  get since(): number {
+    return this.#since;
+  }
+  /** The newest term of our own; null for a candidate. */
   get term(): Term | null {
     return this.#term;
   }
@@ -63,12 +85,12 @@ export class Leadership {
   get takenOver(): Term | null {
     return this.#takenOver;
   }
-  /** Why nothing may be published until a person has judged, or null. */
+  /** Why publication is suspended until a person has decided, or null. */
   get suspended(): string | null {
     return this.#suspended;
   }
 
-  /** What had to be seen first has been seen: the term is as good as one that was held all the time. */
+  /** What had to be seen first has been seen: the term is as good as one that follows another of our own. */
   caughtUp(): void {
     this.#takenOver = null;
   }
@@ -78,10 +100,16 @@ export class Leadership {
     this.#spent = true;
   }
 
-  /** A person says that what ZooKeeper holds is right: the office is taken anew, and raised above Redis once that is settled. */
+  /** A standby becomes a candidate: it takes leadership from whoever leads now. */
+  run(): void {
+    if (this.#state === 'standby') this.#enter('candidate', null);
+  }
+
+  /** A person says that what is in ZooKeeper is right: leadership is taken anew, and raised above Redis once that is settled. */
   acceptLoss(): void {
+    if (this.#state === 'standby') return;
     this.#accepting = true;
-    this.#term = this.#takenOver = null;
+    this.#enter('candidate', null);
   }
 
   /**
@@ -96,25 +124,26 @@ export class Leadership {
     return kind === 'fenced' ? 'fenced' : 'unknown';
   }
 
-  /** Sees to it that some term is held, no higher than it must be. */
-  async ensure(): Promise<Standing> {
-    return this.#term === null ? this.#take(0) : HELD;
+  /** Sees to it that there is some term, no higher than it must be. */
+  async ensure(): Promise<Answer> {
+    if (this.#state === 'standby') return { kind: 'fenced' };
+    return this.#term === null ? this.#take(0) : LEADING;
   }
 
-  /** Holds the office under an epoch that may be opened over `redisEpoch`, where Redis stands. */
-  async settle(redisEpoch: number): Promise<Standing> {
+  /** Leads under an epoch that may be opened over `redisEpoch`, where Redis is. */
+  async settle(redisEpoch: number): Promise<Answer> {
     const ensured = await this.ensure();
     const term = this.#term;
-    if (term === null) return ensured;
-    const judged = this.#accepting ? await this.#settleLoss(term) : await this.#compare(term, redisEpoch);
+    if (ensured.kind !== 'leading' || term === null) return ensured;
+    const checked = this.#accepting ? await this.#settleLoss(term) : await this.#compare(term, redisEpoch);
     const present = this.#term;
-    if (judged.kind !== 'held' || present === null) return judged;
+    if (checked.kind !== 'leading' || present === null) return checked;
     const needed = Math.max(redisEpoch, this.#deps.highestEpoch(present.epoch)) + 1;
-    if (!this.#spent && present.epoch >= Math.max(needed, this.#leastEpoch)) return HELD;
+    if (!this.#spent && present.epoch >= Math.max(needed, this.#leastEpoch)) return LEADING;
     return this.#take(Math.max(needed, Math.floor(this.#deps.clock.wall() / 1000)));
   }
 
-  async #settleLoss(term: Term): Promise<Standing> {
+  async #settleLoss(term: Term): Promise<Answer> {
     const settled = await this.#deps.settleLoss(term);
     if (!settled.ok) {
       const present = await this.#verify(term);
@@ -124,74 +153,94 @@ export class Leadership {
     }
     this.#accepting = false;
     this.#suspended = null;
-    this.#spent = true; // whatever Redis holds, the next epoch is above it
-    return HELD;
+    this.#spent = true; // whatever is in Redis, the next epoch is above it
+    return LEADING;
   }
 
   /**
-   * An epoch comes from ZooKeeper and is raised there before it is opened in Redis. So if Redis stands at or above the
-   * one that a start was given, ZooKeeper has forgotten: what it holds now is not "no services".
+   * An epoch comes from ZooKeeper and is raised there before it is opened in Redis. So if Redis is at or above the
+   * one that a start was given, ZooKeeper has forgotten: what is in it now is not "no services".
    */
-  async #compare(term: Term, redisEpoch: number): Promise<Standing> {
+  async #compare(term: Term, redisEpoch: number): Promise<Answer> {
     const isStrange = (): boolean => !this.#spent && redisEpoch >= (this.#term?.epoch ?? 0);
-    const still = isStrange() ? await this.#verify(term) : HELD;
-    if (still.kind !== 'held') return still;
+    const still = isStrange() ? await this.#verify(term) : LEADING;
+    if (still.kind !== 'leading') return still;
     const strange = isStrange();
     this.#suspended = strange
       ? `Redis holds sets of epoch ${String(redisEpoch)}, which ZooKeeper does not remember: its data is lost, ` +
         'older, or of another installation. Nothing is published. Restore ZooKeeper; or, if what it holds now is ' +
         'right, say so: ebbgate accept-data-loss'
       : null;
-    return strange ? { kind: 'forgotten' } : HELD;
+    return strange ? { kind: 'forgotten' } : LEADING;
   }
 
   /**
-   * Whether the office is ours by what ZooKeeper holds now. Adopts a later term that is ours; `held` says that the office is
-   * held, by `term` or by what was adopted.
+   * Who leads by what is in ZooKeeper now. Adopts a later term that is ours: one that was taken without an answer. `leading`
+   * means by `term` or by what was adopted; `fenced` makes this controller a standby.
    */
-  async #verify(term: Term): Promise<Standing> {
+  async #verify(term: Term): Promise<Answer> {
+    if (this.#state === 'standby') return { kind: 'fenced' };
     const answer = await this.#deps.office.present();
-    if (this.#term !== term) return this.#term === null ? GIVEN_UP : HELD;
-    if (!answer.ok) return { kind: 'failed', reason: `office: ${reasonOf(answer.error)}` };
+    if (this.#term !== term) return this.#term === null ? GIVEN_UP : LEADING;
+    if (!answer.ok) return { kind: 'failed', reason: `leadership: ${reasonOf(answer.error)}` };
     const present = answer.value;
-    if (present?.version === term.version && present.epoch === term.epoch) return HELD;
+    if (present?.version === term.version && present.epoch === term.epoch) return LEADING;
     const newer = present !== null && (present.version > term.version || present.epoch > term.epoch);
-    // ZooKeeper was wiped or put back: whoever reads the registry and the intents notices, and holds everything.
-    if (!newer) return { kind: 'failed', reason: 'office: ZooKeeper has an older epoch than was taken' };
-    if (!present.ours) return { kind: 'fenced' };
-    this.#enter(present, term);
-    return HELD;
+    // ZooKeeper was wiped or put back: whoever reads the registry and the intents notices, and suspends everything.
+    if (!newer) return { kind: 'failed', reason: 'leadership: ZooKeeper has an older epoch than was taken' };
+    if (present.ours) this.#lead(present, term);
+    else this.#fence(term);
+    return present.ours ? LEADING : { kind: 'fenced' };
   }
 
-  /** Takes the office anew: never one that another controller has taken since. */
-  #take(floor: number): Promise<Standing> {
+  /** Takes leadership anew: never from another controller that has taken it since. */
+  #take(floor: number): Promise<Answer> {
     this.#taking = this.#takeOnce(floor);
     return this.#taking;
   }
 
-  async #takeOnce(floor: number): Promise<Standing> {
-    const held = this.#term;
-    const still = held ? await this.#verify(held) : HELD;
-    if (still.kind !== 'held') return still;
+  async #takeOnce(floor: number): Promise<Answer> {
+    const before = this.#term;
+    const still = before ? await this.#verify(before) : LEADING;
+    if (still.kind !== 'leading') return still;
     const known = this.#term;
-    if (known !== held && known !== null && known.epoch >= floor) return HELD;
+    if (known !== before && known !== null && known.epoch >= floor) return LEADING;
     const taken = await this.#deps.office.take(floor);
-    if (!taken.ok) return { kind: 'failed', reason: `office: ${reasonOf(taken.error)}` };
+    if (!taken.ok) return { kind: 'failed', reason: `leadership: ${reasonOf(taken.error)}` };
     // What was given up while the answer was under way is not taken by it.
     if (this.#term === null && known !== null) return GIVEN_UP;
-    if (this.#term?.version !== taken.value.version) this.#enter(taken.value, known);
-    return HELD;
+    if (this.#term?.version !== taken.value.version) this.#lead(taken.value, known);
+    return LEADING;
   }
 
-  /** The one setter of a new term; `before` is the one that it follows. */
-  #enter({ epoch, version }: Term, before: Term | null): void {
+  /** Leads under a new term; `before` is the one that it follows. */
+  #lead({ epoch, version }: Term, before: Term | null): void {
     const term = { epoch, version };
     // Every taking counts the epoch's znode version up by one.
     const continued = before !== null && version === before.version + 1;
-    if (!continued || this.#takenOver === before) this.#takenOver = term;
+    const takenOver = !continued || this.#takenOver === before ? term : this.#takenOver;
+    this.#enter('leading', term);
+    this.#takenOver = takenOver;
+    this.#deps.log.info({ epoch }, 'took leadership');
+  }
+
+  #fence(term: Term): void {
+    this.#enter('standby', term);
+    this.#deps.log.error(
+      { epoch: term.epoch },
+      'another controller leads; a standby now, not writing any more',
+    );
+  }
+
+  /** The one setter of the state and the term. A new term is not spent, and follows what it follows. */
+  #enter(state: LeadershipState, term: Term | null): void {
+    if ((state === 'candidate') !== (term === null)) throw new Error(`${state} with a wrong term`);
+    if (state === 'standby' && this.#state !== 'leading') throw new Error(`${this.#state} cannot be fenced`);
+    if (state !== this.#state) this.#since = this.#deps.clock.wall();
+    if (term !== this.#term) this.#spent = false;
+    if (term === null) this.#takenOver = null;
+    this.#state = state;
     this.#term = term;
-    this.#spent = false;
-    this.#deps.log.info({ epoch }, 'took office');
   }
 }
 

@@ -16,6 +16,7 @@ import { loadScripts, type PublishingScripts } from '../../redis/scripts.js';
 import { buildEncoded, buildPeer, buildSet } from '../../testing/builders.js';
 import { createFakeClock, type FakeClock } from '../../testing/clock.js';
 import { createRecordingLog } from '../../testing/log.js';
+import { Leadership } from './leadership.js';
 import { Publication } from './publication.js';
 
 /* The hand on Redis against a real one. The office is a counter, as ZooKeeper's znode is one. */
@@ -83,38 +84,41 @@ function publication(
   heard = 0,
   settleLoss: (term: Term) => Promise<Result<null, string>> = () => Promise.resolve(ok(null)),
 ): Publication {
+  return subjects(over, heard, settleLoss).publication;
+}
+
+function subjects(
+  over: Partial<Publisher & { readonly office: Office }> = {},
+  heard = 0,
+  settleLoss: (term: Term) => Promise<Result<null, string>> = () => Promise.resolve(ok(null)),
+): { readonly publication: Publication; readonly leadership: Leadership } {
   const bound = new Proxy(publisher, {
     get: (target, name) => {
       const value: unknown = Reflect.get(over, name) ?? Reflect.get(target, name);
       return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value;
     },
   });
-  return new Publication({
-    publisher: bound,
-    office: over.office ?? counter,
-    clock,
-    log,
-    settleLoss,
-    highestEpoch: () => heard,
-    onFirstRead: () => undefined,
-  });
+  const office = over.office ?? counter;
+  const leadership = new Leadership({ office, clock, log, settleLoss, highestEpoch: () => heard });
+  const deps = { publisher: bound, leadership, clock, log, onFirstRead: () => undefined };
+  return { leadership, publication: new Publication(deps) };
 }
 const documents = (weight: number): ReadonlyMap<string, EncodedDocument> =>
   new Map([['shop', buildEncoded(buildSet({ peers: [buildPeer({ weight })] }))]]);
 
-test('a set that vanished or was changed in Redis is found by the audit, and put back under a new epoch', async () => {
+test('a set that vanished or was changed in Redis is found by verifying, and put back under a new epoch', async () => {
   const subject = publication();
   expect(await subject.prepare()).toBe(true);
   await subject.publishAll(documents(1));
   expect(subject.state).toBe('sealed');
-  expect(await subject.audit()).toBe(true);
+  expect(await subject.verify()).toBe(true);
   await command('DEL', KEYS.set('shop'));
-  expect(await subject.audit()).toBe(false);
+  expect(await subject.verify()).toBe(false);
   expect(await subject.prepare()).toBe(true);
   await subject.publishAll(documents(1));
-  expect(await subject.audit()).toBe(true);
+  expect(await subject.verify()).toBe(true);
   expect(subject.state).toBe('sealed');
-  expect(subject.stands('shop', documents(1).get('shop')!.hash)).toBe(true);
+  expect(subject.isInForce('shop', documents(1).get('shop')!.hash)).toBe(true);
 });
 
 test('an answer that is lost leaves unsettled what stands, until a later one tells', async () => {
@@ -131,11 +135,11 @@ test('an answer that is lost leaves unsettled what stands, until a later one tel
   lost = true;
   await subject.publishAll(documents(5));
   expect([...subject.unsettled]).toEqual(['shop']);
-  expect(subject.stands('shop', hash)).toBe(false);
+  expect(subject.isInForce('shop', hash)).toBe(false);
   lost = false;
   await subject.publishAll(documents(0));
   expect([...subject.unsettled]).toEqual([]);
-  expect(subject.stands('shop', hash)).toBe(true);
+  expect(subject.isInForce('shop', hash)).toBe(true);
   expect(await command('HGET', KEYS.set('shop'), 'generation')).toBe('3');
 });
 
@@ -170,14 +174,14 @@ test('a doubt that comes while the seal is under way is not forgotten', async ()
   expect(subject.state).toBe('unread');
 });
 
-test('a higher epoch in Redis: out of office if ZooKeeper says so, above it if not', async () => {
-  const subject = publication();
+test('a higher epoch in Redis: a standby if ZooKeeper says that another leads, above it if not', async () => {
+  const { publication: subject, leadership } = subjects();
   await subject.prepare();
   await subject.publishAll(documents(1));
   await command('HSET', KEYS.meta, 'epoch', String(office.epoch + 100));
   await clock.advance(2_000);
   expect(await subject.prepare()).toBe(true);
-  expect(subject.term?.epoch).toBe(office.epoch);
+  expect(leadership.term?.epoch).toBe(office.epoch);
   await subject.publishAll(documents(1));
   expect(subject.state).toBe('sealed');
 
@@ -186,11 +190,38 @@ test('a higher epoch in Redis: out of office if ZooKeeper says so, above it if n
   const taken = office;
   await clock.advance(2_000);
   expect(await subject.prepare()).toBe(false);
-  expect(subject.state).toBe('fenced');
+  expect(leadership.state).toBe('standby');
   expect(office).toBe(taken);
   subject.doubt('anything');
   expect(await subject.prepare()).toBe(false);
-  expect(subject.state).toBe('fenced');
+  expect(leadership.state).toBe('standby');
+});
+
+test('a standby takes nothing by itself; as a candidate it leads again, above the other, and has to catch up', async () => {
+  const { publication: subject, leadership } = subjects();
+  expect(leadership.state).toBe('candidate');
+  await subject.prepare();
+  await subject.publishAll(documents(1));
+  leadership.caughtUp();
+  const own = leadership.term!;
+  office = { epoch: own.epoch + 1, version: own.version + 1 };
+  const other = office;
+  await publisher.open(other.epoch);
+  expect(await leadership.refused(own)).toBe('fenced');
+  expect(leadership).toMatchObject({ state: 'standby', term: own });
+  expect(subject.isOpen).toBe(false);
+  await clock.advance(60_000);
+  expect(await subject.prepare()).toBe(false);
+  expect(subject.state).toBe('unread');
+  expect(office).toBe(other);
+  leadership.run();
+  expect(leadership).toMatchObject({ state: 'candidate', term: null });
+  await clock.advance(5_000);
+  expect(await subject.prepare()).toBe(true);
+  expect(office.epoch).toBeGreaterThan(other.epoch);
+  expect(leadership).toMatchObject({ state: 'leading', term: office, takenOver: office });
+  await subject.publishAll(documents(1));
+  expect(subject.state).toBe('sealed');
 });
 
 test('a term of our own that was taken without an answer is adopted, and is no fence', async () => {
@@ -202,32 +233,32 @@ test('a term of our own that was taken without an answer is adopted, and is no f
       return lose ? err({ kind: 'unavailable', reason: 'the answer is lost' }) : taken;
     },
   };
-  const subject = publication({ office: deaf });
+  const { publication: subject, leadership } = subjects({ office: deaf });
   await subject.prepare();
   await subject.publishAll(documents(1));
-  subject.caughtUp();
-  const first = subject.term!;
+  leadership.caughtUp();
+  const first = leadership.term!;
   lose = true;
   await command('FLUSHALL');
   await clock.advance(2_000);
   expect(await subject.prepare()).toBe(false);
   expect(office.version).toBe(first.version + 1);
-  // A client's write under the term that was believed to be held.
-  expect(await subject.refused(first)).toBe('moved');
-  expect(subject.term).toEqual(office);
+  // A client's write under the term that was believed to be present.
+  expect(await leadership.refused(first)).toBe('moved');
+  expect(leadership.term).toEqual(office);
   lose = false;
   await clock.advance(5_000);
   expect(await subject.prepare()).toBe(true);
   await subject.publishAll(documents(1));
   expect(subject.state).toBe('sealed');
-  // Nobody else was in office between the two, so there is nothing to catch up with.
-  expect(subject.takenOver).toBeNull();
+  // Nobody else led between the two, so there is nothing to catch up with.
+  expect(leadership.takenOver).toBeNull();
 });
 
 test('a write that was refused while the epoch is being raised waits for the new term', async () => {
   let answer: (() => void) | undefined;
   let slow = false;
-  const subject = publication({
+  const { publication: subject, leadership } = subjects({
     office: {
       ...counter,
       take: async (floor) => {
@@ -238,21 +269,21 @@ test('a write that was refused while the epoch is being raised waits for the new
     },
   });
   await subject.prepare();
-  const first = subject.term!;
+  const first = leadership.term!;
   slow = true;
   subject.doubt('anything');
   const prepared = subject.prepare();
   await vi.waitFor(() => expect(office.version).toBe(first.version + 1));
-  const refused = subject.refused(first);
+  const refused = leadership.refused(first);
   answer?.();
   expect(await refused).toBe('moved');
   expect(await prepared).toBe(true);
-  expect(subject.term).toEqual(office);
+  expect(leadership.term).toEqual(office);
 });
 
-test('only a term that is not ours ends the office; an office that cannot be read ends nothing', async () => {
+test('only a term that is not ours ends leadership; a term that cannot be read ends nothing', async () => {
   let away = false;
-  const subject = publication({
+  const { publication: subject, leadership } = subjects({
     office: {
       ...counter,
       present: () =>
@@ -260,45 +291,45 @@ test('only a term that is not ours ends the office; an office that cannot be rea
     },
   });
   await subject.prepare();
-  const term = subject.term!;
+  const term = leadership.term!;
   away = true;
-  expect(await subject.refused(term)).toBe('unknown');
+  expect(await leadership.refused(term)).toBe('unknown');
   away = false;
   // ZooKeeper was put back to before the term: that is a data loss, not another controller.
   office = { epoch: 1, version: 0 };
-  expect(await subject.refused(term)).toBe('unknown');
-  expect(subject.state).not.toBe('fenced');
+  expect(await leadership.refused(term)).toBe('unknown');
+  expect(leadership.state).toBe('leading');
   office = { epoch: term.epoch + 1, version: term.version + 1 };
-  expect(await subject.refused(term)).toBe('fenced');
-  expect(subject.state).toBe('fenced');
+  expect(await leadership.refused(term)).toBe('fenced');
+  expect(leadership.state).toBe('standby');
 });
 
-test('another controller that is found while a data loss is settled ends the office', async () => {
-  const subject = publication({}, 0, () => {
+test('another controller that is found while a data loss is settled makes a standby', async () => {
+  const { publication: subject, leadership } = subjects({}, 0, () => {
     office = { epoch: office.epoch + 1, version: office.version + 1 };
     return Promise.resolve(err('fenced'));
   });
   await subject.prepare();
   subject.acceptLoss();
   expect(await subject.prepare()).toBe(false);
-  expect(subject.state).toBe('fenced');
+  expect(leadership.state).toBe('standby');
 });
 
-test('an epoch that Redis has and ZooKeeper has not is held, start after start, until Redis is flushed', async () => {
+test('an epoch that Redis has and ZooKeeper has not suspends publication, start after start, until Redis is flushed', async () => {
   await publisher.open(5_000_000_000);
   for (let starts = 0; starts < 3; starts += 1) {
-    const subject = publication();
+    const { publication: subject, leadership } = subjects();
     expect(await subject.prepare()).toBe(false);
-    expect(subject.suspended).toMatch(/accept-data-loss/);
+    expect(leadership.suspended).toMatch(/accept-data-loss/);
     await clock.advance(5_000);
     expect(await subject.prepare()).toBe(false);
   }
-  const subject = publication();
+  const { publication: subject, leadership } = subjects();
   await subject.prepare();
   await command('FLUSHALL');
   await clock.advance(5_000);
   expect(await subject.prepare()).toBe(true);
-  expect(subject.suspended).toBeNull();
+  expect(leadership.suspended).toBeNull();
 });
 
 test('an epoch goes above what gateways report, and is not raised again while it waits', async () => {
@@ -330,26 +361,26 @@ test('a new connection ends the wait that failures before it had earned', async 
   expect(await subject.prepare()).toBe(true);
 });
 
-test('an accepted loss is settled under a term below what Redis holds, and only then the office goes above it', async () => {
+test('an accepted loss is settled under a term below that of Redis, and only then the epoch goes above it', async () => {
   await command('HSET', KEYS.meta, 'epoch', '5000000000', 'generation', '7', 'sealed', '1', 'layout', '1');
   const terms: number[] = [];
   let settles = false;
-  const subject = publication({}, 0, ({ epoch }) => {
+  const { publication: subject, leadership } = subjects({}, 0, ({ epoch }) => {
     terms.push(epoch);
     return Promise.resolve(settles ? ok(null) : err('not yet'));
   });
   expect(await subject.prepare()).toBe(false);
-  expect(subject.suspended).toMatch(/accept-data-loss/);
+  expect(leadership.suspended).toMatch(/accept-data-loss/);
   subject.acceptLoss();
   expect(await subject.prepare()).toBe(false);
-  expect(subject.suspended).toMatch(/accept-data-loss/);
+  expect(leadership.suspended).toMatch(/accept-data-loss/);
   settles = true;
   await clock.advance(5_000);
   expect(await subject.prepare()).toBe(true);
   expect(terms.every((epoch) => epoch < 5_000_000_000)).toBe(true);
   expect(terms).toHaveLength(2);
-  expect(subject.term?.epoch).toBe(5_000_000_001);
-  expect(subject.suspended).toBeNull();
+  expect(leadership.term?.epoch).toBe(5_000_000_001);
+  expect(leadership.suspended).toBeNull();
   await subject.publishAll(documents(1));
   expect(subject.state).toBe('sealed');
 });

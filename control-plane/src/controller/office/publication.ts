@@ -1,32 +1,33 @@
-import type { Meta, Publisher, Term } from '../../model/ports.js';
+import type { Clock, Log, Meta, Publisher } from '../../model/ports.js';
 import type { EncodedDocument, PublishedDocument } from '../../model/set.js';
 import { encode } from '../../plan/encode.js';
 import { Backoff } from '../backoff.js';
-import { Leadership, type Refusal, type Standing, type LeadershipDeps } from './leadership.js';
+import type { Answer, Leadership } from './leadership.js';
 
 /*
- * The controller's hand on Redis. It holds an office (an epoch) or wants one:
+ * What is published in Redis, under the epoch of this controller's leadership:
  *
- *   unread    what Redis holds has not been read since the last doubt
- *   read      known; no office yet, or the office was not opened in Redis
- *   open      sets may be published under the epoch; some still stand under an older one
- *   sealed    every set stands under this epoch
- *   fenced    ZooKeeper has told that another controller is in office: this one never writes again. A write that was
- *             refused is not enough for that: the refusal may be of an older term of our own (see Leadership.refused)
+ *   unread    what is in Redis has not been read since the last doubt
+ *   read      known; the epoch is not opened in Redis
+ *   open      sets may be published under the epoch; some are still published under an older one
+ *   sealed    every set is published under this epoch
  *
  * Any doubt about Redis (reconnected, another server, lost data, a higher epoch) leads back to unread, and so to a
- * new epoch with every set published again: one way of recovery for all doubts.
+ * new epoch with every set published again: one way of recovery for all doubts. A standby stays unread and writes nothing.
  */
 
-export type PublicationState = 'unread' | 'read' | 'open' | 'sealed' | 'fenced';
+export type PublicationState = 'unread' | 'read' | 'open' | 'sealed';
 
 /** How many publishes may be under way at once. */
 const IN_FLIGHT = 64;
 /** How often Redis is asked whether it still holds what was written: nobody tells of a FLUSHALL. */
 const LOOK_MS = 1_000;
 
-export interface PublicationDeps extends LeadershipDeps {
+export interface PublicationDeps {
+  readonly leadership: Leadership;
   readonly publisher: Publisher;
+  readonly clock: Clock;
+  readonly log: Log;
   /** What Redis held when it was first read. */
   readonly onFirstRead: (published: readonly PublishedDocument[]) => void;
 }
@@ -54,7 +55,7 @@ export class Publication {
     this.#deps = deps;
     this.#backoff = new Backoff(deps.clock);
     this.#since = deps.clock.wall();
-    this.#leadership = new Leadership(deps);
+    this.#leadership = deps.leadership;
   }
 
   /** Wall-clock milliseconds since which the state is what it is. */
@@ -64,16 +65,9 @@ export class Publication {
   get state(): PublicationState {
     return this.#state;
   }
-  get term(): Term | null {
-    return this.#leadership.term;
-  }
-  /** See `Leadership.takenOver`. */
-  get takenOver(): Term | null {
-    return this.#leadership.takenOver;
-  }
-  /** Why nothing may be published until a person has judged, or null. */
-  get suspended(): string | null {
-    return this.#leadership.suspended;
+  /** Sets may be published. */
+  get isOpen(): boolean {
+    return (this.#state === 'open' || this.#state === 'sealed') && this.#leadership.state === 'leading';
   }
   get published(): ReadonlyMap<string, PublishedDocument> {
     return this.#published;
@@ -96,13 +90,13 @@ export class Publication {
 
   /** Redis may not be what it was: read it again, under a new epoch. */
   doubt(reason: string): void {
-    if (this.#state === 'fenced') return;
+    if (this.#leadership.state === 'standby') return;
     this.#doubts += 1;
     if (this.#state !== 'unread') {
-      const epoch = this.term?.epoch;
+      const epoch = this.#leadership.term?.epoch;
       this.#deps.log.warn({ reason, epoch }, 'Redis is in doubt; a new epoch is needed');
     }
-    if (this.#isOpen()) this.#leadership.spend();
+    if (this.isOpen) this.#leadership.spend();
     this.#enter('unread');
   }
 
@@ -117,40 +111,30 @@ export class Publication {
    * Redis once `settleLoss` has succeeded.
    */
   acceptLoss(): void {
-    if (this.#state === 'fenced') return;
+    if (this.#leadership.state === 'standby') return;
     this.#doubts += 1;
     this.#leadership.acceptLoss();
     this.#backoff.succeeded();
     this.#enter('unread');
   }
 
-  /** ZooKeeper refused a write under `term`: what that means. Only another controller's term ends the office. */
-  async refused(term: Term): Promise<Refusal> {
-    const refusal = await this.#leadership.refused(term);
-    if (refusal === 'fenced') this.#fence();
-    return refusal;
-  }
-
-  #fence(): void {
-    if (this.#state !== 'fenced')
-      this.#deps.log.error({ epoch: this.term?.epoch }, 'out of office; not writing any more');
-    this.#enter('fenced');
-  }
-
   /** Works towards an open epoch; true once sets may be published. */
   async prepare(): Promise<boolean> {
-    if (this.#state === 'fenced') return false;
+    if (this.#leadership.state === 'standby') {
+      this.#enter('unread');
+      return false;
+    }
     await this.look();
-    if (this.#isOpen()) return true;
+    if (this.isOpen) return true;
     if (!this.#backoff.over) return false;
     const doubts = this.#doubts;
     const known = this.#state === 'read' || (await this.#read());
     if (!known) {
       // Wishes can be taken without Redis, by an office that goes no higher than it must.
-      this.#judge(await this.#leadership.ensure());
+      this.#isLed(await this.#leadership.ensure());
       return false;
     }
-    if (doubts !== this.#doubts || !this.#judge(await this.#leadership.settle(this.#redisEpoch)))
+    if (doubts !== this.#doubts || !this.#isLed(await this.#leadership.settle(this.#redisEpoch)))
       return false;
     if (doubts !== this.#doubts) return false;
     return this.#open();
@@ -159,24 +143,24 @@ export class Publication {
   /** Publishes what differs from what stands, and seals once all stands. `documents` is all that should be there. */
   async publishAll(documents: ReadonlyMap<string, EncodedDocument>): Promise<void> {
     const wanted = [...documents.values(), ...this.#tombstones(documents)];
-    const due = wanted.filter((one) => !this.stands(one.service, one.hash));
+    const due = wanted.filter((one) => !this.isInForce(one.service, one.hash));
     // From here on until an answer comes, what stands may be either; also for those that wait for their turn.
-    if (this.#isOpen()) for (const { service } of due) this.#unsettled.add(service);
+    if (this.isOpen) for (const { service } of due) this.#unsettled.add(service);
     const queue = due.values();
     await Promise.all(Array.from({ length: IN_FLIGHT }, () => this.#drainQueue(queue)));
-    if (!this.#isOpen() || !wanted.every((one) => this.stands(one.service, one.hash))) return;
+    if (!this.isOpen || !wanted.every((one) => this.isInForce(one.service, one.hash))) return;
     if (this.#state === 'open' && this.#backoff.over) await this.#seal();
     else if (this.#state === 'sealed') this.#backoff.succeeded();
   }
 
   /** True if the set of `service` in Redis is `hash`, under the present epoch, and that is sure. */
-  stands(service: string, hash: string): boolean {
+  isInForce(service: string, hash: string): boolean {
     const published = this.#published.get(service);
     return (
       published?.hash === hash &&
-      published.epoch === this.term?.epoch &&
+      published.epoch === this.#leadership.term?.epoch &&
       !this.#unsettled.has(service) &&
-      this.#isOpen()
+      this.isOpen
     );
   }
 
@@ -184,11 +168,11 @@ export class Publication {
    * Compares what Redis holds with what was published: what it lost, or somebody else wrote, is a doubt. False if one
    * was found.
    */
-  async audit(): Promise<boolean> {
+  async verify(): Promise<boolean> {
     const doubts = this.#doubts;
-    if (!this.#isOpen() || this.#unsettled.size > 0) return true;
+    if (!this.isOpen || this.#unsettled.size > 0) return true;
     const sets = await this.#deps.publisher.sets();
-    if (!sets.ok || doubts !== this.#doubts || !this.#isOpen()) return true;
+    if (!sets.ok || doubts !== this.#doubts || !this.isOpen) return true;
     const held = new Map(sets.value.map((one) => [one.service, one]));
     for (const { service, epoch, generation, hash } of this.#published.values()) {
       const found = held.get(service);
@@ -197,10 +181,6 @@ export class Publication {
       return false;
     }
     return true;
-  }
-
-  #isOpen(): boolean {
-    return this.#state === 'open' || this.#state === 'sealed';
   }
 
   /** What is out and no longer wanted, as the tombstones that should stand there. */
@@ -215,14 +195,14 @@ export class Publication {
 
   async #drainQueue(queue: Iterator<EncodedDocument>): Promise<void> {
     for (let next = queue.next(); !next.done; next = queue.next()) {
-      if (!this.#isOpen()) return;
+      if (!this.isOpen) return;
       if (!(await this.#publishOne(next.value))) return;
     }
   }
 
   /** False when going on with others makes no sense now. */
   async #publishOne(encoded: EncodedDocument, mayRetry = true): Promise<boolean> {
-    const term = this.term;
+    const term = this.#leadership.term;
     const { service } = encoded;
     if (!term) return false;
     const at = new Date(this.#deps.clock.wall()).toISOString();
@@ -234,7 +214,7 @@ export class Publication {
       at,
       encoded,
     });
-    if (this.term !== term) return false;
+    if (this.#leadership.term !== term) return false;
     switch (answer.kind) {
       case 'published':
       case 'same':
@@ -265,14 +245,14 @@ export class Publication {
   /** Asks Redis once a second where it stands. No answer changes nothing: the link's state tells of that. */
   async look(): Promise<void> {
     const { clock, publisher } = this.#deps;
-    const [term, seen, asked] = [this.term, this.#lastGeneration, clock.monotonic()];
+    const [term, seen, asked] = [this.#leadership.term, this.#lastGeneration, clock.monotonic()];
     if (term === null || asked < this.#lookAt) return;
     this.#lookAt = asked + LOOK_MS;
     const meta = await publisher.meta();
-    if (!meta.ok || this.term !== term) return;
+    if (!meta.ok || this.#leadership.term !== term) return;
     const trouble = troubleOf(meta.value, term.epoch, seen);
     if (trouble === null) this.#verifiedAt = asked;
-    if (!this.#isOpen()) return;
+    if (!this.isOpen) return;
     if (trouble !== null) this.doubt(trouble);
     else if (this.#state === 'sealed' && meta.value?.sealed === false) this.#enter('open');
   }
@@ -293,30 +273,24 @@ export class Publication {
     return true;
   }
 
-  /** True if the office is held; else what follows from that it is not. */
-  #judge(standing: Standing): boolean {
-    switch (standing.kind) {
-      case 'held':
+  /** True if this controller leads; else what follows from that it does not. */
+  #isLed(answer: Answer): boolean {
+    switch (answer.kind) {
+      case 'leading':
         return true;
       case 'fenced':
-        this.#fence();
-        return this.#failed('office: fenced');
+        return this.#failed('another controller leads');
       case 'forgotten':
         this.#enter('unread'); // look again: a person may have flushed it
-        if (this.#backoff.failed()) this.#deps.log.error({}, this.suspended ?? '');
+        if (this.#backoff.failed()) this.#deps.log.error({}, this.#leadership.suspended ?? '');
         return false;
       case 'failed':
-        return this.#failed(standing.reason);
+        return this.#failed(answer.reason);
     }
   }
 
-  /** See `Leadership.caughtUp`. */
-  caughtUp(): void {
-    this.#leadership.caughtUp();
-  }
-
   async #open(): Promise<boolean> {
-    const [term, doubts, asked] = [this.term, this.#doubts, this.#deps.clock.monotonic()];
+    const [term, doubts, asked] = [this.#leadership.term, this.#doubts, this.#deps.clock.monotonic()];
     if (!term) return false;
     const answer = await this.#deps.publisher.open(term.epoch);
     if (answer.kind === 'unavailable') return this.#failed(answer.reason);
@@ -341,7 +315,7 @@ export class Publication {
   }
 
   async #seal(): Promise<void> {
-    const [term, doubts, asked] = [this.term, this.#doubts, this.#deps.clock.monotonic()];
+    const [term, doubts, asked] = [this.#leadership.term, this.#doubts, this.#deps.clock.monotonic()];
     if (!term) return;
     const answer = await this.#deps.publisher.seal(term.epoch);
     if (doubts !== this.#doubts) return;
@@ -362,9 +336,11 @@ export class Publication {
     }
   }
 
-  /** The one setter of the state. Fenced is for ever. */
+  /** The one setter of the state. */
   #enter(state: PublicationState): void {
-    if (state === this.#state || this.#state === 'fenced') return;
+    if (state === this.#state) return;
+    if (state === 'sealed' && this.#state !== 'open') throw new Error(`${this.#state} cannot be sealed`);
+    if (state === 'open' && !this.#leadership.term) throw new Error('open without a term');
     this.#since = this.#deps.clock.wall();
     this.#state = state;
   }

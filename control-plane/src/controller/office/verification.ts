@@ -23,7 +23,7 @@ export class Verification {
   async run(): Promise<void> {
     const now = this.#clock.monotonic();
     if (this.#publication.state !== 'sealed' || now < this.#dueAt) return;
-    const same = await this.#publication.audit();
+    const same = await this.#publication.verify();
     if (same) this.#backoff.succeeded();
     else this.#backoff.failed();
     this.#dueAt = same ? now + VERIFY_MS.usual : this.#backoff.retryAt;
