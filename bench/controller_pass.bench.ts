@@ -85,6 +85,7 @@ function stage(services: readonly string[]) {
     office: {
       take: (floor) => Promise.resolve(ok({ epoch: Math.max(1, floor), version: ++version })),
       present: () => Promise.resolve(ok(null)),
+      isPresent: () => Promise.resolve(ok(true)),
     },
     intents: {
       noun: 'intents',

@@ -697,6 +697,7 @@ describe('two controllers', () => {
         }),
       office: (real) => ({
         present: () => real.present(),
+        isPresent: (term) => real.isPresent(term),
         take: async (floor) => {
           await read;
           await (wished ??= done(first, { kind: 'isolate', selector: only('a') }));

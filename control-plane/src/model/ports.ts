@@ -100,15 +100,17 @@ export interface PresentTerm extends Term {
   readonly ours: boolean;
 }
 
-/** The office of the one controller that writes. Every `Office` object is a candidate of its own. */
+/** The office of the one controller that writes: who took the present term leads. Every `Office` object is a candidate of its own. */
 export interface Office {
-  /** Takes office: raises the epoch above `floor` and above its own last value. */
+  /** Takes leadership: raises the epoch above `floor` and above its own last value. */
   take(floor: number): Promise<Result<Term, WriteFailure>>;
   /**
-   * Reads the newest term past every cache; null = nobody has ever taken office there. A `take` without an answer may
+   * Reads the newest term past every cache; null = nobody has ever taken one there. A `take` without an answer may
    * have been applied: then the present term is `ours`, and nobody knew.
    */
   present(): Promise<Result<PresentTerm | null, WriteFailure>>;
+  /** True if `term` is the newest one, read past every cache: what is to be known where nothing is written under it. */
+  isPresent(term: Term): Promise<Result<boolean, WriteFailure>>;
 }
 
 /**
@@ -134,7 +136,7 @@ export interface TruthStore<Shown, Edit = never, Stored = Shown>
   read(name: string): Promise<Result<Stored | null, WriteFailure>>;
   /**
    * Makes all edits or none, in one transaction under the fence of `term`, and shows them before it resolves. Answers the new
-   * etag of each edit's record, in their order; null where the record was removed. No edits are a check of the term.
+   * etag of each edit's record, in their order; null where the record was removed. No edits write nothing.
    */
   write(term: Term, edits: readonly Edit[]): Promise<Result<readonly (string | null)[], WriteFailure>>;
 }

@@ -19,7 +19,15 @@ export interface OfficeOptions {
  */
 export function createOffice(link: ZooKeeperLink, { root, owner }: OfficeOptions): Office {
   const path = epochPath(root);
-  return { take: (floor) => take(link, path, owner, floor), present: () => present(link, path, owner) };
+  return {
+    take: (floor) => take(link, path, owner, floor),
+    present: () => present(link, path, owner),
+    isPresent: async ({ epoch, version }) => {
+      const newest = await present(link, path, owner);
+      if (!newest.ok) return newest;
+      return ok(newest.value?.version === version && newest.value.epoch === epoch);
+    },
+  };
 }
 
 /**

@@ -138,10 +138,12 @@ describe('the office', () => {
     expect(await office.present()).toEqual({ ok: true, value: null });
     const taken = await must(office.take(10));
     expect(await must(office.present())).toEqual({ ...taken, ours: true });
+    expect(await must(office.isPresent(taken))).toBe(true);
     const other = createOffice(await connectedLink(), { root, owner: 'two' });
     expect(await must(other.present())).toEqual({ ...taken, ours: false });
     const next = await must(other.take(0));
     expect(await must(office.present())).toEqual({ ...next, ours: false });
+    expect(await must(office.isPresent(taken))).toBe(false);
     // One of before owners were written is nobody's.
     await must(writer.setData(`${root}/epoch`, Buffer.from('77'), -1));
     expect(await must(office.present())).toEqual({ epoch: 77, version: next.version + 1, ours: false });

@@ -1,4 +1,4 @@
-import type { Clock, Feedback, IntentStore, Log, RosterStore } from '../../model/ports.js';
+import type { Clock, Feedback, IntentStore, Log, Office, RosterStore } from '../../model/ports.js';
 import type { FreezeStore } from '../../model/freeze_ports.js';
 import type { World } from '../../plan/world.js';
 import type { Compilation } from '../compilation.js';
@@ -12,6 +12,7 @@ export interface CommandContext {
   readonly intents: IntentStore;
   readonly roster: RosterStore;
   readonly freezes: FreezeStore;
+  readonly office: Pick<Office, 'isPresent'>;
   readonly feedback: Feedback;
   readonly clock: Clock;
   readonly log: Log;

@@ -1,5 +1,5 @@
 import type { Departure, HeardGateway, RosterEntry } from '../../model/gateway.js';
-import type { Term, WriteFailure } from '../../model/ports.js';
+import type { Office, Term, WriteFailure } from '../../model/ports.js';
 import type { Problem } from '../../model/problem.js';
 import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
 import { err, ok, type Result } from '../../model/result.js';
@@ -133,7 +133,7 @@ async function fellSilent(context: CommandContext, id: string): Promise<boolean>
 
 /** Takes one gateway out of the roster, then out of Redis. */
 export async function takeOut(
-  { world, roster, feedback }: CommandContext,
+  { world, roster, feedback, office }: CommandContext,
   term: Term,
   id: string,
   how: Departure['how'],
@@ -141,10 +141,21 @@ export async function takeOut(
   const { wall, witnesses } = world();
   const entry = witnesses.roster.get(id) ?? entryOf(witnesses.fleet.heard.get(id), wall);
   const gone = { at: new Date(wall).toISOString(), how };
-  // It stays in the roster as one that has gone, so that a proof can name it. What was never heard leaves no trace.
-  const taken = await roster.write(term, [{ id, entry: entry && { ...entry, gone } }]);
+  // It stays in the roster as one that has gone, so that a proof can name it. What was never heard leaves no trace there.
+  const taken = await (entry
+    ? roster.write(term, [{ id, entry: { ...entry, gone } }])
+    : stillLeads(office, term));
   if (taken.ok) await feedback.forget(id);
   return taken;
+}
+
+/** Redis has no fence: what is taken out of it alone is taken out by the leader only. */
+async function stillLeads(
+  office: Pick<Office, 'isPresent'>,
+  term: Term,
+): Promise<Result<unknown, WriteFailure>> {
+  const present = await office.isPresent(term);
+  return present.ok && !present.value ? err({ kind: 'fenced' }) : present;
 }
 
 /** The entry of one that was heard and is not in the roster yet. */

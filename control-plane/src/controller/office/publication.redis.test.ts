@@ -77,6 +77,7 @@ const counter: Office = {
     return Promise.resolve(ok(office));
   },
   present: () => Promise.resolve(ok({ ...office, ours: ours === office })),
+  isPresent: ({ version }) => Promise.resolve(ok(version === office.version)),
 };
 
 function publication(
