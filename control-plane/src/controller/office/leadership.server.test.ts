@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'vitest';
+import {
+  done,
+  drainOf,
+  lead,
+  meta,
+  only,
+  peers,
+  projection,
+  refused,
+  wrap,
+} from '../../testing/controller_plays.js';
+import {
+  command,
+  passes,
+  register,
+  servers,
+  start,
+  until,
+  useServers,
+} from '../../testing/controller_rig.js';
+
+/*
+ * Who leads, of several controllers and over what ZooKeeper has forgotten.
+ */
+
+useServers();
+
+describe('two controllers', () => {
+  test('the first is fenced by itself: it says so, takes no change, and changes not one byte', async () => {
+    for (const id of ['a', 'b']) await register(id);
+    const first = await lead();
+    const second = await start();
+    const epoch = first.controller.readiness().controller.epoch ?? 0;
+    await until(async () => expect((await meta()).epoch).toBeGreaterThan(epoch));
+    await until(() => expect(second.controller.readiness()).toMatchObject({ ready: true }));
+    await until(() =>
+      expect(first.controller.readiness()).toMatchObject({ ready: false, controller: { state: 'fenced' } }),
+    );
+    await until(async () => expect(await meta()).toMatchObject({ sealed: '1' }));
+    const before = await projection();
+    expect(await refused(first, { kind: 'isolate', selector: only('a') })).toMatchObject({
+      code: 'not_leader',
+    });
+    // Whatever shakes its view of Redis, it does not lead again.
+    first.doors.redis.setMode('cut');
+    first.doors.redis.setMode('pass');
+    await until(() => expect(first.controller.readiness().redis.state).toBe('ok'));
+    await passes(first, 3);
+    expect(first.controller.readiness().controller.state).toBe('fenced');
+    expect(await projection()).toBe(before);
+    await done(second, { kind: 'isolate', selector: only('a') });
+    expect(await peers()).toEqual({ a: 'isolated 0', b: 'up 100' });
+  });
+
+  test('one that was cut off while another took leadership does not take it back', async () => {
+    for (const id of ['a', 'b']) await register(id);
+    const first = await lead();
+    first.doors.redis.setMode('cut');
+    first.doors.zookeeper.setMode('cut');
+    const second = await lead();
+    await done(second, drainOf('a'));
+    const before = await projection();
+    first.doors.redis.setMode('pass');
+    first.doors.zookeeper.setMode('pass');
+    await until(() => expect(first.controller.readiness().controller.state).toBe('fenced'));
+    await until(() => expect(first.controller.readiness().redis.state).toBe('ok'));
+    expect(await projection()).toBe(before);
+    expect(second.controller.readiness()).toMatchObject({ ready: true });
+  });
+
+  test('who takes over publishes nothing before it knows the last changes', async () => {
+    for (const id of ['a', 'b']) await register(id);
+    const first = await lead();
+    await done(first, { kind: 'set_weights', service: 'shop', weights: { b: 7 } });
+    // The first's last change comes after the second has read all, and just before it takes leadership; the update is late.
+    let newest: (() => void) | undefined;
+    let tell: ((first: unknown) => void) | undefined;
+    const read = new Promise((resolve) => (tell = resolve));
+    let changed: Promise<unknown> | undefined;
+    const second = await start({
+      intents: (real) =>
+        wrap(real, {
+          onChange: (listener) => {
+            real.onChange((intents) => {
+              newest = () => listener(intents);
+              if (changed === undefined) newest();
+              tell?.(intents);
+            });
+          },
+        }),
+      office: (real) => ({
+        present: () => real.present(),
+        isPresent: (term) => real.isPresent(term),
+        take: async (floor) => {
+          await read;
+          await (changed ??= done(first, { kind: 'isolate', selector: only('a') }));
+          return real.take(floor);
+        },
+      }),
+    });
+    await until(async () => expect(await meta()).toMatchObject({ sealed: '0' }));
+    await passes(second, 10);
+    expect(await peers()).toEqual({ a: 'isolated 0', b: 'up 7' });
+    expect(await meta()).toMatchObject({ sealed: '0' });
+    newest?.();
+    await until(async () => expect(await meta()).toMatchObject({ sealed: '1' }));
+    expect(second.controller.readiness().ready).toBe(true);
+    expect(await peers()).toEqual({ a: 'isolated 0', b: 'up 7' });
+  });
+});
+
+test('a ZooKeeper that has forgotten everything, found by a controller that starts: nothing is published over what is there', async () => {
+  await register('a');
+  const first = await lead();
+  await done(first, { kind: 'patch_spec', service: 'shop', spec: { routes: [{ host: '*', path: '/' }] } });
+  await first.close();
+  const before = await projection();
+  servers.anotherInstallation();
+  const second = await start();
+  await until(() =>
+    expect(second.controller.readiness().zookeeper).toMatchObject({
+      state: 'degraded',
+      detail: expect.stringMatching(/accept-data-loss/) as string,
+    }),
+  );
+  expect(await refused(second, { kind: 'patch_spec', service: 'shop', spec: {} })).toMatchObject({
+    code: 'not_ready',
+  });
+  expect(await projection()).toBe(before);
+  const third = await start();
+  await until(() => expect(third.controller.readiness().zookeeper.detail).toMatch(/accept-data-loss/));
+  expect(await projection()).toBe(before);
+  await second.close();
+  await command('FLUSHALL');
+  await until(() => expect(third.controller.readiness()).toMatchObject({ ready: true }));
+});
