@@ -43,11 +43,11 @@ describe('a drain', () => {
         expect(running.controller.operation(id)).toMatchObject({ state: 'running', result: null });
         expect(running.controller.operation(id)?.waiting_for.join('; ')).toMatch(what);
       });
-    await waitsFor(/g-1 still holds 2 .*g-2 .*has not acked/);
+    await waitsFor(/g-1 still has 2 .*g-2 .*has not acked/);
     two.follows = true;
-    await waitsFor(/^gateway g-1 still holds 2 open requests$/);
+    await waitsFor(/^gateway g-1 still has 2 open requests$/);
     two.uncounted = 1;
-    await waitsFor(/g-1 still holds 2 .*g-2 has 1 open requests that it could not count/);
+    await waitsFor(/g-1 still has 2 .*g-2 has 1 open requests that it could not count/);
     one.open.clear();
     await waitsFor(/^gateway g-2 has 1 open requests that it could not count/);
     two.pause();
