@@ -78,7 +78,8 @@ export class Gateway implements AsyncDisposable {
   readonly sets = new Map<string, ServiceSet>();
   #seq = 0;
   #timer: Timer | undefined;
-  #beating = Promise.resolve();
+  /** The beat that is under way. */
+  #beating: Promise<void> | null = null;
 
   constructor(id: string) {
     this.id = id;
@@ -88,10 +89,16 @@ export class Gateway implements AsyncDisposable {
 
   pause(): void {
     this.#timer?.stop();
+    this.#timer = undefined;
   }
   resume(): void {
     this.#timer = systemClock.every(50, () => {
-      this.#beating = this.#beating.then(() => this.#beat().catch(() => undefined));
+      // Never two at once: a gateway that is late would go on beating after it was paused.
+      this.#beating ??= this.#beat()
+        .catch(() => undefined)
+        .finally(() => {
+          this.#beating = null;
+        });
     });
   }
   async [Symbol.asyncDispose](): Promise<void> {
@@ -116,6 +123,7 @@ export class Gateway implements AsyncDisposable {
 
   async #beat(): Promise<void> {
     await this.#follow();
+    if (this.#timer === undefined) return;
     const beat = buildHeartbeat({
       id: this.id,
       boot: this.boot,
