@@ -65,7 +65,7 @@ export function endpoints(
     instanceEndpoints(parts.plane),
     selectionEndpoints(parts.plane),
     operationEndpoints(parts.plane, wait),
-    releaseEndpoints(parts.plane, wait),
+    releaseEndpoints(parts.plane, wait, parts.clock),
     intentEndpoints(parts.plane),
     problemEndpoints(parts.plane),
     freezeEndpoints(parts.plane),

@@ -1,8 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { request } from 'undici';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ReleaseEvent } from '../model/release.js';
-import { createFakeClock } from '../testing/clock.js';
+import { createFakeClock, type FakeClock } from '../testing/clock.js';
 import { createRecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { makeRelease } from '../testing/memory_releases.js';
@@ -11,14 +10,16 @@ import { createApi, type Api } from './server.js';
 const AT = '2026-05-01T12:00:00.000Z';
 let plane: MemoryPlane;
 let api: Api;
+let clock: FakeClock;
 let url: string;
 
 beforeEach(async () => {
   plane = new MemoryPlane().add('shop', ['a', 'b']);
   plane.releases.map.set('rel-1', makeRelease());
   plane.releases.eventList = [event(1), event(2)];
+  clock = createFakeClock();
   api = createApi({
-    ...{ plane, log: createRecordingLog(), token: null, clock: createFakeClock(), version: '1' },
+    ...{ plane, log: createRecordingLog(), token: null, clock, version: '1' },
     ...{ listen: { host: '127.0.0.1', port: 0 }, randomId: () => 'req-1' },
     metrics: () => Promise.resolve(''),
   });
@@ -64,6 +65,14 @@ async function open(lastEventId?: string) {
   };
 }
 
+/** What there is once the stream has looked again. */
+function looked<T>(read: () => T): () => Promise<T> {
+  return async () => {
+    await clock.advance(1_000);
+    return read();
+  };
+}
+
 const ended = makeRelease({ state: 'succeeded', phase: null, ended_at: AT });
 
 it('sends what was, then what comes, then ends with the release', async () => {
@@ -73,14 +82,14 @@ it('sends what was, then what comes, then ends with the release', async () => {
   // A look that finds only times gone on sends nothing.
   const times = { ...makeRelease().times, active_ms: 31_000 };
   plane.change(() => plane.releases.map.set('rel-1', makeRelease({ times })));
-  await pause(300);
+  await clock.advance(1_000);
   plane.change(() => {
     plane.releases.eventList = [event(1), event(2), event(3)];
     plane.releases.map.set('rel-1', makeRelease({ step: 2 }));
   });
-  await expect.poll(stream.came).toEqual(['1 event', '2 event', '- state', '3 event', '- state']);
+  await expect.poll(looked(stream.came)).toEqual(['1 event', '2 event', '- state', '3 event', '- state']);
   plane.change(() => plane.releases.map.set('rel-1', ended));
-  await expect.poll(() => stream.read.over).toBe(true);
+  await expect.poll(looked(() => stream.read.over)).toBe(true);
   expect(stream.came().slice(5)).toEqual(['- state']);
   expect(stream.read.text).toContain('"state":"succeeded"');
 });

@@ -1,5 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import type { ControlPlane } from '../model/ports.js';
+import type { Clock, ControlPlane } from '../model/ports.js';
 import { hasEnded } from '../model/release.js';
 import type { Streaming } from './event_stream.js';
 
@@ -10,7 +9,12 @@ const LOOK_MS = 200;
  * The events of a release after number `after`, oldest first, then each new one as it comes; and `state`, the release itself, at
  * first and at every change. Ends when the release has ended or is forgotten.
  */
-export function streamRelease(plane: ControlPlane, id: string, after: number): Streaming {
+export function streamRelease(
+  plane: ControlPlane,
+  clock: Pick<Clock, 'sleep'>,
+  id: string,
+  after: number,
+): Streaming {
   return async (send, signal) => {
     let [sent, shown] = [after, ''];
     while (!signal.aborted) {
@@ -29,7 +33,7 @@ export function streamRelease(plane: ControlPlane, id: string, after: number): S
       shown = text;
       if (hasEnded(release.state)) return;
       const changed = plane.changed(signal);
-      await pause(LOOK_MS, undefined, { signal }).catch(() => undefined);
+      await clock.sleep(LOOK_MS, signal);
       await changed;
     }
   };

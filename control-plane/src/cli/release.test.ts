@@ -182,9 +182,7 @@ it('undo starts a release to what was stable before the last one that succeeded'
     makeRelease({ state: 'succeeded', stable: 'v7', phase: null, ended_at: ended }),
   );
   expect(await ebbgate('undo', 'shop')).toMatchObject({ code: 0 });
-  expect(plane.releases.begun).toMatchObject([
-    { request: { target: 'v7', strategy: { steps: [{ weight: 100 }] } } },
-  ]);
+  expect(plane.releases.begun).toMatchObject([{ request: { target: 'v7', like: 'rel-1', strategy: null } }]);
 });
 
 it.each([

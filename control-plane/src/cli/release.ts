@@ -208,7 +208,7 @@ function addUndo(program: Command, terminal: Terminal): void {
       // Against guards a person has to say why.
       const reason = flags.force === true ? {} : { reason: `undo to ${target}` };
       // The same way back: what was upgraded in place has no old instances that could be given a share.
-      const how = last?.strategy === 'in_place' ? { like: last.id } : { steps: [{ weight: 100 }] };
+      const how = last === undefined ? { steps: [{ weight: 100 }] } : { like: last.id };
       await begin(terminal, client, flags, service, { target, ...how, ...reason, ...why(flags) });
     },
   );

@@ -51,10 +51,8 @@ function timesText({ times }: ReleaseResource): string {
 }
 
 /** What its record asks for: shares, or nothing but weights. */
-function wantedText({ strategy, shares }: ReleaseResource): string {
-  return strategy === 'in_place' && Object.keys(shares.wanted).length === 0
-    ? 'by weight'
-    : sharesText(shares.wanted);
+function wantedText({ shares }: ReleaseResource): string {
+  return Object.keys(shares.wanted).length === 0 ? 'by weight' : sharesText(shares.wanted);
 }
 
 function inPlaceRows({ in_place: place }: ReleaseResource): readonly (readonly [string, string])[] {

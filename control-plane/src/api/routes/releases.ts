@@ -1,19 +1,15 @@
 import * as z from 'zod';
-import type { ControlPlane } from '../../model/ports.js';
+import type { Clock, ControlPlane } from '../../model/ports.js';
 import type { ProblemCode } from '../../model/problem.js';
 import { type VerbName, hasEnded } from '../../model/release.js';
 import type { Gates } from '../../model/release_gates.js';
-import type { Upgrade } from '../../model/release_strategy.js';
-import type {
-  InPlaceRequest,
-  ReleaseContext,
-  ReleaseOutcome,
-  StrategyRequest,
-} from '../../model/release_plane.js';
+import type { ReleaseContext, ReleaseOutcome } from '../../model/release_plane.js';
 import { endpoint, type Answer, type Endpoint, type Exchange, type Reply } from '../endpoint.js';
 import { streamRelease } from '../release_stream.js';
 import { absent, invalid, Refusal } from '../refusal.js';
 import { name } from '../schema/atoms.js';
+import * as asked from '../schema/release_requests.js';
+import { strategyIn } from '../schema/release_strategies.js';
 import * as schema from '../schema/releases.js';
 import * as request from '../schema/requests.js';
 import type { Wait } from '../wait.js';
@@ -42,11 +38,11 @@ const MOVED: Readonly<Record<number, Answer>> = {
 };
 
 /** The releases: what they are, what they will do, and the verbs of people. */
-export function releaseEndpoints(plane: ControlPlane, wait: Wait): readonly Endpoint[] {
-  return [...readEndpoints(plane, wait), startEndpoint(plane), ...verbEndpoints(plane)];
+export function releaseEndpoints(plane: ControlPlane, wait: Wait, clock: Clock): readonly Endpoint[] {
+  return [...readEndpoints(plane, wait, clock), startEndpoint(plane), ...verbEndpoints(plane)];
 }
 
-function readEndpoints(plane: ControlPlane, wait: Wait): readonly Endpoint[] {
+function readEndpoints(plane: ControlPlane, wait: Wait, clock: Clock): readonly Endpoint[] {
   const found = <T>(value: T | undefined, id: string): T => {
     if (value === undefined) throw absent(`there is no release ${id}; old ones are forgotten`);
     return value;
@@ -118,7 +114,7 @@ function readEndpoints(plane: ControlPlane, wait: Wait): readonly Endpoint[] {
         // Nothing can come any more: this is how a client that reconnects by itself is told to stop.
         if (ended && stream.after === items.at(-1)?.n)
           return { status: 204, text: { type: 'text/event-stream', content: '' } };
-        return { stream: streamRelease(plane, release, stream.after) };
+        return { stream: streamRelease(plane, clock, release, stream.after) };
       },
     }),
   ];
@@ -132,7 +128,7 @@ function startEndpoint(plane: ControlPlane): Endpoint {
     summary: 'Start a release, or with `dry_run` see its plan',
     params: ofService,
     query: request.mutationQuery,
-    body: schema.releaseBody,
+    body: asked.releaseBody,
     ifMatch: 'optional',
     answers: {
       ...MOVED,
@@ -146,7 +142,7 @@ function startEndpoint(plane: ControlPlane): Endpoint {
     handle: async ({ params: { service }, query, body }, exchange) => {
       const { target, stable, like, deadline, supersede, reason, plan_hash, force } = body;
       const { interval, delay, ...gates } = body.gates ?? {};
-      const asked = {
+      const release = {
         service,
         target,
         stable: stable ?? null,
@@ -160,40 +156,9 @@ function startEndpoint(plane: ControlPlane): Endpoint {
         plan_hash: plan_hash ?? null,
       };
       const context = contextOf(exchange, { ...query, reason, force });
-      return answer(await plane.releases.begin(asked, context), 'start', reason);
+      return answer(await plane.releases.begin(release, context), 'start', reason);
     },
   });
-}
-
-/** How long calls may take where nobody says. */
-const CALL_MS = { webhook: 30_000, command: 600_000 };
-
-type ReleaseBody = z.output<typeof schema.releaseBody>;
-
-/** What the body says about how to go about it; null = nothing. */
-function strategyIn({ steps, in_place }: ReleaseBody): StrategyRequest | null {
-  if (in_place !== undefined) return inPlaceRequest(in_place);
-  return steps === undefined ? null : { kind: 'weighted', steps };
-}
-
-function inPlaceRequest(body: NonNullable<ReleaseBody['in_place']>): InPlaceRequest {
-  const { webhook, command } = body;
-  const upgrade: Upgrade = webhook
-    ? { webhook: { url: webhook.url, timeout_ms: webhook.timeout ?? CALL_MS.webhook } }
-    : command
-      ? { command: { name: command.name, timeout_ms: command.timeout ?? CALL_MS.command } }
-      : { person: true };
-  return {
-    kind: 'in_place',
-    batch: body.batch ?? null,
-    max_unavailable: body.max_unavailable ?? null,
-    max_failed: body.max_failed ?? null,
-    upgrade,
-    upgrade_timeout_ms: body.upgrade_timeout ?? null,
-    drain_timeout_ms: body.drain_timeout ?? null,
-    soak_ms: body.soak ?? null,
-    stragglers: body.stragglers ?? null,
-  };
 }
 
 /** A default is what is absent, not what is undefined. */
@@ -219,10 +184,10 @@ function verbEndpoints(plane: ControlPlane): readonly Endpoint[] {
       ...shared,
       path: `/v1/releases/{release}/${verb}`,
       summary: SUMMARIES[verb],
-      body: schema.verbBody,
+      body: asked.verbBody,
       codes: CODES,
       handle: async ({ params: { release }, query, body }, exchange) => {
-        const what = { verb, expected_step: null, full: false, planned: null, batches: [] };
+        const what = { verb, expected_step: null, full: false };
         const context = contextOf(exchange, { ...query, ...body });
         return answer(await plane.releases.move(release, what, context), verb, body.reason);
       },
@@ -233,7 +198,7 @@ function verbEndpoints(plane: ControlPlane): readonly Endpoint[] {
       ...shared,
       path: `/v1/releases/{release}/${verb}`,
       summary: SUMMARIES[verb],
-      body: verb === 'promote' ? schema.promoteBody : schema.stepBody,
+      body: verb === 'promote' ? asked.promoteBody : asked.stepBody,
       codes: [...CODES, 'guard_refused'],
       handle: async ({ params: { release }, query, body }, exchange) => {
         const { expected_step } = body;
