@@ -186,7 +186,7 @@ test.each<[readonly string[], RegExp]>([
   [['register', '--service', 'shop', '--host', '127.0.0.1', '--port', 'http'], /port/],
   [['up', '--base-port', '99999'], /base-port/],
   [['render', '--workers', '-1'], /workers/],
-])('ebbgate %j is refused as usage, and says what to mend', async (args, message) => {
+])('ebbgate %j is refused as usage, and says what to correct', async (args, message) => {
   const run = await stack.cli(...args);
   expect(run.stderr).toMatch(message);
   expect(run.code).toBe(2);

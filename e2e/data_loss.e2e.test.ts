@@ -130,7 +130,7 @@ test('wiped: all stands still and says so; accepted with the wishes kept, no req
     expect.objectContaining({
       event: 'data_loss_accepted',
       by: 'ann',
-      message: expect.stringMatching(/disk died, no backup.*no wish is lost/) as string,
+      message: expect.stringMatching(/disk died, no backup.*no intent is lost/) as string,
     }),
   );
   const [, drained] = crew;

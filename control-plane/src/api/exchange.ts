@@ -38,12 +38,12 @@ export function actor(request: Request, token: string | null): string {
   if (given === undefined) return token === null ? 'local' : 'token';
   const field = 'header.x-ebbgate-actor';
   const checked = checkName('actor', given, field);
-  const mend = 'Send a name like ann@example.org or job/42, or leave the header out';
-  if (!checked.ok) throw invalid(field, `${checked.error.message}. ${mend}`);
+  const remedy = 'Send a name like ann@example.org or job/42, or leave the header out';
+  if (!checked.ok) throw invalid(field, `${checked.error.message}. ${remedy}`);
   if (RESERVED_ACTORS.includes(given))
     throw invalid(
       field,
-      `${field} must not be ${RESERVED_ACTORS.join(' or ')}, which are no people. ${mend}`,
+      `${field} must not be ${RESERVED_ACTORS.join(' or ')}, which are no people. ${remedy}`,
     );
   return given;
 }

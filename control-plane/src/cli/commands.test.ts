@@ -660,7 +660,7 @@ describe('accept-data-loss', () => {
 });
 
 describe('failures', () => {
-  it('say for each code what mends it, and no two say the same', () => {
+  it('say for each code what corrects it, and no two say the same', () => {
     expect(Object.keys(NEXT).sort()).toEqual(Object.keys(PROBLEMS).sort());
     expect(new Set(Object.values(NEXT)).size).toBe(Object.keys(NEXT).length);
   });

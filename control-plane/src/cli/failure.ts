@@ -77,7 +77,7 @@ const EXITS: Readonly<Partial<Record<ProblemCode, number>>> = {
   too_many_streams: EXIT.unavailable,
 };
 
-/** The next command or step, one for each code: what mends this kind and no other. */
+/** The next command or step, one for each code: what corrects this kind and no other. */
 export const NEXT: Readonly<Record<ProblemCode, string>> = {
   invalid_request: 'correct what is named; --help shows what the command takes',
   unauthorized: 'give the token by --token-file or EBBGATE_TOKEN',
@@ -96,7 +96,7 @@ export const NEXT: Readonly<Record<ProblemCode, string>> = {
   precondition_required: 'read the object first, and send the ETag that came with it',
   internal: "look in the controller's log for the request id",
   not_leader: 'another controller is the leader: send the command to that one by --api',
-  store_unavailable: 'try again once ZooKeeper answers; ebbgate get services shows whether it was done',
+  store_unavailable: 'try again when ZooKeeper answers; ebbgate get services shows whether it was done',
   not_ready: 'try again in a moment; GET /readyz says what is missing',
   too_many_streams: 'end an ebbgate … --watch or release watch that is not needed, then try again',
 };
@@ -118,7 +118,7 @@ export function exitOf(code: string): number {
 
 /** A release is blocked by more than a lack of instances. */
 const NEXT_OF_RELEASE =
-  'mend that (a freeze: ebbgate unfreeze), or overrule a guard with --force --reason "…"';
+  'remove what blocks it (a freeze: ebbgate unfreeze), or overrule a guard with --force --reason "…"';
 
 function nextOf({ code, detail }: ShownProblem): string | undefined {
   const absent = code === 'not_found' ? NEXT_OF_ABSENT.find(([words]) => words.test(detail)) : undefined;

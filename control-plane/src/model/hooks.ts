@@ -34,7 +34,7 @@ export type HookFailure =
 
 /** Calls hooks. `close` ends what is under way. */
 export interface Hooks extends Lifecycle {
-  /** Why `url` must not be called, with the way to mend it; null = it may. */
+  /** Why `url` must not be called, with how to correct it; null = it may. */
   forbids(url: string): string | null;
   /** Why `command` must not be run, or null. */
   forbidsCommand(command: string): string | null;

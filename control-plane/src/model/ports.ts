@@ -128,7 +128,7 @@ export interface TruthStore<Shown, Edit = never, Stored = Shown>
    * was shown is refused as a conflict.
    */
   damaged(): ReadonlyMap<string, string>;
-  /** Where the record of that name is, for people who mend it. */
+  /** Where the record of that name is, for people who correct it. */
   pathOf(name: string): string;
   /** Why nothing of the store could be read at the last reading, or null; what was read before stays shown. */
   problem(): { readonly path: string; readonly reason: string } | null;

@@ -3,9 +3,9 @@ export const PROBLEMS = {
   invalid_request: { status: 400, title: 'The request is not valid' },
   unauthorized: { status: 401, title: 'A bearer token is needed' },
   forbidden: { status: 403, title: 'This token may not do that' },
-  not_found: { status: 404, title: 'There is no such thing' },
+  not_found: { status: 404, title: 'The object does not exist' },
   method_not_allowed: { status: 405, title: 'This path does not take that method' },
-  conflict: { status: 409, title: 'It contradicts the present state' },
+  conflict: { status: 409, title: 'The change contradicts the present state' },
   guard_refused: { status: 409, title: 'A guard refused' },
   route_taken: { status: 409, title: 'Another service has this route' },
   idempotency_conflict: { status: 409, title: 'This Idempotency-Key was used for another request' },
@@ -36,7 +36,7 @@ export interface GuardVerdict {
 /** An expected failure on its way to a client (RFC 9457 members are added by the API). */
 export interface Problem {
   readonly code: ProblemCode;
-  /** What is wrong and how to mend it, for a person. */
+  /** What is wrong and how to correct it, for a person. */
   readonly detail: string;
   /** The input it is about, like `body.weight`. */
   readonly field?: string;

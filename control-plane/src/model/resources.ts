@@ -82,7 +82,7 @@ export interface ProblemResource {
   /** The znode that it is about. */
   readonly path: string | null;
   readonly field: string | null;
-  /** What is wrong and how to mend it. */
+  /** What is wrong and how to correct it. */
   readonly message: string;
   /** When this controller saw it first. */
   readonly since: string;

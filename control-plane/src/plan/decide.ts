@@ -66,7 +66,7 @@ export function decide(
   if (guards.length > 0 && !context.force)
     return err({
       code: 'guard_refused',
-      detail: `${guards.map((guard) => guard.message).join('; ')}. With force and a reason it is done all the same.`,
+      detail: `${guards.map((guard) => guard.message).join('; ')}. To do it anyway, use force and give a reason.`,
       guards,
     });
   return ok({ ...proposal.value, by: context.by, guards, repeated: false });
@@ -115,7 +115,7 @@ function findRepeated(
       return err({
         code: 'idempotency_conflict',
         field: 'Idempotency-Key',
-        detail: 'This key came with another request before. Use a new key for a new request.',
+        detail: 'This Idempotency-Key was used for another request. Use a new key.',
       });
     services.push(service);
     operation ??= op?.id ?? null;
@@ -137,7 +137,7 @@ function checkPrecondition(
       return {
         code: 'precondition_failed',
         field: 'If-Match',
-        detail: `${service} is at "${etag}" now, not at "${wanted}". Read it again and decide anew.`,
+        detail: `${service} is at "${etag}" now, not at "${wanted}". Read it again and decide again.`,
       };
   }
   return null;

@@ -48,7 +48,7 @@ function checkKept(
   });
   if (!services.some((service) => isSticky(recordOf(state, service))))
     return detail(
-      `binds nobody: ${services.join(', ')} has no balancer.sticky, so no client is bound to an instance. Leave it out`,
+      `has no effect: ${services.join(', ')} has no balancer.sticky, so no client is bound to an instance. Leave it out`,
     );
   if (timeout !== null && timeout <= keep)
     return detail(

@@ -52,7 +52,7 @@ export function decideFreezeOfAll(
     return err({
       code: 'idempotency_conflict',
       field: 'Idempotency-Key',
-      detail: 'This key came with another request before. Use a new key for a new request.',
+      detail: 'This Idempotency-Key was used for another request. Use a new key.',
     });
   const stale = context.if_match;
   if (stale !== null && stale !== '*' && stale !== (stored?.etag ?? '0'))

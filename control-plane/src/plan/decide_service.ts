@@ -28,7 +28,7 @@ export function decideSpec(
     return err({
       code: 'route_taken',
       field: 'routes',
-      detail: `${taken.join('; ')}. Take it away there first.`,
+      detail: `${taken.join('; ')}. Remove it there first.`,
     });
   const spec = mergeSpec(record.spec, mutation.spec);
   if (sameJson(spec, record.spec)) return ok(unchanged(mutation.service));
@@ -108,7 +108,7 @@ export function decideWeights(
   for (const [id, weight] of Object.entries(mutation.weights)) {
     const present = layersOf(inForce(wishOf(instances, id), dueOf(state))).weight;
     if (isSo(present, weight, author)) continue;
-    const message = weight === null ? 'took its registered weight back' : `weight set to ${String(weight)}`;
+    const message = weight === null ? 'has its registered weight again' : `weight set to ${String(weight)}`;
     set(id, 'weight_changed', message, ({ weight: _weight, ...others }) =>
       weight === null ? others : { ...others, weight: { ...author, value: weight } },
     );
@@ -117,7 +117,11 @@ export function decideWeights(
     const present = layersOf(inForce(wishOf(instances, id), dueOf(state))).backup;
     if (isSo(present, backup, author)) continue;
     const message =
-      backup === null ? 'is a backup or not as it registers' : backup ? 'made a backup' : 'made no backup';
+      backup === null
+        ? 'is a backup only if it registers as one'
+        : backup
+          ? 'made a backup'
+          : 'made no backup';
     set(id, 'backup_changed', message, ({ backup: _backup, ...others }) =>
       backup === null ? others : { ...others, backup: { ...author, value: backup } },
     );
@@ -172,7 +176,7 @@ export function decideVersions(
     });
   if (sameJson(versions, record.versions)) return ok(unchanged(service));
   const listed = Object.entries(versions).map(([version, share]) => `${version} ${String(share)} %`);
-  const message = listed.length === 0 ? 'took the version shares away' : `shares set to ${listed.join(', ')}`;
+  const message = listed.length === 0 ? 'removed the version shares' : `shares set to ${listed.join(', ')}`;
   const told = replaced(sharesText(record.versions), record.versions_by, context);
   const event = eventOf(state, mutation, context, { event: 'shares_changed', message, told });
   const versions_by = listed.length === 0 ? null : authorOf({ ...context, expires_ms: null }, state);

@@ -93,7 +93,7 @@ export function describeInstance(world: World, service: string, id: string): Ins
   const traffic = trafficIn(world, service).get(id) ?? 0;
   const open = explained !== undefined && eligible(explained.peer);
   const live = inForce(intent, dueOf(world));
-  const why = explained?.why ?? ['it is not registered; the intent waits for it'];
+  const why = explained?.why ?? ['it is not registered; the intent applies when it registers'];
   return {
     service,
     id,

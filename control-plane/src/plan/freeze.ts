@@ -27,7 +27,9 @@ export function freezesOfAll(world: World): readonly FreezeResource[] {
 /** Why a freeze lets no step of `service` begin, one sentence each; also while it cannot be known. */
 export function frozenBy(world: World, service: string): readonly string[] {
   const unknown =
-    world.frozen === 'unknown' ? ['whether everything is frozen cannot be read from ZooKeeper'] : [];
+    world.frozen === 'unknown'
+      ? ['the freeze of all services cannot be read from ZooKeeper, so it counts as frozen']
+      : [];
   return [...freezesOf(world, service).map((one) => spellFreeze(service, one)), ...unknown];
 }
 

@@ -239,7 +239,7 @@ describe('what is decided again', () => {
     shares('ann', { [version]: 100 });
     shares('bob', {});
     expect(shop.said).toBe(
-      `took the version shares away (bob's reason); replaces ${version}=100 by ann: ann's reason`,
+      `removed the version shares (bob's reason); replaces ${version}=100 by ann: ann's reason`,
     );
     expect(shop.record.versions_by).toBeUndefined();
   });

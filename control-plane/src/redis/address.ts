@@ -19,7 +19,7 @@ const HOST_NAME =
 
 /**
  * Reads `redis://[[user]:password@]host[:port][/database]`; port 6379 and database 0 are the defaults. Credentials
- * are percent-decoded. A failure is one sentence that says how to mend it and never repeats the password.
+ * are percent-decoded. A failure is one sentence that says how to correct it and never repeats the password.
  */
 export function parseRedisUrl(url: string): Result<RedisAddress, string> {
   if (!url.startsWith('redis://')) return err(`the Redis URL must look like ${FORM} (TLS is not supported)`);

@@ -24,7 +24,7 @@ export function healthEndpoints(
     endpoint({
       ...bare,
       path: '/readyz',
-      summary: 'ZooKeeper, Redis and the office, each with its state and since when',
+      summary: 'ZooKeeper, Redis and the leadership, each with its state and since when',
       open: true,
       answers: {
         200: { description: 'Ready.', schema: ready.readiness },

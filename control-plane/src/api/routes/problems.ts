@@ -15,7 +15,7 @@ export function problemEndpoints(plane: ControlPlane): readonly Endpoint[] {
       method: 'get',
       path: '/v1/problems',
       tag: 'problems',
-      summary: 'Everything that is wrong now: what, where, since when, how to mend it',
+      summary: 'Everything that is wrong now: what, where, since when, how to correct it',
       params: null,
       query,
       body: null,

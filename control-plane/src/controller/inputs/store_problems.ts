@@ -12,7 +12,7 @@ export interface Stores {
   readonly histories: AnyTruthStore;
 }
 
-/** Every record that cannot be read as what it should be, with what follows from that and how to mend it. */
+/** Every record that cannot be read as what it should be, with what follows from that and how to correct it. */
 export function damagedRecords({
   intents,
   releases,

@@ -26,7 +26,7 @@ export function checkPrecondition(
 ): Problem | null {
   const etag = current ? etagOf(current.record) : '0';
   if (wanted === null || wanted === '*' || wanted === etag) return null;
-  const detail = `The release is at "${etag}" now, not at "${wanted}". Read it again and decide anew.`;
+  const detail = `The release is at "${etag}" now, not at "${wanted}". Read it again and decide again.`;
   return { code: 'precondition_failed', field: 'If-Match', detail };
 }
 

@@ -26,7 +26,7 @@ export function planChange(given: string, record: ReleaseRecord, world: World): 
   const changed = PARTS.filter((_name, index) => before[index] !== after[index]);
   if (changed.length === 0) return null;
   const now = changed.map((name) => `${name} (now ${spell(name, record, world)})`);
-  return `The plan has changed since you looked at it: ${now.join(', ')}. Look again with dry_run, and decide anew.`;
+  return `The plan has changed since you looked at it: ${now.join(', ')}. Look again with dry_run, and decide again.`;
 }
 
 function partsOf(record: ReleaseRecord, world: World): readonly unknown[] {

@@ -47,7 +47,7 @@ export function keyTaken(): Problem {
   return {
     code: 'idempotency_conflict',
     field: 'Idempotency-Key',
-    detail: 'This key came with another request before. Use a new key for a new request.',
+    detail: 'This Idempotency-Key was used for another request. Use a new key.',
   };
 }
 
