@@ -1,25 +1,18 @@
-import { NO_INTENT, type RouteSpec, type ServiceEvent, type StoredIntent } from '../model/intent.js';
+import { NO_INTENT, type ServiceEvent, type StoredIntent } from '../model/intent.js';
 import { ROUTES } from '../model/names.js';
 import type { RegistryState, RegistryView } from '../model/registration.js';
 import type { ReleaseTraffic } from '../model/release.js';
 import type { EncodedDocument, PublishedDocument } from '../model/set.js';
-import {
-  compileRoutes,
-  compileService,
-  spellFallback,
-  type CompiledService,
-  type RouteClash,
-} from '../plan/compile.js';
+import { compileService, spellFallback, type CompiledService } from '../plan/compile.js';
+import { compileRoutes, routesIn, type RouteClash } from '../plan/compile_routes.js';
 import { encode } from '../plan/encode.js';
-import {
-  membersOf,
-  observe,
-  type Membership,
-  type MembershipRules,
-  type ServiceMembers,
-} from '../plan/membership.js';
-import { inForce, wishOf } from '../plan/record.js';
-import { effectiveSpec } from '../plan/spec.js';
+import { remembered, sameObjects, sameOr } from '../plan/incremental.js';
+import type { Membership, MembershipRules, ServiceMembers } from '../plan/membership.js';
+import { observe, type Observation } from '../plan/observe.js';
+import { membersOf } from '../plan/remembered.js';
+import { asPublished, wantedRoutes, type Withheld } from '../plan/withheld.js';
+
+export type { Withheld } from '../plan/withheld.js';
 
 /** How many remembered registration events a service keeps. */
 const KEPT_RECENT = 50;
@@ -28,21 +21,15 @@ type Intents = ReadonlyMap<string, StoredIntent>;
 /** What running releases ask for, by service. */
 export type Traffic = ReadonlyMap<string, ReleaseTraffic>;
 const NO_TRAFFIC: Traffic = new Map();
+const NOBODY: ServiceMembers = new Map();
 
-interface Looked {
-  readonly view: RegistryView;
-  readonly intents: Intents;
-  readonly membership: Membership;
-  readonly settleUntil: number;
+/** Every set that should be published, by service, and what it was compiled from. */
+export interface Desired {
+  readonly documents: ReadonlyMap<string, EncodedDocument>;
+  readonly compiled: ReadonlyMap<string, CompiledService>;
 }
 
-/** Services for which it cannot be read what was decided: their sets and routes stay as they were published. */
-export interface Withheld {
-  /** Service → why. */
-  readonly services: ReadonlyMap<string, string>;
-  readonly published: ReadonlyMap<string, EncodedDocument>;
-}
-
+/** One service as it was compiled, and what from: while none of it is another object, and its time has not come, it is right. */
 interface Compiled {
   readonly members: ServiceMembers;
   readonly record: StoredIntent['record'];
@@ -51,28 +38,38 @@ interface Compiled {
   readonly encoded: EncodedDocument;
 }
 
+/** All services as they were compiled, and what from. */
+interface CompiledAll {
+  readonly from: readonly [Membership, Intents, Withheld, Traffic];
+  readonly valid_until: number;
+  readonly desired: Desired;
+}
+
 /**
- * What should be published, from what was read: membership carried from view to view, sets compiled only for services in
- * which something changed. Knows no I/O; the controller feeds it.
+ * What should be published, from what was read. Every call says it of the whole state; what is made from the same objects as
+ * before is not made again, so a call costs what has changed. Does no I/O; the controller feeds it.
  */
 export class DesiredState {
   readonly #rules: MembershipRules;
   readonly #cache = new Map<string, Compiled>();
+  readonly #compileRoutes = remembered((wanted: ReturnType<typeof wantedRoutes>) => {
+    const { table, clashes } = compileRoutes(wanted);
+    return { encoded: encode(table), clashes };
+  });
   #view: RegistryView | null = null;
   #unknown: { readonly reason: string; readonly since: number } | null = null;
   #settleUntil = -Infinity;
   /** What was published before this controller started; joins the membership at the next look. */
   #remembered: { readonly published: readonly PublishedDocument[]; readonly now: number } | null = null;
-  /** What the last look was made from, and what came out: while none of it moves there is nothing to see. */
-  #seen: Looked | null = null;
   #membership: Membership = new Map();
-  #protections: ReadonlyMap<string, string> = new Map();
+  /** What was seen at the last look, and from what: while none of it is another object there is nothing new. */
+  #seen: { readonly from: readonly unknown[]; readonly observation: Observation } | null = null;
   #recent = new Map<string, readonly ServiceEvent[]>();
-  #wakeAt = Infinity;
-  /** The time at the last look, for what is told. */
+  /** The wall clock at the last look, for events. */
   #wall = 0;
-  #routes: { readonly clashes: readonly RouteClash[]; readonly encoded: EncodedDocument } | null = null;
-  #routesFrom: { readonly intents: Intents; readonly withheld: Withheld['services'] } | null = null;
+  #routes: ReturnType<typeof wantedRoutes> = new Map();
+  #clashes: readonly RouteClash[] = [];
+  #all: CompiledAll | null = null;
 
   constructor(rules: MembershipRules) {
     this.#rules = rules;
@@ -85,17 +82,17 @@ export class DesiredState {
     return this.#membership;
   }
   get protections(): ReadonlyMap<string, string> {
-    return this.#protections;
+    return this.#seen?.observation.protections ?? new Map();
   }
   get recent(): ReadonlyMap<string, readonly ServiceEvent[]> {
     return this.#recent;
   }
   get clashes(): readonly RouteClash[] {
-    return this.#routes?.clashes ?? [];
+    return this.#clashes;
   }
-  /** Monotonic moment at which membership changes by time alone. */
+  /** Monotonic moment at which membership changes by time alone; none while the registry cannot be read. */
   get wakeAt(): number {
-    return this.#wakeAt;
+    return this.#unknown ? Infinity : (this.#seen?.observation.wake_at ?? Infinity);
   }
   /** Why the registry cannot be read, or null. */
   get trouble(): string | null {
@@ -158,25 +155,20 @@ export class DesiredState {
     const view = this.#view;
     if (!view) return;
     this.#joinRemembered(intents, traffic);
-    if (this.#unknown) this.#seen = null;
-    if (this.#unknown) this.#wakeAt = Infinity;
-    if (this.#unknown || !this.#hasNews(view, intents, now)) return;
-    const observation = observe({
-      previous: this.#membership,
-      view,
-      now,
-      settle_until: this.#settleUntil,
-      rules: this.#rules,
-      takenOut: (service, id) =>
-        inForce(wishOf(intents.get(service)?.record.instances ?? {}, id), due)?.state !== undefined ||
-        traffic.get(service)?.draining.includes(id) === true,
-      minAvailable: (service) => effectiveSpec(intents.get(service)?.record.spec ?? {}).min_available,
-    });
-    const { membership } = observation;
-    this.#membership = membership;
-    this.#protections = observation.protections;
-    this.#wakeAt = observation.wake_at;
-    this.#seen = { view, intents, membership, settleUntil: this.#settleUntil };
+    if (this.#unknown) return;
+    const known = this.#seen?.observation;
+    const from = (): readonly unknown[] => [view, intents, traffic, this.#membership, this.#settleUntil];
+    const isDue = known !== undefined && (now >= known.wake_at || due >= known.valid_until);
+    if (this.#seen && !isDue && sameObjects(this.#seen.from, from())) return;
+    const observation = observe(
+      {
+        ...{ previous: this.#membership, view, now, due, intents, traffic },
+        ...{ settle_until: this.#settleUntil, rules: this.#rules },
+      },
+      known,
+    );
+    this.#membership = observation.membership;
+    this.#seen = { from: from(), observation };
     const at = new Date(wall).toISOString();
     for (const { service, instance, event, message } of observation.events)
       this.tell(service, { at, event, by: 'registry', instance, message: `${instance} ${message}` });
@@ -188,17 +180,6 @@ export class DesiredState {
     this.#recent.set(service, [...before, event].slice(-KEPT_RECENT));
   }
 
-  #hasNews(view: RegistryView, intents: Intents, now: number): boolean {
-    const seen = this.#seen;
-    return (
-      seen?.view !== view ||
-      seen.intents !== intents ||
-      seen.membership !== this.#membership ||
-      seen.settleUntil !== this.#settleUntil ||
-      now >= this.#wakeAt
-    );
-  }
-
   #joinRemembered(intents: Intents, traffic: Traffic): void {
     if (!this.#remembered) return;
     const { published, now } = this.#remembered;
@@ -206,110 +187,81 @@ export class DesiredState {
     const isShared = (service: string): boolean =>
       Object.keys(traffic.get(service)?.shares ?? intents.get(service)?.record.versions ?? {}).length > 0;
     const merged = new Map(this.#membership);
-    for (const [service, remembered] of membersOf(published, now, isShared))
-      merged.set(service, new Map([...remembered, ...(merged.get(service) ?? [])]));
+    for (const [service, members] of membersOf(published, now, isShared))
+      merged.set(service, new Map([...members, ...(merged.get(service) ?? [])]));
     this.#membership = merged;
   }
 
-  /** Every set that should stand, by service, and what it was compiled from. */
-  compile(
-    intents: Intents,
-    due: number,
-    withheld: Withheld,
-    traffic: Traffic = NO_TRAFFIC,
-  ): {
-    readonly documents: ReadonlyMap<string, EncodedDocument>;
-    readonly compiled: ReadonlyMap<string, CompiledService>;
-  } {
+  /** The same object as before while nothing changed; so are its documents one by one, and the whole map if none did. */
+  compile(intents: Intents, due: number, withheld: Withheld, traffic: Traffic = NO_TRAFFIC): Desired {
+    const from = [this.#membership, intents, withheld, traffic] as const;
+    if (this.#all && due < this.#all.valid_until && sameObjects(this.#all.from, from))
+      return this.#all.desired;
     const documents = new Map<string, EncodedDocument>();
     const compiled = new Map<string, CompiledService>();
+    let validUntil = Infinity;
     const names = new Set([...this.#membership.keys(), ...intents.keys(), ...withheld.services.keys()]);
     for (const service of names) {
+      const members = this.#membership.get(service) ?? NOBODY;
       const why = withheld.services.get(service);
-      const { result, encoded } =
-        why === undefined
-          ? this.#compileOne(service, intents.get(service), traffic.get(service) ?? null, due)
-          : asPublished(service, withheld.published.get(service), why);
-      if (encoded) documents.set(service, encoded);
-      compiled.set(service, result);
+      if (why !== undefined) {
+        const published = withheld.published.get(service);
+        if (published) documents.set(service, published);
+        compiled.set(service, asPublished(service, members, published, why));
+        continue;
+      }
+      const record = intents.get(service)?.record ?? NO_INTENT;
+      const one = this.#compileOne(service, members, record, traffic.get(service) ?? null, due);
+      documents.set(service, one.encoded);
+      compiled.set(service, one.result);
+      validUntil = Math.min(validUntil, one.result.valid_until);
     }
     for (const known of [this.#cache, this.#recent])
       for (const service of known.keys()) if (!names.has(service)) known.delete(service);
-    documents.set(ROUTES, this.#compileRoutes(intents, withheld));
-    return { documents, compiled };
+    documents.set(ROUTES, this.#compileTable(intents, withheld));
+    const before = this.#all?.desired;
+    const desired = {
+      documents: sameOr(before?.documents, documents),
+      compiled: sameOr(before?.compiled, compiled),
+    };
+    this.#all = { from, valid_until: validUntil, desired };
+    return desired;
   }
 
   #compileOne(
     service: string,
-    stored: StoredIntent | undefined,
+    members: ServiceMembers,
+    record: StoredIntent['record'],
     release: ReleaseTraffic | null,
     due: number,
   ): Compiled {
-    const members = this.#membership.get(service) ?? new Map<string, never>();
-    const record = stored?.record ?? NO_INTENT;
     const cached = this.#cache.get(service);
-    const same =
-      cached?.record === record &&
-      cached.release === release &&
-      (cached.members === members || cached.members.size + members.size === 0);
+    const same = cached?.record === record && cached.release === release && cached.members === members;
     if (same && due < cached.result.valid_until) return cached;
     const result = compileService(service, members, record, due, release);
-    const compiled = { members, record, release, result, encoded: encode(result.set) };
-    this.#tellFallback(service, cached?.result.fallback ?? null, compiled, this.#wall);
+    const encoded = encode(result.set);
+    const kept = cached?.encoded.hash === encoded.hash ? cached.encoded : encoded;
+    const compiled = { members, record, release, result, encoded: kept };
+    this.#tellFallback(service, cached?.result.fallback ?? null, compiled);
     this.#cache.set(service, compiled);
     return compiled;
   }
 
   /** An event when the version before begins or ends to serve instead. */
-  #tellFallback(service: string, before: string | null, { record, result }: Compiled, wall: number): void {
+  #tellFallback(service: string, before: string | null, { record, result }: Compiled): void {
     const { fallback } = result;
     if (fallback === before) return;
     const message =
       fallback === null ? `${before ?? ''} does not serve instead any more` : spellFallback(record, fallback);
     const event = fallback === null ? 'fallback_ended' : 'fell_back';
-    const line: ServiceEvent = { at: new Date(wall).toISOString(), event, by: 'controller', message };
-    this.#recent.set(service, [...(this.#recent.get(service) ?? []), line].slice(-KEPT_RECENT));
+    this.tell(service, { at: new Date(this.#wall).toISOString(), event, by: 'controller', message });
   }
 
-  #compileRoutes(intents: Intents, withheld: Withheld): EncodedDocument {
-    if (
-      this.#routes &&
-      this.#routesFrom?.intents === intents &&
-      this.#routesFrom.withheld === withheld.services
-    )
-      return this.#routes.encoded;
-    const records = new Map([...intents].map(([service, stored]) => [service, stored.record]));
-    for (const [service, routes] of routesIn(withheld.published.get(ROUTES)))
-      if (withheld.services.has(service)) records.set(service, { ...NO_INTENT, spec: { routes } });
-    const { table, clashes } = compileRoutes(records);
-    this.#routes = { clashes, encoded: encode(table) };
-    this.#routesFrom = { intents, withheld: withheld.services };
-    return this.#routes.encoded;
+  #compileTable(intents: Intents, { services, published }: Withheld): EncodedDocument {
+    const wanted = wantedRoutes(intents, services, routesIn(published.get(ROUTES)));
+    this.#routes = sameOr(this.#routes, wanted);
+    const { encoded, clashes } = this.#compileRoutes(this.#routes);
+    this.#clashes = clashes;
+    return encoded;
   }
-}
-
-function asPublished(
-  service: string,
-  encoded: EncodedDocument | undefined,
-  why: string,
-): { readonly result: CompiledService; readonly encoded: EncodedDocument | undefined } {
-  const document = encoded?.document;
-  const peers = document && 'peers' in document ? document.peers : [];
-  const set = document && 'peers' in document ? document : emptySet(service);
-  const sentence = `kept as it was published: what was decided for ${service} cannot be read (${why})`;
-  const explained = new Map(peers.map((peer) => [peer.id, { peer, why: [sentence] }]));
-  return { result: { set, explained, valid_until: Infinity, fallback: null }, encoded };
-}
-
-function emptySet(service: string): CompiledService['set'] {
-  return compileService(service, new Map(), NO_INTENT, 0).set;
-}
-
-function routesIn(encoded: EncodedDocument | undefined): ReadonlyMap<string, readonly RouteSpec[]> {
-  const routes = new Map<string, RouteSpec[]>();
-  const document = encoded?.document;
-  if (!document || !('routes' in document)) return routes;
-  for (const { host, path, service } of document.routes)
-    routes.set(service, [...(routes.get(service) ?? []), { host, path }]);
-  return routes;
 }

@@ -11,11 +11,12 @@ import type {
   Term,
   WriteFailure,
 } from '../model/ports.js';
-import { surplusGone } from '../plan/membership.js';
+import { PerService, remembered } from '../plan/incremental.js';
+import { surplusGone, type Membership } from '../plan/membership.js';
 import { advanceOperations, expireIntents } from '../plan/operations.js';
 import { isSilent, proveDrained } from '../plan/proof.js';
-import { rollHistory } from '../plan/record.js';
-import { drainTarget, type World } from '../plan/world.js';
+import { restsUntil, rollHistory } from '../plan/record.js';
+import { drainTarget, membersIn, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
 import type { DesiredState } from './desired_state.js';
 import type { Authority } from './office/authority.js';
@@ -53,6 +54,8 @@ export class Housekeeping {
   readonly #healing: Backoff;
   /** Service or gateway → how writing its record goes. */
   readonly #writing = new Map<string, Backoff>();
+  readonly #followed = remembered((membership: Membership) => [...membership.keys()]);
+  readonly #restsUntil = new PerService(restsUntil);
 
   constructor(deps: HousekeepingDeps) {
     this.#deps = deps;
@@ -61,7 +64,7 @@ export class Housekeeping {
 
   /** Consumers, members that are gone for good, damage; and under a term: roster, ended operations, expired intents. */
   async run(world: World, term: Term | null, rosterIsKnown: boolean): Promise<void> {
-    this.#deps.consumers.follow([...world.membership.keys()]);
+    this.#deps.consumers.follow(this.#followed(world.membership));
     this.#healDamage(world);
     this.#dropEmpty(world);
     if (!term) return;
@@ -103,7 +106,9 @@ export class Housekeeping {
   /** Writes down which operations ended and which intents expired: one compare-and-set per service. */
   async #recordEnds(world: World, term: Term): Promise<void> {
     let refusals = 0;
+    this.#restsUntil.keep(world.intents);
     for (const [service, stored] of world.intents) {
+      if (dueOf(world) < this.#restsUntil.of(service, stored.record)) continue;
       if (world.damaged.has(service) || !this.#mayWrite(service)) continue;
       const edit = await this.#editOf(world, service, stored);
       if (!edit) continue;
@@ -156,14 +161,12 @@ export class Housekeeping {
 
   /** Members that are gone leave the set once no gateway has an open request for them. */
   #dropEmpty(world: World): void {
-    for (const [service, members] of world.membership) {
-      const empty = [...members]
-        .filter(([id, member]) => {
-          if (member.presence !== 'gone') return false;
-          return proveDrained(service, id, drainTarget(world, service, id), world.witnesses).drained;
-        })
-        .map(([id]) => id);
-      const dropped = new Set([...empty, ...surplusGone(members, MOST_GONE)]);
+    for (const [service, { gone }] of world.compiled) {
+      if (gone.length === 0) continue;
+      const empty = gone.filter(
+        (id) => proveDrained(service, id, drainTarget(world, service, id), world.witnesses).drained,
+      );
+      const dropped = new Set([...empty, ...surplusGone(membersIn(world, service), MOST_GONE)]);
       if (dropped.size === 0) continue;
       this.#deps.desired.drop(service, [...dropped]);
       this.#deps.wake();

@@ -40,7 +40,7 @@ const entry = (id: string) => ({ id, boot: 'b', host: 'h', since: '2026-05-01T11
 
 function facts(more: Partial<LossFacts> = {}): LossFacts {
   return {
-    membership: new Map([['shop', new Map([member('a'), member('b', 'held'), member('c', 'gone')])]]),
+    membership: new Map([['shop', new Map([member('a'), member('b', 'missing'), member('c', 'gone')])]]),
     view: buildView([buildRegistration({ id: 'a' })]),
     known: new Map([['shop', KNOWN]]),
     found: new Map(),

@@ -5,7 +5,8 @@ import { NO_INTENT, type InstanceIntent, type IntentRecord, type ServiceSpec } f
 import type { Registration } from '../model/registration.js';
 import { eligible } from '../model/set.js';
 import { buildRegistration } from '../testing/builders.js';
-import { compileRoutes, compileService, countEligible } from './compile.js';
+import { compileService, countEligible } from './compile.js';
+import { compileRoutes } from './compile_routes.js';
 import { encode } from './encode.js';
 import type { Member, Presence } from './membership.js';
 
@@ -99,18 +100,14 @@ describe('the bytes of the contract come out of the plan', () => {
   test('the routes, in order, each with one owner', () => {
     const { table, clashes } = compileRoutes(
       new Map([
-        ['orders', record({ spec: { routes: [{ host: 'api.example.com', path: '/orders' }] } })],
+        ['orders', [{ host: 'api.example.com', path: '/orders' }]],
         [
           'shop',
-          record({
-            spec: {
-              routes: [
-                { host: '*.example.com', path: '/' },
-                { host: '*', path: '/' },
-                { host: 'api.example.com', path: '/orders' },
-              ],
-            },
-          }),
+          [
+            { host: '*.example.com', path: '/' },
+            { host: '*', path: '/' },
+            { host: 'api.example.com', path: '/orders' },
+          ],
         ],
       ]),
     );
@@ -129,7 +126,7 @@ describe('the strongest of an instance’s circumstances decides', () => {
   test.each<[string, Member, Partial<InstanceIntent> | null, string, number, boolean]>([
     ['nothing special', member(), null, 'up', 100, false],
     ['a weight', member(), { weight: 7 }, 'up', 7, false],
-    ['held', member({}, 'held'), null, 'up', 100, false],
+    ['missing', member({}, 'missing'), null, 'up', 100, false],
     ['suspect', member({}, 'suspect'), null, 'suspect', 100, false],
     ['suspect and drained', member({}, 'suspect'), { state: 'draining' }, 'draining', 0, false],
     ['not ready', member({ ready: false }), null, 'unready', 0, false],
@@ -222,7 +219,7 @@ const anyMember = fc.record({
   weight: fc.integer({ min: 0, max: 10_000 }),
   ready: fc.boolean(),
   leaving: fc.boolean(),
-  presence: fc.constantFrom<Presence>('present', 'held', 'suspect', 'gone'),
+  presence: fc.constantFrom<Presence>('present', 'missing', 'suspect', 'gone'),
 });
 const anyWish = fc.record({
   host: fc.integer({ min: 1, max: 12 }).map((n) => `10.0.0.${String(n)}:8080`),

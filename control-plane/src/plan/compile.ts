@@ -1,13 +1,7 @@
 import { own } from '../model/dictionary.js';
-import type { Decided, InstanceIntent, IntentRecord, RouteSpec, ServiceSpec } from '../model/intent.js';
-import {
-  eligible,
-  type Peer,
-  type PeerState,
-  type Route,
-  type RouteTable,
-  type ServiceSet,
-} from '../model/set.js';
+import type { Decided, InstanceIntent, IntentRecord, ServiceSpec } from '../model/intent.js';
+import { eligible, type Peer, type PeerState, type ServiceSet } from '../model/set.js';
+import type { StandingProblem } from '../model/standing_problem.js';
 import type { ReleaseTraffic } from '../model/release.js';
 import type { EffectiveSpec } from '../model/resources.js';
 import { byCodeUnit } from './encode.js';
@@ -15,10 +9,11 @@ import { layersOf, nextExpiry, spellAuthor } from './layers.js';
 import type { Member, ServiceMembers } from './membership.js';
 import { inForce, wishOf } from './record.js';
 import { giveBack } from './release/shares.js';
+import { problemsOf } from './service_problems.js';
 import { effectiveSpec, wireSections } from './spec.js';
 
 /*
- * Registry and wishes become the published set. For one instance the strongest of these decides:
+ * Registry and intents become the published set. For one instance the strongest of these decides:
  * gone > isolated > cut > operator's drain > drain by a release > leaving > not ready > suspect > up.
  */
 
@@ -32,10 +27,14 @@ export interface ExplainedPeer {
 export interface CompiledService {
   readonly set: ServiceSet;
   readonly explained: ReadonlyMap<string, ExplainedPeer>;
-  /** Wall-clock milliseconds at which a wish or a part of it ends and the set must be compiled again; Infinity if never. */
+  /** Wall-clock milliseconds at which an intent or a part of it ends and the set must be compiled again; Infinity if never. */
   readonly valid_until: number;
   /** The version without a share that serves because nobody of the others can; null = none. */
   readonly fallback: string | null;
+  /** The instances whose registration is gone, which are listed until their last request is over. */
+  readonly gone: readonly string[];
+  /** What is wrong with it by itself. */
+  readonly problems: readonly StandingProblem[];
 }
 
 /** What a share of 100 % is divided into: fine enough that 1 % of 100 instances is still a whole number. */
@@ -82,12 +81,20 @@ export function compileService(
     explained.set(one.id, { peer: peerOf(one, weight), why: told });
   }
   const peers = [...explained.values()].map(({ peer }) => peer);
+  const set: ServiceSet = { v: 1, service, ...wireSections(spec), peers };
   return {
-    set: { v: 1, service, ...wireSections(spec), peers },
+    set,
     explained,
     valid_until: validUntil,
     fallback,
+    gone: goneOf(members),
+    problems: problemsOf(set, members, record, fallback === null ? null : spellFallback(record, fallback)),
   };
+}
+
+/** The members that are gone, by id. */
+export function goneOf(members: ServiceMembers): readonly string[] {
+  return [...members].flatMap(([id, { presence }]) => (presence === 'gone' ? [id] : []));
 }
 
 /** The version that serves instead, while nobody of the versions with a share takes requests and it has somebody; null = none. */
@@ -171,7 +178,7 @@ function judge(
   if (!registration.ready) say('unready', 'it says that it is not ready');
   if (presence === 'suspect')
     say('suspect', 'its registration vanished together with too many others; kept in use');
-  if (presence === 'held') why.push('its registration is missing; kept as it was for now');
+  if (presence === 'missing') why.push('its registration is missing; kept as it was for now');
   const serving = state === 'up' || state === 'suspect';
   if (set) why.push(`weight ${String(set.value)} set ${given(set)}`);
   else if (serving) why.push(`registered weight ${String(registration.weight)}`);
@@ -224,33 +231,4 @@ function shared(
 /** How many peers new requests may go to. */
 export function countEligible(set: ServiceSet): number {
   return set.peers.filter(eligible).length;
-}
-
-/** A route that two services want; the first by name has it. */
-export interface RouteClash {
-  readonly route: RouteSpec;
-  readonly service: string;
-  readonly taken_by: string;
-}
-
-/** All routes of all services, sorted by host, then path; each host and path belongs to one service. */
-export function compileRoutes(records: ReadonlyMap<string, IntentRecord>): {
-  readonly table: RouteTable;
-  readonly clashes: readonly RouteClash[];
-} {
-  const routes = new Map<string, Route>();
-  const clashes: RouteClash[] = [];
-  for (const service of [...records.keys()].sort(byCodeUnit)) {
-    for (const { host, path } of records.get(service)?.spec.routes ?? []) {
-      const key = `${host} ${path}`;
-      const taken = routes.get(key);
-      if (taken && taken.service !== service)
-        clashes.push({ route: { host, path }, service, taken_by: taken.service });
-      else routes.set(key, { host, path, service });
-    }
-  }
-  const sorted = [...routes.values()].sort(
-    (a, b) => byCodeUnit(a.host, b.host) || byCodeUnit(a.path, b.path),
-  );
-  return { table: { v: 1, service: '@routes', routes: sorted }, clashes };
 }

@@ -89,7 +89,8 @@ test('persistent registrations are one note of their service, at their folder', 
     return [id, { registration, presence: 'present', since: 0 } as unknown as Member];
   };
   const members = new Map([member('a', false), member('b', true), member('c', true)]);
-  const [problem, ...others] = describeProblems(buildWorld({ membership: new Map([['shop', members]]) }));
+  const compiled = new Map([['shop', compileService('shop', members, NO_INTENT, 0)]]);
+  const [problem, ...others] = describeProblems(buildWorld({ compiled }));
   expect(problem).toMatchObject({
     code: 'persistent_node',
     severity: 'note',

@@ -4,19 +4,18 @@ import { problemKey, severityOf, type StandingProblem } from '../model/standing_
 import { findingsOf, findingsOn, panickingIn } from './describe_health.js';
 import { byCodeUnit } from './encode.js';
 import { enumerate, spellFindings } from './serving.js';
-import { spellFallback } from './compile.js';
-import { recordIn, type World } from './world.js';
+import type { World } from './world.js';
 
 /** One kind of look at the world, or a few that go together. Each problem that is there now comes out once. */
 type Finder = (world: World) => readonly StandingProblem[];
 
 const FINDERS: readonly Finder[] = [
   registrations,
-  persistentNodes,
+  compiledAs('persistent_node'),
   takenRoutes,
-  emptyServices,
+  compiledAs('no_instance'),
   illnesses,
-  fallbacks,
+  compiledAs('fell_back'),
   ({ found }) => found,
 ];
 
@@ -75,30 +74,23 @@ function takenRoutes({ clashes }: World): readonly StandingProblem[] {
   }));
 }
 
-function emptyServices(world: World): readonly StandingProblem[] {
-  const found: StandingProblem[] = [];
-  for (const [service, { record }] of world.intents) {
-    if ((record.spec.routes ?? []).length === 0) continue;
-    if (world.compiled.get(service)?.set.peers.some(eligible) === true) continue;
-    const message = 'it has a route and no instance that takes requests';
-    found.push({ code: 'no_instance', service, message });
-  }
-  return found;
-}
-
-/** Services whose version before serves, because nobody of those with a share can. */
-function fallbacks(world: World): readonly StandingProblem[] {
-  return [...world.compiled].flatMap(([service, { fallback }]) =>
-    fallback === null
-      ? []
-      : [{ code: 'fell_back' as const, service, message: spellFallback(recordIn(world, service), fallback) }],
-  );
+/** What services have found to be wrong with themselves when they were compiled. */
+function compiledAs(code: StandingProblem['code']): Finder {
+  return ({ compiled }) => {
+    const found: StandingProblem[] = [];
+    for (const { problems } of compiled.values())
+      if (problems.length > 0) found.push(...problems.filter((one) => one.code === code));
+    return found;
+  };
 }
 
 /** Who may get requests and is out on some gateway, and the gateways that ignore health because of them. */
 function illnesses(world: World): readonly StandingProblem[] {
-  return [...world.compiled].flatMap(([service, { set }]) => {
-    const out = findingsOf(world).out.get(service);
+  const findings = findingsOf(world);
+  return [...new Set([...findings.out.keys(), ...findings.panic.keys()])].flatMap((service) => {
+    const set = world.compiled.get(service)?.set;
+    if (!set) return [];
+    const out = findings.out.get(service);
     const unhealthy = [...(out?.keys() ?? [])]
       .filter((id) => set.peers.some((peer) => peer.id === id && eligible(peer)))
       .sort(byCodeUnit)
@@ -111,21 +103,5 @@ function illnesses(world: World): readonly StandingProblem[] {
     const [who, verb] = panic.length === 1 ? ['gateway', 'ignores'] : ['gateways', 'ignore'];
     const message = `${who} ${enumerate(panic)} ${verb} health: too many of its instances are out`;
     return [...unhealthy, { code: 'panic', service, message }];
-  });
-}
-
-/** One for all of a service: a fleet may be registered so on purpose. */
-function persistentNodes({ membership }: World): readonly StandingProblem[] {
-  return [...membership].flatMap(([service, members]): readonly StandingProblem[] => {
-    const paths = [...members.values()].flatMap(({ presence, registration: { persistent, path } }) =>
-      presence === 'present' && persistent ? path : [],
-    );
-    if (paths.length === 0) return [];
-    const [first = ''] = paths;
-    const which = paths.length === 1 ? first : `${String(paths.length)} nodes, like ${first},`;
-    const message = `registered by persistent nodes (${which}): nothing removes them when their process dies`;
-    // The folder of the first: it stays the same while nodes come and go.
-    const path = first.slice(0, Math.max(first.lastIndexOf('/'), 0));
-    return [{ code: 'persistent_node', service, path, message }];
   });
 }

@@ -111,7 +111,7 @@ test('an instance whose registration is missing is used, and is nobody to rely o
     'last_ready_instance: shop would have no instance left that takes requests: the registration of b is missing',
   ]);
   // While nobody is registered the set speaks, as before.
-  const nobody = members({ a: 'held', b: 'held' });
+  const nobody = members({ a: 'missing', b: 'missing' });
   expect(guardsOf(drain(A), stateOf(heard, NO_INTENT, nobody))).toEqual([]);
 });
 

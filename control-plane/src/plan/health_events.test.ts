@@ -14,7 +14,9 @@ function worldOf(heard: Heard, silent: readonly string[] = []): Pick<World, 'wit
     buildPeer({ id: 'b', host: '10.0.0.2', weight: 0, state: 'draining' }),
   ];
   const set = buildSet({ peers });
-  const compiled = new Map([['shop', { set, explained: new Map(), valid_until: Infinity, fallback: null }]]);
+  const compiled = new Map([
+    ['shop', { set, explained: new Map(), valid_until: Infinity, fallback: null, gone: [], problems: [] }],
+  ]);
   const witnesses = buildWitnesses(heard, { now: 10_000 });
   const beats = [...witnesses.fleet.heard].map(
     ([id, one]) => [id, { ...one, changed_at: silent.includes(id) ? 0 : 10_000 }] as const,

@@ -2,16 +2,19 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Registration, UnreadNode } from '../model/registration.js';
 import { buildEncoded, buildPeer, buildRegistration, buildSet, buildView } from '../testing/builders.js';
-import {
-  DEFAULT_RULES,
-  membersOf,
-  observe,
-  surplusGone,
-  type Membership,
-  type Observation,
-} from './membership.js';
+import { NO_INTENT, type InstanceIntent, type StoredIntent } from '../model/intent.js';
+import { DEFAULT_RULES, surplusGone, type Membership } from './membership.js';
+import { observe, type Observation } from './observe.js';
+import { membersOf } from './remembered.js';
 
 const RULES = { ...DEFAULT_RULES, settle_ms: 8_000 };
+
+/** What is decided where somebody isolated `ids` of the shop. */
+function isolating(ids: ReadonlySet<string>): ReadonlyMap<string, StoredIntent> {
+  const isolated: InstanceIntent = { by: 'ann', reason: '', at: '2026-05-01T12:00:00Z', state: 'isolated' };
+  const instances = Object.fromEntries([...ids].map((id) => [id, isolated]));
+  return new Map([['shop', { service: 'shop', record: { ...NO_INTENT, instances }, etag: '' }]]);
+}
 
 /** Runs views through `observe`, a moment after the other. */
 function history(rules = RULES) {
@@ -33,8 +36,9 @@ function history(rules = RULES) {
         now,
         settle_until: settleUntil,
         rules,
-        minAvailable: () => 1,
-        takenOut: (_service, id) => takenOut.has(id),
+        due: 0,
+        intents: isolating(takenOut),
+        traffic: new Map(),
       });
       membership = last.membership;
       return last;
@@ -69,7 +73,7 @@ describe('nodes that could not be read', () => {
       const h = history();
       h.start(remembered);
       const seen = h.see(1_000_000, [b], -Infinity, [node]);
-      expect(h.presence()).toEqual({ a: 'held', b: 'present' });
+      expect(h.presence()).toEqual({ a: 'missing', b: 'present' });
       expect(seen).toMatchObject({ events: [{ instance: 'b' }], wake_at: Infinity });
       expect(seen.protections.get('shop')).toMatch(/cannot be read/);
       h.see(1_000_001, [b]);
@@ -95,7 +99,7 @@ describe('a registration that vanishes', () => {
     const h = history();
     h.see(0, [a, b, c, d]);
     expect(h.see(1_000, [b, c, d]).events).toMatchObject([{ instance: 'a', event: 'missing' }]);
-    expect(h.presence()).toMatchObject({ a: 'held' });
+    expect(h.presence()).toMatchObject({ a: 'missing' });
     expect(h.see(2_999, [b, c, d]).wake_at).toBe(3_000);
     expect(h.see(3_000, [b, c, d]).events).toMatchObject([{ instance: 'a', event: 'lost' }]);
     expect(h.presence()).toMatchObject({ a: 'gone', b: 'present' });
@@ -138,7 +142,7 @@ describe('a registration that vanishes', () => {
     expect(empty.protections.get('shop')).toMatch(/no instance/);
     expect(empty.wake_at).toBe(9_000);
     h.see(8_999, []);
-    expect(h.presence()).toEqual({ a: 'held' });
+    expect(h.presence()).toEqual({ a: 'missing' });
     h.see(9_000, []);
     expect(h.presence()).toEqual({ a: 'gone' });
   });
@@ -149,7 +153,7 @@ describe('a registration that vanishes', () => {
     const after = h.see(1_000, [b, c, d], 9_000);
     expect(after.protections.get('shop')).toMatch(/silent/);
     h.see(8_999, [b, c, d], 9_000);
-    expect(h.presence()).toMatchObject({ a: 'held' });
+    expect(h.presence()).toMatchObject({ a: 'missing' });
     h.see(9_000, [b, c, d], 9_000);
     expect(h.presence()).toMatchObject({ a: 'gone' });
   });
@@ -198,7 +202,7 @@ test('what was published before a start has vanished, and is not unknown', () =>
   const h = history();
   h.start(membersOf([published], 0));
   h.see(10, [c], 8_000);
-  expect(h.presence()).toEqual({ a: 'held', b: 'gone', c: 'present' });
+  expect(h.presence()).toEqual({ a: 'missing', b: 'gone', c: 'present' });
 });
 
 test('zone and role of what was published are remembered; a changed role is a changed registration', () => {

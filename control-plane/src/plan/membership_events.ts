@@ -10,7 +10,7 @@ export type MembershipEventName =
 /** A member, as far as events need to know it. */
 interface Before {
   readonly registration: Registration;
-  readonly presence: 'present' | 'held' | 'suspect' | 'gone';
+  readonly presence: 'present' | 'missing' | 'suspect' | 'gone';
 }
 
 /** What a registration that is there says now tells, after what was known. A null event tells nothing. */
@@ -52,7 +52,7 @@ export function departure(
   next: Pick<Before, 'presence'>,
   takenOut: boolean,
 ): [MembershipEventName | null, string] {
-  if (next.presence === 'held') return ['missing', 'its registration vanished; kept for now'];
+  if (next.presence === 'missing') return ['missing', 'its registration vanished; kept for now'];
   if (next.presence === 'suspect')
     return ['suspected', 'vanished together with too many others; kept in use as suspect'];
   if (old.registration.leaving) return ['deregistered', 'deregistered after leaving'];

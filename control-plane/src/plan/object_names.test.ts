@@ -4,7 +4,8 @@ import { NO_INTENT } from '../model/intent.js';
 import { buildRegistration, buildView } from '../testing/builders.js';
 import { compileService } from './compile.js';
 import { encode } from './encode.js';
-import { observe, DEFAULT_RULES } from './membership.js';
+import { DEFAULT_RULES } from './membership.js';
+import { observe } from './observe.js';
 import { shareOf, sharesByCount, shiftShares } from './release/shares.js';
 
 /*
@@ -25,7 +26,7 @@ test('what is registered under such names comes out of the plan as it went in', 
       const { membership } = observe({
         ...{ previous: new Map(), now: 0, settle_until: 0, rules: DEFAULT_RULES },
         view: buildView(instances),
-        ...{ minAvailable: () => 0, takenOut: () => false },
+        ...{ due: 0, intents: new Map(), traffic: new Map() },
       });
       const versions = Object.fromEntries(sharesOf(given.map(({ version }) => version)));
       const record = { ...NO_INTENT, versions };

@@ -1,7 +1,8 @@
-import { NO_INTENT, type InstanceIntent, type IntentRecord, type RouteSpec } from '../model/intent.js';
+import { NO_INTENT, type InstanceIntent, type IntentRecord } from '../model/intent.js';
 import { ROUTES } from '../model/names.js';
 import type { Registration, RegistryView } from '../model/registration.js';
 import type { Peer, PublishedDocument, ServiceSet } from '../model/set.js';
+import { routesIn } from './compile_routes.js';
 import { decidedIn } from './spec.js';
 
 /*
@@ -37,14 +38,6 @@ export function recallRecords(
       records.set(service, { ...NO_INTENT, spec, instances });
   }
   return records;
-}
-
-function routesIn(table: PublishedDocument | undefined): ReadonlyMap<string, readonly RouteSpec[]> {
-  const routes = new Map<string, RouteSpec[]>();
-  if (!table || !('routes' in table.document)) return routes;
-  for (const { host, path, service } of table.document.routes)
-    routes.set(service, [...(routes.get(service) ?? []), { host, path }]);
-  return routes;
 }
 
 function intentsIn(

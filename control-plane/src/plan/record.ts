@@ -7,7 +7,7 @@ import type {
   ServiceEvent,
 } from '../model/intent.js';
 import { isPersons, keepEvents } from '../model/people.js';
-import { intentOf, layersOf, unexpired, type Layers } from './layers.js';
+import { intentOf, layersOf, nextExpiry, unexpired, type Layers } from './layers.js';
 
 /** How many operations, and how many events of the controller, a record keeps. */
 export const KEPT_OPERATIONS = 20;
@@ -89,6 +89,19 @@ export function rollHistory(
     record: { ...record, events: record.events.filter((one) => !old.has(one)) },
     history: [...history, ...moved].slice(-KEPT_HISTORY),
   };
+}
+
+/**
+ * The wall clock in milliseconds before which nothing of `record` ends by itself: an intent or a freeze that expires. -Infinity
+ * while an operation may still end, or the record has events for the history; Infinity if nothing ever does.
+ */
+export function restsUntil(record: IntentRecord): number {
+  const mayEnd = ({ result }: OperationRecord): boolean =>
+    result === undefined || result === 'unproven' || result === 'timed_out';
+  if (record.ops.some(mayEnd) || rollHistory(record, []) !== null) return -Infinity;
+  const { freeze, instances } = record;
+  const thaw = freeze?.expires === undefined ? Infinity : Date.parse(freeze.expires);
+  return Math.min(thaw, ...Object.values(instances).map(nextExpiry));
 }
 
 function clipped(event: ServiceEvent): ServiceEvent {

@@ -576,12 +576,12 @@ describe('trouble', () => {
       await until(() => {
         expect(last()).toMatchObject({ status: 'complete' });
       });
-      const before = JSON.stringify(registrationsIn(view()));
+      const before = JSON.stringify([view().services, registrationsIn(view())]);
       await change();
       const seen = writer.zxid;
       // Not only heard of: what was never read cannot be missed.
       await until(() => {
-        expect(JSON.stringify(registrationsIn(view()))).not.toBe(before);
+        expect(JSON.stringify([view().services, registrationsIn(view())])).not.toBe(before);
         expect(link.connection?.zxid ?? '').toBe(seen);
       });
       await restart(() => {
