@@ -1,4 +1,4 @@
---- Which names of headers a request may have, and which of them nobody may take away or imitate.
+--- Which header names a request may have, and which of them a client can neither remove nor imitate.
 local find, gsub = string.find, string.gsub
 
 local header_names = {}
@@ -6,7 +6,7 @@ local header_names = {}
 --- Names (lower case) that a Connection header must not take from a request, and that no other name may be mistaken for.
 local GUARDED = {}
 for _, name in ipairs({
-  -- They frame the message, or say whom it is for.
+  -- They frame the message, or name its target.
   'host', 'content-length', 'transfer-encoding',
   -- About the connection to this gateway; it decides on them itself.
   'connection', 'upgrade', 'te', 'trailer', 'keep-alive', 'proxy', 'proxy-connection', 'proxy-authorization',
@@ -14,7 +14,7 @@ for _, name in ipairs({
   -- The gateway says by them who the client is; what it says rests on what a trusted proxy said.
   'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-prefix',
   'x-real-ip', 'x-request-id', 'via', 'traceparent', 'tracestate',
-  -- For all recipients (RFC 9110, 7.6.1): without them the request would be another one, and somebody else's.
+  -- For all recipients (RFC 9110, 7.6.1): without them the request would be another one, of somebody else.
   'authorization', 'cookie', 'cache-control', 'content-type', 'content-encoding', 'content-range', 'range', 'if-match',
   'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range',
 }) do GUARDED[name] = true end

@@ -1,5 +1,5 @@
 --- Small helpers to write JSON in a fixed order of keys, which a table cannot promise, and `[]` for an empty list, which
---- the encoder cannot. `quote` is the JSON encoder, handed in.
+--- the encoder cannot. `quote` is the JSON encoder, an argument.
 local concat, sort = table.concat, table.sort
 
 local json_text = {}

@@ -1,4 +1,4 @@
---- Checks what nginx.conf hands to init: one error that names the field and the way to mend it.
+--- Checks the options that nginx.conf gives to init: one error that names the option and what it may be.
 local match = string.match
 
 local options = {}

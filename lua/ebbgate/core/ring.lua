@@ -77,7 +77,7 @@ local function build(class)
     end
   end
   sort_within(points, owners, count)
-  -- Behind the last the first has it all: nobody looks further.
+  -- What is behind the last point belongs to the first: no look goes further.
   points[count], owners[count] = 0x7fffffff, owners[0]
   return {
     points = points, owners = owners, starts = starts, shift = shift, count = count,

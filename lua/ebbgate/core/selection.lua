@@ -1,4 +1,5 @@
---- Who of a set may get new requests, and how much of them: one list, built once per change; pickers choose from it alone.
+--- Which instances of a set may get new requests, and how many of them: one list, built once per change. Pickers
+--- choose from it alone.
 ---
 --- The rules, the stronger first:
 ---   1. What the set forbids is never used, whatever else is broken: down, weight 0, any state but `up` and `suspect`.
@@ -54,7 +55,7 @@ local function regardless(tier)
   return list
 end
 
---- Rules 2 to 4: the list, whether that is panic, and the backups that stand by.
+--- Rules 2 to 4: the list, whether that is panic, and the backups in reserve.
 local function by_health(members, percent)
   local primaries, backups = tier_of(members, false), tier_of(members, true)
   if carries(primaries, percent) then return primaries.usable, false, backups.usable end
@@ -87,7 +88,7 @@ local function measure(chosen, zone)
 end
 
 --- Rule 5. With `fraction` = own weight / (total / number of zones): below 1 the own zone gets that fraction of the requests, and
---- the others the rest by their weights; from 1 on it gets all, and the others only stand by. Example: own 100, others 100
+--- the others the rest by their weights; from 1 on it gets all, and the others are spares. Example: own 100, others 100
 --- and 400 in two zones: a fair share is 200, so half of the requests stay.
 local function by_zone(chosen, zone)
   local total, own, zones = measure(chosen, zone)
@@ -112,8 +113,8 @@ local function by_zone(chosen, zone)
 end
 
 --- The members that new requests may go to, each `selected`, with its `share` set (> 0; only ratios matter; may be a fraction).
---- Then {panic, spare}: `spare` are those that a retry may go to when all of the first list were tried. Who stands by only
---- because of its zone is `afar`.
+--- Then {panic, spare}: `spare` are those that a retry may go to when all of the first list were tried. A spare that is one
+--- only because of its zone is `afar`.
 ---   members  each has eligible, backup, weight, zone, state_name, condition (core/health.lua; nil = healthy)
 ---   rules    {max_ejected_percent, prefer_zone, zone (the gateway's)}; nil = 50, no preference
 function selection.choose(members, rules)

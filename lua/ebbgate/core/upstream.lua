@@ -106,7 +106,7 @@ function upstream.picker(balancer, chosen, roll, previous, members)
 end
 
 --- The member that `token` names, if it may serve whom it names and is not in `tried` (or nil). It may if it was selected, if
---- only its zone speaks against it, or if it drains and keeps its clients. A backup that stands by keeps nobody.
+--- only its zone speaks against it, or if it drains and keeps its clients. A backup in reserve keeps no client.
 function upstream.named(self, token, tried)
   local member = self.by_token and self.by_token[token]
   if not member or (tried and tried[member.id]) then return nil end
@@ -131,7 +131,7 @@ function upstream.build(document, worker, previous, retiring, roll, health_view,
     members[i] = new_member(p, document.service, state, health_view, failures)
     by_id[p.id] = members[i]
   end
-  -- Who left reports to nobody any more.
+  -- A peer that left reports to no picker any more.
   for id, member in pairs(previous and previous.by_id or {}) do
     if not by_id[id] then member.peer.watcher = false end
   end

@@ -1,4 +1,4 @@
---- Builds a worker's background: who syncs, who reports, what is flushed. Called once per worker.
+--- What a worker does beside requests: follow Redis, report, check, flush. Started once per worker.
 local keys = require 'ebbgate.core.keys'
 local boot = require 'ebbgate.worker.boot'
 local catch_up = require 'ebbgate.worker.follow.catch_up'

@@ -41,7 +41,8 @@ function boot.script(name)
   return { text = text, sha1 = sha1(text) }
 end
 
---- Old workers of a reload that changed ebb_inflight's size count where nobody reads: nothing is proven while they live.
+--- Old workers of a reload that changed ebb_inflight's size count in a dictionary that is not read: nothing is proven while
+--- they live.
 local function note_blind_spot(dicts)
   local list = {}
   for _, key in ipairs(dicts.state:get_keys(0)) do
@@ -85,7 +86,7 @@ local function load(dicts, state_dir, tools)
 end
 
 --- If a reload changed which TLS profiles the conf has (`names`), sets that are in force may name one that is gone: they are
---- rejected from now on, so that nobody takes them for obeyed.
+--- rejected from now on, so that they count as not applied.
 local function reject_unknown_profiles(dicts, names, tools)
   local state = dicts.state
   if state:get(keys.state.profiles) == names then return end
@@ -114,7 +115,7 @@ function boot.names(file)
   return sticky.namer(list, ngx.hmac_sha1)
 end
 
---- Whoever stopped this gateway for good left a mark beside its sets (nginx/leave.sh): drains are proven without it.
+--- A gateway that was stopped for good has a mark beside its sets (nginx/leave.sh): drains are proven without it.
 local function note_departure(state, state_dir, start_from_disk)
   local file = start_from_disk == 'unless-left' and io.open(departure.file(state_dir), 'rb')
   if not file then return end
@@ -134,14 +135,14 @@ function boot.prepare(dicts, state_dir, profiles, start_from_disk)
   in_flight.prepare(dicts.inflight)
   counters.prepare(dicts.metrics)
   if dicts.sets:get(keys.sets.last_stamp) then return end
-  -- A new dictionary of sets, perhaps in a reload that changed its size: what was acked must be learned again.
+  -- A new dictionary of sets, perhaps in a reload that changed its size: the sets must be read again before anything is acked.
   dicts.sets:safe_set(keys.sets.last_stamp, 0)
   dicts.state:delete(keys.state.applied)
   dicts.state:delete(keys.state.sealed_epoch)
   load(dicts, state_dir, tools)
 end
 
---- Enters this worker in the list that the in_flight_counts reads. Its incarnation comes back.
+--- Enters this worker in the list that in_flight_counts.lua reads. Returns its incarnation.
 function boot.enlist(state)
   local incarnation = process.incarnation()
   local listed, err = state:safe_add(keys.state.worker(incarnation), true)
@@ -151,7 +152,7 @@ function boot.enlist(state)
   return incarnation
 end
 
---- Each worker rolls its own dice.
+--- Gives each worker its own random numbers.
 function boot.seed()
   math.randomseed(tonumber(process.random_hex(4), 16) + ngx.worker.pid())
 end

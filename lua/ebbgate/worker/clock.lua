@@ -4,7 +4,7 @@
 --- worker alike, since it counts from the start of the machine. `wall` is what people and other machines call the time;
 --- somebody may set it at any moment, so nothing may wait for it.
 ---
---- The expiry of shared dictionaries goes by the wall clock too. What must end is written with its end (worker/lease.lua).
+--- The expiry of shared dictionaries goes by the wall clock too. So what must end is written with its end (worker/lease.lua).
 local ffi = require 'ffi'
 
 local clock = {}
@@ -12,7 +12,7 @@ local clock = {}
 local ngx = ngx
 local MONOTONIC = 1
 local time = ffi.new('int64_t[2]')
--- Whoever else declared it may have given it another type: this fits all.
+-- Other code may have declared it with another type: this fits all.
 local time_pointer = ffi.cast('void *', time)
 
 pcall(ffi.cdef, 'int clock_gettime(int clock, void *time);')

@@ -1,4 +1,4 @@
---- What one of many has for a while: a key in a shared dictionary with its end beside its value, by the clock that never
+--- What one of many owns for a while: a key in a shared dictionary with its end beside its value, by the clock that never
 --- goes back. The dictionary's own expiry goes by the wall clock: set back by an hour, a lease of five seconds would last an
 --- hour, and set forward it would be over at once.
 local clock = require 'ebbgate.worker.clock'
@@ -18,17 +18,17 @@ local function is_over(ends)
   return left == 0 or left > LONGEST * GRAIN
 end
 
---- Who has `key` now, or nil.
+--- The owner of `key` now, or nil.
 function lease.owner(dict, key)
   local value, ends = dict:get(key)
   if value == nil or is_over(ends or 0) then return nil end
   return value
 end
 
---- Takes `key` for `value` and `seconds`, an hour at most, if nobody has it. True; or false and who has it; or nil and
+--- Takes `key` for `value` and `seconds`, an hour at most, if it is free. True; or false and its owner; or nil and
 --- "no memory".
 ---
---- Of two that take over what is over at the same moment both may get true; the later one has it. Who must be sure asks
+--- Of two that take over what is over at the same moment both may get true; the later one owns it. Who must be sure asks
 --- `owner` before it acts.
 function lease.take(dict, key, value, seconds)
   local ends = end_of(seconds)
@@ -40,7 +40,7 @@ function lease.take(dict, key, value, seconds)
   return lease.replace(dict, key, value, seconds)
 end
 
---- Takes `key` whoever has it.
+--- Takes `key`, whoever owns it.
 function lease.replace(dict, key, value, seconds)
   local stored, err = dict:safe_set(key, value, 0, end_of(seconds))
   if not stored then return nil, err end

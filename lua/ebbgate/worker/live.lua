@@ -1,5 +1,5 @@
---- What this worker serves by: the one module that holds state. `start` makes it, sets reach it through the shared
---- dictionary, and every pick looks at its service's generation key (keys.sets.stamp) before it is final.
+--- What this worker serves by: the one module that has state. `start` makes it. Sets reach it through the shared dictionary, and
+--- every pick looks at its service's generation key (keys.sets.stamp) before it is final.
 local budget = require 'ebbgate.core.budget'
 local upstream = require 'ebbgate.core.upstream'
 local keys = require 'ebbgate.core.keys'
@@ -95,7 +95,7 @@ local function complain(name, reason)
   ngx.log(ngx.ERR, 'ebbgate: ', name, ' cannot be rebuilt: ', reason)
 end
 
---- Serves the service no more. A worker that cannot build what is in force must not go on by what was: the gateway has acked it.
+--- Stops serving the service. A worker that cannot build what is in force must not serve by what was: the gateway has acked it.
 local function stop_serving(entry)
   if entry.upstream then retire(entry, entry.upstream, nil) end
   entry.upstream, live.waiting[entry] = nil, nil
@@ -194,7 +194,7 @@ local function is_gone(entry)
   return (entry.stamp == nil or current ~= nil and current.removed) and next(entry.retiring) == nil
 end
 
---- Lets go of services that are gone; a worker that got no request for them learns it here. Yields.
+--- Drops services that are no more; a worker that got no request for them finds out here. Yields.
 function live.forget()
   local entries, turn = {}, pace.new()
   for _, entry in pairs(live.entries) do entries[#entries + 1] = entry end
@@ -204,7 +204,7 @@ function live.forget()
   end
 end
 
---- Whom this try goes to, or nil; then its lease, if it is a half-open request.
+--- The member that this try goes to, or nil; then its lease, if it is half-open.
 local function choose(entry, current, tried, key, now, token, limit)
   local kept = token and named(current, token, tried)
   if kept then return kept end
@@ -218,7 +218,7 @@ local function choose(entry, current, tried, key, now, token, limit)
 end
 
 --- Picks a peer and counts the request on it, so that a zero that is reported after an ack is true: count first, look at
---- the generation after. Returns the member, the counter's key for `live.leave` and, of a half-open request, its lease for
+--- the generation after. Returns the member, the counter's key for `live.leave`, and of a half-open request, its lease for
 --- `live.outcome` or `live.abandon`; or nil when no peer is eligible.
 ---   key, now  for the picker (core/upstream.lua)
 ---   token     what the client's cookie says, or false: the instance that it names comes before any that would be picked
@@ -262,7 +262,7 @@ function live.outcome(entry, member, status, began, took, lease)
   if lease or member.failures[status] then live.health:outcome(entry, member, status, lease) end
 end
 
---- The half-open request that has `lease` came to nothing that says anything about its instance: it is still to be made.
+--- The half-open request that has `lease` said nothing about its instance: another one must.
 function live.abandon(lease)
   live.health.half_open:abandon(lease)
 end

@@ -1,4 +1,4 @@
---- Who does what only one may: one worker of this nginx at a time, old and new ones of a reload included.
+--- For work that only one worker of this nginx may do at a time, old and new ones of a reload included.
 local lease = require 'ebbgate.worker.lease'
 local process = require 'ebbgate.worker.process'
 

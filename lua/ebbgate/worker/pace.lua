@@ -1,4 +1,4 @@
---- Lets traffic have its turn in the middle of long work.
+--- Lets requests run in the middle of long work.
 ---
 --- Not by ngx.sleep(0): on an nginx without OpenResty's patch its timer is due within the same turn of the event loop, so
 --- that nothing but timers runs (seen: ten thousand counters read in one go of 8 ms, "slice by slice").

@@ -1,7 +1,7 @@
 --- The shared dictionaries, one per purpose. Nothing here evicts: what must not be lost is written by `safe_*` alone.
 local shm = {}
 
---- {sets, inflight, metrics, state, health}; throws if nginx.conf declares one of them not.
+--- {sets, inflight, metrics, state, health}; throws if nginx.conf lacks one of them.
 function shm.open()
   local dicts = {}
   for _, name in ipairs({ 'sets', 'inflight', 'metrics', 'state', 'health' }) do

@@ -2,7 +2,7 @@
 --- was tried or has more than its share of what is open. O(1) for the number of members.
 ---
 --- Promises: one key, one member, in every worker and on every gateway; one of N members that comes or goes moves the keys it
---- owns and no others; nobody has more open than `max_load_percent` of its share of this worker's requests (0 = no bound;
+--- owns and no others; no member has more open than `max_load_percent` of its share of this worker's requests (0 = no bound;
 --- less than 100 would not have room for all, so it counts as 100). A request without a key is a draw by shares.
 ---
 --- What its owner cannot take goes to the owner of the key's next hash, and so on: to the same member every time, and

@@ -3,7 +3,7 @@
 --- rises faster than it falls, times its open requests + 1.
 ---
 --- Promises: a peer that is slow, or fails however fast, gets little and is tried again; equal peers get equal shares,
---- below a millisecond too; nobody not selected or tried.
+--- below a millisecond too; no member that is not selected, or was tried.
 ---
 --- Where it differs, and why:
 ---   - The second wins by chance, the more often the cheaper it is, and not at all below BAND: "the lower one wins" turns a
@@ -25,7 +25,7 @@ picker.__index = picker
 --- Microseconds in which an average forgets 63 % of what it knew: Finagle's default of ten seconds.
 local DECAY = 10e6
 local NOISE, BAND, STARK, RISE, FALL = 500, 1.5, 0.3, 1 / 4, 1 / 16
---- In means: what a failure counts, and the most that anything may: who is worse than hopeless would only come back later.
+--- In means: what a failure counts, and the most that anything may: above that a member would only come back later.
 local PENALTY, WORST = 50, 100
 
 --- What the peers already know: their harmonic mean, which one bad peer hardly moves; 0 if they know nothing.

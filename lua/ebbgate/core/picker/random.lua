@@ -2,8 +2,8 @@
 --- (M. Mitzenmacher, "The power of two choices in randomized load balancing", 2001; unequal members: U. Wieder, "Balanced
 --- allocations with heterogenous bins", 2007). O(1).
 ---
---- Promises: shares follow the weights; nobody not selected or tried; two choices keep the busiest close to the mean,
---- which blind chance does not. "Busy" is what this worker has open: workers do not know of each other.
+--- Promises: shares follow the weights; no member that is not selected, or was tried; two choices keep the busiest close to the
+--- mean, which blind chance does not. "Busy" is what this worker has open: workers do not know of each other.
 ---
 --- Per share, not as it is: the first gives way only if it carries more than the second both now and with the request.
 --- Now alone, a light peer, which is nearly always idle, would win against a heavy one that has one request; with the request

@@ -17,7 +17,7 @@ function affinity.read(ctx, upstream, var)
   if settings then ctx.token = var[settings.variable] or false end
 end
 
---- True if the client's cookie names an instance that drains but keeps it: it is served where nobody else is.
+--- True if the client's cookie names an instance that drains but keeps it: the client is served although new ones are not.
 function affinity.is_kept(upstream, var)
   local settings = upstream.sticky
   local token = settings and var[settings.variable]

@@ -33,8 +33,8 @@ function ending.note(whole)
   http.last_seen, http.seen_whole = get_request(), whole
 end
 
---- Who cut the answer short: 'instance' or 'client'; nil if it came whole. In doubt the client. In the log phase, and for every
---- request that came to an instance.
+--- Who cut the answer short: 'instance' or 'client'; nil if it came whole. In doubt the client. Call it in the log phase, for
+--- every request that came to an instance.
 function ending.cut_by(ctx, var)
   local was_last = http.last_seen == get_request()
   -- The next request may be kept at the same place.

@@ -16,7 +16,7 @@ end
 --- Nil if the head may pass, else why not:
 ---   early      1xx, which announces an answer and is none: this nginx takes it for the answer
 ---   broken     no HTTP, or two ways to read where the body ends
----   unasked    101 that nobody asked for
+---   unasked    101 that the client did not ask for
 function head.fault(status, var)
   if status < 200 then
     if status == 101 then return not is_upgrade(var) and 'unasked' or nil end

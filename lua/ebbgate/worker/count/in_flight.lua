@@ -31,7 +31,7 @@ local function make_counter(self, peer)
   return true
 end
 
---- Counts one request on `peer`. The counter's key comes back: the same must be given to `leave`.
+--- Counts one request on `peer`. Returns the counter's key, for `leave`.
 function in_flight:enter(peer)
   peer.open = peer.open + 1
   if peer.watcher then peer.watcher:moved(peer, 1) end

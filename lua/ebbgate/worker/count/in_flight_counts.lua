@@ -1,8 +1,8 @@
 --- Reads what in_flight.lua counts: sums over the workers that live.
 ---
---- The order makes zero true. A request counts, then reads its set's generation. Who reads `applied` first and the counters
---- after it therefore sees every request that was picked by an older set: either it had counted by then, or it looks at the
---- generation later and follows the new set. `made` is read before the counters, for the same reason.
+--- The order makes zero true. A request counts, then reads its set's generation. A reader that takes `applied` first and the
+--- counters after it therefore sees every request that was picked by an older set: either it had counted by then, or it looks at
+--- the generation later and follows the new set. `made` is read before the counters, for the same reason.
 local keys = require 'ebbgate.core.keys'
 local pace = require 'ebbgate.worker.pace'
 local process = require 'ebbgate.worker.process'
@@ -19,7 +19,7 @@ function in_flight_counts.new(dicts)
   )
 end
 
---- Incarnations that live, as a set, and their number. The dead ones are struck off.
+--- The incarnations that live, as a set, and their number. Forgets the dead ones.
 local function living(self)
   local alive, count = {}, 0
   for _, key in ipairs(self.state:get_keys(0)) do
@@ -81,7 +81,7 @@ local function sum(self, alive)
   return in_flight
 end
 
---- Old workers whose counters were lost with a dictionary of another size: as long as one of them lives nothing is known.
+--- 1 while an old worker lives whose counters are in a dictionary of another size: then nothing is known.
 local function blind(self)
   local list = self.state:get(keys.state.blind)
   for incarnation in string.gmatch(list or '', '%S+') do

@@ -1,7 +1,7 @@
 --- One pass of following (docs/contract/wire.md, "How a gateway follows"): ask what is above our position, read and check
 --- those sets, put in force what is newer, and only then move `applied`.
 ---
---- Unknown is not empty: a pass that cannot read something takes nothing back and leaves `applied` where it was.
+--- Unknown is not empty: a pass that cannot read something removes nothing, and `applied` stays as it was.
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
 local utf8 = require 'ebbgate.core.utf8'

@@ -1,5 +1,5 @@
---- One request at a time finds out whether an ejected instance is well again: one of this whole gateway, by a lease that all
---- workers share. A lease is the request's own: {key, value, until_at (of the ejection that it is to end)}.
+--- Half-open: one request at a time finds out whether an ejected instance is well again. One of this whole gateway, by a lease
+--- that all workers share. A lease is the request's own: {key, value, until_at (of the ejection that it is to end)}.
 local core = require 'ebbgate.core.health'
 local keys = require 'ebbgate.core.keys'
 local clock = require 'ebbgate.worker.clock'
@@ -31,7 +31,7 @@ local function may_be_repeated(self, entry, upstream, now, limit)
 end
 
 --- True if this request may be risked. One that cannot be repeated is risked if no other came for as long as the ejection
---- lasted, or if there is nobody else for it.
+--- lasted, or if there is no other instance for it.
 local function may_try(self, entry, upstream, member, now, limit)
   if upstream.picker.size == 0 then return true end
   local condition = member.condition
@@ -45,7 +45,7 @@ local function take_lease(self, key, upstream)
   self.serial = self.serial + 1
   local value = self.incarnation .. '|' .. self.serial
   local taken, owner = lease.take(self.dict, key, value, seconds)
-  -- Without room for a lease two half-open requests may meet; without a half-open request nobody would ever come back.
+  -- Without room for a lease two half-open requests may meet; without a half-open request no instance would ever come back.
   if taken or taken == nil then return value end
   if process.alive(string.match(owner, '^[^|]*')) then return nil end
   return lease.replace(self.dict, key, value, seconds) and value

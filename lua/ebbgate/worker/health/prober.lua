@@ -1,6 +1,6 @@
 --- Checks every instance of the sets that ask for it, in the one worker of this gateway that owns the lock. ebb_health has
---- when a check is due, which is moved on before the check begins: the worker after this one goes on from there, and
---- asks nobody twice.
+--- when a check is due, which is moved on before the check begins: the next owner goes on from there, and
+--- asks no instance twice.
 ---
 --- Ten times a second a queue is made of who is due, and fed to nginx little by little: begun all at once, 2,000
 --- checks per second took the p99 of requests from 1.4 to 8 ms; fed, from 3.4 to 3.9 (bench/checks.bench.ts, a run each).
@@ -66,8 +66,8 @@ local function forget(self, service, members)
   end
 end
 
---- Takes the targets of the sets in force. Who had a check at the last look and has none now is forgotten; at the first look
---- that may be anybody. Yields.
+--- Takes the targets of the sets in force. An instance that had a check at the last look and has none now is forgotten;
+--- at the first look that may be any. Yields.
 local function list_targets(self)
   local targets, turns, services, rests = {}, {}, {}, pace.new()
   for _, service in ipairs(self.store:names()) do
@@ -103,7 +103,7 @@ local function finish(self, target, was_slow, passed, reason)
   self.running = self.running - 1
   if was_slow then self.slow = self.slow - 1 end
   turn.running, turn.slow = false, not passed and reason == 'timed out'
-  -- Nobody wants to know any more, or not of this instance.
+  -- The set has no check any more, or this instance is another one now.
   if self.turns[target.name] ~= turn then return end
   self.counters:add(metrics.probes, 1, target.service, passed and 'pass' or 'fail')
   self.health:checked(target.service, target.name, target.id, passed, reason, target.health)
@@ -112,7 +112,7 @@ end
 local function begin(self, target, now)
   local turn = target.turn
   local was_slow = turn.slow
-  -- In step with what was planned, but never one on the heels of another that came late.
+  -- As planned, but not at once after one that came late.
   turn.due = math.max(turn.due + target.interval * (1 + (math.random() * 2 - 1) * JITTER), now + target.interval / 2)
   -- First what keeps the next worker from asking at once, then the check.
   self.health:put(keys.health.due(target.name), turn.due)
@@ -126,7 +126,7 @@ local function begin(self, target, now)
   if was_slow then self.slow = self.slow + 1 end
 end
 
---- Begins those of `queue`, evenly over the time there is, as soon as there is room for them. Who is left when that is over, or
+--- Begins those of `queue`, evenly over the time there is, as soon as there is room for them. What is left when that is over, or
 --- must wait because too many are slow, is in the next queue again. Yields.
 local function feed(self, queue)
   local together = math.min(TOGETHER, math.ceil(#queue / (FEED * 1000)))

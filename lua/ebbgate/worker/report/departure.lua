@@ -16,7 +16,7 @@ function departure.known(state, state_dir)
   state:delete(keys.state.left)
 end
 
---- Looks whether somebody else has taken the mark away, because the control API knows of this gateway. True if it may serve.
+--- Looks whether the mark was removed (by nginx/leave.sh) because the control API knows this gateway. True if it may serve.
 function departure.look(state, state_dir)
   local file = io.open(departure.file(state_dir), 'rb')
   if file then

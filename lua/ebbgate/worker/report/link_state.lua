@@ -4,7 +4,7 @@ local clock = require 'ebbgate.worker.clock'
 
 local link_state = {}
 
---- Whoever asked Redis and got an answer, or none, says so here; the moment of a change (clock.now) is kept.
+--- To be called after each question to Redis, with or without an answer. Keeps the moment of a change (clock.now).
 function link_state.note(state, connected)
   local now = connected and 'connected' or 'disconnected'
   if state:get(keys.state.redis) == now then return end

@@ -10,8 +10,8 @@ local timer = require 'ebbgate.worker.timer'
 local reporter = {}
 reporter.__index = reporter
 
---- A heartbeat outlives its gateway by a day: by it a controller that starts later knows one that nobody
---- heard while it lived. `seq` alone shows whether it lives.
+--- A heartbeat outlives its gateway by a day, so that a controller that starts later knows of a gateway that was never heard.
+--- Only `seq` shows whether the gateway lives.
 local HEARTBEAT_TTL_MS, STATS_TTL_MS = 86400000, 120000
 
 --- parts {redis, state, in_flight_counts, request_counts, json, tools, problems, health, identity {id, host}, every (seconds)}
@@ -21,7 +21,7 @@ function reporter.new(parts)
 end
 
 --- Follows the requests of those peers of a set that are neither `up` nor `suspect`: somebody waits for their end.
---- `document` nil: the set is gone.
+--- `document` nil: there is no such set any more.
 function reporter:watch(name, document)
   local list
   for _, peer in ipairs(document and document.peers or {}) do

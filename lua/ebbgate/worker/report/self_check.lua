@@ -1,5 +1,4 @@
---- Looks after what this gateway lives by while nothing happens: its disk, and the room in its shared memory. Both are needed
---- at the next change of a set, and that is no time to learn that they are gone.
+--- Checks what the next change of a set will need, while nothing happens: the disk, and the room in shared memory.
 local self_check = {}
 self_check.__index = self_check
 
