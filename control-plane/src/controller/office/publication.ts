@@ -1,8 +1,9 @@
 import type { Clock, Log, Meta, Publisher } from '../../model/ports.js';
 import type { EncodedDocument, PublishedDocument } from '../../model/set.js';
-import { encode } from '../../plan/encode.js';
 import { Backoff } from '../backoff.js';
 import type { Answer, Leadership } from './leadership.js';
+import { publishSets } from './publish_sets.js';
+import { PublishedSets } from './published_sets.js';
 
 /*
  * What is published in Redis, under the epoch of this controller's leadership:
@@ -18,9 +19,7 @@ import type { Answer, Leadership } from './leadership.js';
 
 export type PublicationState = 'unread' | 'read' | 'open' | 'sealed';
 
-/** How many publishes may be under way at once. */
-const IN_FLIGHT = 64;
-/** How often Redis is asked whether it still holds what was written: nobody tells of a FLUSHALL. */
+/** How often Redis is asked whether what was written is still there: a FLUSHALL is reported to nobody. */
 const LOOK_MS = 1_000;
 
 export interface PublicationDeps {
@@ -28,7 +27,7 @@ export interface PublicationDeps {
   readonly publisher: Publisher;
   readonly clock: Clock;
   readonly log: Log;
-  /** What Redis held when it was first read. */
+  /** What was in Redis when it was first read. */
   readonly onFirstRead: (published: readonly PublishedDocument[]) => void;
 }
 
@@ -40,14 +39,9 @@ export class Publication {
   #since: number;
   #doubts = 0;
   #redisEpoch = 0;
-  #lastGeneration = 0;
-  /** What Redis was found to hold, until it is known under which epoch to go on. */
+  /** What Redis was found to contain, until it is known under which epoch to go on. */
   #found: readonly PublishedDocument[] | null = null;
-  #published = new Map<string, PublishedDocument>();
-  /** Services whose newest publish has no answer: it may have been applied. */
-  readonly #unsettled = new Set<string>();
-  /** Where a service's set stands in Redis, as far as known; the publish script insists on it. */
-  #standing = new Map<string, number>();
+  readonly #sets = new PublishedSets();
   #lookAt = -Infinity;
   #verifiedAt = -Infinity;
 
@@ -70,16 +64,16 @@ export class Publication {
     return (this.#state === 'open' || this.#state === 'sealed') && this.#leadership.state === 'leading';
   }
   get published(): ReadonlyMap<string, PublishedDocument> {
-    return this.#published;
+    return this.#sets.published;
   }
-  /** What was published last under any epoch: before an epoch is opened, what Redis was found to hold. */
+  /** What was published last under any epoch: before an epoch is opened, what Redis was found to contain. */
   get remembered(): ReadonlyMap<string, PublishedDocument> {
-    return new Map([...this.#published, ...(this.#found ?? []).map((one) => [one.service, one] as const)]);
+    return new Map([...this.published, ...(this.#found ?? []).map((one) => [one.service, one] as const)]);
   }
   get unsettled(): ReadonlySet<string> {
-    return this.#unsettled;
+    return this.#sets.unsettled;
   }
-  /** Monotonic moment at which Redis last proved to hold this term's publications. */
+  /** Monotonic moment at which Redis last proved to have this term's publications. */
   get verifiedAt(): number {
     return this.#verifiedAt;
   }
@@ -107,8 +101,8 @@ export class Publication {
   }
 
   /**
-   * A person says that what ZooKeeper holds is right, whatever Redis remembers: the office is taken anew, and raised above
-   * Redis once `settleLoss` has succeeded.
+   * A person says that what is in ZooKeeper is right, whatever Redis remembers: leadership is taken anew, and the epoch raised above
+   * that of Redis once the loss is settled.
    */
   acceptLoss(): void {
     if (this.#leadership.state === 'standby') return;
@@ -140,14 +134,26 @@ export class Publication {
     return this.#open();
   }
 
-  /** Publishes what differs from what stands, and seals once all stands. `documents` is all that should be there. */
+  /** Publishes what differs from what is published, and seals once all is. `documents` is all that should be there. */
   async publishAll(documents: ReadonlyMap<string, EncodedDocument>): Promise<void> {
-    const wanted = [...documents.values(), ...this.#tombstones(documents)];
+    const wanted = [...documents.values(), ...this.#sets.tombstones(documents)];
     const due = wanted.filter((one) => !this.isInForce(one.service, one.hash));
-    // From here on until an answer comes, what stands may be either; also for those that wait for their turn.
-    if (this.isOpen) for (const { service } of due) this.#unsettled.add(service);
-    const queue = due.values();
-    await Promise.all(Array.from({ length: IN_FLIGHT }, () => this.#drainQueue(queue)));
+    // From here on until an answer comes, either may be published; also for those that wait for their turn.
+    if (this.isOpen) for (const { service } of due) this.#sets.unsettle(service);
+    await publishSets(due, {
+      ...{ publisher: this.#deps.publisher, clock: this.#deps.clock, sets: this.#sets },
+      term: () => this.#leadership.term,
+      isOpen: () => this.isOpen,
+      succeeded: (asked) => {
+        this.#succeeded(asked);
+      },
+      failed: (reason) => {
+        this.#failed(reason);
+      },
+      doubt: (reason) => {
+        this.doubt(reason);
+      },
+    });
     if (!this.isOpen || !wanted.every((one) => this.isInForce(one.service, one.hash))) return;
     if (this.#state === 'open' && this.#backoff.over) await this.#seal();
     else if (this.#state === 'sealed') this.#backoff.succeeded();
@@ -155,105 +161,35 @@ export class Publication {
 
   /** True if the set of `service` in Redis is `hash`, under the present epoch, and that is sure. */
   isInForce(service: string, hash: string): boolean {
-    const published = this.#published.get(service);
-    return (
-      published?.hash === hash &&
-      published.epoch === this.#leadership.term?.epoch &&
-      !this.#unsettled.has(service) &&
-      this.isOpen
-    );
+    return this.isOpen && this.#sets.isPublished(service, hash, this.#leadership.term?.epoch);
   }
 
   /**
-   * Compares what Redis holds with what was published: what it lost, or somebody else wrote, is a doubt. False if one
+   * Compares what is in Redis with what was published: what it lost, or somebody else wrote, is a doubt. False if one
    * was found.
    */
   async verify(): Promise<boolean> {
     const doubts = this.#doubts;
-    if (!this.isOpen || this.#unsettled.size > 0) return true;
+    if (!this.isOpen || this.unsettled.size > 0) return true;
     const sets = await this.#deps.publisher.sets();
     if (!sets.ok || doubts !== this.#doubts || !this.isOpen) return true;
-    const held = new Map(sets.value.map((one) => [one.service, one]));
-    for (const { service, epoch, generation, hash } of this.#published.values()) {
-      const found = held.get(service);
-      if (found?.epoch === epoch && found.generation === generation && found.hash === hash) continue;
-      this.doubt(`the set of ${service} is not what was published`);
-      return false;
-    }
-    return true;
+    const differing = this.#sets.differing(sets.value);
+    if (differing !== null) this.doubt(`the set of ${differing} is not what was published`);
+    return differing === null;
   }
 
-  /** What is out and no longer wanted, as the tombstones that should stand there. */
-  #tombstones(documents: ReadonlyMap<string, EncodedDocument>): readonly EncodedDocument[] {
-    return [...new Set([...this.#published.keys(), ...this.#unsettled])]
-      .filter((service) => !documents.has(service))
-      .map((service) => {
-        const out = this.#published.get(service);
-        return out && 'removed' in out.document ? out : encode({ v: 1, service, removed: true });
-      });
-  }
-
-  async #drainQueue(queue: Iterator<EncodedDocument>): Promise<void> {
-    for (let next = queue.next(); !next.done; next = queue.next()) {
-      if (!this.isOpen) return;
-      if (!(await this.#publishOne(next.value))) return;
-    }
-  }
-
-  /** False when going on with others makes no sense now. */
-  async #publishOne(encoded: EncodedDocument, mayRetry = true): Promise<boolean> {
-    const term = this.#leadership.term;
-    const { service } = encoded;
-    if (!term) return false;
-    const at = new Date(this.#deps.clock.wall()).toISOString();
-    const asked = this.#deps.clock.monotonic();
-    const answer = await this.#deps.publisher.publish({
-      epoch: term.epoch,
-      last_generation: this.#lastGeneration,
-      expected_generation: this.#standing.get(service) ?? 0,
-      at,
-      encoded,
-    });
-    if (this.#leadership.term !== term) return false;
-    switch (answer.kind) {
-      case 'published':
-      case 'same':
-        this.#lastGeneration = Math.max(this.#lastGeneration, answer.generation);
-        this.#standing.set(service, answer.generation);
-        this.#published.set(service, { ...encoded, epoch: term.epoch, generation: answer.generation, at });
-        this.#unsettled.delete(service);
-        this.#succeeded(asked);
-        return true;
-      case 'conflict':
-        // Our own earlier write that seemed to fail, or one of the epoch before: what is wanted now goes on top.
-        this.#standing.set(service, answer.generation);
-        if (mayRetry) return this.#publishOne(encoded, false);
-        this.#failed(`the set of ${service} moves under the hand`);
-        return true;
-      case 'lost':
-        this.doubt('Redis has lost data');
-        return false;
-      case 'fenced':
-        this.doubt(`epoch ${String(answer.epoch)} is open in Redis`);
-        return false;
-      case 'unavailable':
-        this.#failed(answer.reason);
-        return false;
-    }
-  }
-
-  /** Asks Redis once a second where it stands. No answer changes nothing: the link's state tells of that. */
+  /** Asks Redis once a second for its epoch and generation. No answer changes nothing: the link's state shows that. */
   async look(): Promise<void> {
     const { clock, publisher } = this.#deps;
-    const [term, seen, asked] = [this.#leadership.term, this.#lastGeneration, clock.monotonic()];
+    const [term, seen, asked] = [this.#leadership.term, this.#sets.lastGeneration, clock.monotonic()];
     if (term === null || asked < this.#lookAt) return;
     this.#lookAt = asked + LOOK_MS;
     const meta = await publisher.meta();
     if (!meta.ok || this.#leadership.term !== term) return;
-    const trouble = troubleOf(meta.value, term.epoch, seen);
-    if (trouble === null) this.#verifiedAt = asked;
+    const doubt = doubtOf(meta.value, term.epoch, seen);
+    if (doubt === null) this.#verifiedAt = asked;
     if (!this.isOpen) return;
-    if (trouble !== null) this.doubt(trouble);
+    if (doubt !== null) this.doubt(doubt);
     else if (this.#state === 'sealed' && meta.value?.sealed === false) this.#enter('open');
   }
 
@@ -305,10 +241,7 @@ export class Publication {
     }
     const found = this.#found ?? [];
     this.#found = [];
-    this.#published = new Map(found.map((one) => [one.service, one]));
-    this.#standing = new Map(found.map((one) => [one.service, one.generation]));
-    this.#unsettled.clear();
-    this.#lastGeneration = answer.generation;
+    this.#sets.begin(found, answer.generation);
     this.#enter('open');
     this.#succeeded(asked);
     return true;
@@ -323,7 +256,7 @@ export class Publication {
       case 'sealed':
         this.#enter('sealed');
         this.#succeeded(asked);
-        this.#deps.log.info({ epoch: term.epoch, sets: this.#published.size }, 'sealed');
+        this.#deps.log.info({ epoch: term.epoch, sets: this.published.size }, 'sealed');
         return;
       case 'fenced':
         this.doubt(`epoch ${String(answer.epoch)} is open in Redis`);
@@ -358,7 +291,7 @@ export class Publication {
 }
 
 /** What a meta says against our term, or null. */
-function troubleOf(meta: Meta | null, epoch: number, generation: number): string | null {
+function doubtOf(meta: Meta | null, epoch: number, generation: number): string | null {
   if (meta === null) return 'Redis has lost its data';
   if (meta.epoch > epoch) return `epoch ${String(meta.epoch)} is open in Redis`;
   if (meta.epoch < epoch || meta.generation < generation) return 'Redis has lost data';

@@ -1,0 +1,82 @@
+import type { EncodedDocument, PublishedDocument } from '../../model/set.js';
+import { encode } from '../../plan/encode.js';
+
+/** What is published in Redis, as far as this controller knows. It asks nobody; `Publication` writes and reads for it. */
+export class PublishedSets {
+  #published = new Map<string, PublishedDocument>();
+  /** Services whose newest publish has no answer: it may have been applied. */
+  readonly #unsettled = new Set<string>();
+  /** Service → the generation of its set in Redis, as far as known; the publish script insists on it. */
+  #generations = new Map<string, number>();
+  #lastGeneration = 0;
+
+  /** By service, and `@routes`. */
+  get published(): ReadonlyMap<string, PublishedDocument> {
+    return this.#published;
+  }
+  get unsettled(): ReadonlySet<string> {
+    return this.#unsettled;
+  }
+  /** The highest generation that was seen; Redis below it has lost data. */
+  get lastGeneration(): number {
+    return this.#lastGeneration;
+  }
+
+  /** Begins with what Redis was found to contain, at `generation`. */
+  begin(found: readonly PublishedDocument[], generation: number): void {
+    this.#published = new Map(found.map((one) => [one.service, one]));
+    this.#generations = new Map(found.map((one) => [one.service, one.generation]));
+    this.#unsettled.clear();
+    this.#lastGeneration = generation;
+  }
+
+  /** The generation at which the set of `service` is believed to be; 0 = there is none. */
+  generationOf(service: string): number {
+    return this.#generations.get(service) ?? 0;
+  }
+
+  /** The set of `service` was found at another generation than was believed. */
+  correct(service: string, generation: number): void {
+    this.#generations.set(service, generation);
+  }
+
+  /** From now on until `settle` it is not known which set of `service` is in Redis. */
+  unsettle(service: string): void {
+    this.#unsettled.add(service);
+  }
+
+  /** A publish was answered: this is in Redis now. */
+  settle(document: PublishedDocument): void {
+    const { service, generation } = document;
+    this.#lastGeneration = Math.max(this.#lastGeneration, generation);
+    this.#generations.set(service, generation);
+    this.#published.set(service, document);
+    this.#unsettled.delete(service);
+  }
+
+  /** True if the set of `service` is `hash` under `epoch`, and that is sure. */
+  isPublished(service: string, hash: string, epoch: number | undefined): boolean {
+    const published = this.#published.get(service);
+    return published?.hash === hash && published.epoch === epoch && !this.#unsettled.has(service);
+  }
+
+  /** What is out and no longer wanted, as the tombstones that should be there. `documents` is all that is wanted. */
+  tombstones(documents: ReadonlyMap<string, EncodedDocument>): readonly EncodedDocument[] {
+    return [...new Set([...this.#published.keys(), ...this.#unsettled])]
+      .filter((service) => !documents.has(service))
+      .map((service) => {
+        const out = this.#published.get(service);
+        return out && 'removed' in out.document ? out : encode({ v: 1, service, removed: true });
+      });
+  }
+
+  /** A service whose set is not among `found` as it was published, or null. */
+  differing(found: readonly PublishedDocument[]): string | null {
+    const there = new Map(found.map((one) => [one.service, one]));
+    for (const { service, epoch, generation, hash } of this.#published.values()) {
+      const one = there.get(service);
+      if (one?.epoch !== epoch || one.generation !== generation || one.hash !== hash) return service;
+    }
+    return null;
+  }
+}
