@@ -29,7 +29,7 @@ import { createZooKeeperProbe } from './zookeeper/write_probe.js';
 /** What the controller needs besides its configuration. */
 export interface ControllerSurroundings {
   readonly log: Log;
-  /** The directory that holds lua/redis. */
+  /** The directory with lua/redis. */
   readonly productRoot: string;
   readonly version: string;
 }

@@ -48,7 +48,7 @@ const HEALING_MS = { first: 10_000, most: 600_000 };
 /** Refusals that mean damage in Redis, not a fault of the set. */
 const DAMAGE = new Set(['hash_mismatch', 'bad_json']);
 
-/** What a pass does besides publishing. Everything here may fail; what failed is tried again later, and holds up nothing else. */
+/** What a pass does besides publishing. Everything here may fail; what failed is tried again later, and blocks nothing else. */
 export class Housekeeping {
   readonly #deps: HousekeepingDeps;
   readonly #healing: Backoff;
@@ -115,12 +115,12 @@ export class Housekeeping {
       const { record } = edit;
       const written = await this.#deps.intents.write(term, [edit]);
       await this.#noteWrite(term, service, written.ok ? null : written.error);
-      if (written.ok) this.#tell(service, stored.record, record);
+      if (written.ok) this.#logEnds(service, stored.record, record);
       else if (written.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
     }
   }
 
-  /** What is to be written down of a service, or null; what people did goes to the history where the record holds much of it. */
+  /** What is to be written down of a service, or null; what people did goes to the history where the record has much of it. */
   async #editOf(world: World, service: string, stored: StoredIntent): Promise<IntentEdit | null> {
     const { etag } = stored;
     const ended = recordAfter(world, service, stored);
@@ -128,13 +128,13 @@ export class Housekeeping {
     if (rollHistory(record, []) === null) return ended && { service, etag, record };
     const history = await this.#deps.histories.read(service);
     const rolled = history.ok ? rollHistory(record, history.value?.events ?? []) : null;
-    // One that cannot be read now holds up nothing else: the record keeps its events until later.
+    // One that cannot be read now blocks nothing else: the record keeps its events until later.
     if (!history.ok || rolled === null) return ended && { service, etag, record };
     const after = { etag: history.value?.etag ?? null, events: rolled.history };
     return { service, etag, record: rolled.record, history: after };
   }
 
-  #tell(service: string, before: IntentRecord, after: IntentRecord): void {
+  #logEnds(service: string, before: IntentRecord, after: IntentRecord): void {
     const fresh = after.events.filter((event) => event.by === 'controller' && !before.events.includes(event));
     for (const { event, instance, message } of fresh)
       this.#deps.log.info({ service, event, instance }, message);

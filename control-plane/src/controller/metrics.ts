@@ -31,7 +31,7 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
   };
   gauge(
     'ebbgate_controller_ready',
-    '1 while in office with a complete view and both stores writable',
+    '1 while it leads with a complete view and both stores writable',
     [],
     (self) => {
       self.set(plane.readiness().ready ? 1 : 0);

@@ -1,6 +1,6 @@
 import type { ControlPlane } from '../model/ports.js';
 import type { ReadinessResource } from '../model/readiness.js';
-import { storeTrouble } from './inputs/store_problems.js';
+import { storeProblem } from './inputs/store_problems.js';
 import { readinessOf } from './readiness.js';
 import { createReads } from './reads.js';
 import type { Rooms } from './rooms.js';
@@ -36,7 +36,7 @@ function readinessNow({
     publication,
     hasView: inputs.seenWhole,
     dataLoss: loss.reason,
-    registryTrouble: desired.trouble ?? storeTrouble(deps),
+    registryProblem: desired.trouble ?? storeProblem(deps),
     registrySince: age === null ? null : Math.round(clock.wall() - age),
     zookeeper: deps.zookeeper(),
     refusals: { zookeeper: writability.refusal('zookeeper'), redis: writability.refusal('redis') },

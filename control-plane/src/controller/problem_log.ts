@@ -36,17 +36,17 @@ export class ProblemLog {
     this.#known = now;
     if (begun.length + over.length === 0) return;
     this.#since = new Map([...now].map(([key, { since }]) => [key, since]));
-    this.#tell(begun, ({ problem }) => {
+    this.#write(begun, ({ problem }) => {
       const level = severityOf(problem.code) === 'note' ? 'info' : 'warn';
       this.#log[level](fieldsOf(problem), `problem: ${problem.message}`);
     });
-    this.#tell(over, ({ problem, since }) => {
+    this.#write(over, ({ problem, since }) => {
       const fields = { ...fieldsOf(problem), since: new Date(since).toISOString() };
       this.#log.info(fields, 'problem is over');
     });
   }
 
-  #tell(those: readonly (readonly [string, Known])[], line: (one: Known) => void): void {
+  #write(those: readonly (readonly [string, Known])[], line: (one: Known) => void): void {
     for (const [, one] of those.slice(0, MOST_LINES)) line(one);
     const more = those.length - MOST_LINES;
     if (more > 0) this.#log.warn({ more }, 'more problems began or ended; ebbgate get problems lists them');

@@ -11,7 +11,7 @@ export function readinessOf(facts: {
   readonly publication: Pick<Publication, 'isOpen' | 'since'>;
   readonly hasView: boolean;
   readonly dataLoss: string | null;
-  readonly registryTrouble: string | null;
+  readonly registryProblem: string | null;
   /** Since when (milliseconds of the wall clock) the registry cannot be read; null while it can. */
   readonly registrySince: number | null;
   readonly zookeeper: LinkState;
@@ -24,11 +24,11 @@ export function readinessOf(facts: {
   const leading = publication.isOpen;
   const isStandby = leadership.state === 'standby';
   const zookeeper = refusing(dependency(facts.zookeeper), facts.refusals.zookeeper);
-  const trouble = facts.dataLoss ?? facts.registryTrouble;
+  const problem = facts.dataLoss ?? facts.registryProblem;
   const registry: DependencyState =
-    trouble === null || zookeeper.state !== 'ok'
+    problem === null || zookeeper.state !== 'ok'
       ? zookeeper
-      : { ...zookeeper, state: 'degraded', detail: trouble, ...registryAge(facts) };
+      : { ...zookeeper, state: 'degraded', detail: problem, ...registryAge(facts) };
   const redis = refusing(
     worse(dependency(facts.publisher), dependency(facts.feedback)),
     facts.refusals.redis,
@@ -56,7 +56,7 @@ function dependency(link: LinkState): DependencyState {
   return { state, since, detail: link.detail, stale_since: state === 'ok' ? null : since };
 }
 
-/** The link stands, and the registry cannot be read over it. */
+/** The link is connected, and the registry cannot be read over it. */
 function registryAge({ registrySince }: { readonly registrySince: number | null }): Partial<DependencyState> {
   if (registrySince === null) return {};
   const since = new Date(registrySince).toISOString();

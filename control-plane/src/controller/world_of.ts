@@ -61,7 +61,7 @@ function unready({ leadership, publication, inputs, epochs }: Known, now: number
   if (!inputs.fleet.complete) return 'the roster and the heartbeats of the gateways have not been read yet';
   const { turnedAway } = inputs.fleet;
   if (turnedAway > 0)
-    return `Redis holds more heartbeats of gateways than are read (${String(turnedAway)} more); forget the gateways that do not exist, and give each gateway its own Redis user`;
+    return `Redis has more heartbeats of gateways than are read (${String(turnedAway)} more); forget the gateways that do not exist, and give each gateway its own Redis user`;
   if (now - publication.verifiedAt > epochs.verifiedWithin)
     return 'Redis has not confirmed lately that what was published is still there';
   return null;

@@ -196,7 +196,7 @@ export interface Running {
 
 /** What is different from a usual controller. */
 export interface Changes {
-  /** Stands in for the publisher or the intent store, in front of the real one. */
+  /** Replaces the publisher or the intent store, in front of the real one. */
   readonly publisher?: (real: Publisher) => Publisher;
   readonly intents?: (real: IntentStore) => IntentStore;
   readonly office?: (real: Office) => Office;

@@ -141,7 +141,7 @@ describe('the roster', () => {
     expect((await meta()).epoch - before.epoch).toBeLessThan(20);
   });
 
-  test('a gateway that was heard, and fell silent before ZooKeeper could be told, blocks all the same', async () => {
+  test('a gateway that was heard, and fell silent before ZooKeeper could learn of it, blocks all the same', async () => {
     for (const id of ['a', 'b']) await register(id);
     const one = new Gateway('g-1');
     one.open.set('a', 1);

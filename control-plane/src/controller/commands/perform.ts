@@ -4,7 +4,7 @@ import { err, ok, type Result } from '../../model/result.js';
 import { NOT_LEADER } from '../office/authority.js';
 import type { Caller, CommandContext } from './context.js';
 
-/** How long one change is decided again before the client is told to try again, in milliseconds. */
+/** How long one change is decided again before the client is asked to try again, in milliseconds. */
 const MOST_TRYING_MS = 5_000;
 /** Between two questions about whose term is present. */
 const ASK_AGAIN_MS = 100;

@@ -94,20 +94,20 @@ describe('a drain', () => {
     });
   });
 
-  test('what 60 changes of people were is told by the next controller too, whatever instances do', async () => {
+  test('what 60 changes of people were is shown by the next controller too, whatever instances do', async () => {
     for (const id of ['a', 'b']) await register(id);
     const first = await lead();
     for (let weight = 1; weight <= 60; weight += 1)
       await done(first, { kind: 'set_weights', service: 'shop', weights: { a: weight } });
-    const told = (running: Running): readonly string[] =>
+    const shown = (running: Running): readonly string[] =>
       (running.controller.events('shop') ?? [])
         .filter(({ event }) => event === 'weight_changed')
         .map(({ message }) => /^weight set to \d+/.exec(message)?.[0] ?? '');
     const all = Array.from({ length: 60 }, (_, i) => `weight set to ${String(i + 1)}`);
-    await until(() => expect(told(first)).toEqual(all));
+    await until(() => expect(shown(first)).toEqual(all));
     await first.close();
     const second = await lead();
-    await until(() => expect(told(second)).toEqual(all));
+    await until(() => expect(shown(second)).toEqual(all));
   });
 
   test('an intent that expires is taken back and published', async () => {

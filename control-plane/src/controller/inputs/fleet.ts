@@ -43,7 +43,7 @@ export class Fleet {
     return rosterBefore(this.#entries, this.#report.listed.keys(), loss);
   }
 
-  /** `entries` holds those that have gone, too. */
+  /** `entries` has those that have gone, too. */
   takeRoster(entries: ReadonlyMap<string, RosterEntry>, now: number): void {
     this.#entries = entries;
     const roster = new Map([...entries].filter(([, { gone }]) => gone === undefined));

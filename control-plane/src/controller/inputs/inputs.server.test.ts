@@ -43,7 +43,7 @@ test('from the moment of a complete view on, everything that is registered is kn
   expect(controller.services().map(({ service }) => service)).toEqual(['shop']);
 });
 
-test('a controller that stood still itself takes nobody out by the clock alone', async () => {
+test('a controller that was suspended itself takes nobody out by the clock alone', async () => {
   const provider = await session(30_000);
   for (const id of ['a', 'b', 'c', 'd']) await register(id);
   const path = await register('e', provider);

@@ -1,18 +1,18 @@
 import type { Clock, Lifecycle, Timer } from '../../model/ports.js';
 
-/** How often this process looks at the clock, and from which gap on it must have stood still, in milliseconds. */
+/** How often this process looks at the clock, and which gap means that it did not run, in milliseconds. */
 const LOOK_MS = { every: 250, gap: 3_000 };
 
-/** Notices that this process stood still: then the clock has gone on, and nothing that was read has. */
+/** Notices that this process did not run for a while: then the clock has gone on, and nothing that was read has. */
 export class Standstill implements Lifecycle {
   readonly #clock: Clock;
-  readonly #stoodStill: (now: number) => void;
+  readonly #resumed: (now: number) => void;
   #timer: Timer | undefined;
   #lookedAt: number;
 
-  constructor(clock: Clock, stoodStill: (now: number) => void) {
+  constructor(clock: Clock, resumed: (now: number) => void) {
     this.#clock = clock;
-    this.#stoodStill = stoodStill;
+    this.#resumed = resumed;
     this.#lookedAt = clock.monotonic();
   }
 
@@ -26,7 +26,7 @@ export class Standstill implements Lifecycle {
   /** Looks now: nothing is to be decided by a clock that has jumped ahead. */
   look(): void {
     const now = this.#clock.monotonic();
-    if (now - this.#lookedAt > LOOK_MS.gap) this.#stoodStill(now);
+    if (now - this.#lookedAt > LOOK_MS.gap) this.#resumed(now);
     this.#lookedAt = now;
   }
 

@@ -2,7 +2,7 @@ import { checkName } from '../../model/names.js';
 import type { ConsumerRegistration, AnyTruthStore } from '../../model/ports.js';
 import type { ProblemKind, StandingProblem } from '../../model/standing_problem.js';
 
-/** The stores of the truth, as far as they can tell what of them cannot be read. */
+/** The stores of the truth, which know what of them cannot be read. */
 export interface Stores {
   readonly intents: AnyTruthStore;
   readonly releases: AnyTruthStore;
@@ -25,7 +25,7 @@ export function damagedRecords({
     ...[intents, releases, freezes, roster, histories].flatMap(unreadable),
     ...damaged('damaged_intent', intents, (service) => ({ service }), {
       what: 'what was decided for it cannot be read',
-      consequence: 'the last good record holds, and nothing new can be decided',
+      consequence: 'the last good record stays in force, and nothing new can be decided',
     }),
     ...damaged('damaged_release', releases, (service) => ({ service }), {
       what: 'its release cannot be read',
@@ -54,7 +54,7 @@ function unreadable(store: AnyTruthStore): readonly StandingProblem[] {
   const problem = store.problem();
   if (problem === null) return [];
   const { path, reason } = problem;
-  const message = `the controller may not read this node (${reason}); what was read of it before holds; give the controller READ on it`;
+  const message = `the controller may not read this node (${reason}); what was read of it before stays in force; give the controller READ on it`;
   return [{ code: 'unreadable_store', service: null, path, message }];
 }
 
@@ -73,7 +73,7 @@ function damaged(
 }
 
 /** What keeps a whole store from being read, in one sentence for /readyz; null if nothing does. */
-export function storeTrouble({
+export function storeProblem({
   intents,
   releases,
   freezes,

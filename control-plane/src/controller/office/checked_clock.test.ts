@@ -9,12 +9,12 @@ const skew = { ours: 0, zookeeper: 0 as number | null, redis: 0 as number | null
 let clock: CheckedClock | undefined;
 
 function start(): CheckedClock {
-  const tell = (store: 'zookeeper' | 'redis') => (): Promise<Result<number, string>> => {
+  const timeOf = (store: 'zookeeper' | 'redis') => (): Promise<Result<number, string>> => {
     const by = skew[store];
     return Promise.resolve(by === null ? err('away') : ok(Date.now() + by));
   };
   const own = { ...systemClock, wall: () => Date.now() + skew.ours };
-  const stores = { zookeeper: tell('zookeeper'), redis: tell('redis') };
+  const stores = { zookeeper: timeOf('zookeeper'), redis: timeOf('redis') };
   clock = new CheckedClock({ clock: own, stores, boundMs: 30_000, changed: () => undefined });
   clock.start();
   return clock;
@@ -29,7 +29,7 @@ afterEach(async () => {
   Object.assign(skew, { ours: 0, zookeeper: 0, redis: 0 });
 });
 
-it('lets nothing expire before a store has told the time, then all by its own clock', async () => {
+it('lets nothing expire before a store has shown the time, then all by its own clock', async () => {
   Object.assign(skew, { zookeeper: null, redis: null });
   const made = start();
   expect(made.due()).toBe(-Infinity);

@@ -13,9 +13,9 @@ export interface CheckedClockDeps {
   readonly changed: () => void;
 }
 
-/** How often the stores are asked; sooner while the clock is not known to be sane. */
+/** How often the stores are asked; sooner while the clock is not known to be in sync. */
 const ASK_MS = { usual: 10_000, doubtful: 1_000 };
-/** A store that takes longer tells no time. */
+/** A store that takes longer shows no time. */
 const ANSWER_MS = 2_000;
 
 /** How long a start waits for the stores to show the time. */
@@ -28,10 +28,10 @@ interface Anchor {
 }
 
 /**
- * The wall clock of this controller, checked against those of the stores. While it is sane, `wall` is the process' own and `due`
- * is the same. While it is not (or nobody has told yet) `wall` is the likeliest time, carried on by the monotonic clock, so that what is
- * written makes sense; and `due`, by which everything expires, stands still. A jump is noticed at once, by the monotonic clock. While no
- * store answers, the last verdict holds.
+ * The wall clock of this controller, checked against those of the stores. While it is in sync, `wall` is the process' own and `due`
+ * is the same. While it is not (or no store has answered yet) `wall` is the likeliest time, carried on by the monotonic clock, so that what is
+ * written makes sense; and `due`, by which everything expires, does not move. A jump is noticed at once, by the monotonic clock. While no
+ * store answers, the last verdict stays.
  */
 export class CheckedClock implements Clock, Lifecycle {
   readonly #deps: CheckedClockDeps;
@@ -72,17 +72,17 @@ export class CheckedClock implements Clock, Lifecycle {
 
   wall(): number {
     const expected = this.#expected();
-    return expected === null || this.#isSane() ? this.#deps.clock.wall() : expected;
+    return expected === null || this.#isInSync() ? this.#deps.clock.wall() : expected;
   }
 
   /** What was to end until this moment (milliseconds of the wall clock) has expired. */
   due(): number {
-    if (this.#isSane()) this.#due = Math.max(this.#due, this.#deps.clock.wall());
+    if (this.#isInSync()) this.#due = Math.max(this.#due, this.#deps.clock.wall());
     return this.#due;
   }
 
   state(): ClockState {
-    const jumped = this.#verdict.state === 'in_sync' && !this.#isSane();
+    const jumped = this.#verdict.state === 'in_sync' && !this.#isInSync();
     return {
       state: jumped ? 'out_of_sync' : this.#verdict.state,
       since: new Date(this.#since).toISOString(),
@@ -95,7 +95,7 @@ export class CheckedClock implements Clock, Lifecycle {
     };
   }
 
-  /** That nothing expires, as a problem, once a store has told so. */
+  /** That nothing expires, as a problem, once a store has shown it. */
   problem(): readonly StandingProblem[] {
     const { state, detail } = this.state();
     return state === 'out_of_sync' ? [{ code: 'clock', service: null, message: detail }] : [];
@@ -123,8 +123,8 @@ export class CheckedClock implements Clock, Lifecycle {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await this.#ask();
-      const sane = this.#isSane() && this.#readings.length > 0;
-      await this.#pause(sane ? ASK_MS.usual : ASK_MS.doubtful);
+      const isKnown = this.#isInSync() && this.#readings.length > 0;
+      await this.#pause(isKnown ? ASK_MS.usual : ASK_MS.doubtful);
     }
   }
 
@@ -132,7 +132,7 @@ export class CheckedClock implements Clock, Lifecycle {
   async #pause(ms: number): Promise<void> {
     const until = this.monotonic() + ms;
     while (!this.#stop.signal.aborted && this.monotonic() < until) {
-      const jumped = this.#verdict.state === 'in_sync' && !this.#isSane();
+      const jumped = this.#verdict.state === 'in_sync' && !this.#isInSync();
       if (jumped) return;
       await this.sleep(Math.min(ASK_MS.doubtful, until - this.monotonic()), this.#stop.signal);
     }
@@ -146,7 +146,7 @@ export class CheckedClock implements Clock, Lifecycle {
     ]);
     if (this.#stop.signal.aborted) return;
     this.#readings = read.flatMap((one) => one ?? []);
-    // Nobody tells: the last verdict holds, and the monotonic clock shows a jump.
+    // No store answers: the last verdict stays, and the monotonic clock shows a jump.
     if (this.#readings.length === 0) return;
     const before = this.#verdict;
     this.#verdict = checkClock(this.#readings, boundMs);
@@ -168,10 +168,10 @@ export class CheckedClock implements Clock, Lifecycle {
   ): Promise<ClockReading | null> {
     const { clock } = this.#deps;
     const [wall, from] = [clock.wall(), clock.monotonic()];
-    const told = await Promise.race([ask(), this.#late()]);
+    const answer = await Promise.race([ask(), this.#late()]);
     const took = clock.monotonic() - from;
-    if (told?.ok !== true) return null;
-    return { store, ahead_ms: told.value - (wall + took / 2), doubt_ms: took / 2 };
+    if (answer?.ok !== true) return null;
+    return { store, ahead_ms: answer.value - (wall + took / 2), doubt_ms: took / 2 };
   }
 
   /** Resolves when an answer is too late, or when this closes. */
@@ -185,7 +185,7 @@ export class CheckedClock implements Clock, Lifecycle {
     return this.#anchor && this.#anchor.wall + (this.monotonic() - this.#anchor.monotonic);
   }
 
-  #isSane(): boolean {
+  #isInSync(): boolean {
     const expected = this.#expected();
     if (this.#verdict.state !== 'in_sync' || expected === null) return false;
     return Math.abs(this.#deps.clock.wall() - expected) <= this.#deps.boundMs;

@@ -31,7 +31,7 @@ const ACCEPTANCE_MS = 15_000;
 type Acceptance = Extract<Mutation, { kind: 'accept_data_loss' }>;
 
 /**
- * Whether ZooKeeper has lost what it held, and the way on. From the moment in which a loss is seen nothing is published or
+ * Whether ZooKeeper has lost what was in it, and the way on. From the moment in which a loss is seen nothing is published or
  * written; an acceptance has everything read anew, writes the roster (and the intents, if they are to be kept) back, and only
  * then the epoch is raised above that of Redis. Whoever starts after a crash on the way finds the loss again.
  */
@@ -158,7 +158,7 @@ export class DataLoss {
 const NO_REASON: Problem = {
   code: 'invalid_request',
   field: 'reason',
-  detail: 'Accepting a data loss needs a reason: say how it is known that what ZooKeeper holds now is right',
+  detail: 'Accepting a data loss needs a reason: say how it is known that what is in ZooKeeper now is right',
 };
 const NO_LOSS: Problem = {
   code: 'no_data_loss',

@@ -75,8 +75,8 @@ describe('two controllers', () => {
     await done(first, { kind: 'set_weights', service: 'shop', weights: { b: 7 } });
     // The first's last change comes after the second has read all, and just before it takes leadership; the update is late.
     let newest: (() => void) | undefined;
-    let tell: ((first: unknown) => void) | undefined;
-    const read = new Promise((resolve) => (tell = resolve));
+    let noteRead: ((first: unknown) => void) | undefined;
+    const read = new Promise((resolve) => (noteRead = resolve));
     let changed: Promise<unknown> | undefined;
     const second = await start({
       intents: (real) =>
@@ -85,7 +85,7 @@ describe('two controllers', () => {
             real.onChange((intents) => {
               newest = () => listener(intents);
               if (changed === undefined) newest();
-              tell?.(intents);
+              noteRead?.(intents);
             });
           },
         }),

@@ -114,7 +114,7 @@ export class Leadership {
 
   /**
    * What follows from that ZooKeeper refused a write under `term`. A term of our own that is being raised, or was raised
-   * meanwhile, refuses as another controller's does; only the owner of the present one tells the two apart.
+   * meanwhile, refuses as another controller's does; only the owner of the present one distinguishes the two.
    */
   async refused(term: Term): Promise<Refusal> {
     await this.#taking;
@@ -167,8 +167,8 @@ export class Leadership {
     if (still.kind !== 'leading') return still;
     const strange = isStrange();
     this.#suspended = strange
-      ? `Redis holds sets of epoch ${String(redisEpoch)}, which ZooKeeper does not remember: its data is lost, ` +
-        'older, or of another installation. Nothing is published. Restore ZooKeeper; or, if what it holds now is ' +
+      ? `Redis has sets of epoch ${String(redisEpoch)}, which ZooKeeper does not remember: its data is lost, ` +
+        'older, or of another installation. Nothing is published. Restore ZooKeeper; or, if what is in it now is ' +
         'right, say so: ebbgate accept-data-loss'
       : null;
     return strange ? { kind: 'forgotten' } : LEADING;

@@ -122,7 +122,7 @@ test('a set that vanished or was changed in Redis is found by verifying, and put
   expect(subject.isInForce('shop', documents(1).get('shop')!.hash)).toBe(true);
 });
 
-test('an answer that is lost leaves unsettled what stands, until a later one tells', async () => {
+test('an answer that is lost leaves unsettled what is published, until a later one shows it', async () => {
   let lost = false;
   const subject = publication({
     publish: async (request) => {

@@ -124,7 +124,7 @@ export class Publication {
     const doubts = this.#doubts;
     const known = this.#state === 'read' || (await this.#read());
     if (!known) {
-      // Wishes can be taken without Redis, by an office that goes no higher than it must.
+      // Commands can be taken without Redis, under a term that goes no higher than it must.
       this.#isLed(await this.#leadership.ensure());
       return false;
     }

@@ -5,7 +5,7 @@ import type { PublishedSets } from './published_sets.js';
 /** How many publishes may be under way at once. */
 const IN_FLIGHT = 64;
 
-/** Where sets are published, and who is told what came of it. */
+/** Where sets are published, and who learns what came of it. */
 export interface PublishTarget {
   readonly publisher: Publisher;
   readonly clock: Clock;
