@@ -138,8 +138,8 @@ function stage(services: readonly string[]) {
     },
     traffic: { ...life(), read: () => Promise.resolve(ok([])) },
     newReleaseId: () => 'rel-1',
-    hooks: product.createHooks({ prefixes: [], commands: '', path: '' }),
-    prometheus: product.createPrometheus(''),
+    hooks: product.createHooks({ prefixes: [], commands: '', path: '', clock }),
+    prometheus: product.createPrometheus('', clock),
     consumers: {
       refused: () => new Map(),
       ...life(),

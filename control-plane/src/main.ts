@@ -75,8 +75,9 @@ export async function startController(
       prefixes: config.hooks,
       commands: config.hookCommands,
       path: process.env['PATH'] ?? '',
+      clock,
     }),
-    prometheus: createPrometheus(config.prometheus),
+    prometheus: createPrometheus(config.prometheus, clock),
     consumers: createConsumers(link, {
       root: config.registryRoots[0]?.path ?? '/services',
       node: { id: config.controllerId, host: hostname() },

@@ -1,7 +1,7 @@
 import supertest from 'supertest';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../clock.js';
 import { PROBLEMS, type ProblemCode } from '../model/problem.js';
-import { createFakeClock } from '../testing/clock.js';
 import { createRecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { ended, makeGateway, makeOperation, makeProblem, makeReadiness, AT } from '../testing/resources.js';
@@ -20,7 +20,7 @@ function client(token: string | null = null, metrics = () => Promise.resolve('up
     plane,
     log: createRecordingLog(),
     token,
-    clock: createFakeClock(),
+    clock: systemClock,
     version: '9.9.9',
     randomId: () => `id-${String(++ids)}`,
     metrics,
@@ -588,7 +588,7 @@ describe('inputs', () => {
       plane,
       log,
       token: null,
-      clock: createFakeClock(),
+      clock: systemClock,
       version: '1',
       randomId: () => 'r',
       metrics: () => Promise.reject(new Error('secret')),
@@ -605,7 +605,7 @@ describe('the log', () => {
   it('logs of a mutation who, what, why, before and after, and by which ids', async () => {
     const log = createRecordingLog();
     const app = createApp({
-      ...{ plane, log, token: null, clock: createFakeClock(), version: '1', randomId: () => 'req-1' },
+      ...{ plane, log, token: null, clock: systemClock, version: '1', randomId: () => 'req-1' },
       ...{ metrics: () => Promise.resolve(''), closing: closing.signal },
     });
     const headers = { 'X-Ebbgate-Actor': 'job/42', 'Idempotency-Key': 'k-9' };

@@ -106,7 +106,7 @@ export function createApp(parts: AppParts): Express {
     else if (!open.has(request.path)) checkToken(request, parts.token);
     next();
   });
-  const serving = { ...parts, streams: new EventStreams() };
+  const serving = { ...parts, streams: new EventStreams(parts.clock) };
   for (const noun of nouns) app.use(router(noun, serving));
   app.use((request) => {
     throw new Refusal({

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Response } from 'express';
+import type { Clock } from '../model/ports.js';
 import { Refusal } from './refusal.js';
 
 /*
@@ -28,10 +28,12 @@ const STUCK_MS = 30_000;
 
 /** Counts the streams of one API. */
 export class EventStreams {
+  readonly #clock: Clock;
   readonly #heartbeatMs: number;
   #open = 0;
 
-  constructor(heartbeatMs = HEARTBEAT_MS) {
+  constructor(clock: Clock, heartbeatMs = HEARTBEAT_MS) {
+    this.#clock = clock;
     this.#heartbeatMs = heartbeatMs;
   }
 
@@ -51,33 +53,33 @@ export class EventStreams {
       Connection: 'close',
     });
     response.flushHeaders();
-    const heartbeat = setInterval(() => {
+    const heartbeat = this.#clock.every(this.#heartbeatMs, () => {
       if (!response.writableNeedDrain) response.write(': still here\n\n');
-    }, this.#heartbeatMs);
+    });
     try {
-      await streaming((event) => write(response, event, over), over);
+      await streaming((event) => this.#write(response, event, over), over);
     } finally {
-      clearInterval(heartbeat);
+      heartbeat.stop();
       ended.abort();
       this.#open -= 1;
       response.end();
     }
   }
-}
 
-async function write(response: Response, { type, id, data }: SentEvent, signal: AbortSignal): Promise<void> {
-  if (signal.aborted || response.destroyed) return;
-  // JSON contains no raw line feed, so one data line is enough.
-  const text = `event: ${type}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
-  if (response.write(text)) return;
-  const settled = new AbortController();
-  const either = AbortSignal.any([signal, settled.signal]);
-  const drained = once(response, 'drain', { signal: either }).then(
-    () => true,
-    () => true,
-  );
-  const stuck = pause(STUCK_MS, false, { signal: either }).catch(() => true);
-  const fine = await Promise.race([drained, stuck]);
-  settled.abort();
-  if (!fine) response.destroy();
+  async #write(response: Response, { type, id, data }: SentEvent, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || response.destroyed) return;
+    // JSON contains no raw line feed, so one data line is enough.
+    const text = `event: ${type}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
+    if (response.write(text)) return;
+    const settled = new AbortController();
+    const either = AbortSignal.any([signal, settled.signal]);
+    const drained = once(response, 'drain', { signal: either }).then(
+      () => true,
+      () => true,
+    );
+    const stuck = this.#clock.sleep(STUCK_MS, either).then(() => either.aborted);
+    const fine = await Promise.race([drained, stuck]);
+    settled.abort();
+    if (!fine) response.destroy();
+  }
 }

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { systemClock } from '../clock.js';
 import { PROBLEMS } from '../model/problem.js';
 import type { MutationResource } from '../model/mutation.js';
 import type { ReadinessResource } from '../model/readiness.js';
 import type * as model from '../model/resources.js';
-import { createFakeClock } from '../testing/clock.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { endpoints } from './app.js';
 import { openApi } from './openapi.js';
@@ -35,7 +35,7 @@ interface Document {
 
 const all = endpoints({
   plane: new MemoryPlane(),
-  clock: createFakeClock(),
+  clock: systemClock,
   metrics: () => Promise.resolve(''),
   version: '9.9.9',
 }).flat();

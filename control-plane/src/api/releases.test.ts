@@ -1,6 +1,6 @@
 import request from 'supertest';
 import { beforeEach, expect, it } from 'vitest';
-import { createFakeClock } from '../testing/clock.js';
+import { systemClock } from '../clock.js';
 import { createRecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { makeRelease } from '../testing/memory_releases.js';
@@ -16,7 +16,7 @@ beforeEach(() => {
     plane,
     log: createRecordingLog(),
     token: null,
-    clock: createFakeClock(),
+    clock: systemClock,
     version: '1',
     randomId: () => 'req-1',
     metrics: () => Promise.resolve(''),

@@ -1,6 +1,6 @@
 import { request as ask } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createFakeClock } from '../testing/clock.js';
+import { systemClock } from '../clock.js';
 import { createRecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { makeOperation } from '../testing/resources.js';
@@ -13,7 +13,7 @@ function api(parts: Partial<ApiOptions> = {}): Api {
     log: createRecordingLog(),
     token: null,
     listen: { host: '127.0.0.1', port: 0 },
-    clock: createFakeClock(),
+    clock: systemClock,
     version: '1',
     randomId: () => 'r',
     metrics: () => Promise.resolve(''),

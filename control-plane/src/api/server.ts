@@ -40,7 +40,7 @@ export function createApi(options: ApiOptions): Api {
   server.keepAliveTimeout = 15_000;
   server.maxRequestsPerSocket = 10_000;
   let closed: Promise<void> | undefined;
-  const close = (): Promise<void> => (closed ??= shut(server, closing));
+  const close = (): Promise<void> => (closed ??= shut(server, closing, options.clock));
   return {
     start: () => listen(server, options),
     close,
@@ -82,7 +82,7 @@ async function listen(server: Server, { listen: { host, port }, log }: ApiOption
   });
 }
 
-async function shut(server: Server, closing: AbortController): Promise<void> {
+async function shut(server: Server, closing: AbortController, clock: Clock): Promise<void> {
   closing.abort();
   if (!server.listening) return;
   const ended = new Promise<void>((resolve) => {
@@ -91,9 +91,8 @@ async function shut(server: Server, closing: AbortController): Promise<void> {
     });
   });
   server.closeIdleConnections();
-  const forced = setTimeout(() => {
+  using _forced = clock.after(CLOSE_GRACE_MS, () => {
     server.closeAllConnections();
-  }, CLOSE_GRACE_MS);
+  });
   await ended;
-  clearTimeout(forced);
 }

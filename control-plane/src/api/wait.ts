@@ -18,7 +18,7 @@ export function createWait(plane: ControlPlane, clock: Clock): Wait {
     const end = (): void => {
       over.abort();
     };
-    const timer = setTimeout(end, waitMs);
+    const timer = clock.after(waitMs, end);
     signal.addEventListener('abort', end, { once: true });
     try {
       for (;;) {
@@ -27,7 +27,7 @@ export function createWait(plane: ControlPlane, clock: Clock): Wait {
         if (done(value) || over.signal.aborted || clock.monotonic() >= deadline) return value;
       }
     } finally {
-      clearTimeout(timer);
+      timer.stop();
       signal.removeEventListener('abort', end);
       over.abort(); // ends whatever `changed` still waits for
     }

@@ -1,3 +1,4 @@
+import { systemClock } from '../clock.js';
 import { NEXT } from './failure.js';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,7 +9,6 @@ import { createApi, type Api } from '../api/server.js';
 import type { ServiceSpec } from '../model/intent.js';
 import { PROBLEMS, type ProblemCode } from '../model/problem.js';
 import { effectiveSpec } from '../plan/spec.js';
-import { createFakeClock } from '../testing/clock.js';
 import { createRecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { createRecordingTerminal } from '../testing/recording_terminal.js';
@@ -33,7 +33,7 @@ function listen(port = 0, token: string | null = null): Api {
     log: createRecordingLog(),
     token,
     listen: { host: '127.0.0.1', port },
-    clock: createFakeClock(),
+    clock: systemClock,
     version: '1',
     randomId: () => 'req-1',
     metrics: () => Promise.resolve(''),

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { systemClock } from '../clock.js';
 import { createApi, type Api } from '../api/server.js';
-import { createFakeClock } from '../testing/clock.js';
 import { createRecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { createRecordingTerminal } from '../testing/recording_terminal.js';
@@ -13,7 +13,7 @@ let url: string;
 beforeEach(async () => {
   plane = new MemoryPlane().add('shop', ['a', 'b']);
   api = createApi({
-    ...{ plane, log: createRecordingLog(), token: null, clock: createFakeClock(), version: '1' },
+    ...{ plane, log: createRecordingLog(), token: null, clock: systemClock, version: '1' },
     ...{ listen: { host: '127.0.0.1', port: 0 }, randomId: () => 'req-1' },
     metrics: () => Promise.resolve(''),
   });

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { systemClock } from '../clock.js';
 import { createApi, type Api } from '../api/server.js';
-import { createFakeClock } from '../testing/clock.js';
 import { createRecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { makeRelease } from '../testing/memory_releases.js';
@@ -25,7 +25,7 @@ beforeEach(async () => {
     log: createRecordingLog(),
     token: null,
     listen: { host: '127.0.0.1', port: 0 },
-    clock: createFakeClock(),
+    clock: systemClock,
     version: '1',
     randomId: () => 'req-1',
     metrics: () => Promise.resolve(''),

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CommandCall, HookFailure } from '../model/hooks.js';
+import type { Clock, Timer } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 
 /** How much of what a command said last is kept. */
@@ -30,10 +31,15 @@ export function forbidsCommand(command: string, directory: string): string | nul
  */
 export function runCommand(
   call: CommandCall,
-  around: { readonly directory: string; readonly path: string; readonly signal: AbortSignal },
+  around: {
+    readonly directory: string;
+    readonly path: string;
+    readonly clock: Clock;
+    readonly signal: AbortSignal;
+  },
 ): Promise<Result<null, HookFailure>> {
   const { command, key, env, input, timeout_ms } = call;
-  const { directory, path, signal } = around;
+  const { directory, path, clock, signal } = around;
   return new Promise((resolve) => {
     if (signal.aborted) {
       resolve(unanswered(`${command} was not run: this controller is stopping`));
@@ -63,25 +69,25 @@ export function runCommand(
     child.stdout.on('data', listen);
     child.stderr.on('data', listen);
     let ended: string | null = null;
-    let grace: NodeJS.Timeout | undefined;
+    let grace: Timer | undefined;
     const end = (why: string): void => {
       if (ended !== null) return;
       ended = why;
       signalGroup(child.pid, 'SIGTERM');
-      grace = setTimeout(() => {
+      grace = clock.after(GRACE_MS, () => {
         signalGroup(child.pid, 'SIGKILL');
-      }, GRACE_MS);
+      });
     };
-    const deadline = setTimeout(() => {
+    const deadline = clock.after(timeout_ms, () => {
       end(`${command} took longer than ${timeout_ms} ms`);
-    }, timeout_ms);
+    });
     const stop = (): void => {
       end(`${command} was ended: this controller is stopping`);
     };
     signal.addEventListener('abort', stop, { once: true });
     const settle = (result: Result<null, HookFailure>): void => {
-      clearTimeout(deadline);
-      clearTimeout(grace);
+      deadline.stop();
+      grace?.stop();
       signal.removeEventListener('abort', stop);
       resolve(result);
     };

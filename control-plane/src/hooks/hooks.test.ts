@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { systemClock } from '../clock.js';
 import type { Hooks } from '../model/hooks.js';
 import { forbids, parsePrefix } from './allowed.js';
 import { createHooks } from './hooks.js';
@@ -33,7 +34,12 @@ afterAll(async () => {
 });
 
 function open(): Hooks {
-  return createHooks({ prefixes: [`${base}/hooks`], commands: directory, path: process.env['PATH'] ?? '' });
+  return createHooks({
+    prefixes: [`${base}/hooks`],
+    commands: directory,
+    path: process.env['PATH'] ?? '',
+    clock: systemClock,
+  });
 }
 
 function command(name: string, script: string): void {
@@ -195,7 +201,7 @@ describe('as a command', () => {
   });
 
   test('without a directory there are none', () => {
-    const none = createHooks({ prefixes: [], commands: '', path: '' });
+    const none = createHooks({ prefixes: [], commands: '', path: '', clock: systemClock });
     expect(none.forbidsCommand('tell')).toMatch(/EBBGATE_HOOK_COMMANDS/);
     expect(none.forbids(`${base}/hooks`)).toMatch(/EBBGATE_HOOKS/);
   });

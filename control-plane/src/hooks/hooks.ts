@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { HookCall, CommandCall, HookFailure, Hooks } from '../model/hooks.js';
+import type { Clock } from '../model/ports.js';
 import { err, type Result } from '../model/result.js';
 import { forbids, parsePrefix } from './allowed.js';
 import { forbidsCommand, runCommand } from './command.js';
@@ -13,6 +13,7 @@ export interface HookSettings {
   readonly commands: string;
   /** What a command may see of this process's environment. */
   readonly path: string;
+  readonly clock: Clock;
 }
 
 /** The hooks of `model/hooks.ts` over HTTP and child processes. A prefix that cannot be read throws. */
@@ -47,7 +48,7 @@ class OutwardHooks implements Hooks {
     this.#end.abort();
     const late = new AbortController();
     const ended = Promise.allSettled(this.#running);
-    await Promise.race([ended, pause(CLOSE_MS, undefined, { signal: late.signal }).catch(() => undefined)]);
+    await Promise.race([ended, this.#settings.clock.sleep(CLOSE_MS, late.signal)]);
     late.abort();
   }
 
@@ -79,8 +80,9 @@ class OutwardHooks implements Hooks {
   run(call: CommandCall): Promise<Result<null, HookFailure>> {
     const reason = this.forbidsCommand(call.command);
     if (reason !== null) return Promise.resolve(err({ kind: 'refused', reason }));
-    const { commands, path } = this.#settings;
-    return this.#track(runCommand(call, { directory: commands, path, signal: this.#end.signal }));
+    const { commands, path, clock } = this.#settings;
+    const around = { directory: commands, path, clock, signal: this.#end.signal };
+    return this.#track(runCommand(call, around));
   }
 
   #ask(
@@ -90,8 +92,16 @@ class OutwardHooks implements Hooks {
   ): Promise<Result<unknown, HookFailure>> {
     const reason = this.forbids(url);
     if (reason !== null) return Promise.resolve(err({ kind: 'refused', reason }));
-    const signal = AbortSignal.any([this.#end.signal, AbortSignal.timeout(timeoutMs)]);
-    return this.#track(ask(url, request, signal));
+    return this.#track(this.#askWithin(url, timeoutMs, request));
+  }
+
+  async #askWithin(
+    url: string,
+    timeoutMs: number,
+    request: Parameters<typeof ask>[1],
+  ): Promise<Result<unknown, HookFailure>> {
+    using late = this.#settings.clock.deadline(timeoutMs);
+    return await ask(url, request, AbortSignal.any([this.#end.signal, late.signal]));
   }
 
   async #track<T>(work: Promise<T>): Promise<T> {

@@ -1,11 +1,12 @@
 import type { Prometheus } from '../model/prometheus.js';
+import type { Clock } from '../model/ports.js';
 import { err } from '../model/result.js';
 import { createHooks } from './hooks.js';
 
 /** The Prometheus at `base`, like http://prometheus:9090; empty = none is offered. Bounded as hooks are: no redirects, a megabyte. */
-export function createPrometheus(base: string): Prometheus {
+export function createPrometheus(base: string, clock: Clock): Prometheus {
   const root = base.replace(/\/+$/, '');
-  const hooks = createHooks({ prefixes: base === '' ? [] : [root], commands: '', path: '' });
+  const hooks = createHooks({ prefixes: base === '' ? [] : [root], commands: '', path: '', clock });
   return {
     offered: base !== '',
     query: (promql, timeoutMs) => {

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
-import type { Clock, Lifecycle, LinkState, Log } from '../model/ports.js';
+import { backoffDelay } from '../model/backoff.js';
+import type { Clock, Lifecycle, LinkState, Log, Timer } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { describeAddress, type RedisAddress } from './address.js';
 import { describeChange, parseIdentity, type ServerIdentity } from './identity.js';
 
 /** Every second the link asks for a sign of life, so silence is noticed after at most this and the socket timeout. */
 const PROBE_MS = 1_000;
-const BACKOFF_MS = [50, 100, 200, 400, 800] as const;
-const SLOWEST_BACKOFF_MS = 1_000;
+const BACKOFF = { first: 50, most: 1_000, jitter: 0 };
+const CLOSE_MS = 2_000;
 
 export interface LinkOptions {
   readonly address: RedisAddress;
@@ -47,7 +47,7 @@ export class RedisLink implements Lifecycle {
   #failures = 0;
   #lastError = 'not connected yet';
   #identity: ServerIdentity | null = null;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #pending: Promise<void> = Promise.resolve();
   #probing = false;
   #closing: Promise<void> | undefined;
@@ -95,9 +95,9 @@ export class RedisLink implements Lifecycle {
 
   start(): Promise<void> {
     if (this.#timer !== undefined || this.#closing !== undefined) return Promise.resolve();
-    this.#timer = setInterval(() => {
+    this.#timer = this.#options.clock.every(PROBE_MS, () => {
       this.#tick();
-    }, PROBE_MS);
+    });
     this.#connect();
     return Promise.resolve();
   }
@@ -136,7 +136,7 @@ export class RedisLink implements Lifecycle {
   }
 
   async #end(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     this.#turn += 1;
     this.#usable = false;
     const open = ['connecting', 'connect', 'ready'].includes(this.#redis.status);
@@ -144,8 +144,7 @@ export class RedisLink implements Lifecycle {
     if (this.#redis.status !== 'wait' && this.#redis.status !== 'end') this.#redis.disconnect();
     if (open) {
       const giveUp = new AbortController();
-      const late = pause(2_000, undefined, { signal: giveUp.signal }).catch(() => undefined);
-      await Promise.race([ended, late]);
+      await Promise.race([ended, this.#options.clock.sleep(CLOSE_MS, giveUp.signal)]);
       giveUp.abort();
     }
     await this.#pending;
@@ -163,6 +162,7 @@ export class RedisLink implements Lifecycle {
       connectionName: name,
       disableClientInfo: true,
       lazyConnect: true,
+      // The library waits by its own timers: it knows neither the clock nor a way to be given one.
       connectTimeout: 2_000,
       disconnectTimeout: 100,
       commandTimeout: this.#timeoutMs,
@@ -176,7 +176,7 @@ export class RedisLink implements Lifecycle {
       autoResubscribe: false,
       // `#prepare` does it, with the rest of what it needs from INFO.
       enableReadyCheck: false,
-      retryStrategy: () => BACKOFF_MS[this.#failures++] ?? SLOWEST_BACKOFF_MS,
+      retryStrategy: () => backoffDelay(this.#failures++, BACKOFF, 0),
     };
   }
 

@@ -2,10 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { systemClock } from '../clock.js';
 import { reservePort } from '../local/port_reservation.js';
 import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import type { FleetReport, Heartbeat } from '../model/gateway.js';
+import type { Clock } from '../model/ports.js';
 import { buildHeartbeat } from '../testing/builders.js';
 import { createFakeClock, type FakeClock } from '../testing/clock.js';
 import { createRecordingLog, type RecordingLog } from '../testing/log.js';
@@ -13,6 +15,9 @@ import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
 import { RedisLink } from './client.js';
 import { createFeedback, type RedisFeedback } from './feedback.js';
 import { CHANNELS, KEYS } from './keys.js';
+
+/** Tells the time that a test sets; what waits for Redis waits in real time, as Redis does. */
+const readByHand = ({ monotonic, wall }: FakeClock): Clock => ({ ...systemClock, monotonic, wall });
 
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-feedback-'));
 let redis: LocalProcess;
@@ -31,7 +36,7 @@ beforeAll(async () => {
     address: { host: '127.0.0.1', port, username: null, password: null, database: 0 },
     name: 'cli',
     log: createRecordingLog(),
-    clock: createFakeClock(),
+    clock: systemClock,
     commandTimeoutMs: 10_000,
   });
   await cli.start();
@@ -71,7 +76,12 @@ async function command(name: string, ...words: readonly string[]): Promise<unkno
 /** A poll of an hour leaves a test alone with the hints. */
 async function listen(pollMs: number): Promise<void> {
   reports = [];
-  feedback = createFeedback({ url: `redis://127.0.0.1:${proxy.port}`, log, clock, pollMs });
+  feedback = createFeedback({
+    url: `redis://127.0.0.1:${proxy.port}`,
+    log,
+    clock: readByHand(clock),
+    pollMs,
+  });
   feedback.onReport((report) => reports.push(report));
   await feedback.start();
   await eventually(() => {

@@ -1,6 +1,6 @@
 import type { FleetReport, HeardGateway, Heartbeat } from '../model/gateway.js';
 import { checkName } from '../model/names.js';
-import type { Clock, Feedback, LinkState, Log } from '../model/ports.js';
+import type { Clock, Feedback, LinkState, Log, Timer } from '../model/ports.js';
 import { ok, type Result } from '../model/result.js';
 import { parseRedisUrl } from './address.js';
 import { RedisLink } from './client.js';
@@ -78,7 +78,7 @@ export class RedisFeedback implements Feedback {
   #wantsAll = false;
   #complete = false;
   #reading: Promise<void> | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(parts: {
@@ -126,10 +126,10 @@ export class RedisFeedback implements Feedback {
 
   async start(): Promise<void> {
     if (this.#timer !== undefined || this.#closing !== undefined) return;
-    this.#timer = setInterval(() => {
+    this.#timer = this.#clock.every(this.#pollMs, () => {
       this.#wantsAll = true;
       this.#read();
-    }, this.#pollMs);
+    });
     await Promise.all([this.#reads.start(), this.#hints.start()]);
   }
 
@@ -191,7 +191,7 @@ export class RedisFeedback implements Feedback {
   }
 
   async #end(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     await Promise.all([this.#hints.close(), this.#reads.close()]);
     await this.#reading;
   }

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { systemClock } from '../clock.js';
 import { reservePort } from '../local/port_reservation.js';
 import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import { comparePositions, type Position } from '../model/position.js';
 import { buildEncoded, buildPeer, buildSet } from '../testing/builders.js';
-import { createFakeClock } from '../testing/clock.js';
 import { createRecordingLog } from '../testing/log.js';
 import { RedisLink } from './client.js';
 import { KEYS } from './keys.js';
@@ -27,7 +27,7 @@ let gateway: RedisLink;
 beforeAll(async () => {
   const port = await reservePort();
   redis = await launchRedis({ dir, port });
-  const shared = { log: createRecordingLog(), clock: createFakeClock(), commandTimeoutMs: 10_000 };
+  const shared = { log: createRecordingLog(), clock: systemClock, commandTimeoutMs: 10_000 };
   const scripts = await loadScripts(SCRIPTS);
   publisher = createPublisher({ url: `redis://127.0.0.1:${port}`, scripts, ...shared });
   gateway = new RedisLink({

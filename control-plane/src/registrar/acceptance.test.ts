@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { systemClock } from '../clock.js';
 import { createApp } from '../api/app.js';
-import { createFakeClock } from '../testing/clock.js';
 import { createRecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { makeProblem } from '../testing/resources.js';
@@ -19,7 +19,7 @@ let close: () => Promise<void>;
 beforeEach(async () => {
   plane = new MemoryPlane();
   const app = createApp({
-    ...{ plane, log: createRecordingLog(), token: null, clock: createFakeClock(), version: '1' },
+    ...{ plane, log: createRecordingLog(), token: null, clock: systemClock, version: '1' },
     ...{ randomId: () => 'id', metrics: () => Promise.resolve(''), closing: signal },
   });
   const server = app.listen(0, '127.0.0.1');

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { systemClock as clock } from '../clock.js';
 import { productRoot } from '../cli/product.js';
 import { reservePort } from '../local/port_reservation.js';
 import { launch, type LocalProcess } from '../local/process.js';
@@ -13,7 +14,6 @@ import { CHANNELS, KEYS } from '../redis/keys.js';
 import { createPublisher } from '../redis/publisher.js';
 import { loadScripts } from '../redis/scripts.js';
 import { buildEncoded, buildSet } from './builders.js';
-import { createFakeClock } from './clock.js';
 import { createRecordingLog } from './log.js';
 
 /*
@@ -24,7 +24,6 @@ import { createRecordingLog } from './log.js';
 const root = productRoot();
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-users-'));
 const secret = (file: string): string => readFileSync(join(dir, file), 'utf8').trim();
-const clock = createFakeClock();
 const log = createRecordingLog();
 let port: number;
 let redis: LocalProcess;

@@ -1,4 +1,4 @@
-import type { Clock } from '../model/ports.js';
+import type { Clock, Timer } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { DisposableClient, type Done } from './client.js';
 import {
@@ -67,13 +67,13 @@ export class ZooKeeperConnection {
   readonly #waiting = new Set<Waiting>();
   readonly #eventListeners = new Set<(event: WatchEvent) => void>();
   readonly #silenceListeners = new Set<() => void>();
-  readonly #deadline: NodeJS.Timeout;
+  readonly #deadline: Timer;
   #phase: 'opening' | 'open' | 'closing' | 'dead' = 'opening';
   #sessionTimeoutMs: number;
   #heardAt: number;
   #beatAt = 0;
   #silentAt = -Infinity;
-  #ticker: NodeJS.Timeout | undefined;
+  #ticker: Timer | undefined;
   #settleOpened: (failure: string | null) => void = () => undefined;
   #settleLost: (reason: string) => void = () => undefined;
 
@@ -84,9 +84,9 @@ export class ZooKeeperConnection {
     this.#heardAt = clock.monotonic();
     this.opened = new Promise((resolve) => (this.#settleOpened = resolve));
     this.lost = new Promise((resolve) => (this.#settleLost = resolve));
-    this.#deadline = setTimeout(() => {
+    this.#deadline = clock.after(options.connectTimeoutMs, () => {
       this.kill(`no session from ${server.host}:${server.port} within ${options.connectTimeoutMs} ms`);
-    }, options.connectTimeoutMs);
+    });
     this.#client = new DisposableClient(server, options.sessionTimeoutMs, {
       opened: (granted) => {
         this.#onOpen(granted);
@@ -224,8 +224,8 @@ export class ZooKeeperConnection {
   kill(reason: string): void {
     if (this.#phase === 'dead') return;
     this.#phase = 'dead';
-    clearTimeout(this.#deadline);
-    clearInterval(this.#ticker);
+    this.#deadline.stop();
+    this.#ticker?.stop();
     this.#eventListeners.clear();
     this.#silenceListeners.clear();
     this.#client.destroy();
@@ -237,12 +237,10 @@ export class ZooKeeperConnection {
 
   #endSession(): void {
     this.#phase = 'closing';
-    const forced = setTimeout(() => {
+    const forced = this.#clock.after(CLOSE_MS, () => {
       this.kill('closed');
-    }, CLOSE_MS);
-    void this.lost.then(() => {
-      clearTimeout(forced);
     });
+    void this.lost.then(forced.stop);
     try {
       this.#client.closeSession();
     } catch (error) {
@@ -252,14 +250,14 @@ export class ZooKeeperConnection {
 
   #onOpen(granted: number): void {
     if (this.#phase !== 'opening') return;
-    clearTimeout(this.#deadline);
+    this.#deadline.stop();
     this.#phase = 'open';
     this.#sessionTimeoutMs = granted;
     this.#heardAt = this.#beatAt = this.#clock.monotonic();
     const every = Math.max(20, Math.min(250, granted / 24));
-    this.#ticker = setInterval(() => {
+    this.#ticker = this.#clock.every(every, () => {
       this.#tick();
-    }, every);
+    });
     this.#settleOpened(null);
   }
 

@@ -1,4 +1,4 @@
-import type { ConsumerRegistration } from '../model/ports.js';
+import type { ConsumerRegistration, Timer } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { atMost, TIDY_MS } from './at_most.js';
 import type { ZooKeeperConnection } from './connection.js';
@@ -37,7 +37,7 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
   #working: Promise<Result<null, string>> | undefined;
   #again = false;
   #detach: (() => void) | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   /** Services whose nodes the session may not write, why, and from when on it is tried again. */
   readonly #refused = new Map<
     string,
@@ -52,18 +52,18 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
 
   start(): Promise<void> {
     this.#detach ??= this.#link.attach(this);
-    this.#timer ??= setInterval(() => {
+    this.#timer ??= this.#link.clock.every(CHECK_MS, () => {
       void this.#check();
-    }, CHECK_MS);
+    });
     return Promise.resolve();
   }
 
   /** Takes its nodes away, if it can. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     this.#detach?.();
     this.#wanted = new Set();
-    await atMost(TIDY_MS, this.#work());
+    await atMost(this.#link.clock, TIDY_MS, this.#work());
     this.#connection = null;
   }
 

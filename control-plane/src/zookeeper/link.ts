@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { backoffDelay } from '../model/backoff.js';
 import type { Clock, Lifecycle, LinkState, Log } from '../model/ports.js';
 import type { Result } from '../model/result.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
@@ -34,8 +34,7 @@ export interface LinkUser {
 }
 
 const RECHECK_MS = 300_000;
-const FIRST_BACKOFF_MS = 100;
-const LAST_BACKOFF_MS = 3_000;
+const BACKOFF = { first: 100, most: 3_000, jitter: 0.5 };
 
 /**
  * Keeps one connection at a time, a new session each. After a loss it tries the servers in turn, with jittered
@@ -193,10 +192,9 @@ export class ZooKeeperLink implements Lifecycle {
   }
 
   async #wait(): Promise<void> {
-    const full = Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(this.#failures, 10));
+    const ms = backoffDelay(this.#failures, BACKOFF, this.random());
     this.#failures += 1;
-    const jittered = full * (0.5 + this.#options.random() / 2);
-    await pause(jittered, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    await this.clock.sleep(ms, this.#stop.signal);
   }
 
   #stopped(): boolean {

@@ -1,5 +1,5 @@
 import { checkName } from '../model/names.js';
-import type { ProviderData, ProviderRegistration } from '../model/ports.js';
+import type { ProviderData, ProviderRegistration, Timer } from '../model/ports.js';
 import { ok, type Result } from '../model/result.js';
 import { atMost, TIDY_MS } from './at_most.js';
 import type { ZooKeeperConnection } from './connection.js';
@@ -54,7 +54,7 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
   #claimedOn: ZooKeeperConnection | null = null;
   #working: Promise<Result<null, string>> | undefined;
   #detach: (() => void) | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #told = '';
 
   constructor(options: ProviderOptions) {
@@ -71,10 +71,10 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
 
   /** Takes the node away if the link is up; else it goes with the session. What still waits is left unanswered. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     this.#detach?.();
     this.#want(null);
-    await atMost(TIDY_MS, this.#work());
+    await atMost(this.#options.link.clock, TIDY_MS, this.#work());
     this.#connection = null;
   }
 
@@ -96,17 +96,17 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
 
   async sync(connection: ZooKeeperConnection): Promise<Result<null, string>> {
     this.#connection = connection;
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     const every = Math.max(250, Math.min(1_000, connection.sessionTimeoutMs / 4));
-    this.#timer = setInterval(() => {
+    this.#timer = this.#options.link.clock.every(every, () => {
       void this.#check(connection);
-    }, every);
+    });
     this.#reached = -1; // this session has no node yet, whatever an older one had
     return this.#work();
   }
 
   lost(): void {
-    clearInterval(this.#timer);
+    this.#timer?.stop();
     this.#connection = null;
   }
 

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import type { Clock, Timer } from '../model/ports.js';
 import type { ZooKeeperConnection } from './connection.js';
 import type { TreeMirror } from './mirror.js';
 import { refusalOfOne, type Reading } from './reader.js';
@@ -6,6 +6,7 @@ import { refusalOfOne, type Reading } from './reader.js';
 export interface RecheckOptions {
   /** Between two looks at everything; up to a tenth less, so that many trees and controllers do not look at once. */
   readonly everyMs: number;
+  readonly clock: Clock;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
   readonly root: string;
@@ -30,7 +31,7 @@ const PACE = { inFlight: 8, reads: 250, restMs: 20 };
  */
 export class Recheck {
   readonly #options: RecheckOptions;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #stopped = false;
   #looks = 0;
 
@@ -39,18 +40,15 @@ export class Recheck {
   }
 
   start(): void {
-    const { everyMs, random } = this.#options;
-    this.#timer = setTimeout(
-      () => {
-        void this.#look();
-      },
-      (everyMs / LOOKS_AT_REFUSED) * (1 - random() / 10),
-    );
+    const { clock, everyMs, random } = this.#options;
+    this.#timer = clock.after((everyMs / LOOKS_AT_REFUSED) * (1 - random() / 10), () => {
+      void this.#look();
+    });
   }
 
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#timer?.stop();
   }
 
   async #look(): Promise<void> {
@@ -70,7 +68,7 @@ export class Recheck {
 
   /** Of `paths`, of what is known below refused ones, and with `deep` of everything known below them. */
   async #findChanged(paths: readonly string[], deep: boolean): Promise<readonly string[]> {
-    const { mirror } = this.#options;
+    const { clock, mirror } = this.#options;
     const changed: string[] = [];
     let reads = 0;
     let level = paths;
@@ -83,7 +81,7 @@ export class Recheck {
           if (await this.#isChanged(path)) changed.push(path);
           if (deep || mirror.refusalOf(path) !== undefined) next.push(...mirror.childrenOf(path));
           reads += 1;
-          if (reads % PACE.reads === 0) await pause(PACE.restMs);
+          if (reads % PACE.reads === 0) await clock.sleep(PACE.restMs);
         }
       };
       await Promise.all(Array.from({ length: Math.min(PACE.inFlight, level.length) }, work));

@@ -1,3 +1,4 @@
+import type { Timer } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { atMost, TIDY_MS } from './at_most.js';
 import type { ZooKeeperConnection } from './connection.js';
@@ -70,7 +71,7 @@ export class WatchedTree implements LinkUser {
   #accepted = false;
   #gap = true;
   #flushing: Promise<void> | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #recheck: Recheck | undefined;
   #windowMs = FIRST_WINDOW_MS;
   #closed = false;
@@ -90,14 +91,14 @@ export class WatchedTree implements LinkUser {
     this.#closed = true;
     this.#detach?.();
     this.#unlisten?.();
-    clearTimeout(this.#timer);
+    this.#timer?.stop();
     this.#recheck?.stop();
     const connection = this.#connection;
     this.#connection = null;
     const ends: Promise<unknown>[] = [Promise.resolve(this.#flushing)];
     if (connection?.alive === true && !this.#watchChildren)
       ends.push(connection.removeTreeWatch(this.#options.root));
-    await atMost(TIDY_MS, Promise.all(ends));
+    await atMost(this.#link.clock, TIDY_MS, Promise.all(ends));
   }
 
   /** A node as it is known now. */
@@ -159,7 +160,7 @@ export class WatchedTree implements LinkUser {
     this.#synced = false;
     this.#connection = null;
     this.#gap = true;
-    clearTimeout(this.#timer);
+    this.#timer?.stop();
     this.#recheck?.stop();
     this.#timer = undefined;
     this.#show({ status: 'unknown', reason });
@@ -304,6 +305,7 @@ export class WatchedTree implements LinkUser {
     this.#recheck?.stop();
     const recheck = new Recheck({
       everyMs: this.#link.recheckMs,
+      clock: this.#link.clock,
       random: this.#link.random,
       root,
       readingOf: (path) => this.#readingOf(path),
@@ -366,12 +368,12 @@ export class WatchedTree implements LinkUser {
 
   /** Until the window ends, changes are only gathered. */
   #openWindow(): void {
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#link.clock.after(this.#windowMs, () => {
       this.#timer = undefined;
       const more = this.#dirty.size > 0 || this.#gap;
       this.#windowMs = more ? Math.min(LAST_WINDOW_MS, this.#windowMs * 2) : FIRST_WINDOW_MS;
       if (more) this.#startFlush();
-    }, this.#windowMs);
+    });
   }
 
   #showComplete(): void {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { systemClock } from '../../clock.js';
 import { reservePort } from '../../local/port_reservation.js';
 import { type LocalProcess } from '../../local/process.js';
 import { launchRedis } from '../../local/redis.js';
@@ -37,7 +38,7 @@ beforeAll(async () => {
   scripts = await loadScripts(fileURLToPath(new URL('../../../../lua/redis', import.meta.url)));
   redis = await launchRedis({ dir, port });
   const address = { host: '127.0.0.1', port, username: null, password: null, database: 0 };
-  cli = new RedisLink({ address, name: 'cli', log, clock: createFakeClock(), commandTimeoutMs: 10_000 });
+  cli = new RedisLink({ address, name: 'cli', log, clock: systemClock, commandTimeoutMs: 10_000 });
   await cli.start();
 });
 afterAll(async () => {
@@ -47,7 +48,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   clock = createFakeClock();
-  publisher = createPublisher({ url, log, clock, scripts, commandTimeoutMs: 10_000 });
+  publisher = createPublisher({ url, log, clock: systemClock, scripts, commandTimeoutMs: 10_000 });
   await publisher.start();
   await vi.waitFor(
     () => {

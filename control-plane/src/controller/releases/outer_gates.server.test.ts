@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../../clock.js';
 import { createHooks } from '../../hooks/hooks.js';
 import { createPrometheus } from '../../hooks/prometheus.js';
 import { reservePort } from '../../local/port_reservation.js';
@@ -73,8 +74,8 @@ interface Desk extends AsyncDisposable {
   answer(record: ReleaseRecord, gate: string): Promise<GateAnswer>;
 }
 function open(prometheusBase = '', prefix = `${base}/hooks`): Desk {
-  const hooks = createHooks({ prefixes: [prefix], commands: '', path: '' });
-  const prometheus = createPrometheus(prometheusBase);
+  const hooks = createHooks({ prefixes: [prefix], commands: '', path: '', clock: systemClock });
+  const prometheus = createPrometheus(prometheusBase, systemClock);
   const gates = new OuterGates({
     ...{ hooks, prometheus, clock: createFakeClock(), log: createRecordingLog() },
     wake: () => undefined,
@@ -158,13 +159,13 @@ describe('a webhook', () => {
 
   it('outside of the allowed prefixes is refused at the start, and never asked', async () => {
     const gates = { webhooks: [{ name: 'ci', url: `${base}/elsewhere`, timeout_ms: 100 }] };
-    const hooks = createHooks({ prefixes: [`${base}/hooks`], commands: '', path: '' });
-    expect(refuseGates(gates, { hooks, prometheus: createPrometheus('') })).toMatchObject({
+    const hooks = createHooks({ prefixes: [`${base}/hooks`], commands: '', path: '', clock: systemClock });
+    expect(refuseGates(gates, { hooks, prometheus: createPrometheus('', systemClock) })).toMatchObject({
       code: 'invalid_request',
       field: 'body.gates.webhooks.0.url',
       detail: expect.stringContaining('EBBGATE_HOOKS') as string,
     });
-    expect(refuseGates(webhook(), { hooks, prometheus: createPrometheus('') })).toBe(null);
+    expect(refuseGates(webhook(), { hooks, prometheus: createPrometheus('', systemClock) })).toBe(null);
     expect(await desk.answer(asking(gates), 'webhook:ci')).toMatchObject({ verdict: 'inconclusive' });
     expect(asked).toEqual([]);
   });
@@ -180,7 +181,7 @@ describe('Prometheus', () => {
     const port = await reservePort();
     url = `http://127.0.0.1:${String(port)}`;
     prometheus = await launchPrometheus({ dir, port, targets: [new URL(base).host] });
-    const there = createPrometheus(url);
+    const there = createPrometheus(url, systemClock);
     const scraped = { ok: true, value: { data: { result: [{}, {}] } } };
     await vi.waitFor(async () => expect(await there.query('lag', 5_000)).toMatchObject(scraped), {
       timeout: 30_000,
@@ -229,9 +230,9 @@ describe('Prometheus', () => {
   });
 
   it('is refused at the start where none is offered, and where a placeholder stands for nothing', () => {
-    const hooks = createHooks({ prefixes: [], commands: '', path: '' });
+    const hooks = createHooks({ prefixes: [], commands: '', path: '', clock: systemClock });
     const told = (query: string, at: string) =>
-      refuseGates({ prometheus: [gate(query)] }, { hooks, prometheus: createPrometheus(at) });
+      refuseGates({ prometheus: [gate(query)] }, { hooks, prometheus: createPrometheus(at, systemClock) });
     expect(told('lag', '')).toMatchObject({
       field: 'body.gates.prometheus.0',
       detail: expect.stringContaining('EBBGATE_PROMETHEUS') as string,

@@ -53,7 +53,7 @@ beforeEach(async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   url = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}/upgrade`;
-  hooks = createHooks({ prefixes: [url], commands: dir, path: process.env['PATH'] ?? '' });
+  hooks = createHooks({ prefixes: [url], commands: dir, path: process.env['PATH'] ?? '', clock });
 });
 afterEach(async () => {
   await hooks.close();
