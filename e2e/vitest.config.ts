@@ -1,41 +1,67 @@
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { defineConfig } from 'vitest/config';
 
 const root = import.meta.dirname;
 const shared = { root, testTimeout: 120_000, hookTimeout: 120_000 };
+const e2e = (name: string): string => `${name}.e2e.test.ts`;
 
-// Whole scenarios on real servers. Those that measure how requests are spread, how fast, or how often something is tried want
-// the machine to themselves; the others mostly wait, and two of their files run at once.
-const ALONE = [
-  'balancers',
-  'connections',
+// Whole scenarios on real servers. These measure how requests are spread by latency, or count what comes within a time: two
+// files at once leave them the processor that they need. All others wait for conditions and count outcomes.
+const MEASURING = ['balancers', 'health', 'health_checks', 'one_bad', 'soak'].map(e2e);
+
+/** Files at once of those that mostly wait: for sessions that expire, for open requests, for a gate. */
+const WAITING_AT_ONCE = 5;
+
+/** Those that take longest, so that none of them is the last to begin; `npm test` prints what each took. */
+const LONGEST = [
+  'releases_faults',
+  'up',
+  'bad_input',
+  'data_loss',
+  'faults_controller',
+  'tutorial',
+  'releases_in_place',
+  'releases_gates',
+  'histories',
+  'faults_nginx',
+  'drain',
+  'edge_attacks',
+  'releases',
+  'parallel_clients',
   'gateway',
-  'health',
-  'health_checks',
-  'loss',
-  'one_bad',
-  'soak',
-  'weights',
-].map((name) => `${name}.e2e.test.ts`);
+  'http_edge',
+].map(e2e);
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const place = ({ moduleId }: TestSpecification): number => {
+      const found = LONGEST.findIndex((name) => moduleId.endsWith(`/${name}`));
+      return found === -1 ? LONGEST.length : found;
+    };
+    return (await super.sort(files)).sort((a, b) => place(a) - place(b));
+  }
+}
 
 export default defineConfig({
   test: {
     ...shared,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
           ...shared,
-          name: 'alone',
-          include: ALONE,
-          fileParallelism: false,
+          name: 'waiting',
+          include: ['**/*.e2e.test.ts'],
+          exclude: MEASURING,
+          maxWorkers: WAITING_AT_ONCE,
           sequence: { groupOrder: 0 },
         },
       },
       {
         test: {
           ...shared,
-          name: 'beside',
-          include: ['**/*.e2e.test.ts'],
-          exclude: ALONE,
+          name: 'measuring',
+          include: MEASURING,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },

@@ -1,7 +1,7 @@
-// `npm run check`: everything that needs no server, two at a time.
+// `npm run check`: everything that needs no server, two at a time, longest first.
 import { readyDependencies } from './deps.mjs';
 import { readyMachine } from './machine.mjs';
-import { BUSTED, CHECKS, PURE_TESTS, runSuite, total } from './suites.mjs';
+import { BUSTED, CHECKS, PURE_TESTS, runSuite, timeTable, total } from './suites.mjs';
 
 await readyMachine({ tests: true });
 readyDependencies({ build: false });
@@ -12,6 +12,7 @@ const worker = async () => {
     results.push(await runSuite(suite, { quiet: true }));
 };
 await Promise.all([worker(), worker()]);
+console.log(`\n${timeTable(results, 5)}`);
 const { passed, failed } = total(results);
-console.log(`${passed} passed, ${failed} failed`);
+console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;

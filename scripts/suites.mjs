@@ -1,4 +1,4 @@
-// What `npm run check` and `npm test` run: each suite streams its output and says what it counted.
+// What `npm run check` and `npm test` run: each suite says what it counted, and where its time went.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,13 +6,14 @@ import { join } from 'node:path';
 import { ROOT } from './deps.mjs';
 
 /**
- * Runs a command in the repository's root. With `quiet` its output is held back and shown only if it fails, so
- * that commands may run at the same time.
+ * Runs a command in the repository's root. With `quiet` its output is kept back and shown only if it fails, so
+ * that commands may run at the same time. With `yielding` it takes only the processor time that nobody else wants.
  * @returns {Promise<{ok: boolean, output: string}>}
  */
-function run(command, args, { quiet = false, env = {} } = {}) {
+function run(command, args, { quiet = false, yielding = false, env = {} } = {}) {
+  const whole = yielding ? ['nice', '-n', '19', command, ...args] : [command, ...args];
   return new Promise((resolve) => {
-    const child = spawn(command, args, {
+    const child = spawn(whole[0], whole.slice(1), {
       cwd: ROOT,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -35,8 +36,8 @@ const bin = (name) => join(ROOT, 'node_modules/.bin', name);
 function check(name, command, args) {
   return {
     name,
-    async run() {
-      const { ok, output } = await run(command, args, { quiet: true });
+    async run(options = {}) {
+      const { ok, output } = await run(command, args, { ...options, quiet: true });
       if (!ok) process.stdout.write(`\n--- ${name} failed ---\n${output.trimEnd()}\n`);
       return { passed: ok ? 1 : 0, failed: ok ? 0 : 1 };
     },
@@ -46,7 +47,7 @@ function check(name, command, args) {
 // Both caches go by content; typed lint has none that could be trusted.
 const TYPES_CACHE = 'node_modules/.cache/types.tsbuildinfo';
 
-/** Format, lint, types and luacheck; the import law is a vitest file and is counted there. */
+/** Format, lint, types and luacheck, longest first; the import law is a vitest file and is counted there. */
 export const CHECKS = [
   check('lint', bin('eslint'), ['--max-warnings', '0', '.']),
   check('types', bin('tsc'), ['--noEmit', '-p', '.', '--incremental', '--tsBuildInfoFile', TYPES_CACHE]),
@@ -58,21 +59,24 @@ export const CHECKS = [
 function vitest(name, args) {
   return {
     name,
-    async run({ quiet = false } = {}) {
+    async run(options = {}) {
       const dir = mkdtempSync(join(tmpdir(), 'ebbgate-report-'));
-      const report = join(dir, 'report.json');
-      const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-      const { ok, output } = await run(bin('vitest'), ['run', ...args, ...reporters], { quiet });
-      const counted = readVitest(report);
+      const [report, times] = [join(dir, 'report.json'), join(dir, 'times.jsonl')];
+      const reporters = ['default', 'json', join(ROOT, 'scripts/file_times.mjs')];
+      const reporting = [...reporters.map((one) => `--reporter=${one}`), `--outputFile.json=${report}`];
+      const env = { EBBGATE_FILE_TIMES: times };
+      const { ok, output } = await run(bin('vitest'), ['run', ...args, ...reporting], { ...options, env });
+      const counted = readCounts(report);
+      const files = readTimes(times);
       rmSync(dir, { recursive: true, force: true });
       const failed = counted.failed > 0 || !ok;
-      if (quiet && failed) process.stdout.write(`\n--- ${name} failed ---\n${output.trimEnd()}\n`);
-      return { passed: counted.passed, failed: counted.failed || (ok ? 0 : 1) };
+      if (options.quiet && failed) process.stdout.write(`\n--- ${name} failed ---\n${output.trimEnd()}\n`);
+      return { passed: counted.passed, failed: counted.failed || (ok ? 0 : 1), files };
     },
   };
 }
 
-function readVitest(file) {
+function readCounts(file) {
   if (!existsSync(file)) return { passed: 0, failed: 1 };
   const report = JSON.parse(readFileSync(file, 'utf8'));
   // A file that fails before its first test (an import, a beforeAll) has no failed test of its own.
@@ -83,27 +87,29 @@ function readVitest(file) {
   return { passed: report.numPassedTests, failed: report.numFailedTests + broken.length };
 }
 
-export const PURE_TESTS = vitest('vitest, pure', [
-  '--config',
-  'control-plane/vitest.config.ts',
-  '--project',
-  'pure',
-]);
-export const CONTROL_PLANE_TESTS = vitest('vitest', ['--config', 'control-plane/vitest.config.ts']);
+function readTimes(file) {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').trim().split('\n');
+  return lines.map((line) => JSON.parse(line)).map(([name, seconds]) => ({ name, seconds }));
+}
+
+const CONTROL_PLANE = ['--config', 'control-plane/vitest.config.ts', '--project'];
+export const PURE_TESTS = vitest('vitest, pure', [...CONTROL_PLANE, 'pure']);
+export const SERVER_TESTS = vitest('vitest, server', [...CONTROL_PLANE, 'server']);
 export const E2E_TESTS = vitest('e2e', ['--config', 'e2e/vitest.config.ts']);
 
 /** The Lua specs under plain LuaJIT. */
 export const BUSTED = {
   name: 'busted',
-  async run({ quiet = false } = {}) {
+  async run(options = {}) {
     const args = ['--lua=luajit', '-p', '_spec', '-o', 'plainTerminal', 'lua/spec'];
     // By LUA_PATH, because busted passes its own -m through a shell that splits at the semicolon.
     const env = { LUA_PATH: 'lua/?.lua;lua/?/init.lua;;' };
-    const { ok, output } = await run('busted', args, { quiet, env });
+    const { ok, output } = await run('busted', args, { ...options, env });
     const counted = /(\d+) success(?:es)? \/ (\d+) failures? \/ (\d+) errors?/.exec(output);
     const passed = Number(counted?.[1] ?? 0);
     const failed = counted ? Number(counted[2]) + Number(counted[3]) : 1;
-    if (quiet && !ok) process.stdout.write(`\n--- busted failed ---\n${output.trimEnd()}\n`);
+    if (options.quiet && !ok) process.stdout.write(`\n--- busted failed ---\n${output.trimEnd()}\n`);
     return { passed, failed: failed || (ok ? 0 : 1) };
   },
 };
@@ -111,16 +117,44 @@ export const BUSTED = {
 /** Runs one suite, says how it went, and counts a suite without a single test as a failure. */
 export async function runSuite(suite, options) {
   const started = performance.now();
-  const { passed, failed } = await suite.run(options);
+  const { passed, failed, files = [] } = await suite.run(options);
   const empty = passed + failed === 0;
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const seconds = (performance.now() - started) / 1000;
   const verdict = empty
     ? 'FAILED: it ran no test'
     : failed > 0
       ? `FAILED: ${failed}, passed: ${passed}`
       : `ok (${passed})`;
-  console.log(`${suite.name.padEnd(14)} ${verdict}  ${seconds} s`);
-  return { passed, failed: empty ? 1 : failed };
+  console.log(`${suite.name.padEnd(14)} ${verdict}  ${seconds.toFixed(1)} s`);
+  return { name: suite.name, passed, failed: empty ? 1 : failed, seconds, files };
+}
+
+/** Runs each lane's suites one after the other, all lanes at once; resolves with every result. */
+export async function runLanes(lanes) {
+  const results = [];
+  const lane = async ({ suites, options }) => {
+    for (const suite of suites) results.push(await runSuite(suite, options));
+  };
+  await Promise.all(lanes.map(lane));
+  return results;
+}
+
+/** Where the time went: a line per suite, and the slowest files. */
+export function timeTable(results, slowest = 10) {
+  const files = results.flatMap(({ name, files }) => files.map((file) => ({ ...file, suite: name })));
+  const line = (cells) => [cells[0].padEnd(16), ...cells.slice(1).map((cell) => cell.padStart(8))].join('');
+  return [
+    line(['suite', 'tests', 'files', 'seconds']),
+    ...results.map(({ name, passed, failed, files, seconds }) =>
+      line([name, `${passed + failed}`, `${files.length || ''}`, seconds.toFixed(1)]),
+    ),
+    '',
+    `the ${slowest} slowest files, in seconds`,
+    ...files
+      .sort((a, b) => b.seconds - a.seconds)
+      .slice(0, slowest)
+      .map(({ suite, name, seconds }) => `${seconds.toFixed(1).padStart(8)}  ${suite}: ${name}`),
+  ].join('\n');
 }
 
 /** The sum over suites. */
