@@ -260,11 +260,15 @@ describe('the background', function()
   end)
 
   whichever('rests by its own work', function(set)
-    local turn = pace.new()
     set()
     local before = host.time
-    turn:rest()
-    assert.equal(before, host.time)
+    -- Its work is measured for real, and this process may lose the processor in the middle of it.
+    for _ = 1, 20 do
+      pace.new():rest()
+      if host.time == before then return end
+      before = host.time
+    end
+    error('it rested each time')
   end)
 
   whichever('keeps when the link to Redis changed', function(set)
