@@ -19,7 +19,7 @@ const { folderLaw, OWN_TIMERS } = (await import(scripts)) as {
 const linter = new Linter({ cwd: ROOT });
 const parser: Linter.Config = {
   files: ['**/*.ts'],
-  languageOptions: { parser: tseslint.parser as Linter.Parser },
+  languageOptions: { parser: tseslint.parser },
 };
 const STRICT = [parser, ...folderLaw({ strict: true })];
 
