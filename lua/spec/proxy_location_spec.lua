@@ -44,7 +44,7 @@ end)
 describe('upstream.tls', function()
   local function decode(upstream, profiles)
     local payload = '{"v":1,"service":"shop","balancer":{"algorithm":"weighted_round_robin"},"timeouts":{"connect_ms":1,'
-      .. '"send_ms":1,"read_ms":1},"retry":{"tries":1},"health":{"max_fails":0,"fail_timeout_ms":0},"upstream":' .. upstream
+      .. '"send_ms":1,"read_ms":1},"retry":{"tries":1},"health":{"max_fails":0,"fail_timeout_ms":1},"upstream":' .. upstream
       .. ',"peers":[]}'
     return wire.decode('shop', payload, { json = tools.json, profiles = profiles })
   end

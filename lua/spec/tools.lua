@@ -52,12 +52,17 @@ tools.json = cjson.decode
 tools.quote = cjson.encode
 tools.null = cjson.null
 
---- A file of the contract's examples.
-function tools.example(name)
-  local file = assert(io.open('docs/contract/examples/' .. name .. '.json', 'rb'))
+--- A JSON file of the contract.
+function tools.contract(name)
+  local file = assert(io.open('docs/contract/' .. name .. '.json', 'rb'))
   local text = file:read('*a')
   file:close()
   return (text:gsub('\n$', ''))
+end
+
+--- A file of the contract's examples.
+function tools.example(name)
+  return tools.contract('examples/' .. name)
 end
 
 --- A generator of its own, so that a failing seed can be tried again: `random()` in [0, 1), `random(n)` in 1 … n.

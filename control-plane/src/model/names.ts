@@ -8,6 +8,8 @@ export interface BadName {
 }
 
 interface NameRule {
+  /** At most so many characters. */
+  readonly most: number;
   readonly pattern: RegExp;
   /** One character that no such name contains. */
   readonly stranger: RegExp;
@@ -20,39 +22,50 @@ interface NameRule {
  */
 const RULES = {
   service: {
-    pattern: /^[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?$/,
+    most: 128,
+    pattern: /^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/,
     stranger: /[^a-z0-9._-]/u,
-    hint: '1 to 128 of a-z 0-9 . _ -, starting and ending with a letter or digit',
+    hint: 'a-z 0-9 . _ -, starting and ending with a letter or digit',
   },
   instance: {
-    pattern: /^[A-Za-z0-9[][A-Za-z0-9._:[\]-]{0,126}$/,
+    most: 127,
+    pattern: /^[A-Za-z0-9[][A-Za-z0-9._:[\]-]*$/,
     stranger: /[^A-Za-z0-9._:[\]-]/u,
-    hint: '1 to 127 of A-Z a-z 0-9 . _ : [ ] -, starting with a letter, a digit or [',
+    hint: 'A-Z a-z 0-9 . _ : [ ] -, starting with a letter, a digit or [',
   },
   version: {
-    pattern: /^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/,
+    most: 64,
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._+-]*$/,
     stranger: /[^A-Za-z0-9._+-]/u,
-    hint: '1 to 64 of A-Z a-z 0-9 . _ + -, starting with a letter or digit',
+    hint: 'A-Z a-z 0-9 . _ + -, starting with a letter or digit',
   },
   gateway: {
-    pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    most: 63,
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
     stranger: /[^A-Za-z0-9._-]/u,
-    hint: '1 to 63 of A-Z a-z 0-9 . _ -, starting with a letter or digit',
+    hint: 'A-Z a-z 0-9 . _ -, starting with a letter or digit',
   },
   zone: {
-    pattern: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    most: 63,
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/,
     stranger: /[^A-Za-z0-9._-]/u,
-    hint: '1 to 63 of A-Z a-z 0-9 . _ -, starting with a letter or digit',
+    hint: 'A-Z a-z 0-9 . _ -, starting with a letter or digit',
   },
   /** Who acts: a person, a team's bot, a job of a build server. */
   actor: {
-    pattern: /^[A-Za-z0-9][A-Za-z0-9._@+:/-]{0,127}$/,
+    most: 128,
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._@+:/-]*$/,
     stranger: /[^A-Za-z0-9._@+:/-]/u,
-    hint: '1 to 128 of A-Z a-z 0-9 . _ @ + : / -, starting with a letter or digit',
+    hint: 'A-Z a-z 0-9 . _ @ + : / -, starting with a letter or digit',
   },
 } satisfies Record<string, NameRule>;
 
 export type NameKind = keyof typeof RULES;
+
+/** The longest name of each kind, in characters. */
+export const LONGEST_NAME = Object.fromEntries(
+  Object.entries(RULES).map(([kind, { most }]) => [kind, most]),
+) as Readonly<Record<NameKind, number>>;
 
 /** What events call the controller itself, the registry and the gateways; nobody else may take these names. */
 export const RESERVED_ACTORS: readonly string[] = ['controller', 'registry', 'gateways'];
@@ -60,10 +73,10 @@ export const RESERVED_ACTORS: readonly string[] = ['controller', 'registry', 'ga
 /** Checks `value` as a name of `kind`; a failure names `field`, says what is allowed, and which character is not. */
 export function checkName(kind: NameKind, value: unknown, field: string = kind): Result<string, BadName> {
   const rule = RULES[kind];
-  if (typeof value === 'string' && rule.pattern.test(value)) return ok(value);
+  if (typeof value === 'string' && value.length <= rule.most && rule.pattern.test(value)) return ok(value);
   const stranger = typeof value === 'string' ? rule.stranger.exec(value)?.[0] : undefined;
   const contains = stranger === undefined ? '' : `; it contains ${spellCharacter(stranger)}`;
-  return err({ field, message: `${field} must be ${rule.hint}${contains}` });
+  return err({ field, message: `${field} must be 1 to ${String(rule.most)} of ${rule.hint}${contains}` });
 }
 
 /** The service name under which the routes document is published. */

@@ -3,15 +3,24 @@ import type { Fault, Member, Members } from './shape.js';
 
 /*
  * What can be decided for a service besides its routes, as one table: limits, defaults, meaning. The API, the intent
- * record, the published set, the command line and docs/reference/service-spec.md are made from it, so the defaults
- * stand here and in docs/contract/wire.md, and nowhere else.
+ * record, the published set, the command line and docs/reference/service-spec.md are made from it. So is
+ * docs/contract/spec.json, against which the gateway's own reader (lua/ebbgate/core/wire.lua) is tested.
  */
 
 const DAY_MS = 86_400_000;
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 
+const TOKENS = { good: ['x-user', 'A1', "!#$%&'*+.^_`|~-"], bad: ['', 'a b', 'a;b', 'a"b', 'é', 'a\n'] };
+
 const whole = (min: number, max: number) => ({ kind: 'whole', min, max }) as const;
 const milliseconds = (min: number) => whole(min, DAY_MS);
+/** `hint` with its `{most}`. */
+const text = (
+  pattern: RegExp,
+  most: number,
+  hint: string,
+  examples: { readonly good: readonly string[]; readonly bad: readonly string[] },
+) => ({ kind: 'text', pattern, most, hint: hint.replace('{most}', String(most)), ...examples }) as const;
 const flag = { kind: 'flag' } as const;
 const percent = (max: number) => whole(0, max);
 
@@ -22,7 +31,7 @@ const HASH_ON: Members = {
     doc: 'what of a request is hashed; `path` is the path without the query',
   },
   name: {
-    rule: { kind: 'text', pattern: TOKEN, most: 128, hint: 'a token of 1 to 128 characters, like x-user' },
+    rule: text(TOKEN, 128, 'a token of 1 to {most} characters, like x-user', TOKENS),
     fallback: null,
     doc: 'of the header, cookie or query argument; none for `path`',
   },
@@ -30,7 +39,7 @@ const HASH_ON: Members = {
 
 const STICKY: Members = {
   cookie: {
-    rule: { kind: 'text', pattern: TOKEN, most: 64, hint: 'a token of 1 to 64 characters, like shop_at' },
+    rule: text(TOKEN, 64, 'a token of 1 to {most} characters, like shop_at', TOKENS),
     always: true,
     doc: "the cookie's name",
   },
@@ -49,22 +58,20 @@ const CHECK: Members = {
     doc: '`http` asks and judges the answer; `tcp` only connects',
   },
   path: {
-    rule: {
-      kind: 'text',
-      pattern: /^\/[\x21-\x7e]*$/,
-      most: 1_024,
-      hint: 'a path that starts with /, without white space, of at most 1024 characters',
-    },
+    rule: text(
+      /^\/[\x21-\x7e]*$/,
+      1_024,
+      'a path that starts with /, without white space, of at most {most} characters',
+      { good: ['/', '/health?deep=1', '/a%20b~'], bad: ['', 'health', '/a b', '/a\nb', '/a\x7fb', '/é'] },
+    ),
     fallback: '/',
     doc: 'what is asked for',
   },
   host: {
-    rule: {
-      kind: 'text',
-      pattern: /^[A-Za-z0-9._:[\]-]*$/,
-      most: 255,
-      hint: 'a host name or address of at most 255 characters',
-    },
+    rule: text(/^[A-Za-z0-9._:[\]-]*$/, 255, 'a host name or address of at most {most} characters', {
+      good: ['shop.internal', '', '[fd00::7]:80'],
+      bad: ['a b', 'a/b', 'a\r\nb', 'é'],
+    }),
     fallback: '',
     doc: "the Host header; empty = the instance's address",
   },
@@ -83,12 +90,10 @@ const CHECK: Members = {
     doc: 'good answers, as ranges `[from, to]`',
   },
   body: {
-    rule: {
-      kind: 'text',
-      pattern: /^[^\p{Cc}\p{Cs}]*$/u,
-      most: 256,
-      hint: 'at most 256 characters without control characters',
-    },
+    rule: text(/^[^\p{Cc}\p{Cs}]*$/u, 256, 'at most {most} characters without control characters', {
+      good: ['é', '', 'a b', 'ok 🙂'],
+      bad: ['a\nb', 'a\x7f', 'a\x85b'],
+    }),
     fallback: '',
     doc: 'must occur in the first 64 KiB of the body; empty = any body',
   },
@@ -200,12 +205,10 @@ export const SECTIONS = {
       doc: 'the protocol',
     },
     tls: {
-      rule: {
-        kind: 'text',
-        pattern: /^[a-z0-9_]*$/,
-        most: 32,
-        hint: 'the name of a TLS profile: at most 32 of a-z 0-9 _',
-      },
+      rule: text(/^[a-z0-9_]*$/, 32, 'the name of a TLS profile: at most {most} of a-z 0-9 _', {
+        good: ['inside', 'v_2'],
+        bad: ['Inside', 'in-side', 'a b'],
+      }),
       fallback: '',
       doc: "a TLS profile of the gateways' configuration, for `https` and `grpcs`; empty = their default",
     },

@@ -9,12 +9,23 @@ export type Rule =
   | { readonly kind: 'whole'; readonly min: number; readonly max: number }
   | { readonly kind: 'flag' }
   | { readonly kind: 'one_of'; readonly values: readonly string[] }
-  /** `hint` ends the sentence "must be …". */
-  | { readonly kind: 'text'; readonly pattern: RegExp; readonly most: number; readonly hint: string }
+  | TextRule
   | { readonly kind: 'list'; readonly of: Rule; readonly most: number }
   /** `[from, to]`, both ends included. */
   | { readonly kind: 'range'; readonly min: number; readonly max: number }
   | { readonly kind: 'object'; readonly members: Members };
+
+/** A text of at most `most` characters (Unicode code points) that matches as a whole. */
+export interface TextRule {
+  readonly kind: 'text';
+  readonly pattern: RegExp;
+  readonly most: number;
+  /** Ends the sentence "must be …". */
+  readonly hint: string;
+  /** Examples of what matches and what does not, besides too long ones: every reader of such a text is tested with them. */
+  readonly good: readonly string[];
+  readonly bad: readonly string[];
+}
 
 export interface Member {
   readonly rule: Rule;
@@ -91,7 +102,7 @@ function complaint(rule: Exclude<Rule, { kind: 'object' }>, value: unknown): str
         ? null
         : `must be one of ${rule.values.join(', ')}`;
     case 'text':
-      return typeof value === 'string' && value.length <= rule.most && rule.pattern.test(value)
+      return typeof value === 'string' && countCharacters(value) <= rule.most && rule.pattern.test(value)
         ? null
         : `must be ${rule.hint}`;
     case 'range':
@@ -151,6 +162,11 @@ export function isDefault(member: Member, value: unknown): boolean {
 /** True for an object that is no list. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** How many characters (Unicode code points) `text` has. */
+export function countCharacters(text: string): number {
+  return Array.from(text).length;
 }
 
 function isWhole(value: unknown, min: number, max: number): value is number {

@@ -4,6 +4,7 @@ import { checkName, type NameKind, ROUTES } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 import { SECTIONS, type SectionName } from '../model/service_spec.js';
 import type { Document, ServiceSet } from '../model/set.js';
+import { MAX_PEERS, MAX_ROUTE_HOST, MAX_ROUTE_PATH, PEER_PORT, PEER_WEIGHT } from '../model/set_limits.js';
 import { readMembers, type Fault } from '../model/shape.js';
 
 /** A name by the rules of `model/names.ts`. */
@@ -32,9 +33,9 @@ function section<S extends SectionName>(name: S) {
 const peer = z.object({
   id: nameSchema('instance'),
   host: z.string().refine((host) => isIP(host) !== 0, { error: 'is not an IP address' }),
-  port: z.int().min(1).max(65_535),
+  port: z.int().min(PEER_PORT.min).max(PEER_PORT.max),
   version: z.literal('').or(nameSchema('version')),
-  weight: z.int().min(0).max(1_000_000),
+  weight: z.int().min(PEER_WEIGHT.min).max(PEER_WEIGHT.max),
   down: z.boolean(),
   state: z.enum(['up', 'suspect', 'draining', 'unready', 'isolated', 'cut', 'gone']),
   zone: z.literal('').or(nameSchema('zone')).optional(),
@@ -52,7 +53,7 @@ const serviceSet = z.object({
   upstream: section('upstream').optional(),
   peers: z
     .array(peer)
-    .max(10_000)
+    .max(MAX_PEERS)
     .refine((peers) => new Set(peers.map(({ id }) => id)).size === peers.length, {
       error: 'two peers have the same id',
     }),
@@ -64,7 +65,11 @@ const routeTable = z.object({
   v: z.literal(1),
   service: z.literal(ROUTES),
   routes: z.array(
-    z.object({ host: z.string().min(1), path: z.string().startsWith('/'), service: nameSchema('service') }),
+    z.object({
+      host: z.string().min(1).max(MAX_ROUTE_HOST),
+      path: z.string().startsWith('/').max(MAX_ROUTE_PATH),
+      service: nameSchema('service'),
+    }),
   ),
 });
 

@@ -7,6 +7,7 @@ import { SECTIONS } from '../model/service_spec.js';
 import type { Member, Members, Rule } from '../model/shape.js';
 import { GATEWAY_OPTIONS, type GatewayOption } from '../render/options.js';
 import { regenerate, REWRITE, table } from './page.js';
+import { specContract } from './spec_contract.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const UPDATE = process.env.UPDATE === '1';
@@ -163,6 +164,7 @@ This page is generated from \`control-plane/src/model/service_spec.ts\`: \`${REW
 it.each([
   ['reference/configuration.md', configurationPage],
   ['reference/service-spec.md', specPage],
+  ['contract/spec.json', () => JSON.stringify(specContract())],
   ['reference/gateway-options.md', gatewayPage],
 ])('%s is what the code says', async (name, page) => {
   const { present, wanted } = await regenerate(name, page(), UPDATE);

@@ -9,7 +9,7 @@
 ---   {kind = 'routes', service = '@routes', routes}
 local address = require 'ebbgate.core.address'
 
-local match, find, floor = string.match, string.find, math.floor
+local match, find, gsub, floor = string.match, string.find, string.gsub, math.floor
 
 local wire = {}
 
@@ -127,6 +127,14 @@ local function text(pattern, most, default)
   end
 end
 
+--- What a check looks for: up to 256 characters in UTF-8, no control characters (the C1 ones begin with the byte 194).
+local function body(given)
+  if given == nil then return '', false end
+  if type(given) ~= 'string' or find(given, '%c') or find(given, '\194[\128-\159]') then return given, true end
+  local _, characters = gsub(given, '[^\128-\191]', '')
+  return given, characters > 256
+end
+
 --- An array of up to `most` values, each by `rule`.
 local function list(rule, most, default)
   return function(given)
@@ -173,7 +181,8 @@ local ALGORITHMS = {
   weighted_round_robin = true, random = true, least_connections = true, ewma = true, ip_hash = true, consistent_hash = true,
 }
 
---- The sections of a set beside its peers, with the defaults of docs/contract/wire.md.
+--- The sections of a set beside its peers, with the limits and defaults of docs/contract/spec.json, which a spec
+--- compares.
 local SECTIONS = {
   balancer = object {
     algorithm = one_of(ALGORITHMS), hash_on = hash_on, max_load_percent = number(0, 10000, 125), prefer_zone = flag(false),
@@ -188,17 +197,17 @@ local SECTIONS = {
     non_idempotent = flag(false), budget_percent = number(0, 100, 20), budget_min_per_s = number(0, 1000000, 3),
   },
   health = object {
-    max_fails = number(0, 1000000), fail_timeout_ms = number(0, DAY_MS), fail_statuses = list(number(400, 599), 200, {}),
+    max_fails = number(0, 1000), fail_timeout_ms = number(1, DAY_MS), fail_statuses = list(number(400, 599), 200, {}),
     max_ejected_percent = number(0, 100, 50), slow_start_ms = number(0, DAY_MS, 0),
     check = object({
-      type = one_of { http = true, tcp = true }, path = text('^/[^%c%s]*$', 1024, '/'),
+      type = one_of { http = true, tcp = true }, path = text('^/[\33-\126]*$', 1024, '/'),
       host = text('^[A-Za-z0-9._:%[%]-]*$', 255, ''), port = number(0, 65535, 0), interval_ms = number(100, DAY_MS, 5000),
       timeout_ms = number(10, DAY_MS, 2000), rise = number(1, 100, 2), fall = number(1, 100, 3),
-      statuses = list(range, 20, { { 200, 399 } }), body = text('^[^%c]*$', 1024, ''),
+      statuses = list(range, 20, { { 200, 399 } }), body = body,
     }, true),
   },
   upstream = object({
-    scheme = one_of({ http = true, https = true, grpc = true, grpcs = true }, 'http'),
+    scheme = one_of { http = true, https = true, grpc = true, grpcs = true },
     tls = text('^[a-z0-9_]*$', 32, ''),
   }, true),
 }
@@ -234,7 +243,7 @@ end
 
 --- Whether `host` is `*`, `*.suffix` or exact; lower case, no port. IPv6 literals stand in brackets.
 local function is_route_host(host)
-  if type(host) ~= 'string' or #host > 255 then return false end
+  if type(host) ~= 'string' or #host > 253 then return false end
   if host == '*' then return true end
   local name = match(host, '^%*%.(.+)$') or host
   if match(name, '^%[[%x:.]+%]$') then return name == host end

@@ -10,6 +10,7 @@ import {
   WEIGHT_MAX,
   whole,
 } from './atoms.js';
+import { MAX_ROUTE_HOST, MAX_ROUTE_PATH } from '../../model/set_limits.js';
 import { sectionSchemas } from './spec.js';
 
 /*
@@ -155,7 +156,7 @@ function sum(map: Readonly<Record<string, number>>): number {
 
 const routeHost = z
   .string()
-  .max(253)
+  .max(MAX_ROUTE_HOST)
   .regex(
     /^(?:\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])$/,
     'must be an exact host in lower case without port, *.suffix, or *',
@@ -164,7 +165,7 @@ const routeHost = z
   .meta({ description: 'Exact (lower case, no port), `*.suffix`, or `*` for any.' });
 const routePath = z
   .string()
-  .max(1_024)
+  .max(MAX_ROUTE_PATH)
   .regex(
     /^\/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]+(?:\/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*)?$/,
     'must start with /, contain no query, no % and no empty segment, and not end with / (except / itself)',

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { SECTION_NAMES, SECTIONS, type SectionName } from '../../model/service_spec.js';
-import type { Member, Members, Rule } from '../../model/shape.js';
+import { countCharacters, type Member, type Members, type Rule } from '../../model/shape.js';
 
 /*
  * The sections of a service's spec as schemas, made from the table of `model/service_spec.ts`.
@@ -37,7 +37,11 @@ function ruleSchema(rule: Rule, view: View): z.ZodType {
     case 'one_of':
       return z.enum(rule.values as readonly [string, ...string[]]);
     case 'text':
-      return z.string().max(rule.most, `must be ${rule.hint}`).regex(rule.pattern, `must be ${rule.hint}`);
+      return z
+        .string()
+        .refine((text) => countCharacters(text) <= rule.most, `must be ${rule.hint}`)
+        .regex(rule.pattern, `must be ${rule.hint}`)
+        .meta({ maxLength: rule.most });
     case 'list':
       return z.array(ruleSchema(rule.of, view)).max(rule.most);
     case 'range': {

@@ -1,0 +1,179 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { sectionSchemas } from '../api/schema/spec.js';
+import type { Document } from '../model/set.js';
+import { SECTIONS, type SectionName } from '../model/service_spec.js';
+import { isObject, readMembers, withDefaults, type Fault, type Members } from '../model/shape.js';
+import { parseDocument } from '../redis/documents.js';
+import { buildPeer, buildSet } from './builders.js';
+import { specContract, type ContractField, type ContractRule, type SpecContract } from './spec_contract.js';
+
+/*
+ * The limits and defaults of docs/contract/spec.json against every reader of this language: the published set, what people
+ * decided, and the API. The gateway's reader is held against the same file by lua/spec/spec_contract_spec.lua; that the file
+ * is what the tables say is asked by page.test.ts.
+ */
+
+const FILE = new URL('../../../docs/contract/spec.json', import.meta.url);
+const { fields, peers, longest } = JSON.parse(readFileSync(FILE, 'utf8')) as SpecContract;
+const patches = sectionSchemas('patch');
+
+/** Values at the border of a rule: those that pass, and those next to them that do not. */
+function border(rule: ContractRule): { readonly good: readonly unknown[]; readonly bad: readonly unknown[] } {
+  switch (rule.type) {
+    case 'whole':
+      return {
+        good: [rule.min, rule.max],
+        bad: [rule.min - 1, rule.max + 1, rule.min + 0.5, String(rule.min)],
+      };
+    case 'flag':
+      return { good: [true, false], bad: ['yes', 0] };
+    case 'word':
+      return { good: rule.words, bad: ['none_of_them', rule.words[0]?.toUpperCase(), 1] };
+    case 'text': {
+      const [first = ''] = rule.good;
+      // Beyond ASCII a length in characters and one in bytes differ.
+      const more = first === 'é' ? 'é' : 'a';
+      const full = first.slice(0, 1) + more.repeat(rule.most - 1);
+      return { good: [...rule.good, full], bad: [...rule.bad, full + more, 1] };
+    }
+    case 'range': {
+      const { min, max } = rule;
+      return {
+        good: [
+          [min, max],
+          [min, min],
+        ],
+        bad: [[min - 1, max], [min, max + 1], [max, min], [min], min],
+      };
+    }
+    case 'list': {
+      const of = border(rule.of);
+      const item = of.good[0];
+      return {
+        good: [[], ...of.good.map((one) => [one]), Array<unknown>(rule.most).fill(item)],
+        bad: [...of.bad.map((one) => [item, one]), Array<unknown>(rule.most + 1).fill(item), item],
+      };
+    }
+    case 'object':
+      return { good: [], bad: [1, []] };
+  }
+}
+
+/** A section with nothing in it but `value` at `path`, and what its neighbours need. */
+function sectionWith(path: readonly string[], value: unknown): Readonly<Record<string, unknown>> {
+  const [, ...names] = path;
+  const { members } = SECTIONS[path[0] as SectionName].rule;
+  const filled = structuredClone(withDefaults(members, {})) as Record<string, unknown>;
+  for (const name of Object.keys(filled)) if (filled[name] === null) delete filled[name];
+  let at = filled;
+  for (const name of names.slice(0, -1)) at = (at[name] ??= NEEDED[name]?.()) as Record<string, unknown>;
+  at[names.at(-1) ?? ''] = value;
+  return filled;
+}
+const NEEDED: Readonly<Record<string, () => object>> = {
+  hash_on: () => ({ source: 'header' }),
+  sticky: () => ({ cookie: 'shop_at' }),
+  check: () => ({ type: 'http' }),
+};
+
+type Taken = { readonly ok: true; readonly value: unknown } | { readonly ok: false };
+
+/** Every reader of this language: what it makes of a section. */
+const READERS: readonly (readonly [string, (name: SectionName, section: unknown) => Taken])[] = [
+  [
+    'a published set',
+    (name, section) => {
+      const parsed = parseDocument(JSON.stringify({ ...buildSet(), [name]: section }));
+      return parsed.ok
+        ? { ok: true, value: (parsed.value as unknown as Record<string, unknown>)[name] }
+        : { ok: false };
+    },
+  ],
+  [
+    'what people decided',
+    (name, section) => {
+      const faults: Fault[] = [];
+      const value = readMembers(SECTIONS[name].rule.members, section, 'spec', faults);
+      return faults.length === 0 ? { ok: true, value } : { ok: false };
+    },
+  ],
+  [
+    'the API',
+    (name, section) => {
+      const parsed = patches[name].safeParse(section);
+      return parsed.success ? { ok: true, value: parsed.data } : { ok: false };
+    },
+  ],
+];
+
+describe.each(READERS)('%s', (_, read) => {
+  test.each(fields.filter(({ path }) => path.includes('.')))('$path', (field: ContractField) => {
+    const path = field.path.split('.');
+    const [name, ...names] = path as [SectionName, ...string[]];
+    const { good, bad } = border(field);
+    for (const value of good) {
+      const section = sectionWith(path, value);
+      expect([value, read(name, section)]).toEqual([value, { ok: true, value: section }]);
+    }
+    for (const value of bad) expect([value, read(name, sectionWith(path, value)).ok]).toEqual([value, false]);
+    expect(names.length).toBeGreaterThan(0);
+  });
+});
+
+test.each(fields)('$path: nothing given is its default', ({ path, default: fallback }) => {
+  let members: Members = SECTIONS;
+  let filled: unknown;
+  for (const name of path.split('.')) {
+    filled = withDefaults(members, {})[name];
+    const { rule } = members[name] ?? {};
+    if (rule?.kind === 'object') members = rule.members;
+  }
+  if (isObject(filled)) expect(fallback).toEqual({});
+  else expect(filled).toEqual(fallback ?? null);
+});
+
+describe('peers, names and routes', () => {
+  const set = (one: object): boolean =>
+    parseDocument(JSON.stringify(buildSet({ peers: [{ ...buildPeer(), ...one }] }))).ok;
+  test.each(['port', 'weight'] as const)('%s', (name) => {
+    const { min, max } = peers[name];
+    expect([min, max].map((value) => set({ [name]: value }))).toEqual([true, true]);
+    expect([min - 1, max + 1].map((value) => set({ [name]: value }))).toEqual([false, false]);
+  });
+  test.each([
+    ['id', 'instance'],
+    ['version', 'version'],
+    ['zone', 'zone'],
+  ])('%s', (member, kind) => {
+    const most = longest[kind] ?? 0;
+    expect([most, most + 1].map((length) => set({ [member]: 'a'.repeat(length) }))).toEqual([true, false]);
+  });
+  test('the service', () => {
+    const service = (length: number): boolean =>
+      parseDocument(JSON.stringify(buildSet({ service: 'a'.repeat(length) }))).ok;
+    expect([longest.service ?? 0, (longest.service ?? 0) + 1].map(service)).toEqual([true, false]);
+  });
+  test('how many peers', () => {
+    const many = (count: number): boolean =>
+      parseDocument(
+        JSON.stringify(
+          buildSet({ peers: Array.from({ length: count }, (_, i) => buildPeer({ id: `i${String(i)}` })) }),
+        ),
+      ).ok;
+    expect([peers.most, peers.most + 1].map(many)).toEqual([true, false]);
+  });
+  test('host and path of a route', () => {
+    const route = (host: number, path: number): boolean => {
+      const one = { host: 'a'.repeat(host), path: `/${'a'.repeat(path - 1)}`, service: 'shop' };
+      const document: Document = { v: 1, service: '@routes', routes: [one] };
+      return parseDocument(JSON.stringify(document)).ok;
+    };
+    const { route_host: host = 0, route_path: path = 0 } = longest;
+    expect([route(host, path), route(host + 1, path), route(host, path + 1)]).toEqual([true, false, false]);
+  });
+});
+
+test('the file is what the tables say', () => {
+  expect({ fields, peers, longest }).toEqual(JSON.parse(JSON.stringify(specContract())));
+});

@@ -1,0 +1,84 @@
+import { LONGEST_NAME } from '../model/names.js';
+import { SECTIONS } from '../model/service_spec.js';
+import { MAX_PEERS, MAX_ROUTE_HOST, MAX_ROUTE_PATH, PEER_PORT, PEER_WEIGHT } from '../model/set_limits.js';
+import type { Member, Members, Rule } from '../model/shape.js';
+
+/** A value's kind and limits as docs/contract/spec.json has them. */
+export type ContractRule =
+  | { readonly type: 'whole'; readonly min: number; readonly max: number }
+  | { readonly type: 'flag' }
+  | { readonly type: 'word'; readonly words: readonly string[] }
+  | {
+      readonly type: 'text';
+      readonly most: number;
+      readonly good: readonly string[];
+      readonly bad: readonly string[];
+    }
+  | { readonly type: 'list'; readonly most: number; readonly of: ContractRule }
+  | { readonly type: 'range'; readonly min: number; readonly max: number }
+  | { readonly type: 'object' };
+
+/**
+ * A member of a set. With `required` it is in every set (or in every object that it belongs to); else its absence says
+ * `default`, null for none. A required one with a default has that where nobody decided: the control plane fills it in.
+ */
+export type ContractField = ContractRule & {
+  readonly path: string;
+  readonly required?: true;
+  readonly default?: unknown;
+};
+
+/** What both languages agree on about the values of a set: docs/contract/spec.json. */
+export interface SpecContract {
+  readonly fields: readonly ContractField[];
+  readonly peers: {
+    readonly most: number;
+    readonly port: { readonly min: number; readonly max: number };
+    readonly weight: { readonly min: number; readonly max: number };
+  };
+  readonly longest: Readonly<Record<string, number>>;
+}
+
+/** The contract, made from the tables of the model. */
+export function specContract(): SpecContract {
+  const { service, instance, version, zone } = LONGEST_NAME;
+  return {
+    fields: fieldsOf(SECTIONS, ''),
+    peers: { most: MAX_PEERS, port: PEER_PORT, weight: PEER_WEIGHT },
+    longest: { service, instance, version, zone, route_host: MAX_ROUTE_HOST, route_path: MAX_ROUTE_PATH },
+  };
+}
+
+function fieldsOf(members: Members, prefix: string): readonly ContractField[] {
+  return Object.entries(members).flatMap(([name, member]): readonly ContractField[] => {
+    const path = prefix + name;
+    const field = { path, ...ruleOf(member.rule), ...presence(member) };
+    return member.rule.kind === 'object' ? [field, ...fieldsOf(member.rule.members, `${path}.`)] : [field];
+  });
+}
+
+function presence({ always, fallback }: Member): { readonly required?: true; readonly default?: unknown } {
+  return {
+    ...(always === true || fallback === undefined ? { required: true } : {}),
+    ...(fallback === undefined ? {} : { default: fallback }),
+  };
+}
+
+function ruleOf(rule: Rule): ContractRule {
+  switch (rule.kind) {
+    case 'whole':
+      return { type: 'whole', min: rule.min, max: rule.max };
+    case 'range':
+      return { type: 'range', min: rule.min, max: rule.max };
+    case 'flag':
+      return { type: 'flag' };
+    case 'one_of':
+      return { type: 'word', words: rule.values };
+    case 'text':
+      return { type: 'text', most: rule.most, good: rule.good, bad: rule.bad };
+    case 'list':
+      return { type: 'list', most: rule.most, of: ruleOf(rule.of) };
+    case 'object':
+      return { type: 'object' };
+  }
+}

@@ -1,0 +1,198 @@
+--- The reader of sets against docs/contract/spec.json, which the control plane writes from its own tables: every default, every
+--- limit and the values beside it, every word, every length.
+package.path = 'lua/spec/?.lua;' .. package.path
+local tools = require 'tools'
+local wire = require 'ebbgate.core.wire'
+
+local contract = tools.json(tools.contract('spec'))
+
+--- What a member needs beside it, by its path: a set with everything else right.
+local NEEDS = {
+  ['balancer.hash_on'] = { source = 'header', name = 'x-user' },
+  ['balancer.sticky'] = { cookie = 'shop_at' },
+  ['health.check'] = { type = 'http' },
+  upstream = { scheme = 'https' },
+}
+
+local function split(path)
+  local names = {}
+  for name in path:gmatch('[^.]+') do names[#names + 1] = name end
+  return names
+end
+
+--- The object that `path` is a member of, and its name there; objects on the way are made.
+local function place(document, path)
+  local names, at, so_far = split(path), document, nil
+  for i = 1, #names - 1 do
+    so_far = (so_far and so_far .. '.' or '') .. names[i]
+    if at[names[i]] == nil then
+      local made = {}
+      for name, value in pairs(NEEDS[so_far] or {}) do made[name] = value end
+      at[names[i]] = made
+    end
+    at = at[names[i]]
+  end
+  return at, names[#names]
+end
+
+--- The example set with `value` at `path`, decoded: the value that was read there; or nil, the code and the detail.
+local function read(path, value)
+  local document = tools.json(tools.example('set'))
+  local at, name = place(document, path)
+  at[name] = value
+  -- A source of `path` has no name, and consistent_hash needs a hash_on: those two rules are about pairs.
+  if path == 'balancer.hash_on.source' and value == 'path' then at.name = nil end
+  if path == 'balancer.hash_on.name' and value == nil then at.source = 'path' end
+  if path == 'balancer.algorithm' then at.hash_on = { source = 'path' } end
+  -- A TLS profile goes with a scheme that has TLS; there none is called `default`.
+  if path == 'upstream.scheme' then at.tls = nil end
+  local set, code, detail = wire.decode('orders', tools.quote(document), tools)
+  if not set then return nil, code, detail end
+  local read_at, read_name = place(set, path)
+  return { value = read_at[read_name] }
+end
+
+local function accepts(path, value, expected)
+  local found, code, detail = read(path, value)
+  assert(found, ('%s = %s: %s, %s'):format(path, tools.quote(value), tostring(code), tostring(detail)))
+  if expected == nil then expected = value end
+  assert.same(expected, found.value)
+end
+
+local function refuses(path, value)
+  local found, code, detail = read(path, value)
+  assert.is_nil(found, ('%s takes %s'):format(path, tools.quote(value)))
+  assert.equal('bad_document', code)
+  -- The detail names the innermost member that is wrong.
+  assert.equal(path, (detail:gsub('%[%d+%]$', '')))
+end
+
+--- An array of `count` times `item`.
+local function times(count, item)
+  local items = {}
+  for i = 1, count do items[i] = item end
+  return items
+end
+
+--- Values at the border of a rule: those that pass, and those beside them that do not.
+local function border(rule)
+  if rule.type == 'whole' then
+    return { rule.min, rule.max }, { rule.min - 1, rule.max + 1, rule.min + 0.5, tostring(rule.min), tools.null }
+  elseif rule.type == 'flag' then
+    return { true, false }, { 'yes', 0, tools.null }
+  elseif rule.type == 'word' then
+    return rule.words, { 'none_of_them', rule.words[1]:upper(), 1, tools.null }
+  elseif rule.type == 'text' then
+    local good, bad = { unpack(rule.good) }, { unpack(rule.bad) }
+    -- Beyond ASCII a length in characters and one in bytes differ.
+    local more = rule.good[1] == 'é' and 'é' or 'a'
+    local full = (more == 'é' and more or rule.good[1]:sub(1, 1)) .. more:rep(rule.most - 1)
+    good[#good + 1], bad[#bad + 1], bad[#bad + 2], bad[#bad + 3] = full, full .. more, 1, tools.null
+    return good, bad
+  elseif rule.type == 'range' then
+    local min, max = rule.min, rule.max
+    return { { min, max }, { min, min } }, { { min - 1, max }, { min, max + 1 }, { max, min }, { min }, min }
+  elseif rule.type == 'list' then
+    local good, bad = { times(0) }, {}
+    local items, others = border(rule.of)
+    for _, item in ipairs(items) do good[#good + 1] = { item } end
+    for _, item in ipairs(others) do bad[#bad + 1] = { items[1], item } end
+    good[#good + 1], bad[#bad + 1], bad[#bad + 2] = times(rule.most, items[1]), times(rule.most + 1, items[1]), items[1]
+    return good, bad
+  end
+  return {}, { 1, 'text' }
+end
+
+describe('the contract', function()
+  it('is there', function() assert.is_true(#contract.fields > 30) end)
+
+  for _, field in ipairs(contract.fields) do
+    local path = field.path
+    describe(path, function()
+      local good, bad = border(field)
+      it('takes what is within its limits', function()
+        for _, value in ipairs(good) do
+          -- Without a name a scheme with TLS has the profile `default`.
+          accepts(path, value, path == 'upstream.tls' and value == '' and 'default' or nil)
+        end
+      end)
+      it('refuses what is beside them', function()
+        for _, value in ipairs(bad) do refuses(path, value) end
+      end)
+      if field.required then
+        it('is needed', function() refuses(path, nil) end)
+      else
+        it('has its default', function()
+          local found = assert(read(path, nil))
+          if path == 'upstream' then
+            assert.same({ scheme = 'http', tls = '' }, found.value)
+          elseif path == 'upstream.tls' then
+            assert.equal('default', found.value)
+          elseif field.default == tools.null then
+            assert.is_true(found.value == nil or found.value == '')
+          else
+            assert.same(field.default, found.value)
+          end
+        end)
+      end
+    end)
+  end
+end)
+
+describe('peers', function()
+  local peers, longest = contract.peers, contract.longest
+
+  --- Whether the example set is taken with `value` for a member of its first peer.
+  local function takes(member, value)
+    local document = tools.json(tools.example('set'))
+    document.peers[1][member] = value
+    local set, code, detail = wire.decode('orders', tools.quote(document), tools)
+    if set then return true end
+    assert.equal('bad_document', code)
+    assert.equal('peers[0].' .. member, detail)
+    return false
+  end
+
+  for _, member in ipairs({ 'port', 'weight' }) do
+    it('have a ' .. member .. ' within its limits', function()
+      local min, max = peers[member].min, peers[member].max
+      assert.is_true(takes(member, min) and takes(member, max))
+      assert.is_false(takes(member, min - 1) or takes(member, max + 1))
+    end)
+  end
+  for member, kind in pairs({ id = 'instance', version = 'version', zone = 'zone' }) do
+    it('have a name as ' .. member .. ' that is not too long', function()
+      assert.is_true(takes(member, ('a'):rep(longest[kind])))
+      assert.is_false(takes(member, ('a'):rep(longest[kind] + 1)))
+    end)
+  end
+  it('are not too many', function()
+    local function many(count)
+      local document = tools.json(tools.example('set'))
+      for i = 1, count do
+        document.peers[i] = { id = 'i' .. i, host = '10.0.0.1', port = 80, version = '', weight = 1, down = false, state = 'up' }
+      end
+      return select(2, wire.decode('orders', tools.quote(document), tools))
+    end
+    assert.is_nil(many(peers.most))
+    assert.equal('too_large', many(peers.most + 1))
+  end)
+end)
+
+describe('names and routes', function()
+  local longest = contract.longest
+  it('have services that are not too long', function()
+    assert.is_true(wire.is_service(('a'):rep(longest.service)))
+    assert.is_false(wire.is_service(('a'):rep(longest.service + 1)))
+  end)
+  it('have hosts and paths that are not too long', function()
+    local function takes(host, path)
+      local document = { v = 1, service = '@routes', routes = { { host = host, path = path, service = 'shop' } } }
+      return wire.decode('@routes', tools.quote(document), tools) ~= nil
+    end
+    local host, path = ('a'):rep(longest.route_host), '/' .. ('a'):rep(longest.route_path - 1)
+    assert.is_true(takes(host, path))
+    assert.is_false(takes(host .. 'a', path))
+    assert.is_false(takes(host, path .. 'a'))
+  end)
+end)
