@@ -100,7 +100,7 @@ it('shows a plan in place', () => {
     '  1/1 i1, i2  (ready: v1 1, v2 0)',
     '  judged by: fast: …',
     '  fails if it cannot begin within 1m',
-    '  held up by: one instance only takes requests: draining it would leave none',
+    '  blocked by: one instance only takes requests: draining it would leave none',
     `  hash: ${PLAN_HASH}`,
   ]);
 });
@@ -162,7 +162,7 @@ it('shows a plan', () => {
       '  2/2 {weight: 100}      v2 100 %  (ready: v1 3, v2 1; needs 2 of v2)',
       '  judged by: fast: …',
       '  fails if it cannot begin within 30m',
-      '  held up by: a ready instance of v2',
+      '  blocked by: a ready instance of v2',
       `  hash: ${PLAN_HASH}`,
     ].join('\n'),
   );

@@ -161,7 +161,7 @@ export function planLines(plan: HashedPlan): readonly string[] {
     }),
     ...plan.gates.map((one) => `  judged by: ${one}`),
     `  fails if it cannot begin within ${formatDuration(plan.start_deadline_ms)}`,
-    ...plan.blockers.map((one) => `  held up by: ${one}`),
+    ...plan.blockers.map((one) => `  blocked by: ${one}`),
     `  hash: ${plan.hash}`,
   ].map(safe);
 }

@@ -18,14 +18,14 @@ export interface ReleaseFacts {
   /** Counts by version over the last ten seconds; null while they cannot be read. */
   readonly recent: Readonly<Record<string, Counts>> | null;
   /** The shares in the service's own record: what will hold once the release is over. */
-  readonly decided: Readonly<Record<string, number>>;
+  readonly intent_shares: Readonly<Record<string, number>>;
   /** What gates outside answered and is not written down yet, by the key of the question. */
   readonly answers: Readonly<Record<string, GateAnswer>>;
   readonly min_available: number;
   /** What is known of instances is of now: ZooKeeper answers. */
   readonly current: boolean;
   /** Why no step may begin now: protection, degraded stores. One sentence each. */
-  readonly held: readonly string[];
+  readonly blocked_by: readonly string[];
   /** The service's instances by id; empty for a weighted release, which does not look at them. */
   readonly instances: readonly InstanceFacts[];
   /** What came of the call for the present batch and attempt; null while it has no outcome. */
@@ -48,7 +48,7 @@ export interface InstanceFacts {
   readonly ready: boolean;
   readonly leaving: boolean;
   /** Why a person has it out of use, or null. */
-  readonly taken: string | null;
+  readonly out_of_use: string | null;
   /** It is proven to hold no request, and gets none. */
   readonly drained: boolean;
   /** What that proof waits for, one sentence each. */
@@ -56,5 +56,5 @@ export interface InstanceFacts {
   /** Open requests; null = some gateway cannot be counted. */
   readonly in_flight: number | null;
   /** Gateways that do not find it healthy, one sentence each. */
-  readonly ill: readonly string[];
+  readonly unhealthy: readonly string[];
 }

@@ -208,7 +208,7 @@ test('whatever is told of many instances and gateways can be read back', () => {
     },
     { max_failed: 1 },
   );
-  const instances = [buildInstanceFacts('i1', { version: 'v2', ill }), buildInstanceFacts('i2')];
+  const instances = [buildInstanceFacts('i1', { version: 'v2', unhealthy: ill }), buildInstanceFacts('i2')];
   const failed = advance(warming, buildFacts({ instances }), RELEASE_AT).record;
   expect(progressOf(failed).batch[0]).toMatchObject({ state: 'failed' });
   expect(parseReleaseRecord(encodeReleaseRecord(failed))).toMatchObject({ ok: true });

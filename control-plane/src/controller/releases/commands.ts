@@ -58,7 +58,7 @@ export function beginRelease(
     if (repeated.value) return ok({ record: repeated.value, changed: false, edit: null });
     const started = startRelease(request, {
       releases,
-      decided: recordIn(world, service).versions,
+      intent_shares: recordIn(world, service).versions,
       ready: readyVersions(world, service),
       drain_timeout_ms: deps.settings.drainTimeoutMs,
       newId,
@@ -135,11 +135,11 @@ function decideNow(
   const damage = store.damaged().get(service);
   if (damage !== undefined) return err(damaged(service, damage));
   const releases = inputs.releases?.get(service) ?? { current: null, history: [] };
-  const decided = decide(world(), releases);
-  if (!decided.ok) return decided;
-  const { edit, changed } = decided.value;
+  const decision = decide(world(), releases);
+  if (!decision.ok) return decision;
+  const { edit, changed } = decision.value;
   const stale = edit && changed ? checkPrecondition(releases, context) : null;
-  return stale ? err(stale) : decided;
+  return stale ? err(stale) : decision;
 }
 
 function outcomeOf(

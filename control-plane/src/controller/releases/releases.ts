@@ -112,7 +112,7 @@ export class Releases implements ReleasePlane, Lifecycle {
         problem: null,
       });
       if (!this.#writes.mayWrite(service)) return;
-      if (result.decide) await this.#writes.writeShares(world, term, record, result.decide);
+      if (result.write_shares) await this.#writes.writeShares(world, term, record, result.write_shares);
       // Both ways: a clock may be set back, or be that of another machine.
       const behind = Math.abs(result.record.looked_at - record.looked_at) >= LOOK_GAP_MS;
       if (result.moved || behind) await this.#writes.persist(term, stored, result.record);
@@ -130,7 +130,7 @@ export class Releases implements ReleasePlane, Lifecycle {
     const { service, id } = record;
     return observeRelease(world, record, {
       watcher: this.#watcher,
-      stands: inputs.traffic.get(service)?.release === id && compilation.isInForce(service),
+      in_force: inputs.traffic.get(service)?.release === id && compilation.isInForce(service),
       zookeeper: zookeeper().state,
       ...this.#counters.of(record, world.wall),
       answers: this.#gates.answers(),

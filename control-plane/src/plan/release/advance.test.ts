@@ -45,7 +45,7 @@ it('of a clock that was set back the time counts on from there; a small step is 
 });
 
 it('a soak and a deadline stand still while ZooKeeper is away', () => {
-  const away = buildFacts({ current: false, held: ['ZooKeeper is suspended'] });
+  const away = buildFacts({ current: false, blocked_by: ['ZooKeeper is suspended'] });
   const soak = advance(soaking({ observed_ms: 2_000 }), away, T + 1_000);
   expect(soak.record.observed_ms).toBe(2_000);
   expect(soak.waiting_for).toContain('not counted: ZooKeeper is away');
@@ -76,7 +76,7 @@ describe('guardStart', () => {
     ['by weights, and one version alone is too few', { ready: { v1: 1, v2: 3 }, min_available: 3 }, 1],
     ['by weights, and enough are left', { ready: { v1: 3, v2: 3 }, min_available: 3 }, 0],
     ['nobody of the stable version serves', { ready: { v2: 3 } }, 1],
-    ['it changes nothing', { ready: { v1: 1, v2: 3 }, decided: { v1: 100 }, min_available: 3 }, 0],
+    ['it changes nothing', { ready: { v1: 1, v2: 3 }, intent_shares: { v1: 100 }, min_available: 3 }, 0],
   ])('%s', (_name, facts, expected) => {
     expect(guardStart(asked, buildFacts(facts), null)).toHaveLength(expected);
   });
@@ -124,12 +124,12 @@ describe('every move', () => {
       {},
       { state: 'finalizing', shares: { v2: 100 }, step: 3 },
     ],
-    ['finalizing', finalizing(), { decided: { v2: 100 } }, { state: 'succeeded' }],
-    ['rolling back', back(), { decided: { v1: 100 } }, { state: 'rolled_back' }],
+    ['finalizing', finalizing(), { intent_shares: { v2: 100 } }, { state: 'succeeded' }],
+    ['rolling back', back(), { intent_shares: { v1: 100 } }, { state: 'rolled_back' }],
     [
       'going back after an abort',
       back({ ending: 'cancelled' }),
-      { decided: { v1: 100 } },
+      { intent_shares: { v1: 100 } },
       { state: 'cancelled' },
     ],
     [
@@ -146,7 +146,7 @@ describe('every move', () => {
     ],
   ])('%s', (_name, record, facts, expected) => {
     const result = advance(record, buildFacts(facts), T + 1_000);
-    expect(result).toMatchObject({ moved: true, waiting_for: [], decide: null });
+    expect(result).toMatchObject({ moved: true, waiting_for: [], write_shares: null });
     expect(result.record).toMatchObject(expected);
     expect(result.record.rev).toBe(record.rev + 1);
     expect(result.record.events.at(-1)).toMatchObject({ by: 'controller' });
@@ -155,7 +155,7 @@ describe('every move', () => {
 
 describe('every wait says for what', () => {
   it.each<[string, ReleaseRecord, Partial<ReleaseFacts>, string]>([
-    ['pending', at({}), { held: ['Redis is degraded'] }, 'Redis is degraded'],
+    ['pending', at({}), { blocked_by: ['Redis is degraded'] }, 'Redis is degraded'],
     ['preparing, not published', at({ state: 'preparing' }), { published: false }, 'its set being published'],
     ['preparing, a silent gateway', at({ state: 'preparing' }), BEHIND, 'gateway g2 has been silent'],
     [
@@ -167,7 +167,7 @@ describe('every wait says for what', () => {
     [
       'preparing, protection',
       at({ state: 'preparing' }),
-      { held: ['3 instances vanished'] },
+      { blocked_by: ['3 instances vanished'] },
       '3 instances vanished',
     ],
     [
@@ -187,7 +187,7 @@ describe('every wait says for what', () => {
     [
       'analysing, held',
       analysing({ window: window() }),
-      { held: ['ZooKeeper is degraded'] },
+      { blocked_by: ['ZooKeeper is degraded'] },
       'ZooKeeper is degraded',
     ],
     [
@@ -197,26 +197,26 @@ describe('every wait says for what', () => {
       'min_available asks for 3',
     ],
     ['paused', paused(), {}, 'a person'],
-    ['finalizing, not acked', finalizing(), { decided: { v2: 100 }, ...BEHIND }, 'gateway g2'],
+    ['finalizing, not acked', finalizing(), { intent_shares: { v2: 100 }, ...BEHIND }, 'gateway g2'],
     ['rolling back, nobody to serve', back(), { ready: { v2: 1 } }, 'a ready instance of v1'],
   ])('%s', (_name, record, facts, expected) => {
     const result = advance(record, buildFacts(facts), T + 1_000);
-    expect(result).toMatchObject({ moved: false, decide: null });
+    expect(result).toMatchObject({ moved: false, write_shares: null });
     expect(result.record.rev).toBe(record.rev);
     expect(result.waiting_for.join('; ')).toContain(expected);
   });
   it('writes the shares down before it ends, and only what is not written yet', () => {
-    expect(advance(finalizing(), buildFacts(), T)).toMatchObject({ moved: false, decide: { v2: 100 } });
-    expect(advance(back(), buildFacts({ decided: { v1: 50, v2: 50 } }), T).decide).toEqual({ v1: 100 });
-    expect(advance(back(), buildFacts({ ready: { v2: 1 } }), T).decide).toBe(null);
+    expect(advance(finalizing(), buildFacts(), T)).toMatchObject({ moved: false, write_shares: { v2: 100 } });
+    expect(advance(back(), buildFacts({ intent_shares: { v1: 50, v2: 50 } }), T).write_shares).toEqual({ v1: 100 });
+    expect(advance(back(), buildFacts({ ready: { v2: 1 } }), T).write_shares).toBe(null);
   });
   it('an end is an end', () => {
     const ended = at({ state: 'succeeded', ended_at: '2026-05-01T12:00:00.000Z' });
-    expect(advance(ended, buildFacts({ held: ['x'] }), T + 9)).toEqual({
+    expect(advance(ended, buildFacts({ blocked_by: ['x'] }), T + 9)).toEqual({
       record: ended,
       moved: false,
       waiting_for: [],
-      decide: null,
+      write_shares: null,
     });
   });
 });
@@ -286,7 +286,7 @@ describe('gates', () => {
     ['finalizing', finalizing()],
     ['applying', at({ state: 'progressing', phase: 'applying', shares: { v1: 90, v2: 10 } })],
   ])('the fast gate speaks while %s', (_name, record) => {
-    const result = advance(record, buildFacts({ recent, held: ['protection'], ...BEHIND }), T);
+    const result = advance(record, buildFacts({ recent, blocked_by: ['protection'], ...BEHIND }), T);
     expect(result.record).toMatchObject({
       state: 'rolling_back',
       shares: { v1: 100 },

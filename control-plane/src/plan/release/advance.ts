@@ -28,7 +28,7 @@ export interface Advance {
   /** What the next move waits for, one sentence each; empty once it has ended. */
   readonly waiting_for: readonly string[];
   /** The shares that should stand in the service's own record now, or null. */
-  readonly decide: Shares | null;
+  readonly write_shares: Shares | null;
 }
 
 /** Time that passed between two looks counts as observed only up to this. */
@@ -37,7 +37,7 @@ export const LOOK_GAP_MS = 5_000;
 /** Looks at the facts at `now` (milliseconds of the wall clock). */
 export function advance(record: ReleaseRecord, facts: ReleaseFacts, now: number): Advance {
   assertSound(record);
-  if (hasEnded(record.state)) return { record, moved: false, waiting_for: [], decide: null };
+  if (hasEnded(record.state)) return { record, moved: false, waiting_for: [], write_shares: null };
   const strategy = strategyOf(record);
   const wrong = strategy.unsound(record);
   if (wrong !== null) throw new Error(`release ${record.id} is not sound: ${wrong}`);
@@ -45,9 +45,9 @@ export function advance(record: ReleaseRecord, facts: ReleaseFacts, now: number)
   const fast = judgeFast(looked, facts, now);
   const outcome = fast ? follow(strategy, fast, facts, now) : next(strategy, looked, facts, now);
   const said = 'moved' in outcome ? null : stillWaiting(looked, outcome.waits, now);
-  if (said) return { record: said, moved: true, waiting_for: [], decide: null };
-  if ('moved' in outcome) return { record: outcome.moved, moved: true, waiting_for: [], decide: null };
-  return { record: looked, moved: false, waiting_for: outcome.waits, decide: outcome.decide ?? null };
+  if (said) return { record: said, moved: true, waiting_for: [], write_shares: null };
+  if ('moved' in outcome) return { record: outcome.moved, moved: true, waiting_for: [], write_shares: null };
+  return { record: looked, moved: false, waiting_for: outcome.waits, write_shares: outcome.write_shares ?? null };
 }
 
 /** What waits in one place for so long says so once more in its events, and the controller in its log. */
@@ -66,7 +66,7 @@ function next(strategy: ReleaseStrategy, record: ReleaseRecord, facts: ReleaseFa
     case 'pending': {
       const given = strategy.giveBack(record, facts, now);
       if (given) return { moved: given };
-      if (facts.held.length > 0) return { waits: facts.held };
+      if (facts.blocked_by.length > 0) return { waits: facts.blocked_by };
       const message = 'waiting for the gateways';
       return { moved: enter(record, { state: 'preparing', event: 'preparing', message }, now) };
     }
@@ -104,7 +104,7 @@ function prepare(
   if (given) return { moved: given };
   const waits = [...obedience(facts), ...strategy.awaits(record, facts)];
   const outcome = waits.length > 0 ? { waits } : strategy.begin(record, facts, now);
-  if ('moved' in outcome || facts.held.length > 0 || record.stalled_ms < record.start_deadline_ms)
+  if ('moved' in outcome || facts.blocked_by.length > 0 || record.stalled_ms < record.start_deadline_ms)
     return outcome;
   const late = formatDuration(record.start_deadline_ms);
   const message = `it could not begin within ${late}: it waited for ${outcome.waits.join('; ')}`;
@@ -158,7 +158,7 @@ function look(
   const windowed = soaking || record.phase === 'analysing';
   const delayed = record.observed_ms < record.gates.delay_ms;
   const starting = record.state === 'preparing';
-  const frozen = !facts.current || (starting && facts.held.length > 0);
+  const frozen = !facts.current || (starting && facts.blocked_by.length > 0);
   return {
     ...record,
     looked_at: lookedAt(record, now),

@@ -23,18 +23,18 @@ function incompleteBeta(x: number, a: number, b: number): number {
 /** By Lentz' method: it settles within some multiple of √max(a, b) steps. */
 function fraction(x: number, a: number, b: number): number {
   const tiny = 1e-300;
-  const held = (value: number): number => (Math.abs(value) < tiny ? tiny : value);
+  const bounded = (value: number): number => (Math.abs(value) < tiny ? tiny : value);
   let c = 1;
-  let d = 1 / held(1 - ((a + b) * x) / (a + 1));
+  let d = 1 / bounded(1 - ((a + b) * x) / (a + 1));
   let result = d;
   for (let m = 1; m <= 100_000; m += 1) {
     const even = (m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m));
-    d = 1 / held(1 + even * d);
-    c = held(1 + even / c);
+    d = 1 / bounded(1 + even * d);
+    c = bounded(1 + even / c);
     result *= d * c;
     const odd = (-(a + m) * (a + b + m) * x) / ((a + 2 * m) * (a + 2 * m + 1));
-    d = 1 / held(1 + odd * d);
-    c = held(1 + odd / c);
+    d = 1 / bounded(1 + odd * d);
+    c = bounded(1 + odd / c);
     result *= d * c;
     if (Math.abs(d * c - 1) < 1e-13) break;
   }

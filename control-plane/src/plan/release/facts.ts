@@ -23,7 +23,7 @@ export function serving(facts: ReleaseFacts, shares: Shares): number {
 
 /** Why `shares` may not be asked for now; empty = they may. A guard speaks only against what would make it worse. */
 export function guardShares(record: ReleaseRecord, facts: ReleaseFacts, shares: Shares): readonly string[] {
-  return [...facts.held, ...lostCapacity(facts, record.shares, shares)];
+  return [...facts.blocked_by, ...lostCapacity(facts, record.shares, shares)];
 }
 
 /** What a change from the shares `before` to `shares` would cost too much of; empty = nothing. */

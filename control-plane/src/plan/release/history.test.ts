@@ -28,12 +28,12 @@ const FIRST = buildRelease({
 /** What outlives a controller. */
 class World {
   written: ReleaseRecord = FIRST;
-  decided: Shares = {};
+  intent_shares: Shares = {};
   /** What Redis holds, and what the gateways obey. */
   published: Shares = {};
   obeyed: Shares = {};
   ready: Record<string, number> = { v1: 3, v2: 2 };
-  held: readonly string[] = [];
+  blocked_by: readonly string[] = [];
   bad = false;
   now = RELEASE_AT;
   served = 0;
@@ -58,8 +58,8 @@ class World {
       ready: { ...this.ready },
       published,
       behind: published && same(this.obeyed, record.shares) ? [] : ['gateway g1 is behind'],
-      decided: this.decided,
-      held: this.held,
+      intent_shares: this.intent_shares,
+      blocked_by: this.blocked_by,
       watcher: `run-${String(this.#source)}`,
       totals: { v1: buildCounts(n), v2: target },
       recent: null,
@@ -73,7 +73,7 @@ class World {
     const result = advance(record, this.facts(record), this.now);
     this.#working = result.record;
     const due = result.moved || this.now - this.#writtenAt >= 5_000;
-    if ((due || result.decide) && die === 'before') {
+    if ((due || result.write_shares) && die === 'before') {
       this.crash();
       return;
     }
@@ -81,7 +81,7 @@ class World {
       this.written = result.record;
       this.#writtenAt = this.now;
     }
-    if (result.decide) this.decided = result.decide;
+    if (result.write_shares) this.intent_shares = result.write_shares;
     if (die === 'after') this.crash();
   }
 
@@ -128,7 +128,7 @@ it.each([
     plain.bad = bad;
     finish(plain);
     expect(plain.written).toMatchObject({ state, shares });
-    expect(plain.decided).toEqual(shares);
+    expect(plain.intent_shares).toEqual(shares);
     for (const die of ['before', 'after'] as const)
       for (let at = 0; at < 60; at += 1) {
         const world = new World();
@@ -142,7 +142,7 @@ it.each([
         world.pass(die);
         finish(world);
         expect(world.written).toMatchObject({ state, shares });
-        expect(world.decided).toEqual(shares);
+        expect(world.intent_shares).toEqual(shares);
         expect(begun(world.written)).toEqual(begun(plain.written));
       }
   },
@@ -205,8 +205,8 @@ const acts: fc.Arbitrary<Act> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.boolean().map((held): Act => (w) => {
-      w.held = held ? ['protection'] : [];
+    arbitrary: fc.boolean().map((blocked_by): Act => (w) => {
+      w.blocked_by = blocked_by ? ['protection'] : [];
     }),
   },
 );
@@ -235,7 +235,7 @@ it(
             for (const version of Object.keys(effective)) expect(alive.has(version)).toBe(true);
           // More for the target is a step, and a step has its guards.
           if (shareOf(after.shares, 'v2') > shareOf(before.shares, 'v2')) {
-            expect(facts.held).toEqual([]);
+            expect(facts.blocked_by).toEqual([]);
             expect(serving(facts, after.shares)).toBeGreaterThan(0);
           }
           if (hasEnded(before.state)) expect(after).toEqual(before);
@@ -246,7 +246,7 @@ it(
           world.say({ verb: 'abort', expected_step: null, full: false });
           finish(world);
           expect(world.written.shares).toEqual({ v1: 100 });
-          expect(world.decided).toEqual({ v1: 100 });
+          expect(world.intent_shares).toEqual({ v1: 100 });
         }
         expect(hasEnded(world.written.state)).toBe(true);
       }),

@@ -29,8 +29,8 @@ const IDS = ['i1', 'i2', 'i3', 'i4', 'i5'] as const;
 interface Instance {
   version: string;
   alive: boolean;
-  taken: boolean;
-  ill: boolean;
+  out_of_use: boolean;
+  unhealthy: boolean;
   open: number;
 }
 interface Published {
@@ -42,10 +42,10 @@ const same = (a: Published, b: Published): boolean => JSON.stringify(a) === JSON
 
 class World {
   written: ReleaseRecord;
-  decided: Shares;
+  intent_shares: Shares;
   published: Published;
   obeyed: Published;
-  held: readonly string[] = [];
+  blocked_by: readonly string[] = [];
   now = RELEASE_AT;
   /** v2 does not come up. */
   broken = false;
@@ -58,7 +58,7 @@ class World {
   readonly #givenUp = new Set<string>();
   readonly #pending = new Map<string, string>();
   readonly instances = new Map<string, Instance>(
-    IDS.map((id) => [id, { version: 'v1', alive: true, taken: false, ill: false, open: 2 }]),
+    IDS.map((id) => [id, { version: 'v1', alive: true, out_of_use: false, unhealthy: false, open: 2 }]),
   );
   /** Key → what was told with it; and how often it was acted on. */
   readonly told = new Map<string, string>();
@@ -70,8 +70,8 @@ class World {
   #writtenAt = 0;
   #run = 0;
 
-  constructor(decided: Shares = {}, soak_ms = 0, max_failed = 0) {
-    this.decided = decided;
+  constructor(intent_shares: Shares = {}, soak_ms = 0, max_failed = 0) {
+    this.intent_shares = intent_shares;
     this.written = buildInPlace(
       { gates: { ...buildInPlace().gates, on_inconclusive: 'pass' } },
       { batch: { count: 3 }, max_unavailable: { count: MAX_UNAVAILABLE }, soak_ms, max_failed },
@@ -96,19 +96,19 @@ class World {
       return buildInstanceFacts(id, {
         version: one.version,
         presence: one.alive ? 'present' : 'gone',
-        able: one.alive && !one.taken,
+        able: one.alive && !one.out_of_use,
         ready: one.alive,
-        taken: one.taken ? 'drained by ann' : null,
+        out_of_use: one.out_of_use ? 'drained by ann' : null,
         drained,
         undrained: drained ? [] : ['open requests'],
-        ill: one.ill ? ['ejected on gateway g1'] : [],
+        unhealthy: one.unhealthy ? ['ejected on gateway g1'] : [],
       });
     });
     const ready: Record<string, number> = {};
     for (const one of instances) if (one.able) ready[one.version] = (ready[one.version] ?? 0) + 1;
     const key = wantedCall(record)?.key ?? '';
     return buildFacts({
-      ...{ instances, ready, published, decided: this.decided, held: this.held, recent: null },
+      ...{ instances, ready, published, intent_shares: this.intent_shares, blocked_by: this.blocked_by, recent: null },
       behind: obeyed ? [] : ['gateway g1 is behind'],
       min_available: MIN_AVAILABLE,
       watcher: `run-${String(this.#run)}`,
@@ -125,12 +125,12 @@ class World {
     const result = advance(record, facts, this.now);
     this.#working = result.record;
     const due = result.moved || this.now - this.#writtenAt >= 5_000;
-    if ((due || result.decide) && die === 'before') {
+    if ((due || result.write_shares) && die === 'before') {
       this.crash();
       return;
     }
     if (due) this.write(result.record, facts);
-    if (result.decide) this.decided = result.decide;
+    if (result.write_shares) this.intent_shares = result.write_shares;
     if (die === 'after') this.crash();
     else this.#call(die === 'called');
   }
@@ -201,7 +201,7 @@ class World {
       if (!one) continue;
       if (one.alive && one.open > 0 && !this.#givenUp.has(id) && !hasEnded(this.written.state))
         this.wrong.push(`${id} is restarted with open requests`);
-      Object.assign(one, { version: to, alive: !(this.broken && to === 'v2'), open: 0, ill: false });
+      Object.assign(one, { version: to, alive: !(this.broken && to === 'v2'), open: 0, unhealthy: false });
     }
     this.#pending.clear();
   }
@@ -219,7 +219,7 @@ class World {
     if (!this.slow) this.#restart();
     if (follow) this.obeyed = this.published;
     for (const [id, one] of this.instances) {
-      const open = one.alive && !one.taken && !this.obeyed.draining.includes(id);
+      const open = one.alive && !one.out_of_use && !this.obeyed.draining.includes(id);
       one.open = open ? 2 : Math.max(0, one.open - 1);
     }
   }
@@ -264,7 +264,7 @@ it.each([
         const world = play(at, die);
         expect(world.written, `${die} ${String(at)}`).toMatchObject({ state });
         expect(versionsIn(world)).toEqual(IDS.map(() => version));
-        expect(world.decided).toEqual({ [version]: 100 });
+        expect(world.intent_shares).toEqual({ [version]: 100 });
         expect(world.begun).toEqual(plain.begun);
         expect(new Set(world.begun).size).toBe(world.begun.length);
         expect([...world.told.keys()]).toEqual([...plain.told.keys()]);
@@ -332,8 +332,8 @@ const acts: fc.Arbitrary<Act> = fc.oneof(
   },
   { weight: 1, arbitrary: changes((one) => Object.assign(one, { alive: false, open: 0 })) },
   { weight: 1, arbitrary: changes((one) => Object.assign(one, { alive: true })) },
-  { weight: 1, arbitrary: changes((one) => Object.assign(one, { taken: !one.taken })) },
-  { weight: 1, arbitrary: changes((one) => Object.assign(one, { ill: !one.ill })) },
+  { weight: 1, arbitrary: changes((one) => Object.assign(one, { out_of_use: !one.out_of_use })) },
+  { weight: 1, arbitrary: changes((one) => Object.assign(one, { unhealthy: !one.unhealthy })) },
   {
     weight: 1,
     arbitrary: fc
@@ -346,9 +346,9 @@ const acts: fc.Arbitrary<Act> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.boolean().map((held) =>
+    arbitrary: fc.boolean().map((blocked_by) =>
       to((w) => {
-        w.held = held ? ['protection'] : [];
+        w.blocked_by = blocked_by ? ['protection'] : [];
       }),
     ),
   },
@@ -381,8 +381,8 @@ it(
           expect(new Set(world.begun).size).toBe(world.begun.length);
           // Whatever was done to it: everybody is back and well, the hook answers, and an abort brings it home.
           for (const one of world.instances.values())
-            Object.assign(one, { alive: true, taken: false, ill: false });
-          Object.assign(world, { broken: false, mute: false, refusing: false, slow: false, held: [] });
+            Object.assign(one, { alive: true, out_of_use: false, unhealthy: false });
+          Object.assign(world, { broken: false, mute: false, refusing: false, slow: false, blocked_by: [] });
           if (hasEnded(world.written.state)) return;
           world.say({ verb: 'abort', expected_step: null, full: false });
           finish(world);

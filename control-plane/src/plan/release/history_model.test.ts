@@ -56,14 +56,14 @@ interface Opinion {
 
 /** What both are told. */
 interface Seen {
-  held: boolean;
+  blocked_by: boolean;
   v1: number;
   v2: number;
   /** The set of this very record stands in Redis, and all gateways obey it. */
   published: boolean;
   obeyed: boolean;
   /** The share of v2 in the service's own record; null = nothing was decided. */
-  decided: number | null;
+  intent_shares: number | null;
   by: string;
   now: number;
 }
@@ -117,22 +117,22 @@ function mayBegin({ target }: Opinion, n: number, seen: Seen): boolean {
   const next = weightAt(n, target);
   const serve = (share: number): number => (share < 100 ? seen.v1 : 0) + (share > 0 ? seen.v2 : 0);
   const loses = serve(next) === 0 && serve(target) > 0;
-  return !seen.held && !loses && (next <= target || seen.v2 > 0);
+  return !seen.blocked_by && !loses && (next <= target || seen.v2 > 0);
 }
 
 interface Look {
   readonly after: Opinion;
   readonly moved: boolean;
   /** The share of v2 to write down. */
-  readonly decide: number | null;
+  readonly write_shares: number | null;
 }
 
 function look(before: Opinion, seen: Seen): Look {
-  if (over(before)) return { after: before, moved: false, decide: null };
+  if (over(before)) return { after: before, moved: false, write_shares: null };
   const found = glance(before, seen);
   const { phase, since, said } = found.after;
   if (found.moved || phase === 'soaking' || said || seen.now - since < LONG_MS) return found;
-  return { after: { ...found.after, said: true }, moved: true, decide: null };
+  return { after: { ...found.after, said: true }, moved: true, write_shares: null };
 }
 
 function glance(before: Opinion, seen: Seen): Look {
@@ -144,7 +144,7 @@ function glance(before: Opinion, seen: Seen): Look {
     ...before,
     observed: before.observed + (soaks ? counted : 0),
     stalled:
-      before.place === 'preparing' && seen.held
+      before.place === 'preparing' && seen.blocked_by
         ? before.stalled
         : starves || before.place === 'preparing'
           ? before.stalled + counted
@@ -152,19 +152,19 @@ function glance(before: Opinion, seen: Seen): Look {
     lookedAt: before.lookedAt - seen.now > 5_000 ? seen.now : Math.max(seen.now, before.lookedAt),
     lookedBy: seen.by,
   };
-  const stays = { after: now, moved: false, decide: null };
-  const moves = (after: Opinion): Look => ({ after, moved: true, decide: null });
+  const stays = { after: now, moved: false, write_shares: null };
+  const moves = (after: Opinion): Look => ({ after, moved: true, write_shares: null });
   const begins = (n: number): Look => (mayBegin(now, n, seen) ? moves(step(now, seen.now, n)) : stays);
   const settles = (ready: number, share: number, end: Ended): Look => {
     if (now.begun && (!seen.obeyed || ready === 0)) return stays;
-    return seen.decided === share ? moves(into(now, seen.now, { place: end })) : { ...stays, decide: share };
+    return seen.intent_shares === share ? moves(into(now, seen.now, { place: end })) : { ...stays, write_shares: share };
   };
   switch (now.place) {
     case 'pending':
-      return seen.held ? stays : moves(into(now, seen.now, { place: 'preparing' }));
+      return seen.blocked_by ? stays : moves(into(now, seen.now, { place: 'preparing' }));
     case 'preparing':
       if (seen.obeyed && seen.v2 > 0 && mayBegin(now, 0, seen)) return begins(0);
-      return !seen.held && now.stalled >= START_DEADLINE_MS ? moves(back(now, seen.now, 'failed')) : stays;
+      return !seen.blocked_by && now.stalled >= START_DEADLINE_MS ? moves(back(now, seen.now, 'failed')) : stays;
     case 'finalizing':
       return settles(seen.v2, 100, 'succeeded');
     case 'rolling_back':
@@ -213,7 +213,7 @@ function told(now: Opinion, { verb, expected_step: expected, full }: Verb, seen:
       if (now.covers !== null) return { ...now, pausedBy: now.covers, covers: null };
       return into(now, seen.now, { ...now.resumesTo }, true);
     case 'retry':
-      if (expected !== now.step || !inSteps || seen.held) return now;
+      if (expected !== now.step || !inSteps || seen.blocked_by) return now;
       return step(now, seen.now, now.step, now.attempt + 1);
     case 'promote':
     case 'skip': {
@@ -244,8 +244,8 @@ class World {
   opinion: Opinion = FRESH;
   published: Shares = {};
   obeyed: Shares = {};
-  decided: Shares = {};
-  held = false;
+  intent_shares: Shares = {};
+  blocked_by = false;
   ready = { v1: 2, v2: 2 };
   now = RELEASE_AT;
   writes = 0;
@@ -259,9 +259,9 @@ class World {
     const obeyed = published && same(this.obeyed, record.shares);
     return buildFacts({
       ready: { ...this.ready },
-      ...{ published, behind: obeyed ? [] : ['gateway g1 is behind'], decided: this.decided },
+      ...{ published, behind: obeyed ? [] : ['gateway g1 is behind'], intent_shares: this.intent_shares },
       ...{
-        held: this.held ? ['frozen'] : [],
+        blocked_by: this.blocked_by ? ['frozen'] : [],
         watcher: `run-${String(this.#run)}`,
         totals: null,
         recent: null,
@@ -274,8 +274,8 @@ class World {
       target === 0 ? { v1: 100 } : target === 100 ? { v2: 100 } : { v1: 100 - target, v2: target };
     const published = same(this.published, wanted);
     return {
-      ...{ held: this.held, ...this.ready, published, obeyed: published && same(this.obeyed, wanted) },
-      decided: Object.keys(this.decided).length === 0 ? null : (this.decided['v2'] ?? 0),
+      ...{ blocked_by: this.blocked_by, ...this.ready, published, obeyed: published && same(this.obeyed, wanted) },
+      intent_shares: Object.keys(this.intent_shares).length === 0 ? null : (this.intent_shares['v2'] ?? 0),
       ...{ by: `run-${String(this.#run)}`, now: this.now },
     };
   }
@@ -295,8 +295,8 @@ class World {
     const opinion = this.#thought ?? this.opinion;
     const expected = look(opinion, this.seen(opinion.target));
     expect(result.moved).toBe(expected.moved);
-    expect(result.decide?.['v2'] ?? (result.decide ? 0 : null)).toBe(expected.decide);
-    if (result.decide) this.decided = result.decide;
+    expect(result.write_shares?.['v2'] ?? (result.write_shares ? 0 : null)).toBe(expected.write_shares);
+    if (result.write_shares) this.intent_shares = result.write_shares;
     if (death === 'shares written') {
       this.crash();
       return;
@@ -439,8 +439,8 @@ const acts: fc.Arbitrary<Act> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.boolean().map((held): Act => (w) => {
-      w.held = held;
+    arbitrary: fc.boolean().map((blocked_by): Act => (w) => {
+      w.blocked_by = blocked_by;
     }),
   },
 );

@@ -120,7 +120,7 @@ describe('every move', () => {
     [
       'upgraded, and never well',
       at('warming', { ...place({ batch: [one('i1', 'warming')] }), stalled_ms: 60_000 }),
-      { instances: [fact('i1', { ...v2, ill: ['ejected on gateway g1'] })] },
+      { instances: [fact('i1', { ...v2, unhealthy: ['ejected on gateway g1'] })] },
       {
         strategy: {
           progress: { batch: [{ state: 'failed', reason: 'upgraded, but ejected on gateway g1' }] },
@@ -150,7 +150,7 @@ describe('every move', () => {
     [
       'the end of it, with those that were left out',
       at('warming', place({ batch: [one('i1', 'done')] })),
-      { instances: [fact('i1', v2), fact('i2', { taken: 'drained by bob', able: false })] },
+      { instances: [fact('i1', v2), fact('i2', { out_of_use: 'drained by bob', able: false })] },
       {
         state: 'finalizing',
         step: 1,
@@ -162,7 +162,7 @@ describe('every move', () => {
       at('draining', place({ batch: [one('i1'), one('i2')] })),
       {
         instances: [
-          fact('i1', { taken: 'isolated by bob' }),
+          fact('i1', { out_of_use: 'isolated by bob' }),
           fact('i2', { drained: false, undrained: ['1 open'] }),
         ],
       },
@@ -236,11 +236,11 @@ describe('every wait says for what', () => {
       { instances: [fact('i1', { ...v2, able: false, ready: false }), fact('i2'), fact('i3')] },
       'max_unavailable is 1, and i1 cannot serve already',
     ],
-    ['held', buildInPlace({ state: 'preparing' }), { held: ['protection: 3 vanished'] }, 'protection'],
+    ['held', buildInPlace({ state: 'preparing' }), { blocked_by: ['protection: 3 vanished'] }, 'protection'],
     [
       'held, with a batch that was taken over',
       buildInPlace({ state: 'preparing', ...place({ batch: [one('i1')] }) }),
-      { held: ['shop is frozen by bob'] },
+      { blocked_by: ['shop is frozen by bob'] },
       'frozen',
     ],
     ['converging', at('converging', place({ batch: [one('i1')] })), BEHIND, 'gateway g2 has been silent'],
@@ -353,19 +353,19 @@ describe('who is picked', () => {
 });
 
 describe('a batch that is over while a guard holds the next one up', () => {
-  const held = { held: ['releases of shop are frozen by bob'], instances: three };
+  const blocked_by = { blocked_by: ['releases of shop are frozen by bob'], instances: three };
   const failed = at('warming', place({ batch: [one('i1', 'failed', { reason: 'no' })] }), { max_failed: 1 });
 
   it('is written down as over, and drains nobody any more', () => {
-    const over = advance(failed, buildFacts(held), T);
+    const over = advance(failed, buildFacts(blocked_by), T);
     expect(over.record).toMatchObject({
       ...{ state: 'progressing', phase: 'warming', rev: failed.rev + 1 },
       strategy: { progress: { batch: [], left_out: [{ id: 'i1', asked: true, reason: 'no' }] } },
     });
     expect([drainedBy(failed), drainedBy(over.record)]).toEqual([['i1'], []]);
     // Once: from then on it only waits.
-    const later = advance(over.record, buildFacts(held), T);
-    expect(later).toMatchObject({ moved: false, waiting_for: held.held });
+    const later = advance(over.record, buildFacts(blocked_by), T);
+    expect(later).toMatchObject({ moved: false, waiting_for: blocked_by.blocked_by });
     expect(advance(over.record, buildFacts({ instances: three }), T).record).toMatchObject({
       ...{ phase: 'applying', step: 1 },
       strategy: { progress: { batch: [{ id: 'i2' }] } },
@@ -394,7 +394,7 @@ it('what is left over of a version that was judged bad gets nothing after the re
     instances: [fact('i1'), fact('i2', v2), fact('i3', v2)],
   });
   const bad = back('warming', place({ left_out }));
-  expect(advance(bad, facts, T).decide).toEqual({ v1: 100 });
+  expect(advance(bad, facts, T).write_shares).toEqual({ v1: 100 });
   expect(advance({ ...bad, ending: 'cancelled' }, facts, T).record.state).toBe('cancelled');
 });
 
@@ -411,7 +411,7 @@ describe('nobody else takes requests any more', () => {
     ['pending, with a batch that was taken over', buildInPlace(place({ batch: [one('i1')] }))],
     ['preparing, the same', buildInPlace({ state: 'preparing', ...place({ batch: [one('i1')] }) })],
   ])('%s: what was not handed over is given back', (_name, record) => {
-    const given = advance(record, buildFacts({ ...alone, held: ['protection'], published: false }), T);
+    const given = advance(record, buildFacts({ ...alone, blocked_by: ['protection'], published: false }), T);
     expect(given.record).toMatchObject({ state: record.state, strategy: { progress: { batch: [] } } });
     expect(given.record.events.at(-1)).toMatchObject({ event: 'given_back' });
     expect(drainedBy(given.record)).toEqual([]);
@@ -423,7 +423,7 @@ describe('nobody else takes requests any more', () => {
 });
 
 describe('time', () => {
-  const away = { current: false, held: ['ZooKeeper is suspended'], instances: three };
+  const away = { current: false, blocked_by: ['ZooKeeper is suspended'], instances: three };
   it.each([
     ['an upgrade', at('upgrading', place({ batch: [one('i1', 'upgrading')] }))],
     ['a drain', at('draining', place({ batch: [one('i1')] }))],
@@ -436,9 +436,9 @@ describe('time', () => {
     expect(advance(record, back, T + 1_000).record.observed_ms).toBe(1_000);
   });
   it('an instance that was not well is neither worse nor better for it', () => {
-    const ill = at('warming', { ...place({ batch: [one('i1', 'warming')] }), stalled_ms: 5_000 });
-    expect(advance(ill, buildFacts(away), T + 1_000).record.stalled_ms).toBe(5_000);
-    expect(advance(ill, buildFacts({ instances: three }), T + 1_000).record.stalled_ms).toBe(6_000);
+    const unhealthy = at('warming', { ...place({ batch: [one('i1', 'warming')] }), stalled_ms: 5_000 });
+    expect(advance(unhealthy, buildFacts(away), T + 1_000).record.stalled_ms).toBe(5_000);
+    expect(advance(unhealthy, buildFacts({ instances: three }), T + 1_000).record.stalled_ms).toBe(6_000);
   });
 });
 
@@ -482,7 +482,7 @@ it('a gateway that was silent says nothing against an instance: its first half-o
   let [record, now] = [at('warming', place({ batch: [one('i1', 'warming')] })), T];
   for (let second = 0; second < 70; second += 1)
     record = advance(record, buildFacts({ ...BEHIND, instances: [well, fact('i2')] }), (now += 1_000)).record;
-  const ill = { ...well, ill: ['half_open on gateway g2'] };
-  record = advance(record, buildFacts({ instances: [ill, fact('i2')] }), now + 1_000).record;
+  const unhealthy = { ...well, unhealthy: ['half_open on gateway g2'] };
+  record = advance(record, buildFacts({ instances: [unhealthy, fact('i2')] }), now + 1_000).record;
   expect(progressOf(record).batch[0]?.state).toBe('warming');
 });

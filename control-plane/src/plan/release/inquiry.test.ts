@@ -197,7 +197,7 @@ describe('during a soak', () => {
     });
   });
   it('complete waits for the guards, and gives way to what the counters say', () => {
-    expect(look(asked(both('complete')), { held: ['protection'] })).toMatchObject({
+    expect(look(asked(both('complete')), { blocked_by: ['protection'] })).toMatchObject({
       moved: false,
       waiting_for: ['protection'],
     });

@@ -60,7 +60,7 @@ class History {
       answers,
       watcher: `run-${String(this.#run)}`,
       totals: { v1: buildCounts(n), v2: buildCounts(n) },
-      decided: this.written.state === 'finalizing' ? { v2: 100 } : { v1: 100 },
+      intent_shares: this.written.state === 'finalizing' ? { v2: 100 } : { v1: 100 },
     });
     const result = advance(present, facts, this.now);
     const due = result.moved || this.now - this.#writtenAt >= 5_000;

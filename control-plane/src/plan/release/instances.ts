@@ -57,15 +57,15 @@ function observeInstance(
     able,
     ready: here && registration.ready && !leaving,
     leaving,
-    taken: wish?.state === undefined ? null : `${wish.state} by ${wish.by}${reason}`,
+    out_of_use: wish?.state === undefined ? null : `${wish.state} by ${wish.by}${reason}`,
     drained: proof.drained,
     undrained: proof.waiting_for,
     in_flight: proof.in_flight,
-    ill: watched ? illnessOf(world, service, id) : [],
+    unhealthy: watched ? unhealthyOn(world, service, id) : [],
   };
 }
 
-function illnessOf(world: World, service: string, id: string): readonly string[] {
+function unhealthyOn(world: World, service: string, id: string): readonly string[] {
   return healthOf(world, service, id)
     .filter(({ state }) => state !== SLOW_START)
     .map(

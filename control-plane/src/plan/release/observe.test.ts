@@ -8,7 +8,7 @@ import { chooseBatch } from './strategy/in_place/choose.js';
 import { observeRelease, readyVersions, type Surroundings } from './observe.js';
 
 const AROUND: Surroundings = {
-  ...{ watcher: 'run-1', stands: true, zookeeper: 'connected', totals: null, recent: null, answers: {} },
+  ...{ watcher: 'run-1', in_force: true, zookeeper: 'connected', totals: null, recent: null, answers: {} },
   call: null,
 };
 const member = (id: string, version: string): [string, Member] => [

@@ -18,7 +18,7 @@ import { strategyOf } from './strategy/of.js';
 export interface Surroundings {
   readonly watcher: string;
   /** True if the set compiled from the present record stands in Redis, and that is sure. */
-  readonly stands: boolean;
+  readonly in_force: boolean;
   readonly zookeeper: LinkState['state'];
   readonly totals: Readonly<Record<string, Counts>> | null;
   readonly recent: Readonly<Record<string, Counts>> | null;
@@ -36,15 +36,15 @@ export function observeRelease(world: World, release: ReleaseRecord, around: Sur
   return {
     watcher: around.watcher,
     ...readiness(world, service),
-    published: around.stands,
+    published: around.in_force,
     behind: gatewaysBehind(world, service),
     totals: around.totals,
     recent: around.recent,
     answers: around.answers,
-    decided: record.versions,
+    intent_shares: record.versions,
     min_available: spec.min_available,
     current: around.zookeeper === 'connected',
-    held: holds(world, service, around),
+    blocked_by: holds(world, service, around),
     instances: watched ? observeInstances(world, service, watched) : [],
     call: around.call,
     slow_start_ms: spec.health.slow_start_ms,

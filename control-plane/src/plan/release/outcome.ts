@@ -5,4 +5,4 @@ import type { ReleaseRecord, Shares } from '../../model/release.js';
  * by then.
  */
 export type Outcome =
-  { readonly moved: ReleaseRecord } | { readonly waits: readonly string[]; readonly decide?: Shares };
+  { readonly moved: ReleaseRecord } | { readonly waits: readonly string[]; readonly write_shares?: Shares };

@@ -32,11 +32,11 @@ function live(
   until: (one: ReleaseRecord) => boolean = ({ state }) => hasEnded(state),
 ): ReleaseRecord {
   let [now, present] = [record.looked_at, record];
-  let decided = facts.decided ?? {};
+  let intent_shares = facts.intent_shares ?? {};
   for (let n = 0; n < looks && !until(present); n += 1) {
     now += STEP_MS;
-    const result = advance(present, buildFacts({ ...facts, decided }), now);
-    decided = result.decide ?? decided;
+    const result = advance(present, buildFacts({ ...facts, intent_shares }), now);
+    intent_shares = result.write_shares ?? intent_shares;
     present = result.record;
   }
   return present;
@@ -60,7 +60,7 @@ describe('a start that cannot be', () => {
   });
   it('a freeze is not counted', () => {
     const asked = buildRelease({ state: 'preparing', start_deadline_ms: 20_000 });
-    expect(live(asked, { ready: { v1: 2 }, held: ['frozen'] }, 100)).toMatchObject({ state: 'preparing' });
+    expect(live(asked, { ready: { v1: 2 }, blocked_by: ['frozen'] }, 100)).toMatchObject({ state: 'preparing' });
   });
   it('in place: where no batch may begin it ends, and takes nothing back', () => {
     const instances = [buildInstanceFacts('i1')];
@@ -218,7 +218,7 @@ describe('a straggler', () => {
   /** v1 → v2 is over, and i3 stayed v1. */
   const state: StartState = {
     releases: { current: null, history: [] },
-    ...{ decided: { v2: 100 }, ready: { v1: 1, v2: 2 }, drain_timeout_ms: 45_000 },
+    ...{ intent_shares: { v2: 100 }, ready: { v1: 1, v2: 2 }, drain_timeout_ms: 45_000 },
     ...{ newId: 'rel-9', by: 'ann', reason: '', now: T },
   };
   const start = (asked: StartRequest): ReleaseRecord => {
@@ -231,7 +231,7 @@ describe('a straggler', () => {
     buildInstanceFacts('i2', { version: 'v2' }),
     buildInstanceFacts('i3'),
   ];
-  const facts = { instances, ready: state.ready, decided: state.decided };
+  const facts = { instances, ready: state.ready, intent_shares: state.intent_shares };
 
   it('is finished with, and nobody who serves is touched', () => {
     const record = start(request);
@@ -256,21 +256,21 @@ describe('a straggler', () => {
     expect(versionBefore({ current: null, history: [{ ...ended, state: 'succeeded' }] })).toBeNull();
   });
   it('that a person has out of use is waited for, by wait and only, and left by leave', () => {
-    const taken = [
+    const out_of_use = [
       instances[0]!,
       instances[1]!,
-      buildInstanceFacts('i3', { able: false, taken: 'draining by ann' }),
+      buildInstanceFacts('i3', { able: false, out_of_use: 'draining by ann' }),
     ];
     const waits = advance(
       { ...start(request), state: 'preparing' },
-      buildFacts({ ...facts, instances: taken }),
+      buildFacts({ ...facts, instances: out_of_use }),
       T,
     );
     expect(waits.waiting_for).toEqual([
       expect.stringMatching(/^i3: draining by ann; give it back/) as string,
     ]);
     const leaves = buildInPlace({ state: 'preparing' }, { stragglers: 'leave' });
-    const done = advance(leaves, buildFacts({ ...facts, instances: taken }), T);
+    const done = advance(leaves, buildFacts({ ...facts, instances: out_of_use }), T);
     expect(done.record).toMatchObject({
       state: 'finalizing',
       strategy: { progress: { left_out: [{ id: 'i3' }] } },

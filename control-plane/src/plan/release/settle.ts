@@ -21,7 +21,7 @@ export function settleShares(
   const waits = idle ? [] : [...obedience(facts), ...readiness(version, facts)];
   // Written down only once somebody can serve it: after the release nobody gives a dead version's share back.
   if (waits.length > 0) return { waits };
-  if (!sameShares(facts.decided, shares))
-    return { waits: [`the shares of ${record.service} being written down`], decide: shares };
+  if (!sameShares(facts.intent_shares, shares))
+    return { waits: [`the shares of ${record.service} being written down`], write_shares: shares };
   return { moved: enter(record, { state, event: state, message }, now) };
 }

@@ -17,7 +17,7 @@ export type StartRequest = Omit<ReleaseRequest, 'plan_hash'>;
 export interface StartState {
   readonly releases: ServiceReleases;
   /** The shares in the service's own record. */
-  readonly decided: Readonly<Record<string, number>>;
+  readonly intent_shares: Readonly<Record<string, number>>;
   /** Ready instances by version. */
   readonly ready: Readonly<Record<string, number>>;
   /** How long a drain may take where nobody says. */
@@ -63,7 +63,7 @@ export function startRelease(request: StartRequest, state: StartState): Result<S
     handed: running ? strategyOf(running).handsOver(running) : [],
     stable,
     target: request.target,
-    decided: state.decided,
+    intent_shares: state.intent_shares,
     ready: state.ready,
   };
   const refusal =
@@ -112,7 +112,7 @@ function refuseDelay({ gates }: StartRequest, strategy: Strategy): Problem | nul
 function stableOf(request: StartRequest, state: StartState, running: ReleaseRecord | null): string | null {
   if (running) return running.stable;
   if (request.stable !== null) return request.stable;
-  const alone = Object.keys(state.decided).find((version) => shareOf(state.decided, version) === 100);
+  const alone = Object.keys(state.intent_shares).find((version) => shareOf(state.intent_shares, version) === 100);
   if (alone !== undefined) return alone;
   const others = Object.keys(state.ready).filter((version) => version !== request.target);
   if (others.length === 1) return others[0] ?? null;

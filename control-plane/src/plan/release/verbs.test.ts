@@ -189,18 +189,18 @@ describe('steps', () => {
     expect(told(full, verb('promote', 4, true))).toBe('same');
   });
   it('guards refuse, and force does not ask them', () => {
-    expect(told(waiting, verb('promote', 1), {}, { held: ['protection'] })).toBe('guard_refused');
+    expect(told(waiting, verb('promote', 1), {}, { blocked_by: ['protection'] })).toBe('guard_refused');
     expect(told(waiting, verb('promote', 1, true), {}, { ready: { v1: 3, v2: 1 }, min_available: 2 })).toBe(
       'guard_refused',
     );
-    expect(told(waiting, verb('promote', 1), { force: true }, { held: ['protection'] })).toMatchObject({
+    expect(told(waiting, verb('promote', 1), { force: true }, { blocked_by: ['protection'] })).toMatchObject({
       step: 2,
     });
   });
   it('a pause by a person keeps what was soaked; a retry does not', () => {
-    const held = STATES['paused by a person'] as ReleaseRecord;
-    expect(told(held, verb('resume'))).toMatchObject({ observed_ms: 4_000 });
-    expect(told(held, verb('retry', 3))).toMatchObject({ observed_ms: 0, attempt: 2 });
+    const blocked_by = STATES['paused by a person'] as ReleaseRecord;
+    expect(told(blocked_by, verb('resume'))).toMatchObject({ observed_ms: 4_000 });
+    expect(told(blocked_by, verb('retry', 3))).toMatchObject({ observed_ms: 0, attempt: 2 });
   });
 });
 
@@ -218,7 +218,7 @@ it('abort and rollback lead from every state to the stable version alone', () =>
       if (next === 'same') next = record;
       let at = next as ReleaseRecord;
       for (let looks = 0; looks < 3; looks += 1)
-        at = advance(at, buildFacts({ decided: { v1: 100 }, held: ['protection'] }), T).record;
+        at = advance(at, buildFacts({ intent_shares: { v1: 100 }, blocked_by: ['protection'] }), T).record;
       expect(at.shares).toEqual({ v1: 100 });
       expect(hasEnded(at.state)).toBe(true);
     }
@@ -239,7 +239,7 @@ describe('start', () => {
   };
   const state: StartState = {
     releases: { current: null, history: [] },
-    decided: {},
+    intent_shares: {},
     ready: { v1: 2 },
     drain_timeout_ms: 60_000,
     newId: 'rel-9',
@@ -268,7 +268,7 @@ describe('start', () => {
     });
   });
   it.each<[string, Partial<StartState>, string | null]>([
-    ['the one with all of the shares', { decided: { v7: 100 } }, 'v7'],
+    ['the one with all of the shares', { intent_shares: { v7: 100 } }, 'v7'],
     ['the only other one that is ready', { ready: { v1: 1, v2: 1 } }, 'v1'],
     [
       'the last that succeeded',

@@ -87,7 +87,7 @@ function act(
       return resume(record, context, plain, now);
     case 'retry':
       if (!inSteps(record)) return err(unfit(record, verb));
-      if (facts.held.length > 0 && !context.force) return err(guarded(facts.held));
+      if (facts.blocked_by.length > 0 && !context.force) return err(guarded(facts.blocked_by));
       return changed(strategy.retry(record, act));
     case 'promote':
     case 'skip': {

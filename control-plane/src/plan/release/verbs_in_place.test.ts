@@ -48,7 +48,7 @@ describe('verbs', () => {
       step: 1,
       ...{ state: 'progressing' },
     });
-    expect(said(soaking(), 'promote', {}, { ...FACTS, held: ['protection'] })).toMatchObject({
+    expect(said(soaking(), 'promote', {}, { ...FACTS, blocked_by: ['protection'] })).toMatchObject({
       error: { code: 'guard_refused', blockers: ['protection'] },
     });
     expect(said(upgrading(), 'promote')).toMatchObject({ error: { code: 'conflict' } });
@@ -56,13 +56,13 @@ describe('verbs', () => {
   it('promote by force ends the soak, and still drains nobody against a guard', () => {
     const verb: Verb = { verb: 'promote', expected_step: 0, full: false };
     const context = { by: 'ann', reason: 'late', idempotency_key: null, force: true };
-    const done = obey(soaking(), verb, context, { ...FACTS, held: ['protection'] }, T);
+    const done = obey(soaking(), verb, context, { ...FACTS, blocked_by: ['protection'] }, T);
     expect(done).toMatchObject({
       value: { changed: true, record: { phase: 'warming', step: 0, strategy: { progress: { batch: [] } } } },
     });
     // Two people force the same soak: one end of it.
     if (!done.ok) return;
-    const again = obey(done.value.record, verb, context, { ...FACTS, held: ['protection'] }, T);
+    const again = obey(done.value.record, verb, context, { ...FACTS, blocked_by: ['protection'] }, T);
     expect(again).toEqual({ ok: true, value: { record: done.value.record, changed: false } });
   });
   it('skip leaves a batch of the way back out, if it is the one that was seen', () => {
@@ -73,8 +73,8 @@ describe('verbs', () => {
     });
     expect(told(back, 'skip', { expected_step: 3 })).toBe(back);
     expect(said(back, 'skip', { expected_step: 5 })).toMatchObject({ error: { code: 'conflict' } });
-    const held = told(back, 'skip', {}, { ...FACTS, min_available: 3 });
-    expect(held).toMatchObject({
+    const blocked_by = told(back, 'skip', {}, { ...FACTS, min_available: 3 });
+    expect(blocked_by).toMatchObject({
       state: 'rolling_back',
       phase: 'warming',
       strategy: { progress: { batch: [] } },
@@ -86,7 +86,7 @@ describe('verbs', () => {
         expect(said(back, verb, { expected_step })).toMatchObject({ error: { code: 'conflict' } });
   });
   it('skip of a soak under a guard does not soak again', () => {
-    const guarded = { ...FACTS, held: ['protection'] };
+    const guarded = { ...FACTS, blocked_by: ['protection'] };
     const skipped = told(soaking(), 'skip', {}, guarded);
     const next = advance(skipped, guarded, T);
     expect([skipped.phase, next.moved, next.waiting_for]).toEqual(['warming', false, ['protection']]);
@@ -114,8 +114,8 @@ describe('verbs', () => {
       batch: [{ id: 'i3' }],
       left_out: [{ id: 'i2', asked: true, to: 'v2' }],
     });
-    const held = told(upgrading(), 'skip', {}, { ...FACTS, held: ['protection'] });
-    expect(held).toMatchObject({ phase: 'warming', step: 0 });
+    const blocked_by = told(upgrading(), 'skip', {}, { ...FACTS, blocked_by: ['protection'] });
+    expect(blocked_by).toMatchObject({ phase: 'warming', step: 0 });
     expect(told(upgrading(pausedIn('draining', 'drain')), 'skip')).toMatchObject({
       state: 'progressing',
       step: 1,
@@ -165,7 +165,7 @@ describe('start', () => {
   };
   const state: StartState = {
     releases: { current: null, history: [] },
-    decided: {},
+    intent_shares: {},
     ready: { v1: 3 },
     drain_timeout_ms: 45_000,
     ...{ newId: 'rel-9', by: 'ann', reason: '', now: T },
@@ -178,9 +178,9 @@ describe('start', () => {
   const guardsOf = (asked: StartRequest, of: StartState): readonly string[] => {
     const started = startRelease(asked, of);
     if (!started.ok) throw new Error(started.error.detail);
-    const { decided, ready } = of;
+    const { intent_shares, ready } = of;
     const inForce = of.releases.current?.record.shares ?? null;
-    return guardStart(started.value.record, buildFacts({ decided, ready }), inForce);
+    return guardStart(started.value.record, buildFacts({ intent_shares, ready }), inForce);
   };
 
   it('has defaults, and asks for no shares', () => {
@@ -207,7 +207,7 @@ describe('start', () => {
     expect(started).toMatchObject({ value: { record: { strategy: { max_unavailable: batch } } } });
   });
   it('is refused where a version stands aside with no share', () => {
-    const aside = { ...state, decided: { v1: 100 }, ready: { v1: 3, v3: 1 } };
+    const aside = { ...state, intent_shares: { v1: 100 }, ready: { v1: 3, v3: 1 } };
     expect(guardsOf(request, aside)).toEqual([
       expect.stringContaining('v3 from 0 % to about 25 %') as string,
     ]);

@@ -48,7 +48,7 @@ const allAtOnce: ReleaseStrategy = {
   foresee: ({ strategy }) => strategy,
   awaits: (record, facts) => readiness(record.target, facts),
   begin: (record, facts, now) => {
-    if (facts.held.length > 0) return { waits: facts.held };
+    if (facts.blocked_by.length > 0) return { waits: facts.blocked_by };
     const to = {
       state: 'progressing',
       phase: 'applying',
@@ -72,7 +72,7 @@ const allAtOnce: ReleaseStrategy = {
     const end = { state: record.ending ?? 'rolled_back', message: 'everything is back' };
     return settleShares(record, facts, record.stable, end, now);
   },
-  guardStep: (_record, _index, facts) => facts.held,
+  guardStep: (_record, _index, facts) => facts.blocked_by,
 
   retry: (record, { by, message, now }) => {
     const to = { state: 'progressing', phase: 'applying', attempt: record.attempt + 1 } as const;

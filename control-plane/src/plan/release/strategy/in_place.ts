@@ -41,7 +41,7 @@ export const inPlace: ReleaseStrategy = {
   finishes: (strategy) => own(strategy).stragglers === 'only',
   refuse: refuseInPlace,
   originate: (strategy, origin) => inPlaceFrom(own(strategy), origin),
-  guardStart: (record, facts, inForce) => guardWeights(record, inForce ?? facts.decided, facts.ready),
+  guardStart: (record, facts, inForce) => guardWeights(record, inForce ?? facts.intent_shares, facts.ready),
 
   unsound: () => null,
   watched: (record) => new Set(inPlaceIn(record).progress.batch.map(({ id }) => id)),
@@ -53,7 +53,7 @@ export const inPlace: ReleaseStrategy = {
   },
   giveBack,
   // A batch that was taken over is not chosen any more, so what blocks steps is asked for here.
-  awaits: (_record, facts) => facts.held,
+  awaits: (_record, facts) => facts.blocked_by,
   begin: firstBatch,
   advance: advanceBatch,
   soakMs: (record) => inPlaceIn(record).soak_ms,

@@ -50,7 +50,7 @@ class Service {
     const watches = strategyOf(this.record).watched(this.record) !== null;
     return buildFacts({
       ready,
-      decided: this.#intended,
+      intent_shares: this.#intended,
       call: this.#called,
       instances: watches ? instances : [],
     });
@@ -60,7 +60,7 @@ class Service {
   look(facts = this.facts()): boolean {
     this.now += STEP_MS;
     const looked = advance(this.record, facts, this.now);
-    if (looked.decide) this.#intended = looked.decide;
+    if (looked.write_shares) this.#intended = looked.write_shares;
     this.record = looked.record;
     this.#obeyCall();
     if (looked.moved) this.moves += 1;
@@ -101,7 +101,7 @@ export function strategyContract(subject: Subject): void {
       },
       {
         releases: { current: null, history: [] },
-        ...{ decided: {}, ready, drain_timeout_ms: 45_000, newId: 'rel-1', by: 'ann', reason: '' },
+        ...{ intent_shares: {}, ready, drain_timeout_ms: 45_000, newId: 'rel-1', by: 'ann', reason: '' },
         now: RELEASE_AT,
       },
     );
@@ -192,13 +192,13 @@ export function strategyContract(subject: Subject): void {
     });
     it('begins no step against what blocks it', () => {
       const service = begun();
-      const blocked = { ...service.facts(), held: ['a freeze'] };
+      const blocked = { ...service.facts(), blocked_by: ['a freeze'] };
       for (let n = 0; n < 20; n += 1) service.look(blocked);
       expect(service.record.state).toBe('pending');
       for (const at of everyMove()) {
         const later = begun();
         const { step, state } = later.run(at);
-        const next = advance(later.record, { ...later.facts(), held: ['a freeze'] }, later.now + STEP_MS);
+        const next = advance(later.record, { ...later.facts(), blocked_by: ['a freeze'] }, later.now + STEP_MS);
         if (state === 'progressing' && next.record.state === state) expect(next.record.step).toBe(step);
       }
     });

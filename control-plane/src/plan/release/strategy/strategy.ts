@@ -43,7 +43,7 @@ export interface Origin {
   readonly stable: string;
   readonly target: string;
   /** The shares in the service's own record. */
-  readonly decided: Shares;
+  readonly intent_shares: Shares;
   /** Ready instances by version. */
   readonly ready: Readonly<Record<string, number>>;
 }

@@ -43,8 +43,8 @@ export const weighted: ReleaseStrategy = {
   },
   guardStart: (record, facts, inForce) => {
     if (inForce) return [];
-    const byWeights = Object.keys(facts.decided).length === 0;
-    return lostCapacity(facts, byWeights ? facts.ready : facts.decided, record.base);
+    const byWeights = Object.keys(facts.intent_shares).length === 0;
+    return lostCapacity(facts, byWeights ? facts.ready : facts.intent_shares, record.base);
   },
 
   unsound: ({ strategy, shares }) =>

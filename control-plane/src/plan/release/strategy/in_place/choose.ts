@@ -25,18 +25,18 @@ export type Choice =
 export function chooseBatch(record: ReleaseRecord, facts: ReleaseFacts): Choice {
   const goal = goalOf(record);
   const back = record.state === 'rolling_back';
-  if (!back && facts.held.length > 0) return { kind: 'waits', waits: facts.held };
+  if (!back && facts.blocked_by.length > 0) return { kind: 'waits', waits: facts.blocked_by };
   const open = candidates(record, facts);
   // What never began has nothing to take back; and stragglers that did not make it are left.
   if (back && (record.turned?.begun === false || record.stable === record.target))
     return { kind: 'done', left: open.map((one) => leftOut(one, goal)) };
-  const free = open.filter((one) => one.taken === null && !one.leaving && one.presence !== 'doubtful');
+  const free = open.filter((one) => one.out_of_use === null && !one.leaving && one.presence !== 'doubtful');
   if (free.length === 0) {
-    const unsure = open.filter((one) => one.taken === null);
+    const unsure = open.filter((one) => one.out_of_use === null);
     if (unsure.length > 0) return { kind: 'waits', waits: unsure.map(spellUnsure) };
     const { stragglers } = inPlaceIn(record);
     if (!back && stragglers !== 'leave' && open.length > 0)
-      return { kind: 'waits', waits: open.map(spellTaken) };
+      return { kind: 'waits', waits: open.map(spellOutOfUse) };
     return { kind: 'done', left: open.map((one) => leftOut(one, goal)) };
   }
   const { most, ready, why } = room(record, facts);
@@ -58,7 +58,7 @@ export function chooseBatch(record: ReleaseRecord, facts: ReleaseFacts): Choice 
 /** The batches that are left as they would be without guards, ids only. */
 export function estimateBatches(record: ReleaseRecord, facts: Instances): readonly (readonly string[])[] {
   const serves = servingIn(record, facts);
-  const free = candidates(record, facts).filter((one) => one.taken === null);
+  const free = candidates(record, facts).filter((one) => one.out_of_use === null);
   const inHand = new Set(inPlaceIn(record).progress.batch.map(({ id }) => id));
   const ids = byCost(free, serves)
     .map(({ id }) => id)
@@ -87,7 +87,7 @@ function candidates(record: ReleaseRecord, facts: Instances): readonly InstanceF
 function asLost({ id, host, port, from }: Picked): InstanceFacts {
   return {
     ...{ id, host, port, version: from, presence: 'gone', able: false, ready: false, leaving: false },
-    ...{ taken: null, drained: true, undrained: [], in_flight: null, ill: [] },
+    ...{ out_of_use: null, drained: true, undrained: [], in_flight: null, unhealthy: [] },
   };
 }
 
@@ -123,7 +123,7 @@ function room(
   const serving = facts.instances.filter(servingIn(record, facts)).length;
   const out = new Set(progress.left_out.map(({ id }) => id));
   const away = facts.instances.filter(
-    (one) => one.presence !== 'gone' && !one.ready && one.taken === null && !out.has(one.id),
+    (one) => one.presence !== 'gone' && !one.ready && one.out_of_use === null && !out.has(one.id),
   );
   const back = record.state === 'rolling_back';
   const limits: readonly (readonly [number, string])[] = [
@@ -155,11 +155,11 @@ function pickedOf({ id, host, port, version }: InstanceFacts): Picked {
 }
 
 function leftOut(one: InstanceFacts, to: string): LeftOut {
-  return { ...pickedOf(one), to, reason: one.taken ?? '' };
+  return { ...pickedOf(one), to, reason: one.out_of_use ?? '' };
 }
 
-function spellTaken({ id, taken }: InstanceFacts): string {
-  return `${id}: ${taken ?? ''}; give it back (ebbgate undrain or restore), or ebbgate release skip leaves it as it is`;
+function spellOutOfUse({ id, out_of_use }: InstanceFacts): string {
+  return `${id}: ${out_of_use ?? ''}; give it back (ebbgate undrain or restore), or ebbgate release skip leaves it as it is`;
 }
 
 function spellUnsure({ id, leaving }: InstanceFacts): string {

@@ -76,9 +76,9 @@ export function settleBatches(record: ReleaseRecord, facts: ReleaseFacts, now: n
   // What is left over of a version that was judged bad must get nothing after the release either.
   const bad = back && record.ending !== 'cancelled';
   const leftover = bad && facts.instances.some((one) => one.version !== version);
-  const needed = !idle && (leftover || Object.keys(facts.decided).length > 0);
-  if (needed && !sameShares(facts.decided, shares))
-    return { waits: [`the shares of ${record.service} being written down`], decide: shares };
+  const needed = !idle && (leftover || Object.keys(facts.intent_shares).length > 0);
+  if (needed && !sameShares(facts.intent_shares, shares))
+    return { waits: [`the shares of ${record.service} being written down`], write_shares: shares };
   const left = progress.left_out.filter(({ to }) => to === version);
   const state = back ? (record.ending ?? 'rolled_back') : 'succeeded';
   const serves = idle ? 'nothing was changed' : `${version} serves`;

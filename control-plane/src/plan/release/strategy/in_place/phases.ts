@@ -18,7 +18,7 @@ import { factOf, spellWaits, problemsIn } from './waits.js';
 
 /** The phases from `applying` to `warming`; what follows a batch that is over. */
 export function advanceBatch(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome {
-  const given = leaveOutTaken(record, facts, now) ?? giveBack(record, facts, now);
+  const given = leaveOutOfUse(record, facts, now) ?? giveBack(record, facts, now);
   if (given) return { moved: given };
   switch (record.phase) {
     case 'applying':
@@ -135,12 +135,12 @@ function warm(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome 
   const bad = tooManyFailed(record, now);
   if (bad) return bad;
   if (warming.length === 0) return afterBatch(record, facts, now);
-  const ill = problemsIn(record, facts);
-  if (ill.size === 0 && isObeyed(facts) && record.observed_ms >= facts.slow_start_ms)
+  const problems = problemsIn(record, facts);
+  if (problems.size === 0 && isObeyed(facts) && record.observed_ms >= facts.slow_start_ms)
     return { moved: mark(record, warming, 'done', 'batch_warm', () => '', now) };
-  if (ill.size > 0 && record.stalled_ms >= strategy.upgrade_timeout_ms) {
-    const failed = warming.filter(({ id }) => ill.has(id));
-    const why = ({ id }: BatchInstance): string => `upgraded, but ${(ill.get(id) ?? []).join(', ')}`;
+  if (problems.size > 0 && record.stalled_ms >= strategy.upgrade_timeout_ms) {
+    const failed = warming.filter(({ id }) => problems.has(id));
+    const why = ({ id }: BatchInstance): string => `upgraded, but ${(problems.get(id) ?? []).join(', ')}`;
     return { moved: mark(record, failed, 'failed', 'instance_failed', why, now) };
   }
   const left = Math.ceil((facts.slow_start_ms - record.observed_ms) / 1_000);
@@ -169,13 +169,13 @@ function tooManyFailed(record: ReleaseRecord, now: number): Outcome | null {
 }
 
 /** A person's verb on an instance wins: the batch goes on without it. */
-function leaveOutTaken(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseRecord | null {
+function leaveOutOfUse(record: ReleaseRecord, facts: ReleaseFacts, now: number): ReleaseRecord | null {
   const { progress } = inPlaceIn(record);
-  const taken = progress.batch.filter(
-    ({ id, state }) => !['done', 'failed', 'left_out'].includes(state) && factOf(facts, id)?.taken,
+  const out = progress.batch.filter(
+    ({ id, state }) => !['done', 'failed', 'left_out'].includes(state) && factOf(facts, id)?.out_of_use,
   );
-  if (taken.length === 0) return null;
-  return mark(record, taken, 'left_out', 'left_out', ({ id }) => factOf(facts, id)?.taken ?? '', now);
+  if (out.length === 0) return null;
+  return mark(record, out, 'left_out', 'left_out', ({ id }) => factOf(facts, id)?.out_of_use ?? '', now);
 }
 
 /**

@@ -22,9 +22,9 @@ export function planBatches(
   const back = turned !== null;
   const before = !hasBegun(record);
   const waiting = before || (record.state === 'rolling_back' && record.phase === null);
-  const taken = waiting && progress.batch.length > 0 ? [progress.batch.map(({ id }) => id)] : [];
+  const carried = waiting && progress.batch.length > 0 ? [progress.batch.map(({ id }) => id)] : [];
   const idle = back && (!turned.begun || stable === target);
-  const next = over ? [] : [...taken, ...(idle ? [] : estimateBatches(record, facts))];
+  const next = over ? [] : [...carried, ...(idle ? [] : estimateBatches(record, facts))];
   const first = before ? record.step : record.step + 1;
   const begun = progress.batches.map((one) => ({ ...one, ready: {} }));
   const simulated = simulate(record, facts, next).map(({ ids, ready }, index) => {

@@ -75,9 +75,9 @@ export function guardWeights(
 /** What a new release in place begins with. What the one before has under way stays drained; who finishes with stragglers changes no shares. */
 export function inPlaceFrom(
   strategy: InPlaceStrategy,
-  { running, handed, stable, target, decided }: Origin,
+  { running, handed, stable, target, intent_shares }: Origin,
 ): { readonly strategy: InPlaceStrategy; readonly base: Shares } {
-  const base = stable === target ? (running?.shares ?? decided) : {};
+  const base = stable === target ? (running?.shares ?? intent_shares) : {};
   return { strategy: { ...strategy, progress: { ...NOTHING_YET, batch: handed } }, base };
 }
 

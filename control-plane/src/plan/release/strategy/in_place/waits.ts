@@ -33,7 +33,7 @@ export function waitsByInstance(
 ): ReadonlyMap<string, readonly string[]> {
   const strategy = inPlaceIn(record);
   const { progress } = strategy;
-  const ill = problemsIn(record, facts);
+  const problems = problemsIn(record, facts);
   const goal = goalOf(record);
   const waits = new Map<string, readonly string[]>();
   for (const { id, state } of progress.batch) {
@@ -44,8 +44,8 @@ export function waitsByInstance(
       const who = 'person' in strategy.upgrade ? ', by a person' : '';
       waits.set(id, [`to be registered with ${goal} and ready${who}`]);
     }
-    const problems = ill.get(id);
-    if (problems !== undefined) waits.set(id, problems);
+    const own = problems.get(id);
+    if (own !== undefined) waits.set(id, own);
   }
   return waits;
 }
@@ -56,16 +56,16 @@ export function problemsIn(
   facts: Pick<ReleaseFacts, 'instances'>,
 ): ReadonlyMap<string, readonly string[]> {
   const goal = goalOf(record);
-  const ill = new Map<string, readonly string[]>();
+  const problems = new Map<string, readonly string[]>();
   for (const { id, state } of inPlaceIn(record).progress.batch) {
     if (state !== 'warming') continue;
     const fact = factOf(facts, id);
-    if (fact?.presence !== 'present') ill.set(id, ['its registration is missing']);
-    else if (fact.version !== goal) ill.set(id, [`it is registered with ${fact.version}`]);
-    else if (!fact.ready) ill.set(id, ['it is not ready']);
-    else if (fact.ill.length > 0) ill.set(id, fact.ill);
+    if (fact?.presence !== 'present') problems.set(id, ['its registration is missing']);
+    else if (fact.version !== goal) problems.set(id, [`it is registered with ${fact.version}`]);
+    else if (!fact.ready) problems.set(id, ['it is not ready']);
+    else if (fact.unhealthy.length > 0) problems.set(id, fact.unhealthy);
   }
-  return ill;
+  return problems;
 }
 
 export function spellWaits(record: ReleaseRecord, facts: ReleaseFacts): readonly string[] {
