@@ -94,7 +94,7 @@ it('sends what was, then what comes, then ends with the release', async () => {
   expect(stream.read.text).toContain('"state":"succeeded"');
 });
 
-it('goes on after the last event that a client had; one who has all of an ended release is told to stop', async () => {
+it('goes on after the last event that a client had; one who has all of an ended release is asked to stop', async () => {
   const resumed = await open('1');
   await expect.poll(resumed.came).toEqual(['2 event', '- state']);
   resumed.stop();

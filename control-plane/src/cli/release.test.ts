@@ -43,7 +43,7 @@ async function ebbgate(...words: readonly string[]) {
   return { code, out: terminal.stdout(), err: terminal.stderr() };
 }
 
-it('starts a release as it is told to', async () => {
+it('starts a release as the flags say', async () => {
   const started = await ebbgate(
     ...[
       'release',
@@ -90,7 +90,7 @@ gates:
   webhooks: [{name: ci, url: "http://ci/hooks/judge"}]
 `;
 
-it('starts what a file holds, with flags before it', async () => {
+it('starts what a file says, with flags before it', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'ebbgate-cli-'));
   const file = join(directory, 'release.yaml');
   writeFileSync(file, FILE);
@@ -136,7 +136,7 @@ it.each([
   [['promote', 'shop'], { verb: 'promote', expected_step: 1, full: false }],
   [['promote', 'shop', '--full'], { verb: 'promote', expected_step: 1, full: true }],
   [['retry', 'rel-1', '--step', '3'], { verb: 'retry', expected_step: 2, full: false }],
-])('%j tells the newest release', async (words, verb) => {
+])('%j moves the newest release', async (words, verb) => {
   plane.releases.map.set('rel-1', makeRelease());
   const told = await ebbgate('release', ...words);
   expect(told).toMatchObject({ code: 0, err: '' });

@@ -38,7 +38,7 @@ export function addRelease(program: Command, terminal: Terminal): void {
   addStart(release, terminal);
   addReads(release, terminal);
   for (const [verb, text] of [
-    ['pause', 'hold its steps; the fast gate goes on watching'],
+    ['pause', 'pause its steps; the fast gate goes on watching'],
     ['resume', 'go on after a pause by a person or a gate'],
     ['abort', 'go back; it ends cancelled'],
     ['rollback', 'go back; it ends rolled_back'],
@@ -74,7 +74,7 @@ function addForce(command: Command): Command {
 function addStart(release: Command, terminal: Terminal): void {
   const command = apiCommand(release, 'start <SVC> [VERSION]', 'start a release to a version').addHelpText(
     'after',
-    '\nGates that ask outside, webhooks and Prometheus, stand in a --file: see docs/how-to/release-gates.md.',
+    '\nGates that ask outside, webhooks and Prometheus, are given in a --file: see docs/how-to/release-gates.md.',
   );
   addInPlaceOptions(addSpecFlags(command)).option(
     '--plan <HASH>',
@@ -113,7 +113,7 @@ function addReads(release: Command, terminal: Terminal): void {
       await list(terminal, { ...flags, output: flags.output === 'table' ? 'wide' : flags.output }, name);
     },
   );
-  apiCommand(release, 'plan <RELEASE>', 'what it does step by step, and what holds it up')
+  apiCommand(release, 'plan <RELEASE>', 'what it does step by step, and what blocks it')
     .addHelpText('after', `${NAMES}\nThe plan of one that is not started yet: release start --dry-run.`)
     .action(async (name: string, flags: ReleaseFlags) => {
       const client = createClient(flags, terminal);

@@ -25,7 +25,7 @@ export function addInPlaceOptions(command: Command): Command {
     .option('--in-place', 'upgrade the instances batch by batch, instead of shares')
     .option('--batch <N>', 'in place: instances at a time, or percent (20%); default 1')
     .option('--max-unavailable <N>', 'in place: never more than so many away, or percent; default the batch')
-    .option('--max-failed <N>', 'in place: failed ones of a batch that are put up with; default 0')
+    .option('--max-failed <N>', 'in place: failed ones of a batch that are tolerated; default 0')
     .addOption(
       new Option(
         '--webhook <URL>',
@@ -51,7 +51,7 @@ export function addInPlaceOptions(command: Command): Command {
 
 /**
  * The member `in_place` of the body, or none: what a file says (`file`) with the flags over it. A flag that needs --in-place
- * and stands alone is a mistake.
+ * and is given without it is a mistake.
  */
 export function inPlaceBody(flags: InPlaceFlags, file: unknown): object {
   const { webhook, command, callTimeout: timeout } = flags;
@@ -76,7 +76,7 @@ export function inPlaceBody(flags: InPlaceFlags, file: unknown): object {
   return {};
 }
 
-/** `2` as a number, `20%` as it is; the API judges the rest. */
+/** `2` as a number, `20%` as it is; the API checks the rest. */
 export function amount(flag: string, text: string | undefined): number | string | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,5}$/.test(text)) return Number(text);

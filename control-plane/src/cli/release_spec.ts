@@ -10,7 +10,7 @@ import { amount } from './release_in_place.js';
 import { parseSteps, STEPS_HINT } from './release_steps.js';
 
 /*
- * What a release is started with: a file as the API takes it, and flags that go before what stands in it. The API judges it.
+ * What a release is started with: a file as the API takes it, and flags that go before it. The API checks all of it.
  */
 
 export interface SpecFlags {
@@ -45,15 +45,15 @@ function decimal(text: string): number {
   throw new CliFailure(EXIT.usage, `${JSON.stringify(text)} is not a number like 2 or 0.5`);
 }
 
-/** The flags of `release start` that say what to do, and how it is judged. */
+/** The flags of `release start` that say what to do, and its gates. */
 export function addSpecFlags(command: Command): Command {
   const numbers: readonly (readonly [string, string, (text: string) => number])[] = [
-    ['--min-samples <N>', 'requests of each side below which nothing is judged; default 50', wholeNumber],
-    ['--max-error-percent <N>', 'errors that are always put up with; default 1', decimal],
+    ['--min-samples <N>', 'requests of each side below which gates give no verdict; default 50', wholeNumber],
+    ['--max-error-percent <N>', 'errors that are always tolerated; default 1', decimal],
     ['--error-ratio <N>', 'and so many times the errors of the stable version; default 2', decimal],
     ['--latency-percentile <P>', 'what is compared: 50, 90, 95 (default) or 99', wholeNumber],
     ['--latency-ratio <N>', 'so many times the latency of the stable version; default 2', decimal],
-    ['--failure-limit <N>', 'failed judgements in a step that are put up with; default 0', wholeNumber],
+    ['--failure-limit <N>', 'failed verdicts in a step that are tolerated; default 0', wholeNumber],
   ];
   command
     .option(
@@ -62,22 +62,22 @@ export function addSpecFlags(command: Command): Command {
     )
     .option('--steps <STEPS>', `default 5,2m,25,2m,50,2m,100; each is ${STEPS_HINT}`)
     .option('--stable <V>', 'the version to go back to; found out where that is plain')
-    .option('--no-gates', 'judge nothing but a blatant failure')
+    .option('--no-gates', 'no gate but the fast one, for blatant failures')
     .addOption(
       new Option(
         '--on-inconclusive <WHAT>',
-        'a gate that cannot judge: pause (default), pass, fail, or extend the soak',
+        'a gate without a verdict: pause (default), pass, fail, or extend the soak',
       ).choices([...ON_INCONCLUSIVE]),
     );
   for (const [flag, text, parser] of numbers) command.addOption(new Option(flag, text).argParser(parser));
   return command
     .addOption(durationOption('--latency-slack <DURATION>', 'and so much more; default 10ms'))
-    .addOption(durationOption('--interval <DURATION>', 'between two judgements of a soak; default 10s'))
+    .addOption(durationOption('--interval <DURATION>', 'between two verdicts of a soak; default 10s'))
     .addOption(
       durationOption('--deadline <DURATION>', 'how long the version may have nobody ready to serve it'),
     )
     .addOption(
-      durationOption('--delay <DURATION>', 'the first part of a soak, which is not judged; default none'),
+      durationOption('--delay <DURATION>', 'the first part of a soak, which gates leave out; default none'),
     )
     .addOption(
       durationOption('--start-deadline <DURATION>', 'how long it may wait for its first step; default 30m'),

@@ -98,7 +98,7 @@ it('shows a plan in place', () => {
     'release of shop: v1 → v2, rolls back to v1',
     '  upgraded by: a person, within 10m',
     '  1/1 i1, i2  (ready: v1 1, v2 0)',
-    '  judged by: fast: …',
+    '  gate: fast: …',
     '  fails if it cannot begin within 1m',
     '  blocked by: one instance only takes requests: draining it would leave none',
     `  hash: ${PLAN_HASH}`,
@@ -111,7 +111,7 @@ it('shows what is unusual only where it is', () => {
     [],
   );
   expect(lines).toContain('  step       2/3, attempt 2');
-  expect(lines).toContain('  failures   1, 3 are put up with');
+  expect(lines).toContain('  failures   1, 3 are tolerated');
   expect(lines).toContain('  problem    schema 2 is not known');
   expect(lines.some((line) => line.includes('gate '))).toBe(false);
 });
@@ -127,7 +127,7 @@ it.each([
   expect(stepText(makeRelease(parts))).toBe(text);
 });
 
-it('a line per change holds nothing that only counts', () => {
+it('a line per change has nothing that only counts', () => {
   const line = changeLine(makeRelease());
   expect(line).toBe(
     'shop v1 → v2  progressing, soaking  step 2/3  wanted v1 95 %, v2 5 %  step 2/3 {pause: 2m}',
@@ -160,7 +160,7 @@ it('shows a plan', () => {
       'release of shop: v1 → v2, rolls back to v1',
       '  1/2 {weight: 5}        v1 95 %, v2 5 %',
       '  2/2 {weight: 100}      v2 100 %  (ready: v1 3, v2 1; needs 2 of v2)',
-      '  judged by: fast: …',
+      '  gate: fast: …',
       '  fails if it cannot begin within 30m',
       '  blocked by: a ready instance of v2',
       `  hash: ${PLAN_HASH}`,

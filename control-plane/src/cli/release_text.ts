@@ -96,12 +96,7 @@ export function releaseLines(
       return ['gate', `${gateText(gate)}${read}`] as const;
     }),
     ...(release.failures > 0
-      ? [
-          [
-            'failures',
-            `${String(release.failures)}, ${String(release.failure_limit)} are put up with`,
-          ] as const,
-        ]
+      ? [['failures', `${String(release.failures)}, ${String(release.failure_limit)} are tolerated`] as const]
       : []),
     ...(release.problem === null ? [] : [['problem', release.problem] as const]),
     ...release.waiting_for.map((one) => ['waits for', `${one}, since ${release.since}`] as const),
@@ -116,7 +111,7 @@ export function releaseLines(
   ].map(safe);
 }
 
-/** What holds the next step up and is not waited for already. */
+/** What blocks the next step, without what it waits for already. */
 function guardsOf({ waiting_for }: ReleaseResource, blockers: readonly string[]): readonly string[] {
   return blockers.filter((one) => !waiting_for.includes(one));
 }
@@ -126,7 +121,7 @@ export function eventLine({ at, event, by, message }: ReleaseEvent): string {
   return safe(`${at}  ${event} by ${by}${message === '' ? '' : `  ${message}`}`);
 }
 
-/** What it waits for in one line, with what would hold the next step up; empty = nothing. */
+/** What it waits for in one line, with what blocks the next step; empty = nothing. */
 export function waitsLine(now: {
   readonly release: ReleaseResource;
   readonly blockers: readonly string[];
@@ -149,7 +144,7 @@ export function changeLine(release: ReleaseResource): string {
   );
 }
 
-/** The steps of a plan with their shares, and what would hold it up. */
+/** The steps of a plan with their shares, and what blocks it. */
 export function planLines(plan: HashedPlan): readonly string[] {
   return [
     `release of ${plan.service}: ${plan.stable} → ${plan.target}, rolls back to ${plan.rollback_to}`,
@@ -159,7 +154,7 @@ export function planLines(plan: HashedPlan): readonly string[] {
       const said = instances.length > 0 ? what : `${what.padEnd(22)} ${sharesText(shares)}`;
       return `  ${said}${readyText(step, plan.target)}`;
     }),
-    ...plan.gates.map((one) => `  judged by: ${one}`),
+    ...plan.gates.map((one) => `  gate: ${one}`),
     `  fails if it cannot begin within ${formatDuration(plan.start_deadline_ms)}`,
     ...plan.blockers.map((one) => `  blocked by: ${one}`),
     `  hash: ${plan.hash}`,

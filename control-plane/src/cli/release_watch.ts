@@ -13,11 +13,11 @@ export interface Watched {
   readonly release: ReleaseResource;
   /** Oldest first. */
   readonly events: readonly ReleaseEvent[];
-  /** What would hold the next step up now. */
+  /** What blocks the next step now. */
   readonly blockers: readonly string[];
 }
 
-/** Shows a release as it comes on. What was shown last is left standing. */
+/** Shows a release as it comes on. What was shown last stays. */
 export interface Watching {
   readonly show: (now: Watched) => void;
   readonly note: (text: string) => void;
@@ -82,7 +82,7 @@ function silent(terminal: Terminal): Watching {
 }
 
 /**
- * Where nothing can be drawn anew: how it stands, then one line for everything that happens, none of it lost between two looks,
+ * Where nothing can be drawn again: its state, then one line for everything that happens, none of it lost between two looks,
  * and one whenever it waits for something else; numbers that only count make no line.
  */
 export function lines(terminal: Pick<Terminal, 'out' | 'err'>): Watching {

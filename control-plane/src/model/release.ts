@@ -3,7 +3,7 @@ import type { Amount, Strategy } from './release_strategy.js';
 
 /*
  * A release: what moves a service from its stable version to another. The states and phases are described in
- * docs/explanation/releases.md. The record holds targets, never effects.
+ * docs/explanation/releases.md. The record has targets, never effects.
  */
 
 export const RELEASE_STATES = [
@@ -51,7 +51,7 @@ export type PauseCause =
   | 'step'
   /** A person. */
   | 'person'
-  /** A gate that could not judge. */
+  /** A gate without a verdict. */
   | 'gate'
   /** A drain that was not proven in time. */
   | 'drain';
@@ -147,13 +147,13 @@ export interface ReleaseRecord {
   /** Spent without a ready instance of the target. */
   readonly stalled_ms: number;
   readonly window: Window | null;
-  /** Failed judgements in this step. */
+  /** Failed verdicts in this step. */
   readonly failures: number;
   /** What was observed when the last one was made. */
   readonly judged_ms: number;
   /** How much longer the present soak is than planned. */
   readonly extended_ms: number;
-  /** What the gates read when a window was judged for the last time; null = never. */
+  /** What the gates read at the last verdict; null = never. */
   readonly read: LastReadings | null;
   /** The newest round of questions to the gates outside in this attempt; null before the first. */
   readonly inquiry: Inquiry | null;

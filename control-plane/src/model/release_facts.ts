@@ -9,7 +9,7 @@ export interface ReleaseFacts {
   readonly ready: Readonly<Record<string, number>>;
   /** Who would take requests by the set and serves nobody: one sentence each, which names it. Not in `ready`. */
   readonly unfit: readonly { readonly version: string; readonly says: string }[];
-  /** The set that was compiled from this very record stands in Redis, and that is sure. */
+  /** The set compiled from this very record is in force in Redis, and that is sure. */
   readonly published: boolean;
   /** Gateways that do not obey that set yet, one sentence each; empty = all that are known obey it. */
   readonly behind: readonly string[];
@@ -17,7 +17,7 @@ export interface ReleaseFacts {
   readonly totals: Readonly<Record<string, Counts>> | null;
   /** Counts by version over the last ten seconds; null while they cannot be read. */
   readonly recent: Readonly<Record<string, Counts>> | null;
-  /** The shares in the service's own record: what will hold once the release is over. */
+  /** The shares in the service's own record: what applies once the release is over. */
   readonly intent_shares: Readonly<Record<string, number>>;
   /** What gates outside answered and is not written down yet, by the key of the question. */
   readonly answers: Readonly<Record<string, GateAnswer>>;
@@ -49,7 +49,7 @@ export interface InstanceFacts {
   readonly leaving: boolean;
   /** Why a person has it out of use, or null. */
   readonly out_of_use: string | null;
-  /** It is proven to hold no request, and gets none. */
+  /** It is proven to have no request, and gets none. */
   readonly drained: boolean;
   /** What that proof waits for, one sentence each. */
   readonly undrained: readonly string[];

@@ -17,7 +17,7 @@ export interface WebhookGate {
 export interface PrometheusGate {
   /** Unique among the Prometheus gates of a release. */
   readonly name: string;
-  /** PromQL; `{{service}}`, `{{stable}}` and `{{target}}` stand for the release's. */
+  /** PromQL; `{{service}}`, `{{stable}}` and `{{target}}` are the release's. */
   readonly query: string;
   readonly max: number | null;
   readonly min: number | null;
@@ -31,15 +31,15 @@ export const ON_INCONCLUSIVE = ['pause', 'pass', 'fail', 'extend'] as const;
 export type OnInconclusive = (typeof ON_INCONCLUSIVE)[number];
 
 export interface Gates {
-  /** Requests of each side below which nothing is judged. */
+  /** Requests of each side below which a gate gives no verdict. */
   readonly min_samples: number;
-  /** Failed judgements in one step that are put up with. */
+  /** Failed verdicts in one step that are tolerated. */
   readonly failure_limit: number;
   readonly interval_ms: number;
   /** The first part of a soak, which is in no window: what a version does while it warms up. */
   readonly delay_ms: number;
   readonly on_inconclusive: OnInconclusive;
-  /** Null = not judged. */
+  /** Null = no such gate. */
   readonly errors: { readonly max_percent: number; readonly ratio: number } | null;
   readonly latency: {
     readonly percentile: Percentile;

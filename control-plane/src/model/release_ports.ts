@@ -28,7 +28,7 @@ export type ReleaseStore = TruthStore<ServiceReleases, ReleaseEdit, StoredReleas
 export interface GatewayTraffic {
   readonly gateway: string;
   readonly boot: string;
-  /** Counts the gateway's heartbeats, so that one that is silent can be told from one that is idle; null = it does not tell. */
+  /** Counts the gateway's heartbeats, so that a silent one differs from an idle one; null = it does not report it. */
   readonly seq: number | null;
   /** Service → version → counts. */
   readonly services: Readonly<Record<string, Readonly<Record<string, Counts>>>>;

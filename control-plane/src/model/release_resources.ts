@@ -56,7 +56,7 @@ export interface ReleaseResource {
   readonly state: ReleaseState;
   readonly phase: ReleasePhase | null;
   /**
-   * From 0; equal to `steps` once all are done. In place it counts batches, and is counted on through the way back: `turned` tells where
+   * From 0; equal to `steps` once all are done. In place it counts batches, and is counted on through the way back: `turned` says where
    * that began, and `back` how far it is.
    */
   readonly step: number;
@@ -83,7 +83,7 @@ export interface ReleaseResource {
     readonly applied_on: number;
     readonly gateways: number;
   };
-  /** As they read now; once nothing is judged any more, as they read last (`gates_read_at`). */
+  /** As they read now; once no gate is read any more, as they read last (`gates_read_at`). */
   readonly gates: readonly GateResource[];
   /** RFC 3339; null = now, or never. */
   readonly gates_read_at: string | null;
@@ -94,7 +94,7 @@ export interface ReleaseResource {
   readonly at: string;
   readonly ended_at: string | null;
   readonly times: TimeSplit;
-  /** Why it stands still for another reason than its facts: a record that cannot be read. */
+  /** Why it does not move for another reason than its facts: a record that cannot be read. */
   readonly problem: string | null;
 }
 
@@ -119,11 +119,11 @@ export interface ReleasePlanResource {
   }[];
   /** How instances are upgraded; null in a weighted release. */
   readonly upgrade: string | null;
-  /** The gates that judge it, one sentence each. */
+  /** Its gates, one sentence each. */
   readonly gates: readonly string[];
   /** How long it may wait for its first step. */
   readonly start_deadline_ms: number;
-  /** What would hold its next step up at this moment. */
+  /** What blocks its next step now. */
   readonly blockers: readonly string[];
 }
 

@@ -58,7 +58,7 @@ export function makeRelease(parts: Partial<ReleaseResource> = {}): ReleaseResour
   };
 }
 
-/** Releases without a controller, for tests of what stands in front of them. */
+/** Releases without a controller, for tests of what is in front of them. */
 export class MemoryReleases implements ReleasePlane {
   readonly map = new Map<string, ReleaseResource>();
   readonly begun: { readonly request: ReleaseRequest; readonly context: ReleaseContext }[] = [];

@@ -67,7 +67,7 @@ export function buildWeighted(steps: readonly WeightedStep[], capacity: number |
   return { kind: 'weighted', steps, progress: { capacity } };
 }
 
-/** Everything is as a release would wish: published, obeyed, two instances of each version ready. */
+/** Everything is as a release needs it: published, obeyed, two instances of each version ready. */
 export function buildFacts(fields: Partial<ReleaseFacts> = {}): ReleaseFacts {
   return {
     ready: { v1: 2, v2: 2 },
@@ -128,7 +128,7 @@ export function progressOf({ strategy }: ReleaseRecord): InPlaceProgress {
   throw new Error(`the strategy is ${strategy.kind}`);
 }
 
-/** An instance that serves v1 and holds no request. */
+/** An instance that serves v1 and has no request. */
 export function buildInstanceFacts(id: string, fields: Partial<InstanceFacts> = {}): InstanceFacts {
   return {
     id,

@@ -124,7 +124,7 @@ const unknownCapacity = ({ strategy }: ReleaseRecord): object => ({
   progress: { capacity: null },
 });
 
-test('how far it is stands beside the strategy, where controllers of before look for it', () => {
+test('how far it is: stored beside the strategy, where controllers of before look for it', () => {
   expect(stored(FULL)).toMatchObject({ in_place: null, capacity: 2 });
   expect(stored(FULL)['strategy']).not.toHaveProperty('progress');
   const inPlace = stored(buildInPlace());
@@ -183,7 +183,7 @@ test('refuses what is not JSON', () => {
   expect(parseReleaseRecord(Buffer.from('{'))).toEqual({ ok: false, error: 'not JSON' });
 });
 
-test('whatever is told of many instances and gateways can be read back', () => {
+test('whatever is said of many instances and gateways can be read back', () => {
   const ids = Array.from({ length: 40 }, (_, n) => `10.20.30.${String(n)}:8080`);
   const undrained = ['a', 'b', 'c'].map((gw) => `gateway gw-${gw} still has 3 open requests`);
   const drained = buildInPlace(

@@ -15,7 +15,7 @@ import { isObject } from '../model/shape.js';
 
 /*
  * Everything is strict: a member or a schema that is not known here was written by another release of Ebbgate, and a state
- * machine that guesses at its state is worse than one that stands still.
+ * machine that guesses at its state is worse than one that does not move.
  */
 const name = (kind: NameKind): z.ZodType<string> =>
   z.string().refine((value) => checkName(kind, value).ok, { error: `not a name of kind ${kind}` });
@@ -242,7 +242,7 @@ function noted(readings: unknown): unknown {
   return readings.map((one: unknown) => (isObject(one) ? { note: '', ...one } : one));
 }
 
-/** A record as its bytes say it: how far it is stands beside the strategy, as it did before there were several. */
+/** A record as its bytes say it: how far it is is stored beside the strategy, as it was before there were several. */
 type Stored = Omit<ReleaseRecord, 'strategy'> & {
   readonly strategy: Omit<WeightedStrategy, 'progress'> | Omit<InPlaceStrategy, 'progress'>;
   readonly in_place: InPlaceProgress | null;

@@ -90,7 +90,7 @@ function readEndpoints(plane: ControlPlane, wait: Wait, clock: Clock): readonly 
     endpoint({
       ...shared,
       path: '/v1/releases/{release}/plan',
-      summary: 'What it does step by step, and what would hold the next step up',
+      summary: 'What it does step by step, and what blocks the next step',
       params,
       query: request.noQuery,
       answers: { 200: { description: 'The plan.', schema: schema.plan } },
@@ -111,7 +111,7 @@ function readEndpoints(plane: ControlPlane, wait: Wait, clock: Clock): readonly 
         const items = found(plane.releases.events(release), release);
         if (!stream) return { body: { items } };
         const ended = hasEnded(found(plane.releases.byId(release), release).state);
-        // Nothing can come any more: this is how a client that reconnects by itself is told to stop.
+        // Nothing can come any more: this is how a client that reconnects by itself learns to stop.
         if (ended && stream.after === items.at(-1)?.n)
           return { status: 204, text: { type: 'text/event-stream', content: '' } };
         return { stream: streamRelease(plane, clock, release, stream.after) };
@@ -167,7 +167,7 @@ function given(members: object): object {
 }
 
 const SUMMARIES: Readonly<Record<VerbName, string>> = {
-  pause: 'Hold its steps; the fast gate goes on watching',
+  pause: 'Pause its steps; the fast gate goes on watching',
   resume: 'Go on after a pause by a person or a gate',
   promote: 'End the waiting of a step',
   skip: 'Leave a step, whatever it waits for',

@@ -38,7 +38,7 @@ const prometheus = z
   .transform(({ name, query, max, min }) => ({ name, query, max: max ?? null, min: min ?? null }));
 const unique = (list: readonly { readonly name: string }[]): boolean =>
   new Set(list.map(({ name }) => name)).size === list.length;
-const twice = { error: 'must not hold a name twice' };
+const twice = { error: 'must not contain a name twice' };
 const ratio = z.number().min(1).max(1_000);
 
 const force = z.boolean().meta({ description: 'Guards do not refuse; needs a reason.' });
@@ -49,7 +49,7 @@ const gates = z.strictObject({
   interval: duration(1_000, DAY_MS).optional(),
   delay: duration(1_000, DAY_MS)
     .optional()
-    .meta({ description: 'The first part of every soak, which is not judged. Absent: none.' }),
+    .meta({ description: 'The first part of every soak, which the gates leave out. Absent: none.' }),
   on_inconclusive: z.enum(ON_INCONCLUSIVE).optional().meta({
     description:
       'What the end of a soak does without a verdict; `extend`: it goes on, to four times its length at most, and then pauses.',
@@ -61,7 +61,7 @@ const gates = z.strictObject({
     })
     .nullable()
     .optional()
-    .meta({ description: 'null: not judged.' }),
+    .meta({ description: 'null: no such gate.' }),
   latency: z
     .strictObject({
       percentile: z
@@ -72,7 +72,7 @@ const gates = z.strictObject({
     })
     .nullable()
     .optional()
-    .meta({ description: 'null: not judged.' }),
+    .meta({ description: 'null: no such gate.' }),
   fast: z.boolean().optional(),
   webhooks: z.array(webhook).max(MAX_OUTER_GATES).refine(unique, twice).optional(),
   prometheus: z.array(prometheus).max(MAX_OUTER_GATES).refine(unique, twice).optional(),
@@ -86,7 +86,7 @@ export const releaseBody = z
     in_place: inPlace.optional(),
     like: z.string().max(128).optional().meta({
       description:
-        'The id of a release of this service: in place as that one was. If it was weighted, `steps` hold.',
+        'The id of a release of this service: in place as that one was. If it was weighted, `steps` apply.',
     }),
     gates: gates.optional(),
     deadline: duration(1_000, DAY_MS).optional().meta({
@@ -96,7 +96,7 @@ export const releaseBody = z
       .optional()
       .meta({
         description:
-          'How long it may wait for its first step before the release fails; what guards hold up is not counted. Absent: 30m.',
+          'How long it may wait for its first step before the release fails; time in which guards block it is not counted. Absent: 30m.',
       }),
     min_ready: amount.optional().meta({
       description:

@@ -35,7 +35,7 @@ export const inPlace = z
     batch: amount.optional().meta({ description: 'Absent: 1.' }),
     max_unavailable: amount.optional().meta({ description: 'Absent: the batch.' }),
     max_failed: whole(0, 10_000).optional().meta({
-      description: 'Failed instances of one batch that are put up with. Absent: 0.',
+      description: 'Failed instances of one batch that are tolerated. Absent: 0.',
     }),
     webhook: z
       .strictObject({

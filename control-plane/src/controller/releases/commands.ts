@@ -8,7 +8,7 @@ import { wantedHooks } from '../../plan/release/asks.js';
 import { describeRelease } from '../../plan/release/describe.js';
 import { guardStart } from '../../plan/release/guards.js';
 import { readyVersions } from '../../plan/release/observe.js';
-import { tellPauses } from '../../plan/release/pauses.js';
+import { describePauses } from '../../plan/release/pauses.js';
 import { startRelease } from '../../plan/release/start.js';
 import { guarded, obey } from '../../plan/release/verbs.js';
 import { isKnown, recordIn, type World } from '../../plan/world.js';
@@ -105,7 +105,7 @@ export async function moveRelease(
     if (!obeyed.ok) return obeyed;
     const { record: next, changed } = obeyed.value;
     const edit = current && next !== record ? editOf(current, next) : null;
-    return ok({ record: next, changed, edit, pauses: tellPauses(record, next) });
+    return ok({ record: next, changed, edit, pauses: describePauses(record, next) });
   });
 }
 

@@ -229,7 +229,7 @@ describe('Prometheus', () => {
     desk.gates.ask([]);
   });
 
-  it('is refused at the start where none is offered, and where a placeholder stands for nothing', () => {
+  it('is refused at the start where none is offered, and where a placeholder has no meaning', () => {
     const hooks = createHooks({ prefixes: [], commands: '', path: '', clock: systemClock });
     const told = (query: string, at: string) =>
       refuseGates({ prometheus: [gate(query)] }, { hooks, prometheus: createPrometheus(at, systemClock) });

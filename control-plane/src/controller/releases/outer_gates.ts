@@ -20,7 +20,7 @@ export interface GateDeps {
 /** How long Prometheus has for an answer. */
 const QUERY_MS = 5_000;
 
-/** Asks the gates outside, beside the passes: each question of a record that stands once, and the answer is kept until it stands too. */
+/** Asks the gates outside, beside the passes: each question of a written record once; the answer is kept until it is written too. */
 export class OuterGates {
   readonly #deps: GateDeps;
   /** By key; null = under way. */
@@ -32,9 +32,9 @@ export class OuterGates {
     this.#deps = deps;
   }
 
-  /** Asks what `standing` wants to know; what none of them asks any more is forgotten. */
-  ask(standing: readonly ReleaseRecord[]): void {
-    const wanted = standing.flatMap(questionsOf);
+  /** Asks what the `written` records want to know; what none of them asks any more is forgotten. */
+  ask(written: readonly ReleaseRecord[]): void {
+    const wanted = written.flatMap(questionsOf);
     const keys = new Set(wanted.map(({ key }) => key));
     for (const key of this.#asked.keys()) if (!keys.has(key)) this.#asked.delete(key);
     for (const question of wanted) {
@@ -81,7 +81,7 @@ export class OuterGates {
   }
 }
 
-/** Why gates outside may not be asked from here, or null: told at the start of a release and not at its first soak. */
+/** Why gates outside may not be asked from here, or null: said at the start of a release and not at its first soak. */
 export function refuseGates(
   { webhooks = [], prometheus: queries = [] }: Partial<Gates>,
   { hooks, prometheus }: Pick<GateDeps, 'hooks' | 'prometheus'>,
@@ -100,7 +100,7 @@ export function refuseGates(
     if (strange !== null)
       return refused(
         `${field}.query`,
-        `${field}.query: {{${strange}}} stands for nothing; there are {{service}}, {{stable}} and {{target}}`,
+        `${field}.query: {{${strange}}} is no placeholder; there are {{service}}, {{stable}} and {{target}}`,
       );
   }
   return null;

@@ -11,15 +11,15 @@ interface Sample {
 
 /** How long samples are kept: what the fast gate looks back on, and a bit. */
 const KEPT_MS = 15_000;
-/** A gateway tells its counters every two seconds at the least. What it adds up after a longer silence is of no known time, and left out. */
+/** A gateway reports its counters every two seconds at the least. What it adds up after a longer silence is of no known time, and left out. */
 const SILENT_MS = 5_000;
 
 /**
  * What the gateways counted while this controller looked, by service and version, over all gateways. A gateway's first reading
- * only says where its counters stand; one that has started anew counts from zero, and what one adds up in a long silence is of no known time. Moments are monotonic milliseconds.
+ * only says where its counters are; one that has started again counts from zero, and what one adds up in a long silence is of no known time. Moments are monotonic milliseconds.
  */
 export class TrafficLog {
-  /** Gateway → what it told last, and when that was new. */
+  /** Gateway → what it reported last, and when that was new. */
   readonly #before = new Map<string, { readonly traffic: GatewayTraffic; readonly at: number }>();
   #totals = new Map<string, ByVersion>();
   #samples: Sample[] = [];
@@ -67,7 +67,7 @@ export class TrafficLog {
     return this.#totals.get(service) ?? null;
   }
 
-  /** What was counted from `since` to now; null while there are not two readings that tell. */
+  /** What was counted from `since` to now; null while there are no two readings to compare. */
   recent(service: string, since: number): ByVersion | null {
     const newest = this.#samples.at(-1);
     const oldest =
@@ -78,7 +78,7 @@ export class TrafficLog {
   }
 }
 
-/** True if a gateway has told nothing since; what is older was read from a Redis that has lost its newest writes. */
+/** True if a gateway has reported nothing since; what is older was read from a Redis that has lost its newest writes. */
 function isRepeat(before: GatewayTraffic, now: GatewayTraffic): boolean {
   if (now.seq === null || before.seq === null) return false;
   return now.boot === before.boot && now.seq <= before.seq;

@@ -85,7 +85,7 @@ async function passes(one: UpgradeCalls, record: ReleaseRecord, done: () => bool
   }
 }
 
-it('one call for a batch, however many passes look; what came of it is kept while the record stands', async () => {
+it('one call for a batch, however many passes look; what came of it is kept while the record is current', async () => {
   let open = (): void => undefined;
   gate = new Promise((resolve) => (open = resolve));
   const one = effects();
@@ -177,7 +177,7 @@ it('nothing is called before the phase, after its outcome, or while it is paused
   expect(asked.map(({ key }) => key)).toEqual(['rel-2/1/1']);
 });
 
-it('a command is told the same by its environment', async () => {
+it('a command gets the same by its environment', async () => {
   const out = join(dir, 'out');
   writeFileSync(
     join(dir, 'upgrade.sh'),

@@ -33,7 +33,7 @@ interface Call {
 /**
  * Makes the calls that records ask for, beside the passes. A call is made only for a record that was read from ZooKeeper, under
  * a key that is the same at every repeat and at every controller; what came of it is handed back as a fact, and counts once the
- * record holds it. A call without an answer is made again as long as the record asks for it.
+ * record has it. A call without an answer is made again as long as the record asks for it.
  */
 export class UpgradeCalls {
   readonly #deps: EffectDeps;
@@ -45,7 +45,7 @@ export class UpgradeCalls {
     this.#deps = deps;
   }
 
-  /** Begins what `records`, as they stand in ZooKeeper, ask for and is not under way; forgets what none asks for any more. */
+  /** Begins what `records`, as written in ZooKeeper, ask for and is not under way; forgets what none asks for any more. */
   run(records: readonly ReleaseRecord[]): void {
     const wanted = records.map(wantedCall).filter((one) => one !== null);
     const keys = new Set(records.map(callKey));
@@ -122,7 +122,7 @@ export class UpgradeCalls {
   }
 }
 
-/** What a command is told besides its input, which is what a webhook gets. */
+/** What a command gets besides its input, which is what a webhook gets. */
 function environmentOf(body: WantedCall['body']): Readonly<Record<string, string>> {
   return {
     EBBGATE_RELEASE: body.release,

@@ -11,7 +11,7 @@ import { lateTarget, obedience } from './facts.js';
 import { addCounts, countsIn, countsSince, NO_COUNTS } from './gates.js';
 import type { Outcome } from './outcome.js';
 import { assertSound, enter, note } from './record.js';
-import { analyse, judgeFast, soak, type Verdicts } from './soak.js';
+import { analyse, checkFast, soak, type Verdicts } from './soak.js';
 import { strategyOf } from './strategy/of.js';
 import type { ReleaseStrategy } from './strategy/strategy.js';
 
@@ -27,7 +27,7 @@ export interface Advance {
   readonly moved: boolean;
   /** What the next move waits for, one sentence each; empty once it has ended. */
   readonly waiting_for: readonly string[];
-  /** The shares that should stand in the service's own record now, or null. */
+  /** The shares that should be written in the service's own record now, or null. */
   readonly write_shares: Shares | null;
 }
 
@@ -42,12 +42,17 @@ export function advance(record: ReleaseRecord, facts: ReleaseFacts, now: number)
   const wrong = strategy.unsound(record);
   if (wrong !== null) throw new Error(`release ${record.id} is not sound: ${wrong}`);
   const looked = look(strategy, record, facts, now);
-  const fast = judgeFast(looked, facts, now);
+  const fast = checkFast(looked, facts, now);
   const outcome = fast ? follow(strategy, fast, facts, now) : next(strategy, looked, facts, now);
   const said = 'moved' in outcome ? null : stillWaiting(looked, outcome.waits, now);
   if (said) return { record: said, moved: true, waiting_for: [], write_shares: null };
   if ('moved' in outcome) return { record: outcome.moved, moved: true, waiting_for: [], write_shares: null };
-  return { record: looked, moved: false, waiting_for: outcome.waits, write_shares: outcome.write_shares ?? null };
+  return {
+    record: looked,
+    moved: false,
+    waiting_for: outcome.waits,
+    write_shares: outcome.write_shares ?? null,
+  };
 }
 
 /** What waits in one place for so long says so once more in its events, and the controller in its log. */
@@ -173,7 +178,7 @@ function look(
 }
 
 /**
- * A clock that went back a little is waited for; one that was set back counts on from where it stands. Forward again neither is
+ * A clock that went back a little is waited for; one that was set back counts on from where it is. Forward again neither is
  * counted twice: more than the same gap at once is not observed.
  */
 function lookedAt({ looked_at }: ReleaseRecord, now: number): number {

@@ -96,7 +96,7 @@ export function fillQuery(
   );
 }
 
-/** What stands in double braces and is no placeholder; null if nothing does. */
+/** What is in double braces and is no placeholder; null if nothing is. */
 export function strangePlaceholder(query: string): string | null {
   const found = [...query.matchAll(/\{\{([^{}]*)\}\}/g)].map(([, name = '']) => name.trim());
   return found.find((name) => !PLACEHOLDERS.some((known) => known === name)) ?? null;

@@ -38,7 +38,7 @@ it('is the sum', () => {
   );
 });
 
-it('holds for the samples of a busy day', () => {
+it('is right for the samples of a busy day', () => {
   // Half of what is symmetric, and the normal approximation of the rest.
   expect(atLeast(500_001, 1_000_001, 0.5)).toBeCloseTo(0.5, 9);
   expect(atLeast(9_502_000, 10_000_000, 0.95)).toBeCloseTo(0.001855, 4);

@@ -28,7 +28,7 @@ function weights(members: readonly [string, Member][], release: ReleaseTraffic |
   return Object.fromEntries(set.peers.filter(eligible).map(({ id, weight }) => [id, weight]));
 }
 
-it('the shares of a release hold, whatever the service has of its own', () => {
+it('the shares of a release apply, whatever the service has of its own', () => {
   const members = [member('a', 'v1'), member('b', 'v1'), member('c', 'v2')];
   expect(weights(members, RELEASE, { v2: 100 })).toEqual({ a: 475_000, b: 475_000, c: 50_000 });
   expect(weights(members, null, { v2: 100 })).toEqual({ c: 1_000_000 });

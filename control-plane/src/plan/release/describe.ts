@@ -65,7 +65,7 @@ export function etagOf({ id, rev }: ReleaseRecord): string {
   return `${id}-${String(rev)}`;
 }
 
-/** What a release does step by step, and what would hold the next step up. */
+/** What a release does step by step, and what blocks the next step. */
 export function describePlan(record: ReleaseRecord, facts: ReleaseFacts): ReleasePlanResource {
   const { service, stable, target } = record;
   const next = hasBegun(record) ? record.step + 1 : 0;
@@ -82,7 +82,7 @@ export function describePlan(record: ReleaseRecord, facts: ReleaseFacts): Releas
   };
 }
 
-/** How the weight of the set that stands in Redis is spread, in percent with one decimal. */
+/** How the weight of the published set is spread, in percent with one decimal. */
 function publishedShares(world: World, service: string): Readonly<Record<string, number>> {
   const document = world.published.get(service)?.document;
   return document && 'peers' in document ? sharesByVersion(document.peers) : {};

@@ -46,7 +46,7 @@ export function spellUnfit(unfit: ReleaseFacts['unfit']): string {
 /** What the fast gate looks at: both sides of the last ten seconds. */
 export const RECENT_MS = FAST_GATE.window_ms;
 
-/** What stands between the record and every gateway obeying it. */
+/** What is missing until every gateway obeys the record. */
 export function obedience(facts: ReleaseFacts): readonly string[] {
   return facts.published ? facts.behind : ['its set being published'];
 }

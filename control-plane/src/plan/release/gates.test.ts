@@ -60,7 +60,13 @@ describe('gates', () => {
     ['too few of the stable one', counts(49), counts(100), true, 'inconclusive'],
     ['nothing to compare with, and well', counts(0), counts(100), false, 'pass'],
     ['nothing to compare with, and bad', counts(0), counts(100, 5), false, 'fail'],
-    ['nothing to compare with: latency is not judged', counts(0), counts(100, 0, 9_999), false, 'pass'],
+    [
+      'nothing to compare with: latency has no verdict of its own',
+      counts(0),
+      counts(100, 0, 9_999),
+      false,
+      'pass',
+    ],
   ])('%s', (_name, stable, target, compared, expected) => {
     const gates = { ...DEFAULT_GATES, min_samples: target.requests === 33 ? 20 : 50 };
     expect(verdictOf(readGates(gates, window(stable, target), compared))).toBe(expected);

@@ -62,7 +62,7 @@ function readErrors(
 /**
  * The target fails if its sample and the stable version's carry that it is above its limit: lower bound of the target's percentile >
  * slack_ms + ratio × upper bound of the stable version's, both by `percentileBounds`. So a version within its limit fails in at most 2 α of its
- * judgements (1 in 100), whatever its times look like. What looks like above the limit and is not carried is inconclusive.
+ * verdicts (1 in 100), whatever its times look like. What looks like above the limit and is not carried is inconclusive.
  */
 function readLatency(
   gates: Gates,
@@ -83,7 +83,7 @@ function readLatency(
   if (limit === null) return { ...reading, verdict: 'pass', note: '' };
   if (target.ms <= limit)
     return target.open
-      ? { ...reading, verdict: 'inconclusive', note: 'it is above what the buckets tell apart' }
+      ? { ...reading, verdict: 'inconclusive', note: 'it is above what the buckets distinguish' }
       : { ...reading, verdict: 'pass', note: '' };
   const lower = percentileBounds(sides.target.buckets, rule.percentile)?.lower;
   const upper = percentileBounds(sides.stable.buckets, rule.percentile)?.upper;
@@ -99,14 +99,14 @@ function spellBounds(lower: Estimate | undefined, upper: Estimate | null | undef
 }
 
 function tooFew({ min_samples }: Gates): string {
-  return `judged from ${String(min_samples)} requests of each side on`;
+  return `no verdict below ${String(min_samples)} requests of each side`;
 }
 
 function rounded(value: number): string {
   return String(Math.round(value * 10) / 10);
 }
 
-/** What the readings come to: one failure fails, one that could not be judged makes the rest inconclusive. */
+/** What the readings come to: one failure fails, one without a verdict makes the rest inconclusive. */
 export function verdictOf(readings: readonly GateReading[]): Verdict {
   if (readings.some((one) => one.verdict === 'fail')) return 'fail';
   return readings.some((one) => one.verdict === 'inconclusive') ? 'inconclusive' : 'pass';

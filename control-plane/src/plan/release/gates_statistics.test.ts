@@ -6,7 +6,7 @@ import { ALPHA, ranks } from './percentile.js';
 
 /*
  * What docs/how-to/release-gates.md promises of samples: how often a version that is as good as the stable one fails, and how surely one that is
- * not is found. Drawn from a seed, so that every run judges the same samples.
+ * not is found. Drawn from a seed, so that every run checks the same samples.
  */
 
 /** Uniform in [0, 1): mulberry32. */

@@ -29,7 +29,7 @@ const FIRST = buildRelease({
 class World {
   written: ReleaseRecord = FIRST;
   intent_shares: Shares = {};
-  /** What Redis holds, and what the gateways obey. */
+  /** What is in Redis, and what the gateways obey. */
   published: Shares = {};
   obeyed: Shares = {};
   ready: Record<string, number> = { v1: 3, v2: 2 };

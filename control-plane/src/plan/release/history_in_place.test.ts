@@ -18,7 +18,7 @@ import { servingIn } from './strategy/in_place/choose.js';
 import { obey } from './verbs.js';
 
 /*
- * Whole histories of releases in place: a controller that looks, writes, calls and dies; gateways that follow late and hold
+ * Whole histories of releases in place: a controller that looks, writes, calls and dies; gateways that follow late and have
  * requests; instances that die, come back, or come back as what they were; operators who drain by hand; people who say anything.
  */
 
@@ -60,8 +60,8 @@ class World {
   readonly instances = new Map<string, Instance>(
     IDS.map((id) => [id, { version: 'v1', alive: true, out_of_use: false, unhealthy: false, open: 2 }]),
   );
-  /** Key → what was told with it; and how often it was acted on. */
-  readonly told = new Map<string, string>();
+  /** Key → the body that came with it; and how often it was acted on. */
+  readonly bodies = new Map<string, string>();
   readonly acted = new Map<string, number>();
   readonly begun: string[] = [];
   readonly wrong: string[] = [];
@@ -108,7 +108,14 @@ class World {
     for (const one of instances) if (one.able) ready[one.version] = (ready[one.version] ?? 0) + 1;
     const key = wantedCall(record)?.key ?? '';
     return buildFacts({
-      ...{ instances, ready, published, intent_shares: this.intent_shares, blocked_by: this.blocked_by, recent: null },
+      ...{
+        instances,
+        ready,
+        published,
+        intent_shares: this.intent_shares,
+        blocked_by: this.blocked_by,
+        recent: null,
+      },
       behind: obeyed ? [] : ['gateway g1 is behind'],
       min_available: MIN_AVAILABLE,
       watcher: `run-${String(this.#run)}`,
@@ -162,13 +169,13 @@ class World {
     const call = wantedCall(this.written);
     if (!call || this.#outcomes.has(call.key)) return;
     const text = JSON.stringify(call.body);
-    if ((this.told.get(call.key) ?? text) !== text) this.wrong.push(`${call.key} tells another story`);
-    if (!this.told.has(call.key) && !this.refusing)
+    if ((this.bodies.get(call.key) ?? text) !== text) this.wrong.push(`${call.key} tells another story`);
+    if (!this.bodies.has(call.key) && !this.refusing)
       for (const { id } of call.body.instances) {
         const one = this.instances.get(id);
         if (one?.alive === true && one.open > 0) this.wrong.push(`${id} is upgraded with open requests`);
       }
-    this.told.set(call.key, text);
+    this.bodies.set(call.key, text);
     if (this.refusing) this.#outcomes.set(call.key, { outcome: 'refused', reason: 'no' });
     else
       this.#act(
@@ -267,7 +274,7 @@ it.each([
         expect(world.intent_shares).toEqual({ [version]: 100 });
         expect(world.begun).toEqual(plain.begun);
         expect(new Set(world.begun).size).toBe(world.begun.length);
-        expect([...world.told.keys()]).toEqual([...plain.told.keys()]);
+        expect([...world.bodies.keys()]).toEqual([...plain.bodies.keys()]);
         expect(world.wrong).toEqual([]);
       }
   },

@@ -8,7 +8,7 @@ import { obey } from './verbs.js';
 
 /*
  * A weighted release against a second opinion: a small model that was written from docs/explanation/releases.md and shares no line
- * with the plan. Both live through the same histories, and what stands in ZooKeeper must be the same after every act: looks,
+ * with the plan. Both live through the same histories, and what is written in ZooKeeper must be the same after every act: looks,
  * verbs, gateways that follow late, instances that come and go, guards, and controllers that die before, between and after each
  * of their three writes (the set in Redis, the shares in the service's own record, the release itself).
  */
@@ -46,7 +46,7 @@ interface Opinion {
   /** A step had begun when it turned round. */
   begun: boolean;
   since: number;
-  /** It told once more that it waits. */
+  /** It said once more that it waits. */
   said: boolean;
   observed: number;
   stalled: number;
@@ -54,12 +54,12 @@ interface Opinion {
   lookedBy: string;
 }
 
-/** What both are told. */
+/** What both see. */
 interface Seen {
   blocked_by: boolean;
   v1: number;
   v2: number;
-  /** The set of this very record stands in Redis, and all gateways obey it. */
+  /** The set of this very record is in force, and all gateways obey it. */
   published: boolean;
   obeyed: boolean;
   /** The share of v2 in the service's own record; null = nothing was decided. */
@@ -157,14 +157,18 @@ function glance(before: Opinion, seen: Seen): Look {
   const begins = (n: number): Look => (mayBegin(now, n, seen) ? moves(step(now, seen.now, n)) : stays);
   const settles = (ready: number, share: number, end: Ended): Look => {
     if (now.begun && (!seen.obeyed || ready === 0)) return stays;
-    return seen.intent_shares === share ? moves(into(now, seen.now, { place: end })) : { ...stays, write_shares: share };
+    return seen.intent_shares === share
+      ? moves(into(now, seen.now, { place: end }))
+      : { ...stays, write_shares: share };
   };
   switch (now.place) {
     case 'pending':
       return seen.blocked_by ? stays : moves(into(now, seen.now, { place: 'preparing' }));
     case 'preparing':
       if (seen.obeyed && seen.v2 > 0 && mayBegin(now, 0, seen)) return begins(0);
-      return !seen.blocked_by && now.stalled >= START_DEADLINE_MS ? moves(back(now, seen.now, 'failed')) : stays;
+      return !seen.blocked_by && now.stalled >= START_DEADLINE_MS
+        ? moves(back(now, seen.now, 'failed'))
+        : stays;
     case 'finalizing':
       return settles(seen.v2, 100, 'succeeded');
     case 'rolling_back':
@@ -274,7 +278,12 @@ class World {
       target === 0 ? { v1: 100 } : target === 100 ? { v2: 100 } : { v1: 100 - target, v2: target };
     const published = same(this.published, wanted);
     return {
-      ...{ blocked_by: this.blocked_by, ...this.ready, published, obeyed: published && same(this.obeyed, wanted) },
+      ...{
+        blocked_by: this.blocked_by,
+        ...this.ready,
+        published,
+        obeyed: published && same(this.obeyed, wanted),
+      },
       intent_shares: Object.keys(this.intent_shares).length === 0 ? null : (this.intent_shares['v2'] ?? 0),
       ...{ by: `run-${String(this.#run)}`, now: this.now },
     };
@@ -366,7 +375,7 @@ const verbs: fc.Arbitrary<Verb> = fc.record({
   expected_step: fc.integer({ min: 0, max: 5 }),
   full: fc.boolean(),
 });
-/** A verb of somebody who saw where it stands. */
+/** A verb of somebody who saw its step. */
 const acts: fc.Arbitrary<Act> = fc.oneof(
   {
     weight: 8,

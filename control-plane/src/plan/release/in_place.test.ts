@@ -65,7 +65,7 @@ describe('every move', () => {
       },
     ],
     [
-      'one that is gone holds nothing',
+      'one that is gone has no request',
       at('draining', place({ batch: [one('i1')] })),
       { instances: [fact('i1', { presence: 'gone', drained: false }), fact('i2')] },
       { phase: 'upgrading' },
@@ -236,9 +236,14 @@ describe('every wait says for what', () => {
       { instances: [fact('i1', { ...v2, able: false, ready: false }), fact('i2'), fact('i3')] },
       'max_unavailable is 1, and i1 cannot serve already',
     ],
-    ['held', buildInPlace({ state: 'preparing' }), { blocked_by: ['protection: 3 vanished'] }, 'protection'],
     [
-      'held, with a batch that was taken over',
+      'blocked',
+      buildInPlace({ state: 'preparing' }),
+      { blocked_by: ['protection: 3 vanished'] },
+      'protection',
+    ],
+    [
+      'blocked, with a batch that was taken over',
       buildInPlace({ state: 'preparing', ...place({ batch: [one('i1')] }) }),
       { blocked_by: ['shop is frozen by bob'] },
       'frozen',
@@ -317,7 +322,7 @@ describe('who is picked', () => {
     ],
     ['never below min_available', both, { instances: many, min_available: 5 }, ['a']],
     [
-      'never more than a znode holds',
+      'never more than a znode takes',
       { batch: { percent: 100 }, max_unavailable: { percent: 100 } },
       { instances: crowd },
       crowd.slice(0, 500).map(({ id }) => id),
@@ -352,7 +357,7 @@ describe('who is picked', () => {
   });
 });
 
-describe('a batch that is over while a guard holds the next one up', () => {
+describe('a batch that is over while a guard blocks the next one', () => {
   const blocked_by = { blocked_by: ['releases of shop are frozen by bob'], instances: three };
   const failed = at('warming', place({ batch: [one('i1', 'failed', { reason: 'no' })] }), { max_failed: 1 });
 
@@ -387,7 +392,7 @@ describe('a batch that is over while a guard holds the next one up', () => {
   });
 });
 
-it('what is left over of a version that was judged bad gets nothing after the release, also if it was never barred', () => {
+it('what is left over of a version that was found bad gets nothing after the release, also if it was never barred', () => {
   const left_out = ['i2', 'i3'].map((id) => leftOut(id, { to: 'v1', from: 'v2' }));
   const facts = buildFacts({
     ...{ ready: { v1: 1, v2: 2 }, min_available: 2 },
@@ -454,7 +459,7 @@ it('a drain that is late on the way back says how to go on without it', () => {
 
 describe('the call', () => {
   const batch = [one('i1', 'upgrading'), one('i2', 'warming'), one('i3', 'left_out')];
-  it('is asked for in its phase only, and tells the same while instances come back', () => {
+  it('is asked for in its phase only, and says the same while instances come back', () => {
     const record = at('upgrading', { step: 2, attempt: 3, ...place({ batch }) });
     expect(wantedCall(record)).toMatchObject({
       key: 'rel-1/2/3',

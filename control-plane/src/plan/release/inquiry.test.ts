@@ -15,7 +15,7 @@ import { questionsOf } from './questions.js';
 import { obey } from './verbs.js';
 
 /*
- * Gates that are asked outside: a round begins in the record, is asked from what stands, and is obeyed once it is written.
+ * Gates that are asked outside: a round begins in the record, is asked from what is written, and is obeyed once it is written.
  */
 
 const GATES = {
@@ -71,7 +71,7 @@ const atEnd = (
 ): ReleaseRecord => asked(answers, { phase: 'analysing', observed_ms: 20_000, ...record });
 
 describe('a round', () => {
-  it('begins after the interval, as a move that no ETag tells of', () => {
+  it('begins after the interval, as a move that no ETag shows', () => {
     expect(look(soaking({ observed_ms: 4_999 })).moved).toBe(false);
     const begun = look(soaking({ observed_ms: 5_000 }));
     expect(begun).toMatchObject({
@@ -84,7 +84,7 @@ describe('a round', () => {
       },
     });
   });
-  it('asks only what stands and is open, under keys that a repeat shares', () => {
+  it('asks only what is written and open, under keys that a repeat shares', () => {
     expect(questionsOf(soaking())).toEqual([]);
     const { record } = look(soaking({ observed_ms: 5_000 }));
     expect(questionsOf(record)).toEqual([
@@ -112,7 +112,7 @@ describe('a round', () => {
       moved: true,
       record: { rev: 1, state: 'progressing', inquiry: { answers: { 'webhook:ci': { verdict: 'abort' } } } },
     });
-    // The other gate is still being asked; once both stand, the weightiest is obeyed.
+    // The other gate is still being asked; once both are written, the weightiest is obeyed.
     expect(look(told.record, { answers }).moved).toBe(false);
     const all = look(told.record, { answers: { 'rel-1/1/1/prometheus:lag/1': said('pass', 1) } });
     expect(look(all.record).record).toMatchObject({ state: 'rolling_back', ending: 'rolled_back' });

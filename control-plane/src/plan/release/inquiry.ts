@@ -11,8 +11,8 @@ import {
 } from '../../model/release_gates.js';
 
 /*
- * Rounds of questions to the gates outside. A round is begun in the record, asked once that stands, and obeyed once its answers
- * stand in the record too; so a controller that takes over asks the same questions again and never obeys what nobody wrote down.
+ * Rounds of questions to the gates outside. A round begins in the record, is asked once that is written, and obeyed once its answers
+ * are in the record too; so a controller that takes over asks the same questions again and never obeys what nobody wrote down.
  */
 
 /** An outer gate as it was read last. */
@@ -98,7 +98,7 @@ export function isDue(record: ReleaseRecord): boolean {
   return record.observed_ms - (record.inquiry?.asked_ms ?? 0) >= record.gates.interval_ms;
 }
 
-/** What the end of a soak that was told to wait waits for; null once it is time to ask again. */
+/** What the end of a soak waits for after the answer `wait`; null once it is time to ask again. */
 export function waitsAgain(record: ReleaseRecord, now: number): readonly string[] | null {
   const { inquiry, gates } = record;
   const left = gates.interval_ms - Math.abs(now - Date.parse(inquiry?.at ?? ''));

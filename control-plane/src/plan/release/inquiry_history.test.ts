@@ -129,7 +129,7 @@ it('a gate that says abort ends every release', () => {
   expect(history.written).toMatchObject({ state: 'rolled_back' });
 });
 
-/** True if `record` holds the answer to the question `key`. */
+/** True if `record` has the answer to the question `key`. */
 function isWritten({ inquiry, step, attempt }: ReleaseRecord, key: string): boolean {
   const answered = Object.keys(inquiry?.answers ?? {});
   return answered.some((gate) => key === `rel-1/${step}/${attempt}/${gate}/${inquiry?.n ?? 0}`);

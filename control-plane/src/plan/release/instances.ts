@@ -10,7 +10,7 @@ import { inForce, wishOf } from '../record.js';
 import { capacityIn } from '../serving.js';
 import { drainTarget, membersIn, recordIn, type World } from '../world.js';
 
-/** Health that is no trouble: the gateway gives it more and more, and the release waits that time out by itself. */
+/** Health that is no problem: the gateway gives it more and more, and the release waits that time out by itself. */
 const SLOW_START = 'warming';
 
 /**

@@ -14,10 +14,10 @@ import type { ReleaseFacts } from '../../model/release_facts.js';
 import { observeInstances } from './instances.js';
 import { strategyOf } from './strategy/of.js';
 
-/** What the world cannot tell. */
+/** What is not in the world. */
 export interface Surroundings {
   readonly watcher: string;
-  /** True if the set compiled from the present record stands in Redis, and that is sure. */
+  /** True if the set compiled from the present record is in force in Redis, and that is sure. */
   readonly in_force: boolean;
   readonly zookeeper: LinkState['state'];
   readonly totals: Readonly<Record<string, Counts>> | null;
@@ -44,7 +44,7 @@ export function observeRelease(world: World, release: ReleaseRecord, around: Sur
     intent_shares: record.versions,
     min_available: spec.min_available,
     current: around.zookeeper === 'connected',
-    blocked_by: holds(world, service, around),
+    blocked_by: blockersOf(world, service, around),
     instances: watched ? observeInstances(world, service, watched) : [],
     call: around.call,
     slow_start_ms: spec.health.slow_start_ms,
@@ -100,7 +100,7 @@ function gatewaysBehind(world: World, service: string): readonly string[] {
   });
 }
 
-function holds(world: World, service: string, around: Surroundings): readonly string[] {
+function blockersOf(world: World, service: string, around: Surroundings): readonly string[] {
   const protection = world.protections.get(service);
   const damage = world.damaged.get(service);
   return [

@@ -1,7 +1,7 @@
 import type { ReleaseRecord, Shares } from '../../model/release.js';
 
 /**
- * What one look comes to: a move, or what it waits for. `decide` = the shares that should stand in the service's own record
+ * What one look comes to: a move, or what it waits for. `write_shares` = the shares that should be in the service's own record
  * by then.
  */
 export type Outcome =

@@ -9,7 +9,7 @@ interface Who {
   readonly by: string;
 }
 
-/** What a verb that ends a pause tells of the people who had paused. */
+/** What a verb that ends a pause says of the people who had paused. */
 export function pastPauses({ paused }: ReleaseRecord, { by }: Who): string {
   const layers = paused ? [paused, ...(paused.over ?? [])] : [];
   const others = layers.filter((one) => one.cause === 'person' && one.by !== by);
@@ -20,7 +20,7 @@ export function pastPauses({ paused }: ReleaseRecord, { by }: Who): string {
 const MOST_PAUSES = 5;
 
 /**
- * A person's pause lies over whatever has paused it: what that waits for may end, and this one holds. Null if it is the same
+ * A person's pause lies over whatever has paused it: what that waits for may end, and this one stays. Null if it is the same
  * pause again.
  */
 export function pauseOver(
@@ -42,15 +42,15 @@ export function pauseOver(
     state,
     phase,
   };
-  const told = below.length > 0 ? `; over: ${below.map(spellPause).join(', over: ')}` : '';
-  return { ...note(record, { event: 'paused', by, message: `${message}${told}` }, now), paused: next };
+  const covered = below.length > 0 ? `; over: ${below.map(spellPause).join(', over: ')}` : '';
+  return { ...note(record, { event: 'paused', by, message: `${message}${covered}` }, now), paused: next };
 }
 
 function spellPause({ cause, by, message }: PauseLayer): string {
   return cause === 'person' ? message : `paused by ${by} (${cause}): ${message}`;
 }
 
-/** A pause that lay over others is over, and the next one holds. */
+/** A pause that lay over others is over, and the next one applies. */
 export function uncoverPause(
   record: ReleaseRecord,
   { by }: Who,
@@ -61,20 +61,20 @@ export function uncoverPause(
   const [next, ...rest] = paused?.over ?? [];
   if (!paused || !next) return record;
   const { state, phase } = paused;
-  const told = `${message}; takes back: ${paused.message}; still paused: ${spellPause(next)}`;
+  const says = `${message}; takes back: ${paused.message}; still paused: ${spellPause(next)}`;
   return {
-    ...note(record, { event: 'resumed', by, message: told }, now),
+    ...note(record, { event: 'resumed', by, message: says }, now),
     paused: { ...next, ...(rest.length > 0 ? { over: rest } : {}), state, phase },
   };
 }
 
-/** What a verb did to pauses: whose it ended, and which one holds now; for the answer. */
-export function tellPauses(before: ReleaseRecord, after: ReleaseRecord): readonly string[] {
+/** What a verb did to pauses: whose it ended, and which one applies now; for the answer. */
+export function describePauses(before: ReleaseRecord, after: ReleaseRecord): readonly string[] {
   const [was, is] = [before, after].map(({ paused }) => (paused ? [paused, ...(paused.over ?? [])] : []));
-  const holds = (one: PauseLayer): boolean =>
+  const remains = (one: PauseLayer): boolean =>
     is?.some(({ cause, by, message }) => cause === one.cause && by === one.by && message === one.message) ===
     true;
-  const ended = (was ?? []).filter((one) => !holds(one)).map((one) => `takes back: ${spellPause(one)}`);
+  const ended = (was ?? []).filter((one) => !remains(one)).map((one) => `takes back: ${spellPause(one)}`);
   const left =
     before.paused && after.paused && ended.length > 0 ? [`still paused: ${spellPause(after.paused)}`] : [];
   const over = (after.paused?.over ?? []).map((one) => `over: ${spellPause(one)}`);

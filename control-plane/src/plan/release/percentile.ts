@@ -5,7 +5,7 @@ import { atLeast } from './binomial.js';
  * A percentile from buckets, as Prometheus' histogram_quantile estimates it
  * (https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile): the requests of a bucket are taken to be
  * spread evenly between its bounds, and the lowest bucket begins at 0. Of a percentile in the open bucket only the lower bound is
- * known: there it looks like one at that bound, here it is told apart.
+ * known: there it looks like one at that bound, here it is marked.
  */
 
 /** What is known of a percentile, in milliseconds. `open`: it is at least `ms`, and may be anything above. */
@@ -14,16 +14,16 @@ export interface Estimate {
   readonly open: boolean;
 }
 
-/** The `percentile` (0 to 100) of what `buckets` hold; null if they are empty. */
+/** The `percentile` (0 to 100) of what is in `buckets`; null if they are empty. */
 export function percentileOf(buckets: readonly number[], percentile: number): Estimate | null {
   const total = sampled(buckets);
   return total === 0 ? null : valueAt(buckets, (percentile / 100) * total);
 }
 
-/** How likely one bound of a percentile is wrong at most, and one judgement of a version that is exactly at its limit twice that. */
+/** How likely one bound of a percentile is wrong at most, and one verdict on a version that is exactly at its limit twice that. */
 export const ALPHA = 0.005;
 
-/** Between which bounds the percentile of all requests lies, of which the buckets are a sample; null = this sample does not tell. */
+/** Between which bounds the percentile of all requests lies, of which the buckets are a sample; null = this sample does not show it. */
 export interface Bounds {
   readonly lower: Estimate;
   readonly upper: Estimate | null;
@@ -51,11 +51,11 @@ export function percentileBounds(buckets: readonly number[], percentile: number)
 
 /** The ranks of the two bounds, from 1; 0 and n + 1 = there is none. Examples: n = 100, p95 → 88 and n + 1; n = 1,000 → 931 and 968. */
 export function ranks(n: number, q: number): { readonly lower: number; readonly upper: number } {
-  const first = (holds: (rank: number) => boolean): number => {
+  const first = (isTrue: (rank: number) => boolean): number => {
     let [from, to] = [1, n + 1];
     while (from < to) {
       const middle = (from + to) >> 1;
-      if (holds(middle)) to = middle;
+      if (isTrue(middle)) to = middle;
       else from = middle + 1;
     }
     return from;
@@ -66,7 +66,7 @@ export function ranks(n: number, q: number): { readonly lower: number; readonly 
   };
 }
 
-/** How many requests the buckets hold. */
+/** How many requests are in the buckets. */
 export function sampled(buckets: readonly number[]): number {
   return buckets.reduce((sum, one) => sum + one, 0);
 }

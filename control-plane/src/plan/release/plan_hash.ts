@@ -3,7 +3,7 @@ import { byCodeUnit, sha1 } from '../encode.js';
 import { membersIn, type World } from '../world.js';
 
 /*
- * The hash of a plan: short hashes of its parts side by side, so that two of them tell what differs.
+ * The hash of a plan: short hashes of its parts side by side, so that two of them show what differs.
  */
 
 /** Every part, in the order of the hash, as a person calls it. */
@@ -20,7 +20,7 @@ export function planHash(record: ReleaseRecord, world: World): string {
     .join('-');
 }
 
-/** What has changed between the plan that `given` stands for and `now`, as a sentence; null if nothing has. */
+/** What has changed between the plan of `given` and `now`, as a sentence; null if nothing has. */
 export function planChange(given: string, record: ReleaseRecord, world: World): string | null {
   const [before, after] = [given.split('-'), planHash(record, world).split('-')];
   const changed = PARTS.filter((_name, index) => before[index] !== after[index]);

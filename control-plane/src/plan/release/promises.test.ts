@@ -24,7 +24,7 @@ import { strategyOf } from './strategy/of.js';
 const T = RELEASE_AT;
 const STEP_MS = 2_000;
 
-/** Looks every two seconds until `until` holds, or for `looks`. */
+/** Looks every two seconds until `until` is true, or for `looks`. */
 function live(
   record: ReleaseRecord,
   facts: Partial<ReleaseFacts>,
@@ -60,7 +60,9 @@ describe('a start that cannot be', () => {
   });
   it('a freeze is not counted', () => {
     const asked = buildRelease({ state: 'preparing', start_deadline_ms: 20_000 });
-    expect(live(asked, { ready: { v1: 2 }, blocked_by: ['frozen'] }, 100)).toMatchObject({ state: 'preparing' });
+    expect(live(asked, { ready: { v1: 2 }, blocked_by: ['frozen'] }, 100)).toMatchObject({
+      state: 'preparing',
+    });
   });
   it('in place: where no batch may begin it ends, and takes nothing back', () => {
     const instances = [buildInstanceFacts('i1')];
@@ -81,7 +83,7 @@ describe('a start that cannot be', () => {
   });
 });
 
-describe('what an ended release tells', () => {
+describe('what an ended release shows', () => {
   const window = {
     watcher: 'run-1',
     last: { stable: NO_COUNTS, target: NO_COUNTS },
@@ -147,7 +149,7 @@ describe('what an ended release tells', () => {
       'back 1/1 i2',
     ]);
   });
-  it('a plan says who is ready at each step, what it needs, and what judges it', () => {
+  it('a plan says who is ready at each step, what it needs, and its gates', () => {
     const facts = buildFacts({ instances: [buildInstanceFacts('i1'), buildInstanceFacts('i2')] });
     const plan = describePlan(buildInPlace(), facts);
     expect(plan.steps.map(({ what, ready }) => [what, ready])).toEqual([
@@ -194,7 +196,7 @@ describe('soaks', () => {
     expect(paused.looked_at - T).toBeGreaterThanOrEqual(40_000);
     expect(paused.events.filter(({ event }) => event === 'extended')).toHaveLength(3);
   });
-  it('an extended soak is judged by all that it saw', () => {
+  it('the verdict on an extended soak is by all that it saw', () => {
     const counts = (n: number) => ({ v1: buildCounts(100 * n), v2: buildCounts(6 * n) });
     let record = soaking({ on_inconclusive: 'extend', interval_ms: 10_000 });
     for (let n = 1; n <= 12 && record.step === 1; n += 1)

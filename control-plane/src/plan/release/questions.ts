@@ -19,7 +19,7 @@ export type Question =
       readonly min: number | null;
     };
 
-/** What a release that stands written so wants to know, and was not answered yet. */
+/** What a written record wants to know, and was not answered yet. */
 export function questionsOf(record: ReleaseRecord): readonly Question[] {
   const { inquiry, gates, service, stable, target } = record;
   const open = new Set(unanswered(record));

@@ -5,7 +5,7 @@ import { readOuter } from './inquiry.js';
 import { isByWeights, shareOf } from './shares.js';
 
 /*
- * What the gates of a release read, and what they will judge by.
+ * What the gates of a release read, and their rules.
  */
 
 /** What the gates that count read in the present window. */
@@ -31,12 +31,12 @@ export function allReadings(record: ReleaseRecord): readonly KeptReading[] {
 /** What is kept of a window that is over; what was read before, if nothing was counted in it. */
 export function lastReadings(record: ReleaseRecord, now: number): LastReadings | null {
   const { sum } = record.window ?? {};
-  const told = Object.keys(record.inquiry?.answers ?? {}).length > 0;
-  if (!told && (sum?.target.requests ?? 0) + (sum?.stable.requests ?? 0) === 0) return record.read;
+  const answered = Object.keys(record.inquiry?.answers ?? {}).length > 0;
+  if (!answered && (sum?.target.requests ?? 0) + (sum?.stable.requests ?? 0) === 0) return record.read;
   return { at: new Date(now).toISOString(), step: record.step, gates: allReadings(record) };
 }
 
-/** The gates that judge a release, one sentence each. */
+/** The gates of a release, one sentence each. */
 export function spellRules({ gates }: ReleaseRecord): readonly string[] {
   const { errors, latency, webhooks, prometheus, min_samples, fast } = gates;
   const of = `of ${String(min_samples)} requests of each side and more`;
@@ -56,7 +56,7 @@ export function spellRules({ gates }: ReleaseRecord): readonly string[] {
           `fast: ${String(FAST_GATE.percent)} % errors of ${String(FAST_GATE.requests)} requests within ten seconds`,
         ]
       : []),
-    ...webhooks.map(({ name }) => `webhook ${name}: is told to go back`),
+    ...webhooks.map(({ name }) => `webhook ${name}: it says abort`),
     ...prometheus.map(({ name, min, max }) => {
       const limits = [
         ...(min === null ? [] : [`below ${String(min)}`]),

@@ -33,7 +33,7 @@ export interface Move {
   readonly ending?: ReleaseEnding;
   readonly turned?: Turned;
   readonly strategy?: Strategy;
-  /** The window, its judgements and what was observed go on. */
+  /** The window, its verdicts and what was observed go on. */
   readonly keeps_window?: boolean;
   readonly event: string;
   readonly message: string;

@@ -18,7 +18,7 @@ export function eventsOfPeople({ id, events }: ReleaseRecord): readonly ServiceE
   });
 }
 
-/** A running release as a line of what people have changed. Who paused it is who holds it as it is. */
+/** A running release as a line of what people have changed. Who paused it is who keeps it as it is. */
 export function describeAsIntent(record: ReleaseRecord): IntentResource {
   const { id, service, stable, target, strategy, shares, paused } = record;
   const steers = isByWeights(shares) ? strategy.kind.replaceAll('_', ' ') : sharesText(shares);

@@ -16,7 +16,7 @@ export function isByWeights(shares: Shares): boolean {
 }
 
 /**
- * `base` with `weight` percent for `target`. What is left is split over the others as they stand to each other in `base`,
+ * `base` with `weight` percent for `target`. What is left is split over the others in proportion to `base`,
  * rounded down, and what rounding leaves goes to `stable`; so it does if nobody else has a share.
  */
 export function shiftShares(base: Shares, stable: string, target: string, weight: number): Shares {

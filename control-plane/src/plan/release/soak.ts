@@ -76,7 +76,7 @@ export function analyse(record: ReleaseRecord, soakMs: number, facts: ReleaseFac
 }
 
 /** Back at once if the target is blatantly bad; null otherwise. */
-export function judgeFast(record: ReleaseRecord, facts: ReleaseFacts, now: number): Verdicts | null {
+export function checkFast(record: ReleaseRecord, facts: ReleaseFacts, now: number): Verdicts | null {
   const watched = ['progressing', 'paused', 'finalizing'].includes(record.state);
   const served = isByWeights(record.shares) || shareOf(record.shares, record.target) > 0;
   if (!watched || !record.gates.fast || !facts.recent || !served) return null;
@@ -100,7 +100,7 @@ function listen(record: ReleaseRecord, soakMs: number, facts: ReleaseFacts, now:
 }
 
 function beginAnalysis(record: ReleaseRecord, now: number): ReleaseRecord {
-  const message = 'the soak is over; judging its window';
+  const message = 'the soak is over; its window gets a verdict';
   const to = { state: 'progressing', phase: 'analysing', event: 'analysing', message } as const;
   return enter(record, { ...to, keeps_window: true }, now);
 }
@@ -149,7 +149,7 @@ function withFast(
   return { ...record, window: null, read: { at: new Date(now).toISOString(), step: record.step, gates } };
 }
 
-/** One failed judgement: within the limit the soak goes on for another interval, above it the release goes back. */
+/** One failed verdict: within the limit the soak goes on for another interval, above it the release goes back. */
 function failed(record: ReleaseRecord, soakMs: number, now: number): Verdicts {
   const message = `gate: ${spellGates(record, 'fail')}`;
   const { failure_limit, interval_ms } = record.gates;
@@ -157,7 +157,7 @@ function failed(record: ReleaseRecord, soakMs: number, now: number): Verdicts {
   const read = lastReadings(record, now);
   const wholeMs = soakMs + record.extended_ms;
   const observed_ms = Math.min(record.observed_ms, Math.max(0, wholeMs - interval_ms));
-  const counted = `${String(record.failures + 1)} of ${String(failure_limit)} failures put up with; ${message}`;
+  const counted = `${String(record.failures + 1)} of ${String(failure_limit)} failures tolerated; ${message}`;
   const event = { event: 'gate_failed', by: 'controller', message: counted };
   const moved = note(record, event, now, {
     phase: 'soaking',

@@ -41,7 +41,7 @@ const DEFAULT_STRATEGY: StrategyRequest = { kind: 'weighted', steps: null };
 /** As a Deployment of Kubernetes: of what is there three quarters stay (maxUnavailable 25 %, rounded down). */
 export const DEFAULT_MIN_READY: Amount = { percent: 75 };
 
-/** Checks a request; a failure says what stands in the way. */
+/** Checks a request; a failure says why it may not begin. */
 export function startRelease(request: StartRequest, state: StartState): Result<Start, Problem> {
   const running = state.releases.current?.record ?? null;
   if (running && !request.supersede)
@@ -112,7 +112,9 @@ function refuseDelay({ gates }: StartRequest, strategy: Strategy): Problem | nul
 function stableOf(request: StartRequest, state: StartState, running: ReleaseRecord | null): string | null {
   if (running) return running.stable;
   if (request.stable !== null) return request.stable;
-  const alone = Object.keys(state.intent_shares).find((version) => shareOf(state.intent_shares, version) === 100);
+  const alone = Object.keys(state.intent_shares).find(
+    (version) => shareOf(state.intent_shares, version) === 100,
+  );
   if (alone !== undefined) return alone;
   const others = Object.keys(state.ready).filter((version) => version !== request.target);
   if (others.length === 1) return others[0] ?? null;

@@ -4,7 +4,7 @@ import { buildFacts, buildRelease, RELEASE_AT as T, buildWeighted } from '../../
 import { advance } from './advance.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { startRelease, versionBefore, type StartRequest, type StartState } from './start.js';
-import { tellPauses } from './pauses.js';
+import { describePauses } from './pauses.js';
 import { obey, type VerbContext } from './verbs.js';
 
 const CONTEXT: VerbContext = { by: 'ann', reason: '', idempotency_key: null, force: false };
@@ -58,7 +58,7 @@ const STATES: Readonly<Record<string, ReleaseRecord>> = {
   cancelled: built({ state: 'cancelled', ending: 'cancelled', step: 3, ended_at: 'x' }),
 };
 
-function told(
+function said(
   record: ReleaseRecord,
   what: Verb,
   context: Partial<VerbContext> = {},
@@ -68,7 +68,7 @@ function told(
   if (!done.ok) return done.error.code;
   return done.value.changed ? done.value.record : 'same';
 }
-function summary(result: ReturnType<typeof told>): string {
+function summary(result: ReturnType<typeof said>): string {
   if (typeof result === 'string') return result;
   return `${result.state}${result.phase === null ? '' : ` ${result.phase}`} ${String(result.step)}`;
 }
@@ -77,7 +77,7 @@ describe('every verb in every state', () => {
   const rows: Readonly<Record<string, Readonly<Record<VerbName, string>>>> = Object.fromEntries(
     Object.entries(STATES).map(([name, record]) => [
       name,
-      Object.fromEntries(VERBS.map((one) => [one, summary(told(record, verb(one, record.step)))])) as Record<
+      Object.fromEntries(VERBS.map((one) => [one, summary(said(record, verb(one, record.step)))])) as Record<
         VerbName,
         string
       >,
@@ -174,47 +174,47 @@ describe('every verb in every state', () => {
 describe('steps', () => {
   const waiting = STATES['paused by its step'] as ReleaseRecord;
   it('a step that was promoted is not promoted again', () => {
-    const first = told(waiting, verb('promote', 1)) as ReleaseRecord;
+    const first = said(waiting, verb('promote', 1)) as ReleaseRecord;
     expect(first.step).toBe(2);
-    expect(told(first, verb('promote', 1))).toBe('same');
-    expect(told(first, verb('skip', 1))).toBe('same');
-    expect(told(first, verb('promote', 3))).toBe('conflict');
+    expect(said(first, verb('promote', 1))).toBe('same');
+    expect(said(first, verb('skip', 1))).toBe('same');
+    expect(said(first, verb('promote', 3))).toBe('conflict');
   });
   it('needs to know which step is meant', () => {
-    expect(told(waiting, verb('promote'))).toBe('invalid_request');
+    expect(said(waiting, verb('promote'))).toBe('invalid_request');
   });
   it('the whole way', () => {
-    const full = told(waiting, verb('promote', 1, true)) as ReleaseRecord;
+    const full = said(waiting, verb('promote', 1, true)) as ReleaseRecord;
     expect(full).toMatchObject({ step: 4, phase: 'applying', shares: { v2: 100 } });
-    expect(told(full, verb('promote', 4, true))).toBe('same');
+    expect(said(full, verb('promote', 4, true))).toBe('same');
   });
   it('guards refuse, and force does not ask them', () => {
-    expect(told(waiting, verb('promote', 1), {}, { blocked_by: ['protection'] })).toBe('guard_refused');
-    expect(told(waiting, verb('promote', 1, true), {}, { ready: { v1: 3, v2: 1 }, min_available: 2 })).toBe(
+    expect(said(waiting, verb('promote', 1), {}, { blocked_by: ['protection'] })).toBe('guard_refused');
+    expect(said(waiting, verb('promote', 1, true), {}, { ready: { v1: 3, v2: 1 }, min_available: 2 })).toBe(
       'guard_refused',
     );
-    expect(told(waiting, verb('promote', 1), { force: true }, { blocked_by: ['protection'] })).toMatchObject({
+    expect(said(waiting, verb('promote', 1), { force: true }, { blocked_by: ['protection'] })).toMatchObject({
       step: 2,
     });
   });
   it('a pause by a person keeps what was soaked; a retry does not', () => {
     const blocked_by = STATES['paused by a person'] as ReleaseRecord;
-    expect(told(blocked_by, verb('resume'))).toMatchObject({ observed_ms: 4_000 });
-    expect(told(blocked_by, verb('retry', 3))).toMatchObject({ observed_ms: 0, attempt: 2 });
+    expect(said(blocked_by, verb('resume'))).toMatchObject({ observed_ms: 4_000 });
+    expect(said(blocked_by, verb('retry', 3))).toMatchObject({ observed_ms: 0, attempt: 2 });
   });
 });
 
 it('a key acts once, and not for another request', () => {
   const key = { idempotency_key: 'k-1' };
-  const first = told(STATES['soaking'] as ReleaseRecord, verb('retry', 3), key) as ReleaseRecord;
-  expect(told(first, verb('retry', 3), key)).toBe('same');
-  expect(told(first, verb('skip', 3), key)).toBe('idempotency_conflict');
+  const first = said(STATES['soaking'] as ReleaseRecord, verb('retry', 3), key) as ReleaseRecord;
+  expect(said(first, verb('retry', 3), key)).toBe('same');
+  expect(said(first, verb('skip', 3), key)).toBe('idempotency_conflict');
 });
 
 it('abort and rollback lead from every state to the stable version alone', () => {
   for (const record of Object.values(STATES).filter((one) => !hasEnded(one.state)))
     for (const name of ['abort', 'rollback'] as const) {
-      let next = told(record, verb(name));
+      let next = said(record, verb(name));
       if (next === 'same') next = record;
       let at = next as ReleaseRecord;
       for (let looks = 0; looks < 3; looks += 1)
@@ -365,7 +365,7 @@ describe('a pause over a pause', () => {
     reason = '',
     step: number | null = null,
   ) => {
-    const result = told(record, verb(name, step), { by, reason });
+    const result = said(record, verb(name, step), { by, reason });
     if (typeof result === 'string') throw new Error(result);
     return result;
   };
@@ -375,7 +375,7 @@ describe('a pause over a pause', () => {
     const paused = after(byGate, 'pause', 'ann', 'on the phone');
     expect(paused.paused).toMatchObject({ cause: 'person', by: 'ann', over: [{ cause: 'gate' }] });
     expect(last(paused)).toBe('pause by ann: on the phone; over: paused by controller (gate): ');
-    expect(tellPauses(byGate, paused)).toEqual(['over: paused by controller (gate): ']);
+    expect(describePauses(byGate, paused)).toEqual(['over: paused by controller (gate): ']);
     const both = after(paused, 'pause', 'bob', 'me too');
     expect(both.paused?.over?.map(({ by }) => by)).toEqual(['ann', 'controller']);
     const one = after(both, 'resume', 'eve');
@@ -383,7 +383,7 @@ describe('a pause over a pause', () => {
       'resume by eve; takes back: pause by bob: me too; still paused: pause by ann: on the phone',
     );
     expect(one).toMatchObject({ state: 'paused', paused: { by: 'ann', over: [{ cause: 'gate' }] } });
-    expect(tellPauses(both, one)).toEqual([
+    expect(describePauses(both, one)).toEqual([
       'takes back: pause by bob: me too',
       'still paused: pause by ann: on the phone',
     ]);
@@ -395,13 +395,13 @@ describe('a pause over a pause', () => {
 
   it('the same word again changes nothing, and a newer one of the same person replaces it', () => {
     const paused = after(byGate, 'pause', 'ann', 'x');
-    expect(told(paused, verb('pause'), { by: 'ann', reason: 'x' })).toBe('same');
+    expect(said(paused, verb('pause'), { by: 'ann', reason: 'x' })).toBe('same');
     expect(after(paused, 'pause', 'ann', 'y').paused).toMatchObject({ over: [{ cause: 'gate' }] });
   });
 
-  it('who ends the pause of somebody else is told so', () => {
+  it('the answer says whose pause was ended', () => {
     const paused = after(STATES['paused by its step']!, 'pause', 'ann', 'wait for me');
-    expect(told(paused, verb('promote', 1), { by: 'ann' })).toMatchObject({ state: 'progressing' });
+    expect(said(paused, verb('promote', 1), { by: 'ann' })).toMatchObject({ state: 'progressing' });
     const gone = after(paused, 'promote', 'bob', 'go', 1);
     expect(gone.events.map(({ message }) => message)).toContain(
       'go; past the pause of another: pause by ann: wait for me',

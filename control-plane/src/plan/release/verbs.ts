@@ -176,7 +176,7 @@ function pause(
     by: context.by,
     keeps_window: true,
   } as const;
-  // What is counted during the pause is in no window: counting goes on from where the counters stand once somebody looks again.
+  // What is counted during the pause is in no window: counting goes on from where the counters are once somebody looks again.
   const window = record.window && { ...record.window, watcher: '' };
   return ok({ record: enter({ ...record, window }, move, now), changed: true });
 }
@@ -197,10 +197,10 @@ function resume(
   if (paused.over) return ok({ record: uncoverPause(record, context, message, now), changed: true });
   const { state, phase } = paused;
   const own = paused.cause !== 'person' || paused.by === context.by;
-  const told = own ? message : `${message}; takes back: ${paused.message}`;
-  // What was counted before a gate's doubt is judged again, with what comes; a person's pause begins no new window either.
+  const says = own ? message : `${message}; takes back: ${paused.message}`;
+  // What was counted before a gate's doubt gets a verdict again, with what comes; a person's pause begins no new window either.
   const to = { state, ...(phase === null ? {} : { phase }), keeps_window: paused.cause === 'person' };
-  const next = enter(record, { ...to, event: 'resumed', message: told, by: context.by }, now);
+  const next = enter(record, { ...to, event: 'resumed', message: says, by: context.by }, now);
   return ok({ record: next, changed: true });
 }
 

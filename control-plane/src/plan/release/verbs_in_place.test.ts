@@ -137,7 +137,7 @@ describe('verbs', () => {
       observed_ms: 0,
     });
   });
-  it('a pause holds the phase and what was counted in it; after a drain that took too long it is counted anew', () => {
+  it('a pause keeps the phase and what was counted in it; after a drain that took too long counting begins again', () => {
     const paused = told(upgrading({ observed_ms: 9 }), 'pause');
     expect(paused).toMatchObject({ state: 'paused', paused: { phase: 'upgrading' }, observed_ms: 9 });
     expect(told(paused, 'resume')).toMatchObject({ phase: 'upgrading', observed_ms: 9 });
@@ -206,7 +206,7 @@ describe('start', () => {
     const started = startRelease({ ...request, strategy: { ...inPlace, batch } }, state);
     expect(started).toMatchObject({ value: { record: { strategy: { max_unavailable: batch } } } });
   });
-  it('is refused where a version stands aside with no share', () => {
+  it('is refused where a version is aside with no share', () => {
     const aside = { ...state, intent_shares: { v1: 100 }, ready: { v1: 3, v3: 1 } };
     expect(guardsOf(request, aside)).toEqual([
       expect.stringContaining('v3 from 0 % to about 25 %') as string,

@@ -11,7 +11,7 @@ import { obey } from '../verbs.js';
 import { strategyOf } from './of.js';
 
 /*
- * What holds for every strategy, whatever it does on its way: it comes to its end, it can be stopped and turned round at every move, and it
+ * What is true of every strategy, whatever it does on its way: it comes to its end, it can be stopped and turned round at every move, and it
  * leaves nothing behind.
  */
 
@@ -176,7 +176,7 @@ export function strategyContract(subject: Subject): void {
         leavesNothing(ended);
       }
     });
-    it('stands still while a person has paused it, and goes on where it was', () => {
+    it('does not move while a person has paused it, and goes on where it was', () => {
       for (const at of everyMove()) {
         const service = begun();
         const { state } = service.run(at);
@@ -198,7 +198,11 @@ export function strategyContract(subject: Subject): void {
       for (const at of everyMove()) {
         const later = begun();
         const { step, state } = later.run(at);
-        const next = advance(later.record, { ...later.facts(), blocked_by: ['a freeze'] }, later.now + STEP_MS);
+        const next = advance(
+          later.record,
+          { ...later.facts(), blocked_by: ['a freeze'] },
+          later.now + STEP_MS,
+        );
         if (state === 'progressing' && next.record.state === state) expect(next.record.step).toBe(step);
       }
     });

@@ -67,7 +67,7 @@ export interface ReleaseStrategy {
   finishes(strategy: Strategy): boolean;
   /** Why it must not take the place of what runs, or null. */
   refuse(origin: Pick<Origin, 'running' | 'handed'>): Problem | null;
-  /** What a new record holds, and the shares that it moves from. */
+  /** What is in a new record, and the shares that it moves from. */
   originate(strategy: Strategy, origin: Origin): { readonly strategy: Strategy; readonly base: Shares };
   /** Why the mere start would harm the service; empty = it would not. `inForce`: the shares of the release whose place it takes, or null. */
   guardStart(record: ReleaseRecord, facts: ReleaseFacts, inForce: Shares | null): readonly string[];

@@ -19,7 +19,7 @@ import { baseOf, capacityOf, DEFAULT_STEPS, weightedBy } from './weighted/origin
 import { planSteps } from './weighted/plan.js';
 import { beginStep, fullStep, lastWeight, sharesAt, soakOf, stepsOf } from './weighted/steps.js';
 
-/** Shares move from the stable version to the target, step by step; instances of both stand side by side. */
+/** Shares move from the stable version to the target, step by step; instances of both serve side by side. */
 export const weighted: ReleaseStrategy = {
   ...WITHOUT_INSTANCES,
   kind: 'weighted',

@@ -12,7 +12,7 @@ import { drainedBy, goalOf, inPlaceIn } from './batch.js';
 
 type Instances = Pick<ReleaseFacts, 'instances'>;
 
-/** A batch stands in one znode, and its call in one request. */
+/** A batch is in one znode, and its call in one request. */
 export const MOST_IN_BATCH = 500;
 
 /** What is to be done next: a batch, nothing any more, or to wait. */

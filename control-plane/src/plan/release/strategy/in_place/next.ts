@@ -73,7 +73,7 @@ export function settleBatches(record: ReleaseRecord, facts: ReleaseFacts, now: n
   const waits = idle ? [] : [...obedience(facts), ...readiness(version, facts)];
   if (waits.length > 0) return { waits };
   const shares = { [version]: 100 };
-  // What is left over of a version that was judged bad must get nothing after the release either.
+  // What is left over of a version that was found bad must get nothing after the release either.
   const bad = back && record.ending !== 'cancelled';
   const leftover = bad && facts.instances.some((one) => one.version !== version);
   const needed = !idle && (leftover || Object.keys(facts.intent_shares).length > 0);

@@ -55,7 +55,7 @@ export function planBatches(
   };
 }
 
-/** Without soaks nothing but the fast gate judges. */
+/** Without soaks there is only the fast gate. */
 function onlyFast({ gates }: ReleaseRecord): ReleaseRecord['gates'] {
   return { ...gates, errors: null, latency: null, webhooks: [], prometheus: [] };
 }

@@ -46,10 +46,10 @@ export function promoteBatch(
   if ((forced && !full) || (full && progress.full)) return 'same';
   const marked = full ? { ...record, strategy: withProgress(record, { full }) } : record;
   if (isWatched(record)) {
-    const told = note(marked, { event: 'promoted', by, message }, now);
-    const choice = chooseBatch(withoutBatch(told), facts);
+    const noted = note(marked, { event: 'promoted', by, message }, now);
+    const choice = chooseBatch(withoutBatch(noted), facts);
     if (choice.kind === 'waits' && !force) return { guards: choice.waits };
-    const outcome = nextBatch(told, facts, now, by);
+    const outcome = nextBatch(noted, facts, now, by);
     return 'moved' in outcome ? outcome : { guards: outcome.waits };
   }
   if (!full) return 'unfit';
@@ -72,12 +72,12 @@ export function skipBatch(
     one.state === 'done' || one.state === 'left_out' ? one : { ...one, state: 'left_out', reason: message },
   );
   const strategy = withProgress(record, { batch });
-  const told = note(record, { event: 'skipped', by, message }, now, { strategy });
-  const outcome = nextBatch(told, facts, now, by);
+  const noted = note(record, { event: 'skipped', by, message }, now, { strategy });
+  const outcome = nextBatch(noted, facts, now, by);
   if ('moved' in outcome) return outcome.moved;
   // There was no batch to leave out: the next one still waits.
   const state = record.state === 'rolling_back' ? 'rolling_back' : 'progressing';
-  return enter(told, { state, phase: 'warming', event: 'waiting', message, by }, now);
+  return enter(noted, { state, phase: 'warming', event: 'waiting', message, by }, now);
 }
 
 /** True while the batch is back and watched, or paused from there. */

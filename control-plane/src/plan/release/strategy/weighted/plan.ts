@@ -10,7 +10,7 @@ import { sharesAt, spellStep, stepsOf } from './steps.js';
 
 type PlanStep = ReleasePlanResource['steps'][number];
 
-/** The steps of a weighted release with their shares, and who judges them. */
+/** The steps of a weighted release with their shares, and its gates. */
 export function planSteps(
   record: ReleaseRecord,
   facts: ReleaseFacts,

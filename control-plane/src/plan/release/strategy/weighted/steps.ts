@@ -15,7 +15,7 @@ export function stepsOf(record: ReleaseRecord): readonly WeightedStep[] {
   return weightedIn(record).steps;
 }
 
-/** The shares that hold once step `index` has begun. */
+/** The shares once step `index` has begun. */
 export function sharesAt(record: ReleaseRecord, index: number): Shares {
   const step = stepsOf(record)[index];
   if (step && 'weight' in step) return shiftShares(record.base, record.stable, record.target, step.weight);
