@@ -68,7 +68,7 @@ local function build(settings, dicts, incarnation)
   })
   local pass = catch_up.new({
     redis = connection, store = sets, state = dicts.state, tools = live.tools, json = boot.json, lock = syncing,
-    script = settings.follow, problems = found, reporter = report, health = live.health,
+    script = settings.follow, problems = found, reporter = report, health = live.health, profiles = settings.tls_profiles,
   })
   live.inspection = inspection.new({
     dicts = dicts, store = sets, in_flight_counts = counts, json = boot.json, identity = identity, problems = found,

@@ -16,7 +16,8 @@ catch_up.__index = catch_up
 --- Sets per round trip.
 local SLICE = 32
 
---- parts {redis, store, state, tools, json {encode, decode}, script {text, sha1}, problems, reporter, lock, health}
+--- parts {redis, store, state, tools, json {encode, decode}, script {text, sha1}, problems, reporter, lock, health,
+--- profiles (the names of the TLS profiles in this worker's conf, as ebb_state has those of the newest one)}
 function catch_up.new(parts)
   return setmetatable(parts, catch_up)
 end
@@ -87,7 +88,9 @@ local function compare(self, pass, name, found, record)
     return reject(pass, name, found.generation, 'hash_mismatch', 'it changed without a new generation')
   end
   if pass.rejected[name] then
-    -- In force once, and then a reload took away what it names.
+    -- In force once, and then a reload took away what it names. A worker that this reload ends still knows that, and must not
+    -- take the rejection back.
+    if self.state:get(keys.state.profiles) ~= self.profiles then return end
     local document, code, detail = wire.decode(name, found.payload, self.tools)
     if not document then return reject(pass, name, found.generation, code, detail) end
   end

@@ -1,0 +1,67 @@
+package.path = 'lua/spec/?.lua;' .. package.path
+local nginx = require 'nginx'
+local host = nginx.install()
+local tools = require 'tools'
+local answers = {}
+package.loaded['ebbgate.worker.follow.redis'] = { script = function() return answers.index end }
+local cjson = require 'cjson'
+local keys = require 'ebbgate.core.keys'
+local position = require 'ebbgate.core.position'
+local catch_up = require 'ebbgate.worker.follow.catch_up'
+local store = require 'ebbgate.worker.follow.store'
+
+host.ngx.null = cjson.null
+
+local PAYLOAD = '{"v":1,"service":"shop","balancer":{"algorithm":"random"},"timeouts":{"connect_ms":1,"send_ms":1,"read_ms":1},'
+  .. '"retry":{"tries":1},"health":{"max_fails":0,"fail_timeout_ms":0},"upstream":{"scheme":"https","tls":"mutual"},"peers":[]}'
+
+--- Redis with one set, at (1, 5).
+local connection = { replies = {} }
+function connection:init_pipeline() self.replies = {} end
+function connection:hmget(_, ...)
+  local values = { epoch = '1', generation = '5', hash = tools.sha1(PAYLOAD), payload = PAYLOAD }
+  local reply = {}
+  for i, field in ipairs({ ... }) do reply[i] = values[field] end
+  self.replies[#self.replies + 1] = reply
+end
+function connection:commit_pipeline() return self.replies end
+
+describe('a set whose TLS profile a reload took away', function()
+  --- What is rejected after a pass of a worker whose conf has `own` profiles, when the newest conf has `newest`.
+  local function rejected_after(own, newest)
+    local state, sets = host.dictionary(), host.dictionary()
+    sets:safe_set(keys.sets.last_stamp, 0)
+    local files = store.new(sets, nil, function() return true end)
+    local hash = tools.sha1(PAYLOAD)
+    files:share('shop', { epoch = 1, generation = 5, hash = hash, payload = PAYLOAD }, true)
+    state:safe_set(keys.state.applied, position.pack(1, 5))
+    state:safe_set(keys.state.sealed_epoch, 1)
+    state:safe_set(keys.state.profiles, newest)
+    state:safe_set(keys.state.rejected, '{"shop":{"generation":"5","code":"unknown_profile"}}')
+    answers.index = { '1', '5', '1', '1', 'shop', '5' }
+    local profiles = {}
+    for name in string.gmatch(own, '%S+') do profiles[name] = true end
+    local ignore = setmetatable({}, { __index = function() return function() end end })
+    local answered = catch_up.new({
+      redis = { run = function(_, work) return work(connection) end }, store = files, state = state, json = cjson,
+      tools = { json = cjson.decode, sha1 = tools.sha1, profiles = profiles }, script = {}, problems = ignore,
+      reporter = ignore, health = ignore, lock = { take = function() return true end, is_owned = function() return true end },
+      profiles = own,
+    }):run(true)
+    assert.is_true(answered)
+    return cjson.decode((state:get(keys.state.rejected)))
+  end
+  local rejection = { shop = { generation = '5', code = 'unknown_profile' } }
+
+  it('is served again once a conf has the profile', function()
+    assert.same({}, rejected_after('internal mutual', 'internal mutual'))
+  end)
+
+  it('stays rejected by a worker of that conf', function()
+    assert.same(rejection, rejected_after('internal', 'internal'))
+  end)
+
+  it('stays rejected by a worker of the conf before', function()
+    assert.same(rejection, rejected_after('internal mutual', 'internal'))
+  end)
+end)
