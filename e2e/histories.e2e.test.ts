@@ -12,6 +12,7 @@ let rig: Rig;
 
 beforeAll(async () => {
   rig = await Rig.start({ env: { EBBGATE_SETTLE: '2s', EBBGATE_SUSPECT: '2s' } });
+  report({ started: FIRST });
 });
 afterAll(() => rig[Symbol.asyncDispose]());
 
@@ -44,7 +45,7 @@ test.each(Array.from({ length: COUNT }, (_, index) => FIRST + index))(
   120_000,
 );
 
-/** One line of JSON per history, for the results page of the long run. */
+/** One line of JSON per history, and one when the servers run, for the results page of the long run. */
 function report(line: object): void {
   const file = process.env.EBBGATE_HISTORIES_REPORT;
   if (file !== undefined) appendFileSync(file, `${JSON.stringify(line)}\n`);

@@ -1,15 +1,16 @@
 // `npm run test:long [-- histories | soak]`: the long versions of all suites, or one kind alone. What they found stands in
 // docs/results. EBBGATE_HISTORIES and EBBGATE_SEED choose how many histories and which, EBBGATE_SOAK_SECONDS how long the
-// soak takes. Histories alone are played in three lanes, each on servers of its own: most of their time is waiting.
+// soak takes. Histories alone are played in three groups at once, each on servers of its own: most of their time is waiting.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readyDependencies, ROOT } from './deps.mjs';
+import { historyGroups, readReport } from './history_groups.mjs';
 import { readyMachine } from './machine.mjs';
 import { whole, writeResults } from './results.mjs';
 
-const LANES = 3;
+const GROUPS = 3;
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-long-'));
 const histories = join(dir, 'histories.jsonl');
 const soak = join(dir, 'soak.json');
@@ -38,43 +39,40 @@ async function scenario(name, seed, count) {
   return run(vitest, ['run', '--config', 'e2e/vitest.config.ts', name], seed, count);
 }
 
-function lanes() {
-  const share = Math.ceil(wanted / LANES);
-  return Array.from({ length: LANES }, (_, lane) => ({
-    seed: first + lane * share,
-    count: Math.min(share, wanted - lane * share),
-  })).filter(({ count }) => count > 0);
+/** Plays a group of histories; once more if its servers did not come up. */
+async function playGroup(group) {
+  const play = () => scenario('histories', group.seed, group.count);
+  const code = await play();
+  return readReport(reported(), [group]).notStarted > 0 ? play() : code;
+}
+
+function reported() {
+  return existsSync(histories) ? readFileSync(histories, 'utf8') : '';
 }
 
 if (!['all', 'histories', 'soak'].includes(kind)) {
   console.error(`There is no long test ${kind}; there are histories and soak, and all without a name.`);
   process.exit(2);
 }
+const groups = historyGroups(first, wanted, kind === 'all' ? 1 : GROUPS);
 if (kind === 'all')
   process.exitCode = await run(process.execPath, [join(ROOT, 'scripts/test.mjs'), '--long']);
 else {
   await readyMachine({ tests: true });
   readyDependencies();
-  const runs =
-    kind === 'soak' ? [scenario('soak')] : lanes().map(({ seed, count }) => scenario(kind, seed, count));
+  const runs = kind === 'soak' ? [scenario('soak')] : groups.map(playGroup);
   process.exitCode = Math.max(...(await Promise.all(runs)));
 }
-if (existsSync(histories))
-  tellHistories(
-    readFileSync(histories, 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line)),
-  );
-if (existsSync(soak)) tellSoak(JSON.parse(readFileSync(soak, 'utf8')));
+if (existsSync(histories)) writeHistories(readReport(reported(), groups));
+if (existsSync(soak)) writeSoak(JSON.parse(readFileSync(soak, 'utf8')));
 rmSync(dir, { recursive: true, force: true });
 
-function tellHistories(played) {
+function writeHistories({ played, unfinished, notStarted }) {
   const sum = (read) => played.reduce((total, one) => total + read(one), 0);
   const steps = new Map();
   for (const step of played.flatMap((one) => one.steps)) steps.set(step, (steps.get(step) ?? 0) + 1);
   const broken = played.filter((one) => one.broken.length > 0);
-  const seeds = played.map(({ seed }) => seed);
+  const seeds = groups.flatMap(({ seed, count }) => [seed, seed + count - 1]);
   writeResults('histories', {
     title: 'Random histories',
     intro: [
@@ -88,7 +86,8 @@ function tellHistories(played) {
       ['seeds', `${Math.min(...seeds)} to ${Math.max(...seeds)}`],
       ['histories', whole(played.length)],
       ['broken', whole(broken.length)],
-      ['unfinished', whole(wanted - played.length)],
+      ['unfinished', whole(unfinished)],
+      ...(notStarted > 0 ? [['not started, because their servers did not come up', whole(notStarted)]] : []),
       ['requests', whole(sum((one) => one.requests))],
       ['drains proven', whole(sum((one) => one.confirmations))],
       ...[...steps]
@@ -101,7 +100,7 @@ function tellHistories(played) {
   console.log(`${whole(played.length)} histories, ${broken.length} broken; see docs/results/histories.md`);
 }
 
-function tellSoak(found) {
+function writeSoak(found) {
   writeResults('soak', {
     title: 'Soak',
     intro: [
