@@ -136,10 +136,9 @@ export class Publication {
 
   /** Publishes what differs from what is published, and seals once all is. `documents` is all that should be there. */
   async publishAll(documents: ReadonlyMap<string, EncodedDocument>): Promise<void> {
-    const wanted = [...documents.values(), ...this.#sets.tombstones(documents)];
-    const due = wanted.filter((one) => !this.isInForce(one.service, one.hash));
+    const due = this.#dueOf(documents);
     // From here on until an answer comes, either may be published; also for those that wait for their turn.
-    if (this.isOpen) for (const { service } of due) this.#sets.unsettle(service);
+    for (const { service } of due) this.#sets.unsettle(service);
     await publishSets(due, {
       ...{ publisher: this.#deps.publisher, clock: this.#deps.clock, sets: this.#sets },
       term: () => this.#leadership.term,
@@ -154,9 +153,15 @@ export class Publication {
         this.doubt(reason);
       },
     });
-    if (!this.isOpen || !wanted.every((one) => this.isInForce(one.service, one.hash))) return;
+    if (!this.isOpen || this.#dueOf(documents).length > 0) return;
     if (this.#state === 'open' && this.#backoff.over) await this.#seal();
     else if (this.#state === 'sealed') this.#backoff.succeeded();
+  }
+
+  /** Nothing is due while nothing may be published. */
+  #dueOf(documents: ReadonlyMap<string, EncodedDocument>): readonly EncodedDocument[] {
+    const { term } = this.#leadership;
+    return term !== null && this.isOpen ? this.#sets.due(documents, term.epoch) : [];
   }
 
   /** True if the set of `service` in Redis is `hash`, under the present epoch, and that is sure. */

@@ -9,6 +9,8 @@ export class PublishedSets {
   /** Service → the generation of its set in Redis, as far as known; the publish script insists on it. */
   #generations = new Map<string, number>();
   #lastGeneration = 0;
+  /** What `due` found to be published completely the last time; null once anything here has changed. */
+  #complete: { readonly documents: ReadonlyMap<string, EncodedDocument>; readonly epoch: number } | null = null;
 
   /** By service, and `@routes`. */
   get published(): ReadonlyMap<string, PublishedDocument> {
@@ -24,6 +26,7 @@ export class PublishedSets {
 
   /** Begins with what Redis was found to contain, at `generation`. */
   begin(found: readonly PublishedDocument[], generation: number): void {
+    this.#complete = null;
     this.#published = new Map(found.map((one) => [one.service, one]));
     this.#generations = new Map(found.map((one) => [one.service, one.generation]));
     this.#unsettled.clear();
@@ -42,12 +45,14 @@ export class PublishedSets {
 
   /** From now on until `settle` it is not known which set of `service` is in Redis. */
   unsettle(service: string): void {
+    this.#complete = null;
     this.#unsettled.add(service);
   }
 
   /** A publish was answered: this is in Redis now. */
   settle(document: PublishedDocument): void {
     const { service, generation } = document;
+    this.#complete = null;
     this.#lastGeneration = Math.max(this.#lastGeneration, generation);
     this.#generations.set(service, generation);
     this.#published.set(service, document);
@@ -60,8 +65,20 @@ export class PublishedSets {
     return published?.hash === hash && published.epoch === epoch && !this.#unsettled.has(service);
   }
 
+  /**
+   * What is to be published so that Redis has `documents` under `epoch`, and tombstones of all others. The same map of documents
+   * costs one comparison while nothing has changed since all of it was published.
+   */
+  due(documents: ReadonlyMap<string, EncodedDocument>, epoch: number): readonly EncodedDocument[] {
+    if (this.#complete?.documents === documents && this.#complete.epoch === epoch) return [];
+    const wanted = [...documents.values(), ...this.#tombstones(documents)];
+    const due = wanted.filter(({ service, hash }) => !this.isPublished(service, hash, epoch));
+    if (due.length === 0) this.#complete = { documents, epoch };
+    return due;
+  }
+
   /** What is out and no longer wanted, as the tombstones that should be there. `documents` is all that is wanted. */
-  tombstones(documents: ReadonlyMap<string, EncodedDocument>): readonly EncodedDocument[] {
+  #tombstones(documents: ReadonlyMap<string, EncodedDocument>): readonly EncodedDocument[] {
     return [...new Set([...this.#published.keys(), ...this.#unsettled])]
       .filter((service) => !documents.has(service))
       .map((service) => {
