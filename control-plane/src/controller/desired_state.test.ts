@@ -205,12 +205,10 @@ class Surroundings {
   }
 }
 
-/** A value in which everything that maps contain can be compared. */
-function plain(value: unknown): unknown {
-  return JSON.parse(
-    JSON.stringify(value, (_key, one: unknown) =>
-      one instanceof Map ? [...one].sort(([a], [b]) => (a < b ? -1 : 1)) : one === Infinity ? 'never' : one,
-    ),
+/** All that is in a value, maps included, as a text that is equal where all is equal. */
+function spelled(value: unknown): string {
+  return JSON.stringify(value, (_key, one: unknown) =>
+    one instanceof Map ? [...one].sort(([x], [y]) => (x < y ? -1 : 1)) : one === Infinity ? 'never' : one,
   );
 }
 
@@ -222,8 +220,8 @@ function lookAgain(all: Surroundings): void {
   if (!all.away) {
     const { settleUntil: settle_until } = all;
     const afresh = observe({ previous, view, now, due, settle_until, rules: RULES, intents, traffic });
-    expect(plain(desired.membership)).toEqual(plain(afresh.membership));
-    expect(plain(desired.protections)).toEqual(plain(afresh.protections));
+    expect(spelled(desired.membership)).toBe(spelled(afresh.membership));
+    expect(spelled(desired.protections)).toBe(spelled(afresh.protections));
     expect(desired.wakeAt).toBe(afresh.wake_at);
   }
   const { documents, compiled } = desired.compile(intents, due, withheld, traffic);
@@ -239,7 +237,7 @@ function lookAgain(all: Surroundings): void {
     const members = desired.membership.get(name) ?? new Map<string, never>();
     const one = compileService(name, members, record, due, traffic.get(name) ?? null);
     expect(documents.get(name)?.payload).toBe(encode(one.set).payload);
-    expect(plain(compiled.get(name))).toEqual(plain(one));
+    expect(spelled(compiled.get(name))).toBe(spelled(one));
     if (record.spec.routes) routes.set(name, record.spec.routes);
   }
   for (const name of withheld.services.keys()) if (intents.get(name)?.record.spec.routes) return; // kept as in the record
@@ -250,13 +248,13 @@ function lookAgain(all: Surroundings): void {
 
 test('property: what is remembered changes no result, byte for byte, in any history', () => {
   fc.assert(
-    fc.property(fc.array(step, { minLength: 20, maxLength: 60, size: 'max' }), (steps) => {
+    fc.property(fc.array(step, { minLength: 20, maxLength: 50, size: 'max' }), (steps) => {
       const all = new Surroundings();
       for (const one of steps) {
         all.take(one);
         lookAgain(all);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   );
 });

@@ -1,9 +1,9 @@
-import type { Clock, Log, Meta, Publisher } from '../../model/ports.js';
+import type { Clock, Log, Publisher } from '../../model/ports.js';
 import type { EncodedDocument, PublishedDocument } from '../../model/set.js';
 import { Backoff } from '../backoff.js';
 import type { Answer, Leadership } from './leadership.js';
 import { publishSets } from './publish_sets.js';
-import { PublishedSets } from './published_sets.js';
+import { doubtOf, PublishedSets } from './published_sets.js';
 
 /*
  * What is published in Redis, under the epoch of this controller's leadership:
@@ -293,12 +293,4 @@ export class Publication {
     if (this.#backoff.failed()) this.#deps.log.warn({ reason }, 'cannot publish; will try again');
     return false;
   }
-}
-
-/** What a meta says against our term, or null. */
-function doubtOf(meta: Meta | null, epoch: number, generation: number): string | null {
-  if (meta === null) return 'Redis has lost its data';
-  if (meta.epoch > epoch) return `epoch ${String(meta.epoch)} is open in Redis`;
-  if (meta.epoch < epoch || meta.generation < generation) return 'Redis has lost data';
-  return null;
 }

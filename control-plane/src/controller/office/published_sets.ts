@@ -1,3 +1,4 @@
+import type { Meta } from '../../model/ports.js';
 import type { EncodedDocument, PublishedDocument } from '../../model/set.js';
 import { encode } from '../../plan/encode.js';
 
@@ -10,7 +11,8 @@ export class PublishedSets {
   #generations = new Map<string, number>();
   #lastGeneration = 0;
   /** What `due` found to be published completely the last time; null once anything here has changed. */
-  #complete: { readonly documents: ReadonlyMap<string, EncodedDocument>; readonly epoch: number } | null = null;
+  #complete: { readonly documents: ReadonlyMap<string, EncodedDocument>; readonly epoch: number } | null =
+    null;
 
   /** By service, and `@routes`. */
   get published(): ReadonlyMap<string, PublishedDocument> {
@@ -96,4 +98,12 @@ export class PublishedSets {
     }
     return null;
   }
+}
+
+/** What a meta says against our term, or null. */
+export function doubtOf(meta: Meta | null, epoch: number, generation: number): string | null {
+  if (meta === null) return 'Redis has lost its data';
+  if (meta.epoch > epoch) return `epoch ${String(meta.epoch)} is open in Redis`;
+  if (meta.epoch < epoch || meta.generation < generation) return 'Redis has lost data';
+  return null;
 }
