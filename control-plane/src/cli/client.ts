@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Dispatcher } from 'undici';
+import { systemClock } from '../clock.js';
 import { Away, CliFailure, EXIT, Refused, type ShownProblem } from './failure.js';
 import { staleLine } from './staleness.js';
 import { withSecretFiles } from './secret_files.js';
@@ -58,8 +59,8 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
     target: string,
     init: { body?: object; headers?: Record<string, string>; signal?: AbortSignal; ms?: number } = {},
   ): Promise<Answer<T>> => {
-    const limit = AbortSignal.timeout(ANSWER_MS + (init.ms ?? 0));
-    const signal = init.signal ? AbortSignal.any([limit, init.signal]) : limit;
+    using late = systemClock.deadline(ANSWER_MS + (init.ms ?? 0));
+    const signal = init.signal ? AbortSignal.any([late.signal, init.signal]) : late.signal;
     try {
       const { request } = await import('undici'); // fetch would refuse ports like 10080
       const response = await request(url + target, {

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Pool } from 'undici';
+import { systemClock } from '../clock.js';
 
 /** Requests per second through each gateway, and for how long at most: nobody leaves a demo running by mistake. */
 const RATE = 100;
@@ -19,16 +19,16 @@ export function startDemoTraffic(gateways: readonly string[]): DemoTraffic {
   const bump = (what: string): void => void counts.set(what, (counts.get(what) ?? 0) + 1);
   const stopped = new AbortController();
   setMaxListeners(0, stopped.signal); // one for each pause
-  const over = (): boolean => stopped.signal.aborted || performance.now() - started > MOST_MS;
-  const started = performance.now();
+  const over = (): boolean => stopped.signal.aborted || systemClock.monotonic() - started > MOST_MS;
+  const started = systemClock.monotonic();
   const stream = async (url: string): Promise<void> => {
     const { Pool } = await import('undici');
     const pool = new Pool(url, { connections: WORKERS });
     let sent = 0;
     const worker = async (): Promise<void> => {
       while (!over()) {
-        const early = started + (sent++ / RATE) * 1_000 - performance.now();
-        if (early > 1) await pause(early, undefined, { signal: stopped.signal }).catch(() => undefined);
+        const early = started + (sent++ / RATE) * 1_000 - systemClock.monotonic();
+        if (early > 1) await systemClock.sleep(early, stopped.signal);
         if (!over()) bump(await send(pool));
       }
     };

@@ -1,8 +1,10 @@
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { systemClock } from '../clock.js';
 import { down } from '../local/down.js';
 import { DEFAULT_BASE_PORT, planPorts } from '../local/ports.js';
 import type { LocalStatus } from '../local/status.js';
+import type { Timer } from '../model/clock.js';
 import { checkName, type NameKind } from '../model/names.js';
 import { addDemo } from './demo.js';
 import { commandFor, DEFAULT_DIR, describeEndpoints, nextCommands } from './local_text.js';
@@ -185,7 +187,7 @@ async function runDemoInstance(flags: DemoFlags): Promise<void> {
   }
   if (port > 65_535) errors.push(`--port must be at most 65535 (got "${flags.port}")`);
   if (fail(errors, 2)) return;
-  if (flags.withParent === true) endWithParent();
+  const watch = flags.withParent === true ? endWithParent() : null;
   const stopped = new Promise<void>((done) => {
     process.once('SIGTERM', done).once('SIGINT', done);
   });
@@ -196,15 +198,17 @@ async function runDemoInstance(flags: DemoFlags): Promise<void> {
     await demo.close();
   } catch (error) {
     fail([messageOf(error)], 1);
+  } finally {
+    watch?.stop();
   }
 }
 
 /** Without it, `kill -9` of a registrar would leave its instance running: not what dying looks like. */
-function endWithParent(): void {
+function endWithParent(): Timer {
   const parent = process.ppid;
-  setInterval(() => {
+  return systemClock.every(200, () => {
     if (process.ppid !== parent) process.exit(1);
-  }, 200).unref();
+  });
 }
 
 /** How the children of a local Ebbgate run this very product. */

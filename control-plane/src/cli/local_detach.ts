@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
+import { systemClock } from '../clock.js';
 import { readState } from '../local/state.js';
 import { commandFor } from './local_text.js';
 
@@ -32,7 +32,7 @@ export async function detach(
   let settled = false;
   while (!settled) {
     settled = ended !== undefined || isUp();
-    if (!settled) await pause(50);
+    if (!settled) await systemClock.sleep(50);
     show(reader);
   }
   closeSync(reader);

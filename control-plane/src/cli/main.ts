@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { userInfo } from 'node:os';
-import { setTimeout as pause } from 'node:timers/promises';
+import { systemClock } from '../clock.js';
 import { addController } from './controller.js';
 import { addLocal } from './local.js';
 import { productVersion } from './product.js';
@@ -37,8 +37,8 @@ function processTerminal(): Terminal {
     rows: () => process.stdout.rows || 24,
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
-    monotonic: () => performance.now(),
-    pause: (ms, signal) => pause(ms, undefined, { signal }).catch(() => undefined),
+    monotonic: systemClock.monotonic,
+    pause: systemClock.sleep,
     uuid: () => randomUUID(),
     interrupted: () => {
       if (interrupt) return interrupt.signal;

@@ -38,10 +38,10 @@ export async function runRegistrar(
       node: data.id,
       check: flawOfProvider,
     }),
-    ask: askApi({ api: options.api, service, instance: data.id, token }),
+    ask: askApi({ api: options.api, service, instance: data.id, token, clock: systemClock }),
     accepted: {
       ask: askAcceptance({
-        ...{ api: options.api, service, data, token },
+        ...{ api: options.api, service, data, token, clock: systemClock },
         path: `${options.registryRoot}/${service}/providers/${data.id}`,
       }),
       required: options.requireAccepted,
@@ -51,18 +51,25 @@ export async function runRegistrar(
       readyUrl === undefined
         ? undefined
         : {
-            probe: (signal) => answers2xx(readyUrl, signal),
+            probe: (signal) => answers2xx(readyUrl, signal, systemClock),
             rule: { ...READINESS_RULE, everyMs: options.readyEveryMs },
           },
     startChild:
       program === undefined
         ? undefined
         : () =>
-            startChild(program, args, send, (message) => {
-              log.error({}, message);
-            }),
+            startChild(
+              program,
+              args,
+              send,
+              (message) => {
+                log.error({}, message);
+              },
+              systemClock,
+            ),
     drainTimeoutMs: options.drainTimeoutMs,
     stopTimeoutMs: options.stopTimeoutMs,
+    clock: systemClock,
     log,
   });
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)

@@ -35,7 +35,7 @@ beforeEach(async () => {
 afterEach(() => close());
 
 const ask = (over: Partial<Parameters<typeof askAcceptance>[0]> = {}): Promise<Acceptance> =>
-  askAcceptance({ api, service: 'shop', data: DATA, path: PATH, ...over })(signal);
+  askAcceptance({ clock: systemClock, api, service: 'shop', data: DATA, path: PATH, ...over })(signal);
 
 test('accepted is an instance that is listed at the address that was registered', async () => {
   plane.add('shop', [DATA.id]);
@@ -75,6 +75,7 @@ test('each answer is told once, and nothing more is asked after an acceptance', 
   ];
   const told: string[] = [];
   await watchAcceptance({
+    clock: systemClock,
     ask: () => Promise.resolve(answers.shift() ?? away),
     signal: AbortSignal.timeout(10_000),
     onTurn: ({ kind }) => told.push(kind),

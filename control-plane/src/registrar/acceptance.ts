@@ -1,6 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { request } from 'undici';
-import type { ProviderData } from '../model/ports.js';
+import type { Clock, ProviderData } from '../model/ports.js';
 import type { InstanceResource, ProblemResource } from '../model/resources.js';
 
 /** What the control API says of a registration at one moment. */
@@ -24,6 +23,7 @@ export function askAcceptance(options: {
   /** The provider node. */
   readonly path: string;
   readonly token?: () => string | undefined;
+  readonly clock: Clock;
   /** Of one question. Default 2 s. */
   readonly timeoutMs?: number;
 }): AskAcceptance {
@@ -32,7 +32,8 @@ export function askAcceptance(options: {
   return async (signal) => {
     const token = options.token?.();
     const headers = token ? { authorization: `Bearer ${token}` } : {};
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs ?? 2_000)]);
+    using late = options.clock.deadline(options.timeoutMs ?? 2_000);
+    const deadline = AbortSignal.any([signal, late.signal]);
     const get = async (place: string): Promise<{ readonly status: number; readonly value: unknown }> => {
       const { statusCode, body } = await request(base + place, { headers, signal: deadline });
       const text = await body.text();
@@ -84,11 +85,12 @@ const LONGEST_WAIT_MS = 30_000;
  */
 export async function watchAcceptance(options: {
   readonly ask: AskAcceptance;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onTurn: (acceptance: Acceptance) => void;
   readonly everyMs?: number;
 }): Promise<void> {
-  const { ask, signal, onTurn } = options;
+  const { ask, clock, signal, onTurn } = options;
   let waitMs = options.everyMs ?? 500;
   let said = '';
   let unknown = 0;
@@ -103,7 +105,7 @@ export async function watchAcceptance(options: {
       said = text;
     }
     if (answer.kind === 'accepted') return;
-    await pause(waitMs, undefined, { signal }).catch(() => undefined);
+    await clock.sleep(waitMs, signal);
     if (unknown === 0 || unknown >= UNKNOWN_TOLD_AT) waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS);
   }
 }

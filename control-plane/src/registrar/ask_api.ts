@@ -1,4 +1,5 @@
 import { request } from 'undici';
+import type { Clock } from '../model/ports.js';
 import type { AskDrained, DrainAnswer } from './drain.js';
 import type { InstanceResource } from '../model/resources.js';
 
@@ -16,6 +17,7 @@ export function askApi(options: {
   readonly instance: string;
   /** Asked before every question: a token may be replaced while an instance runs. */
   readonly token?: () => string | undefined;
+  readonly clock: Clock;
   /** Of one question. Default 2 s. */
   readonly timeoutMs?: number;
 }): AskDrained {
@@ -25,7 +27,8 @@ export function askApi(options: {
   return async (signal) => {
     const token = options.token?.();
     const headers = token ? { authorization: `Bearer ${token}` } : {};
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs ?? 2_000)]);
+    using late = options.clock.deadline(options.timeoutMs ?? 2_000);
+    const deadline = AbortSignal.any([signal, late.signal]);
     try {
       const { statusCode, body } = await request(url, { headers, signal: deadline });
       const text = await body.text();

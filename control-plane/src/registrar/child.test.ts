@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { systemClock as clock } from '../clock.js';
 import { startChild, type Child } from './child.js';
 
 const send = (pid: number, signal: NodeJS.Signals | 0): boolean => {
@@ -22,7 +23,7 @@ function scratch(): string {
 const never = new AbortController().signal;
 
 function run(script: string): Child {
-  return startChild('sh', ['-c', script], send, () => undefined);
+  return startChild('sh', ['-c', script], send, () => undefined, clock);
 }
 
 test.each([
@@ -36,7 +37,7 @@ test.each([
 
 test('a command that is not there gives 127 and a sentence', async () => {
   const said: string[] = [];
-  const child = startChild('/no/such/program', [], send, (message) => said.push(message));
+  const child = startChild('/no/such/program', [], send, (message) => said.push(message), clock);
   expect(await child.exited).toBe(127);
   expect(await child.stop(1_000, never)).toBe(127);
   expect(said.join()).toContain('/no/such/program');

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { setTimeout as pause } from 'node:timers/promises';
+import type { Clock } from '../model/ports.js';
 
 /** Sends `signal` to a process, or to a group if `pid` is negative; 0 only asks. False = there is none. */
 export type SendSignal = (pid: number, signal: NodeJS.Signals | 0) => boolean;
@@ -30,6 +30,7 @@ export function startChild(
   args: readonly string[],
   send: SendSignal,
   onError: (message: string) => void,
+  clock: Clock,
 ): Child {
   const child = spawn(command, args, { stdio: 'inherit', detached: true });
   const exited = new Promise<number>((resolve) => {
@@ -49,8 +50,8 @@ export function startChild(
       if (group !== undefined && send(group, 'SIGTERM')) {
         send(group, 'SIGCONT'); // a frozen process cannot obey
         const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
-        await until(ended, graceMs, hasten);
-        await until(() => !send(group, 0), Math.min(graceMs, LEFTOVER_GRACE_MS), hasten);
+        await until(ended, graceMs, hasten, clock);
+        await until(() => !send(group, 0), Math.min(graceMs, LEFTOVER_GRACE_MS), hasten, clock);
         send(group, 'SIGKILL');
       }
       return exited;
@@ -59,8 +60,7 @@ export function startChild(
 }
 
 /** Polls because the members of a group are not all our children: no event tells of their end. */
-async function until(done: () => boolean, graceMs: number, hasten: AbortSignal): Promise<void> {
-  const deadline = performance.now() + graceMs;
-  while (!done() && performance.now() < deadline && !hasten.aborted)
-    await pause(20, undefined, { signal: hasten }).catch(() => undefined);
+async function until(done: () => boolean, graceMs: number, hasten: AbortSignal, clock: Clock): Promise<void> {
+  const deadline = clock.monotonic() + graceMs;
+  while (!done() && clock.monotonic() < deadline && !hasten.aborted) await clock.sleep(20, hasten);
 }

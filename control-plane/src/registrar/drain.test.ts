@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { systemClock as clock } from '../clock.js';
 import { askApi } from './ask_api.js';
 import { waitDrained, type AskDrained } from './drain.js';
 
@@ -21,7 +22,7 @@ beforeEach(async () => {
   await once(server, 'listening');
   const api = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
   token = 'secret';
-  ask = askApi({ api, service: 'shop', instance: '[fd00::1]:80', token: () => token, timeoutMs: 300 });
+  ask = askApi({ api, service: 'shop', instance: '[fd00::1]:80', token: () => token, clock, timeoutMs: 300 });
   close = () => {
     server.close();
     server.closeAllConnections();
@@ -79,6 +80,7 @@ test('an API that is away is no proof, and waiting ends with the signal', async 
   close();
   const waiting: (readonly string[])[] = [];
   const end = await waitDrained({
+    clock,
     ask,
     signal: AbortSignal.timeout(300),
     onWaiting: (sentences) => waiting.push(sentences),
@@ -100,6 +102,7 @@ test('waits until the answer is drained, and says each change', async () => {
   answer = () => answers.shift() ?? { status: 500, text: 'asked too often' };
   const said: string[] = [];
   const end = await waitDrained({
+    clock,
     ask,
     signal: AbortSignal.timeout(10_000),
     onWaiting: (sentences) => said.push(...sentences),
@@ -113,13 +116,13 @@ test('an instance that nobody knows waits for nothing; one that is known in a mo
   const never = { onWaiting: () => undefined, everyMs: 1, signal: AbortSignal.timeout(10_000) };
   const unknown: Answer = { status: 404, text: '{"code":"not_found"}' };
   answer = () => unknown;
-  expect(await waitDrained({ ask, ...never })).toBe('never_accepted');
+  expect(await waitDrained({ ask, clock, ...never })).toBe('never_accepted');
   let asked = 0;
   answer = () =>
     ++asked < 8 ? unknown : asked < 12 ? instance(true, null) : instance(true, { drained: true });
-  expect(await waitDrained({ ask, ...never })).toBe('drained');
+  expect(await waitDrained({ ask, clock, ...never })).toBe('drained');
   asked = 0;
   answer = () =>
     ++asked < 30 ? { status: 503, text: '{"code":"not_ready"}' } : instance(true, { drained: true });
-  expect(await waitDrained({ ask, ...never })).toBe('drained');
+  expect(await waitDrained({ ask, clock, ...never })).toBe('drained');
 });

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import type { Clock } from '../model/ports.js';
 
 /** What the control API says of this instance's drain at one moment. */
 export type DrainAnswer =
@@ -29,6 +29,7 @@ const UNKNOWN_ANSWERS = 8;
  */
 export async function waitDrained(options: {
   readonly ask: AskDrained;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onWaiting: (sentences: readonly string[]) => void;
   readonly everyMs?: number;
@@ -46,7 +47,7 @@ export async function waitDrained(options: {
     const text = sentences.join('\n');
     if (text !== said) options.onWaiting(sentences);
     said = text;
-    await pause(options.everyMs ?? 200, undefined, { signal: options.signal }).catch(() => undefined);
+    await options.clock.sleep(options.everyMs ?? 200, options.signal);
   }
   return 'unproven';
 }

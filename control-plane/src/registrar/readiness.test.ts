@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
+import { systemClock as clock } from '../clock.js';
 import { answers2xx, watchReadiness } from './readiness.js';
 
 /** Feeds `answers` one after the other and returns the turns; ends when they are used up. */
@@ -10,6 +11,7 @@ async function turns(answers: string): Promise<string> {
   const told: string[] = [];
   let asked = 0;
   await watchReadiness({
+    clock,
     probe: () => {
       asked += 1;
       if (asked >= answers.length) over.abort();
@@ -48,12 +50,12 @@ test('only 2xx is ready; silence and refusal are not', async () => {
   const url = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
   const { signal } = new AbortController();
   const answers = await Promise.all(
-    [200, 204, 302, 404, 503].map((status) => answers2xx(`${url}/${String(status)}`, signal)),
+    [200, 204, 302, 404, 503].map((status) => answers2xx(`${url}/${String(status)}`, signal, clock)),
   );
   expect(answers).toEqual([true, true, false, false, false]);
-  expect(await answers2xx(`${url}/0`, signal, 100)).toBe(false);
+  expect(await answers2xx(`${url}/0`, signal, clock, 100)).toBe(false);
   server.close();
   server.closeAllConnections();
   await once(server, 'close');
-  expect(await answers2xx(`${url}/200`, signal)).toBe(false);
+  expect(await answers2xx(`${url}/200`, signal, clock)).toBe(false);
 });

@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { request } from 'undici';
+import type { Clock } from '../model/ports.js';
 
 /** When readiness turns. One failed answer is noise, and one good one after failures may be luck. */
 export interface ReadinessRule {
@@ -17,10 +17,16 @@ export const READINESS_RULE: ReadinessRule = { everyMs: 1_000, failures: 3, succ
 const FIRST_EVERY_MS = 200;
 
 /** True if `url` answers 2xx within `timeoutMs`. Never rejects. */
-export async function answers2xx(url: string, signal: AbortSignal, timeoutMs = 2_000): Promise<boolean> {
+export async function answers2xx(
+  url: string,
+  signal: AbortSignal,
+  clock: Clock,
+  timeoutMs = 2_000,
+): Promise<boolean> {
+  using late = clock.deadline(timeoutMs);
   try {
     const { statusCode, body } = await request(url, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      signal: AbortSignal.any([signal, late.signal]),
       headers: { 'user-agent': 'ebbgate-register' },
     });
     await body.dump();
@@ -37,10 +43,11 @@ export async function answers2xx(url: string, signal: AbortSignal, timeoutMs = 2
 export async function watchReadiness(options: {
   readonly probe: (signal: AbortSignal) => Promise<boolean>;
   readonly rule: ReadinessRule;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onTurn: (ready: boolean) => Promise<void>;
 }): Promise<void> {
-  const { probe, rule, signal, onTurn } = options;
+  const { probe, rule, clock, signal, onTurn } = options;
   let ready = false;
   let everReady = false;
   /** Answers in a row that contradict `ready`. */
@@ -58,6 +65,6 @@ export async function watchReadiness(options: {
       await onTurn(ready);
     }
     const everyMs = everReady ? rule.everyMs : Math.min(FIRST_EVERY_MS, rule.everyMs);
-    await pause(everyMs, undefined, { signal }).catch(() => undefined);
+    await clock.sleep(everyMs, signal);
   }
 }

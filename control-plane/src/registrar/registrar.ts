@@ -1,4 +1,4 @@
-import type { Log, ProviderData, ProviderRegistration } from '../model/ports.js';
+import type { Clock, Log, ProviderData, ProviderRegistration } from '../model/ports.js';
 import { watchAcceptance, type Acceptance, type AskAcceptance } from './acceptance.js';
 import type { Child } from './child.js';
 import { waitDrained, type AskDrained } from './drain.js';
@@ -27,6 +27,7 @@ export interface RegistrarOptions {
   readonly drainTimeoutMs: number;
   /** From SIGTERM to SIGKILL of the child. */
   readonly stopTimeoutMs: number;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -110,11 +111,12 @@ export class Registrar {
   }
 
   async #keepRegistered(over: AbortSignal): Promise<void> {
-    const { readiness } = this.#options;
+    const { clock, readiness } = this.#options;
     if (readiness === undefined) await this.#announce(true, over);
     else
       await watchReadiness({
         ...readiness,
+        clock,
         signal: over,
         onTurn: (ready) => this.#announce(ready, over),
       });
@@ -123,14 +125,15 @@ export class Registrar {
 
   /** From the registration on, until the controller has accepted it or the run is over. */
   async #watchAcceptance(over: AbortSignal): Promise<void> {
-    const { accepted, data, log } = this.#options;
+    const { accepted, clock, data, log } = this.#options;
     if (!accepted) return;
     await Promise.race([this.#registered, aborted(over)]);
     if (isAborted(over)) return;
-    const late = AbortSignal.timeout(accepted.withinMs);
-    const signal = accepted.required ? AbortSignal.any([over, late]) : over;
+    using late = clock.deadline(accepted.withinMs);
+    const signal = accepted.required ? AbortSignal.any([over, late.signal]) : over;
     await watchAcceptance({
       ask: accepted.ask,
+      clock,
       signal,
       onTurn: (acceptance) => {
         this.#accepted = acceptance.kind === 'accepted';
@@ -162,9 +165,9 @@ export class Registrar {
   }
 
   async #drain(ended: AbortSignal): Promise<void> {
-    const { data, registration, ask, drainTimeoutMs, log } = this.#options;
-    const late = AbortSignal.timeout(drainTimeoutMs);
-    const signal = AbortSignal.any([late, this.#hasten.signal, ended]);
+    const { clock, data, registration, ask, drainTimeoutMs, log } = this.#options;
+    using late = clock.deadline(drainTimeoutMs);
+    const signal = AbortSignal.any([late.signal, this.#hasten.signal, ended]);
     log.info({ instance: data.id, timeout_ms: drainTimeoutMs }, 'leaving: waiting for the drain');
     const told = await registration.set({ ...data, ready: this.#ready, leaving: true }, signal).then(
       () => true,
@@ -173,7 +176,7 @@ export class Registrar {
     const onWaiting = (waiting_for: readonly string[]): void => {
       log.info({ instance: data.id, waiting_for }, 'waiting');
     };
-    const end = told ? await waitDrained({ ask, signal, onWaiting }) : 'unproven';
+    const end = told ? await waitDrained({ ask, clock, signal, onWaiting }) : 'unproven';
     if (end === 'drained') {
       log.info({ instance: data.id }, 'drained');
       return;
@@ -207,9 +210,10 @@ export class Registrar {
   async #withdraw(): Promise<void> {
     if (!this.#announced) return;
     this.#announced = false;
-    const { data, registration, log } = this.#options;
+    const { clock, data, registration, log } = this.#options;
+    using late = clock.deadline(WITHDRAW_TIMEOUT_MS);
     try {
-      await registration.withdraw(AbortSignal.timeout(WITHDRAW_TIMEOUT_MS));
+      await registration.withdraw(late.signal);
       log.info({ instance: data.id }, 'deregistered');
     } catch {
       log.warn({ instance: data.id }, 'not deregistered: ZooKeeper is away; the node goes with its session');

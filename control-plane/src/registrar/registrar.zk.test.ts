@@ -95,6 +95,7 @@ function newRegistrar(options: Partial<RegistrarOptions> & { readonly script?: s
   links.push(link);
   const { script, ...rest } = options;
   const registrar = new Registrar({
+    clock: CLOCK,
     data,
     registration: createProviderRegistration({
       link,
@@ -103,9 +104,9 @@ function newRegistrar(options: Partial<RegistrarOptions> & { readonly script?: s
       node: data.id,
       check: flawOfProvider,
     }),
-    ask: askApi({ api: url, service: 'shop', instance: data.id }),
+    ask: askApi({ api: url, service: 'shop', instance: data.id, clock: CLOCK }),
     startChild:
-      script === undefined ? undefined : () => startChild('sh', ['-c', script], send, console.error),
+      script === undefined ? undefined : () => startChild('sh', ['-c', script], send, console.error, CLOCK),
     drainTimeoutMs: 60_000,
     stopTimeoutMs: 5_000,
     log: SILENT,
@@ -243,7 +244,7 @@ test('a command that ends by itself is deregistered at once, also in the middle 
 test('a command that cannot be started is never left registered', async () => {
   const said: string[] = [];
   const { code, node } = newRegistrar({
-    startChild: () => startChild('/no/such/program', [], send, (message) => said.push(message)),
+    startChild: () => startChild('/no/such/program', [], send, (message) => said.push(message), CLOCK),
   });
   expect(await code).toBe(127);
   expect(await node()).toBeNull();
@@ -254,7 +255,7 @@ test('with a readiness path: registered once ready, unready while it fails, read
   health = 503;
   const { registrar, code, node } = newRegistrar({
     readiness: {
-      probe: (signal) => answers2xx(`${url}/healthz`, signal),
+      probe: (signal) => answers2xx(`${url}/healthz`, signal, CLOCK),
       rule: { everyMs: 20, failures: 3, successes: 2 },
     },
   });
@@ -275,7 +276,7 @@ test('stopped before it was ever ready: nothing to drain', async () => {
   health = 503;
   const { registrar, code, node } = newRegistrar({
     readiness: {
-      probe: (signal) => answers2xx(`${url}/healthz`, signal),
+      probe: (signal) => answers2xx(`${url}/healthz`, signal, CLOCK),
       rule: { everyMs: 20, failures: 3, successes: 2 },
     },
     drainTimeoutMs: 600_000,
