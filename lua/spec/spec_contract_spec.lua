@@ -91,7 +91,7 @@ local function border(rule)
     return good, bad
   elseif rule.type == 'range' then
     local min, max = rule.min, rule.max
-    return { { min, max }, { min, min } }, { { min - 1, max }, { min, max + 1 }, { max, min }, { min }, min }
+    return { { min, max }, { min, min }, { max, max } }, { { min - 1, max }, { min, max + 1 }, { max, min }, { min }, min }
   elseif rule.type == 'list' then
     local good, bad = { times(0) }, {}
     local items, others = border(rule.of)
@@ -176,6 +176,15 @@ describe('peers', function()
     end
     assert.is_nil(many(peers.most))
     assert.equal('too_large', many(peers.most + 1))
+  end)
+end)
+
+describe('a payload', function()
+  it('is not too long', function()
+    local payload = tools.example('set')
+    local full = payload .. (' '):rep(contract.most_bytes - #payload)
+    assert.is_table(wire.decode('orders', full, tools))
+    assert.equal('too_large', select(2, wire.decode('orders', full .. ' ', tools)))
   end)
 end)
 

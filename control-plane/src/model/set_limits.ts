@@ -3,6 +3,8 @@
  * docs/contract/spec.json is written from here, and the gateway's reader is tested against it.
  */
 
+/** A gateway refuses a longer payload. */
+export const MAX_SET_BYTES = 4_194_304;
 /** A set has at most so many peers. */
 export const MAX_PEERS = 10_000;
 /** The ports of peers, and how much one may weigh; only ratios matter. */

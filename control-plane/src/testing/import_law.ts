@@ -42,7 +42,8 @@ const CONTROL_PLANE = 'control-plane/';
 /** The one file of the control plane that e2e/ and bench/ may import. */
 const DOOR = 'control-plane/src/testkit.ts';
 
-const isTest = (path: string): boolean => path.endsWith('.test.ts');
+/** Contracts are tests that several implementations pass. */
+const isTest = (path: string): boolean => /\.(test|contract)\.ts$/.test(path);
 
 /** The layer of a file: its folder, or its own name when it lies in the root. */
 function layerOf(path: string): string {
@@ -87,7 +88,7 @@ function breachOf(
 ): string | undefined {
   const resolved = resolve(path, target);
   if (resolved === undefined) return undefined;
-  if (isTest(resolved)) return 'a test is imported by nobody';
+  if (isTest(resolved)) return 'a test is imported by tests alone';
   const other = layerOf(resolved);
   if (other === layer) return undefined;
   if (FOR_TESTS.includes(other) && !FOR_TESTS.includes(layer))

@@ -1,6 +1,13 @@
 import { LONGEST_NAME } from '../model/names.js';
 import { SECTIONS } from '../model/service_spec.js';
-import { MAX_PEERS, MAX_ROUTE_HOST, MAX_ROUTE_PATH, PEER_PORT, PEER_WEIGHT } from '../model/set_limits.js';
+import {
+  MAX_PEERS,
+  MAX_ROUTE_HOST,
+  MAX_ROUTE_PATH,
+  MAX_SET_BYTES,
+  PEER_PORT,
+  PEER_WEIGHT,
+} from '../model/set_limits.js';
 import type { Member, Members, Rule } from '../model/shape.js';
 
 /** A value's kind and limits as docs/contract/spec.json has them. */
@@ -30,6 +37,8 @@ export type ContractField = ContractRule & {
 
 /** What both languages agree on about the values of a set: docs/contract/spec.json. */
 export interface SpecContract {
+  /** A payload has at most so many bytes. */
+  readonly most_bytes: number;
   readonly fields: readonly ContractField[];
   readonly peers: {
     readonly most: number;
@@ -43,6 +52,7 @@ export interface SpecContract {
 export function specContract(): SpecContract {
   const { service, instance, version, zone } = LONGEST_NAME;
   return {
+    most_bytes: MAX_SET_BYTES,
     fields: fieldsOf(SECTIONS, ''),
     peers: { most: MAX_PEERS, port: PEER_PORT, weight: PEER_WEIGHT },
     longest: { service, instance, version, zone, route_host: MAX_ROUTE_HOST, route_path: MAX_ROUTE_PATH },
