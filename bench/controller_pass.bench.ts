@@ -268,7 +268,7 @@ async function measureAll(size: (typeof SIZES)[number]): Promise<readonly (reado
     const [first, ...others] = registered[5]!;
     made.view(new Map(instances).set('service-5', byId([{ ...first!, weight: 1 + round }, ...others])));
   });
-  await measure('all instances read anew, equal', () => {
+  await measure('all instances read again, equal', () => {
     made.view(
       new Map(services.map((service, s) => [service, byId(registered[s]!.map((one) => ({ ...one })))])),
     );

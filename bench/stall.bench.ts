@@ -39,7 +39,7 @@ test('how long a change keeps a worker from its requests', async () => {
   report('stall', {
     title: "Stall of a worker's loop by a change",
     how: `${SERVICES} services of ${INSTANCES} instances, each of which has had a request; the one that takes ${RATE} requests per second changes ${CHANGES} times. The only worker
-checks the set, writes it to disk, shares and acks it, and builds it anew with the next request. Seen from outside, as a
+checks the set, writes it to disk, shares and acks it, and builds it again with the next request. Seen from outside, as a
 client would: the longest wait of any request within ${WINDOW_MS} ms from the publish on, against the longest one in the ${WINDOW_MS} ms before it.`,
     columns: ['longest wait', 'p10, ms', 'median, ms', 'p90, ms'],
     rows: [row('with a change', after), row('without', before)],

@@ -58,7 +58,7 @@ async function positions(): Promise<readonly number[]> {
   return fleet.map(({ applied }) => (applied?.epoch ?? 0) * 1e6 + (applied?.generation ?? 0));
 }
 
-test('Redis killed and started again empty: nothing fails, what is drained stays drained, all is published anew', async () => {
+test('Redis killed and started again empty: nothing fails, what is drained stays drained, all is published again', async () => {
   const drain = await rig.drain(one.id);
   expect(await rig.ended(drain)).toMatchObject({ result: 'drained' });
   const [before, at, seen] = [one.requests(), await positions(), await epochNow()];

@@ -11,7 +11,7 @@ export function benchPage(found, { busyBefore }) {
   return [
     '# Benchmarks',
     '',
-    'Written by `npm run bench`, which measures all of this anew; do not edit it by hand. Its sources are in `bench/`.',
+    'Written by `npm run bench`, which measures all of this again; do not edit it by hand. Its sources are in `bench/`.',
     '',
     `- Date: ${new Date().toISOString().slice(0, 10)}`,
     `- Machine: ${machine()}, load ${busyBefore.toFixed(1)} before the run`,

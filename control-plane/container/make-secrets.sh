@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the secrets that are not there yet, each in the directory of those who may read it, and the users of Redis from
-# them. Run again it changes nothing; a secret that was taken away is made anew, one that was put there is used.
+# them. Run again it changes nothing; a secret that was taken away is made again, one that was put there is used.
 #
 #   DIR/controller/{token,redis-url}            the control API's token; Redis with the controller's password
 #   DIR/gateway/{token,redis-password}          the token, to say that it has left; the password of Redis' user `gateway`

@@ -58,7 +58,7 @@ export function drawHistory(seed: number): History {
     } else if (roll < 0.78) steps.push({ kind: 'freeze', gateway: upTo(2), ms: 200 + upTo(2_800) });
     else if (roll < 0.88) steps.push({ kind: 'flush' });
     else if (roll < 0.97) steps.push({ kind: 'restart' });
-    else continue; // drawn anew: what was drawn cannot be done now
+    else continue; // drawn again: what was drawn cannot be done now
     taken += 1;
     if (random() < 0.7) steps.push({ kind: 'wait', ms: upTo(random() < 0.5 ? 150 : 900) });
   }

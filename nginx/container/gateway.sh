@@ -67,7 +67,7 @@ fits() {
     "$program" -V 2>&1 | grep -q -e openresty -e ngx_lua
   fi
 }
-fits || cannot_start "$conf is for an nginx of another platform; render it anew with --lua-module image"
+fits || cannot_start "$conf is for an nginx of another platform; render it again with --lua-module image"
 # Also what another user has left there: nginx would fail at the first request that needs it.
 mkdir -p "$run_dir/state" 2> /dev/null || :
 for place in "$run_dir" "$run_dir/state" "$run_dir"/*_temp; do

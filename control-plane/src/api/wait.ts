@@ -8,7 +8,7 @@ export type Wait = <T>(
   signal: AbortSignal,
 ) => Promise<T>;
 
-/** A `Wait` that reads anew at every change of the plane. */
+/** A `Wait` that reads again at every change of the plane. */
 export function createWait(plane: ControlPlane, clock: Clock): Wait {
   return async (read, done, waitMs, signal) => {
     let value = read();

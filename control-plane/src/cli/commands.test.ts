@@ -583,7 +583,7 @@ describe('wait', () => {
   it.each<[string, Parameters<typeof makeGateway>[0] | null, string]>([
     ['nobody has heard', null, 'gateway gw-a to be heard'],
     ['is silent', { state: 'unknown' }, 'gateway gw-a to be heard: it is unknown'],
-    ['has not started anew', { boot: 'b1' }, 'gateway gw-a to start anew'],
+    ['has not started again', { boot: 'b1' }, 'gateway gw-a to start again'],
     ['is behind', { boot: 'b2', behind: 2 }, 'gateway gw-a to follow what is published'],
     [
       'rejects a set',

@@ -168,7 +168,7 @@ async function gatewayOrNull(
 function gatewayWaits(id: string, gateway: GatewayResource | null, notBoot: string | null): string[] {
   if (gateway === null) return [`gateway ${id} to be heard`];
   if (gateway.state !== 'live') return [`gateway ${id} to be heard: it is ${gateway.state}`];
-  if (gateway.boot === null || gateway.boot === notBoot) return [`gateway ${id} to start anew`];
+  if (gateway.boot === null || gateway.boot === notBoot) return [`gateway ${id} to start again`];
   const rejected = gateway.rejected.map(
     ({ service, code }) => `gateway ${id}, which rejects ${service} (${code})`,
   );

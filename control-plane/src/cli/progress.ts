@@ -71,7 +71,7 @@ function live(terminal: Terminal): Progress {
     },
     note: (text) => {
       terminal.err(`${text}\n`);
-      drawn = 0; // the cursor is below what was drawn; the next state starts anew
+      drawn = 0; // the cursor is below what was drawn; the next state starts again
       before = '';
     },
   };

@@ -47,7 +47,7 @@ export function addRelease(program: Command, terminal: Terminal): void {
   for (const [verb, text] of [
     ['promote', 'end the waiting of this step'],
     ['skip', 'leave this step, whatever it waits for'],
-    ['retry', 'begin this step anew'],
+    ['retry', 'begin this step again'],
   ] as const)
     addVerb(release, terminal, verb, text, true);
   addUndo(program, terminal);

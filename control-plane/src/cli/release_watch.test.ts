@@ -6,7 +6,7 @@ import { createRecordingTerminal } from '../testing/recording_terminal.js';
 import { lines, screen, type Watched, type Watching } from './release_watch.js';
 
 /*
- * What people see of a release from its start to its end, as files: on a terminal, and where nothing can be drawn anew.
+ * What people see of a release from its start to its end, as files: on a terminal, and where nothing can be drawn again.
  */
 
 const AT = Date.parse('2026-05-01T12:00:00Z');
@@ -93,7 +93,7 @@ it('a line for everything that happens, and for what it waits for', async () => 
   expect(terminal.stderr()).toContain('the control API is back');
 });
 
-it('one screen, drawn in place, and anew below what was noted', async () => {
+it('one screen, drawn in place, and again below what was noted', async () => {
   const terminal = createRecordingTerminal({ tty: true, columns: 110 });
   play(screen(terminal));
   const drawn = terminal

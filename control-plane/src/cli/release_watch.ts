@@ -119,7 +119,7 @@ export function screen(terminal: Pick<Terminal, 'out' | 'err' | 'columns' | 'row
       const width = Math.max(20, terminal.columns() - 1);
       const height = Math.max(10, terminal.rows?.() ?? 24) - 1;
       const all = releaseLines(release, events, blockers).map((line) => line.slice(0, width));
-      // What is above the top of the window cannot be drawn anew.
+      // What is above the top of the window cannot be drawn again.
       const shown = all.length <= height ? all : [...all.slice(0, height - 1), '  …'];
       const text = shown.map((line) => `${line}\n`).join('');
       if (text === before) return;
@@ -128,7 +128,7 @@ export function screen(terminal: Pick<Terminal, 'out' | 'err' | 'columns' | 'row
     },
     note: (text) => {
       terminal.err(`${text}\n`);
-      [before, drawn] = ['', 0]; // the cursor is below what was drawn; the next state starts anew
+      [before, drawn] = ['', 0]; // the cursor is below what was drawn; the next state starts again
     },
   };
 }

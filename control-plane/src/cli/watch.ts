@@ -30,7 +30,7 @@ export async function show(
   else print(terminal, format, reading.value, () => reading.lines);
 }
 
-/** On a terminal the table is drawn anew; elsewhere only lines that were not there before are added. */
+/** On a terminal the table is drawn again; elsewhere only lines that were not there before are added. */
 async function watch(terminal: Terminal, format: Format, read: () => Promise<Reading>): Promise<void> {
   const signal = terminal.interrupted();
   const draw = isMachine(format)

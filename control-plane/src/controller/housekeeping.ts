@@ -75,7 +75,7 @@ export class Housekeeping {
     await this.#recordEnds(world, term);
   }
 
-  /** A gateway that is heard and not in the roster joins it; one that started anew is noted. A name that only Redis lists does not. */
+  /** A gateway that is heard and not in the roster joins it; one that started again is noted. A name that only Redis lists does not. */
   async #enroll(world: World, term: Term): Promise<void> {
     const { roster, fleet } = world.witnesses;
     let refusals = 0;

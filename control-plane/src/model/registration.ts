@@ -80,5 +80,5 @@ export type RegistryState =
   | { readonly status: 'complete'; readonly view: RegistryView; readonly gap: boolean }
   /** Cannot be read now. Says nothing about the instances. */
   | { readonly status: 'unknown'; readonly reason: string }
-  /** The root is gone or was created anew: not "no services". */
+  /** The root is gone or was created again: not "no services". */
   | { readonly status: 'data_loss'; readonly reason: string };

@@ -133,7 +133,7 @@ it('a plan hash names what has changed', () => {
   const record = buildRelease();
   const world = worldOf(NO_INTENT);
   const hash = planHash(record, world);
-  // What a start makes anew each time, and what its progress changes, is no part of it.
+  // What a start makes again each time, and what its progress changes, is no part of it.
   const again = { ...record, id: 'rel-2', n: 7, at: '2026-06-01T00:00:00.000Z', step: 2, rev: 9 };
   expect(planChange(hash, again, world)).toBeNull();
   const more = { ...world, membership: new Map([['shop', membersOf(['a', 'v1'])]]) };

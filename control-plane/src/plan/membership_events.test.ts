@@ -20,7 +20,7 @@ test.each<[string, Partial<Registration>, string]>([
 
 test('a new session with the same data changes nothing, and no longer leaving is told', () => {
   const same = arrival({ registration: BEFORE, presence: 'present' }, { ...BEFORE, incarnation: '02' });
-  expect(same).toEqual(['updated', 'registered anew at 10.0.0.1:8080 version v1, unchanged']);
+  expect(same).toEqual(['updated', 'registered again at 10.0.0.1:8080 version v1, unchanged']);
   const leaving = { ...BEFORE, leaving: true };
   expect(arrival({ registration: BEFORE, presence: 'present' }, leaving)[0]).toBe('leaving');
   expect(arrival({ registration: leaving, presence: 'present' }, BEFORE)[1]).toContain('leaving yes → no');

@@ -20,7 +20,7 @@ export function arrival(old: Before | undefined, now: Registration): [Membership
   if (old.presence !== 'present') return ['returned', `registered again at ${what}`];
   if (now.leaving && !old.registration.leaving) return ['leaving', 'wants to stop; it is being drained'];
   const changes = changesIn(old.registration, now);
-  if (changes.length === 0) return ['updated', `registered anew at ${what}, unchanged`];
+  if (changes.length === 0) return ['updated', `registered again at ${what}, unchanged`];
   return ['updated', `changed its registration: ${changes.join(', ')}`];
 }
 

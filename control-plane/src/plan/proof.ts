@@ -12,7 +12,7 @@ import type { Convergence, DrainStatus } from '../model/resources.js';
 import { byCodeUnit } from './encode.js';
 
 /*
- * What can be proven from the gateways' heartbeats. A proof is a read: it is made anew at every question and stored
+ * What can be proven from the gateways' heartbeats. A proof is a read: it is made again at every question and stored
  * nowhere. Whatever is not heard is unknown, and unknown is never empty.
  */
 

@@ -125,7 +125,7 @@ describe('a connection that is lost', () => {
     expect(performance.now() - started).toBeLessThan(500);
     proxy.setMode('pass');
     await becomes('connected', one);
-    expect(one.doubts).toEqual(['the connection was lost and made anew']);
+    expect(one.doubts).toEqual(['the connection was lost and made again']);
     expect(await one.run('PING')).toEqual({ ok: true, value: 'PONG' });
   });
 

@@ -221,7 +221,7 @@ export class RedisLink implements Lifecycle {
     this.#failures = 0;
     this.#healthy(identity);
     if (this.#everUsable)
-      this.#doubt(describeChange(before, identity) ?? 'the connection was lost and made anew');
+      this.#doubt(describeChange(before, identity) ?? 'the connection was lost and made again');
     this.#everUsable = true;
     for (const listener of this.#usableListeners) listener();
   }

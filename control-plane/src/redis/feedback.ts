@@ -13,7 +13,7 @@ const READ_BATCH = 50;
 const SHOWN = 100;
 /** From how many names on only both ends of Redis' list are read, so that no list can be too long to read. */
 const MOST_LISTED = 10_000;
-/** How many gateways are heard, and how many characters of their heartbeats kept; beyond that nobody is heard anew, and the report says so. */
+/** How many gateways are heard, and how many characters of their heartbeats kept; beyond that nobody is heard again, and the report says so. */
 const MOST_HEARD = { gateways: 2_000, characters: 128_000_000 };
 /** How many hints wait; more of them mean: read everything. */
 const MOST_HINTS = 10_000;

@@ -237,7 +237,7 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Asked anew after every await. */
+/** Asked again after every await. */
 function isAborted(signal: AbortSignal): boolean {
   return signal.aborted;
 }

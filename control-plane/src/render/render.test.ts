@@ -46,7 +46,7 @@ describe('nginx.conf', () => {
   test.each([
     ['minimal', { gateway_id: 'edge-1' }],
     ['full', FULL],
-  ])('equals the golden example %s (EBBGATE_GOLDEN=write renders it anew)', (name, given) => {
+  ])('equals the golden example %s (EBBGATE_GOLDEN=write renders it again)', (name, given) => {
     const file = join(root, 'nginx', 'golden', `${name}.conf`);
     const conf = render(given);
     if (process.env.EBBGATE_GOLDEN === 'write') writeFileSync(file, conf);

@@ -87,7 +87,7 @@ describe('a conf of another platform', () => {
     write(given);
     expect(start()).toEqual({
       status: 2,
-      said: `ebbgate-gateway: ${conf} is for an nginx of another platform; render it anew with --lua-module image\n`,
+      said: `ebbgate-gateway: ${conf} is for an nginx of another platform; render it again with --lua-module image\n`,
     });
   });
 });

@@ -31,7 +31,7 @@ ${table(['variable', 'takes', 'default', 'meaning'], rows)}
 The command line and \`ebbgate register\` read \`EBBGATE_API\`, \`EBBGATE_TOKEN\`, \`EBBGATE_ACTOR\` and \`EBBGATE_ZOOKEEPER\`; see
 [the command line](cli.md). A gateway is configured when its nginx.conf is [rendered](gateway-options.md).
 
-This page is generated from \`control-plane/src/config.ts\`: \`${REWRITE}\` writes it anew.
+This page is generated from \`control-plane/src/config.ts\`: \`${REWRITE}\` writes it again.
 `;
 }
 
@@ -79,7 +79,7 @@ Without \`--lua-dir\` the Lua code is that of the Ebbgate which renders. The pas
 
 ${table(['flag', 'takes', 'default', 'meaning'], rows)}
 
-This page is generated from \`control-plane/src/render/options.ts\`: \`${REWRITE}\` writes it anew.
+This page is generated from \`control-plane/src/render/options.ts\`: \`${REWRITE}\` writes it again.
 `;
 }
 
@@ -157,7 +157,7 @@ ${sections.join('\n')}
 - \`timeouts.total_ms\`, if not 0, is at least \`timeouts.try_ms\`.
 - \`upstream.tls\` goes with the schemes \`https\` and \`grpcs\`.
 
-This page is generated from \`control-plane/src/model/service_spec.ts\`: \`${REWRITE}\` writes it anew.
+This page is generated from \`control-plane/src/model/service_spec.ts\`: \`${REWRITE}\` writes it again.
 `;
 }
 
@@ -168,7 +168,7 @@ it.each([
   ['reference/gateway-options.md', gatewayPage],
 ])('%s is what the code says', async (name, page) => {
   const { present, wanted } = await regenerate(name, page(), UPDATE);
-  expect(present, `write it anew: ${REWRITE}`).toBe(wanted);
+  expect(present, `write it again: ${REWRITE}`).toBe(wanted);
 });
 
 it('no page links to a file that is not there', () => {

@@ -4,7 +4,7 @@ import { format, resolveConfig } from 'prettier';
 
 const DOCS = new URL('../../../docs/', import.meta.url);
 
-/** How a page that is generated gets written anew. */
+/** How a page that is generated gets written again. */
 export const REWRITE = 'UPDATE=1 npx vitest run --config control-plane/vitest.config.ts --project pure page';
 
 /** A row of cells as Markdown; bars inside them are escaped. */

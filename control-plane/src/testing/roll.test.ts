@@ -58,7 +58,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true });
 });
 
-it('renews one gateway after the other, each until it is heard anew and healthy', () => {
+it('renews one gateway after the other, each until it is heard again and healthy', () => {
   const { status, calls } = roll();
   expect(status).toBe(0);
   expect(calls).toEqual([

@@ -33,7 +33,7 @@ const CODEC: Codec<StoredHistory, never, StoredHistory> = {
     return events.ok ? ok({ events: events.value, etag }) : events;
   },
   show: showRecord<StoredHistory>(() => null),
-  // One that cannot be read is begun anew: what people did before is lost, and nothing that is in force.
+  // One that cannot be read is begun again: what people did before is lost, and nothing that is in force.
   standIn: (_name, { etag }) => ({ events: [], etag }),
   change: () => err('a history is written with the intent of its service'),
 };

@@ -20,7 +20,7 @@ export interface ZooKeeperLinkOptions {
   readonly recheckMs?: number;
 }
 
-/** Something that works over the link: everything it has on one connection begins anew on the next. */
+/** Something that works over the link: everything it has on one connection begins again on the next. */
 export interface LinkUser {
   /** For logs. */
   readonly name: string;
@@ -38,7 +38,7 @@ const BACKOFF = { first: 100, most: 3_000, jitter: 0.5 };
 
 /**
  * Keeps one connection at a time, a new session each. After a loss it tries the servers in turn, with jittered
- * exponential waits of 100 ms … 3 s that begin anew only when every user had synced.
+ * exponential waits of 100 ms … 3 s that begin again only when every user had synced.
  */
 export class ZooKeeperLink implements Lifecycle {
   readonly log: Log;

@@ -99,7 +99,7 @@ class TreeRegistrySource implements RegistrySource {
     this.#push({ status: 'complete', view: this.#compose(), gap: gaps.includes(true) });
   }
 
-  /** The view of now: composed anew for the services of which a node has changed. */
+  /** The view of now: composed again for the services of which a node has changed. */
   #compose(): RegistryView {
     for (const service of new Set(this.#roots.flatMap((root) => [...root.takeChanged()]))) {
       const said = this.#roots.flatMap((root) => root.said(service));

@@ -499,7 +499,7 @@ describe('trouble', () => {
     return { data: join(apart, 'data'), restart, proxy };
   }
 
-  test('a wiped server is data loss, even though its numbers begin anew', async () => {
+  test('a wiped server is data loss, even though its numbers begin again', async () => {
     const { data, restart, proxy } = await behindDoor();
     await must(createPath(writer, root));
     const before = await must(writer.exists(root));

@@ -93,7 +93,7 @@ const intent = (rev: number, over: Partial<IntentRecord> = {}): IntentRecord => 
 });
 
 describe('the histories', () => {
-  test('are written with a record in one transaction, read back, and begun anew where they are damaged', async () => {
+  test('are written with a record in one transaction, read back, and begun again where they are damaged', async () => {
     const term = await takeOffice();
     const [intents, histories] = [createIntentStore(link, { root }), createHistoryStore(link, { root })];
     opened.push(intents, histories);
@@ -117,8 +117,8 @@ describe('the histories', () => {
     await must(writer.setData(`${root}/history/shop`, Buffer.from('{'), -1));
     await until(async () => expect((await must(histories.read('shop')))?.events).toEqual([]));
     const damaged = await must(histories.read('shop'));
-    const anew = { ...next, etag: second!, record: intent(3), history: { etag: damaged!.etag, events } };
-    await must(intents.write(term, [anew]));
+    const again = { ...next, etag: second!, record: intent(3), history: { etag: damaged!.etag, events } };
+    await must(intents.write(term, [again]));
     await until(() => expect(shown).toEqual(events));
   });
 });

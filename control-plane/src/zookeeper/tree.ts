@@ -240,7 +240,7 @@ export class WatchedTree implements LinkUser {
     // One that was put back may have come past the newest transaction again by what others wrote to it meanwhile.
     if (stat.czxid === this.#root.czxid && stat.ctime === this.#root.ctime)
       return stat.pzxid < this.#root.pzxid ? `ZooKeeper went back: ${root} is older than it was` : undefined;
-    return `${root} was created anew (transaction ${stat.czxid}, before ${this.#root.czxid})`;
+    return `${root} was created again (transaction ${stat.czxid}, before ${this.#root.czxid})`;
   }
 
   async #readAll(connection: ZooKeeperConnection): Promise<Result<null, string>> {

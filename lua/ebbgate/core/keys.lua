@@ -45,7 +45,7 @@ function keys.state.worker(incarnation) return 'worker|' .. incarnation end
 --- The incarnation in a key that `keys.state.worker` made, else nil.
 function keys.state.worker_of(key) return string.match(key, '^worker|(.+)$') end
 
---- ebb_health. `name` is that of an instance at its address: one that moves begins anew. `version` grows with every change,
+--- ebb_health. `name` is that of an instance at its address: one that moves begins again. `version` grows with every change,
 --- and with it `changed|<service>`; a service without the second has nothing to look for. `due` is when a check is to begin.
 keys.health = { version = 'version', lock = 'lock' }
 function keys.health.name(service, p) return service .. '|' .. p.id .. '|' .. p.host .. ':' .. p.port end

@@ -9,7 +9,7 @@ local router = {}
 router.__index = router
 
 local SLASH = byte('/')
---- Which route lists a host meets is remembered for this many hosts; a flood of invented ones starts it anew.
+--- Which route lists a host meets is remembered for this many hosts; a flood of invented ones starts it again.
 local REMEMBERED_HOSTS = 4096
 
 --- One host's routes: path → service, and the distinct lengths of the paths, longest first.

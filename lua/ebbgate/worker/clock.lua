@@ -17,7 +17,7 @@ local time_pointer = ffi.cast('void *', time)
 
 pcall(ffi.cdef, 'int clock_gettime(int clock, void *time);')
 
---- Microseconds of the clock that never goes back, read anew.
+--- Microseconds of the clock that never goes back, read again.
 function clock.microseconds()
   ffi.C.clock_gettime(MONOTONIC, time_pointer)
   return tonumber(time[0]) * 1e6 + tonumber(time[1]) / 1e3
@@ -39,7 +39,7 @@ else
   function clock.now() return clock.microseconds() / 1e6 end
 end
 
---- `now`, read anew: for work that is done in one turn, and before a time is set for a socket.
+--- `now`, read again: for work that is done in one turn, and before a time is set for a socket.
 function clock.fresh()
   ngx.update_time()
   return clock.now()

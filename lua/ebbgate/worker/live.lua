@@ -101,7 +101,7 @@ local function stop_serving(entry)
   entry.upstream, live.waiting[entry] = nil, nil
 end
 
---- Brings `entry` up to its generation key; with `again` it is built anew in any case. True if it was.
+--- Brings `entry` up to its generation key; with `again` it is built again in any case. True if it was.
 local function refresh(entry, again)
   local document, stamp, reason = newer_document(entry.service, entry.stamp_key, not again and entry.stamp)
   if reason then
@@ -156,7 +156,7 @@ local function follow(entry, again)
   local built, err = pcall(refresh, entry, again)
   if built then return end
   complain(entry.service, err)
-  -- Built anew from the same set, the upstream so far is as good.
+  -- Built again from the same set, the upstream so far is as good.
   if live.sets:get(entry.stamp_key) ~= entry.stamp then stop_serving(entry) end
 end
 
@@ -182,7 +182,7 @@ function live.router()
   return routes.router
 end
 
---- Builds the upstream of `entry` anew: its instances' health moved. What goes wrong is logged, and the one before stays.
+--- Builds the upstream of `entry` again: its instances' health moved. What goes wrong is logged, and the one before stays.
 function live.rebuild(entry)
   follow(entry, true)
 end

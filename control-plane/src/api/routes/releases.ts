@@ -171,7 +171,7 @@ const SUMMARIES: Readonly<Record<VerbName, string>> = {
   resume: 'Go on after a pause by a person or a gate',
   promote: 'End the waiting of a step',
   skip: 'Leave a step, whatever it waits for',
-  retry: 'Begin a step anew',
+  retry: 'Begin a step again',
   abort: 'Go back; it ends `cancelled`',
   rollback: 'Go back; it ends `rolled_back`',
 };

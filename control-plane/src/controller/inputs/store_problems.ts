@@ -45,7 +45,7 @@ export function damagedRecords({
     })),
     ...damaged('damaged_history', histories, (service) => ({ service }), {
       what: 'the history of what people did cannot be read',
-      consequence: 'it is begun anew with the next changes',
+      consequence: 'it is begun again with the next changes',
     }),
   ];
 }

@@ -88,7 +88,7 @@ test('while one acceptance runs, another word on the intents is refused, and the
   expect(begun()).toBe(1);
 });
 
-test('kept histories are written back with their records, each in a transaction of its own; without keeping they are begun anew', async () => {
+test('kept histories are written back with their records, each in a transaction of its own; without keeping they are begun again', async () => {
   const event = (message: string) =>
     ({ at: '2026-05-01T11:00:00Z', event: 'isolated', by: 'ann', message }) as const;
   for (const keep of [true, false]) {
@@ -129,7 +129,7 @@ test('kept histories are written back with their records, each in a transaction 
   }
 });
 
-test('a history that alone is gone is begun anew, once every store has looked; one of a whole that is lost waits', () => {
+test('a history that alone is gone is begun again, once every store has looked; one of a whole that is lost waits', () => {
   for (const [others, state, accepted] of [
     ['lost', 'connected', 0],
     [null, 'degraded', 0],

@@ -32,7 +32,7 @@ type Acceptance = Extract<Mutation, { kind: 'accept_data_loss' }>;
 
 /**
  * Whether ZooKeeper has lost what was in it, and the way on. From the moment in which a loss is seen nothing is published or
- * written; an acceptance has everything read anew, writes the roster (and the intents, if they are to be kept) back, and only
+ * written; an acceptance has everything read again, writes the roster (and the intents, if they are to be kept) back, and only
  * then the epoch is raised above that of Redis. Whoever starts after a crash on the way finds the loss again.
  */
 export class DataLoss {
@@ -45,7 +45,7 @@ export class DataLoss {
     this.#deps = deps;
   }
 
-  /** A history that alone is gone is begun anew: nothing that is in force depends on it. */
+  /** A history that alone is gone is begun again: nothing that is in force depends on it. */
   tendHistories(): void {
     const { stores, zookeeper } = this.#deps;
     // Of a whole that is lost the others may be found a moment later.
@@ -109,7 +109,7 @@ export class DataLoss {
     return ok(answer);
   }
 
-  /** Resolves once leadership was taken anew and everything is published again, or with false after a bounded time. */
+  /** Resolves once leadership was taken again and everything is published again, or with false after a bounded time. */
   async #ended(): Promise<boolean> {
     const { publication, passes } = this.#deps;
     const isOver = (): boolean => this.reason === null && publication.state === 'sealed';
@@ -127,7 +127,7 @@ export class DataLoss {
     return ok(answered.outcome);
   }
 
-  /** What is known now, before anything is read anew; null while it is not known which gateways there may be. */
+  /** What is known now, before anything is read again; null while it is not known which gateways there may be. */
   #remember(
     { keep_intents }: Acceptance,
     { by, reason }: MutationContext,

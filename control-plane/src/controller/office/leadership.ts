@@ -105,7 +105,7 @@ export class Leadership {
     if (this.#state === 'standby') this.#enter('candidate', null);
   }
 
-  /** A person says that what is in ZooKeeper is right: leadership is taken anew, and raised above Redis once that is settled. */
+  /** A person says that what is in ZooKeeper is right: leadership is taken again, and raised above Redis once that is settled. */
   acceptLoss(): void {
     if (this.#state === 'standby') return;
     this.#accepting = true;
@@ -193,7 +193,7 @@ export class Leadership {
     return present.ours ? LEADING : { kind: 'fenced' };
   }
 
-  /** Takes leadership anew: never from another controller that has taken it since. */
+  /** Takes leadership again: never from another controller that has taken it since. */
   #take(floor: number): Promise<Answer> {
     this.#taking = this.#takeOnce(floor);
     return this.#taking;

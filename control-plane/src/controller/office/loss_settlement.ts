@@ -122,7 +122,7 @@ export class LossSettlement {
     if (!written.ok) return written;
     this.#accepted = null;
     const gateways = accepted.roster.size;
-    this.#deps.log.warn({ services: written.value, gateways }, 'data loss settled; taking leadership anew');
+    this.#deps.log.warn({ services: written.value, gateways }, 'data loss settled; taking leadership again');
     return ok(null);
   }
 

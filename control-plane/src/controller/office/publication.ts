@@ -101,7 +101,7 @@ export class Publication {
   }
 
   /**
-   * A person says that what is in ZooKeeper is right, whatever Redis remembers: leadership is taken anew, and the epoch raised above
+   * A person says that what is in ZooKeeper is right, whatever Redis remembers: leadership is taken again, and the epoch raised above
    * that of Redis once the loss is settled.
    */
   acceptLoss(): void {

@@ -24,7 +24,7 @@ it('adds up what gateways count while it looks, and nothing from before', () => 
   expect(log.totals('shop')).toEqual({});
   log.take([of('g1', 'a', 1_010, 3), of('g2', 'a', 55)], SHOP, 1_000);
   expect(log.totals('shop')).toEqual({ v1: counts(15), v2: counts(3, 3) });
-  // One gateway has started anew, another one is heard for the first time, one says nothing.
+  // One gateway has started again, another one is heard for the first time, one says nothing.
   log.take([of('g1', 'b', 7), of('g3', 'a', 400)], SHOP, 2_000);
   expect(log.totals('shop')).toEqual({ v1: counts(22), v2: counts(3, 3) });
   log.take([of('g2', 'a', 60)], SHOP, 3_000);

@@ -89,7 +89,7 @@ const weightAt = (step: number, now: number): number => {
   return found && 'weight' in found ? found.weight : step >= STEPS.length ? 100 : now;
 };
 
-/** Into another place: what was observed begins anew unless it is kept. */
+/** Into another place: what was observed begins again unless it is kept. */
 function into(from: Opinion, at: number, parts: Partial<Opinion>, keeps = false): Opinion {
   return {
     ...from,

@@ -173,7 +173,7 @@ describe('during a soak', () => {
       by: 'webhook:ci',
     });
   });
-  it('a failed sample within the limit of failures is put up with, and asked anew an interval later', () => {
+  it('a failed sample within the limit of failures is put up with, and asked again an interval later', () => {
     const gates = { ...GATES, failure_limit: 1 };
     const once = look(asked(both('pass', 'fail'), { gates }));
     expect(once.record).toMatchObject({

@@ -22,7 +22,7 @@ const MESSAGE_CHARACTERS = 1_000;
 /** Of an instance: a batch may contain hundreds. */
 const REASON_CHARACTERS = 200;
 
-/** What a move changes; everything about the phase begins anew unless it is named here. */
+/** What a move changes; everything about the phase begins again unless it is named here. */
 export interface Move {
   readonly state: ReleaseState;
   readonly phase?: ReleasePhase;

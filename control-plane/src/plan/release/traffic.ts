@@ -2,7 +2,7 @@ import type { ReleaseTraffic, ServiceReleases } from '../../model/release.js';
 import { wantedTraffic } from './asks.js';
 import { sameShares } from './shares.js';
 
-/** What each running release asks for; the same object as before where nothing differs, so that its set is not compiled anew. */
+/** What each running release asks for; the same object as before where nothing differs, so that its set is not compiled again. */
 export function trafficOf(
   shown: ReadonlyMap<string, ServiceReleases>,
   before: ReadonlyMap<string, ReleaseTraffic>,

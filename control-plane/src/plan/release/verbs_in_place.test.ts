@@ -121,7 +121,7 @@ describe('verbs', () => {
       step: 1,
     });
   });
-  it('retry begins with the unfinished anew, under another key; in a soak with a fresh window', () => {
+  it('retry begins with the unfinished again, under another key; in a soak with a fresh window', () => {
     expect(told(upgrading({ observed_ms: 9 }), 'retry')).toMatchObject({
       ...{ phase: 'applying', step: 0, attempt: 2, observed_ms: 0 },
       strategy: {

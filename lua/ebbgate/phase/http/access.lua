@@ -50,7 +50,7 @@ function access.run()
   return refuse.answer(ctx, code, var)
 end
 
---- In set_by_lua of a proxy location: makes the context anew, which nginx drops on the way. Returns the service.
+--- In set_by_lua of a proxy location: makes the context again, which nginx drops on the way. Returns the service.
 function access.resume()
   local var = ngx.var
   local entry = live.entry(var.ebb_service)

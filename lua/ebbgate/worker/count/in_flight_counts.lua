@@ -34,7 +34,7 @@ local function living(self)
   return alive, count
 end
 
---- The list of counters, read anew only when one was made: listing locks the dictionary for all workers.
+--- The list of counters, read again only when one was made: listing locks the dictionary for all workers.
 local function refresh(self)
   local made = self.inflight:get(keys.inflight.made)
   if made and made == self.made then return end
@@ -76,7 +76,7 @@ local function sum(self, alive)
       if not alive[counter.worker] then self.inflight:delete(counter.key) end
     end
   end
-  -- Another take may have listed anew meanwhile: its list stays.
+  -- Another take may have listed again meanwhile: its list stays.
   if gone and self.counters == counters then drop(self, gone) end
   return in_flight
 end

@@ -21,7 +21,7 @@ function request_counts.new(dict, membership)
   )
 end
 
---- Every counter as {key, metric, values (of its labels)}; listed anew only when one was made, because listing locks the
+--- Every counter as {key, metric, values (of its labels)}; listed again only when one was made, because listing locks the
 --- dictionary. A key that is no counter of this release has no metric.
 local function entries_of(self)
   local made = self.dict:get(keys.metrics.made)

@@ -40,7 +40,7 @@ local function connect(self, pool)
     { pool = table.concat({ 'ebbgate', pool, host, port, options.username, options.database }, '|') }
   )
   if not ok then
-    -- A cluster's other node may be gone again: begin anew at the configured one.
+    -- A cluster's other node may be gone again: begin again at the configured one.
     self.moved = nil
     return nil, 'connect: ' .. tostring(why)
   end

@@ -54,7 +54,7 @@ local function add_targets(self, service, upstream, targets, turns)
   end
 end
 
---- Forgets what checks showed of `members`, whose set has none any more: should it have some again, they begin anew. No other
+--- Forgets what checks showed of `members`, whose set has none any more: should it have some again, they begin again. No other
 --- worker writes this.
 local function forget(self, service, members)
   for _, member in ipairs(members) do

@@ -1,5 +1,5 @@
 --- Keeps a worker's upstreams in step with what all of them know of health: one number shows that something changed, and
---- only services that it changed for are built anew. So are those whose time has come: the next step of a ramp, the end of an
+--- only services that it changed for are built again. So are those whose time has come: the next step of a ramp, the end of an
 --- ejection.
 local keys = require 'ebbgate.core.keys'
 local live = require 'ebbgate.worker.live'

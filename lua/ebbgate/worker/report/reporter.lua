@@ -33,7 +33,7 @@ function reporter:watch(name, document)
   self.watched[name] = list
 end
 
---- Watches all sets anew, for a worker that has just taken over.
+--- Watches all sets again, for a worker that has just taken over.
 function reporter:watch_all(store)
   self.watched = {}
   for name, record in pairs(store:records()) do

@@ -25,7 +25,7 @@ import { watchBatch } from './in_place/waits.js';
 import type { ReleaseStrategy } from './strategy.js';
 
 /**
- * The instances become the target, batch by batch, under the same identity: drained, upgraded, registered anew, warm. Its steps are its
+ * The instances become the target, batch by batch, under the same identity: drained, upgraded, registered again, warm. Its steps are its
  * batches, on the way back too. Time is counted in `observed_ms` (and in `stalled_ms` while a warm instance is not well), never read
  * from the clock.
  */
