@@ -117,8 +117,8 @@ describe('the histories', () => {
     await must(writer.setData(`${root}/history/shop`, Buffer.from('{'), -1));
     await until(async () => expect((await must(histories.read('shop')))?.events).toEqual([]));
     const damaged = await must(histories.read('shop'));
-    const next = { ...next, etag: second!, record: intent(3), history: { etag: damaged!.etag, events } };
-    await must(intents.write(term, [next]));
+    const third = { ...next, etag: second!, record: intent(3), history: { etag: damaged!.etag, events } };
+    await must(intents.write(term, [third]));
     await until(() => expect(shown).toEqual(events));
   });
 });
