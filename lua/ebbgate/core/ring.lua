@@ -6,7 +6,7 @@
 --- to 4 × POINTS points whatever its share is: what it owns is off by a standard deviation of 6 to 12 %.
 ---
 --- Points in proportion to weights need a scale, and the scale moves when anybody's weight does, which moves keys between
---- members that did not change. So members are in classes, a ring each: class c holds the shares in [4^c / 2, 4^c × 2), and
+--- members that did not change. So members are in classes, a ring each: class c has the shares in [4^c / 2, 4^c × 2), and
 --- its points are 4^c times as strong. A key looks for the next point on each ring, and goes to where distance / 4^c is the
 --- least: a race with exponential times, as in weighted rendezvous hashing (C. Schindelhauer, G. Schomaker, "Weighted
 --- distributed hash tables", 2005). Few services have more than two classes.

@@ -241,7 +241,7 @@ local function read_set(document, profiles)
   return set
 end
 
---- Whether `host` is `*`, `*.suffix` or exact; lower case, no port. IPv6 literals stand in brackets.
+--- Whether `host` is `*`, `*.suffix` or exact; lower case, no port. IPv6 literals are in brackets.
 local function is_route_host(host)
   if type(host) ~= 'string' or #host > 253 then return false end
   if host == '*' then return true end
