@@ -20,6 +20,7 @@ const NAMES = [
   'memory',
   'releases',
   'hundred_releases',
+  'registrations',
 ];
 /** Printed only. */
 const ALL = [...NAMES, 'controller_pass', 'checks'];
@@ -40,7 +41,7 @@ const failed = ALL.filter((name) => wanted.length === 0 || wanted.includes(name)
   console.log(`\n=== ${name} ===`);
   const args = ['run', '--config', 'bench/vitest.config.ts', '--silent=false', `${name}.bench`];
   const env = { ...process.env, EBBGATE_BENCH_RESULTS: results };
-  return spawnSync(vitest, args, { cwd: ROOT, stdio: 'inherit', env, timeout: 240_000 }).status !== 0;
+  return spawnSync(vitest, args, { cwd: ROOT, stdio: 'inherit', env, timeout: 600_000 }).status !== 0;
 });
 if (failed.length === 0 && wanted.length === 0) {
   const found = NAMES.map((name) => JSON.parse(readFileSync(join(results, `${name}.json`), 'utf8')));
