@@ -1,26 +1,26 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { own, put } from './model/dictionary.js';
 import { parsePrefix } from './hooks/allowed.js';
-import { formatDuration, parseDuration } from './model/duration.js';
+import {
+  durationField,
+  listenField,
+  serversField,
+  wordField,
+  znodePathField,
+  type Field,
+} from './model/field.js';
 import { checkName } from './model/names.js';
 import { err, ok, type Result } from './model/result.js';
 import { parseRedisUrl } from './redis/address.js';
 import { DEFAULT_FORMAT, parseFormatName, type NamedRoot } from './registry/formats.js';
 import { parseNetworks } from './registry/networks.js';
-import { parseServers } from './zookeeper/servers.js';
 
 /*
  * One table holds every option of the controller: its name, environment variable, type, default and meaning. The
  * reference page is generated from it. Parsed once at start; nothing reads the environment after that.
  */
 
-type Kind<T> = { readonly label: string; readonly parse: (text: string) => Result<T, string> };
-
-const path: Kind<string> = {
-  label: 'znode path',
-  parse: (value) =>
-    /^(\/[A-Za-z0-9._-]+)+$/.test(value) ? ok(value) : err('must be an absolute znode path like /ebbgate'),
-};
+type Kind<T> = Field<T>;
 
 const roots: Kind<readonly NamedRoot[]> = {
   label: 'znode path[:format], comma-separated',
@@ -28,7 +28,7 @@ const roots: Kind<readonly NamedRoot[]> = {
     const roots: NamedRoot[] = [];
     for (const part of value.split(',')) {
       const [, at = '', name] = /^\s*([^:]*)(?::(.*?))?\s*$/.exec(part) ?? [];
-      if (!path.parse(at).ok)
+      if (!znodePathField.parse(at).ok)
         return err('must be absolute znode paths, comma-separated, like /services,/legacy or /services:json');
       const format = parseFormatName(name ?? DEFAULT_FORMAT);
       if (!format.ok) return format;
@@ -38,43 +38,13 @@ const roots: Kind<readonly NamedRoot[]> = {
   },
 };
 
-function duration(min: number, max: number): Kind<number> {
-  return {
-    label: 'duration',
-    parse: (value) => {
-      const parsed = parseDuration(value);
-      if (!parsed.ok) return parsed;
-      if (parsed.value < min || parsed.value > max)
-        return err(`must be from ${formatDuration(min)} to ${formatDuration(max)}`);
-      return parsed;
-    },
-  };
-}
-
-/** An address to listen on or connect to. */
-export interface HostPort {
-  readonly host: string;
-  readonly port: number;
-}
-
-const listen: Kind<HostPort> = {
-  label: 'host:port',
-  parse: (value) => {
-    const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(value);
-    const port = Number(match?.[3]);
-    const host = match?.[1] ?? match?.[2];
-    if (host === undefined || port > 65_535)
-      return err('must be host:port like 127.0.0.1:8090 or [::1]:8090');
-    return ok({ host, port });
-  },
-};
-
+/** Kept as text: the link to ZooKeeper reads it again. */
 const servers: Kind<string> = {
-  label: 'host:port[,host:port…]',
-  parse: (value) =>
-    parseServers(value).ok
-      ? ok(value)
-      : err('must be host:port, several comma-separated, like 10.0.0.1:2181,10.0.0.2:2181'),
+  label: serversField.label,
+  parse: (value) => {
+    const parsed = serversField.parse(value);
+    return parsed.ok ? ok(value) : parsed;
+  },
 };
 
 const redisUrl: Kind<string> = {
@@ -144,16 +114,6 @@ const directory: Kind<string> = {
   },
 };
 
-function oneOf<T extends string>(...values: readonly T[]): Kind<T> {
-  return {
-    label: values.join(' | '),
-    parse: (value) => {
-      const found = values.find((one) => one === value);
-      return found === undefined ? err(`must be one of ${values.join(', ')}`) : ok(found);
-    },
-  };
-}
-
 const controllerId: Kind<string> = {
   label: 'name',
   parse: (value) => {
@@ -171,7 +131,7 @@ export const OPTIONS = {
   zookeeper: option('EBBGATE_ZOOKEEPER', servers, '127.0.0.1:2181', 'ZooKeeper servers.'),
   zookeeperSessionMs: option(
     'EBBGATE_ZOOKEEPER_SESSION',
-    duration(1_000, 60_000),
+    durationField(1_000, 60_000),
     '6s',
     "Session timeout of the controller's own connection.",
   ),
@@ -183,7 +143,7 @@ export const OPTIONS = {
   ),
   root: option(
     'EBBGATE_ROOT',
-    path,
+    znodePathField,
     '/ebbgate',
     "Where Ebbgate keeps epoch, intents and the gateways' roster.",
   ),
@@ -193,7 +153,7 @@ export const OPTIONS = {
     'redis://127.0.0.1:6379',
     'Redis, as redis://user:password@host:port/0.',
   ),
-  apiListen: option('EBBGATE_API_LISTEN', listen, '127.0.0.1:8090', 'Where the control API listens.'),
+  apiListen: option('EBBGATE_API_LISTEN', listenField, '127.0.0.1:8090', 'Where the control API listens.'),
   token: option(
     'EBBGATE_TOKEN',
     token,
@@ -208,39 +168,39 @@ export const OPTIONS = {
   ),
   settleMs: option(
     'EBBGATE_SETTLE',
-    duration(0, 3_600_000),
+    durationField(0, 3_600_000),
     '20s',
     'How long removals wait after ZooKeeper was silent, and for a service that would become empty. ' +
       "Twice the providers' session timeout is right.",
   ),
   suspectMs: option(
     'EBBGATE_SUSPECT',
-    duration(0, 3_600_000),
+    durationField(0, 3_600_000),
     '60s',
     'How long instances that vanished in a crowd stay in use as suspects. 0 turns the shrink guard off.',
   ),
   recheckMs: option(
     'EBBGATE_RECHECK',
-    duration(1_000, 300_000),
+    durationField(1_000, 300_000),
     '5m',
     'How often everything in ZooKeeper is looked at again: ZooKeeper reports nothing of nodes that the controller may not read. ' +
       'Those that could not be read are looked at 20 times as often.',
   ),
   gatewaySilentMs: option(
     'EBBGATE_GATEWAY_SILENT',
-    duration(1_500, 600_000),
+    durationField(1_500, 600_000),
     '5s',
     'A gateway whose heartbeat has not changed for this long is unknown, and blocks drains by name.',
   ),
   drainTimeoutMs: option(
     'EBBGATE_DRAIN_TIMEOUT',
-    duration(1_000, 604_800_000),
+    durationField(1_000, 604_800_000),
     '10m',
     'Deadline of a drain that names none.',
   ),
   clockBoundMs: option(
     'EBBGATE_CLOCK_BOUND',
-    duration(1_000, 3_600_000),
+    durationField(1_000, 3_600_000),
     '30s',
     'How far the wall clock of the controller may be from those of ZooKeeper and Redis. Further away, nothing expires.',
   ),
@@ -270,7 +230,7 @@ export const OPTIONS = {
   ),
   logLevel: option(
     'EBBGATE_LOG_LEVEL',
-    oneOf('debug', 'info', 'warn', 'error'),
+    wordField('debug', 'info', 'warn', 'error'),
     'info',
     'Least severe level that is logged.',
   ),

@@ -1,9 +1,10 @@
 import { put } from '../model/dictionary.js';
 import ipaddr from 'ipaddr.js';
-import { parseDuration } from '../model/duration.js';
+import { durationField, serversField, wholeField, znodePathField, type Field } from '../model/field.js';
 import { addressId, checkName, type NameKind } from '../model/names.js';
 import type { ProviderData } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
+import { MAX_WEIGHT } from '../registry/formats/json.js';
 
 /** The flags of `ebbgate register` as the command line gives them: text, or absent. */
 export interface RegisterFlags {
@@ -53,17 +54,20 @@ export function parseRegisterFlags(flags: RegisterFlags): Result<RegisterOptions
     return substitute;
   };
   const duration = (flag: string, text: string | undefined, fallback: string, min: number, max: number) =>
-    take(checkDuration(flag, text ?? fallback, min, max), 0);
+    take(check(flag, text ?? fallback, durationField(min, max)), 0);
   const optionalName = (kind: NameKind, flag: string, text: string | undefined) =>
     text === undefined ? undefined : take(name(kind, flag, text), text);
 
   const service = take(name('service', '--service', flags.service), '');
   const host = take(checkHost(flags.host), '');
-  const port = take(whole('--port', flags.port, 1, 65_535), 0);
+  const port = take(check('--port', flags.port, wholeField(1, 65_535)), 0);
   const version = optionalName('version', '--version', flags.version);
   const zone = optionalName('zone', '--zone', flags.zone);
   const id = optionalName('instance', '--id', flags.id) ?? addressId(host, port);
-  const weight = flags.weight === undefined ? undefined : take(whole('--weight', flags.weight, 0, 10_000), 0);
+  const weight =
+    flags.weight === undefined
+      ? undefined
+      : take(check('--weight', flags.weight, wholeField(0, MAX_WEIGHT)), 0);
   const labels = take(checkLabels(flags.label ?? []), undefined);
   const options: RegisterOptions = {
     service,
@@ -83,7 +87,7 @@ export function parseRegisterFlags(flags: RegisterFlags): Result<RegisterOptions
     stopTimeoutMs: duration('--stop-timeout', flags.stopTimeout, '10s', 0, 86_400_000),
     sessionMs: duration('--session', flags.session, '10s', 1_000, 60_000),
     zookeeper: take(checkServers(flags.zookeeper), ''),
-    registryRoot: take(checkRoot(flags.registryRoot ?? '/services'), ''),
+    registryRoot: take(check('--registry-root', flags.registryRoot ?? '/services', znodePathField), ''),
     requireAccepted: flags.requireAccepted === true,
     api: take(checkApi(flags.api ?? 'http://127.0.0.1:8090'), ''),
   };
@@ -104,19 +108,11 @@ function checkHost(text: string | undefined): Result<string, string> {
     : err(`--host must be an IP address like 10.0.1.7, because gateways look up no names (got "${text}")`);
 }
 
-function whole(flag: string, text: string | undefined, min: number, max: number): Result<number, string> {
+/** One flag by its kind; a failure begins with the flag and ends with what was given. */
+function check<T>(flag: string, text: string | undefined, kind: Field<T>): Result<T, string> {
   if (text === undefined) return err(`${flag} is missing`);
-  const value = Number(text);
-  return /^\d{1,9}$/.test(text) && value >= min && value <= max
-    ? ok(value)
-    : err(`${flag} must be a whole number from ${String(min)} to ${String(max)} (got "${text}")`);
-}
-
-function checkDuration(flag: string, text: string, min: number, max: number): Result<number, string> {
-  const parsed = parseDuration(text);
-  if (!parsed.ok) return err(`${flag} ${parsed.error} (got "${text}")`);
-  if (parsed.value >= min && parsed.value <= max) return parsed;
-  return err(`${flag} must be between ${String(min)}ms and ${String(max)}ms (got "${text}")`);
+  const parsed = kind.parse(text);
+  return parsed.ok ? parsed : err(`${flag} ${parsed.error} (got "${text}")`);
 }
 
 function checkLabels(texts: readonly string[]): Result<Readonly<Record<string, string>> | undefined, string> {
@@ -140,17 +136,8 @@ function checkReadyPath(text: string | undefined, address: string): Result<strin
 function checkServers(text: string | undefined): Result<string, string> {
   if (text === undefined || text === '')
     return err('--zookeeper is missing: give host:port, or set EBBGATE_ZOOKEEPER');
-  const good = text.split(',').every((server) => {
-    const port = Number(/^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/.exec(server)?.[1]);
-    return port >= 1 && port <= 65_535;
-  });
-  return good ? ok(text) : err(`--zookeeper must be host:port, several comma-separated (got "${text}")`);
-}
-
-function checkRoot(text: string): Result<string, string> {
-  return /^(\/[A-Za-z0-9._-]+)+$/.test(text)
-    ? ok(text)
-    : err(`--registry-root must be an absolute znode path like /services (got "${text}")`);
+  const servers = check('--zookeeper', text, serversField);
+  return servers.ok ? ok(text) : servers;
 }
 
 function checkApi(text: string): Result<string, string> {

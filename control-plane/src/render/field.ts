@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { parseDuration } from '../model/duration.js';
+import { wholeField, wordField } from '../model/field.js';
 import { checkName } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 
@@ -37,13 +38,10 @@ export const zoneName = text(/^[A-Za-z0-9._-]{0,63}$/, 'must be up to 63 of A-Z 
 
 /** A whole number from `min` to `max`, as a number or as digits. */
 export function whole(min: number, max: number): Field<number> {
-  const hint = `must be a whole number from ${String(min)} to ${String(max)}`;
-  return field((value) => {
-    const digits = typeof value === 'number' ? String(value) : value;
-    if (typeof digits !== 'string' || !/^\d{1,15}$/.test(digits)) return err(hint);
-    const number = Number(digits);
-    return number >= min && number <= max ? ok(number) : err(hint);
-  });
+  const kind = wholeField(min, max);
+  return field((value) =>
+    kind.parse(typeof value === 'number' ? String(value) : typeof value === 'string' ? value : ''),
+  );
 }
 
 /** A switch. */
@@ -51,10 +49,8 @@ export const flag = field((value) => (typeof value === 'boolean' ? ok(value) : e
 
 /** One of a few words. */
 export function oneOf<const T extends string>(...words: readonly T[]): Field<T> {
-  return field((value) => {
-    const word = words.find((known) => known === value);
-    return word === undefined ? err(`must be one of ${words.join(', ')}`) : ok(word);
-  });
+  const kind = wordField(...words);
+  return field((value) => kind.parse(typeof value === 'string' ? value : '\0'));
 }
 
 /** One word, or what `other` takes. */

@@ -1,9 +1,9 @@
+import { serversField } from '../model/field.js';
 import { backoffDelay } from '../model/backoff.js';
 import type { Clock, Lifecycle, LinkState, Log } from '../model/ports.js';
 import type { Result } from '../model/result.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
 import type { ServerAddress } from './protocol.js';
-import { parseServers } from './servers.js';
 
 export interface ZooKeeperLinkOptions {
   /** `host:port[,host:port…]`. */
@@ -60,8 +60,8 @@ export class ZooKeeperLink implements Lifecycle {
 
   /** Throws if `connect` cannot be read. */
   constructor(options: ZooKeeperLinkOptions) {
-    const servers = parseServers(options.connect);
-    if (!servers.ok) throw new TypeError(servers.error);
+    const servers = serversField.parse(options.connect);
+    if (!servers.ok) throw new TypeError(`zookeeper: ${servers.error}`);
     this.#servers = servers.value;
     this.#options = options;
     this.log = options.log;
