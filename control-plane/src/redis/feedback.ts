@@ -4,22 +4,18 @@ import type { Clock, Feedback, LinkState, Log, Timer } from '../model/ports.js';
 import { ok, type Result } from '../model/result.js';
 import { parseRedisUrl } from './address.js';
 import { RedisLink } from './client.js';
+import { Complaints } from './complaints.js';
+import { GatewayList, MOST_LISTED, type GatewayListing } from './gateway_list.js';
 import { MOST_CHARACTERS, parseHeartbeat } from './heartbeat.js';
+import { HeartbeatRoom } from './heartbeat_room.js';
 import { CHANNELS, KEYS } from './keys.js';
 
 /** How many heartbeats are asked for at a time. */
 const READ_BATCH = 50;
 /** How many names that were never heard are shown; the others are taken out of Redis' list, which costs a living gateway nothing: it lists itself with every beat. */
 const SHOWN = 100;
-/** From how many names on only both ends of Redis' list are read, so that no list can be too long to read. */
-const MOST_LISTED = 10_000;
-/** How many gateways are heard, and how many characters of their heartbeats kept; beyond that nobody is heard again, and the report says so. */
-const MOST_HEARD = { gateways: 2_000, characters: 128_000_000 };
 /** How many hints wait; more of them mean: read everything. */
 const MOST_HINTS = 10_000;
-/** How many names one command takes out of the list. */
-const REMOVE_BATCH = 1_000;
-
 export interface FeedbackOptions {
   /** `redis://[[user]:password@]host[:port][/database]`; a bad one throws. */
   readonly url: string;
@@ -54,6 +50,7 @@ export function createFeedback(options: FeedbackOptions): RedisFeedback {
 export class RedisFeedback implements Feedback {
   readonly #hints: RedisLink;
   readonly #reads: RedisLink;
+  readonly #names: GatewayList;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #pollMs: number;
@@ -66,13 +63,10 @@ export class RedisFeedback implements Feedback {
   /** Gateways that Redis lists and that were never heard, with the unix second at which they were seen last. */
   #listed: ReadonlyMap<string, number> = new Map();
   #listedMore = 0;
-  /** Gateway → characters of its last heartbeat. */
-  readonly #sizes = new Map<string, number>();
-  #characters = 0;
+  readonly #room = new HeartbeatRoom();
   /** Gateways whose heartbeats are not taken in, there being too many. */
   readonly #turnedAway = new Set<string>();
-  /** Gateway → what is wrong with what it writes; so that it is logged once. */
-  readonly #complaints = new Map<string, string>();
+  readonly #complaints: Complaints;
   /** What the next read must cover. */
   readonly #wanted = new Set<string>();
   #wantsAll = false;
@@ -91,6 +85,8 @@ export class RedisFeedback implements Feedback {
     this.#hints = parts.hints;
     this.#reads = parts.reads;
     this.#log = parts.log;
+    this.#complaints = new Complaints(parts.log);
+    this.#names = new GatewayList(parts.reads, parts.log);
     this.#clock = parts.clock;
     this.#pollMs = parts.pollMs;
     this.#hints.onMessage((id) => {
@@ -154,40 +150,22 @@ export class RedisFeedback implements Feedback {
     this.#removed.add(id);
     if (known !== undefined) this.#forgotten.set(id, known.heartbeat);
     const wasHeard = this.#heard.delete(id);
-    this.#weigh(id, 0);
+    this.#room.take(id, 0);
     this.#turnedAway.delete(id);
     if (this.#list(this.#listed, this.#listedMore) || wasHeard) this.#push();
-    this.#complaints.delete(id);
-    const failure = await this.#remove(id);
+    this.#complaints.forget(id);
+    const failure = await this.#names.forget(id);
     if (failure !== null)
       this.#log.warn({ gateway: id, reason: failure }, 'soft state of a forgotten gateway not removed');
-  }
-
-  /** Null, or why it may still be there. */
-  async #remove(id: string): Promise<string | null> {
-    const answers = await Promise.all([
-      this.#reads.run('ZREM', KEYS.gateways, id),
-      this.#reads.run('DEL', KEYS.heartbeat(id), KEYS.stats(id)),
-    ]);
-    return answers.find((answer) => !answer.ok)?.error ?? null;
   }
 
   /** Takes every name that was never heard out of Redis' list. Resolves to how many, or to why it could not. */
   async forgetNeverHeard(): Promise<Result<number, string>> {
     const names = [...this.#listed.keys()];
-    const removed = await this.#unlist(names);
+    const removed = await this.#names.remove(names);
     if (!removed.ok) return removed;
     if (this.#list(new Map(), 0)) this.#push();
     return ok(names.length);
-  }
-
-  async #unlist(names: readonly string[]): Promise<Result<void, string>> {
-    for (let start = 0; start < names.length; start += REMOVE_BATCH) {
-      const batch = names.slice(start, start + REMOVE_BATCH);
-      const answer = await this.#reads.run('ZREM', KEYS.gateways, ...batch);
-      if (!answer.ok) return answer;
-    }
-    return ok(undefined);
   }
 
   async #end(): Promise<void> {
@@ -210,7 +188,7 @@ export class RedisFeedback implements Feedback {
     const all = this.#wantsAll;
     this.#wanted.clear();
     this.#wantsAll = false;
-    const listed = all ? await this.#readList() : null;
+    const listed = all ? await this.#names.read() : null;
     // Who was heard once is asked for whatever the list says, which somebody may have flooded.
     if (all) for (const id of [...this.#heard.keys(), ...this.#turnedAway]) ids.add(id);
     for (const id of listed?.names.keys() ?? []) ids.add(id);
@@ -223,7 +201,7 @@ export class RedisFeedback implements Feedback {
   }
 
   /** Tells of the names that nobody heard, and trims Redis' list to those that are shown. */
-  async #takeList({ names, more, bad }: Listing): Promise<void> {
+  async #takeList({ names, more, bad }: GatewayListing): Promise<void> {
     const unheard = [...names.keys()].filter((id) => this.#isUnheard(id));
     const surplus = unheard.slice(SHOWN);
     const isNews = this.#list(names, surplus.length + bad.length + more);
@@ -236,10 +214,10 @@ export class RedisFeedback implements Feedback {
         { names: surplus.length + bad.length, example: (surplus[0] ?? bad[0] ?? '').slice(0, 100) },
         'names that were never heard taken out of the list of gateways',
       );
-      await this.#unlist([...surplus, ...bad]);
+      await this.#names.remove([...surplus, ...bad]);
     }
     if (more > 0) this.#wantsAll = true;
-    for (const id of this.#removed) if (names.has(id)) await this.#remove(id);
+    for (const id of this.#removed) if (names.has(id)) await this.#names.forget(id);
   }
 
   #isUnheard(id: string): boolean {
@@ -258,42 +236,6 @@ export class RedisFeedback implements Feedback {
     return differs;
   }
 
-  /** Null when Redis did not answer: the next poll asks again, and the link's state tells. */
-  async #readList(): Promise<Listing | null> {
-    const size = await this.#reads.run('ZCARD', KEYS.gateways);
-    if (!size.ok) {
-      if (!size.error.startsWith('WRONGTYPE')) return null;
-      // Somebody put something else there. Every gateway lists itself again within a second.
-      this.#log.warn({ key: KEYS.gateways }, 'the list of gateways is no sorted set; removed');
-      await this.#reads.run('DEL', KEYS.gateways);
-      return null;
-    }
-    const more = Math.max(0, Number(size.value) - MOST_LISTED);
-    const half = String(MOST_LISTED / 2 - 1);
-    const answers = await Promise.all(
-      more === 0
-        ? [this.#reads.run('ZRANGE', KEYS.gateways, '0', '-1', 'WITHSCORES')]
-        : [
-            this.#reads.run('ZRANGE', KEYS.gateways, '0', half, 'WITHSCORES'),
-            this.#reads.run('ZREVRANGE', KEYS.gateways, '0', half, 'WITHSCORES'),
-          ],
-    );
-    const names = new Map<string, number>();
-    const bad: string[] = [];
-    for (const answer of answers) {
-      if (!answer.ok || !Array.isArray(answer.value)) return null;
-      // Pairs by RESP3, one flat list by RESP2.
-      const flat = (answer.value as readonly unknown[]).flat();
-      for (let at = 0; at < flat.length; at += 2) {
-        const id = flat[at];
-        if (typeof id !== 'string') continue;
-        if (checkName('gateway', id).ok) names.set(id, secondsOf(flat[at + 1]));
-        else bad.push(id);
-      }
-    }
-    return { names, more, bad };
-  }
-
   /** True if Redis answered. */
   async #readBatch(ids: readonly string[]): Promise<boolean> {
     // Never more of a value than a heartbeat may have: whoever may write one could make it as long as Redis takes.
@@ -305,7 +247,7 @@ export class RedisFeedback implements Feedback {
     const news = ids.filter((id, position) => {
       const answer = answers[position];
       if (answer?.ok !== true) {
-        if (answer?.error.startsWith('WRONGTYPE') === true) this.#complain(id, 'is no text');
+        if (answer?.error.startsWith('WRONGTYPE') === true) this.#complaints.note(id, 'is no text');
         else answered = false;
         return false;
       }
@@ -323,41 +265,21 @@ export class RedisFeedback implements Feedback {
   /** Takes in one heartbeat; true if it is news. */
   #hear(id: string, text: string): boolean {
     const parsed = parseHeartbeat(id, text);
-    this.#complain(id, parsed.ok ? null : parsed.error);
+    this.#complaints.note(id, parsed.ok ? null : parsed.error);
     if (!parsed.ok) return false;
     const last = this.#heard.get(id)?.heartbeat ?? this.#forgotten.get(id);
     if (last?.boot === parsed.value.boot && parsed.value.seq <= last.seq) return false;
-    if (!this.#hasRoom(id, text.length)) {
+    if (!this.#room.fits(id, text.length)) {
       if (this.#turnedAway.has(id) || this.#turnedAway.size >= MOST_LISTED) return false;
       this.#turnedAway.add(id);
       return true;
     }
     this.#turnedAway.delete(id);
-    this.#weigh(id, text.length);
+    this.#room.take(id, text.length);
     this.#forgotten.delete(id);
     this.#removed.delete(id);
     this.#heard.set(id, { heartbeat: parsed.value, changed_at: this.#clock.monotonic() });
     return true;
-  }
-
-  #hasRoom(id: string, size: number): boolean {
-    if (!this.#heard.has(id) && this.#heard.size >= MOST_HEARD.gateways) return false;
-    return this.#characters - (this.#sizes.get(id) ?? 0) + size <= MOST_HEARD.characters;
-  }
-
-  #weigh(id: string, size: number): void {
-    this.#characters += size - (this.#sizes.get(id) ?? 0);
-    if (size === 0) this.#sizes.delete(id);
-    else this.#sizes.set(id, size);
-  }
-
-  #complain(id: string, complaint: string | null): void {
-    if (this.#complaints.get(id) === (complaint ?? undefined)) return;
-    if (complaint === null) this.#complaints.delete(id);
-    else this.#complaints.set(id, complaint);
-    const gateway = id.slice(0, 100);
-    if (complaint === null) this.#log.info({ gateway }, 'heartbeat readable again');
-    else this.#log.warn({ gateway, complaint }, 'heartbeat ignored');
   }
 
   #push(): void {
@@ -374,20 +296,4 @@ export class RedisFeedback implements Feedback {
       turned_away: this.#turnedAway.size,
     };
   }
-}
-
-/** What Redis' list of gateways holds. */
-interface Listing {
-  /** Id → unix second of its last sign of life. */
-  readonly names: ReadonlyMap<string, number>;
-  /** How many names were not read. */
-  readonly more: number;
-  /** Names that no gateway can have. */
-  readonly bad: readonly string[];
-}
-
-/** A score is whatever its writer likes: what is no moment is 0. */
-function secondsOf(score: unknown): number {
-  const seconds = Math.floor(Number(score));
-  return seconds > 0 && seconds < 8e12 ? seconds : 0;
 }
