@@ -13,7 +13,7 @@ local store = require 'ebbgate.worker.follow.store'
 host.ngx.null = cjson.null
 
 local PAYLOAD = '{"v":1,"service":"shop","balancer":{"algorithm":"random"},"timeouts":{"connect_ms":1,"send_ms":1,"read_ms":1},'
-  .. '"retry":{"tries":1},"health":{"max_fails":0,"fail_timeout_ms":0},"upstream":{"scheme":"https","tls":"mutual"},"peers":[]}'
+  .. '"retry":{"tries":1},"health":{"max_fails":0,"fail_timeout_ms":1},"upstream":{"scheme":"https","tls":"mutual"},"peers":[]}'
 
 --- Redis with one set, at (1, 5).
 local connection = { replies = {} }
