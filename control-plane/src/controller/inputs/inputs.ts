@@ -78,10 +78,18 @@ export class Inputs {
         take(newest, clock.monotonic());
         this.#deps.wake();
       };
-    registry.onState(into((state, now) => membership.take(state, now)));
+    registry.onState(
+      into((state, now) => {
+        membership.take(state, now);
+      }),
+    );
     intents.onChange(into((newest) => (this.#intents = ofServices(newest))));
     histories.onChange(into((newest) => (this.#history = eventsIn(newest))));
-    roster.onChange(into((newest, now) => this.fleet.takeRoster(newest, now)));
+    roster.onChange(
+      into((newest, now) => {
+        this.fleet.takeRoster(newest, now);
+      }),
+    );
     releases.onChange(
       into((newest) => {
         this.#releases = newest;
@@ -89,7 +97,11 @@ export class Inputs {
       }),
     );
     freezes.onChange(into((newest) => (this.#freezes = newest)));
-    feedback.onReport(into((report, now) => this.fleet.takeReport(report, now)));
+    feedback.onReport(
+      into((report, now) => {
+        this.fleet.takeReport(report, now);
+      }),
+    );
     publisher.onDoubt(into(doubt));
   }
 

@@ -16,7 +16,7 @@ function start(): CheckedClock {
   const own = { ...systemClock, wall: () => Date.now() + skew.ours };
   const stores = { zookeeper: timeOf('zookeeper'), redis: timeOf('redis') };
   clock = new CheckedClock({ clock: own, stores, boundMs: 30_000, changed: () => undefined });
-  clock.start();
+  void clock.start();
   return clock;
 }
 const until = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 10_000, interval: 20 });

@@ -61,7 +61,7 @@ export class Publication {
   }
   /** Sets may be published. */
   get isOpen(): boolean {
-    return (this.#state === 'open' || this.#state === 'sealed') && this.#leadership.state === 'leading';
+    return this.#isOpen();
   }
   get published(): ReadonlyMap<string, PublishedDocument> {
     return this.#sets.published;
@@ -90,7 +90,7 @@ export class Publication {
       const epoch = this.#leadership.term?.epoch;
       this.#deps.log.warn({ reason, epoch }, 'Redis is in doubt; a new epoch is needed');
     }
-    if (this.isOpen) this.#leadership.spend();
+    if (this.#isOpen()) this.#leadership.spend();
     this.#enter('unread');
   }
 
@@ -100,10 +100,7 @@ export class Publication {
     this.#backoff.succeeded();
   }
 
-  /**
-   * A person says that what is in ZooKeeper is right, whatever Redis remembers: leadership is taken again, and the epoch raised above
-   * that of Redis once the loss is settled.
-   */
+  /** A person says that what is in ZooKeeper is right, whatever Redis remembers; see `Leadership.acceptLoss`. */
   acceptLoss(): void {
     if (this.#leadership.state === 'standby') return;
     this.#doubts += 1;
@@ -119,7 +116,7 @@ export class Publication {
       return false;
     }
     await this.look();
-    if (this.isOpen) return true;
+    if (this.#isOpen()) return true;
     if (!this.#backoff.over) return false;
     const doubts = this.#doubts;
     const known = this.#state === 'read' || (await this.#read());
@@ -142,7 +139,7 @@ export class Publication {
     await publishSets(due, {
       ...{ publisher: this.#deps.publisher, clock: this.#deps.clock, sets: this.#sets },
       term: () => this.#leadership.term,
-      isOpen: () => this.isOpen,
+      isOpen: () => this.#isOpen(),
       succeeded: (asked) => {
         this.#succeeded(asked);
       },
@@ -153,7 +150,7 @@ export class Publication {
         this.doubt(reason);
       },
     });
-    if (!this.isOpen || this.#dueOf(documents).length > 0) return;
+    if (!this.#isOpen() || this.#dueOf(documents).length > 0) return;
     if (this.#state === 'open' && this.#backoff.over) await this.#seal();
     else if (this.#state === 'sealed') this.#backoff.succeeded();
   }
@@ -161,12 +158,12 @@ export class Publication {
   /** Nothing is due while nothing may be published. */
   #dueOf(documents: ReadonlyMap<string, EncodedDocument>): readonly EncodedDocument[] {
     const { term } = this.#leadership;
-    return term !== null && this.isOpen ? this.#sets.due(documents, term.epoch) : [];
+    return term !== null && this.#isOpen() ? this.#sets.due(documents, term.epoch) : [];
   }
 
   /** True if the set of `service` in Redis is `hash`, under the present epoch, and that is sure. */
   isInForce(service: string, hash: string): boolean {
-    return this.isOpen && this.#sets.isPublished(service, hash, this.#leadership.term?.epoch);
+    return this.#isOpen() && this.#sets.isPublished(service, hash, this.#leadership.term?.epoch);
   }
 
   /**
@@ -175,12 +172,16 @@ export class Publication {
    */
   async verify(): Promise<boolean> {
     const doubts = this.#doubts;
-    if (!this.isOpen || this.unsettled.size > 0) return true;
+    if (!this.#isOpen() || this.unsettled.size > 0) return true;
     const sets = await this.#deps.publisher.sets();
-    if (!sets.ok || doubts !== this.#doubts || !this.isOpen) return true;
+    if (!sets.ok || doubts !== this.#doubts || !this.#isOpen()) return true;
     const differing = this.#sets.differing(sets.value);
     if (differing !== null) this.doubt(`the set of ${differing} is not what was published`);
     return differing === null;
+  }
+
+  #isOpen(): boolean {
+    return (this.#state === 'open' || this.#state === 'sealed') && this.#leadership.state === 'leading';
   }
 
   /** Asks Redis once a second for its epoch and generation. No answer changes nothing: the link's state shows that. */
@@ -193,7 +194,7 @@ export class Publication {
     if (!meta.ok || this.#leadership.term !== term) return;
     const doubt = doubtOf(meta.value, term.epoch, seen);
     if (doubt === null) this.#verifiedAt = asked;
-    if (!this.isOpen) return;
+    if (!this.#isOpen()) return;
     if (doubt !== null) this.doubt(doubt);
     else if (this.#state === 'sealed' && meta.value?.sealed === false) this.#enter('open');
   }
