@@ -3,7 +3,7 @@ import { test } from 'vitest';
 import { peer } from '../e2e/harness/publish.js';
 import { Lab } from './harness/lab.js';
 import { quantile } from './harness/numbers.js';
-import { Probe, tellWorkers } from './harness/probe.js';
+import { Probe, reportWorkers } from './harness/probe.js';
 import { report, rounded } from './harness/results.js';
 
 const CHANGES = 300;
@@ -11,7 +11,7 @@ const WORKERS = 2;
 
 test('from a publish in Redis to the first request that obeys it, on every worker', async () => {
   await using lab = await Lab.open();
-  const gateway = await lab.ebbgate('Ebbgate', { workers: WORKERS }, tellWorkers);
+  const gateway = await lab.ebbgate('Ebbgate', { workers: WORKERS }, reportWorkers);
   await using probe = await Probe.open(gateway.url, lab.host, WORKERS);
   const peers = lab.ports.map((port) =>
     peer({ id: `127.0.0.1:${port}`, host: '127.0.0.1', port, version: 'v1' }),

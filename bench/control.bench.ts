@@ -32,8 +32,8 @@ test('from a registration, and from an operator, to the acks of two gateways', a
   report('control', {
     title: 'From a change to the acks of both gateways',
     how: `The whole product as \`ebbgate up\` starts it: ZooKeeper, Redis, the controller, two gateways of two workers. A registration: from
-the moment a provider asks ZooKeeper to create its node until the heartbeats of both gateways in Redis stand at the set that has the
-instance; they come a second apart, since those that keep coming are gathered, for up to 0.8 s. An isolation: from the POST to the control API until they stand at the set in which the instance is down. The last
+the moment a provider asks ZooKeeper to create its node until the heartbeats of both gateways in Redis are at the set that has the
+instance; they come a second apart, since those that keep coming are gathered, for up to 0.8 s. An isolation: from the POST to the control API until they are at the set in which the instance is down. The last
 step of both is seen by a client of Redis.`,
     columns: ['change', 'times', 'p50, ms', 'p90, ms', 'p99, ms', 'worst, ms'],
     rows: [row('registration in ZooKeeper', registered), row('isolate by the control API', isolated)],

@@ -64,10 +64,10 @@ function memoryPublisher(): Publisher {
 
 /** A controller over memory, and the hands that feed it. */
 function stage(services: readonly string[]) {
-  let tellView: (state: RegistryState) => void = () => undefined;
-  let tellIntents: (intents: ReadonlyMap<string, StoredIntent>) => void = () => undefined;
-  let tellRoster: (roster: ReadonlyMap<string, RosterEntry>) => void = () => undefined;
-  let tellFleet: (report: FleetReport) => void = () => undefined;
+  let sendView: (state: RegistryState) => void = () => undefined;
+  let sendIntents: (intents: ReadonlyMap<string, StoredIntent>) => void = () => undefined;
+  let sendRoster: (roster: ReadonlyMap<string, RosterEntry>) => void = () => undefined;
+  let sendFleet: (report: FleetReport) => void = () => undefined;
   let version = 0;
   /** Nothing is ever lost here. */
   const whole = {
@@ -81,7 +81,7 @@ function stage(services: readonly string[]) {
     problem: () => null,
   };
   const deps: ControllerDeps = {
-    registry: { ...life(), ...whole, onState: (listener) => (tellView = listener) },
+    registry: { ...life(), ...whole, onState: (listener) => (sendView = listener) },
     office: {
       take: (floor) => Promise.resolve(ok({ epoch: Math.max(1, floor), version: ++version })),
       present: () => Promise.resolve(ok(null)),
@@ -91,7 +91,7 @@ function stage(services: readonly string[]) {
       noun: 'intents',
       ...life(),
       ...whole,
-      onChange: (listener) => (tellIntents = listener),
+      onChange: (listener) => (sendIntents = listener),
       ...undamaged,
       read: (service) => Promise.resolve(ok(intents.get(service) ?? null)),
       write: () => Promise.resolve(ok([])),
@@ -110,7 +110,7 @@ function stage(services: readonly string[]) {
       ...life(),
       ...whole,
       ...undamaged,
-      onChange: (listener) => (tellRoster = listener),
+      onChange: (listener) => (sendRoster = listener),
       read: () => Promise.resolve(ok(null)),
       write: () => Promise.resolve(ok([])),
     },
@@ -149,7 +149,7 @@ function stage(services: readonly string[]) {
     feedback: {
       ...life(),
       state: () => fine,
-      onReport: (listener) => (tellFleet = listener),
+      onReport: (listener) => (sendFleet = listener),
       forget: () => Promise.resolve(),
       forgetNeverHeard: () => Promise.resolve(ok(0)),
     },
@@ -174,16 +174,16 @@ function stage(services: readonly string[]) {
     controller: new product.Controller(deps),
     intents,
     view: (instances: Registered) => {
-      tellView({ status: 'complete', view: { instances, problems: [], unread: [], services }, gap: false });
+      sendView({ status: 'complete', view: { instances, problems: [], unread: [], services }, gap: false });
     },
-    wishes: () => {
-      tellIntents(intents);
+    newIntents: () => {
+      sendIntents(intents);
     },
     roster: (roster: ReadonlyMap<string, RosterEntry>) => {
-      tellRoster(roster);
+      sendRoster(roster);
     },
     fleet: (heard: ReadonlyMap<string, HeardGateway>) => {
-      tellFleet({ complete: true, heard: new Map(heard), listed: new Map() });
+      sendFleet({ complete: true, heard: new Map(heard), listed: new Map() });
     },
   };
 }
@@ -240,7 +240,7 @@ async function measureAll(size: (typeof SIZES)[number]): Promise<readonly (reado
   );
   const instances: Registered = new Map(services.map((service, s) => [service, byId(registered[s]!)]));
   const heard = fleet();
-  made.wishes();
+  made.newIntents();
   const entry = (id: string): RosterEntry => ({ id, boot: buildHeartbeat().boot, host: '', since: '' });
   made.roster(new Map([...heard.keys()].map((id) => [id, entry(id)])));
   made.fleet(heard);

@@ -7,7 +7,7 @@ import { report, rounded, type Verdict } from './harness/results.js';
 const NO_LOG = { access_log: 'off' } as const;
 
 const WITHOUT_LOG = `what the gateway does by itself is the same 4 to 5 µs with and without the log, and the base is smaller without
-it. About half of that is what nginx takes for calling Lua at all, in six phases (the row of hollow Lua); the rest is spread over
+it. About half of that is what nginx takes for calling Lua at all, in six phases (the row of bare Lua); the rest is spread over
 some thirty small steps (variables, five accesses to shared memory, the table of the request), of which none takes 2 %.`;
 
 test('CPU time of the proxy per request', async () => {
@@ -16,7 +16,7 @@ test('CPU time of the proxy per request', async () => {
     await lab.staticNginx('static nginx, access log'),
     await lab.ebbgate('Ebbgate, access log'),
     await lab.staticNginx('static nginx', NO_LOG),
-    await lab.hollow('nginx with hollow Lua', NO_LOG),
+    await lab.bare('nginx with bare Lua', NO_LOG),
     await lab.ebbgate('Ebbgate', NO_LOG),
     await lab.haproxy('HAProxy'),
   ];
@@ -41,7 +41,7 @@ ${SLICE_MS} ms within one run, so that a disturbance meets all of them; ${ROUNDS
 measured while nobody asks, and counts for its own turns alone. Static
 nginx is the conf of Ebbgate with the Lua taken out and the instances written in: same proxy settings, headers and timeouts. Where
 it says access log, both sides write the same JSON lines. HAProxy is Debian's, one thread, the same headers, without a log.
-Hollow Lua is Ebbgate's conf whose handlers do nothing but choose the next instance: what calling Lua at all costs.
+Bare Lua is Ebbgate's conf whose handlers do nothing but choose the next instance: what calling Lua at all costs.
 Ebbgate does all it always does: route, generation check, weighted round robin, in-flight count, metrics.`,
     columns: ['proxy', 'µs per request, median', 'least', 'most', '× HAProxy'],
     rows,

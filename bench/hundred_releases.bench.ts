@@ -23,7 +23,7 @@ const STEPS = [{ weight: 10 }, { pause: '2s' }, { weight: 50 }, { pause: '2s' },
 /** Its start takes the share of v2 away, which is registered already; then each weight. The end changes no set. */
 const PUBLISHES = SERVICES * 4;
 
-/** Where the sets stand: grows by one with each that is published. */
+/** The position of the sets: grows by one with each that is published. */
 async function generation(rig: Rig): Promise<number> {
   return Number((await rig.data.hget('{ebb}:meta', 'generation')) ?? 0);
 }
@@ -67,7 +67,7 @@ test('100 releases of 100 services at once', async () => {
       await registration.set(data);
       registrations.push(registration);
     }
-  await until('all services stand', async () => {
+  await until('all services are published', async () => {
     const last = await rig.service(services.at(-1));
     return last.instances.total === 2 && last.convergence?.converged;
   });

@@ -13,7 +13,7 @@ const MIB = 1_048_576;
 
 test('memory of a worker', async () => {
   await using lab = await Lab.open();
-  const gateway = await lab.ebbgate('Ebbgate', { access_log: 'off' }, tellHeap);
+  const gateway = await lab.ebbgate('Ebbgate', { access_log: 'off' }, reportHeap);
   const worker = gateway.pids[0]!;
   const { publishing } = lab.workbench;
   const services = manyServices(SERVICES);
@@ -57,8 +57,8 @@ LuaJIT lets garbage grow to a multiple of what lives; what lives is counted afte
 
 const HEAP_PATH = '/bench/heap';
 
-/** A page of the admin listener that collects all garbage and tells what is left. */
-function tellHeap(conf: string): string {
+/** A page of the admin listener that collects all garbage and shows what is left. */
+function reportHeap(conf: string): string {
   const page = `location = ${HEAP_PATH} { content_by_lua_block {
             collectgarbage() collectgarbage() ngx.print(collectgarbage('count') * 1024)
         } }`;

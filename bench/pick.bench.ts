@@ -38,7 +38,7 @@ test('cost of a pick', async () => {
     title: 'Cost of a pick',
     how:
       'Each picker alone, under the same LuaJIT (`bench/pick.lua`); best of five runs of a million picks, in nanoseconds. ' +
-      '"Busy": 2,048 requests are open, and the cost of telling the picker of each beginning and end is in it. ' +
+      '"Busy": 2,048 requests are open, and the cost of reporting each beginning and end to the picker is in it. ' +
       'The last two columns: building one for 1,000 peers of weight 100.',
     columns: [
       'algorithm',

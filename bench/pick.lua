@@ -43,7 +43,7 @@ local function idle(subject, tried)
   end
 end
 
---- With many requests open, and what it costs to tell the picker of each one's beginning and end.
+--- With many requests open, and what it costs to report each one's beginning and end to the picker.
 local function busy(subject)
   local open = {}
   local function move(member, by)

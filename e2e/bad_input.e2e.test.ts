@@ -80,7 +80,7 @@ test.each<[string, object | string, RegExp]>([
 test('a corrupted set in Redis is kept out, named with its code, and healed by a new epoch', async () => {
   const before = await stack.call<{ epoch: number }>('GET', '/v1/services/shop/set');
   await stack.redis.connect();
-  // Damage it the way a stray write would: the payload changes, and the gateways are told to look.
+  // Damage it the way a stray write would: the payload changes, and the gateways are asked to look.
   const generation = await stack.redis.hincrby('{ebb}:meta', 'generation', 1);
   await stack.redis.hset('{ebb}:set:shop', {
     payload: '{"v":1,"service":"shop","peers":[',

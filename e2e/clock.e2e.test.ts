@@ -78,7 +78,7 @@ test('set back, it does not keep an ejected instance out, and an ejection after 
   });
 });
 
-test('set forward, it ends no ejection, and people are told by the clock of today since when', async () => {
+test('set forward, it ends no ejection, and people see since when by the clock of today', async () => {
   const one = await sick('store', 60_000);
   const { seq, health } = await beat();
   clock.set(HOUR);

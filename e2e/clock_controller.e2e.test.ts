@@ -8,11 +8,11 @@ import { WallClock } from './harness/wall_clock.js';
 const HOURS_2 = 7_200;
 const clock = new WallClock();
 let rig: Rig;
-let crew: readonly Enlisted[];
+let instances: readonly Enlisted[];
 
 beforeAll(async () => {
   rig = await Rig.start({ gateways: 1, env: { ...clock.env, EBBGATE_CLOCK_BOUND: '5s' } });
-  crew = [await rig.enlist(), await rig.enlist(), await rig.enlist()];
+  instances = [await rig.enlist(), await rig.enlist(), await rig.enlist()];
 });
 afterAll(() => rig[Symbol.asyncDispose]());
 
@@ -25,23 +25,23 @@ const becomes = (state: string): Promise<true> =>
 const stateOf = async (id: string): Promise<string> => (await rig.instance(id)).effective.state;
 
 test('a controller whose clock is 2 h ahead ends nothing, says so, and writes the time of the stores', async () => {
-  const [one, two] = crew as [Enlisted, Enlisted, Enlisted];
-  await becomes('in_sync'); // the stores are asked once a second until they have told
+  const [one, two] = instances as [Enlisted, Enlisted, Enlisted];
+  await becomes('in_sync'); // the stores are asked once a second until they have reported
   expect((await verb(one.id, 'isolate', { reason: 'leak', expires: '1h' })).status).toBe(200);
   const { intent } = await rig.instance(one.id);
 
   clock.set(HOURS_2);
-  await until('it is told by both stores', async () => {
+  await until('it is reported by both stores', async () => {
     const { state, ahead_ms: ahead } = await clockState();
     return state === 'out_of_sync' && (ahead.zookeeper ?? 0) > 7_000_000 && (ahead.redis ?? 0) > 7_000_000;
   });
-  const held = await rig.call<ProtectionResource>('GET', '/v1/protection');
-  expect(held.body.expiry_suspended).toMatch(
+  const kept = await rig.call<ProtectionResource>('GET', '/v1/protection');
+  expect(kept.body.expiry_suspended).toMatch(
     /ZooKeeper's by 2h .*Redis's by 2h .*nothing expires until they agree/,
   );
   expect(await stateOf(one.id)).toBe('isolated');
 
-  // Nor does one that takes office with such a clock.
+  // Nor does one that becomes the leader with such a clock.
   await rig.controller.kill();
   await rig.controller.start();
   await rig.ready();
@@ -64,7 +64,7 @@ test('a controller whose clock is 2 h ahead ends nothing, says so, and writes th
 });
 
 test('what has expired is not in force again when the clock is set back', async () => {
-  const [, two] = crew as [Enlisted, Enlisted, Enlisted];
+  const [, two] = instances as [Enlisted, Enlisted, Enlisted];
   await becomes('in_sync');
   expect((await verb(two.id, 'isolate', { expires: '1s' })).status).toBe(200);
   await until('it is over', async () => (await stateOf(two.id)) === 'up');

@@ -33,7 +33,10 @@ async function stub(answering: Answering): Promise<Stub> {
 }
 
 /** No health in the way, and no budget unless a scenario is about it. */
-function wishes(retry: Partial<Retry>, timeouts: Partial<ServiceSet['timeouts']> = {}): Partial<ServiceSet> {
+function settings(
+  retry: Partial<Retry>,
+  timeouts: Partial<ServiceSet['timeouts']> = {},
+): Partial<ServiceSet> {
   return {
     health: { max_fails: 0, fail_timeout_ms: 10_000 },
     retry: { tries: 2, budget_percent: 100, ...retry },
@@ -105,7 +108,7 @@ describe('what is tried elsewhere', () => {
     [{ on: 'server_error', non_idempotent: true }, 'POST', 500, true],
   ])('%j: %s answered by %i, tried elsewhere: %s', async (retry, method, status, elsewhere) => {
     const [bad, good] = [await stub(saying(status)), await stub(saying(200))];
-    const service = await serve([bad, good], wishes(retry));
+    const service = await serve([bad, good], settings(retry));
     const answers = await askMany(service, 10, { method, ...(method === 'POST' ? { body: 'x' } : {}) });
     expect(statuses(answers)).toEqual(elsewhere ? [200] : [200, status]);
     expect(bad.seen.length).toBe(5);
@@ -115,7 +118,7 @@ describe('what is tried elsewhere', () => {
 
   test("when every instance says no, the last one's own answer passes, and each was asked once", async () => {
     const three = [await stub(saying(503)), await stub(saying(503)), await stub(saying(503))];
-    const service = await serve(three, wishes({ tries: 5, on: 'gateway_error' }));
+    const service = await serve(three, settings({ tries: 5, on: 'gateway_error' }));
     const answer = await bench.ask(service);
     expect(answer).toMatchObject({ status: 503, text: 'instance says 503' });
     expect(three.map(({ seen }) => seen.length)).toEqual([1, 1, 1]);
@@ -126,7 +129,7 @@ describe('what is tried elsewhere', () => {
     await bench.serve(
       'mind',
       two.map((one) => peer(one)),
-      wishes({}),
+      settings({}),
     );
     const failed: Answer[] = [];
     let asked = 0;
@@ -142,7 +145,7 @@ describe('what is tried elsewhere', () => {
       await bench.serve(
         'mind',
         two.map((one) => peer(one)),
-        wishes({ on }),
+        settings({ on }),
       );
     await until('it was used', () => asked > 50);
     over = true;
@@ -158,7 +161,7 @@ describe('what is not idempotent', () => {
     ['a large one', 1_000_000],
   ])('refused, it goes elsewhere, with %s', async (_name, length) => {
     const good = await stub(saying(200));
-    const service = await serve([await nobody(), good], wishes({}));
+    const service = await serve([await nobody(), good], settings({}));
     const answers = await askMany(service, 6, { method: 'POST', body: Buffer.alloc(length) });
     expect(statuses(answers)).toEqual([200]);
     expect(good.seen.map((one) => one.length)).toEqual(Array.from({ length: 6 }, () => length));
@@ -166,7 +169,7 @@ describe('what is not idempotent', () => {
 
   test.each(['POST', 'PATCH', 'LOCK'] as const)('sent and reset, %s is not replayed', async (method) => {
     const [bad, good] = [await stub(resetting), await stub(saying(200))];
-    const service = await serve([bad, good], wishes({ on: 'server_error' }));
+    const service = await serve([bad, good], settings({ on: 'server_error' }));
     const answers = await askMany(service, 6, { method: method as 'POST', body: 'x' });
     expect(statuses(answers)).toEqual([200, 502]);
     expect([bad.seen.length, good.seen.length]).toEqual([3, 3]);
@@ -174,7 +177,7 @@ describe('what is not idempotent', () => {
 
   test('unless the service says so; a body that is still on its way cannot be', async () => {
     const [bad, good] = [await stub(resetting), await stub(saying(200))];
-    const service = await serve([bad, good], wishes({ non_idempotent: true }));
+    const service = await serve([bad, good], settings({ non_idempotent: true }));
     expect(statuses(await askMany(service, 6, { method: 'POST', body: 'x' }))).toEqual([200]);
     expect([bad.seen.length, good.seen.length]).toEqual([3, 6]);
     const large = await askMany(service, 6, { method: 'POST', body: Buffer.alloc(1_000_000) });
@@ -183,10 +186,10 @@ describe('what is not idempotent', () => {
 });
 
 describe('the retry budget', () => {
-  test('bounds what retries add, tells it, and leaves answers as they are', async () => {
+  test('bounds what retries add, shows it, and leaves answers as they are', async () => {
     const two = [await stub(saying(503)), await stub(saying(503))];
     const budget = { on: 'gateway_error', budget_percent: 20, budget_min_per_s: 0 } as const;
-    const service = await serve(two, wishes(budget));
+    const service = await serve(two, settings(budget));
     const answers = await askMany(service, 200);
     expect(statuses(answers)).toEqual([503]);
     expect(answers.every(({ text }) => text === 'instance says 503')).toBe(true);
@@ -198,9 +201,9 @@ describe('the retry budget', () => {
     expect(await metric(`ebbgate_retries_total${label}`)).toBe(tried - 200);
   });
 
-  test('holds for what got no answer too', async () => {
+  test('is true for what got no answer too', async () => {
     const two = [await stub(resetting), await stub(resetting)];
-    const service = await serve(two, wishes({ budget_percent: 10, budget_min_per_s: 0 }));
+    const service = await serve(two, settings({ budget_percent: 10, budget_min_per_s: 0 }));
     const answers = await askMany(service, 100);
     expect(statuses(answers)).toEqual([502]);
     const tried = two.reduce((sum, { seen }) => sum + seen.length, 0);
@@ -212,14 +215,14 @@ describe('the retry budget', () => {
     const two = [await stub(saying(503)), await stub(saying(200))];
     const service = await serve(
       two,
-      wishes({ on: 'gateway_error', budget_percent: 0, budget_min_per_s: 100 }),
+      settings({ on: 'gateway_error', budget_percent: 0, budget_min_per_s: 100 }),
     );
     expect(statuses(await askMany(service, 20))).toEqual([200]);
   });
 
   test('is not touched by what never reached an instance', async () => {
     const good = await stub(saying(200));
-    const service = await serve([await nobody(), good], wishes({ budget_percent: 0, budget_min_per_s: 0 }));
+    const service = await serve([await nobody(), good], settings({ budget_percent: 0, budget_min_per_s: 0 }));
     expect(statuses(await askMany(service, 40))).toEqual([200]);
     expect(await metric(`ebbgate_retry_budget_exhausted_total{service="${service}"}`)).toBe(0);
   });
@@ -234,14 +237,14 @@ describe('time', () => {
 
   test('a try is given up after try_ms, and the next one answers', async () => {
     const [bad, good] = [await stub(hanging), await stub(saying(200))];
-    const service = await serve([bad, good], wishes({}, { try_ms: 200 }));
+    const service = await serve([bad, good], settings({}, { try_ms: 200 }));
     expect(statuses(await askMany(service, 6))).toEqual([200]);
     expect(bad.seen.length).toBe(3);
   });
 
   test('no try begins after total_ms, and none waits past it', async () => {
     const three = [await stub(hanging), await stub(hanging), await stub(hanging)];
-    const service = await serve(three, wishes({ tries: 3 }, { try_ms: 400, total_ms: 600 }));
+    const service = await serve(three, settings({ tries: 3 }, { try_ms: 400, total_ms: 600 }));
     const [answer, ms] = await timed(() => bench.ask(service));
     expect(answer.status).toBe(504);
     expect(answer.headers['content-type']).toBe('application/problem+json');
@@ -252,14 +255,14 @@ describe('time', () => {
   });
 
   test('total_ms alone bounds the only try', async () => {
-    const service = await serve([await stub(hanging)], wishes({}, { total_ms: 300 }));
+    const service = await serve([await stub(hanging)], settings({}, { total_ms: 300 }));
     const [answer, ms] = await timed(() => bench.ask(service));
     expect([answer.status, codeOf(answer)]).toEqual([504, 'gateway_timeout']);
     expect(ms).toBeLessThan(5_000);
   });
 
   test('a time-out that nobody is left for is still a 504', async () => {
-    const service = await serve([await stub(hanging)], wishes({}, { read_ms: 200 }));
+    const service = await serve([await stub(hanging)], settings({}, { read_ms: 200 }));
     const answer = await bench.ask(service);
     expect([answer.status, codeOf(answer)]).toEqual([504, 'instance_timeout']);
   });
@@ -275,12 +278,12 @@ describe('time', () => {
         response.end();
       }, 200);
     });
-    const service = await serve([dripping], wishes({}, { try_ms: 1_000, total_ms: 1_000 }));
+    const service = await serve([dripping], settings({}, { try_ms: 1_000, total_ms: 1_000 }));
     expect(await bench.ask(service)).toMatchObject({ status: 200, text: 'xxxxxxxx' });
 
     const instance = await startInstance({ service: 'socket' });
     for (const retry of [{}, { on: 'server_error' }] as const) {
-      const name = await serve([instance], wishes(retry, { try_ms: 200, total_ms: 200 }));
+      const name = await serve([instance], settings(retry, { try_ms: 200, total_ms: 200 }));
       const socket = new WebSocket(`${bench.gateway.url.replace('http', 'ws')}/ws`, {
         headers: { host: hostOf(name) },
       });
@@ -311,7 +314,7 @@ describe('a kept connection that breaks', () => {
 
   test('is opened again for the only instance, if the request may be repeated', async () => {
     const only = await stub(oncePerConnection);
-    const service = await serve([only], wishes({ tries: 1 }));
+    const service = await serve([only], settings({ tries: 1 }));
     expect(statuses(await askMany(service, 20))).toEqual([200]);
     expect(only.seen.some(({ turn }) => turn === 2)).toBe(true);
     const posts = await askMany(service, 20, { method: 'POST', body: 'x' });
@@ -320,7 +323,7 @@ describe('a kept connection that breaks', () => {
 
   test('sends the request to another instance if there is one, never to the same again', async () => {
     const two = [await stub(oncePerConnection), await stub(saying(200))];
-    const service = await serve(two, wishes({}));
+    const service = await serve(two, settings({}));
     expect(statuses(await askMany(service, 20))).toEqual([200]);
     const [first] = two;
     const tries = new Map<string, number>();
@@ -341,7 +344,7 @@ describe('a kept connection that breaks', () => {
 
   test('a new connection that breaks is not opened again', async () => {
     const broken = await stub(resetting);
-    const service = await serve([broken], wishes({ tries: 3 }));
+    const service = await serve([broken], settings({ tries: 3 }));
     expect((await bench.ask(service)).status).toBe(502);
     expect(broken.seen.length).toBe(1);
   });
@@ -349,12 +352,12 @@ describe('a kept connection that breaks', () => {
 
 test('an address that another service takes over gets none of the connections that were kept: no POST fails', async () => {
   const first = await startInstance({ service: 'first' });
-  const before = await serve([first], wishes({}));
+  const before = await serve([first], settings({}));
   expect(statuses(await askMany(before, 20, { method: 'POST', body: 'x' }))).toEqual([200]);
-  await bench.serve(before, [], wishes({}));
+  await bench.serve(before, [], settings({}));
   await first.stop();
   const second = await startInstance({ service: 'second', port: first.port });
-  const after = await serve([second], wishes({}));
+  const after = await serve([second], settings({}));
   const answers = await askMany(after, 20, { method: 'POST', body: 'x' });
   expect(statuses(answers)).toEqual([200]);
   expect(answers.every(({ text }) => text.includes('"service":"second"'))).toBe(true);
@@ -378,23 +381,23 @@ describe('limits', () => {
       'bad_request',
     ],
   ])('%s that is too long is refused by a problem', async (_name, ask, status, code) => {
-    const service = await serve([await stub(saying(200))], wishes({}));
+    const service = await serve([await stub(saying(200))], settings({}));
     const answer = await ask(service);
     expect([answer.status, codeOf(answer)]).toEqual([status, code]);
     expect(answer.headers['content-type']).toBe('application/problem+json');
   });
 
   test('after so many requests a connection to an instance is closed', async () => {
-    const service = await serve([await stub(saying(200))], wishes({}));
+    const service = await serve([await stub(saying(200))], settings({}));
     await askMany(service, 120);
     expect(Math.max(...(stubs.at(-1)?.seen ?? []).map(({ turn }) => turn))).toBe(50);
   });
 });
 
-describe('what is told', () => {
-  test('the trace goes through, and stands in the log with version and tries', async () => {
+describe('what is reported', () => {
+  test('the trace goes through, and is in the log with version and tries', async () => {
     const [bad, good] = [await stub(saying(503)), await stub(saying(200))];
-    const service = await serve([bad, { ...good, version: 'v7' }], wishes({ on: 'gateway_error' }));
+    const service = await serve([bad, { ...good, version: 'v7' }], settings({ on: 'gateway_error' }));
     const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
     const traceparent = `00-${trace}-00f067aa0ba902b7-01`;
     await askMany(service, 2, { headers: { traceparent, tracestate: 'a=1,b=2' } });
@@ -434,8 +437,8 @@ describe('what is told', () => {
   test('a set that names a TLS profile which this gateway lacks is rejected, and the one before it serves', async () => {
     const good = await stub(saying(200));
     const upstream = { scheme: 'https', tls: 'nowhere' } as const;
-    await bench.serve('tls-less', [peer(good)], wishes({}));
-    const position = await bench.publish('tls-less', [peer(good)], { ...wishes({}), upstream });
+    await bench.serve('tls-less', [peer(good)], settings({}));
+    const position = await bench.publish('tls-less', [peer(good)], { ...settings({}), upstream });
     const rejected = {
       service: 'tls-less',
       generation: expect.anything() as unknown,
@@ -445,18 +448,18 @@ describe('what is told', () => {
     expect(beat.rejected).toEqual([rejected]);
     expect(position.generation).toBeGreaterThan(0);
     expect((await bench.ask('tls-less')).status).toBe(200);
-    await bench.publish('tls-new', [peer(good)], { ...wishes({}), upstream: { scheme: 'grpcs' } });
+    await bench.publish('tls-new', [peer(good)], { ...settings({}), upstream: { scheme: 'grpcs' } });
     await bench.heard('both rejected', (one) => one.rejected.length === 2);
     await until('it has a route and no instance', async () => (await bench.ask('tls-new')).status === 503);
     expect(await metric('ebbgate_rejected_sets')).toBe(2);
-    await bench.serve('tls-less', [peer(good)], wishes({}));
-    await bench.serve('tls-new', [peer(good)], wishes({}));
+    await bench.serve('tls-less', [peer(good)], settings({}));
+    await bench.serve('tls-new', [peer(good)], settings({}));
     await bench.heard('mended', (one) => one.rejected.length === 0);
   });
 });
 
-test('a client that leaves in a lane is counted out', async () => {
-  const service = await serve([await stub(hanging)], wishes({ on: 'server_error' }));
+test('a client that leaves in a location of its own is counted out', async () => {
+  const service = await serve([await stub(hanging)], settings({ on: 'server_error' }));
   const socket = connect({ port: bench.place.port, host: '127.0.0.1' });
   socket.write(`GET / HTTP/1.1\r\nHost: ${hostOf(service)}\r\n\r\n`);
   await bench.heard('it is open', ({ in_flight }) => Object.keys(in_flight).length === 1);
@@ -464,7 +467,7 @@ test('a client that leaves in a lane is counted out', async () => {
   await bench.heard('it is gone', ({ in_flight }) => Object.keys(in_flight).length === 0);
 });
 
-test('after all this nothing is in flight, and no error but the expected ones stands in the log', async () => {
+test('after all this nothing is in flight, and no error but the expected ones is in the log', async () => {
   const beat = await bench.heard('nothing in flight', ({ in_flight }) => Object.keys(in_flight).length === 0);
   expect(beat.uncounted).toBe(0);
   const expected =

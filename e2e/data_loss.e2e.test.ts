@@ -14,15 +14,15 @@ import { runCli, type Run } from './harness/stack.js';
 import { until } from './harness/until.js';
 
 /*
- * ZooKeeper loses everything, under live traffic: nothing moves until a person has judged, and then what it holds counts.
+ * ZooKeeper loses everything, under live traffic: nothing moves until a person has decided, and then what it contains counts.
  */
 
 let rig: Rig;
-let crew: readonly Enlisted[];
+let instances: readonly Enlisted[];
 
 beforeAll(async () => {
   rig = await Rig.start({ env: { EBBGATE_SETTLE: '6s' } });
-  crew = await Promise.all([1, 2, 3].map(() => rig.enlist({ wait: false })));
+  instances = await Promise.all([1, 2, 3].map(() => rig.enlist({ wait: false })));
   await until('all three are in use', async () => (await rig.service()).instances.eligible === 3);
   await rig.route();
 });
@@ -48,7 +48,7 @@ async function wipe(): Promise<void> {
   });
 }
 
-async function held(): Promise<string> {
+async function suspended(): Promise<string> {
   const { data_loss } = await until('the data loss is named', async () => {
     const now = await protection();
     return now.data_loss !== null && now;
@@ -75,13 +75,16 @@ async function registeredAgain(): Promise<void> {
 test('there is nothing to accept while nothing is lost', async () => {
   const refused = await rig.call('POST', '/v1/protection/accept_data_loss', { reason: 'try' });
   expect(refused).toMatchObject({ status: 409, body: { code: 'no_data_loss' } });
-  await until('the stores have told the time', async () => (await protection()).expiry_suspended === null);
+  await until(
+    'the stores have reported the time',
+    async () => (await protection()).expiry_suspended === null,
+  );
   expect(await protection()).toEqual({ data_loss: null, expiry_suspended: null, services: [] });
   expect(await accept('--yes')).toMatchObject({ code: 6 });
 });
 
-test('wiped: all stands still and says so; accepted with the wishes kept, no request fails from first to last', async () => {
-  const [isolated] = crew;
+test('wiped: all is stopped and says so; accepted with the intents kept, no request fails from first to last', async () => {
+  const [isolated] = instances;
   const path = `/v1/services/shop/instances/${encodeURIComponent(isolated!.id)}/isolate`;
   expect(await rig.call('POST', path, { reason: 'it lies' })).toMatchObject({ status: 200 });
   await rig.converged();
@@ -90,7 +93,7 @@ test('wiped: all stands still and says so; accepted with the wishes kept, no req
   await using traffic = rig.traffic();
 
   await wipe();
-  expect(await held()).toMatch(/lost data.*ebbgate accept-data-loss/);
+  expect(await suspended()).toMatch(/lost data.*ebbgate accept-data-loss/);
   expect(await readiness()).toMatchObject({
     ready: false,
     zookeeper: { state: 'degraded' },
@@ -133,22 +136,22 @@ test('wiped: all stands still and says so; accepted with the wishes kept, no req
       message: expect.stringMatching(/disk died, no backup.*no intent is lost/) as string,
     }),
   );
-  const [, drained] = crew;
+  const [, drained] = instances;
   expect(await rig.ended(await rig.drain(drained!.id))).toMatchObject({ result: 'drained' });
   await rig.undrain(drained!.id);
   expect(await traffic.stop()).toEqual([]);
   expect(isolated!.requests()).toBe(from);
 });
 
-test('wiped while no controller runs: the next one finds it, keeps what the sets tell, and an instance that is gone goes', async () => {
-  const [, , dead] = crew;
+test('wiped while no controller runs: the next one finds it, keeps what the sets report, and an instance that is gone goes', async () => {
+  const [, , dead] = instances;
   const before = await rig.published();
   await using traffic = rig.traffic();
   await rig.controller.kill();
   await dead!.die();
   await wipe();
   await rig.controller.start();
-  expect(await held()).toMatch(/epoch \d+, which ZooKeeper does not remember/);
+  expect(await suspended()).toMatch(/epoch \d+, which ZooKeeper does not remember/);
   await until('the two that live have registered again', async () => {
     const { body } = await rig.call<MutationResource>(
       'POST',
@@ -161,7 +164,7 @@ test('wiped while no controller runs: the next one finds it, keeps what the sets
   expect(await rig.published()).toEqual(before);
   expect(await accept('--keep-intents', '--yes')).toMatchObject({ code: 0 });
   await rig.ready();
-  await until('the dead one has gone after the settle time, the others stand as they were', async () => {
+  await until('the dead one has gone after the settle time, the others are as they were', async () => {
     const { peers } = await rig.published();
     expect(peers.length).toBeGreaterThanOrEqual(2);
     return (
@@ -177,10 +180,10 @@ test('wiped while no controller runs: the next one finds it, keeps what the sets
   expect(await traffic.stop()).toEqual([]);
 });
 
-test('accepted without the wishes: they are told as lost, the sets equal the registrations, and a person gives them back', async () => {
-  const [isolated] = crew;
+test('accepted without the intents: they are reported as lost, the sets equal the registrations, and a person gives them back', async () => {
+  const [isolated] = instances;
   await wipe();
-  await held();
+  await suspended();
   await registeredAgain();
   const accepted = await accept('--yes', '-o', 'json');
   expect(accepted).toMatchObject({ code: 0 });
@@ -198,13 +201,13 @@ test('accepted without the wishes: they are told as lost, the sets equal the reg
     (await rig.published()).peers.every(({ state, weight }) => state === 'up' && weight === 100),
   );
   expect((await rig.published()).peers.map(({ id }) => id)).toEqual(
-    crew
+    instances
       .slice(0, 2)
       .map(({ id }) => id)
       .sort(),
   );
-  const told = (await eventsOf()).filter(({ event }) => event === 'data_loss_accepted');
-  expect(told.map(({ message }) => message)).toEqual([
+  const reported = (await eventsOf()).filter(({ event }) => event === 'data_loss_accepted');
+  expect(reported.map(({ message }) => message)).toEqual([
     expect.stringMatching(/disk died, no backup.*isolated → up.*routes .* → \[\]/),
   ]);
   for (const { url } of rig.gateways) expect(await statusOf(url)).toBe(404);
@@ -227,7 +230,7 @@ test('accepted without the wishes: they are told as lost, the sets equal the reg
 test.each(['runs on', 'is restarted, and its heartbeat has run out'])(
   'a gateway that is frozen while ZooKeeper is lost must be heard before anything is drained; the controller %s',
   async (how) => {
-    const [, drained] = crew;
+    const [, drained] = instances;
     const [thawed, frozen] = rig.gateways;
     await rig.enlist(); // so that somebody is left to serve
     await using traffic = rig.traffic({}, [thawed!]);
@@ -238,7 +241,7 @@ test.each(['runs on', 'is restarted, and its heartbeat has run out'])(
     }
     await wipe();
     if (how !== 'runs on') await rig.controller.start();
-    await held();
+    await suspended();
     await registeredAgain();
     expect(await accept('--keep-intents', '--yes')).toMatchObject({ code: 0 });
     const id = await rig.drain(drained!.id);
@@ -258,15 +261,15 @@ test.each(['runs on', 'is restarted, and its heartbeat has run out'])(
 );
 
 test('restored from an older copy: what was decided since is named, and kept if a person wants it', async () => {
-  const [, other] = crew;
+  const [, other] = instances;
   const [data, copy] = [join(rig.dir, 'zookeeper', 'data'), join(rig.dir, 'copy')];
   await rig.zookeeper.restart(() => {
     cpSync(data, copy, { recursive: true });
   });
   await rig.ready();
-  // Since the copy: an epoch, and a wish.
+  // Since the copy: an epoch, and an intent.
   await rig.data.flushall();
-  await until('Redis stands again', async () => (await rig.data.hget('{ebb}:meta', 'sealed')) === '1');
+  await until('Redis is sealed again', async () => (await rig.data.hget('{ebb}:meta', 'sealed')) === '1');
   const path = `/v1/services/shop/instances/${encodeURIComponent(other!.id)}`;
   expect(await rig.call('PATCH', path, { weight: 7 }, { 'if-match': '*' })).toMatchObject({ status: 200 });
   await rig.converged();
@@ -276,7 +279,7 @@ test('restored from an older copy: what was decided since is named, and kept if 
     rmSync(data, { recursive: true });
     renameSync(copy, data);
   });
-  expect(await held()).toMatch(/lost data.*went back/);
+  expect(await suspended()).toMatch(/lost data.*went back/);
   await registeredAgain();
   expect((await accept('--dry-run')).stdout).toMatch(new RegExp(`${other!.id}  weight: 7 → 100`));
   expect(await rig.published()).toEqual(published);

@@ -20,14 +20,14 @@ beforeAll(async () => {
 });
 afterAll(() => stack[Symbol.asyncDispose]());
 
-/** Sends slow GETs through the first gateway until `id` holds one; `ended` is the moment its answer came. Wants no other traffic. */
-async function hold(id: string, seconds: number): Promise<{ readonly ended: Promise<number> }> {
+/** Sends slow GETs through the first gateway until `id` has one; `ended` is the moment its answer came. Wants no other traffic. */
+async function openRequest(id: string, seconds: number): Promise<{ readonly ended: Promise<number> }> {
   for (let tries = 0; tries < 20; tries += 1) {
     const answer = request(`${stack.gateways[0] ?? ''}/?delay=${String(seconds)}`).then(async (response) => {
       const body = (await response.body.json()) as { instance: string };
       return { status: response.statusCode, instance: body.instance, at: performance.now() };
     });
-    const held = await until(
+    const open = await until(
       'the request is counted somewhere',
       async () => {
         const { in_flight } = await stack.instance('shop', id);
@@ -35,7 +35,7 @@ async function hold(id: string, seconds: number): Promise<{ readonly ended: Prom
       },
       { timeoutMs: SEEN_MS },
     ).catch(() => undefined);
-    if (held === undefined) continue; // another instance has it; it ends by itself
+    if (open === undefined) continue; // another instance has it; it ends by itself
     const ended = answer.then((one) => {
       expect(one).toMatchObject({ status: 200, instance: id });
       return one.at;
@@ -48,7 +48,7 @@ async function hold(id: string, seconds: number): Promise<{ readonly ended: Prom
 test('a drain with a slow request and an open WebSocket ends with the last of them, and never before', async () => {
   const [instance, other] = [a as Registered, b as Registered];
   const [first = '', second = ''] = stack.gateways;
-  // A WebSocket that is held by the instance, through the second gateway.
+  // A WebSocket that the instance keeps open, through the second gateway.
   let socket: WebSocket | undefined;
   await until('a WebSocket to the instance', async () => {
     const opened = new WebSocket(`${second.replace('http', 'ws')}/ws`);
@@ -62,7 +62,7 @@ test('a drain with a slow request and an open WebSocket ends with the last of th
     else opened.terminate();
     return here;
   });
-  const slow = await hold(instance.id, 10);
+  const slow = await openRequest(instance.id, 10);
   await using oneStream = startTraffic({ url: first, rate: 100 });
   await using otherStream = startTraffic({ url: second, rate: 100 });
 
@@ -83,7 +83,7 @@ test('a drain with a slow request and an open WebSocket ends with the last of th
   expect(settled.failed).toEqual([]);
   expect([...settled.instances.keys()]).toEqual([other.id]);
 
-  const waiting = await until('the operation names the gateways that still hold requests', async () => {
+  const waiting = await until('the operation names the gateways that still have requests', async () => {
     const operation = await stack.operation(id);
     const text = operation.waiting_for.join('; ');
     return /gateway-1 still has 1 /.test(text) && /gateway-2 still has 1 /.test(text) ? operation : undefined;
@@ -163,7 +163,7 @@ test('the drain of the last instance is refused by a guard that says why; a dry 
 
 test('a drain by host covers services in one operation, and one that times out says what it waited for', async () => {
   const instance = a as Registered;
-  const slow = await hold(instance.id, 8);
+  const slow = await openRequest(instance.id, 8);
   const drained = await stack.call<MutationResource>('POST', '/v1/drains', {
     selector: { service: 'shop', ids: [instance.id] },
     timeout: '1s',

@@ -13,11 +13,11 @@ let victim: Instance;
 let traffic: ReturnType<typeof startTraffic>;
 
 /** Short, so that a scenario can wait for them; what they do is the same. */
-const PATIENCE = { client_header_timeout: '1s', client_body_timeout: '1s', client_send_timeout: '1s' };
+const RETRY_LATER = { client_header_timeout: '1s', client_body_timeout: '1s', client_send_timeout: '1s' };
 const HOST = `Host: ${hostOf('shop')}`;
 
 beforeAll(async () => {
-  bench = await Workbench.start({ ...PATIENCE, worker_connections: 8_192 });
+  bench = await Workbench.start({ ...RETRY_LATER, worker_connections: 8_192 });
   victim = await startInstance({ service: 'shop' });
   await bench.serve('shop', [peer(victim)]);
 });
@@ -70,7 +70,7 @@ async function idle(): Promise<void> {
     ({ seq, in_flight, uncounted }) =>
       seq > beat.seq && (in_flight[`shop|${victim.id}`] ?? 0) < 16 && uncounted === 0,
   );
-  await until('the instance holds none of them', () => !victim.arrivals.some(open));
+  await until('the instance has none of them', () => !victim.arrivals.some(open));
 }
 const open = ({ url, ended }: Instance['arrivals'][number]): boolean => /attack/.test(url) && ended === null;
 

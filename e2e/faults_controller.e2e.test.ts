@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, afterEach, expect, test } from 'vitest';
 import type { MutationResource } from '../control-plane/src/testkit.js';
 import type { Enlisted } from './harness/enlisted.js';
-import { holdRequest } from './harness/hold.js';
+import { openRequest } from './harness/open_request.js';
 import { measured } from './harness/measured.js';
 import { Rig, type RigTraffic } from './harness/rig.js';
 import { until } from './harness/until.js';
@@ -33,7 +33,7 @@ async function restart(): Promise<void> {
   const began = performance.now();
   await rig.controller.start();
   await rig.ready();
-  measured('controller killed and started again → in office and ready', performance.now() - began);
+  measured('controller killed and started again → the leader and ready', performance.now() - began);
 }
 
 /** The drain of `one` by a key, as it is sent again after an answer was lost. */
@@ -80,7 +80,7 @@ test('killed while the request is under way: the same key makes one drain of bot
   }
 });
 
-test('killed when the wish is written and not yet published', async () => {
+test('killed when the intent is written and not yet published', async () => {
   const key = `written-${String((keys += 1))}`;
   await rig.redis.freeze();
   const { operation } = await drainByKey(key);
@@ -106,7 +106,7 @@ test('killed when it is published and one gateway has not acked', async () => {
 
 test('killed when all have acked and a request is still open', async () => {
   const key = `acked-${String((keys += 1))}`;
-  const held = await holdRequest(rig.gateways[0]!.url, one, 6);
+  const request = await openRequest(rig.gateways[0]!.url, one, 6);
   const { operation } = await drainByKey(key);
   await rig.converged();
   await restart();
@@ -115,15 +115,15 @@ test('killed when all have acked and a request is still open', async () => {
     expect(result).toBeNull();
     return waiting_for.length === 1 && /gw-1 still has 1 open request/.test(waiting_for[0] ?? '');
   });
-  expect(await held.answered).toBe(200);
+  expect(await request.answered).toBe(200);
   await endsRight(operation, key);
 });
 
 test('killed while it is being proven and written down, and after', async () => {
   const key = `proven-${String((keys += 1))}`;
-  const held = await holdRequest(rig.gateways[1]!.url, one, 2);
+  const request = await openRequest(rig.gateways[1]!.url, one, 2);
   const { operation } = await drainByKey(key);
-  expect(await held.answered).toBe(200);
+  expect(await request.answered).toBe(200);
   await restart();
   await endsRight(operation, key);
   await restart();

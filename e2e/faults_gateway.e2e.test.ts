@@ -48,7 +48,7 @@ test('a gateway frozen during a drain is named as unknown, the drain ends unprov
   expect(traffic.total()).toBeGreaterThan(200);
 });
 
-test('a frozen gateway that a person forgets does not hold the drain up; alive again, it counts again', async () => {
+test('a frozen gateway that a person forgets does not delay the drain; alive again, it counts again', async () => {
   const [first, second] = rig.gateways;
   await using traffic = rig.traffic({}, [first!]);
   await second!.freeze();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Enlisted } from './harness/enlisted.js';
-import { holdRequest, holdSocket } from './harness/hold.js';
+import { openRequest, openSocket } from './harness/open_request.js';
 import { measured } from './harness/measured.js';
 import { Rig, statusOf, type RigGateway } from './harness/rig.js';
 import { sendMany } from './harness/traffic.js';
@@ -34,7 +34,7 @@ async function readiness(gateway: RigGateway): Promise<number> {
   return statusOf(`http://127.0.0.1:${gateway.place.adminPort}/readyz`);
 }
 
-/** Writes that failed, as its metrics tell. */
+/** Writes that failed, as its metrics report. */
 async function diskErrors(gateway: RigGateway): Promise<number> {
   const metrics = await request(`http://127.0.0.1:${gateway.place.adminPort}/metrics`);
   return Number(/kind="disk"\} (\d+)/.exec(await metrics.body.text())?.[1] ?? 0);
@@ -58,8 +58,8 @@ async function answering(gateway: RigGateway, count = 60): Promise<readonly stri
 
 test('reloaded during a drain, old workers with a slow request and a WebSocket: the count stays true', async () => {
   await using traffic = rig.traffic();
-  const slow = await holdRequest(first.url, one, 5);
-  const socket = await holdSocket(first.url, one);
+  const slow = await openRequest(first.url, one, 5);
+  const socket = await openSocket(first.url, one);
   const id = await rig.drain(one.id);
   await until('both are counted', async () => (await inFlight('gw-1')) === 2);
   const old = first.process.workers();
@@ -83,9 +83,9 @@ test('reloaded during a drain, old workers with a slow request and a WebSocket: 
 test('one worker killed -9 during a drain: its own requests go with it, the rest is counted to its end', async () => {
   await using traffic = rig.traffic({}, [first]);
   const SENT = 12;
-  // Workers take connections as they please: again, until both of them hold some.
+  // Workers take connections as they please: again, until both of them have some.
   for (let attempt = 0; ; attempt += 1) {
-    const held = await Promise.all(Array.from({ length: SENT }, () => holdRequest(second.url, one, 3)));
+    const kept = await Promise.all(Array.from({ length: SENT }, () => openRequest(second.url, one, 3)));
     const id = await rig.drain(one.id);
     await until('all are counted', async () => (await inFlight('gw-2')) === SENT);
     const victim = second.process.workers()[attempt % 2];
@@ -95,13 +95,13 @@ test('one worker killed -9 during a drain: its own requests go with it, the rest
       return workers.length === 2 && !workers.includes(victim!);
     });
     const open = (): number =>
-      one.arrivals.filter(({ url, ended }) => url.includes('held') && ended === null).length;
+      one.arrivals.filter(({ url, ended }) => url.includes('open-') && ended === null).length;
     const { count } = await until('the count is that of the instance', async () => {
       const now = await inFlight('gw-2');
       return now === open() && { count: now };
     });
     if (count > 0) expect((await rig.operation(id)).state).toBe('running');
-    const statuses = await Promise.all(held.map(({ answered }) => answered));
+    const statuses = await Promise.all(kept.map(({ answered }) => answered));
     expect(statuses.filter((status) => status === 200)).toHaveLength(count);
     expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
     expect(open()).toBe(0);

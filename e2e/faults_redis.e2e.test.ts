@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => rig[Symbol.asyncDispose]());
 
-/** Waits until Redis holds a sealed epoch above `epoch` and both gateways have applied all of it; asserts how long it took. */
+/** Waits until Redis has a sealed epoch above `epoch` and both gateways have applied all of it; asserts how long it took. */
 async function healed(what: string, epoch: number): Promise<void> {
   const began = performance.now();
   await until(
@@ -103,7 +103,7 @@ test('Redis restarted with old data: an ack from before does not count for a dra
   }
   const [at, seen] = [await positions(), await epochNow()];
   await using traffic = rig.traffic({}, [rig.gateways[0]!]);
-  // The second gateway cannot speak: all that Redis holds of it is what it said before.
+  // The second gateway cannot speak: all that Redis has of it is what it said before.
   await second!.freeze();
   await rig.redis.restart(() => {
     copyFileSync(`${rdb}.old`, rdb);
@@ -127,7 +127,7 @@ test('Redis restarted with old data: an ack from before does not count for a dra
   expect(await traffic.stop()).toEqual([]);
 });
 
-test('Redis away while instances come and go: the last good sets serve, wishes are taken, all is caught up after', async () => {
+test('Redis away while instances come and go: the last good sets serve, intents are taken, all is caught up after', async () => {
   const dying = await rig.enlist();
   const seen = await epochNow();
   await using traffic = rig.traffic();
@@ -177,7 +177,7 @@ test('a late duplicate of an old publish changes nothing', async () => {
   const payload = old.payload ?? '';
   expect(sha1(payload)).toBe(old.hash);
   const document = JSON.parse(payload) as Awaited<ReturnType<Rig['published']>>;
-  // As it was sent then: it expected the set where it stood before.
+  // As it was sent then: it expected the set where it was before.
   const repeated = {
     epoch: Number(old.epoch),
     last_generation: Number(old.generation) - 1,

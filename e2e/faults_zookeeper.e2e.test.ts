@@ -6,12 +6,12 @@ import { Rig } from './harness/rig.js';
 import { until } from './harness/until.js';
 
 let rig: Rig;
-let crew: readonly Enlisted[];
+let instances: readonly Enlisted[];
 
 beforeAll(async () => {
   // Whoever has not come back within the settle time is taken out: long enough for a busy machine.
   rig = await Rig.start({ env: { EBBGATE_SETTLE: '10s' } });
-  crew = await Promise.all([rig.enlist(), rig.enlist(), rig.enlist()]);
+  instances = await Promise.all([rig.enlist(), rig.enlist(), rig.enlist()]);
   await rig.route();
 });
 afterAll(() => rig[Symbol.asyncDispose]());
@@ -23,7 +23,7 @@ async function eligible(): Promise<readonly string[]> {
   return used.map(({ id }) => id).sort();
 }
 
-const all = (): readonly string[] => crew.map(({ id }) => id).sort();
+const all = (): readonly string[] => instances.map(({ id }) => id).sort();
 
 async function state(): Promise<string> {
   const { body } = await rig.call<{ readonly zookeeper: { readonly state: string } }>('GET', '/readyz');
@@ -36,20 +36,20 @@ async function calm(): Promise<void> {
   await until(
     'every instance is registered again',
     async () => {
-      const seen = await Promise.all(crew.map(({ id }) => rig.instance(id)));
+      const seen = await Promise.all(instances.map(({ id }) => rig.instance(id)));
       return seen.every(({ registered }) => registered) && (await rig.service()).protection === null;
     },
     { timeoutMs: 30_000 },
   );
 }
 
-test('ZooKeeper killed and started again: the sets are held, mutations answer 503, then all is as before', async () => {
+test('ZooKeeper killed and started again: the sets are kept, mutations answer 503, then all is as before', async () => {
   await using traffic = rig.traffic();
   await rig.zookeeper.kill();
   await until('the controller says so', async () => (await state()) !== 'ok');
   const refused = await rig.call<{ readonly code: string }>(
     'POST',
-    `/v1/services/shop/instances/${crew[0]!.id}/drain`,
+    `/v1/services/shop/instances/${instances[0]!.id}/drain`,
     {},
   );
   expect(refused).toMatchObject({ status: 503, body: { code: 'store_unavailable' } });
@@ -62,8 +62,8 @@ test('ZooKeeper killed and started again: the sets are held, mutations answer 50
   measured('ZooKeeper restarted → registry complete again', performance.now() - back);
   expect(await eligible()).toEqual(all());
   // It works: a drain and back.
-  expect(await rig.ended(await rig.drain(crew[0]!.id))).toMatchObject({ result: 'drained' });
-  await rig.undrain(crew[0]!.id);
+  expect(await rig.ended(await rig.drain(instances[0]!.id))).toMatchObject({ result: 'drained' });
+  await rig.undrain(instances[0]!.id);
   expect(await traffic.stop()).toEqual([]);
 });
 
@@ -79,7 +79,7 @@ test('ZooKeeper frozen for longer than every session: all providers expire at on
   })();
   await rig.zookeeper.freeze();
   // They cannot come back at once, so the first view after the thaw is complete, fresh and empty.
-  for (const each of crew) each.cutOff(true);
+  for (const each of instances) each.cutOff(true);
   const began = performance.now();
   await until(
     'frozen for longer than every session',
@@ -87,14 +87,14 @@ test('ZooKeeper frozen for longer than every session: all providers expire at on
   );
   rig.zookeeper.thaw();
   await until('the registry is seen empty', async () => {
-    const seen = await Promise.all(crew.map(({ id }) => rig.instance(id)));
+    const seen = await Promise.all(instances.map(({ id }) => rig.instance(id)));
     return seen.every(({ registered }) => !registered);
   });
   expect((await rig.service()).protection).toMatch(/settle|suspects/);
   const before = traffic.total();
   await until('more traffic', () => traffic.total() > before + 200);
   expect(await eligible()).toEqual(all());
-  for (const each of crew) each.cutOff(false);
+  for (const each of instances) each.cutOff(false);
   const back = performance.now();
   await calm();
   measured(
@@ -103,19 +103,19 @@ test('ZooKeeper frozen for longer than every session: all providers expire at on
   );
   watching.abort();
   await watch;
-  expect(fewest).toBe(crew.length);
-  await until('every instance is used', () => crew.every(({ requests }) => requests() > 0));
+  expect(fewest).toBe(instances.length);
+  await until('every instance is used', () => instances.every(({ requests }) => requests() > 0));
   expect(await traffic.stop()).toEqual([]);
 });
 
 test('a drain that is published before ZooKeeper goes away is confirmed without it, and written down after', async () => {
-  const [instance] = crew;
+  const [instance] = instances;
   await using traffic = rig.traffic();
-  // Held open until ZooKeeper is gone, so that it cannot be over before.
-  const held = [...rig.gateways, ...rig.gateways, ...rig.gateways].map(({ url }) =>
+  // Kept open until ZooKeeper is gone, so that it cannot be over before.
+  const kept = [...rig.gateways, ...rig.gateways, ...rig.gateways].map(({ url }) =>
     request(`${url}/?delay=4`),
   );
-  await until('the instance holds one of them', async () =>
+  await until('the instance has one of them', async () =>
     Object.values((await rig.instance(instance!.id)).in_flight).some((count) => (count ?? 0) > 0),
   );
   const id = await rig.drain(instance!.id);
@@ -123,7 +123,7 @@ test('a drain that is published before ZooKeeper goes away is confirmed without 
   await rig.zookeeper.kill();
   await until('the controller says so', async () => (await state()) !== 'ok');
   expect((await rig.operation(id)).result).toBeNull();
-  for (const one of held) {
+  for (const one of kept) {
     const answer = await one;
     await answer.body.dump();
     expect(answer.statusCode).toBe(200);

@@ -30,7 +30,7 @@ async function problems(): Promise<readonly string[]> {
   const { body } = await rig.call<{ readonly items: readonly Found[] }>('GET', '/v1/problems');
   return body.items.map(({ code, service, path }) => `${String(service)} ${code} ${String(path)}`);
 }
-const told = (line: string): Promise<unknown> =>
+const reported = (line: string): Promise<unknown> =>
   untilValue(`the problem ${line}`, problems, (lines) => lines.includes(line));
 const gone = (part: string): Promise<unknown> =>
   untilValue(`no problem with ${part}`, problems, (lines) => !lines.some((line) => line.includes(part)));
@@ -43,7 +43,7 @@ test('what the controller may not read is a problem of its service, and every ot
   await kazoo.create(`${providers('shop')}/secret`, { id: 's', host: '127.0.0.1', port: 9 }, { acl: 'own' });
   await kazoo.create(`${providers('locked')}/a`, '{}', { acl: 'own' });
   await kazoo.create('/services/bad name/providers/a', '{}');
-  await told(`shop unreadable_node ${providers('shop')}/secret`);
+  await reported(`shop unreadable_node ${providers('shop')}/secret`);
   await untilValue('a problem of locked', problems, (lines) =>
     lines.some((line) => line.startsWith('locked unreadable_node /services/locked')),
   );
@@ -58,7 +58,7 @@ test('what the controller may not read is a problem of its service, and every ot
   await rig.undrain(one.id);
   await rig.enlist({ service: 'other' });
 
-  // Mended and removed: the problems end, also of what no watch tells.
+  // Mended and removed: the problems end, also of what no watch shows.
   await kazoo.remove(`${providers('shop')}/secret`);
   await gone('/secret');
   await kazoo.remove('/services/locked');
@@ -74,10 +74,10 @@ test('an instance whose node becomes unreadable stays as it was known, and goes 
   await kazoo.create(path, data);
   const up = async (): Promise<unknown> => (await rig.instance('a', 'quiet')).effective.state === 'up';
   await until('the instance is in use', up);
-  await told(`quiet persistent_node ${providers('quiet')}`);
+  await reported(`quiet persistent_node ${providers('quiet')}`);
   await kazoo.protect(path, 'own');
   await kazoo.set(path, { ...data, weight: 8 });
-  await told(`quiet unreadable_node ${path}`);
+  await reported(`quiet unreadable_node ${path}`);
   expect(await rig.instance('a', 'quiet')).toMatchObject({
     registered: true,
     effective: { state: 'up', weight: 7 },
@@ -89,7 +89,7 @@ test('an instance whose node becomes unreadable stays as it was known, and goes 
     ({ effective }) => effective.weight === 8,
   );
   await kazoo.protect(path, 'own');
-  await told(`quiet unreadable_node ${path}`);
+  await reported(`quiet unreadable_node ${path}`);
   await kazoo.remove(path);
   await until('the instance is not registered any more', async () => {
     const answer = await rig.call('GET', '/v1/services/quiet/instances/a');
@@ -111,8 +111,8 @@ test("nodes of ZooKeeper's own command line: odd bytes are one problem each, and
   await until('the good one is in use', async () => {
     return (await rig.instance('127.0.0.1:9100', 'typed')).effective.state === 'up';
   });
-  await told(`typed bad_json ${root}/text`);
-  await told(`typed forbidden_host ${root}/far`);
+  await reported(`typed bad_json ${root}/text`);
+  await reported(`typed forbidden_host ${root}/far`);
   await untilValue('the folder', problems, (lines) =>
     lines.some((line) => line.startsWith(`typed nested_node ${root}/folder`)),
   );

@@ -85,7 +85,7 @@ describe('routes and weights', () => {
     await until('all three are used', () => two.requests() > 5 && three.requests() > 0);
     await bench.serve(service, [peer(two, 1), peer(three, 100)]);
     // What was picked before the ack may still be on its way to the instance.
-    await bench.heard('the first holds nothing', ({ in_flight }) => !(`${service}|${one.id}` in in_flight));
+    await bench.heard('the first has nothing', ({ in_flight }) => !(`${service}|${one.id}` in in_flight));
     const left = one.requests();
     const seen = three.requests();
     await until('the third is used', () => three.requests() > seen + 50);
@@ -228,7 +228,7 @@ describe('retries', () => {
   });
 });
 
-describe('what it tells', () => {
+describe('what it shows', () => {
   test('/metrics has every series', async () => {
     const [one] = await fresh(1);
     await bench.serve(service, [peer(one, 100)]);
@@ -289,7 +289,7 @@ describe('what it tells', () => {
     );
   });
 
-  test('the access log tells service, instances tried, tries and times of each request', async () => {
+  test('the access log shows service, instances tried, tries and times of each request', async () => {
     const [alive] = await fresh(1);
     const dead = await deadPeer();
     await bench.serve(service, [peer(alive, 1), { ...dead, weight: 1_000_000 }]);
@@ -311,7 +311,7 @@ describe('what it tells', () => {
       upstream_status: '502, 200',
     });
     expect(line).not.toContain('secret');
-    // The page of the log names what stands in a line, and nothing else.
+    // The page of the log names what is in a line, and nothing else.
     const page = readFileSync(new URL('../docs/reference/access-log.md', import.meta.url), 'utf8');
     const rows = [...page.matchAll(/^\| (`[^|]+`) +\|/gm)].map(([, members = '']) => members);
     const named = rows.flatMap((members) => [...members.matchAll(/`(\w+)`/g)].map(([, name]) => name));

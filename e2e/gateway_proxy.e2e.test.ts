@@ -125,7 +125,7 @@ describe('who the client is', () => {
       'x-forwarded-prefix': '/evil',
       'x-real-ip': '203.0.113.9',
     });
-    // The nearest address that is not a proxy's is the client; what stands before it is only claimed.
+    // The nearest address that is not a proxy's is the client; what is before it is only claimed.
     const chain = await echoOf(port, GET, SHOP, 'X-Forwarded-For: 6.6.6.6, 203.0.113.9, 127.0.0.2');
     expect(chain.headers['x-real-ip']).toBe('203.0.113.9');
     const odd = await echoOf(port, GET, SHOP, 'X-Forwarded-Proto: gopher', 'X-Forwarded-Host: a"b');
@@ -292,7 +292,7 @@ describe('errors', () => {
 });
 
 describe('TLS', () => {
-  test('HTTP/2 and HTTP/1.1 reach the instance, told as https', async () => {
+  test('HTTP/2 and HTTP/1.1 reach the instance, reported as https', async () => {
     const session: ClientHttp2Session = connectHttp2(`https://127.0.0.1:${tlsPort}`, {
       rejectUnauthorized: false,
     });
@@ -315,7 +315,7 @@ describe('TLS', () => {
   });
 });
 
-test('after all this nothing is in flight, and no error but the expected ones stands in the log', async () => {
+test('after all this nothing is in flight, and no error but the expected ones is in the log', async () => {
   await bench.heard(
     'none in flight',
     (beat) => Object.keys(beat.in_flight).length === 0 && beat.uncounted === 0,

@@ -57,7 +57,7 @@ describe('a set that cannot be trusted', () => {
       await bench.acked(position);
       expect(await answering(bench), what).toBe(one.id);
     }
-    // A good one heals it, and other services were never held up.
+    // A good one heals it, and other services were never blocked.
     await bench.serve('other', [peer(two)]);
     const mended = await bench.serve('shop', [peer(two)]);
     await bench.heard(
@@ -69,13 +69,13 @@ describe('a set that cannot be trusted', () => {
     expect(traffic.failed).toEqual([]);
   });
 
-  test('whatever its name, is told of in a heartbeat that is UTF-8', async () => {
+  test('whatever its name, is reported in a heartbeat that is UTF-8', async () => {
     await using bench = await Workbench.start();
     const name = Buffer.concat([Buffer.from('no name '), Buffer.from([0xff, 0xc3])]);
     await bench.publishing.redis.zadd('{ebb}:index', 1, name);
     bench.publishing.generation = 1;
     await bench.serve('shop', [peer(one)]);
-    const beat = await bench.heard('it is told', ({ rejected }) => rejected.length > 0);
+    const beat = await bench.heard('it is reported', ({ rejected }) => rejected.length > 0);
     expect(beat.rejected).toEqual([{ service: 'no name %FF%C3', generation: 1, code: 'bad_document' }]);
     const bytes = await bench.publishing.redis.getBuffer('{ebb}:gw:gw-1');
     expect(() => new TextDecoder('utf-8', { fatal: true }).decode(bytes)).not.toThrow();

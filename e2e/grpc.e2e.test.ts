@@ -24,7 +24,7 @@ interface Reply {
   readonly headers: IncomingHttpHeaders;
   readonly trailers: IncomingHttpHeaders;
   readonly body: string;
-  /** The head alone ended the answer, so grpc-status stands in it. */
+  /** The head alone ended the answer, so grpc-status is in it. */
   readonly trailersOnly: boolean;
 }
 

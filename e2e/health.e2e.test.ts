@@ -9,8 +9,8 @@ import { sendMany, startTraffic, type Traffic } from './harness/traffic.js';
 import { until, untilValue } from './harness/until.js';
 import { hostOf, Workbench } from './harness/workbench.js';
 
-/** What the heartbeat tells of health. */
-interface Told {
+/** What the heartbeat reports of health. */
+interface Reported {
   readonly health?: Readonly<
     Record<string, { readonly state: string; readonly reason: string; readonly since: number }>
   >;
@@ -53,15 +53,15 @@ const traffic = (rate = 200): Traffic =>
   startTraffic({ url: bench.gateway.url, host: hostOf(service), rate });
 const many = (count: number): Promise<Traffic> =>
   sendMany({ url: bench.gateway.url, host: hostOf(service), count });
-const told = async (): Promise<Told> => {
-  const beat: (Heartbeat & Told) | null = await bench.publishing.heartbeat('gw-1');
+const reported = async (): Promise<Reported> => {
+  const beat: (Heartbeat & Reported) | null = await bench.publishing.heartbeat('gw-1');
   return beat ?? {};
 };
 const stateOf = async (one: Patient): Promise<string> =>
-  (await told()).health?.[`${service}|${one.id}`]?.state ?? 'healthy';
+  (await reported()).health?.[`${service}|${one.id}`]?.state ?? 'healthy';
 const metric = async (line: string): Promise<boolean> => (await bench.admin('/metrics')).text.includes(line);
 
-/** Resolves once the gateway tells that state of the instance. */
+/** Resolves once the gateway reports that state of the instance. */
 const becomes = (one: Patient, state: string, timeoutMs = 20_000): Promise<string> =>
   untilValue(
     `${one.id} ${state}`,
@@ -76,7 +76,7 @@ describe('one of three instances', () => {
     ['answers 500', 'status', (one: Patient): string => (one.mood = 'failing'), { fail_statuses: [500] }],
     ['hangs', 'timeout', (one: Patient): string => (one.mood = 'hanging'), {}],
   ] as const)(
-    'that %s is out after a few requests, without any retry, and told with its reason',
+    'that %s is out after a few requests, without any retry, and reported with its reason',
     async (_, reason, hurt, health) => {
       const fleet = await fresh(3);
       const [bad] = fleet;
@@ -94,7 +94,7 @@ describe('one of three instances', () => {
       expect(second.total()).toBeGreaterThan(100);
       expect(bad.requests.length).toBeLessThanOrEqual(1);
       await becomes(bad, 'ejected');
-      const one = (await told()).health![`${service}|${bad.id}`]!;
+      const one = (await reported()).health![`${service}|${bad.id}`]!;
       expect(one.reason).toMatch(/^[345] failures within 10 s: (connection|status 500|timed out)/);
       expect(Math.abs(one.since - Date.now() / 1_000)).toBeLessThan(30);
       expect(await metric(`ebbgate_ejections_total{service="${service}",reason="${reason}"} 1`)).toBe(true);
@@ -210,7 +210,7 @@ describe('a half-open request', () => {
     );
     // The other workers learn of it within a tenth of a second.
     await pause(200);
-    // While one request is the half-open one there is nobody for the others: they are told so, not that the instance failed.
+    // While one request is the half-open one there is nobody for the others: their error says so, not that the instance failed.
     lost.mood = 'hanging';
     lost.forget();
     const answers: string[] = [];
@@ -284,19 +284,19 @@ describe('an instance that flaps', () => {
       set({ max_fails: 1, fail_timeout_ms: 500, fail_statuses: [500] }, { retry: { tries: 1 } }),
     );
     await using stream = traffic(300);
-    const holds = (): readonly number[] =>
+    const fits = (): readonly number[] =>
       [...readFileSync(bench.gateway.errorLog, 'utf8').matchAll(/: (\S+) is ejected for ([\d.]+) s: 1 fail/g)]
         .filter(([, id]) => id === bad.id)
         .map(([, , seconds]) => Number(seconds));
     for (let round = 1; round <= 3; round++) {
       bad.mood = 'failing';
-      await until(`ejection ${round}`, () => holds().length === round);
+      await until(`ejection ${round}`, () => fits().length === round);
       bad.mood = 'well';
       bad.forget();
       await until('it is back', () => bad.requests.length > 20, { timeoutMs: 20_000 });
     }
     await stream.stop();
-    expect(holds()).toEqual([0.5, 1, 2]);
+    expect(fits()).toEqual([0.5, 1, 2]);
     expect([...stream.statuses.keys()].sort()).toEqual([200, 500]);
     // What was under way when it was ejected, once in each round.
     expect(stream.statuses.get(500)).toBeLessThanOrEqual(3 * 16);
@@ -319,7 +319,7 @@ describe('panic', () => {
     await bench.serve(service, peers, set({ fail_timeout_ms: 1_000, fail_statuses: [500] }));
     one.mood = two.mood = 'failing';
     await using stream = traffic();
-    await until('panic', async () => (await told()).panic?.includes(service));
+    await until('panic', async () => (await reported()).panic?.includes(service));
     expect(await metric(`ebbgate_panic{service="${service}"} 1`)).toBe(true);
     one.forget();
     two.forget();
@@ -327,7 +327,7 @@ describe('panic', () => {
     one.mood = two.mood = 'well';
     await becomes(one, 'healthy');
     await becomes(two, 'healthy');
-    expect((await told()).panic?.includes(service) ?? false).toBe(false);
+    expect((await reported()).panic?.includes(service) ?? false).toBe(false);
     expect(await metric(`ebbgate_panic{service="${service}"} 0`)).toBe(true);
     await stream.stop();
     expect((await many(100)).failed).toEqual([]);
@@ -340,7 +340,7 @@ describe('panic', () => {
     await bench.serve(service, peers, set({ max_fails: 1, fail_statuses: [500], max_ejected_percent: 0 }));
     bad.mood = lost.mood = 'failing';
     await many(40);
-    await until('panic', async () => (await told()).panic?.includes(service));
+    await until('panic', async () => (await reported()).panic?.includes(service));
     await pause(300);
     bad.forget();
     lost.forget();
@@ -474,7 +474,7 @@ describe('a restart of all instances, one by one', () => {
       fleet.slice(0, 3).map((one) => peer(one)),
       set({ max_fails: 1, fail_timeout_ms: 500 }, { retry: { tries: 2 } }),
     );
-    // A worker that a reload has told to exit closes kept connections, and a client may be about to use one.
+    // A worker that a reload ends closes kept connections, and a client may be about to use one.
     await until('no old worker is left', () => bench.gateway.workers().length === 2);
     await using stream = traffic(300);
     for (const one of fleet.slice(0, 3)) {

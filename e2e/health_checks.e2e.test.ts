@@ -48,17 +48,17 @@ function set(check: Partial<HealthCheck> = {}, more: Partial<Health> = {}): Part
 const many = (count: number): Promise<Traffic> =>
   sendMany({ url: bench.gateway.url, host: hostOf(service), count });
 
-type Told = Heartbeat & {
+type Reported = Heartbeat & {
   readonly health?: Readonly<Record<string, { readonly state: string; readonly reason: string }>>;
 };
 
 async function conditionOf(one: Patient): Promise<string> {
-  const beat: Told | null = await bench.publishing.heartbeat('gw-1');
-  const told = beat?.health?.[`${service}|${one.id}`];
-  return told === undefined ? 'healthy' : `${told.state}: ${told.reason}`;
+  const beat: Reported | null = await bench.publishing.heartbeat('gw-1');
+  const reported = beat?.health?.[`${service}|${one.id}`];
+  return reported === undefined ? 'healthy' : `${reported.state}: ${reported.reason}`;
 }
 
-/** Resolves once the gateway tells that condition of the instance. */
+/** Resolves once the gateway reports that condition of the instance. */
 const becomes = (one: Patient, condition: string | RegExp): Promise<string> =>
   untilValue(
     `${one.id} ${String(condition)}`,
@@ -211,7 +211,7 @@ describe('a suspect with checks', () => {
   });
 });
 
-/** Where it stands, under whatever name. */
+/** Where it is, under whatever name. */
 function point({ host, port, version }: Patient): { host: string; port: number; version: string } {
   return { host, port, version };
 }

@@ -239,14 +239,14 @@ describe('an answer that its instance cuts short is a mark, a count and a failur
       set: { health: { max_fails: 1, fail_timeout_ms: 500 } },
     });
     const { service } = outcome;
-    const told = (pattern: RegExp): Promise<boolean> =>
+    const reported = (pattern: RegExp): Promise<boolean> =>
       until(`${service}: ${String(pattern)}`, async () => {
         await edge.bench.ask(service).catch(() => undefined); // some meet the instance that cuts them short
         return readFileSync(edge.bench.gateway.errorLog, 'utf8')
           .split('\n')
           .some((line) => line.includes(`${service}: `) && pattern.test(line));
       });
-    await told(/the half-open request failed, ejection 2 in a row: answer cut short/);
+    await reported(/the half-open request failed, ejection 2 in a row: answer cut short/);
     expect(readFileSync(edge.bench.gateway.errorLog, 'utf8')).not.toMatch(
       new RegExp(`${service}: .* is back`),
     );
@@ -257,7 +257,7 @@ describe('an answer that its instance cuts short is a mark, a count and a failur
       );
     });
     well = true;
-    await told(/ is back/);
+    await reported(/ is back/);
     await edge.settled(outcome);
   });
 

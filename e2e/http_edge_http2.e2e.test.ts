@@ -52,7 +52,7 @@ interface Reply {
   readonly reset: boolean;
 }
 
-/** One request; resolves when its stream is over, however that ends. `cancelAt`: once the body holds this, the client leaves. */
+/** One request; resolves when its stream is over, however that ends. `cancelAt`: once the body has this, the client leaves. */
 async function ask(
   service: string,
   {
@@ -141,7 +141,7 @@ describe('an instance over HTTP/1.1', () => {
     await goesOn();
   });
 
-  test('sees no upgrade, whatever the client writes, and no raw byte stands between the frames', async () => {
+  test('sees no upgrade, whatever the client writes, and no raw byte is between the frames', async () => {
     const service = await serve(async (line) => {
       const { head } = await line.request();
       if (!/^upgrade:/im.test(head)) line.send(whole('plain'));
@@ -263,7 +263,7 @@ describe('an instance over gRPC', () => {
     expect(await ejections(service)).toBe(1);
   });
 
-  test('that resets its stream ends visibly; nobody can tell that from a client that cancels', async () => {
+  test('that resets its stream ends visibly; nobody can know that from a client that cancels', async () => {
     const service = await serveGrpc((stream) => {
       respond(stream, true);
       stream.write('reply', () => stream.close(2));

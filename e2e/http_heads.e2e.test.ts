@@ -402,13 +402,13 @@ describe('a name of a header that is not plain', () => {
     );
   };
 
-  test('is not passed on, is counted, and is told of once', async () => {
+  test('is not passed on, is counted, and is reported once', async () => {
     const before = await dropped('name');
     const outcome = await asked('X_Tenant: 1', 'X.Dot: 2', 'X-Plain: 3');
     expect(got(outcome)).toMatchObject({ 'x-plain': '3' });
     expect(Object.keys(got(outcome)).filter((name) => /[^a-z0-9-]/.test(name))).toEqual([]);
     expect(await dropped('name')).toBe(before + 2);
-    await until('it is told', () =>
+    await until('it is reported', () =>
       readFileSync(edge.bench.gateway.errorLog, 'utf8').includes('a header named x_tenant was not passed on'),
     );
   });

@@ -56,7 +56,7 @@ async function metric(name: string): Promise<number | null> {
 }
 const HEALTHY = 'ebbgate_instances{service="shop",state="healthy"}';
 
-test('one of two dies: the other one cannot be taken away by any verb, and everybody is told why', async () => {
+test('one of two dies: the other one cannot be taken away by any verb, and everybody is reported why', async () => {
   await healthy(2);
   expect(codes(await rig.service())).toEqual([]);
   await two.stop();
@@ -91,16 +91,16 @@ test('one of two dies: the other one cannot be taken away by any verb, and every
   const forced = await cli('drain', '-s', 'shop', one.id, '--force', '--reason', 'it must go');
   expect(forced.code).toBe(0);
   // Now every instance that may get requests is out.
-  await until('the panic is told', async () => (await events()).includes('panic *'));
+  await until('the panic is reported', async () => (await events()).includes('panic *'));
   await rig.undrain(one.id);
-  await until('its end is told', async () => (await events()).includes('recovered *'));
+  await until('its end is reported', async () => (await events()).includes('recovered *'));
 });
 
 test('all are dead: none is healthy, gateways panic, and what alerts ask for says so', async () => {
   const before = await events();
   await one.stop();
   await healthy(0);
-  await until('the panic is told', async () => codes(await rig.service()).includes('panic'));
+  await until('the panic is reported', async () => codes(await rig.service()).includes('panic'));
   expect(codes(await rig.service())).toEqual(['panic', 'unhealthy', 'unhealthy']);
   expect((await cli('get', 'services')).stdout).toMatch(/shop +2\/2 +0\/2 /);
   expect(await metric(HEALTHY)).toBe(0);
@@ -108,13 +108,15 @@ test('all are dead: none is healthy, gateways panic, and what alerts ask for say
   expect((await events()).slice(before.length).sort()).toEqual([`failing ${one.id}`, 'panic *']);
 });
 
-test('they come back: recovered is told once for each, and nothing is left', async () => {
+test('they come back: recovered is reported once for each, and nothing is left', async () => {
   const before = await events();
   for (const { port, id } of [one, two]) revived.push(await startInstance({ service: 'shop', port, id }));
   expect(codes(await healthy(2))).toEqual([]);
-  await until('the end of the panic is told', async () => (await events()).at(-1)?.startsWith('recovered'));
-  const told = (await events()).slice(before.length);
-  expect(told.sort()).toEqual([`recovered ${one.id}`, `recovered ${two.id}`, 'recovered *'].sort());
+  await until('the end of the panic is reported', async () =>
+    (await events()).at(-1)?.startsWith('recovered'),
+  );
+  const reported = (await events()).slice(before.length);
+  expect(reported.sort()).toEqual([`recovered ${one.id}`, `recovered ${two.id}`, 'recovered *'].sort());
   expect(await metric(HEALTHY)).toBe(2);
 });
 

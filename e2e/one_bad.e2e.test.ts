@@ -10,13 +10,13 @@ import { Workbench } from './harness/workbench.js';
  * nothing of it, and where latency steers, it gets next to nothing.
  */
 
-const TROUBLES: readonly (readonly [string, (one: Patient) => unknown])[] = [
+const FAULTS: readonly (readonly [string, (one: Patient) => unknown])[] = [
   ['refuses', (one) => one.refuse()],
   ['hangs', (one) => (one.mood = 'hanging')],
   ['fails', (one) => (one.mood = 'failing')],
   ['is slow', (one) => (one.mood = 'slow')],
 ];
-const LANES = 6;
+const CLIENTS = 6;
 
 let bench: Workbench;
 const patients: Patient[] = [];
@@ -46,21 +46,21 @@ async function ask(
 ): Promise<{ readonly total: number; readonly failed: number }> {
   const until = performance.now() + ms;
   let [total, failed] = [0, 0];
-  const lane = async (): Promise<void> => {
+  const client = async (): Promise<void> => {
     while (performance.now() < until) {
       const i = (total += 1);
       const { status } = await bench.ask(service, '/', { headers: clientHeaders(i) });
       if (status !== 200) failed += 1;
     }
   };
-  await Promise.all(Array.from({ length: LANES }, lane));
+  await Promise.all(Array.from({ length: CLIENTS }, client));
   return { total, failed };
 }
 
 /** What came of it once the gateway has had two seconds to notice. */
 async function suffer(
   algorithm: Algorithm,
-  [what, hurt]: (typeof TROUBLES)[number],
+  [what, hurt]: (typeof FAULTS)[number],
 ): Promise<{ readonly what: string; readonly failed: number; readonly share: number }> {
   const service = `${algorithm.replaceAll('_', '-')}-${what.replace(' ', '-')}`;
   const fleet = await Promise.all([1, 2, 3].map(() => Patient.start(service)));
@@ -82,7 +82,7 @@ async function suffer(
 test.each(ALGORITHMS)(
   '%s: at most 1 % fail after two seconds, whatever one of three suffers from',
   async (algorithm) => {
-    const found = await Promise.all(TROUBLES.map((trouble) => suffer(algorithm, trouble)));
+    const found = await Promise.all(FAULTS.map((fault) => suffer(algorithm, fault)));
     for (const { what, failed, share } of found) {
       expect(failed, `${what}: failed`).toBeLessThanOrEqual(0.01);
       if (algorithm === 'ewma' || what !== 'is slow')

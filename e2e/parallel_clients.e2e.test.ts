@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ReadinessResource } from '../control-plane/src/testkit.js';
 import type { Enlisted } from './harness/enlisted.js';
-import { judgeLedger, startClients } from './harness/clients.js';
+import { checkLedger, startClients } from './harness/clients.js';
 import { observe } from './harness/observer.js';
 import { Rig } from './harness/rig.js';
 import { until } from './harness/until.js';
@@ -66,7 +66,7 @@ test.each([
     const observed = await observer.stop();
     const failed = await traffic.stop();
 
-    expect(judgeLedger(ledger, observed)).toEqual([]);
+    expect(checkLedger(ledger, observed)).toEqual([]);
     expect(ledger.longestGapMs).toBeLessThan(LEADING_MS);
     expect(ledger.answered.length).toBeGreaterThan(CLIENTS * 4);
     expect(failed).toEqual([]);

@@ -216,8 +216,8 @@ test('a record that this controller cannot read moves nothing, and says so', asy
 test('a start that would leave too few instances is refused, and says so before', async () => {
   for (let n = 0; n < 2; n += 1) await rig.enlist({ service, version: 'v2' });
   const spec = `/v1/services/${service}`;
-  const told = await rig.call('PATCH', spec, { min_available: 3 }, { 'if-match': '*' });
-  expect(told.status, JSON.stringify(told.body)).toBe(200);
+  const reported = await rig.call('PATCH', spec, { min_available: 3 }, { 'if-match': '*' });
+  expect(reported.status, JSON.stringify(reported.body)).toBe(200);
   const path = `/v1/services/${service}/releases`;
   const body = { target: 'v2', stable: 'v1', steps: [{ weight: 100 }] };
   const too_few = '2 ready instances would have a share, and min_available asks for 3';

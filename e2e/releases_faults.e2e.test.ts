@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { ReleaseOutcome } from '../control-plane/src/testkit.js';
-import { drawMoments, EVERY_MOMENT, HELD_PHASES, Staged, WEIGHTS, type Moment } from './harness/phases.js';
+import { drawMoments, EVERY_MOMENT, STOPPED_PHASES, Staged, WEIGHTS, type Moment } from './harness/phases.js';
 import { Rig } from './harness/rig.js';
 import { runCli, startCli } from './harness/stack.js';
 import { until } from './harness/until.js';
@@ -62,12 +62,12 @@ async function restartController(staged: Staged): Promise<void> {
 
 async function killedIn(moment: Moment): Promise<void> {
   const staged = await stage();
-  const letGo = await staged.hold(moment);
+  const letGo = await staged.stopAt(moment);
   const before = await staged.read();
   await restartController(staged);
   const after = await staged.read();
   expect(after.id).toBe(before.id);
-  // What holds it there holds it still, but for a soak and for Redis, which goes on before the controller can start.
+  // What has it there has it still, but for a soak and for Redis, which goes on before the controller can start.
   const goesOn = moment.phase === 'soaking' || moment.phase === 'applying';
   if (goesOn) expect(after.step).toBeGreaterThanOrEqual(before.step);
   else expect(after).toMatchObject({ step: before.step, state: before.state, phase: before.phase });
@@ -90,8 +90,8 @@ test.each([
   ['rolling_back', 'rollback', 'rolled_back', { v1: 100 }],
 ] as const)('the controller is killed while it is %s', async (state, verb, end, shares) => {
   const staged = await stage();
-  // A gateway stands still: both ways to an end wait for it.
-  await staged.hold({ phase: 'converging', weight: 2 });
+  // A gateway is stopped: both ways to an end wait for it.
+  await staged.stopAt({ phase: 'converging', weight: 2 });
   const { step } = await staged.read();
   await staged.verb(verb, { reason: 'e2e', ...(verb === 'skip' ? { expected_step: step } : {}) });
   await staged.reached((now) => now.state === state);
@@ -178,9 +178,9 @@ test('a pause outlives the controller; two clients that promote one step make on
 });
 
 test('aborted in every phase: v1 alone again, each time', async () => {
-  for (const phase of HELD_PHASES) {
+  for (const phase of STOPPED_PHASES) {
     const staged = await stage();
-    await staged.hold({ phase, weight: phase === 'preparing' ? 0 : 1 });
+    await staged.stopAt({ phase, weight: phase === 'preparing' ? 0 : 1 });
     if (phase !== 'preparing') expect((await staged.read()).shares.wanted).not.toEqual({ v1: 100 });
     await staged.verb('abort', { reason: phase });
     rig.redis.thaw();
@@ -232,11 +232,11 @@ test('while a service is frozen nothing starts and no step begins; going back go
   await staged.join();
   await staged.reached(({ state }) => state === 'paused');
   // The freeze of everything outlives the controller, as that of one service does.
-  expect((await runCli(['freeze', '--all', '--reason', 'audit'], env)).code).toBe(0);
+  expect((await runCli(['freeze', '--all', '--reason', 'payday'], env)).code).toBe(0);
   await restartController(staged);
-  const held = await rig.call('POST', `/v1/releases/${staged.id}/promote`, { expected_step: 1 });
-  expect(held).toMatchObject({ status: 409, body: { code: 'guard_refused' } });
-  expect(JSON.stringify(held.body)).toContain('everything is frozen by ann: audit');
+  const kept = await rig.call('POST', `/v1/releases/${staged.id}/promote`, { expected_step: 1 });
+  expect(kept).toMatchObject({ status: 409, body: { code: 'guard_refused' } });
+  expect(JSON.stringify(kept.body)).toContain('everything is frozen by ann: payday');
   expect((await runCli(['describe', 'service', staged.service], env)).stdout).toMatch(/Frozen: +with all/);
   await staged.verb('abort');
   await staged.ended('cancelled');

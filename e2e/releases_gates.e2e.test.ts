@@ -20,7 +20,7 @@ const SHARE = 0.2;
 const STEPS = [{ weight: 100 * SHARE }, { pause: '10m' }, { weight: 100 }];
 
 let rig: Rig;
-let judge: Judge;
+let gateServer: GateServer;
 let tests = 0;
 let service: string;
 let traffic: RigTraffic;
@@ -30,19 +30,19 @@ const { read, reached, ended } = calls;
 const start = (body: object): Promise<string> => calls.start(service, body);
 
 beforeAll(async () => {
-  judge = await Judge.start();
+  gateServer = await GateServer.start();
   rig = await Rig.start({
     gateways: GATEWAYS,
-    env: { EBBGATE_HOOKS: `${judge.url}/gates`, EBBGATE_PROMETHEUS: judge.url },
+    env: { EBBGATE_HOOKS: `${gateServer.url}/gates`, EBBGATE_PROMETHEUS: gateServer.url },
   });
 });
 afterAll(async () => {
   await rig[Symbol.asyncDispose]();
-  await judge.stop();
+  await gateServer.stop();
 });
 beforeEach(() => {
   service = `gated-${String((tests += 1))}`;
-  judge.reset();
+  gateServer.reset();
 });
 afterEach(() => traffic.stop());
 
@@ -95,7 +95,7 @@ test('20 % errors: the fast gate alone goes back within seconds, and the loss is
   expect(traffic.failed().every(({ status }) => status === 500)).toBe(true);
 });
 
-test('6 % errors: too few for the fast gate, and the errors gate goes back at the first judgement', async () => {
+test('6 % errors: too few for the fast gate, and the errors gate goes back at the first check', async () => {
   await serve();
   const gates = { interval: '4s', latency: null };
   const id = await start({ target: 'v2', steps: STEPS, gates });
@@ -171,24 +171,24 @@ test('a target that dies as soon as it has started: its share is given back at o
 
 test('a webhook is asked at every interval, and its abort goes back with its message', async () => {
   await serve();
-  const webhooks = [{ name: 'ci', url: `${judge.url}/gates/ci`, timeout: '2s' }];
+  const webhooks = [{ name: 'ci', url: `${gateServer.url}/gates/ci`, timeout: '2s' }];
   const refused = await rig.call('POST', `/v1/services/${service}/releases`, {
     target: 'v2',
-    gates: { webhooks: [{ name: 'ci', url: `${judge.url}/elsewhere` }] },
+    gates: { webhooks: [{ name: 'ci', url: `${gateServer.url}/elsewhere` }] },
   });
   expect(refused).toMatchObject({ status: 400, body: { field: 'body.gates.webhooks.0.url' } });
   expect(JSON.stringify(refused.body)).toContain('EBBGATE_HOOKS');
   const id = await start({ target: 'v2', steps: STEPS, gates: { interval: '1s', webhooks } });
   await join();
-  await until('it was asked twice', () => judge.asked.length >= 2, LONG);
+  await until('it was asked twice', () => gateServer.asked.length >= 2, LONG);
   const seen = await read(id);
   expect(seen.gates.find(({ gate }) => gate === 'webhook:ci')).toMatchObject({ samples: null, target: null });
-  judge.verdict = { verdict: 'abort', message: 'the cart test is red' };
+  gateServer.verdict = { verdict: 'abort', message: 'the cart test is red' };
   const release = await ended(id, 'rolled_back');
   expect(release.message).toContain('the cart test is red');
-  const keys = judge.asked.map(({ key }) => key);
+  const keys = gateServer.asked.map(({ key }) => key);
   expect(keys).toEqual(keys.map((_key, index) => `${id}/1/1/webhook:ci/${String(index + 1)}`));
-  expect(judge.asked[0]?.body).toMatchObject({
+  expect(gateServer.asked[0]?.body).toMatchObject({
     release: id,
     service,
     ...{ step: 1, attempt: 1, stable: 'v1', target: 'v2', shares: { v1: 80, v2: 20 } },
@@ -200,20 +200,20 @@ test('a webhook is asked at every interval, and its abort goes back with its mes
 
 test('a controller that dies while a webhook thinks: the next one asks the same again, and obeys the answer', async () => {
   await serve();
-  judge.verdict = null;
-  const webhooks = [{ name: 'ci', url: `${judge.url}/gates/ci`, timeout: '60s' }];
+  gateServer.verdict = null;
+  const webhooks = [{ name: 'ci', url: `${gateServer.url}/gates/ci`, timeout: '60s' }];
   const steps = [{ weight: 20 }, { pause: '2s' }, { weight: 50 }, { pause: {} }, { weight: 100 }];
   const gates = { interval: '1s', min_samples: 10, latency: null, webhooks };
   const id = await start({ target: 'v2', steps, gates });
   await join();
-  await until('it was asked', () => judge.asked.length > 0, LONG);
+  await until('it was asked', () => gateServer.asked.length > 0, LONG);
   await rig.controller.kill();
   await rig.controller.start();
   await rig.ready();
-  await until('it was asked again', () => judge.asked.length > 1, LONG);
-  const [first, second] = judge.asked;
+  await until('it was asked again', () => gateServer.asked.length > 1, LONG);
+  const [first, second] = gateServer.asked;
   expect(second).toEqual(first);
-  judge.verdict = { verdict: 'complete' };
+  gateServer.verdict = { verdict: 'complete' };
   await ended(id, 'succeeded');
   const { body } = await rig.call<{ items: { event: string; by: string }[] }>(
     'GET',
@@ -231,8 +231,8 @@ test('a query to Prometheus is asked at every interval, and a sample above its l
   await join();
   const read = await reached(id, (now) => now.gates[0]?.value === 1);
   expect(read.gates).toMatchObject([{ gate: 'prometheus:lag', verdict: 'pass', value: 1, limit: 5 }]);
-  expect(judge.queries[0]).toBe(`lag{service="${service}",version="v2"}`);
-  judge.sample = '9';
+  expect(gateServer.queries[0]).toBe(`lag{service="${service}",version="v2"}`);
+  gateServer.sample = '9';
   const release = await ended(id, 'rolled_back');
   expect(release.message).toContain('prometheus:lag 9, limit 5: fail');
   await settled();
@@ -240,7 +240,7 @@ test('a query to Prometheus is asked at every interval, and a sample above its l
 });
 
 /** What a pipeline and a Prometheus would offer: it answers `verdict`, and while that is null not at all. */
-class Judge {
+class GateServer {
   readonly asked: { readonly key: unknown; readonly body: Readonly<Record<string, unknown>> }[] = [];
   readonly queries: string[] = [];
   /** What the API of Prometheus gives as the one sample. */
@@ -253,14 +253,17 @@ class Judge {
     readonly url: string,
   ) {}
 
-  static async start(): Promise<Judge> {
+  static async start(): Promise<GateServer> {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const judge = new Judge(server, `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`);
+    const gateServer = new GateServer(
+      server,
+      `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`,
+    );
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      void judge.#take(request, response);
+      void gateServer.#take(request, response);
     });
-    return judge;
+    return gateServer;
   }
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {

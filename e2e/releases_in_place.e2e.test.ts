@@ -106,7 +106,7 @@ test('v1 → v2, one instance after the other, under the same ids; and back by u
 });
 
 test('by a command, which reads its order from standard input', async () => {
-  // It hands the order to the same deployment tool; what it is told in short stands in its environment.
+  // It hands the order to the same deployment tool; what it is reported in short is in its environment.
   const script = `#!/usr/bin/env node
     const { EBBGATE_KEY: key, EBBGATE_IDS: ids } = process.env;
     const chunks = [];
@@ -206,7 +206,7 @@ test('an instance that dies in the middle of its batch is upgraded all the same'
   await lostNothing();
 });
 
-test("an operator's drain of another instance stands: the release goes on without it", async () => {
+test("an operator's drain of another instance is: the release goes on without it", async () => {
   const id = await start(webhook({ soak: '1s' }));
   await reached(id, ({ phase }) => phase === 'upgrading' || phase === 'warming');
   const own = ids[2] ?? '';

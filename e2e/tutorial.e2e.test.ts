@@ -7,7 +7,7 @@ import { runCli } from './harness/stack.js';
 import { compareOutput, readTranscript, Shell, type Step } from './harness/transcript.js';
 
 /*
- * Every command of the README and of the tutorial is run as it stands there, on a stack of its own, and prints what
+ * Every command of the README and of the tutorial is run as it is there, on a stack of its own, and prints what
  * the page shows. Only places are exchanged: the default ports, and the default directory.
  */
 

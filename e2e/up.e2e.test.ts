@@ -158,7 +158,7 @@ test('a signal stops it, in the middle of the start as well', async () => {
   }
 }, 120_000);
 
-test('what a killed one left is cleaned up by the next, and its wishes are kept', async () => {
+test('what a killed one left is cleaned up by the next, and its intents are kept', async () => {
   expect(await upDetached('--gateways', '2', '--instances', '2')).toMatchObject({ code: 0 });
   const isolated = endpoints().instances[0]?.id ?? '';
   const api = ['--api', endpoints().api];

@@ -15,7 +15,7 @@ import { peer } from './harness/publish.js';
 import { until } from './harness/until.js';
 import { hostOf, Workbench } from './harness/workbench.js';
 
-/** An instance that speaks TLS and tells what it saw of the gateway. */
+/** An instance that speaks TLS and shows what it saw of the gateway. */
 interface Secure {
   readonly id: string;
   readonly host: string;

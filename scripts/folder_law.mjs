@@ -1,5 +1,5 @@
 // What each folder of the control plane may take from outside: packages, time, chance and the process. Which folder may
-// import which other is judged by control-plane/src/testing/import_law.ts. Plain lint rules, no types: they cost little.
+// import which other is checked by control-plane/src/testing/import_law.ts. Plain lint rules, no types: they cost little.
 
 /** Everything but what tests start and use. */
 const NO_TESTS = ['**/*.test.ts', '**/*.contract.ts', '**/testing/**'];

@@ -128,9 +128,9 @@ export function simulate(names) {
 export function readSimulation(status, stdout, stderr) {
   if (status !== 0) {
     const lines = `${stderr}\n${stdout}`.split('\n').map((line) => line.replace(/^E: /, '').trim());
-    const telling = /no installation candidate|Unable to locate package|Depends: .* but/;
+    const saysWhy = /no installation candidate|Unable to locate package|Depends: .* but/;
     return (
-      lines.find((line) => telling.test(line)) ?? (lines.find((line) => line !== '') || 'apt-get failed')
+      lines.find((line) => saysWhy.test(line)) ?? (lines.find((line) => line !== '') || 'apt-get failed')
     );
   }
   const removed = [...stdout.matchAll(/^Remv (\S+)/gm)].map((match) => match[1]);

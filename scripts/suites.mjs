@@ -129,13 +129,13 @@ export async function runSuite(suite, options) {
   return { name: suite.name, passed, failed: empty ? 1 : failed, seconds, files };
 }
 
-/** Runs each lane's suites one after the other, all lanes at once; resolves with every result. */
-export async function runLanes(lanes) {
+/** Runs each group's suites one after the other, all groups at once; resolves with every result. */
+export async function runGroups(groups) {
   const results = [];
-  const lane = async ({ suites, options }) => {
+  const group = async ({ suites, options }) => {
     for (const suite of suites) results.push(await runSuite(suite, options));
   };
-  await Promise.all(lanes.map(lane));
+  await Promise.all(groups.map(group));
   return results;
 }
 

@@ -7,7 +7,7 @@ import {
   CHECKS,
   E2E_TESTS,
   PURE_TESTS,
-  runLanes,
+  runGroups,
   SERVER_TESTS,
   timeTable,
   total,
@@ -19,7 +19,7 @@ readyDependencies();
 const started = performance.now();
 // What starts servers mostly waits, for sessions that expire and for requests that are open. What computes takes the time
 // between, and only that: so it cannot make a scenario late.
-const results = await runLanes([
+const results = await runGroups([
   { suites: [E2E_TESTS] },
   { suites: [SERVER_TESTS], options: { quiet: true } },
   { suites: [PURE_TESTS, ...CHECKS, BUSTED], options: { quiet: true, yielding: true } },

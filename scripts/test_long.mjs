@@ -1,4 +1,4 @@
-// `npm run test:long [-- histories | soak]`: the long versions of all suites, or one kind alone. What they found stands in
+// `npm run test:long [-- histories | soak]`: the long versions of all suites, or one kind alone. What they found is in
 // docs/results. EBBGATE_HISTORIES and EBBGATE_SEED choose how many histories and which, EBBGATE_SOAK_SECONDS how long the
 // soak takes. Histories alone are played in three groups at once, each on servers of its own: most of their time is waiting.
 import { spawn } from 'node:child_process';

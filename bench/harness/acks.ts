@@ -23,12 +23,12 @@ export class Acks implements AsyncDisposable {
     return acks;
   }
 
-  /** Resolves with the moment at which a set of `service` that `holds` was seen to be acked by all gateways. */
-  async acked(service: string, holds: (set: ServiceSet) => boolean, timeoutMs = 10_000): Promise<number> {
+  /** Resolves with the moment at which a set of `service` that `fits` was seen to be acked by all gateways. */
+  async acked(service: string, fits: (set: ServiceSet) => boolean, timeoutMs = 10_000): Promise<number> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const hint = new Promise<void>((resolve) => (this.wake = resolve));
-      if (await this.look(service, holds)) return performance.now();
+      if (await this.look(service, fits)) return performance.now();
       if (performance.now() > deadline) throw new Error(`the change of ${service} was not acked in time`);
       // A heartbeat without a hint comes every second.
       const timer = setTimeout(this.wake, 1_000);
@@ -42,14 +42,14 @@ export class Acks implements AsyncDisposable {
     await Promise.resolve();
   }
 
-  private async look(service: string, holds: (set: ServiceSet) => boolean): Promise<boolean> {
+  private async look(service: string, fits: (set: ServiceSet) => boolean): Promise<boolean> {
     const answers = await this.redis
       .pipeline()
       .hmget(`{ebb}:set:${service}`, 'epoch', 'generation', 'payload')
       .mget(this.gateways.map((id) => `{ebb}:gw:${id}`))
       .exec();
     const [epoch, generation, payload] = (answers?.[0]?.[1] ?? []) as (string | null)[];
-    if (typeof payload !== 'string' || !holds(JSON.parse(payload) as ServiceSet)) return false;
+    if (typeof payload !== 'string' || !fits(JSON.parse(payload) as ServiceSet)) return false;
     const target = { epoch: Number(epoch), generation: Number(generation) };
     const beats = (answers?.[1]?.[1] ?? []) as (string | null)[];
     return beats.every((beat) => beat !== null && reached((JSON.parse(beat) as Heartbeat).applied, target));

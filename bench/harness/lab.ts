@@ -19,7 +19,7 @@ import { peer, Publishing, reached } from '../../e2e/harness/publish.js';
 import { untilValue } from '../../e2e/harness/until.js';
 import { hostOf, Workbench } from '../../e2e/harness/workbench.js';
 import { haproxyConf } from './haproxy.js';
-import { hollowConf } from './hollow.js';
+import { bareConf } from './bare.js';
 import { staticConf } from './static_nginx.js';
 
 /** A proxy under measurement. */
@@ -93,9 +93,9 @@ export class Lab implements AsyncDisposable {
   }
 
   /** The same nginx with the same conf, whose Lua does nothing but pass requests on. */
-  async hollow(name: string, options: GivenOptions = {}): Promise<Subject> {
+  async bare(name: string, options: GivenOptions = {}): Promise<Subject> {
     const place = await this.place();
-    const conf = hollowConf(gatewayConf(place, { workers: 1, ...options }), this.ports);
+    const conf = bareConf(gatewayConf(place, { workers: 1, ...options }), this.ports);
     const gateway = await this.nginx(place, conf);
     return this.subject(name, place.port, gateway.workers());
   }

@@ -1,7 +1,7 @@
 import { Client } from 'undici';
 
 /** Marks every answer with the process of the gateway that gave it. */
-export function tellWorkers(conf: string): string {
+export function reportWorkers(conf: string): string {
   return conf.replace(
     /^( *)add_header X-Request-Id .*$/gm,
     (line, indent: string) => `${line}\n${indent}add_header X-Bench-Worker $pid always;`,

@@ -180,7 +180,7 @@ describe('what may contain a secret is named and not repeated', () => {
   });
 });
 
-it('judges the directory of commands when it is read, beside all else that is wrong', () => {
+it('checks the directory of commands when it is read, beside all else that is wrong', () => {
   const hooks = (place: string): readonly string[] => errors({ EBBGATE_HOOK_COMMANDS: place });
   expect(parsed({ EBBGATE_HOOK_COMMANDS: '/usr' }).hookCommands).toBe('/usr');
   expect(hooks('relative/place')).toEqual([expect.stringContaining('must be an absolute path')]);

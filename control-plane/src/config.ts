@@ -16,7 +16,7 @@ import { DEFAULT_FORMAT, parseFormatName, type NamedRoot } from './registry/form
 import { parseNetworks } from './registry/networks.js';
 
 /*
- * One table holds every option of the controller: its name, environment variable, type, default and meaning. The
+ * One table has every option of the controller: its name, environment variable, type, default and meaning. The
  * reference page is generated from it. Parsed once at start; nothing reads the environment after that.
  */
 

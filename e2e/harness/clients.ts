@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MutationResource } from '../../control-plane/src/testkit.js';
 import type { Enlisted } from './enlisted.js';
-import { judge, type Confirmation } from './judge.js';
+import { checkConfirmation, type Confirmation } from './check_confirmation.js';
 import type { Observed } from './observer.js';
 import type { Rig } from './rig.js';
 
@@ -127,10 +127,10 @@ export function startClients(
 }
 
 /**
- * Holds what the clients were told against what an observer saw and the instances themselves got: sentences; empty = every
+ * Compares what the clients were answered with what an observer saw and the instances themselves got: sentences; empty = every
  * answered change is in force, each took effect once, and no drain was called drained too early.
  */
-export function judgeLedger(ledger: Ledger, { effects, record }: Observed): readonly string[] {
+export function checkLedger(ledger: Ledger, { effects, record }: Observed): readonly string[] {
   const broken = ledger.refused.map((one) => `refused: ${one}`);
   for (const { key, verb, changes } of ledger.answered)
     if (effects.get(key) === undefined)
@@ -143,5 +143,5 @@ export function judgeLedger(ledger: Ledger, { effects, record }: Observed): read
     if ((state ?? null) !== LEAVES[verb])
       broken.push(`${instance.id} is ${String(state)} after its last ${verb}`);
   }
-  return [...broken, ...ledger.confirmations.flatMap(judge)];
+  return [...broken, ...ledger.confirmations.flatMap(checkConfirmation)];
 }

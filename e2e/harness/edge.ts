@@ -15,7 +15,7 @@ import { hostOf, Workbench } from './workbench.js';
 /** A line of the access log. */
 export type LogLine = Readonly<Record<string, unknown>>;
 
-/** What the client says: bytes, `HOST` standing for the service's; or a talk. Bytes are followed until the gateway closes. */
+/** What the client says: bytes, `HOST` meaning the service's; or a talk. Bytes are followed until the gateway closes. */
 export type Says = string | Talk;
 
 /** One row of a table: what the instances and the client say. */

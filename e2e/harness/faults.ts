@@ -7,11 +7,11 @@ export interface Breakable<P extends LocalProcess = LocalProcess> {
   /** The process that runs now; throws while there is none. */
   readonly process: P;
   running(): boolean;
-  /** SIGSTOP to the process and its children; resolves once all of them stand still. */
+  /** SIGSTOP to the process and its children; resolves once all of them are stopped. */
   freeze(): Promise<void>;
   /** SIGCONT. */
   thaw(): void;
-  /** SIGKILL to its whole process group: nobody is told anything. */
+  /** SIGKILL to its whole process group: nobody learns of it. */
   kill(): Promise<void>;
   /** Starts it where it was; `prepare` runs while it is down. Kills it first if it runs. */
   restart(prepare?: () => void | Promise<void>): Promise<void>;
@@ -38,7 +38,7 @@ export function breakable<P extends LocalProcess>(name: string, launch: () => Pr
     freeze: async () => {
       const pids = familyOf(living().pid);
       signal(pids, 'SIGSTOP');
-      await until(`${name} stands still`, () => pids.every((pid) => isStopped(pid)));
+      await until(`${name} is stopped`, () => pids.every((pid) => isStopped(pid)));
     },
     thaw: () => {
       signal(familyOf(living().pid).reverse(), 'SIGCONT');
@@ -49,7 +49,7 @@ export function breakable<P extends LocalProcess>(name: string, launch: () => Pr
       process.kill(-pid, 'SIGKILL');
       await exited;
       current = null;
-      // Its children are not ours to reap, and hold its port until they are gone.
+      // Its children are not ours to reap, and keep its port until they are gone.
       await until(`${name} is gone`, () => !pids.some(exists));
     },
     restart: async (prepare) => {

@@ -32,7 +32,7 @@ export interface Instance extends AsyncDisposable {
 }
 
 /**
- * Answers `{service, version, instance}`; `?delay=SECONDS` holds the answer, `?status=N` sets it. `/echo` answers what
+ * Answers `{service, version, instance}`; `?delay=SECONDS` delays the answer, `?status=N` sets it. `/echo` answers what
  * came: method, url, headers, length of the body. `/bytes?n=N` answers N bytes, `/events` three pieces 100 ms apart,
  * `/accel` tries to steer the gateway, `/cut` reads the request and drops the connection, `/ws` echoes WebSockets.
  */

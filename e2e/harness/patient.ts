@@ -31,7 +31,7 @@ export class Patient implements AsyncDisposable {
   mood: Mood = 'well';
   checkMood: Mood = 'well';
   private server: Server | null = null;
-  private readonly held = new Set<ServerResponse>();
+  private readonly waiting = new Set<ServerResponse>();
 
   private constructor(
     readonly service: string,
@@ -98,8 +98,8 @@ export class Patient implements AsyncDisposable {
     const mood = isCheck ? this.checkMood : this.mood;
     if (mood === 'streaming') response.writeHead(200, { 'content-type': 'text/event-stream' }).write(':\n\n');
     if (mood === 'hanging' || mood === 'streaming') {
-      this.held.add(response);
-      response.once('close', () => this.held.delete(response));
+      this.waiting.add(response);
+      response.once('close', () => this.waiting.delete(response));
       return;
     }
     if (this.server === null) response.setHeader('connection', 'close');

@@ -17,7 +17,7 @@ import { until } from './until.js';
 
 const LONG = { timeoutMs: 60_000 };
 
-export const HELD_PHASES = [
+export const STOPPED_PHASES = [
   'preparing',
   'applying',
   'converging',
@@ -26,22 +26,22 @@ export const HELD_PHASES = [
   'analysing',
   'paused',
 ] as const;
-export type HeldPhase = (typeof HELD_PHASES)[number];
+export type StoppedPhase = (typeof STOPPED_PHASES)[number];
 
 /** The weights of the steps; each comes after a pause for a person. */
 export const WEIGHTS = [20, 60, 100] as const;
 
 /** A phase of the nth weight, counted from 0. */
 export interface Moment {
-  readonly phase: HeldPhase;
+  readonly phase: StoppedPhase;
   readonly weight: number;
 }
 
-/** Every phase of every step that can be held there: before the first weight, at each, and at each soak after one. */
+/** Every phase of every step that can be kept there: before the first weight, at each, and at each soak after one. */
 export const EVERY_MOMENT: readonly Moment[] = [
   { phase: 'preparing', weight: 0 },
   ...WEIGHTS.flatMap((_, weight) =>
-    HELD_PHASES.filter((phase) => phase !== 'preparing').map((phase) => ({ phase, weight })),
+    STOPPED_PHASES.filter((phase) => phase !== 'preparing').map((phase) => ({ phase, weight })),
   ),
 ];
 
@@ -125,8 +125,8 @@ export class Staged {
     return this.traffic.streams.reduce((sum, one) => sum + (one.versions.get(version) ?? 0), 0);
   }
 
-  /** Starts a release to v2 and brings it to `moment`. Resolves, while it is held there, with what lets it go on to its end. */
-  async hold({ phase, weight }: Moment): Promise<() => Promise<void>> {
+  /** Starts a release to v2 and brings it to `moment`. Resolves, while it is kept there, with what lets it go on to its end. */
+  async stopAt({ phase, weight }: Moment): Promise<() => Promise<void>> {
     const soak = phase === 'soaking' ? '3s' : '1s';
     const soaks = phase === 'soaking' || phase === 'analysing';
     const steps = WEIGHTS.flatMap((share, n) => [
@@ -139,15 +139,15 @@ export class Staged {
     if (phase !== 'preparing') await this.joinAll();
     for (let n = 0; n < weight; n += 1) await this.#passPause(2 * n);
     const at = 2 * weight;
-    const goOn = await this.#holdAt(phase, at);
+    const goOn = await this.#stopAt(phase, at);
     return async () => {
       await goOn();
       await this.#finish();
     };
   }
 
-  /** Holds the phase of the weight that comes after the pause at step `at`. */
-  async #holdAt(phase: HeldPhase, at: number): Promise<() => Promise<void>> {
+  /** Keeps the phase of the weight that comes after the pause at step `at`. */
+  async #stopAt(phase: StoppedPhase, at: number): Promise<() => Promise<void>> {
     const { rig } = this;
     const second = rig.gateways[1];
     if (!second) throw new Error('a rig of two gateways is needed');

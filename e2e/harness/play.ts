@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MutationResource, OperationResource } from '../../control-plane/src/testkit.js';
-import { judgeLedger, startClients } from './clients.js';
+import { checkLedger, startClients } from './clients.js';
 import type { Enlisted } from './enlisted.js';
 import { describeStep, type History, type Step } from './history.js';
-import { judge, type Confirmation } from './judge.js';
+import { checkConfirmation, type Confirmation } from './check_confirmation.js';
 import { observe } from './observer.js';
 import type { Rig, RigTraffic } from './rig.js';
 import { until, untilValue } from './until.js';
@@ -81,7 +81,7 @@ class Player {
       }
       this.#note('all steps are taken');
       const ledger = await clients.stop();
-      broken.push(...judgeLedger(ledger, await observer.stop()));
+      broken.push(...checkLedger(ledger, await observer.stop()));
       this.#note(`the clients are done: ${String(ledger.answered.length)} changes`);
       await this.#settle(history);
       this.#note('settled');
@@ -99,7 +99,7 @@ class Player {
       failed: () => failed,
       broken: [
         ...broken,
-        ...confirmations.flatMap(judge),
+        ...confirmations.flatMap(checkConfirmation),
         ...failed.map(({ status, error }) => `a request failed: ${String(status)} ${error}`),
       ],
     };
@@ -156,7 +156,7 @@ class Player {
       { timeoutMs: 30_000, everyMs: 50 },
     );
     const ended = this.#rig.ended(operation, SETTLED_MS);
-    ended.catch(() => undefined); // whoever waits for it is told
+    ended.catch(() => undefined); // whoever waits for it gets the error
     this.#drains.push({ instance, operation, undrainedAt: Infinity, ended });
   }
 
@@ -191,7 +191,7 @@ class Player {
     const wanted = history.wanted
       .flatMap((state, number) => (state === 'gone' ? [] : [`${this.#instance(number).id} ${state}`]))
       .sort();
-    const standing = async (): Promise<readonly string[]> => {
+    const published = async (): Promise<readonly string[]> => {
       const { peers } = await this.#rig.published(this.#service);
       return peers
         .filter(({ id }) => !this.#others.some((other) => other.id === id))
@@ -202,7 +202,7 @@ class Player {
         .sort();
     };
     const same = (now: readonly string[]): boolean => now.join() === wanted.join();
-    await untilValue(`the set of the model: ${wanted.join(', ')}`, standing, same, { timeoutMs: 30_000 });
+    await untilValue(`the set of the model: ${wanted.join(', ')}`, published, same, { timeoutMs: 30_000 });
     await this.#rig.converged(this.#service);
     for (const { ended } of this.#drains) await ended;
   }

@@ -9,7 +9,7 @@ export interface Written {
 }
 
 /**
- * Stands in for the controller: writes the keys of the wire contract with plain commands, so that the gateway is tested
+ * Replaces the controller: writes the keys of the wire contract with plain commands, so that the gateway is tested
  * against the contract and not against the publisher.
  */
 export class Publishing implements AsyncDisposable {
@@ -29,7 +29,7 @@ export class Publishing implements AsyncDisposable {
     this.epoch = epoch;
   }
 
-  /** Publishes a set; resolves with where it stands. */
+  /** Publishes a set; resolves with where it is. */
   set(service: string, peers: readonly Peer[], more: Partial<ServiceSet> = {}): Promise<Position> {
     const document: ServiceSet = {
       v: 1,
@@ -89,7 +89,7 @@ export function peer(
   return { id, host, port, version, weight, down: false, state: 'up', ...more };
 }
 
-/** True if `at` stands at `target` or after it. */
+/** True if `at` is at `target` or after it. */
 export function reached(at: Position | null | undefined, target: Position): boolean {
   if (at === null || at === undefined) return false;
   return at.epoch > target.epoch || (at.epoch === target.epoch && at.generation >= target.generation);

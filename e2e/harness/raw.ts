@@ -8,7 +8,7 @@ import { untilValue } from './until.js';
  * say: half a head, two answers, a reset in the middle of a body, a FIN before the answer.
  */
 
-/** A request as it came: its head without the empty line, and its body as far as Content-Length tells. */
+/** A request as it came: its head without the empty line, and its body as far as Content-Length shows. */
 export interface RawRequest {
   readonly head: string;
   readonly body: string;
@@ -99,7 +99,7 @@ export class RawConnection {
     return head;
   }
 
-  /** Resolves once what came holds `pattern`; rejects after `timeoutMs`, or if the other side closed without it. */
+  /** Resolves once what came contains `pattern`; rejects after `timeoutMs`, or if the other side closed without it. */
   async has(pattern: RegExp, timeoutMs = 5_000): Promise<RegExpExecArray> {
     return this.read(String(pattern), () => pattern.exec(this.text), timeoutMs);
   }
@@ -158,7 +158,7 @@ export interface RawInstance extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Listens on a free port and holds a talk on each connection. What the talk leaves open stays open. */
+/** Listens on a free port and runs a talk on each connection. What the talk leaves open stays open. */
 export async function startRawInstance(talk: Talk, version = 'v1'): Promise<RawInstance> {
   const lines: RawConnection[] = [];
   const failures: unknown[] = [];

@@ -16,7 +16,7 @@ export interface ReleaseCalls {
   /** Starts one, which must be taken, and gives its id. */
   readonly start: (service: string, body: object) => Promise<string>;
   readonly read: (id: string) => Promise<ReleaseResource>;
-  /** The first state that is seen in which `what` holds; a minute at most. */
+  /** The first state that is seen in which `what` is true; a minute at most. */
   readonly reached: (id: string, what: (release: ReleaseResource) => boolean) => Promise<ReleaseResource>;
   /** Its end, which must be `state`. */
   readonly ended: (id: string, state: ReleaseState) => Promise<ReleaseResource>;

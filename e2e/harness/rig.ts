@@ -28,7 +28,7 @@ import { startTraffic, type Traffic } from './traffic.js';
 import { until, untilValue } from './until.js';
 
 /*
- * A whole Ebbgate of which a scenario holds every process in its hand: nothing supervises them, so what dies stays
+ * A whole Ebbgate of which a scenario controls every process: nothing supervises them, so what dies stays
  * dead until the scenario says otherwise. Instances live in the test's own process and write down what they get.
  */
 
@@ -280,10 +280,10 @@ export class Rig implements AsyncDisposable {
     };
   }
 
-  /** The published set of a service as it stands in Redis. */
+  /** The published set of a service as it is in Redis. */
   async published(service = 'shop'): Promise<ServiceSet> {
     const payload = await this.#admin.hget(`{ebb}:set:${service}`, 'payload');
-    if (payload === null) throw new Error(`Redis holds no set of ${service}`);
+    if (payload === null) throw new Error(`Redis has no set of ${service}`);
     return JSON.parse(payload) as ServiceSet;
   }
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
  *     > its next line
  *     output             must be what the command printed, on stdout and stderr, line by line
  *
- * A command without output under it may print anything. In the output `…` stands for anything within a line, a line
+ * A command without output under it may print anything. In the output `…` means anything within a line, a line
  * of `…` for any number of lines, and `~80` for a number near 80. What no two runs share is not compared: moments,
  * ids of operations, epochs, and how many spaces a table needs.
  */
@@ -45,7 +45,7 @@ export function readTranscript(markdown: string): readonly Section[] {
       else if (!SHOWN.has(fence ?? ''))
         throw new Error(`${where}: a block is console, text or json, not "${fence ?? ''}"`);
       else if (block.some((one) => /^(\$|npx|npm|ebbgate|curl) /.test(one.text)))
-        throw new Error(`${where}: a command stands in a block that is not run`);
+        throw new Error(`${where}: a command is in a block that is not run`);
       fence = null;
     } else if (fence !== null) block.push({ line: index + 1, text });
     else if (/^#{2,} /.test(text)) sections.push({ title: text.replace(/^#+ /, ''), steps: [] });

@@ -30,7 +30,7 @@ export async function until<T>(
 export async function untilValue<T>(
   what: string,
   read: () => T | Promise<T>,
-  holds: (value: T) => boolean,
+  fits: (value: T) => boolean,
   options: { readonly timeoutMs?: number; readonly everyMs?: number } = {},
 ): Promise<T> {
   let last: T | undefined;
@@ -41,7 +41,7 @@ export async function untilValue<T>(
         async () => {
           const value = await read();
           last = value;
-          return holds(value) ? { value } : null;
+          return fits(value) ? { value } : null;
         },
         options,
       )

@@ -38,7 +38,7 @@ export type StartVersion = (instance: {
 
 /**
  * Starts the server. `startVersion` is called once the old instance is stopped and its registration gone; `instead` of all that
- * an instance may be made another version where it stands.
+ * an instance may be made another version where it is.
  */
 export async function startUpgrades(
   startVersion: StartVersion,

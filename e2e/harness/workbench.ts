@@ -94,10 +94,10 @@ export class Workbench implements AsyncDisposable {
     return this.heard(`ack of ${position.generation}`, (beat) => reached(beat.applied, position));
   }
 
-  /** Waits for a heartbeat of which `holds` is true. */
-  async heard(what: string, holds: (beat: Heartbeat) => boolean, timeoutMs = 15_000): Promise<Heartbeat> {
+  /** Waits for a heartbeat of which `fits` is true. */
+  async heard(what: string, fits: (beat: Heartbeat) => boolean, timeoutMs = 15_000): Promise<Heartbeat> {
     const read = (): Promise<Heartbeat | null> => this.publishing.heartbeat(this.place.id);
-    const beat = await untilValue(what, read, (one) => one !== null && holds(one), { timeoutMs });
+    const beat = await untilValue(what, read, (one) => one !== null && fits(one), { timeoutMs });
     return beat as Heartbeat;
   }
 

@@ -16,7 +16,7 @@ export async function openSession(port: number): Promise<ZooKeeperConnection> {
   return made.value;
 }
 
-/** What stands at `path`. */
+/** What is at `path`. */
 export async function readZnode(port: number, path: string): Promise<string> {
   const connection = await openSession(port);
   const read = await connection.getData(path);
@@ -25,7 +25,7 @@ export async function readZnode(port: number, path: string): Promise<string> {
   return read.value.data.toString('utf8');
 }
 
-/** Replaces what stands at `path`, whatever it is. */
+/** Replaces what is at `path`, whatever it is. */
 export async function writeZnode(port: number, path: string, text: string): Promise<void> {
   const connection = await openSession(port);
   const written = await connection.transaction([{ kind: 'set', path, data: Buffer.from(text), version: -1 }]);

@@ -87,7 +87,7 @@ steps: [{weight: 5}, {pause: 2m}, {weight: 100}]
 gates:
   interval: 30s
   latency: {percentile: 99, slack_ms: 5}
-  webhooks: [{name: ci, url: "http://ci/hooks/judge"}]
+  webhooks: [{name: ci, url: "http://ci/hooks/gate"}]
 `;
 
 it('starts what a file says, with flags before it', async () => {
@@ -108,7 +108,7 @@ it('starts what a file says, with flags before it', async () => {
       failure_limit: 2,
       errors: { max_percent: 0.5, ratio: 2 },
       latency: { percentile: 99, slack_ms: 20, ratio: 1.5 },
-      webhooks: [{ name: 'ci', url: 'http://ci/hooks/judge', timeout_ms: 5_000 }],
+      webhooks: [{ name: 'ci', url: 'http://ci/hooks/gate', timeout_ms: 5_000 }],
     },
   });
   const other = await ebbgate('release', 'start', 'shop', 'v3', '-f', file);
@@ -138,8 +138,8 @@ it.each([
   [['retry', 'rel-1', '--step', '3'], { verb: 'retry', expected_step: 2, full: false }],
 ])('%j moves the newest release', async (words, verb) => {
   plane.releases.map.set('rel-1', makeRelease());
-  const told = await ebbgate('release', ...words);
-  expect(told).toMatchObject({ code: 0, err: '' });
+  const shown = await ebbgate('release', ...words);
+  expect(shown).toMatchObject({ code: 0, err: '' });
   expect(plane.releases.moved).toMatchObject([{ id: 'rel-1', verb }]);
 });
 

@@ -185,7 +185,7 @@ function addVerb(release: Command, terminal: Terminal, verb: string, text: strin
     const query: Query = dryRun(flags);
     const { body: outcome } = await client.post<ReleaseOutcome>(path('releases', id, verb), body, query);
     const said = outcome.changed ? changeLine(outcome.release) : 'nothing changes: it is so already';
-    await conclude(terminal, client, flags, outcome, [said, ...outcome.told.map(safe)]);
+    await conclude(terminal, client, flags, outcome, [said, ...outcome.notes.map(safe)]);
   });
 }
 

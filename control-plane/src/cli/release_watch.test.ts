@@ -101,7 +101,7 @@ it('one screen, drawn in place, and again below what was noted', async () => {
     .replaceAll('\u001b', '<ESC>')
     .replaceAll(/<ESC>\[(\d+)A<ESC>\[0J/g, (_all, up: string) => `---- up ${up} ----\n`);
   await expect(drawn).toMatchFileSnapshot('__snapshots__/release_watch_screen.txt');
-  // Every redraw goes up by exactly what stood there.
+  // Every redraw goes up by exactly what was there.
   const pictures = drawn.split(/---- up (\d+) ----\n/);
   for (let index = 1; index < pictures.length; index += 2) {
     const above = pictures[index - 1] ?? '';

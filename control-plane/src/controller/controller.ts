@@ -114,7 +114,7 @@ export class Controller implements Lifecycle {
     const { reported, events } = observeHealth(this.#reportedHealth, world());
     this.#reportedHealth = reported;
     const at = new Date(clock.wall()).toISOString();
-    for (const { service, ...event } of events) desired.tell(service, { at, by: 'gateways', ...event });
+    for (const { service, ...event } of events) desired.report(service, { at, by: 'gateways', ...event });
   }
 
   /** Whatever happened in a pass, another one follows. */

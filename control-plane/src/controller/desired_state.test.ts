@@ -57,7 +57,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.constant({ do: 'nothing' as const }),
 );
 
-/** Everything that is handed to the desired state, and what it is told of. */
+/** Everything that is handed to the desired state, and what it is reported. */
 class Surroundings {
   readonly desired = new DesiredState(RULES);
   view: RegistryView = { instances: new Map(), problems: [], unread: [], services: [] };

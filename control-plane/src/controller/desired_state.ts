@@ -95,7 +95,7 @@ export class DesiredState {
     return this.#unknown ? Infinity : (this.#seen?.observation.wake_at ?? Infinity);
   }
   /** Why the registry cannot be read, or null. */
-  get trouble(): string | null {
+  get problem(): string | null {
     return this.#unknown?.reason ?? this.#unreadRoot;
   }
   /** A root that may not be read; what lies below others goes on. */
@@ -105,11 +105,11 @@ export class DesiredState {
   }
 
   /** Since when, monotonic milliseconds; null while it can be read. */
-  get troubleSince(): number | null {
+  get problemSince(): number | null {
     return this.#unknown?.since ?? null;
   }
 
-  /** Takes a state of the registry. Only a complete one changes anything; the others are remembered as trouble. */
+  /** Takes a state of the registry. Only a complete one changes anything; the others are remembered as a problem. */
   take(state: RegistryState, now: number): void {
     if (state.status !== 'complete') {
       this.#unknown ??= { reason: state.reason, since: now };
@@ -126,8 +126,8 @@ export class DesiredState {
     this.#settleUntil = Math.max(this.#settleUntil, now + this.#rules.settle_ms);
   }
 
-  /** This process stood still: what looks overdue by the clock may have come back meanwhile. */
-  stoodStill(now: number): void {
+  /** This process was paused: what looks overdue by the clock may have come back meanwhile. */
+  paused(now: number): void {
     this.#settleUntil = Math.max(this.#settleUntil, now + this.#rules.settle_ms);
   }
 
@@ -171,11 +171,11 @@ export class DesiredState {
     this.#seen = { from: from(), observation };
     const at = new Date(wall).toISOString();
     for (const { service, instance, event, message } of observation.events)
-      this.tell(service, { at, event, by: 'registry', instance, message: `${instance} ${message}` });
+      this.report(service, { at, event, by: 'registry', instance, message: `${instance} ${message}` });
   }
 
   /** Remembers what nobody decided; only the newest of it is kept. */
-  tell(service: string, event: ServiceEvent): void {
+  report(service: string, event: ServiceEvent): void {
     const before = this.#recent.get(service) ?? [];
     this.#recent.set(service, [...before, event].slice(-KEPT_RECENT));
   }
@@ -242,19 +242,19 @@ export class DesiredState {
     const encoded = encode(result.set);
     const kept = cached?.encoded.hash === encoded.hash ? cached.encoded : encoded;
     const compiled = { members, record, release, result, encoded: kept };
-    this.#tellFallback(service, cached?.result.fallback ?? null, compiled);
+    this.#reportFallback(service, cached?.result.fallback ?? null, compiled);
     this.#cache.set(service, compiled);
     return compiled;
   }
 
   /** An event when the version before begins or ends to serve instead. */
-  #tellFallback(service: string, before: string | null, { record, result }: Compiled): void {
+  #reportFallback(service: string, before: string | null, { record, result }: Compiled): void {
     const { fallback } = result;
     if (fallback === before) return;
     const message =
       fallback === null ? `${before ?? ''} does not serve instead any more` : spellFallback(record, fallback);
     const event = fallback === null ? 'fallback_ended' : 'fell_back';
-    this.tell(service, { at: new Date(this.#wall).toISOString(), event, by: 'controller', message });
+    this.report(service, { at: new Date(this.#wall).toISOString(), event, by: 'controller', message });
   }
 
   #compileTable(intents: Intents, { services, published }: Withheld): EncodedDocument {

@@ -199,10 +199,10 @@ function damageIn(world: World): string | null {
     if (isSilent(heard, world.witnesses)) continue;
     const { applied, rejected } = heard.heartbeat;
     for (const { service, generation, code } of rejected) {
-      const standing = world.published.get(service);
+      const published = world.published.get(service);
       // Of the present epoch, and at or above what we wrote: below it, the refusal is of something that is replaced already.
-      const present = standing?.epoch === world.epoch && applied?.epoch === world.epoch;
-      if (DAMAGE.has(code) && present && generation >= standing.generation)
+      const present = published?.epoch === world.epoch && applied?.epoch === world.epoch;
+      if (DAMAGE.has(code) && present && generation >= published.generation)
         return `gateway ${id} found the set of ${service} damaged (${code})`;
     }
   }

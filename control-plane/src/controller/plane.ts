@@ -28,15 +28,15 @@ function readinessNow({
   desired,
   writability,
 }: Rooms): ReadinessResource {
-  const { troubleSince } = desired;
-  const age = troubleSince === null ? null : clock.monotonic() - troubleSince;
+  const { problemSince } = desired;
+  const age = problemSince === null ? null : clock.monotonic() - problemSince;
   return readinessOf({
     clock: clock.state(),
     leadership,
     publication,
     hasView: inputs.seenWhole,
     dataLoss: loss.reason,
-    registryProblem: desired.trouble ?? storeProblem(deps),
+    registryProblem: desired.problem ?? storeProblem(deps),
     registrySince: age === null ? null : Math.round(clock.wall() - age),
     zookeeper: deps.zookeeper(),
     refusals: { zookeeper: writability.refusal('zookeeper'), redis: writability.refusal('redis') },

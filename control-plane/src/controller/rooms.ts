@@ -110,7 +110,7 @@ export function buildRooms(given: ControllerDeps) {
     suspect_ms: settings.suspectMs,
   });
   const standstill = new Standstill(clock, (now) => {
-    desired.stoodStill(now);
+    desired.paused(now);
   });
 
   // Office: leadership, and what is published under it.

@@ -26,7 +26,7 @@ export function forbidsCommand(command: string, directory: string): string | nul
 }
 
 /**
- * Runs a command in a process group of its own. It gets its input, `PATH`, `EBBGATE_KEY` and what the call tells it, and nothing else of
+ * Runs a command in a process group of its own. It gets its input, `PATH`, `EBBGATE_KEY` and what the call shows it, and nothing else of
  * this process's environment. After the time-out, or when `signal` aborts, the whole group is ended.
  */
 export function runCommand(

@@ -152,14 +152,14 @@ describe('as a command', () => {
       ...more,
     });
 
-  test('gets its key and what it is told, and nothing else', async () => {
+  test('gets its key and what it is shown, and nothing else', async () => {
     command(
-      'tell',
-      `env | cut -d= -f1 | sort | tr '\\n' ' ' > told; echo "$EBBGATE_KEY $EBBGATE_SERVICE" >> told`,
+      'show',
+      `env | cut -d= -f1 | sort | tr '\\n' ' ' > shown; echo "$EBBGATE_KEY $EBBGATE_SERVICE" >> shown`,
     );
-    expect(await run('tell')).toEqual({ ok: true, value: null });
-    const told = readFileSync(join(directory, 'told'), 'utf8').split(/\s+/);
-    expect(told.filter((name) => !['PWD', 'SHLVL', '_', 'OLDPWD', ''].includes(name))).toEqual([
+    expect(await run('show')).toEqual({ ok: true, value: null });
+    const shown = readFileSync(join(directory, 'shown'), 'utf8').split(/\s+/);
+    expect(shown.filter((name) => !['PWD', 'SHLVL', '_', 'OLDPWD', ''].includes(name))).toEqual([
       'EBBGATE_KEY',
       'EBBGATE_SERVICE',
       'PATH',
@@ -195,14 +195,14 @@ describe('as a command', () => {
     await vi.waitFor(() => expect(isAlive(child)).toBe(false), { timeout: 5_000 });
   });
 
-  test.each(['../tell', '', 'none', 'folder', 'a b'])('"%s" is not run', async (name) => {
+  test.each(['../show', '', 'none', 'folder', 'a b'])('"%s" is not run', async (name) => {
     if (!existsSync(join(directory, 'folder'))) mkdirSync(join(directory, 'folder'));
     expect(await run(name)).toMatchObject({ ok: false, error: { kind: 'refused' } });
   });
 
   test('without a directory there are none', () => {
     const none = createHooks({ prefixes: [], commands: '', path: '', clock: systemClock });
-    expect(none.forbidsCommand('tell')).toMatch(/EBBGATE_HOOK_COMMANDS/);
+    expect(none.forbidsCommand('show')).toMatch(/EBBGATE_HOOK_COMMANDS/);
     expect(none.forbids(`${base}/hooks`)).toMatch(/EBBGATE_HOOKS/);
   });
 });

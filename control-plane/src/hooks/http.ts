@@ -4,8 +4,8 @@ import { err, ok, type Result } from '../model/result.js';
 
 /** An answer longer than this is no answer. */
 const MAX_BYTES = 1_048_576;
-/** Statuses that ask for patience (409: the same key is being worked on); all other 4xx refuse for good. */
-const PATIENCE: ReadonlySet<number> = new Set([408, 409, 425, 429]);
+/** Statuses that ask for time (409: the same key is being worked on); all other 4xx refuse for good. */
+const RETRY_LATER: ReadonlySet<number> = new Set([408, 409, 425, 429]);
 
 /**
  * Asks once, follows no redirect, and never throws. The value is what a 2xx answer said: JSON, else its text; null if it was
@@ -27,7 +27,7 @@ export async function ask(
     const { statusCode: status, body } = await request(url, options);
     const text = await readBounded(body);
     if (text === null) return unanswered(`${origin} answered more than ${MAX_BYTES} bytes`);
-    if (status >= 500 || PATIENCE.has(status)) return unanswered(`${origin} answered ${status}`);
+    if (status >= 500 || RETRY_LATER.has(status)) return unanswered(`${origin} answered ${status}`);
     if (status >= 300) {
       const hint = status < 400 ? '; redirects are not followed' : '';
       return err({ kind: 'refused', reason: `${origin} answered ${status}${hint}${quote(text)}` });

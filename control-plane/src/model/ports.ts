@@ -58,17 +58,17 @@ export interface Log {
 /* ---- ZooKeeper ------------------------------------------------------------------------------------------------ */
 
 /**
- * Something read from ZooKeeper that notices when ZooKeeper has lost what it held: it goes on showing what it knew, and
- * takes in nothing, until a person has judged.
+ * Something read from ZooKeeper that notices when ZooKeeper has lost what it had: it goes on showing what it knew, and
+ * takes in nothing, until a person has decided.
  */
 export interface LossAware<T> {
   /**
-   * What was lost, or null. After an acceptance it stays until what stands in ZooKeeper has been read completely.
+   * What was lost, or null. After an acceptance it stays until what is in ZooKeeper has been read completely.
    */
   loss(): string | null;
-  /** What stands in ZooKeeper now is right: read it as if for the first time. Nothing happens without a loss. */
+  /** What is in ZooKeeper now is right: read it as if for the first time. Nothing happens without a loss. */
   acceptDataLoss(): void;
-  /** Reads what stands in ZooKeeper now past what is shown, and changes nothing. Nothing there is an empty answer. */
+  /** Reads what is in ZooKeeper now past what is shown, and changes nothing. Nothing there is an empty answer. */
   peek(): Promise<Result<T, string>>;
 }
 
@@ -88,7 +88,7 @@ export interface Term {
 }
 
 export type WriteFailure =
-  /** Refused, and certainly not applied: the term is not the present one. `Office.present` tells whose the present one is. */
+  /** Refused, and certainly not applied: the term is not the present one. `Office.present` says whose the present one is. */
   | { readonly kind: 'fenced' }
   /** The record changed since it was read. */
   | { readonly kind: 'conflict'; readonly name?: string }
@@ -156,7 +156,7 @@ export interface IntentEdit {
 /** What people want of the services. A damaged record stays shown as it was last good, or not at all if it never was. */
 export type IntentStore = TruthStore<StoredIntent, IntentEdit>;
 
-/** What people did to one service, oldest first, besides what its record tells. */
+/** What people did to one service, oldest first, besides what its record shows. */
 export interface StoredHistory {
   readonly events: readonly ServiceEvent[];
   readonly etag: string;
@@ -197,7 +197,7 @@ export interface ProviderData {
 
 /**
  * Keeps one provider node as wanted, through lost connections and expired sessions, always under the same identity.
- * `set` replaces what is wanted and resolves once it stands in ZooKeeper (or rejects after its signal aborts).
+ * `set` replaces what is wanted and resolves once it is written in ZooKeeper (or rejects after its signal aborts).
  */
 export interface ProviderRegistration extends Lifecycle {
   set(data: ProviderData, signal?: AbortSignal): Promise<void>;
@@ -211,11 +211,11 @@ export type PublishAnswer =
   | { readonly kind: 'published'; readonly generation: number }
   /** Equal hash within this epoch: nothing was written. */
   | { readonly kind: 'same'; readonly generation: number }
-  /** The set stands at another generation; `generation` is where (0 = absent), `epoch` whose. */
+  /** The set is at another generation; `generation` is where (0 = absent), `epoch` whose. */
   | { readonly kind: 'conflict'; readonly generation: number; readonly epoch: number }
   /** Redis went back or was wiped: only a new epoch helps. */
   | { readonly kind: 'lost' }
-  /** A higher epoch is open: this controller is out of office. */
+  /** A higher epoch is open: this controller is not the leader. */
   | { readonly kind: 'fenced'; readonly epoch: number }
   /** No answer in time; may have been applied, and is safe to repeat. */
   | { readonly kind: 'unavailable'; readonly reason: string };
@@ -238,7 +238,7 @@ export interface Publisher extends Lifecycle {
   probe(): Promise<string | null>;
   /** Redis' own wall clock, in milliseconds. */
   time(): Promise<Result<number, string>>;
-  /** What Redis holds, or null if it holds no meta. */
+  /** What Redis has, or null if it has no meta. */
   meta(): Promise<Result<Meta | null, string>>;
   /** Every set that can be parsed; a damaged one is left out (it is published again anyway). */
   sets(): Promise<Result<readonly PublishedDocument[], string>>;
@@ -252,7 +252,7 @@ export interface Publisher extends Lifecycle {
     readonly epoch: number;
     /** The highest generation this controller has seen; Redis below it has lost data. */
     readonly last_generation: number;
-    /** Where this service's set is believed to stand; 0 = absent. */
+    /** The generation that is expected of this set; 0 = absent. */
     readonly expected_generation: number;
     readonly at: string;
     readonly encoded: EncodedDocument;

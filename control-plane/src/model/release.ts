@@ -150,7 +150,7 @@ export interface ReleaseRecord {
   /** Failed verdicts in this step. */
   readonly failures: number;
   /** What was observed when the last one was made. */
-  readonly judged_ms: number;
+  readonly checked_ms: number;
   /** How much longer the present soak is than planned. */
   readonly extended_ms: number;
   /** What the gates read at the last verdict; null = never. */

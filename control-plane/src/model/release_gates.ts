@@ -77,7 +77,7 @@ export interface Counts {
   readonly buckets: readonly number[];
 }
 
-/** Counts of both sides over one window. `last` is where the watcher's totals stood when it was added to. */
+/** Counts of both sides over one window. `last` is where the watcher's totals were when it was added to. */
 export interface Window {
   /** Whose totals `last` speaks of: a controller counts from its own start. */
   readonly watcher: string;
@@ -144,7 +144,7 @@ export interface Inquiry {
   readonly at: string;
   /** How much of the soak was observed then. */
   readonly asked_ms: number;
-  /** What the counters told then: part of what a webhook is told, so that a repeat tells the same. */
+  /** What the counters reported then: part of what a webhook gets, so that a repeat gets the same. */
   readonly readings: readonly GateReading[];
   /** False once nothing waits for its answers any more. */
   readonly open: boolean;

@@ -70,7 +70,7 @@ export interface ReleaseOutcome {
   /** False if it was so already. */
   readonly changed: boolean;
   /** What it does to pauses: which one it takes back, lies over, or leaves. */
-  readonly told: readonly string[];
+  readonly notes: readonly string[];
   readonly release: ReleaseResource;
   readonly plan: HashedPlan;
 }

@@ -95,7 +95,7 @@ export interface Picked {
 export interface BatchInstance extends Picked {
   readonly state: BatchState;
   /** The call of this attempt names it. */
-  readonly told: boolean;
+  readonly named: boolean;
 }
 
 /** An instance that a release does not bring to `to`. */

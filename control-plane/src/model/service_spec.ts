@@ -55,7 +55,7 @@ const CHECK: Members = {
     rule: { kind: 'one_of', values: ['http', 'tcp'] },
     fallback: 'http',
     always: true,
-    doc: '`http` asks and judges the answer; `tcp` only connects',
+    doc: '`http` asks and checks the answer; `tcp` only connects',
   },
   path: {
     rule: text(

@@ -31,7 +31,7 @@ export interface Member {
   readonly rule: Rule;
   /** Its value where nobody gave one; null = none. Absent: whoever gives the object gives this member too. */
   readonly fallback?: unknown;
-  /** True: it stands on the wire whatever its value; else only where it is not the default. */
+  /** True: it is on the wire whatever its value; else only where it is not the default. */
   readonly always?: boolean;
   readonly doc: string;
 }
@@ -47,7 +47,7 @@ export interface Fault {
 
 /**
  * `spec`: what people decided; members may be absent, unknown ones are faults.
- * `wire`: what is published; members that always stand there are needed, unknown ones are left out.
+ * `wire`: what is published; members that always are there are needed, unknown ones are left out.
  */
 export type Reading = 'spec' | 'wire';
 

@@ -136,7 +136,7 @@ describe('the strongest of an instance’s circumstances decides', () => {
     ['cut', member(), { state: 'cut' }, 'cut', 0, true],
     ['gone and isolated', member({}, 'gone'), { state: 'isolated' }, 'gone', 0, true],
     [
-      'a wish that expired',
+      'an intent that expired',
       member(),
       { state: 'isolated', expires: '2026-05-01T12:00:00Z' },
       'up',
@@ -144,22 +144,22 @@ describe('the strongest of an instance’s circumstances decides', () => {
       false,
     ],
     [
-      'a wish that has not',
+      'an intent that has not',
       member(),
       { state: 'isolated', expires: '2026-05-01T12:00:01Z' },
       'isolated',
       0,
       true,
     ],
-  ])('%s', (_name, one, wish, state, weight, down) => {
+  ])('%s', (_name, one, wanted, state, weight, down) => {
     const { id } = one.registration;
-    const instances = wish ? { [id]: intent(wish) } : {};
+    const instances = wanted ? { [id]: intent(wanted) } : {};
     const { explained } = compileService('shop', members(one), record({ instances }), NOW);
     expect(explained.get(id)?.peer).toMatchObject({ state, weight, down });
     expect(explained.get(id)?.why.length).toBeGreaterThan(0);
   });
 
-  test('a set with an expiring wish is valid until then', () => {
+  test('a set with an expiring intent is valid until then', () => {
     const instances = { '10.0.0.1:8080': intent({ weight: 3, expires: '2026-05-01T13:00:00Z' }) };
     expect(compileService('shop', members(member()), record({ instances }), NOW).valid_until).toBe(
       Date.parse('2026-05-01T13:00:00Z'),
@@ -192,13 +192,13 @@ describe('version shares', () => {
 });
 
 describe('backups', () => {
-  const wish = (backup: boolean) => ({ '10.0.0.1:8080': intent({ backup }) });
+  const wanted = (backup: boolean) => ({ '10.0.0.1:8080': intent({ backup }) });
   test.each<[boolean, IntentRecord['instances'], boolean | undefined]>([
     [false, {}, undefined],
     [true, {}, true],
-    [true, wish(false), undefined],
-    [false, wish(true), true],
-  ])('registered %j, wished %j', (backup, instances, expected) => {
+    [true, wanted(false), undefined],
+    [false, wanted(true), true],
+  ])('registered %j, wanted %j', (backup, instances, expected) => {
     const { explained } = compileService('shop', members(member({ backup })), record({ instances }), NOW);
     expect(explained.get('10.0.0.1:8080')?.peer.backup).toBe(expected);
   });
@@ -221,7 +221,7 @@ const anyMember = fc.record({
   leaving: fc.boolean(),
   presence: fc.constantFrom<Presence>('present', 'missing', 'suspect', 'gone'),
 });
-const anyWish = fc.record({
+const anyIntent = fc.record({
   host: fc.integer({ min: 1, max: 12 }).map((n) => `10.0.0.${String(n)}:8080`),
   state: fc.constantFrom(undefined, 'draining' as const, 'isolated' as const, 'cut' as const),
   weight: fc.option(fc.integer({ min: 0, max: 10_000 }), { nil: undefined }),
@@ -229,14 +229,14 @@ const anyWish = fc.record({
 
 test('property: compiling is order-independent, bounded, and gives nothing to what an operator took out', () => {
   fc.assert(
-    fc.property(fc.array(anyMember), fc.array(anyWish), fc.boolean(), (list, wishes, split) => {
+    fc.property(fc.array(anyMember), fc.array(anyIntent), fc.boolean(), (list, intents, split) => {
       const made = list.map(({ presence, ...rest }) => member(rest, presence));
       const instances = Object.fromEntries(
-        wishes
-          .filter((wish) => wish.state !== undefined || wish.weight !== undefined)
-          .map(({ host, ...wish }) => [
+        intents
+          .filter((wanted) => wanted.state !== undefined || wanted.weight !== undefined)
+          .map(({ host, ...wanted }) => [
             host,
-            intent(JSON.parse(JSON.stringify(wish)) as Partial<InstanceIntent>),
+            intent(JSON.parse(JSON.stringify(wanted)) as Partial<InstanceIntent>),
           ]),
       );
       const rec = record({ instances, versions: split ? { v1: 90, v2: 10 } : {} });
@@ -247,8 +247,8 @@ test('property: compiling is order-independent, bounded, and gives nothing to wh
       expect(countEligible(set)).toBeLessThanOrEqual(unique.length);
       for (const peer of set.peers) {
         expect(Number.isInteger(peer.weight) && peer.weight >= 0 && peer.weight <= 1_000_000).toBe(true);
-        const wish = instances[peer.id];
-        if (wish?.state !== undefined || wish?.weight === 0) expect(eligible(peer)).toBe(false);
+        const wanted = instances[peer.id];
+        if (wanted?.state !== undefined || wanted?.weight === 0) expect(eligible(peer)).toBe(false);
       }
     }),
   );

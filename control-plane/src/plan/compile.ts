@@ -7,7 +7,7 @@ import type { EffectiveSpec } from '../model/resources.js';
 import { byCodeUnit } from './encode.js';
 import { layersOf, nextExpiry, spellAuthor } from './layers.js';
 import type { Member, ServiceMembers } from './membership.js';
-import { inForce, wishOf } from './record.js';
+import { inForce, instanceIntent } from './record.js';
 import { giveBack } from './release/shares.js';
 import { problemsOf } from './service_problems.js';
 import { effectiveSpec, wireSections } from './spec.js';
@@ -42,7 +42,7 @@ const SHARE_SCALE = 10_000;
 
 /**
  * The set of one service: a pure function of its members, its record, the release that runs, and the moment. While a release
- * runs its shares hold, and a version of it that nobody can serve gives its share back.
+ * runs its shares are in force, and a version of it that nobody can serve gives its share back.
  */
 export function compileService(
   service: string,
@@ -54,31 +54,31 @@ export function compileService(
   const spec = effectiveSpec(record.spec);
   let validUntil = Infinity;
   const draining = new Set(release?.draining);
-  const judged = [...members].map(([id, member]) => {
-    const live = inForce(wishOf(record.instances, id), wall);
+  const evaluated = [...members].map(([id, member]) => {
+    const live = inForce(instanceIntent(record.instances, id), wall);
     validUntil = Math.min(validUntil, nextExpiry(live));
     const drainedBy = release && draining.has(id) ? `release ${release.release} (${release.batch})` : null;
-    const judgement = judge(member, live, drainedBy);
+    const evaluation = evaluate(member, live, drainedBy);
     const kept =
-      judgement.state === 'draining' && drainedBy === null
+      evaluation.state === 'draining' && drainedBy === null
         ? keptUntil(record.spec, member, live, wall)
         : null;
     if (kept !== null) validUntil = Math.min(validUntil, Date.parse(kept));
-    const why = kept === null ? judgement.why : [...judgement.why, `sticky clients are kept until ${kept}`];
-    return { id, member, ...judgement, why, kept };
+    const why = kept === null ? evaluation.why : [...evaluation.why, `sticky clients are kept until ${kept}`];
+    return { id, member, ...evaluation, why, kept };
   });
-  const total = shareTotals(judged);
-  const fallback = release ? null : fallbackIn(record, spec, versionsServed(judged));
+  const total = shareTotals(evaluated);
+  const fallback = release ? null : fallbackIn(record, spec, versionsServed(evaluated));
   const shares = release
-    ? giveBack(release.shares, release.stable, versionsServed(judged))
+    ? giveBack(release.shares, release.stable, versionsServed(evaluated))
     : fallback === null
       ? record.versions
       : { [fallback]: 100 };
   const explained = new Map<string, ExplainedPeer>();
-  for (const one of judged.sort((a, b) => byCodeUnit(a.id, b.id))) {
+  for (const one of evaluated.sort((a, b) => byCodeUnit(a.id, b.id))) {
     const { weight, why } = shared(one, shares, total);
-    const told = fallback !== null && weight > 0 ? [...why, spellFallback(record, fallback)] : why;
-    explained.set(one.id, { peer: peerOf(one, weight), why: told });
+    const reasons = fallback !== null && weight > 0 ? [...why, spellFallback(record, fallback)] : why;
+    explained.set(one.id, { peer: peerOf(one, weight), why: reasons });
   }
   const peers = [...explained.values()].map(({ peer }) => peer);
   const set: ServiceSet = { v: 1, service, ...wireSections(spec), peers };
@@ -108,13 +108,13 @@ function fallbackIn(
   return shared.length === 0 || shared.some((version) => served.has(version)) ? null : fallback;
 }
 
-/** What is told where the version before serves instead. */
+/** What is shown where the version before serves instead. */
 export function spellFallback({ versions }: IntentRecord, fallback: string): string {
   const without = Object.keys(versions).filter((version) => (own(versions, version) ?? 0) > 0);
   return `nobody of ${without.join(', ')} takes requests: ${fallback}, which served before, does`;
 }
 
-interface Judged {
+interface Evaluated {
   readonly id: string;
   readonly member: Member;
   readonly state: PeerState;
@@ -126,7 +126,7 @@ interface Judged {
 }
 
 /** A member with a default is left out where its value is the default. */
-function peerOf(one: Judged, weight: number): Peer {
+function peerOf(one: Evaluated, weight: number): Peer {
   const { host, port, version, zone } = one.member.registration;
   return {
     ...{ id: one.id, host, port, version, weight, down: isDown(one.state), state: one.state },
@@ -155,11 +155,11 @@ function isDown(state: PeerState): boolean {
   return state === 'isolated' || state === 'cut' || state === 'gone';
 }
 
-function judge(
+function evaluate(
   member: Member,
   intent: InstanceIntent | undefined,
   drainedBy: string | null,
-): Omit<Judged, 'id' | 'member' | 'kept'> {
+): Omit<Evaluated, 'id' | 'member' | 'kept'> {
   const { registration, presence } = member;
   const why: string[] = [];
   const { isolation, drain, weight: set, backup: role } = layersOf(intent);
@@ -188,21 +188,21 @@ function judge(
   return { state, weight: serving ? (intent?.weight ?? registration.weight) : 0, backup, why };
 }
 
-/** Sum of the weights of what could serve, by crew. */
-function shareTotals(judged: readonly Judged[]): ReadonlyMap<string, number> {
+/** Sum of the weights of what could serve, by group. */
+function shareTotals(evaluated: readonly Evaluated[]): ReadonlyMap<string, number> {
   const totals = new Map<string, number>();
-  for (const one of judged) totals.set(crewOf(one), (totals.get(crewOf(one)) ?? 0) + one.weight);
+  for (const one of evaluated) totals.set(groupOf(one), (totals.get(groupOf(one)) ?? 0) + one.weight);
   return totals;
 }
 
 /** Those of one version that serve at the same time: its backups are no part of what its other instances divide. */
-function crewOf({ member, backup }: Judged): string {
+function groupOf({ member, backup }: Evaluated): string {
   return `${backup ? 'backups of' : ''} ${member.registration.version}`;
 }
 
 /** Versions that more than backups can serve. */
-function versionsServed(judged: readonly Judged[]): ReadonlySet<string> {
-  const serving = judged.filter(({ backup, weight }) => !backup && weight > 0);
+function versionsServed(evaluated: readonly Evaluated[]): ReadonlySet<string> {
+  const serving = evaluated.filter(({ backup, weight }) => !backup && weight > 0);
   return new Set(serving.map(({ member }) => member.registration.version));
 }
 
@@ -212,7 +212,7 @@ function versionsServed(judged: readonly Judged[]): ReadonlySet<string> {
  * Example: v2 has 20 %, two instances of weight 100 → 100,000 each; v1 has 80 %, one instance → 800,000.
  */
 function shared(
-  one: Judged,
+  one: Evaluated,
   shares: Readonly<Record<string, number>>,
   totals: ReadonlyMap<string, number>,
 ): { readonly weight: number; readonly why: readonly string[] } {
@@ -224,7 +224,7 @@ function shared(
     `version ${version === '' ? '(none)' : version} has a share of ${String(share)} %`,
   ];
   if (share === 0) return { weight: 0, why };
-  const weight = Math.round((share * SHARE_SCALE * one.weight) / (totals.get(crewOf(one)) ?? one.weight));
+  const weight = Math.round((share * SHARE_SCALE * one.weight) / (totals.get(groupOf(one)) ?? one.weight));
   return { weight: Math.max(1, weight), why };
 }
 

@@ -64,7 +64,7 @@ const drain = (...ids: readonly string[]): Extract<Mutation, { kind: 'drain' }> 
 const recordAfter = (decision: Decision): IntentRecord => decision.records.get('shop') ?? NO_INTENT;
 
 describe('drain', () => {
-  test('sets the wish, starts an operation with the default deadline, and tells who', () => {
+  test('sets the intent, starts an operation with the default deadline, and shows who', () => {
     const after = recordAfter(done(drain('a'), state(), { reason: 'kernel' }));
     expect(after.instances.a).toMatchObject({ state: 'draining', by: 'ann', reason: 'kernel', op: 'op-1' });
     expect(after.ops).toMatchObject([{ id: 'op-1', instances: ['a'], deadline: '2026-05-01T12:10:00.000Z' }]);
@@ -235,7 +235,7 @@ describe('the service', () => {
     expect(refused(shares({ v1: 80, v9: 20 })).code).toBe('not_found');
     expect(recordAfter(done(shares({ v1: 80, v2: 20 }))).versions).toEqual({ v1: 80, v2: 20 });
   });
-  test('a weight keeps the wish about the state', () => {
+  test('a weight keeps the intent about the state', () => {
     const drained = recordAfter(done(drain('a')));
     const both = recordAfter(
       done({ kind: 'set_weights', service: 'shop', weights: { a: 5 } }, state({ shop: drained })),
@@ -254,7 +254,7 @@ describe('backups', () => {
     recordAfter(
       done({ kind: 'set_weights', service: 'shop', weights: {}, backups: { a: backup } }, from, context),
     );
-  test('a wish about the role stands beside weight and state, and goes by itself', () => {
+  test('an intent about the role is beside weight and state, and goes by itself', () => {
     const first = made(true, state(), { reason: 'spare' });
     expect(first.instances.a).toEqual({
       backup: true,
@@ -377,19 +377,19 @@ describe('the end of an operation', () => {
     expect(refused({ kind: 'cancel_operation', id: 'op-1' }, state({ shop: after })).code).toBe('conflict');
     expect(refused({ kind: 'cancel_operation', id: 'op-9' }).code).toBe('not_found');
   });
-  test('a wish that expires is cleared, with a trace', () => {
-    const wished = recordAfter(
+  test('an intent that expires is cleared, with a trace', () => {
+    const wanted = recordAfter(
       done({ kind: 'isolate', selector: { service: 'shop', ids: ['a'] } }, state(), { expires_ms: 1_000 }),
     );
-    expect(expireIntents(wished, NOW + 999)).toBeNull();
-    expect(expireIntents(wished, NOW + 1_000)).toMatchObject({
+    expect(expireIntents(wanted, NOW + 999)).toBeNull();
+    expect(expireIntents(wanted, NOW + 1_000)).toMatchObject({
       instances: {},
       events: [{}, { event: 'expired', instance: 'a' }],
     });
   });
 });
 
-test('the expiry of a drain leaves a weight that was wished beside it', () => {
+test('the expiry of a drain leaves a weight that was wanted beside it', () => {
   const weighted = recordAfter(done({ kind: 'set_weights', service: 'shop', weights: { a: 5 } }));
   const drained = recordAfter(done(drain('a'), state({ shop: weighted }), { expires_ms: 1_000 }));
   expect(expireIntents(drained, NOW + 1_000)?.instances).toMatchObject({ a: { weight: 5 } });

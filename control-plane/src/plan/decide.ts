@@ -11,7 +11,7 @@ import { guardCapacity } from './guard.js';
 import { recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
 
 /*
- * A mutation, judged: from the records as they are to the records as they should be. Pure; the controller writes
+ * A mutation, checked: from the records as they are to the records as they should be. Pure; the controller writes
  * what comes out, all or nothing, under its fence.
  */
 
@@ -44,7 +44,7 @@ export type ServiceMutation = Exclude<
   }
 >;
 
-/** Judges `mutation`; a failure says what stands in the way. */
+/** Checks `mutation`; a failure says what is in the way. */
 export function decide(
   mutation: ServiceMutation,
   context: MutationContext,

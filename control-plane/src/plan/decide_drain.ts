@@ -6,7 +6,7 @@ import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
 import { authorOf, eventOf, recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
 import { drainOf, describeLayerChange } from './layers.js';
-import { inForce, revise, wishOf, withLayers } from './record.js';
+import { inForce, revise, instanceIntent, withLayers } from './record.js';
 import { select } from './select.js';
 
 type Drain = Extract<Mutation, { kind: 'drain' }>;
@@ -100,9 +100,9 @@ function drained(
       : { idempotency_key: context.idempotency_key, request: requestHash(mutation, context) }),
   };
   const events = ids.map((id) => {
-    const told = toldOf(id, record.instances, instances, state);
+    const effects = effectsOf(id, record.instances, instances, state);
     return eventOf(state, mutation, context, {
-      ...{ event: 'drain_started', instance: id, message: 'drain started', told },
+      ...{ event: 'drain_started', instance: id, message: 'drain started', effects },
     });
   });
   return revise(record, { instances, ops: [...record.ops, op] }, events);
@@ -144,12 +144,12 @@ function cancelled(
   const events: ServiceEvent[] = [];
   let instances = record.instances;
   for (const id of op.instances) {
-    if (drainOf(wishOf(instances, id))?.op !== op.id) continue;
+    if (drainOf(instanceIntent(instances, id))?.op !== op.id) continue;
     instances = withLayers(instances, id, ({ drain: _drain, ...others }) => others);
-    const told = toldOf(id, record.instances, instances, state);
+    const effects = effectsOf(id, record.instances, instances, state);
     events.push(
       eventOf(state, mutation, context, {
-        ...{ event: 'drain_cancelled', instance: id, message: 'drain cancelled', told },
+        ...{ event: 'drain_cancelled', instance: id, message: 'drain cancelled', effects },
       }),
     );
   }
@@ -159,12 +159,15 @@ function cancelled(
   return revise(record, { instances, ops }, events);
 }
 
-function toldOf(
+function effectsOf(
   id: string,
   before: IntentRecord['instances'],
   after: IntentRecord['instances'],
   state: DecisionState,
 ): readonly string[] {
   const due = dueOf(state);
-  return describeLayerChange(inForce(wishOf(before, id), due), inForce(wishOf(after, id), due));
+  return describeLayerChange(
+    inForce(instanceIntent(before, id), due),
+    inForce(instanceIntent(after, id), due),
+  );
 }

@@ -91,8 +91,8 @@ function eventText(
 ) {
   const lasting = expires_ms === null ? '' : ', for a time';
   const was = isFrozen(before, dueOf(state)) ? `the freeze ${spellAuthor(before)}` : null;
-  const told = was === null ? [] : [`${freezes ? 'replaces' : 'takes back'} ${was}`];
+  const effects = was === null ? [] : [`${freezes ? 'replaces' : 'takes back'} ${was}`];
   return freezes
-    ? { event: 'frozen', message: `no release starts and no step begins${lasting}`, told }
-    : { event: 'unfrozen', message: 'releases may go on', told };
+    ? { event: 'frozen', message: `no release starts and no step begins${lasting}`, effects }
+    : { event: 'unfrozen', message: 'releases may go on', effects };
 }

@@ -9,7 +9,7 @@ import { diffSpec, sharesText } from './diff.js';
 import { layersOf, spellAuthor, describeLayerChange, type Layers } from './layers.js';
 import type { Member } from './membership.js';
 import { shareOf } from './release/shares.js';
-import { inForce, revise, wishOf, withLayers } from './record.js';
+import { inForce, revise, instanceIntent, withLayers } from './record.js';
 import { keepsAll, mergeSpec, specFaults } from './spec.js';
 
 type PatchSpec = Extract<Mutation, { kind: 'patch_spec' }>;
@@ -42,8 +42,10 @@ export function decideSpec(
     });
   }
   const message = `changed ${changesIn(mutation, record.spec, spec).join(', ')}`;
-  const told = keepsAll(record.spec, spec) ? [] : replaced('what was last changed', record.spec_by, context);
-  const event = eventOf(state, mutation, context, { event: 'spec_changed', message, told });
+  const effects = keepsAll(record.spec, spec)
+    ? []
+    : replaced('what was last changed', record.spec_by, context);
+  const event = eventOf(state, mutation, context, { event: 'spec_changed', message, effects });
   const author = authorOf({ ...context, expires_ms: null }, state);
   return ok(changed(mutation.service, revise(record, { spec, spec_by: author }, [event])));
 }
@@ -88,7 +90,7 @@ export function decideWeights(
   const members = state.membership.get(service);
   const backups = mutation.backups ?? {};
   const unknown = [...new Set([...Object.keys(mutation.weights), ...Object.keys(backups)])].filter(
-    (id) => !members?.has(id) && !wishOf(record.instances, id),
+    (id) => !members?.has(id) && !instanceIntent(record.instances, id),
   );
   if (unknown.length > 0)
     return err({
@@ -100,13 +102,13 @@ export function decideWeights(
   const events: ServiceEvent[] = [];
   let instances = record.instances;
   const set = (id: string, event: string, message: string, change: (layers: Layers) => Layers): void => {
-    const before = inForce(wishOf(instances, id), dueOf(state));
+    const before = inForce(instanceIntent(instances, id), dueOf(state));
     instances = withLayers(instances, id, () => change(layersOf(before)));
-    const told = describeLayerChange(before, inForce(wishOf(instances, id), dueOf(state)));
-    events.push(eventOf(state, mutation, context, { event, instance: id, message, told }));
+    const effects = describeLayerChange(before, inForce(instanceIntent(instances, id), dueOf(state)));
+    events.push(eventOf(state, mutation, context, { event, instance: id, message, effects }));
   };
   for (const [id, weight] of Object.entries(mutation.weights)) {
-    const present = layersOf(inForce(wishOf(instances, id), dueOf(state))).weight;
+    const present = layersOf(inForce(instanceIntent(instances, id), dueOf(state))).weight;
     if (isSo(present, weight, author)) continue;
     const message = weight === null ? 'has its registered weight again' : `weight set to ${String(weight)}`;
     set(id, 'weight_changed', message, ({ weight: _weight, ...others }) =>
@@ -114,7 +116,7 @@ export function decideWeights(
     );
   }
   for (const [id, backup] of Object.entries(backups)) {
-    const present = layersOf(inForce(wishOf(instances, id), dueOf(state))).backup;
+    const present = layersOf(inForce(instanceIntent(instances, id), dueOf(state))).backup;
     if (isSo(present, backup, author)) continue;
     const message =
       backup === null
@@ -140,7 +142,7 @@ function isSo(
   return present?.expires === undefined && author.expires === undefined;
 }
 
-/** What is told where somebody else's decision is replaced. */
+/** What is shown where somebody else's decision is replaced. */
 function replaced(
   what: string,
   before: Decided | undefined,
@@ -177,8 +179,8 @@ export function decideVersions(
   if (sameJson(versions, record.versions)) return ok(unchanged(service));
   const listed = Object.entries(versions).map(([version, share]) => `${version} ${String(share)} %`);
   const message = listed.length === 0 ? 'removed the version shares' : `shares set to ${listed.join(', ')}`;
-  const told = replaced(sharesText(record.versions), record.versions_by, context);
-  const event = eventOf(state, mutation, context, { event: 'shares_changed', message, told });
+  const effects = replaced(sharesText(record.versions), record.versions_by, context);
+  const event = eventOf(state, mutation, context, { event: 'shares_changed', message, effects });
   const versions_by = listed.length === 0 ? null : authorOf({ ...context, expires_ms: null }, state);
   return ok(
     changed(

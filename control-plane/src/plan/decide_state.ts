@@ -5,13 +5,13 @@ import type { Mutation, MutationContext } from '../model/mutation.js';
 import { ok, type Result } from '../model/result.js';
 import { authorOf, eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
 import { layersOf, describeLayerChange, type Layers } from './layers.js';
-import { inForce, revise, wishOf, withLayers } from './record.js';
+import { inForce, revise, instanceIntent, withLayers } from './record.js';
 import { select } from './select.js';
 
 type Verb = Extract<Mutation, { kind: 'undrain' | 'isolate' | 'restore' }>;
 
 /**
- * undrain takes a drain or a cut back, also below an isolation; isolate takes instances out at once, whatever they hold, and
+ * undrain takes a drain or a cut back, also below an isolation; isolate takes instances out at once, with requests still open, and
  * lies over a drain; restore takes an isolation back, and what lies below it is in force again. Each leaves alone what has no such layer.
  */
 export function decideState(
@@ -24,7 +24,7 @@ export function decideState(
   const records = new Map<string, IntentRecord>();
   for (const [service, ids] of selection.value) {
     const record = recordOf(state, service);
-    const present = (id: string) => inForce(wishOf(record.instances, id), dueOf(state));
+    const present = (id: string) => inForce(instanceIntent(record.instances, id), dueOf(state));
     const touched = ids.filter((id) => applies(mutation.kind, present(id), authorOf(context, state)));
     if (touched.length === 0) continue;
     let instances = record.instances;
@@ -34,8 +34,8 @@ export function decideState(
         after(mutation.kind, layers, authorOf(context, state)),
       );
       const event = { undrain: 'undrained', isolate: 'isolated', restore: 'restored' }[mutation.kind];
-      const told = describeLayerChange(present(id), inForce(wishOf(instances, id), dueOf(state)));
-      events.push(eventOf(state, mutation, context, { event, instance: id, message: event, told }));
+      const effects = describeLayerChange(present(id), inForce(instanceIntent(instances, id), dueOf(state)));
+      events.push(eventOf(state, mutation, context, { event, instance: id, message: event, effects }));
     }
     records.set(service, revise(record, { instances }, events));
   }

@@ -50,7 +50,7 @@ export function authorOf({ by, reason, expires_ms }: MutationContext, { wall }: 
   return { by, reason, at: new Date(wall).toISOString(), ...expires };
 }
 
-/** The history entry of a mutation; `told` is what it does to what others had decided. */
+/** The history entry of a mutation; `effects` is what it does to what others had decided. */
 export function eventOf(
   state: DecisionState,
   mutation: Mutation,
@@ -59,17 +59,17 @@ export function eventOf(
     readonly event: string;
     readonly instance?: string;
     readonly message: string;
-    readonly told?: readonly string[];
+    readonly effects?: readonly string[];
   },
 ): ServiceEvent {
   const reason = context.reason === '' ? '' : ` (${context.reason})`;
-  const told = (event.told ?? []).map((sentence) => `; ${sentence}`).join('');
+  const effects = (event.effects ?? []).map((sentence) => `; ${sentence}`).join('');
   return {
     at: new Date(state.wall).toISOString(),
     event: event.event,
     by: context.by,
     ...(event.instance === undefined ? {} : { instance: event.instance }),
-    message: `${event.message}${reason}${told}`,
+    message: `${event.message}${reason}${effects}`,
     ...(context.reason === '' ? {} : { reason: context.reason }),
     ...(context.idempotency_key === null
       ? {}

@@ -10,7 +10,7 @@ import { freezesOf } from './freeze.js';
 import { spellLayers } from './layers.js';
 import { findingsOf, findingsOn, healthOf, panickingIn } from './describe_health.js';
 import { inFlightOf, proveDrained } from './proof.js';
-import { inForce, wishOf } from './record.js';
+import { inForce, instanceIntent } from './record.js';
 import { servesIn, spellFindings } from './serving.js';
 import { effectiveSpec } from './spec.js';
 import { givenWeight, roundedPercent, sharesByVersion, trafficOf } from './traffic.js';
@@ -84,7 +84,7 @@ export function describeInstances(world: World, service: string): readonly Insta
 /** `undefined` if it is neither registered nor has an intent. */
 export function describeInstance(world: World, service: string, id: string): InstanceResource | undefined {
   const member = membersIn(world, service).get(id);
-  const intent = wishOf(recordIn(world, service).instances, id);
+  const intent = instanceIntent(recordIn(world, service).instances, id);
   if (!member && !intent) return undefined;
   const registration = member?.registration;
   const explained = world.compiled.get(service)?.explained.get(id);

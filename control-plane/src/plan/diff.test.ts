@@ -55,7 +55,7 @@ test.each<[string, IntentRecord, IntentRecord, ReleaseTraffic | null, readonly s
     ],
   ],
   [
-    'a drain while shares hold: who divides the share is told in percent, and the other version is not told',
+    'a drain while shares are in force: who divides the share is reported in percent, and the other version is not reported',
     record(SHARED),
     record({ ...SHARED, instances: { b: intent({ state: 'draining' }) } }),
     null,

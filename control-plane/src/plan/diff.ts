@@ -8,7 +8,7 @@ import { compileService } from './compile.js';
 import { freezeText } from './freeze.js';
 import type { ServiceMembers } from './membership.js';
 import { spellAuthor, spellLayers } from './layers.js';
-import { inForce, wishOf } from './record.js';
+import { inForce, instanceIntent } from './record.js';
 import { effectiveSpec, keepsAll } from './spec.js';
 import { givenWeight, spellPercent, trafficOf } from './traffic.js';
 
@@ -30,15 +30,15 @@ export function diffRecords(
     const weights = new Map(
       [...members].map(([id, member]) => [
         id,
-        givenWeight(member, inForce(wishOf(record.instances, id), wall)),
+        givenWeight(member, inForce(instanceIntent(record.instances, id), wall)),
       ]),
     );
     return sideOf(compiled, weights);
   }) as [Side, Side];
   const changes: PlannedChange[] = [...set.peers.keys()].flatMap((id) => diffPeer(service, id, old, set));
-  const told = new Set(changes.map(({ instance }) => instance));
+  const shown = new Set(changes.map(({ instance }) => instance));
   for (const id of new Set([...Object.keys(before.instances), ...Object.keys(after.instances)]))
-    changes.push(...diffIntent(service, id, before, after, wall, { by, told: told.has(id) }));
+    changes.push(...diffIntent(service, id, before, after, wall, { by, shown: shown.has(id) }));
   changes.push(...diffShares(service, before, after));
   const [from, to] = [freezeText(before.freeze), freezeText(after.freeze)];
   if (from !== to) changes.push({ service, instance: null, field: 'freeze', from, to });
@@ -88,13 +88,13 @@ function diffIntent(
   before: IntentRecord,
   after: IntentRecord,
   wall: number,
-  { by, told }: { readonly by: string | null; readonly told: boolean },
+  { by, shown }: { readonly by: string | null; readonly shown: boolean },
 ): readonly PlannedChange[] {
-  const [was, is] = [before, after].map((record) => inForce(wishOf(record.instances, id), wall));
-  // What somebody changes of his own, and nothing below it, is told by what it does to the set.
+  const [was, is] = [before, after].map((record) => inForce(instanceIntent(record.instances, id), wall));
+  // What somebody changes of his own, and nothing below it, is shown by what it does to the set.
   const deepest = Math.max(spellLayers(was).length, spellLayers(is).length);
   const own = deepest <= 1 && (was === undefined || by === null || was.by === by);
-  if (told && own) return [];
+  if (shown && own) return [];
   const [from, to] = [was, is].map((intent) => spellLayers(intent).join(', over ') || 'none');
   if (from === undefined || to === undefined || from === to) return [];
   return [{ service, instance: id, field: 'intent', from, to }];

@@ -11,7 +11,7 @@ const event = (n: number, by: string, message = `did ${String(n)}`): ServiceEven
   ...{ at: new Date(n * 1_000).toISOString(), event: 'weight_changed', by, message },
 });
 
-/** What a service tells after `n` deeds of people, each among `noise` of the controller; rolled as upkeep does it. */
+/** What a service shows after `n` deeds of people, each among `noise` of the controller; rolled as housekeeping does it. */
 function lived(
   n: number,
   noise: number,

@@ -95,7 +95,7 @@ describe('nodes that could not be read', () => {
 });
 
 describe('a registration that vanishes', () => {
-  test('is held for a moment, then gone', () => {
+  test('is kept for a moment, then gone', () => {
     const h = history();
     h.see(0, [a, b, c, d]);
     expect(h.see(1_000, [b, c, d]).events).toMatchObject([{ instance: 'a', event: 'missing' }]);

@@ -13,12 +13,12 @@ test.each<[string, Partial<Registration>, string]>([
   ['backup', { backup: true }, 'backup no → yes'],
   ['a persistent node', { persistent: true }, 'persistent node no → yes'],
   ['labels', { labels: { constructor: 'x' } }, 'label constructor none → "x", label team "shop" → none'],
-])('%s is told from → to', (_, change, said) => {
+])('%s is reported from → to', (_, change, said) => {
   const [event, message] = arrival({ registration: BEFORE, presence: 'present' }, { ...BEFORE, ...change });
   expect([event, message]).toEqual(['updated', `changed its registration: ${said}`]);
 });
 
-test('a new session with the same data changes nothing, and no longer leaving is told', () => {
+test('a new session with the same data changes nothing, and no longer leaving is reported', () => {
   const same = arrival({ registration: BEFORE, presence: 'present' }, { ...BEFORE, incarnation: '02' });
   expect(same).toEqual(['updated', 'registered again at 10.0.0.1:8080 version v1, unchanged']);
   const leaving = { ...BEFORE, leaving: true };

@@ -1,7 +1,7 @@
 import type { Registration } from '../model/registration.js';
 
 /*
- * What is told of a member when its registration comes, changes or goes.
+ * What is reported of a member when its registration comes, changes or goes.
  */
 
 export type MembershipEventName =
@@ -13,7 +13,7 @@ interface Before {
   readonly presence: 'present' | 'missing' | 'suspect' | 'gone';
 }
 
-/** What a registration that is there says now tells, after what was known. A null event tells nothing. */
+/** What is reported when a registration says something, after what was known. A null event reports nothing. */
 export function arrival(old: Before | undefined, now: Registration): [MembershipEventName | null, string] {
   const what = `${now.host}:${String(now.port)}${now.version === '' ? '' : ` version ${now.version}`}`;
   if (!old) return ['registered', `registered at ${what}`];
@@ -46,7 +46,7 @@ function changesIn(from: Registration, to: Registration): readonly string[] {
   ];
 }
 
-/** What the next presence of a member whose registration vanished tells. */
+/** What the next presence of a member whose registration vanished shows. */
 export function departure(
   old: Before,
   next: Pick<Before, 'presence'>,

@@ -4,7 +4,7 @@ import type { ReleaseTraffic } from '../model/release.js';
 import { nextExpiry } from './layers.js';
 import type { Member, MembershipRules, ServiceMembers } from './membership.js';
 import { arrival, departure, type MembershipEventName } from './membership_events.js';
-import { inForce, wishOf } from './record.js';
+import { inForce, instanceIntent } from './record.js';
 import { effectiveSpec } from './spec.js';
 
 /** Everything that decides what becomes of the members of one service. What is an object here never changes. */
@@ -79,7 +79,9 @@ export function observeService(
     else put(id, next, ...departure(old, next, isTakenOut(input, id, due)));
   }
   const pending = missing.filter(([id]) => members.get(id)?.presence !== 'gone');
-  const expiries = pending.map(([id]) => nextExpiry(inForce(wishOf(input.record.instances, id), due)));
+  const expiries = pending.map(([id]) =>
+    nextExpiry(inForce(instanceIntent(input.record.instances, id), due)),
+  );
   return {
     members: changed || members.size !== before.size ? members : before,
     events,
@@ -93,7 +95,8 @@ export function observeService(
 /** True while a person, or a release, keeps the instance out of use. */
 function isTakenOut({ record, release }: ServiceInput, id: string, due: number): boolean {
   return (
-    inForce(wishOf(record.instances, id), due)?.state !== undefined || release?.draining.includes(id) === true
+    inForce(instanceIntent(record.instances, id), due)?.state !== undefined ||
+    release?.draining.includes(id) === true
   );
 }
 

@@ -4,7 +4,7 @@ import type { DrainStatus } from '../model/resources.js';
 import { isFrozen } from './freeze.js';
 import { askedOf, isUnknowable, proveDrained, type ProofTarget, type Witnesses } from './proof.js';
 import { drainOf, layersOf, spellLayers, describeLayerChange } from './layers.js';
-import { inForce, revise, wishOf, withLayers } from './record.js';
+import { inForce, revise, instanceIntent, withLayers } from './record.js';
 
 /*
  * A drain operation runs until it has a result:
@@ -41,7 +41,7 @@ export function progressOf(
   witnesses: Witnesses,
 ): readonly InstanceProgress[] {
   return op.instances.map((id) => {
-    const taken = drainOf(wishOf(record.instances, id))?.op !== op.id;
+    const taken = drainOf(instanceIntent(record.instances, id))?.op !== op.id;
     return { id, taken, status: proveDrained(service, id, target(service, id), witnesses) };
   });
 }

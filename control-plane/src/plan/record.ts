@@ -19,7 +19,7 @@ export const KEPT_EVENTS = 50;
 const KEPT_OF_PEOPLE = 100;
 /** When people's events go to the history, and how many stay in the record. */
 export const ROLL_EVENTS = { above: 50, keep: 25 };
-/** How many events of people the history of a service holds besides those of its record. */
+/** How many events of people the history of a service has besides those of its record. */
 export const KEPT_HISTORY = 200;
 /** So many events of one kind by one request are written down as one. */
 const MOST_ALIKE = 20;
@@ -73,7 +73,7 @@ function gathered(events: readonly ServiceEvent[]): readonly ServiceEvent[] {
 
 /**
  * The record without the oldest events of people, and the history of the service with them; null while there is no need.
- * The history has no keys and reasons of its own: messages hold the reasons, and repeats are told from the record.
+ * The history has no keys and reasons of its own: messages have the reasons, and repeats are reported from the record.
  */
 export function rollHistory(
   record: IntentRecord,
@@ -120,8 +120,8 @@ function keepOperations(ops: readonly OperationRecord[]): readonly OperationReco
   });
 }
 
-/** The wish for `id` as it stands in the record. An id may well be called `constructor`. */
-export function wishOf(instances: IntentRecord['instances'], id: string): InstanceIntent | undefined {
+/** The intent for `id` as it is in the record. An id may well be called `constructor`. */
+export function instanceIntent(instances: IntentRecord['instances'], id: string): InstanceIntent | undefined {
   return Object.hasOwn(instances, id) ? instances[id] : undefined;
 }
 

@@ -4,7 +4,7 @@ import type { Member, Membership, Presence, ServiceMembers } from './membership.
 
 /**
  * Members as the published sets remember them, for a controller that starts: what was published and is not in the
- * first view has vanished, and is not simply unknown. Registered weights cannot be read back; effective ones stand in,
+ * first view has vanished, and is not simply unknown. Registered weights cannot be read back; effective ones are used instead,
  * brought back to the scale of registered ones where version shares (`isShared`) had stretched them.
  */
 export function membersOf(

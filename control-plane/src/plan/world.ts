@@ -10,7 +10,7 @@ import { keptUntil, type CompiledService } from './compile.js';
 import type { RouteClash } from './compile_routes.js';
 import type { Membership, ServiceMembers } from './membership.js';
 import { convergenceOf, type ProofTarget, type Witnesses } from './proof.js';
-import { inForce, wishOf } from './record.js';
+import { inForce, instanceIntent } from './record.js';
 
 /** Everything the controller knows at one moment; what the API shows is computed from it and nothing else. */
 export interface World {
@@ -18,7 +18,7 @@ export interface World {
   readonly wall: number;
   /** What was to end until then has expired; absent = `wall`. Behind it while the clock cannot be believed. */
   readonly due?: number;
-  /** The epoch this controller publishes under; null before it has taken office. */
+  /** The epoch this controller publishes under; null before it has become the leader. */
   readonly epoch: number | null;
   readonly membership: Membership;
   readonly intents: ReadonlyMap<string, StoredIntent>;
@@ -39,7 +39,7 @@ export interface World {
   /** The freeze of everything; null = none. */
   readonly frozen: Freeze | null | 'unknown';
   readonly witnesses: Witnesses;
-  /** What people did, besides what the records tell, newest last. */
+  /** What people did, besides what the records report, newest last. */
   readonly history: ReadonlyMap<string, readonly ServiceEvent[]>;
   /** What happened to registrations, newest last; remembered by this controller only. */
   readonly recent: ReadonlyMap<string, readonly ServiceEvent[]>;
@@ -77,7 +77,7 @@ function troubled({ problems, found }: World): readonly string[] {
   return [...problems, ...found].flatMap(({ service }) => service ?? []);
 }
 
-/** Where the present publication of `service` stands; null while none is out under this epoch. */
+/** Where the present publication of `service` is; null while none is out under this epoch. */
 export function publishedAt(world: World, service: string): Position | null {
   const document = world.published.get(service);
   if (!document || document.epoch !== world.epoch) return null;
@@ -85,15 +85,15 @@ export function publishedAt(world: World, service: string): Position | null {
 }
 
 /**
- * Where the published set stands that gives `instance` no new request; null while it is not sure that such a set is out.
+ * Where the published set is that gives `instance` no new request; null while it is not sure that such a set is out.
  * A drain that keeps sticky clients has such a set only after that; until then a proof would be of a moment.
  */
 export function drainTarget(world: World, service: string, instance: string): ProofTarget {
   if (world.unsettled.has(service)) return null;
   const record = recordIn(world, service);
   const member = membersIn(world, service).get(instance);
-  const wish = inForce(wishOf(record.instances, instance), dueOf(world));
-  const kept = member ? keptUntil(record.spec, member, wish, dueOf(world)) : null;
+  const intent = inForce(instanceIntent(record.instances, instance), dueOf(world));
+  const kept = member ? keptUntil(record.spec, member, intent, dueOf(world)) : null;
   if (kept !== null) return { kept_until: kept };
   const document = world.published.get(service)?.document;
   const peer =

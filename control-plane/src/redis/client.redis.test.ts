@@ -149,7 +149,7 @@ describe('a connection that is lost', () => {
 
   test.each([
     ['for commands', undefined],
-    ['for messages', 'news'],
+    ['for messages', 'updates'],
   ])('half-open, one %s is noticed within 3 s', async (_what, channel) => {
     const one = await link(channel === undefined ? {} : { channel });
     await becomes('connected', one);
@@ -191,12 +191,12 @@ describe('a connection that is lost', () => {
 });
 
 test('a subscriber hears again after its connection was lost', async () => {
-  const one = await link({ channel: 'news' });
+  const one = await link({ channel: 'updates' });
   const cli = await link({ address: address(port), name: 'cli' });
   const heard: string[] = [];
   one.onMessage((text) => heard.push(text));
   await becomes('connected', one, cli);
-  await cli.run('PUBLISH', 'news', 'one');
+  await cli.run('PUBLISH', 'updates', 'one');
   await vi.waitFor(() => {
     expect(heard).toEqual(['one']);
   });
@@ -204,7 +204,7 @@ test('a subscriber hears again after its connection was lost', async () => {
   await becomes('connecting', one);
   proxy.setMode('pass');
   await becomes('connected', one);
-  await cli.run('PUBLISH', 'news', 'two');
+  await cli.run('PUBLISH', 'updates', 'two');
   await vi.waitFor(() => {
     expect(heard).toEqual(['one', 'two']);
   });
@@ -285,7 +285,7 @@ test('close is quick in every state, may be called twice, and leaves nothing beh
   );
 });
 
-describe('publishing through trouble', () => {
+describe('publishing through failures', () => {
   beforeEach(async () => {
     const cli = await link({ address: address(port), name: 'cli' });
     await becomes('connected', cli);

@@ -41,7 +41,7 @@ export class RedisLink implements Lifecycle {
   readonly #messageListeners: ((text: string) => void)[] = [];
   #state: LinkState;
   #usable = false;
-  /** Counts connections, so that work begun on an older one can tell. */
+  /** Counts connections, so that work begun on an older one can notice. */
   #turn = 0;
   #everUsable = false;
   #failures = 0;
@@ -78,7 +78,7 @@ export class RedisLink implements Lifecycle {
     return this.#state;
   }
 
-  /** Called at every reconnect and whenever the server's identity changed: what it holds may be older, or nothing. */
+  /** Called at every reconnect and whenever the server's identity changed: what it has may be older, or nothing. */
   onDoubt(listener: (reason: string) => void): void {
     this.#doubtListeners.push(listener);
   }

@@ -16,7 +16,7 @@ import { RedisLink } from './client.js';
 import { createFeedback, type RedisFeedback } from './feedback.js';
 import { CHANNELS, KEYS } from './keys.js';
 
-/** Tells the time that a test sets; what waits for Redis waits in real time, as Redis does. */
+/** Shows the time that a test sets; what waits for Redis waits in real time, as Redis does. */
 const readByHand = ({ monotonic, wall }: FakeClock): Clock => ({ ...systemClock, monotonic, wall });
 
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-feedback-'));
@@ -104,7 +104,7 @@ const latest = (): FleetReport['heard'] => reports.at(-1)!.heard;
 const seqs = (): Record<string, number> =>
   Object.fromEntries([...latest()].map(([id, { heartbeat }]) => [id, heartbeat.seq]));
 
-test('a listener gets the present report at once, and is told when everything has been read once', async () => {
+test('a listener gets the present report at once, and another when everything has been read once', async () => {
   await listen(NEVER);
   const nothing = { heard: new Map(), listed: new Map(), listed_more: 0, turned_away: 0 };
   expect(reports[0]).toEqual({ complete: false, ...nothing });
@@ -145,7 +145,7 @@ test('without hints the poll finds every gateway', async () => {
   expect(performance.now() - started).toBeLessThan(5_000);
 });
 
-test('a heartbeat that stands still is no news; one that grows or another boot is', async () => {
+test('a heartbeat that is stopped says nothing new; one that grows or another boot is', async () => {
   await listen(20);
   await beat(buildHeartbeat({ seq: 5 }));
   await eventually(() => {
@@ -266,7 +266,7 @@ test('forget takes a gateway out for good, unless it beats on', async () => {
   await expect(feedback.forget('no name')).rejects.toThrow(/gateway must be/);
 });
 
-test('a gateway that Redis lists and that cannot be heard is told apart, until it is heard or forgotten', async () => {
+test('a gateway that Redis lists and that cannot be heard is distinguished, until it is heard or forgotten', async () => {
   await command(
     'ZADD',
     KEYS.gateways,
@@ -334,7 +334,7 @@ describe('whoever may write the list of gateways', () => {
 
   test('fills neither memory nor Redis with names, whatever their scores, and hides nobody who beats', async () => {
     const scores = ['inf', '-inf', '1e300', '0', '1700000000'];
-    const names = Array.from({ length: 25_000 }, (_, n) => [scores[n % 5]!, `ghost-${String(n)}`]);
+    const names = Array.from({ length: 25_000 }, (_, n) => [scores[n % 5]!, `name-${String(n)}`]);
     for (let start = 0; start < names.length; start += 5_000)
       await command('ZADD', KEYS.gateways, ...names.slice(start, start + 5_000).flat());
     await command('ZADD', KEYS.gateways, '5', 'x'.repeat(70_000));
@@ -389,7 +389,7 @@ describe('whoever may write the list of gateways', () => {
     expect(Number(sent)).toBeLessThan(300_000_000);
   });
 
-  test('with forged heartbeats: a bounded number is heard, and it is told that there are more', async () => {
+  test('with forged heartbeats: a bounded number is heard, and it is reported that there are more', async () => {
     const beats = Array.from({ length: 2_100 }, (_, n) => buildHeartbeat({ id: `forged-${String(n)}` }));
     for (let start = 0; start < beats.length; start += 300) {
       const some = beats.slice(start, start + 300);

@@ -41,8 +41,8 @@ export function createFeedback(options: FeedbackOptions): RedisFeedback {
 
 /**
  * Hears the gateways. A gateway once heard stays in the report with its last good heartbeat: when its key expires, is
- * damaged, or Redis is away, `changed_at` just stands still, so it ages into unknown. Only `forget` takes it out. One that
- * Redis lists and that was never heard is told apart, until it is heard or forgotten: anybody who may write the list can
+ * damaged, or Redis is away, `changed_at` stops, so it ages into unknown. Only `forget` takes it out. One that
+ * Redis lists and that was never heard is distinguished, until it is heard or forgotten: anybody who may write the list can
  * make such names, so they are shown, in a bounded number, and count for nothing.
  * `changed_at` moves when the boot or the sequence moved **as seen here**; a lower sequence of the same boot is old
  * data and ignored.
@@ -204,11 +204,11 @@ export class RedisFeedback implements Feedback {
   async #takeList({ names, more, bad }: GatewayListing): Promise<void> {
     const unheard = [...names.keys()].filter((id) => this.#isUnheard(id));
     const surplus = unheard.slice(SHOWN);
-    const isNews = this.#list(names, surplus.length + bad.length + more);
+    const isNew = this.#list(names, surplus.length + bad.length + more);
     const wasComplete = this.#complete;
     // With names that were not read somebody may be among them who serves.
     this.#complete ||= more === 0;
-    if (isNews || wasComplete !== this.#complete) this.#push();
+    if (isNew || wasComplete !== this.#complete) this.#push();
     if (surplus.length + bad.length > 0) {
       this.#log.warn(
         { names: surplus.length + bad.length, example: (surplus[0] ?? bad[0] ?? '').slice(0, 100) },
@@ -244,7 +244,7 @@ export class RedisFeedback implements Feedback {
       ids.map((id) => this.#reads.run('GETRANGE', KEYS.heartbeat(id), '0', most)),
     );
     let answered = true;
-    const news = ids.filter((id, position) => {
+    const changed = ids.filter((id, position) => {
       const answer = answers[position];
       if (answer?.ok !== true) {
         if (answer?.error.startsWith('WRONGTYPE') === true) this.#complaints.note(id, 'is no text');
@@ -255,14 +255,14 @@ export class RedisFeedback implements Feedback {
       if (typeof text !== 'string' || text === '') return this.#turnedAway.delete(id);
       return this.#hear(id, text);
     });
-    if (news.length > 0) {
+    if (changed.length > 0) {
       this.#list(this.#listed, this.#listedMore);
       this.#push();
     }
     return answered;
   }
 
-  /** Takes in one heartbeat; true if it is news. */
+  /** Takes in one heartbeat; true if it says something new. */
   #hear(id: string, text: string): boolean {
     const parsed = parseHeartbeat(id, text);
     this.#complaints.note(id, parsed.ok ? null : parsed.error);

@@ -72,13 +72,13 @@ async function follow(from: Position): Promise<readonly string[]> {
 const content = (service: string, weight: number) =>
   buildEncoded(buildSet({ service, peers: [buildPeer({ weight })] }));
 
-/** A controller in office: it knows its epoch and reads from Redis where each set stands. */
+/** A leading controller: it knows its epoch and reads from Redis where each set is. */
 async function publish(epoch: number, service: string, weight: number): Promise<void> {
-  const stands = Number((await command('HGET', KEYS.set(service), 'generation')) ?? '0');
+  const generation = Number((await command('HGET', KEYS.set(service), 'generation')) ?? '0');
   const answer = await publisher.publish({
     epoch,
     last_generation: 0,
-    expected_generation: stands,
+    expected_generation: generation,
     at: AT,
     encoded: content(service, weight),
   });
@@ -176,8 +176,8 @@ test('whatever is published, opened, sealed, wiped and missed: followers arrive 
   const step = fc.oneof(
     { weight: 8, arbitrary: fc.record({ do: fc.constant('publish' as const), service, weight: fc.nat(3) }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant('catch up' as const), who: fc.nat(2) }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('take office' as const) }) },
-    { weight: 1, arbitrary: fc.record({ do: fc.constant('take office and finish' as const) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('become the leader' as const) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('become the leader and finish' as const) }) },
     {
       weight: 1,
       arbitrary: fc.record({ do: fc.constantFrom('wipe' as const, 'lose meta' as const), service }),
@@ -191,7 +191,7 @@ test('whatever is published, opened, sealed, wiped and missed: followers arrive 
       let epoch = (base += 1_000);
       const wanted = new Map<string, number>();
       const followers = [new Follower(), new Follower(), new Follower()];
-      const takeOffice = async (): Promise<void> => {
+      const takeLeadership = async (): Promise<void> => {
         epoch += 1;
         await publisher.open(epoch);
       };
@@ -199,7 +199,7 @@ test('whatever is published, opened, sealed, wiped and missed: followers arrive 
         for (const [name, weight] of wanted) await publish(epoch, name, weight);
         expect(await publisher.seal(epoch)).toEqual({ kind: 'sealed' });
       };
-      await takeOffice();
+      await takeLeadership();
       for (const one of steps) {
         if (one.do === 'publish') {
           wanted.set(one.service, one.weight);
@@ -209,22 +209,22 @@ test('whatever is published, opened, sealed, wiped and missed: followers arrive 
           const before = follower.applied;
           await follower.catchUp();
           expect(comparePositions(follower.applied, before)).toBeGreaterThanOrEqual(0);
-        } else if (one.do === 'take office') await takeOffice();
-        else if (one.do === 'take office and finish') {
-          await takeOffice();
+        } else if (one.do === 'become the leader') await takeLeadership();
+        else if (one.do === 'become the leader and finish') {
+          await takeLeadership();
           await finish();
         } else if (one.do === 'prune') {
           // A removed service disappears from Redis; that counts once a later epoch is sealed without it.
           wanted.delete(one.service);
           await command('DEL', KEYS.set(one.service));
           await command('ZREM', KEYS.index, one.service);
-          await takeOffice();
+          await takeLeadership();
         } else {
           await (one.do === 'wipe' ? command('FLUSHALL') : command('DEL', KEYS.meta));
-          await takeOffice();
+          await takeLeadership();
         }
       }
-      await takeOffice();
+      await takeLeadership();
       await finish();
       const truth = [...wanted].map(([name, weight]) => [name, content(name, weight).payload]).toSorted();
       for (const follower of followers) {

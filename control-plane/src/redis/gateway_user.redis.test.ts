@@ -70,13 +70,13 @@ it.each<readonly [string, ...string[]]>([
 
 const ENDLESS = 'while true do end';
 
-it('can hold Redis by a script without an end; the page’s way out ends it and locks the user out', async () => {
+it('can block Redis by a script without an end; the page’s way out ends it and locks the user out', async () => {
   expect(page).toMatch(/SCRIPT KILL\nredis-cli ACL SETUSER edge-1 off\nredis-cli CLIENT KILL USER edge-1/);
   await person.config('SET', 'busy-reply-threshold', '50');
-  const held = gateway.call('EVAL', ENDLESS, '0').catch((error: unknown) => String(error));
+  const kept = gateway.call('EVAL', ENDLESS, '0').catch((error: unknown) => String(error));
   await vi.waitFor(() => expect(person.ping()).rejects.toThrow(/BUSY/), { timeout: 10_000, interval: 20 });
   expect(await person.call('SCRIPT', 'KILL')).toBe('OK');
-  expect(await held).toMatch(/killed/i);
+  expect(await kept).toMatch(/killed/i);
   expect(await person.call('ACL', 'SETUSER', 'edge-1', 'off')).toBe('OK');
   expect(await person.call('CLIENT', 'KILL', 'USER', 'edge-1')).toBe(1);
   await vi.waitFor(() => expect(gateway.status).not.toBe('ready'), { timeout: 10_000, interval: 20 });

@@ -24,7 +24,7 @@ const heartbeat = z.object({
   host: z
     .string()
     .max(255)
-    .refine((text) => unfitCharacter(text) === null, { error: 'holds a character that cannot be shown' }),
+    .refine((text) => unfitCharacter(text) === null, { error: 'contains a character that cannot be shown' }),
   seq: count,
   workers: count,
   started: count,
@@ -63,7 +63,7 @@ const heartbeat = z.object({
 });
 
 /**
- * Reads what stands under the heartbeat key of gateway `id`. A failure is one sentence that names the field. A
+ * Reads what is under the heartbeat key of gateway `id`. A failure is one sentence that names the field. A
  * heartbeat that calls itself by another name is refused: its counts would be taken for those of `id`.
  */
 export function parseHeartbeat(id: string, text: string): Result<Heartbeat, string> {

@@ -100,7 +100,7 @@ const stored = (): Promise<unknown> =>
 const meta = (): Promise<unknown> => command('HMGET', KEYS.meta, 'epoch', 'generation', 'sealed', 'layout');
 
 describe('open', () => {
-  test('begins at generation 0 in an empty Redis, and tells', async () => {
+  test('begins at generation 0 in an empty Redis, and shows', async () => {
     expect(await publisher.open(10)).toEqual({ kind: 'opened', generation: 0 });
     expect(await meta()).toEqual(['10', '0', '0', '1']);
     await vi.waitFor(() => {
@@ -168,7 +168,7 @@ describe('open', () => {
 });
 
 describe('publish', () => {
-  test('writes the set, its index entry and the generation, and tells', async () => {
+  test('writes the set, its index entry and the generation, and shows', async () => {
     await publisher.open(10);
     expect(await publish()).toEqual({ kind: 'published', generation: 1 });
     const { hash, payload } = orders(1);
@@ -181,7 +181,7 @@ describe('publish', () => {
     });
   });
 
-  // Before each: epoch 10 is open, and orders stands at generation 2 with weight 2, first published with weight 1.
+  // Before each: epoch 10 is open, and orders is at generation 2 with weight 2, first published with weight 1.
   const answers: readonly (readonly [string, Call, PublishAnswer])[] = [
     ['the next change', { seen: 2, expected: 2, weight: 3 }, { kind: 'published', generation: 3 }],
     ['the same again', { seen: 2, expected: 2, weight: 2 }, { kind: 'same', generation: 2 }],
@@ -267,11 +267,11 @@ describe('publish', () => {
     ['no payload', ['HDEL', KEYS.set('orders'), 'payload'], 1],
     ['a generation in words', ['HSET', KEYS.set('orders'), 'generation', 'two'], 0],
     ['a string instead of the set', ['SET', KEYS.set('orders'), 'x'], 0],
-  ] as const)('mends %s', async (_what, damage, standsAt) => {
+  ] as const)('mends %s', async (_what, damage, isAt) => {
     await publisher.open(10);
     await publish();
     await command(...damage);
-    expect(await publish({ seen: 1, expected: standsAt })).toEqual({ kind: 'published', generation: 2 });
+    expect(await publish({ seen: 1, expected: isAt })).toEqual({ kind: 'published', generation: 2 });
     expect(await stored()).toEqual(['10', '2', orders(1).hash, AT, orders(1).payload]);
   });
 
@@ -316,7 +316,7 @@ describe('publish', () => {
 });
 
 describe('seal', () => {
-  test('marks the open epoch as complete, as often as it is asked, and tells', async () => {
+  test('marks the open epoch as complete, as often as it is asked, and shows', async () => {
     await publisher.open(10);
     await publish();
     expect(await publisher.seal(10)).toEqual({ kind: 'sealed' });

@@ -53,7 +53,7 @@ export function createPublisher(options: PublisherOptions): RedisPublisher {
  */
 export class RedisPublisher implements Publisher {
   readonly #link: RedisLink;
-  /** The newest publication that Redis has told of: what a seal must not find missing. */
+  /** The newest publication that Redis has reported of: what a seal must not find missing. */
   #seen = { epoch: 0, generation: 0 };
 
   constructor(link: RedisLink) {
@@ -84,7 +84,7 @@ export class RedisPublisher implements Publisher {
     const answer = await this.#link.run('TIME');
     if (!answer.ok) return answer;
     const [seconds, micros] = fields(answer.value).map((part) => wholeNumber(part));
-    if (typeof seconds !== 'number' || typeof micros !== 'number') return err('TIME told no time');
+    if (typeof seconds !== 'number' || typeof micros !== 'number') return err('TIME gave no time');
     return ok(seconds * 1_000 + micros / 1_000);
   }
 
@@ -161,7 +161,7 @@ export class RedisPublisher implements Publisher {
     return answer.value === 'writable' ? null : `the probe script answered ${JSON.stringify(answer.value)}`;
   }
 
-  /** Never downwards within an epoch: a server that went back must not make a seal forget what it once held. */
+  /** Never downwards within an epoch: a server that went back must not make a seal forget what it once kept. */
   #remember(epoch: number, generation: number): void {
     const before = this.#seen.epoch === epoch ? this.#seen.generation : 0;
     if (epoch >= this.#seen.epoch) this.#seen = { epoch, generation: Math.max(before, generation) };

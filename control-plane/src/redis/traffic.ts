@@ -25,7 +25,7 @@ const stats = z.object({
   services: z.custom<Readonly<Record<string, unknown>>>(isObject, { error: 'is no object' }),
 });
 
-/** Reads what stands under the stats key of gateway `id`. A failure is one sentence that names the field. */
+/** Reads what is under the stats key of gateway `id`. A failure is one sentence that names the field. */
 export function parseStats(id: string, text: string): Result<GatewayTraffic, string> {
   if (text.length > MAX_CHARACTERS) return err(`is longer than ${String(MAX_CHARACTERS)} characters`);
   const json = parseJson(text);

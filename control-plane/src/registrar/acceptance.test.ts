@@ -15,7 +15,7 @@ let plane: MemoryPlane;
 let api: string;
 let close: () => Promise<void>;
 
-/** The real API in front of a plane that holds what the test wants. */
+/** The real API in front of a plane that has what the test wants. */
 beforeEach(async () => {
   plane = new MemoryPlane();
   const app = createApp({
@@ -64,7 +64,7 @@ test('unknown says why: not listed, or not asked', async () => {
   });
 });
 
-test('each answer is told once, and nothing more is asked after an acceptance', async () => {
+test('each answer is reported once, and nothing more is asked after an acceptance', async () => {
   const away: Acceptance = { kind: 'unknown', reason: 'away' };
   const answers: Acceptance[] = [
     ...Array.from({ length: 6 }, () => away),
@@ -73,13 +73,13 @@ test('each answer is told once, and nothing more is asked after an acceptance', 
     away,
     { kind: 'accepted' },
   ];
-  const told: string[] = [];
+  const reported: string[] = [];
   await watchAcceptance({
     clock: systemClock,
     ask: () => Promise.resolve(answers.shift() ?? away),
     signal: AbortSignal.timeout(10_000),
-    onTurn: ({ kind }) => told.push(kind),
+    onTurn: ({ kind }) => reported.push(kind),
     everyMs: 1,
   });
-  expect(told).toEqual(['unknown', 'refused', 'accepted']);
+  expect(reported).toEqual(['unknown', 'refused', 'accepted']);
 });

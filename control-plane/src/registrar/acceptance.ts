@@ -74,8 +74,8 @@ function unseen(status: number): string {
   return `the control API answered ${String(status)}`;
 }
 
-/** A registration takes a moment to be read: an `unknown` is told only after so many in a row. */
-const UNKNOWN_TOLD_AT = 5;
+/** A registration takes a moment to be read: an `unknown` is reported only after so many in a row. */
+const UNKNOWN_REPORTED_AT = 5;
 /** What is refused may stay so for days: the waits grow up to this. */
 const LONGEST_WAIT_MS = 30_000;
 
@@ -100,12 +100,12 @@ export async function watchAcceptance(options: {
     if (over()) return;
     unknown = answer.kind === 'unknown' ? unknown + 1 : 0;
     const text = JSON.stringify(answer);
-    if (text !== said && (answer.kind !== 'unknown' || unknown >= UNKNOWN_TOLD_AT)) {
+    if (text !== said && (answer.kind !== 'unknown' || unknown >= UNKNOWN_REPORTED_AT)) {
       onTurn(answer);
       said = text;
     }
     if (answer.kind === 'accepted') return;
     await clock.sleep(waitMs, signal);
-    if (unknown === 0 || unknown >= UNKNOWN_TOLD_AT) waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS);
+    if (unknown === 0 || unknown >= UNKNOWN_REPORTED_AT) waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS);
   }
 }

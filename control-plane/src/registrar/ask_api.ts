@@ -32,7 +32,7 @@ export function askApi(options: {
     try {
       const { statusCode, body } = await request(url, { headers, signal: deadline });
       const text = await body.text();
-      return statusCode === 200 ? judge(text) : refused(statusCode, text);
+      return statusCode === 200 ? answerOf(text) : refused(statusCode, text);
     } catch (error) {
       return {
         kind: 'away',
@@ -42,7 +42,7 @@ export function askApi(options: {
   };
 }
 
-function judge(text: string): DrainAnswer {
+function answerOf(text: string): DrainAnswer {
   const seen = parse(text);
   if (seen === undefined)
     return { kind: 'away', reason: 'the control API answered something that is no instance' };

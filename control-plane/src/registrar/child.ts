@@ -59,7 +59,7 @@ export function startChild(
   };
 }
 
-/** Polls because the members of a group are not all our children: no event tells of their end. */
+/** Polls because the members of a group are not all our children: no event reports their end. */
 async function until(done: () => boolean, graceMs: number, hasten: AbortSignal, clock: Clock): Promise<void> {
   const deadline = clock.monotonic() + graceMs;
   while (!done() && clock.monotonic() < deadline && !hasten.aborted) await clock.sleep(20, hasten);

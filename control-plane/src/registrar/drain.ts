@@ -13,7 +13,7 @@ export type DrainAnswer =
 export type AskDrained = (signal: AbortSignal) => Promise<DrainAnswer>;
 
 export type DrainEnd =
-  /** Proven: no gateway sends to this instance, and none holds a request on it. */
+  /** Proven: no gateway sends to this instance, and none has a request on it. */
   | 'drained'
   /** The controller does not know this instance, and went on not to: no gateway was ever sent to it. */
   | 'never_accepted'

@@ -8,7 +8,7 @@ import { answers2xx, watchReadiness } from './readiness.js';
 /** Feeds `answers` one after the other and returns the turns; ends when they are used up. */
 async function turns(answers: string): Promise<string> {
   const over = new AbortController();
-  const told: string[] = [];
+  const reported: string[] = [];
   let asked = 0;
   await watchReadiness({
     clock,
@@ -20,14 +20,14 @@ async function turns(answers: string): Promise<string> {
     rule: { everyMs: 0, failures: 3, successes: 2 },
     signal: over.signal,
     onTurn: (ready) => {
-      told.push(`${ready ? '+' : '-'}${String(asked)}`);
+      reported.push(`${ready ? '+' : '-'}${String(asked)}`);
       return Promise.resolve();
     },
   });
-  return told.join(' ');
+  return reported.join(' ');
 }
 
-// The last answer ends the watch and is not judged.
+// The last answer ends the watch and is not checked.
 test.each([
   ['-----.', ''],
   ['--+.', '+3'],

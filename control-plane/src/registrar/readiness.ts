@@ -38,7 +38,7 @@ export async function answers2xx(
 
 /**
  * Watches until `signal` aborts: calls `onTurn(true)` at the first success, then at each turn by the rule. Turns
- * are told one at a time, each after the one before has been handled.
+ * are reported one at a time, each after the one before has been handled.
  */
 export async function watchReadiness(options: {
   readonly probe: (signal: AbortSignal) => Promise<boolean>;

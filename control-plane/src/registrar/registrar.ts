@@ -23,7 +23,7 @@ export interface RegistrarOptions {
     { readonly probe: (signal: AbortSignal) => Promise<boolean>; readonly rule: ReadinessRule } | undefined;
   /** Starts the child; absent: nothing is run. Called once. */
   readonly startChild?: (() => Child) | undefined;
-  /** From the wish to leave until the child is stopped, whatever is known by then. */
+  /** From the start of leaving until the child is stopped, whatever is known by then. */
   readonly drainTimeoutMs: number;
   /** From SIGTERM to SIGKILL of the child. */
   readonly stopTimeoutMs: number;
@@ -41,8 +41,8 @@ const WITHDRAW_TIMEOUT_MS = 3_000;
  * Registers one instance for as long as it runs, and lets it go without losing a request.
  *
  *   waiting     not registered: the readiness probe has not answered yet
- *   registered  the node stands with ready true or false, as the probe turns
- *   leaving     `leaving: true` stands (or ZooKeeper is away); waits for the proof, the time-out or a second `stop`
+ *   registered  the node is written with ready true or false, as the probe says
+ *   leaving     `leaving: true` is written (or ZooKeeper is away); waits for the proof, the time-out or a second `stop`
  *   stopping    the child gets SIGTERM, then SIGKILL
  *   gone        the node is deleted, the session closed
  *
@@ -56,7 +56,7 @@ export class Registrar {
   readonly #hasten = new AbortController();
   /** Aborted by the third: do not wait for the child either. */
   readonly #force = new AbortController();
-  /** True while a node may stand in ZooKeeper. */
+  /** True while a node may be in ZooKeeper. */
   #announced = false;
   #ready = true;
   #settleRegistered: () => void = () => undefined;
@@ -137,7 +137,7 @@ export class Registrar {
       signal,
       onTurn: (acceptance) => {
         this.#accepted = acceptance.kind === 'accepted';
-        tellAcceptance(log, data.id, acceptance);
+        reportAcceptance(log, data.id, acceptance);
         if (acceptance.kind === 'refused' && accepted.required) this.#giveUp(NOT_ACCEPTED.refused);
       },
     });
@@ -169,14 +169,14 @@ export class Registrar {
     using late = clock.deadline(drainTimeoutMs);
     const signal = AbortSignal.any([late.signal, this.#hasten.signal, ended]);
     log.info({ instance: data.id, timeout_ms: drainTimeoutMs }, 'leaving: waiting for the drain');
-    const told = await registration.set({ ...data, ready: this.#ready, leaving: true }, signal).then(
+    const reported = await registration.set({ ...data, ready: this.#ready, leaving: true }, signal).then(
       () => true,
       () => false,
     );
     const onWaiting = (waiting_for: readonly string[]): void => {
       log.info({ instance: data.id, waiting_for }, 'waiting');
     };
-    const end = told ? await waitDrained({ ask, clock, signal, onWaiting }) : 'unproven';
+    const end = reported ? await waitDrained({ ask, clock, signal, onWaiting }) : 'unproven';
     if (end === 'drained') {
       log.info({ instance: data.id }, 'drained');
       return;
@@ -191,11 +191,11 @@ export class Registrar {
     const why = ended.aborted
       ? 'the command ended'
       : this.#hasten.signal.aborted
-        ? 'told to hasten'
-        : told
+        ? 'asked to hurry'
+        : reported
           ? 'the drain took too long'
           : 'ZooKeeper was away';
-    log.warn({ instance: data.id, why }, 'going without proof of the drain');
+    log.warn({ instance: data.id, why }, 'leaving without a proof of the drain');
   }
 
   async #stopChild(child: Child | undefined): Promise<number> {
@@ -221,7 +221,7 @@ export class Registrar {
   }
 }
 
-function tellAcceptance(log: Log, instance: string, acceptance: Acceptance): void {
+function reportAcceptance(log: Log, instance: string, acceptance: Acceptance): void {
   if (acceptance.kind === 'accepted') log.info({ instance }, 'accepted by the controller');
   else if (acceptance.kind === 'refused')
     log.error({ instance, problem: acceptance.problem }, 'refused by the controller');

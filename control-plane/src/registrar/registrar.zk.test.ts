@@ -33,7 +33,7 @@ const send: SendSignal = (pid, signal) => {
   }
 };
 /** The suite's polls: the machine may be busy. */
-const PATIENT = { timeout: 15_000, interval: 20 };
+const IN_TIME = { timeout: 15_000, interval: 20 };
 
 let dir: string;
 let zookeeper: LocalProcess;
@@ -128,12 +128,12 @@ test('registers, leaves, waits for the proof, stops the command, deregisters, pa
     script: `trap 'echo stopped >> ${log}; exit 7' TERM; echo started > ${log}; while :; do sleep 0.05; done`,
   });
   await expect
-    .poll(node, PATIENT)
+    .poll(node, IN_TIME)
     .toMatchObject({ version: 'v1', host: '10.0.0.7', port: 8_080, ready: true });
-  await expect.poll(() => existsSync(log), PATIENT).toBe(true);
+  await expect.poll(() => existsSync(log), IN_TIME).toBe(true);
   says = { leaving: false, drain: { drained: true, waiting_for: [] } }; // of an older drain: proves nothing
   registrar.stop();
-  await expect.poll(node, PATIENT).toMatchObject({ leaving: true });
+  await expect.poll(node, IN_TIME).toMatchObject({ leaving: true });
   let ended = false;
   void code.then(() => (ended = true));
   says = { leaving: true, drain: { drained: false, waiting_for: ['gateway-1: 1 open request'] } };
@@ -146,7 +146,7 @@ test('registers, leaves, waits for the proof, stops the command, deregisters, pa
   expect(await node()).toBeNull();
 });
 
-test('a refusal by the controller is told, and ends a run that must be accepted', async () => {
+test('a refusal by the controller is reported, and ends a run that must be accepted', async () => {
   const lines: string[] = [];
   const log: Log = {
     ...SILENT,
@@ -157,7 +157,7 @@ test('a refusal by the controller is told, and ends a run that must be accepted'
     withinMs: 60_000,
   };
   const { registrar, code, node } = newRegistrar({ log, accepted: { ...accepted, required: false } });
-  await expect.poll(() => lines.join(), PATIENT).toContain('forbidden_host: loopback');
+  await expect.poll(() => lines.join(), IN_TIME).toContain('forbidden_host: loopback');
   expect(await node()).not.toBeNull();
   expect(registrar.accepted).toBe(false);
   registrar.stop();
@@ -176,19 +176,19 @@ test('a run that must be accepted ends when nobody says so in time, and goes on 
     accepted: { ask: () => Promise.resolve({ kind: 'accepted' }), required: true, withinMs: 10_000 },
     drainTimeoutMs: 0,
   });
-  await expect.poll(() => taken.registrar.accepted, PATIENT).toBe(true);
+  await expect.poll(() => taken.registrar.accepted, IN_TIME).toBe(true);
   taken.registrar.stop();
   expect(await taken.code).toBe(0);
 });
 
 test('the next start begins fresh', async () => {
   const first = newRegistrar({ drainTimeoutMs: 0 });
-  await expect.poll(first.node, PATIENT).not.toBeNull();
+  await expect.poll(first.node, IN_TIME).not.toBeNull();
   first.registrar.stop();
   expect(await first.code).toBe(0);
   serial -= 1; // the same identity again
   const second = newRegistrar({ drainTimeoutMs: 0 });
-  await expect.poll(second.node, PATIENT).not.toBeNull();
+  await expect.poll(second.node, IN_TIME).not.toBeNull();
   expect((await second.node())?.leaving).toBeUndefined();
   second.registrar.stop();
   await second.code;
@@ -198,7 +198,7 @@ test('goes after the drain time-out when the API is away, and at once at the sec
   server.close();
   server.closeAllConnections();
   const late = newRegistrar({ drainTimeoutMs: 300 });
-  await expect.poll(late.node, PATIENT).not.toBeNull();
+  await expect.poll(late.node, IN_TIME).not.toBeNull();
   const before = performance.now();
   late.registrar.stop();
   expect(await late.code).toBe(0);
@@ -206,9 +206,9 @@ test('goes after the drain time-out when the API is away, and at once at the sec
   expect(await late.node()).toBeNull();
 
   const hasty = newRegistrar();
-  await expect.poll(hasty.node, PATIENT).not.toBeNull();
+  await expect.poll(hasty.node, IN_TIME).not.toBeNull();
   hasty.registrar.stop();
-  await expect.poll(hasty.node, PATIENT).toMatchObject({ leaving: true });
+  await expect.poll(hasty.node, IN_TIME).toMatchObject({ leaving: true });
   hasty.registrar.stop();
   expect(await hasty.code).toBe(0);
   expect(await hasty.node()).toBeNull();
@@ -220,7 +220,7 @@ test('a third stop kills a command that will not go', async () => {
     script: `trap '' TERM; touch ${mark}; while :; do sleep 0.05; done`,
     stopTimeoutMs: 600_000,
   });
-  await expect.poll(() => existsSync(mark), PATIENT).toBe(true);
+  await expect.poll(() => existsSync(mark), IN_TIME).toBe(true);
   registrar.stop();
   registrar.stop();
   registrar.stop();
@@ -232,10 +232,10 @@ test('a command that ends by itself is deregistered at once, also in the middle 
   const script = `while [ ! -e ${gate} ]; do sleep 0.02; done; exit 42`;
   const plain = newRegistrar({ script });
   const draining = newRegistrar({ script });
-  await expect.poll(plain.node, PATIENT).not.toBeNull();
-  await expect.poll(draining.node, PATIENT).not.toBeNull();
+  await expect.poll(plain.node, IN_TIME).not.toBeNull();
+  await expect.poll(draining.node, IN_TIME).not.toBeNull();
   draining.registrar.stop();
-  await expect.poll(draining.node, PATIENT).toMatchObject({ leaving: true });
+  await expect.poll(draining.node, IN_TIME).toMatchObject({ leaving: true });
   writeFileSync(gate, '');
   expect(await Promise.all([plain.code, draining.code])).toEqual([42, 42]);
   expect(await Promise.all([plain.node(), draining.node()])).toEqual([null, null]);
@@ -262,11 +262,11 @@ test('with a readiness path: registered once ready, unready while it fails, read
   for (let asked = 0; asked < 3; asked += 1) await once(server, 'request');
   expect(await node()).toBeNull();
   health = 200;
-  await expect.poll(node, PATIENT).toMatchObject({ ready: true });
+  await expect.poll(node, IN_TIME).toMatchObject({ ready: true });
   health = 500;
-  await expect.poll(node, PATIENT).toMatchObject({ ready: false });
+  await expect.poll(node, IN_TIME).toMatchObject({ ready: false });
   health = 204;
-  await expect.poll(node, PATIENT).toMatchObject({ ready: true });
+  await expect.poll(node, IN_TIME).toMatchObject({ ready: true });
   says = { leaving: true, drain: { drained: true, waiting_for: [] } };
   registrar.stop();
   expect(await code).toBe(0);

@@ -33,7 +33,7 @@ export const gatewayName = field((value) => {
   return name.ok ? name : err(name.error.message.replace(/^it /, ''));
 });
 
-/** Where something stands, as in a registration; or nothing. */
+/** Where something is, as in a registration; or nothing. */
 export const zoneName = text(/^[A-Za-z0-9._-]{0,63}$/, 'must be up to 63 of A-Z a-z 0-9 . _ -');
 
 /** A whole number from `min` to `max`, as a number or as digits. */

@@ -11,7 +11,7 @@ import { renderConf } from './render.js';
 const run = promisify(execFile);
 const templates = readTemplates(productRoot());
 
-/** What `nginx -t` says of the rendered conf; a Lua stub stands in, since the conf is what is asked about. */
+/** What `nginx -t` says of the rendered conf; a Lua stub is in, since the conf is what is asked about. */
 async function check(given: (dir: string) => GivenOptions): Promise<string> {
   const dir = mkdtempSync(join(tmpdir(), 'ebbgate-render-'));
   mkdirSync(join(dir, 'lua', 'ebbgate'), { recursive: true });
@@ -80,7 +80,7 @@ test('nginx accepts every option at once', async () => {
   expect(said).not.toMatch(/\[(warn|alert|emerg)\]/);
 });
 
-test('a conf that nginx cannot read is told', async () => {
+test('a conf that nginx cannot read is reported', async () => {
   expect(await check(() => ({ listen: ['127.0.0.1:18443,cert=/no/such.pem,key=/no/such.key'] }))).toMatch(
     /no\/such\.pem/,
   );

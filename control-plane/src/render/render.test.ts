@@ -53,7 +53,7 @@ describe('nginx.conf', () => {
     expect(conf).toBe(readFileSync(file, 'utf8'));
   });
 
-  // Debian's nginx makes the directories of all five at its start, below /var/lib/nginx unless told otherwise, which a
+  // Debian's nginx makes the directories of all five at its start, below /var/lib/nginx unless reported otherwise, which a
   // user of its own or a read-only system does not allow.
   test.each(['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'])(
     'has the temporary files of %s below the run directory',

@@ -39,7 +39,7 @@ export function viewOf(options: GatewayOptions, version: string): View {
       [...new Set([options.gateway_id.toLowerCase(), ...options.admin_hosts])].join(' ') + ' $hostname',
     trusted_proxies: [...new Set(options.trusted_proxies)],
     any_trusted: options.trusted_proxies.length > 0,
-    // Two, because OpenResty must be told to hand back a kept connection that broke; Lua keeps the limit.
+    // Two, because OpenResty must be reported to hand back a kept connection that broke; Lua keeps the limit.
     upstream_tries: Math.max(options.max_tries, 2),
     tries_patterns: triesPatterns(options.max_tries),
     log_lines: logLines(options),
@@ -80,7 +80,7 @@ function triesPatterns(max: number): View[] {
   }));
 }
 
-/** Which of nginx's variables fills which member, and what it holds: a number in JSON, ASCII, or any bytes that a client sent. */
+/** Which of nginx's variables fills which member, and what it has: a number in JSON, ASCII, or any bytes that a client sent. */
 const LOG_VARIABLES: Readonly<
   Record<(typeof LOG_MEMBERS)[number], readonly [string, 'text' | 'number' | 'open']>
 > = {
@@ -114,7 +114,7 @@ function logMembers(options: GatewayOptions): (readonly [string, string, 'text' 
   ];
 }
 
-/** Variables that stand in the log for those which may contain any bytes: Lua replaces what is no UTF-8 (phase/http/log_text.lua). */
+/** Variables that are in the log for those which may contain any bytes: Lua replaces what is no UTF-8 (phase/http/log_text.lua). */
 function openTexts(options: GatewayOptions): { variable: string; source: string }[] {
   return logMembers(options)
     .filter(([, , kind]) => kind === 'open')

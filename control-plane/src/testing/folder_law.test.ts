@@ -24,7 +24,7 @@ const parser: Linter.Config = {
 const STRICT = [parser, ...folderLaw({ strict: true })];
 
 /** What the law says of `source`, if it were that file of control-plane/src. */
-function judge(path: string, source: string): readonly string[] {
+function check(path: string, source: string): readonly string[] {
   const filename = `${ROOT}control-plane/src/${path}`;
   return linter
     .verify(source, STRICT, { filename })
@@ -83,7 +83,7 @@ describe.each(['model/a.ts', 'plan/a/b.ts', 'controller/a.ts'])('%s', (path) => 
     ['a package, inside a type', "export type X = import('left-pad').X;"],
     ['a default export', 'export default 1;'],
   ])('may not take %s', (_, source) => {
-    const found = judge(path, source);
+    const found = check(path, source);
     expect(found).not.toEqual([]);
     expect(found.filter((message) => !message.startsWith('no-restricted-'))).toEqual([]);
   });
@@ -96,13 +96,13 @@ describe.each(['model/a.ts', 'plan/a/b.ts', 'controller/a.ts'])('%s', (path) => 
       export const text = 'process.env';
       export const date = (at: number, x: X) => new Date(at).toISOString() + String(Math.max(1, Date.parse(text)) + ok(x));
       export async function later() { return import('./x.js'); }`;
-    expect(judge(path, source)).toEqual([]);
+    expect(check(path, source)).toEqual([]);
   });
 });
 
 test.each(HANDED_IN)('%s/ takes no time, no chance, no process and no call', (folder) => {
   const source = 'Date.now(); setTimeout(f, 5); Math.random(); process.exit(1); fetch(x);';
-  expect(judge(`${folder}/a/b.ts`, source)).toHaveLength(5);
+  expect(check(`${folder}/a/b.ts`, source)).toHaveLength(5);
 });
 
 test.each([
@@ -127,7 +127,7 @@ test.each([
   ['main.ts', 'setTimeout(() => undefined, 5);', /only clock\.ts/],
   ['cli/a.ts', "import { Redis } from 'ioredis';", /cli may import only/],
 ])('%s: %s', (path, source, reason) => {
-  expect(judge(path, source).join('\n')).toMatch(reason);
+  expect(check(path, source).join('\n')).toMatch(reason);
 });
 
 test.each([
@@ -150,7 +150,7 @@ test.each([
   ['model/a.test.ts', "import fc from 'fast-check'; export const at = Date.now();"],
   ['testing/a.ts', "import { spawn } from 'node:child_process'; setTimeout(() => undefined, 5);"],
 ])('nothing wrong in %s: %s', (path, source) => {
-  expect(judge(path, source)).toEqual([]);
+  expect(check(path, source)).toEqual([]);
 });
 
 test('a file that may have timers of its own has one; else it leaves the list', () => {

@@ -18,7 +18,7 @@ function read(dir: string, extension: string, under = ''): Sources {
 describe('this repository', () => {
   const typescript = read(join(ROOT, 'control-plane/src'), '.ts');
 
-  test('there is something to judge', () => {
+  test('there is something to check', () => {
     expect(typescript.size).toBeGreaterThan(10);
   });
   test('TypeScript keeps the import law', () => {
@@ -37,7 +37,7 @@ describe('this repository', () => {
 });
 
 describe('the law sees', () => {
-  const judge = (path: string, source: string): readonly string[] => breaches(new Map([[path, source]]));
+  const check = (path: string, source: string): readonly string[] => breaches(new Map([[path, source]]));
 
   test.each([
     ['model/a.ts', "import { x } from '../plan/b.js';", /nothing else/],
@@ -50,7 +50,7 @@ describe('the law sees', () => {
     ['main.ts', "import { x } from './testkit.js';", /not part of what is built/],
     ['stray/a.ts', '', /no place/],
   ])('%s: %s', (path, source, reason) => {
-    expect(judge(path, source).join('\n')).toMatch(reason);
+    expect(check(path, source).join('\n')).toMatch(reason);
   });
 
   test.each([
@@ -58,7 +58,7 @@ describe('the law sees', () => {
     ['redis/client.ts', "import { Redis } from 'ioredis';"],
     ['testkit.ts', "export { x } from './testing/builders.js'; export { y } from './redis/keys.js';"],
   ])('nothing wrong in %s: %s', (path, source) => {
-    expect(judge(path, source)).toEqual([]);
+    expect(check(path, source)).toEqual([]);
   });
 
   test.each([

@@ -6,7 +6,7 @@ export type Sources = ReadonlyMap<string, string>;
 
 /** Folder (or file of the root) → the folders it may import besides itself, and why no other. */
 const LAW: Readonly<Record<string, { readonly may: readonly string[] | 'all'; readonly because: string }>> = {
-  model: { may: [], because: 'the nouns stand alone, so that everything can be said in their terms' },
+  model: { may: [], because: 'the nouns need nothing else, so that everything can be said in their terms' },
   plan: { may: ['model'], because: 'a plan is a pure function over the model' },
   registry: { may: ['model'], because: 'a format reads bytes, whatever store they came from' },
   zookeeper: { may: ['model'], because: 'I/O folders meet only through model/ports.ts' },

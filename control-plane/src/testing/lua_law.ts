@@ -2,7 +2,7 @@ import type { Sources } from './import_law.js';
 import { luaTokens, type LuaToken } from './lua_tokens.js';
 
 /*
- * What Lua modules may require, and what only a look at the text can tell. Which globals each folder may name is luacheck's
+ * What Lua modules may require, and what only a look at the text can report. Which globals each folder may name is luacheck's
  * to say (.luacheckrc): it knows scopes.
  */
 
@@ -56,7 +56,7 @@ export function luaBreaches(sources: Sources): readonly string[] {
       ...(path.startsWith('core/') ? libraryBreaches(path, tokens) : []),
       ...comments
         .filter((comment) => /^\s*luacheck:/.test(comment))
-        .map(() => `${path} tells luacheck what to overlook: .luacheckrc alone says that`),
+        .map(() => `${path} shows luacheck what to overlook: .luacheckrc alone says that`),
     ];
   });
 }

@@ -109,7 +109,7 @@ export class MemoryReleases implements ReleasePlane {
 
   #answer(release: ReleaseResource, context: ReleaseContext): Result<ReleaseOutcome, Problem> {
     if (this.refusal) return err(this.refusal);
-    return ok({ dry_run: context.dry_run, changed: true, told: [], release, plan: planOf(release) });
+    return ok({ dry_run: context.dry_run, changed: true, notes: [], release, plan: planOf(release) });
   }
 }
 

@@ -48,7 +48,7 @@ export function buildRelease(fields: Partial<ReleaseRecord> = {}): ReleaseRecord
     stalled_ms: 0,
     window: null,
     failures: 0,
-    judged_ms: 0,
+    checked_ms: 0,
     extended_ms: 0,
     read: null,
     inquiry: null,
@@ -154,7 +154,7 @@ export function buildBatchInstance(
   state: BatchInstance['state'] = 'draining',
   fields: Partial<BatchInstance> = {},
 ): BatchInstance {
-  const told = state === 'upgrading' || state === 'failed' || state === 'warming';
-  const asked = told && state !== 'warming';
-  return { id, host: '10.0.0.1', port: 8080, from: 'v1', asked, told, reason: '', state, ...fields };
+  const named = state === 'upgrading' || state === 'failed' || state === 'warming';
+  const asked = named && state !== 'warming';
+  return { id, host: '10.0.0.1', port: 8080, from: 'v1', asked, named, reason: '', state, ...fields };
 }

@@ -10,7 +10,7 @@ import { specContract, type ContractField, type ContractRule, type SpecContract 
 
 /*
  * The limits and defaults of docs/contract/spec.json against every reader of this language: the published set, what people
- * decided, and the API. The gateway's reader is held against the same file by lua/spec/spec_contract_spec.lua; that the file
+ * decided, and the API. The gateway's reader is compared with the same file by lua/spec/spec_contract_spec.lua; that the file
  * is what the tables say is asked by page.test.ts.
  */
 

@@ -26,7 +26,10 @@ const RETIRED: readonly Retired[] = [
   {
     word: /audit|audits|audited/,
     say: 'verify',
-    except: [{ line: /npm audit|--no-audit|'audit'/, because: 'the command of npm' }],
+    except: [
+      { line: /npm audit|--no-audit/, because: 'the command of npm' },
+      { line: /audit log/, because: 'the log of changes to come, which is what the word is kept free for' },
+    ],
   },
   { word: /hollow/, say: 'unhealthy' },
   { word: /census|censuses|tally|tallies/, say: 'in_flight_counts, request_counts' },

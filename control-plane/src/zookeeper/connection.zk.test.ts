@@ -12,7 +12,7 @@ import { connect, type ZooKeeperConnection } from './connection.js';
 import type { WatchEvent } from './protocol.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-connection-'));
-const PATIENCE = { timeout: 20_000, interval: 10 };
+const RETRY_LATER = { timeout: 20_000, interval: 10 };
 let port: number;
 let server: LocalProcess;
 let proxy: TcpProxy;
@@ -81,7 +81,7 @@ test('a transaction checks version 0, and names the operation that was refused',
     ({ kind: 'set', path, data: Buffer.from('x'), version }) as const;
   const first = await connection.transaction([{ kind: 'check', path: b, version: 0 }, set(a, 0)]);
   expect(first).toMatchObject({ ok: true, value: { stats: [null, { version: 1 }] } });
-  // Both stand at version 1 or 0 now; a check for 0 that were skipped would let this pass.
+  // Both are at version 1 or 0 now; a check for 0 that were skipped would let this pass.
   expect(await connection.transaction([set(b, 0), set(a, 0)])).toMatchObject({
     error: { kind: 'bad_version', operation: 1 },
   });
@@ -112,7 +112,7 @@ test('what would not fit into a packet is not sent', async () => {
   expect(connection.alive).toBe(true);
 });
 
-test('a tree watch tells of everything below, once it is added, until it is removed', async () => {
+test('a tree watch reports everything below, once it is added, until it is removed', async () => {
   const [watcher, writer] = [await open(), await open()];
   const root = await freshNode(writer);
   const events: WatchEvent[] = [];
@@ -129,7 +129,7 @@ test('a tree watch tells of everything below, once it is added, until it is remo
       { type: 'changed', path: `${root}/a/b` },
       { type: 'deleted', path: `${root}/a/b` },
     ]);
-  }, PATIENCE);
+  }, RETRY_LATER);
   expect(await watcher.removeTreeWatch(root)).toEqual({ ok: true, value: null });
   await writer.create(`${root}/c`, Buffer.alloc(0));
   await watcher.sync(root);
@@ -162,7 +162,7 @@ test('a frozen server is noticed without anybody asking', async () => {
   expect(await connection.lost).toContain('no answer for');
 });
 
-test('a short freeze is survived, and told', async () => {
+test('a short freeze is survived, and reported', async () => {
   const connection = await open(port, 30_000);
   let silences = 0;
   connection.onSilence(() => (silences += 1));
@@ -173,7 +173,7 @@ test('a short freeze is survived, and told', async () => {
   const frozen = performance.now();
   await vi.waitFor(() => {
     expect(performance.now() - frozen).toBeGreaterThan(700);
-  }, PATIENCE);
+  }, RETRY_LATER);
   server.kill('SIGCONT');
   expect(await answer).toMatchObject({ ok: true });
   expect(silences).toBeGreaterThan(0);
@@ -211,7 +211,7 @@ test('close ends the session: its ephemeral nodes go at once', async () => {
   await Promise.all([leaver.close(), leaver.close()]);
   await vi.waitFor(async () => {
     expect(await observer.exists(path)).toEqual({ ok: true, value: null });
-  }, PATIENCE);
+  }, RETRY_LATER);
 });
 
 test('close does not wait for a frozen server, and leaves nothing behind', async () => {

@@ -14,11 +14,11 @@ export interface ConsumersOptions {
 
 /** Services worked on at once. */
 const IN_FLIGHT = 64;
-/** How often it is checked that the nodes still stand: a service may have been deleted and created again. */
+/** How often it is checked that the nodes still are: a service may have been deleted and created again. */
 const CHECK_MS = 15_000;
 
 /**
- * The nodes `<root>/<service>/consumers/<id>`, ephemeral, holding `{id, host}`. A service that does not exist is
+ * The nodes `<root>/<service>/consumers/<id>`, ephemeral, with `{id, host}`. A service that does not exist is
  * skipped, never created, and tried again at the next `follow` and every 15 s.
  */
 export function createConsumers(link: ZooKeeperLink, options: ConsumersOptions): ConsumerRegistration {

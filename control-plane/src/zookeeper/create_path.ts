@@ -8,7 +8,7 @@ export async function createPath(connection: ZooKeeperConnection, path: string):
     const created = await connection.create(path, Buffer.alloc(0));
     if (created.ok || created.error.kind === 'node_exists') return ok(null);
     if (created.error.kind === 'no_auth') {
-      // The server judges the parent before it looks whether the node is there already.
+      // The server checks the parent before it looks whether the node is there already.
       const stat = await connection.exists(path);
       return stat.ok && stat.value !== null ? ok(null) : created;
     }

@@ -3,14 +3,14 @@ import type { OperationFailure } from './protocol.js';
 
 /** How a claim or a release ended. */
 export type EphemeralOutcome =
-  /** It stands, or is gone, as wanted. */
+  /** It is, or is gone, as wanted. */
   | { readonly kind: 'done' }
   /** Another session owns the node, and it is not ours to take. */
   | { readonly kind: 'foreign'; readonly owner: string }
   | { readonly kind: 'no_parent' }
   | { readonly kind: 'failed'; readonly failure: OperationFailure };
 
-/** Tells whether a node that another session owns is a leftover of our own. */
+/** Reports whether a node that another session owns is a leftover of our own. */
 export type IsOurs = (data: Buffer) => boolean;
 
 /** Each round has a new cause (the node came or went in between); so many in a row are a fault. */
@@ -18,7 +18,7 @@ const ROUNDS = 5;
 const DONE = { kind: 'done' } as const;
 
 /**
- * Makes `path` an ephemeral node of this session that holds `data`. A leftover of an older session of ours is replaced
+ * Makes `path` an ephemeral node of this session that has `data`. A leftover of an older session of ours is replaced
  * in one transaction, so nobody ever sees it missing.
  */
 export async function claim(
@@ -37,10 +37,10 @@ export async function claim(
       if (read.error.kind === 'no_node') continue;
       return { kind: 'failed', failure: read.error };
     }
-    const { stat, data: held } = read.value;
+    const { stat, data: found } = read.value;
     const own = stat.ephemeralOwner === connection.sessionId;
-    if (own && held.equals(data)) return DONE;
-    if (!own && !isOurs(held)) return { kind: 'foreign', owner: stat.ephemeralOwner };
+    if (own && found.equals(data)) return DONE;
+    if (!own && !isOurs(found)) return { kind: 'foreign', owner: stat.ephemeralOwner };
     const replaced = own
       ? await connection.setData(path, data, stat.version)
       : await connection.transaction([

@@ -9,13 +9,13 @@ import type { NodeStat } from './protocol.js';
 /** Where the office is, and who takes it. */
 export interface OfficeOptions {
   readonly root: string;
-  /** Unique for each process that may take office; letters, digits and hyphens. */
+  /** Unique for each process that may become the leader; letters, digits and hyphens. */
   readonly owner: string;
 }
 
 /**
- * The office at `<root>/epoch`; taking it creates the node if it is missing. The node holds `<epoch> <owner>`, so that a
- * controller whose `take` had no answer can tell its own term from another's.
+ * The office at `<root>/epoch`; taking it creates the node if it is missing. The node has `<epoch> <owner>`, so that a
+ * controller whose `take` had no answer can report its own term from another's.
  */
 export function createOffice(link: ZooKeeperLink, { root, owner }: OfficeOptions): Office {
   const path = epochPath(root);
@@ -31,7 +31,7 @@ export function createOffice(link: ZooKeeperLink, { root, owner }: OfficeOptions
 }
 
 /**
- * Raises the epoch to max(its own + 1, floor), by compare-and-set: of two controllers that take office at once one
+ * Raises the epoch to max(its own + 1, floor), by compare-and-set: of two controllers that become the leader at once one
  * gets `conflict`. The floor must contain everything else that may have gone ahead (Redis, gateways, unix seconds).
  */
 async function take(

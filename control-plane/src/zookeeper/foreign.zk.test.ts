@@ -114,7 +114,7 @@ describe('a node that the controller may not read', () => {
     await seen({ ids: ['cart/c', 'shop/a', 'shop/b'], problems: [bad] });
     await kazoo.remove(at('shop', 'a'));
     await seen({ ids: ['cart/c', 'shop/b'], problems: [bad] });
-    // The server tells nobody of these three.
+    // The server shows nobody of these three.
     await kazoo.create(at('cart', 'late'), data('late'), { acl: 'write_only' });
     await seen({ ids: ['cart/c', 'shop/b'], problems: ['unreadable_node /cart/providers/late', bad] });
     await kazoo.remove(at('shop', 'closed'));
@@ -216,7 +216,7 @@ describe('a node that the controller may not read', () => {
   });
 });
 
-test('nodes of a shape or in a place that is not ours are told by name, and the rest is served', async () => {
+test('nodes of a shape or in a place that is not ours are reported by name, and the rest is served', async () => {
   await kazoo.create(at('shop', 'a'), data('a'), { ephemeral: true });
   await kazoo.create(at('shop', 'zone-1/b'), data('b'));
   await kazoo.create(`${root}/shop/498f74be`, { name: 'shop', address: '10.0.0.7', port: 8080 });
@@ -331,7 +331,7 @@ describe('a store of the truth', () => {
     expectOneConnection();
   });
 
-  test('consumers that may not be written are told and cost nobody anything', async () => {
+  test('consumers that may not be written are reported and cost nobody anything', async () => {
     await kazoo.create(`${root}/shop/consumers`, '');
     await kazoo.protect(`${root}/shop/consumers`, 'read_only');
     await kazoo.create(`${root}/cart/consumers`, '');

@@ -16,8 +16,8 @@ import { ZooKeeperLink } from './link.js';
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-freezes-'));
 const FROZEN: GlobalFreeze = {
   ...{ v: 1, rev: 1 },
-  freeze: { by: 'ann', reason: 'audit', at: '2026-05-01T12:00:00.000Z' },
-  events: [{ at: '2026-05-01T12:00:00.000Z', event: 'frozen', by: 'ann', message: 'audit' }],
+  freeze: { by: 'ann', reason: 'payday', at: '2026-05-01T12:00:00.000Z' },
+  events: [{ at: '2026-05-01T12:00:00.000Z', event: 'frozen', by: 'ann', message: 'payday' }],
 };
 let server: LocalProcess;
 let port: number;
@@ -114,7 +114,7 @@ test('one change is one compare-and-set, under the fence of the office', async (
   });
 });
 
-test('a record that cannot be read is told, and good again when it is mended', async () => {
+test('a record that cannot be read is reported, and good again when it is mended', async () => {
   const shown = await opens();
   const term = await office();
   await shown.store.write(term, [{ etag: null, record: FROZEN }]);

@@ -12,7 +12,7 @@ export function createHistoryStore(link: ZooKeeperLink, { root }: { readonly roo
 }
 
 /**
- * A history's bytes stay below this, whatever the events hold: a znode takes 1 MB, with all else in its transaction. 200 events
+ * A history's bytes stay below this, whatever the events have: a znode takes 1 MB, with all else in its transaction. 200 events
  * of 1,000 characters are less in every script that takes 3 bytes a character.
  */
 const MOST_BYTES = 700_000;
@@ -34,7 +34,7 @@ const CODEC: Codec<StoredHistory, never, StoredHistory> = {
   },
   show: showRecord<StoredHistory>(() => null),
   // One that cannot be read is begun again: what people did before is lost, and nothing that is in force.
-  standIn: (_name, { etag }) => ({ events: [], etag }),
+  substitute: (_name, { etag }) => ({ events: [], etag }),
   change: () => err('a history is written with the intent of its service'),
 };
 

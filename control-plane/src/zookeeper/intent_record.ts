@@ -7,7 +7,7 @@ import { readMembers, type Fault } from '../model/shape.js';
 
 /*
  * Everything is strict: a member that is not known here was written by another release, and writing the record back
- * without it would lose somebody's wish.
+ * without it would lose somebody's intent.
  */
 const name = (kind: NameKind): z.ZodType<string> =>
   z.string().refine((value) => checkName(kind, value).ok, { error: `not a name of kind ${kind}` });

@@ -25,7 +25,7 @@ export interface LinkUser {
   /** For logs. */
   readonly name: string;
   /**
-   * A new connection stands. Resolves once everything that it needs from it has been read and set up; an error gives
+   * A new connection is. Resolves once everything that it needs from it has been read and set up; an error gives
    * the connection up for all users, and the link tries again later.
    */
   sync(connection: ZooKeeperConnection): Promise<Result<null, string>>;
@@ -55,7 +55,7 @@ export class ZooKeeperLink implements Lifecycle {
   #state: LinkState;
   #failures = 0;
   #next: number;
-  #lostTold = false;
+  #lostReported = false;
   #running: Promise<void> | undefined;
 
   /** Throws if `connect` cannot be read. */
@@ -103,7 +103,7 @@ export class ZooKeeperLink implements Lifecycle {
   attach(user: LinkUser): () => void {
     this.#users.add(user);
     if (this.#connection?.alive === true) this.#sync(user, this.#connection);
-    else if (this.#lostTold) user.lost(this.#state.detail);
+    else if (this.#lostReported) user.lost(this.#state.detail);
     return () => {
       this.#users.delete(user);
       this.#synced.delete(user);
@@ -137,7 +137,7 @@ export class ZooKeeperLink implements Lifecycle {
   async #serve(connection: ZooKeeperConnection, server: ServerAddress): Promise<string> {
     if (this.#stopped()) await connection.close();
     this.#connection = connection;
-    this.#lostTold = false;
+    this.#lostReported = false;
     this.#synced.clear();
     this.#setState('degraded', 'connected, reading');
     this.log.info(
@@ -182,11 +182,11 @@ export class ZooKeeperLink implements Lifecycle {
 
   #onLost(reason: string): void {
     this.#setState(this.#state.state === 'connecting' ? 'connecting' : 'degraded', reason);
-    if (this.#lostTold) {
+    if (this.#lostReported) {
       this.log.debug({ reason }, 'ZooKeeper cannot be reached');
       return;
     }
-    this.#lostTold = true;
+    this.#lostReported = true;
     this.log.warn({ reason }, 'ZooKeeper lost');
     for (const user of this.#users) user.lost(reason);
   }

@@ -12,7 +12,7 @@ const node = (mzxid: string, czxid = '01'): TreeNode => ({
   ephemeralOwner: '0',
   data: Buffer.from(mzxid),
 });
-const held = (mirror: TreeMirror): Record<string, string> =>
+const readData = (mirror: TreeMirror): Record<string, string> =>
   Object.fromEntries([...mirror.snapshot()].map(([path, { mzxid }]) => [path, mzxid]));
 
 test('an older read never takes back what is newer', () => {
@@ -21,18 +21,18 @@ test('an older read never takes back what is newer', () => {
   expect(mirror.put('/r/a', node('04'))).toBe(false);
   mirror.drop('/r/a', '04');
   mirror.keepChildren('/r', new Set(), '04');
-  expect(held(mirror)).toEqual({ '/r/a': '05' });
+  expect(readData(mirror)).toEqual({ '/r/a': '05' });
   mirror.drop('/r/a', '05');
-  expect(held(mirror)).toEqual({});
+  expect(readData(mirror)).toEqual({});
 });
 
 test('a node goes with everything under it', () => {
   const mirror = new TreeMirror();
   for (const path of ['/r', '/r/a', '/r/a/b', '/r/a/b/c', '/r/ab']) mirror.put(path, node('01'));
   mirror.drop('/r/a', '09');
-  expect(Object.keys(held(mirror))).toEqual(['/r', '/r/ab']);
+  expect(Object.keys(readData(mirror))).toEqual(['/r', '/r/ab']);
   mirror.keepChildren('/r', new Set(['/r/x']), '09');
-  expect(Object.keys(held(mirror))).toEqual(['/r']);
+  expect(Object.keys(readData(mirror))).toEqual(['/r']);
 });
 
 test('only what differs counts as a change', () => {

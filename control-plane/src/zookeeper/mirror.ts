@@ -14,7 +14,7 @@ export interface TreeNode extends NodeStat {
 
 /**
  * The nodes of a subtree as far as they are known. Answers may be applied in any order: what an answer says is
- * ignored where something newer stands already, so an old read never takes back a newer write.
+ * ignored where something newer is already, so an old read never takes back a newer write.
  */
 export class TreeMirror {
   readonly #nodes = new Map<string, TreeNode>();
@@ -108,7 +108,7 @@ export class TreeMirror {
     return this.#contradicted;
   }
 
-  /** `path` was read, at `zxid` if it was not an own write that told. False if what stands is newer. */
+  /** `path` was read, at `zxid` if it was not an own write that reported. False if what is is newer. */
   put(path: string, node: TreeNode, zxid?: string): boolean {
     const known = this.#nodes.get(path);
     if (known !== undefined) {

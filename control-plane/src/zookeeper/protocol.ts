@@ -20,14 +20,14 @@ export interface NodeStat {
   readonly numChildren: number;
 }
 
-/** The answer to a read: what the server held at `zxid`. */
+/** The answer to a read: what the server kept at `zxid`. */
 export interface ReadNode {
   readonly data: Buffer;
   readonly stat: NodeStat;
   readonly zxid: string;
 }
 
-/** The names under a node, as the server held them at `zxid`. */
+/** The names under a node, as the server kept them at `zxid`. */
 export interface ReadChildren {
   readonly names: readonly string[];
   readonly stat: NodeStat;

@@ -46,7 +46,7 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
   readonly #path: string;
   readonly #waiters = new Set<Waiter>();
   #wanted: Wanted = { data: null, revision: 0 };
-  /** The newest data that was ever wanted: it tells our own leftovers. */
+  /** The newest data that was ever wanted: it shows our own leftovers. */
   #identity: ProviderData | undefined;
   #reached = 0;
   #connection: ZooKeeperConnection | null = null;
@@ -55,7 +55,7 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
   #working: Promise<Result<null, string>> | undefined;
   #detach: (() => void) | undefined;
   #timer: Timer | undefined;
-  #told = '';
+  #reported = '';
 
   constructor(options: ProviderOptions) {
     this.#options = options;
@@ -140,7 +140,7 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
     });
   }
 
-  /** One pass at a time, until what is wanted stands or this connection can do no more for now. */
+  /** One pass at a time, until what is wanted is or this connection can do no more for now. */
   #work(): Promise<Result<null, string>> {
     this.#working ??= this.#passes().finally(() => (this.#working = undefined));
     return this.#working;
@@ -153,12 +153,12 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
       if (data === null && this.#identity === undefined) break;
       const outcome = data === null ? await this.#leave(connection) : await this.#enter(connection, data);
       if (connection !== this.#connection) continue;
-      const stands = outcome.kind === 'done' || (outcome.kind === 'foreign' && data === null);
-      if (!stands) {
-        this.#tell(outcome);
+      const written = outcome.kind === 'done' || (outcome.kind === 'foreign' && data === null);
+      if (!written) {
+        this.#report(outcome);
         break;
       }
-      this.#told = '';
+      this.#reported = '';
       this.#claimedOn = data === null ? null : connection;
       this.#reached = revision;
       for (const waiter of this.#waiters) {
@@ -172,23 +172,23 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
 
   async #enter(connection: ZooKeeperConnection, data: ProviderData): Promise<EphemeralOutcome> {
     const bytes = Buffer.from(JSON.stringify(data));
-    const outcome = await claim(connection, this.#path, bytes, (held) => this.#isOurs(connection, held));
+    const outcome = await claim(connection, this.#path, bytes, (found) => this.#isOurs(connection, found));
     if (outcome.kind !== 'no_parent') return outcome;
     const created = await createPath(connection, this.#folder);
     if (!created.ok) return { kind: 'failed', failure: created.error };
-    return claim(connection, this.#path, bytes, (held) => this.#isOurs(connection, held));
+    return claim(connection, this.#path, bytes, (found) => this.#isOurs(connection, found));
   }
 
   #leave(connection: ZooKeeperConnection): Promise<EphemeralOutcome> {
-    return release(connection, this.#path, (held) => this.#isOurs(connection, held));
+    return release(connection, this.#path, (found) => this.#isOurs(connection, found));
   }
 
   /** A leftover of our own: same id and address, and not taken from this very session by somebody who lives. */
-  #isOurs(connection: ZooKeeperConnection, held: Buffer): boolean {
+  #isOurs(connection: ZooKeeperConnection, found: Buffer): boolean {
     if (connection === this.#claimedOn || this.#identity === undefined) return false;
     const { id, host, port } = this.#identity;
     try {
-      const other = JSON.parse(held.toString('utf8')) as Partial<ProviderData> | null;
+      const other = JSON.parse(found.toString('utf8')) as Partial<ProviderData> | null;
       return other?.id === id && other.host === host && other.port === port;
     } catch {
       return false;
@@ -207,11 +207,11 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
     await this.#work();
   }
 
-  #tell(outcome: EphemeralOutcome): void {
+  #report(outcome: EphemeralOutcome): void {
     if (outcome.kind === 'failed' && outcome.failure.kind === 'lost') return;
     const why = outcome.kind === 'failed' ? outcome.failure.message : outcome.kind;
-    if (this.#told === why) return;
-    this.#told = why;
+    if (this.#reported === why) return;
+    this.#reported = why;
     const { log } = this.#options.link;
     if (outcome.kind === 'foreign')
       log.error(

@@ -16,7 +16,7 @@ import { createProviderRegistration } from './provider.js';
 import type { ReadNode, WatchEvent } from './protocol.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-provider-'));
-const PATIENCE = { timeout: 30_000, interval: 10 };
+const RETRY_LATER = { timeout: 30_000, interval: 10 };
 const ROOT = '/services';
 let port: number;
 let server: LocalProcess;
@@ -88,14 +88,14 @@ const data = (over: Partial<ProviderData> = {}): ProviderData => ({
   port: 80,
   ...over,
 });
-const until = (condition: () => void | Promise<void>): Promise<void> => vi.waitFor(condition, PATIENCE);
+const until = (condition: () => void | Promise<void>): Promise<void> => vi.waitFor(condition, RETRY_LATER);
 const path = (): string => `${ROOT}/${service}/providers/a`;
 
 async function read(): Promise<ReadNode | undefined> {
   const answer = await observer.getData(path());
   return answer.ok ? answer.value : undefined;
 }
-async function held(): Promise<unknown> {
+async function readData(): Promise<unknown> {
   const node = await read();
   return node && (JSON.parse(node.data.toString()) as unknown);
 }
@@ -103,11 +103,11 @@ async function held(): Promise<unknown> {
 test('a provider registers, changes in place, says that it leaves, and withdraws', async () => {
   const { registration, link } = await start();
   await registration.set(data({ version: 'v1' }));
-  expect(await held()).toEqual(data({ version: 'v1' }));
+  expect(await readData()).toEqual(data({ version: 'v1' }));
   const first = await read();
   expect(first?.stat.ephemeralOwner).toBe(link.connection?.sessionId);
   await registration.set(data({ version: 'v1', leaving: true }));
-  expect(await held()).toEqual(data({ version: 'v1', leaving: true }));
+  expect(await readData()).toEqual(data({ version: 'v1', leaving: true }));
   expect((await read())?.stat.czxid).toBe(first?.stat.czxid);
   await registration.withdraw();
   expect(await read()).toBeUndefined();
@@ -119,7 +119,7 @@ test('withdrawing what was never there needs no server', async () => {
   await registration.withdraw();
 });
 
-test('what is set while the server is away stands once it is back; a signal ends the waiting', async () => {
+test('what is set while the server is away is once it is back; a signal ends the waiting', async () => {
   proxy.setMode('cut');
   const { registration } = await start(proxy.port);
   await expect(registration.set(data({ weight: 1 }), AbortSignal.timeout(50))).rejects.toThrow(/timeout/i);
@@ -127,10 +127,10 @@ test('what is set while the server is away stands once it is back; a signal ends
   const waiting = registration.set(data({ weight: 3 }));
   proxy.setMode('pass');
   await waiting;
-  expect(await held()).toEqual(data({ weight: 3 }));
+  expect(await readData()).toEqual(data({ weight: 3 }));
 });
 
-test('an expired session is followed by the same registration, with the newest wish', async () => {
+test('an expired session is followed by the same registration, with the newest intent', async () => {
   const { registration, link } = await start(proxy.port);
   await registration.set(data());
   const first = await read();
@@ -141,7 +141,7 @@ test('an expired session is followed by the same registration, with the newest w
   const waiting = registration.set(data({ leaving: true }));
   proxy.setMode('pass');
   await waiting;
-  expect(await held()).toEqual(data({ leaving: true }));
+  expect(await readData()).toEqual(data({ leaving: true }));
   expect((await read())?.stat.ephemeralOwner).toBe(link.connection?.sessionId);
   expect((await read())?.stat.czxid).not.toBe(first?.stat.czxid);
 });
@@ -157,8 +157,8 @@ test('a lost connection is made good before the old session ends, and nobody see
   await until(async () => {
     expect((await read())?.stat.ephemeralOwner).not.toBe(before?.stat.ephemeralOwner);
   });
-  expect(await held()).toEqual(data());
-  // One transaction: the watch tells of both, and no read falls between them.
+  expect(await readData()).toEqual(data());
+  // One transaction: the watch reports both, and no read falls between them.
   expect(events.map(({ type }) => type)).toEqual(['deleted', 'created']);
 });
 
@@ -168,7 +168,7 @@ test('a registrar that was killed and started again takes its node over at once'
   proxy.setMode('swallow'); // its session lives on at the server
   const again = await start();
   await again.registration.set(data({ version: 'v2' }));
-  expect(await held()).toEqual(data({ version: 'v2' }));
+  expect(await readData()).toEqual(data({ version: 'v2' }));
   expect((await read())?.stat.ephemeralOwner).toBe(again.link.connection?.sessionId);
 });
 
@@ -177,12 +177,12 @@ test('another instance of the same id is not thrown out; its end is waited for',
   await other.registration.set(data({ host: '10.0.0.2' }));
   const { registration } = await start();
   await expect(registration.set(data(), AbortSignal.timeout(700))).rejects.toThrow();
-  expect(await held()).toEqual(data({ host: '10.0.0.2' }));
+  expect(await readData()).toEqual(data({ host: '10.0.0.2' }));
   expect(log.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
   const waiting = registration.set(data());
   await other.registration.withdraw();
   await waiting;
-  expect(await held()).toEqual(data());
+  expect(await readData()).toEqual(data());
 });
 
 test('two registrars of one instance do not fight', async () => {
@@ -193,10 +193,10 @@ test('two registrars of one instance do not fight', async () => {
   await until(() => {
     expect(log.lines.some(({ level }) => level === 'error')).toBe(true);
   });
-  expect(await held()).toEqual(data({ zone: 'second' }));
+  expect(await readData()).toEqual(data({ zone: 'second' }));
   await second.registration.withdraw();
   await until(async () => {
-    expect(await held()).toEqual(data({ zone: 'first' }));
+    expect(await readData()).toEqual(data({ zone: 'first' }));
   });
 });
 
@@ -205,7 +205,7 @@ test('a node deleted by hand comes back', async () => {
   await registration.set(data());
   await observer.remove(path(), -1);
   await until(async () => {
-    expect(await held()).toEqual(data());
+    expect(await readData()).toEqual(data());
   });
 });
 
@@ -220,7 +220,7 @@ test('a frozen server does not lose the registration', async () => {
   server.kill('SIGCONT');
   await waiting;
   await until(async () => {
-    expect(await held()).toEqual(data({ ready: false }));
+    expect(await readData()).toEqual(data({ ready: false }));
   });
 });
 
@@ -229,7 +229,7 @@ test('close takes the node away; what cannot be named or is not valid throws', a
   await registration.set(data());
   await expect(registration.set(data({ weight: -1 }))).rejects.toThrow(/weight/);
   await expect(registration.set(data({ host: 'localhost' }))).rejects.toThrow(/host/);
-  expect(await held()).toEqual(data());
+  expect(await readData()).toEqual(data());
   await registration.close();
   expect(await read()).toBeUndefined();
   const options = { link, root: ROOT, check: flawOfProvider };

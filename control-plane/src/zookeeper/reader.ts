@@ -81,7 +81,7 @@ async function readOne(
       return ok(undefined);
     }
     if (answer.error.kind !== 'no_node') return err(`${path}: ${answer.error.message}`);
-    // A missing root is for the tree to judge.
+    // A missing root is for the tree to check.
     if (path !== plan.root) plan.mirror.drop(path, answer.error.zxid);
     return ok(null);
   }

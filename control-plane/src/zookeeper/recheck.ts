@@ -25,7 +25,7 @@ const MOST_REFUSED = 1_000;
 const PACE = { inFlight: 8, reads: 250, restMs: 20 };
 
 /**
- * Looks now and then whether a tree is still as it is known, until it is stopped or its connection is lost. A server tells no
+ * Looks now and then whether a tree is still as it is known, until it is stopped or its connection is lost. A server shows no
  * watcher of a node that its session may not read (since the fix of CVE-2024-23944), so what happened to such a
  * node is found only by looking. Changes nothing: what differs is handed on, to be read like any other change.
  */

@@ -26,7 +26,7 @@ class TreeRegistrySource implements RegistrySource {
   readonly #log: Log;
   readonly #roots: readonly WatchedRoot[];
   readonly #listeners: ((state: RegistryState) => void)[] = [];
-  /** Service → what all its nodes make, over all roots; null stands for nodes of none. */
+  /** Service → what all its nodes make, over all roots; null means nodes of none. */
   readonly #services = new Map<string | null, ServiceView>();
   #view: RegistryView | null = null;
   #status = '';

@@ -18,7 +18,7 @@ import { registryRoots } from '../registry/formats.js';
 import { createRegistrySource, type RegistrySourceOptions } from './registry.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-registry-'));
-const PATIENCE = { timeout: 30_000, interval: 10 };
+const RETRY_LATER = { timeout: 30_000, interval: 10 };
 let port: number;
 let server: LocalProcess;
 let log: RecordingLog;
@@ -99,7 +99,7 @@ function view(): RegistryView {
   return state.view;
 }
 const ids = (): readonly string[] => registrationsIn(view()).map(({ service, id }) => `${service}/${id}`);
-const until = (condition: () => void | Promise<void>): Promise<void> => vi.waitFor(condition, PATIENCE);
+const until = (condition: () => void | Promise<void>): Promise<void> => vi.waitFor(condition, RETRY_LATER);
 
 const provider = (id: string, over: object = {}): Buffer =>
   Buffer.from(JSON.stringify({ id, host: '10.0.0.1', port: 80, ...over }));
@@ -155,7 +155,7 @@ test('the first view is complete and follows a gap; changes come after it withou
     expect(view().services).toEqual(['cart', 'shop']);
   });
   for (const state of states) expect(state.status).toBe('complete');
-  // A machine that stands still for half a second makes a gap too, but not after every change.
+  // A machine that is stopped for half a second makes a gap too, but not after every change.
   expect(states.some((state) => state.status === 'complete' && !state.gap)).toBe(true);
 });
 
@@ -243,7 +243,7 @@ test('several roots make one view, and a view only together', async () => {
   await until(() => {
     expect(ids()).toEqual(['cart/x', 'shop/a', 'shop/b']);
   });
-  // A gap that was told is over for each root.
+  // A gap that was reported is over for each root.
   await until(async () => {
     await register('shop', `more-${states.length}`).catch(() => undefined);
     expect(last()).toMatchObject({ gap: false });
@@ -349,7 +349,7 @@ test('a server without recursive watches is followed by child and data watches',
   });
 });
 
-describe('trouble', () => {
+describe('failures', () => {
   beforeEach(() => {
     link = newLink(2_000);
   });

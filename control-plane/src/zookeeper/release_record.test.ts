@@ -68,7 +68,7 @@ test('what is written is read', () => {
 });
 
 test('what is written of a release in place is read', () => {
-  const { state: _state, told: _told, ...picked } = buildBatchInstance('i2', 'failed', { reason: 'no' });
+  const { state: _state, named: _named, ...picked } = buildBatchInstance('i2', 'failed', { reason: 'no' });
   const in_place = {
     batch: [buildBatchInstance('i1', 'upgrading')],
     called: { outcome: 'refused', reason: '404' },

@@ -65,7 +65,7 @@ const inPlace = z.strictObject({
 });
 const picked = { id: text, host: text, port: whole, from: text, asked: z.boolean(), reason: text };
 const inPlaceProgress = z.strictObject({
-  batch: z.array(z.strictObject({ ...picked, state: z.enum(BATCH_STATES), told: z.boolean() })),
+  batch: z.array(z.strictObject({ ...picked, state: z.enum(BATCH_STATES), named: z.boolean() })),
   called: z.strictObject({ outcome: z.enum(['accepted', 'refused']), reason: text }).nullable(),
   left_out: z.array(z.strictObject({ ...picked, to: text })),
   full: z.boolean(),
@@ -196,7 +196,7 @@ const record = z.strictObject({
   stalled_ms: milliseconds,
   window: z.strictObject({ watcher: text, last: sides, sum: sides }).nullable(),
   failures: whole,
-  judged_ms: milliseconds,
+  checked_ms: milliseconds,
   extended_ms: milliseconds,
   read: read.nullable(),
   inquiry: inquiry.nullable(),

@@ -175,7 +175,7 @@ test('a schema that is not known keeps the last good record, and says so', async
   expect(blind.shown('shop')?.current ?? null).toBeNull();
 });
 
-test('a place in the history that holds something unreadable is taken all the same', async () => {
+test('a place in the history that has something unreadable is taken all the same', async () => {
   const { store, shown, office } = await open();
   const term = await office();
   const first = { service: 'shop', etag: null, current: buildRelease(), archive: null };
@@ -187,7 +187,7 @@ test('a place in the history that holds something unreadable is taken all the sa
   });
 });
 
-test('what could not be read back, or is more than a znode holds, is not written, and the release goes on', async () => {
+test('what could not be read back, or is more than a znode has, is not written, and the release goes on', async () => {
   const { store, shown, office } = await open();
   const term = await office();
   const first = buildRelease();

@@ -32,7 +32,7 @@ function codec(wall: () => number): Codec<RosterEntry, RosterEdit, RosterEntry> 
       return entry ? ok(entry) : err('it is no JSON object with boot, host and since');
     },
     show: showRecord((found, last) => last ?? unread(found.name, found.nodes.get('')?.ctime ?? wall())),
-    standIn: (name, { ctime }) => unread(name, ctime),
+    substitute: (name, { ctime }) => unread(name, ctime),
     change: ({ id, entry }, { at }) => {
       const data = entry && Buffer.from(JSON.stringify(entry));
       return ok({ name: id, nodes: [{ path: at(id), data, etag: ANY }] });

@@ -20,7 +20,7 @@ import { ZooKeeperLink } from './link.js';
 import { createRosterStore } from './roster.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-stores-'));
-const PATIENCE = { timeout: 30_000, interval: 10 };
+const RETRY_LATER = { timeout: 30_000, interval: 10 };
 let port: number;
 let server: LocalProcess;
 let log: RecordingLog;
@@ -74,7 +74,7 @@ async function connectedLink(): Promise<ZooKeeperLink> {
   return made;
 }
 
-const until = (condition: () => void | Promise<void>): Promise<void> => vi.waitFor(condition, PATIENCE);
+const until = (condition: () => void | Promise<void>): Promise<void> => vi.waitFor(condition, RETRY_LATER);
 
 async function must<T>(answer: Promise<{ ok: true; value: T } | { ok: false; error: unknown }>): Promise<T> {
   const result = await answer;
@@ -82,7 +82,7 @@ async function must<T>(answer: Promise<{ ok: true; value: T } | { ok: false; err
   return result.value;
 }
 
-async function takeOffice(floor = 0): Promise<Term> {
+async function takeLeadership(floor = 0): Promise<Term> {
   return must(createOffice(link, { root, owner: 'one' }).take(floor));
 }
 
@@ -94,7 +94,7 @@ const intent = (rev: number, over: Partial<IntentRecord> = {}): IntentRecord => 
 
 describe('the histories', () => {
   test('are written with a record in one transaction, read back, and begun again where they are damaged', async () => {
-    const term = await takeOffice();
+    const term = await takeLeadership();
     const [intents, histories] = [createIntentStore(link, { root }), createHistoryStore(link, { root })];
     opened.push(intents, histories);
     const events = [{ at: '2026-05-01T12:00:00Z', event: 'isolated', by: 'job/42', message: 'isolated (x)' }];
@@ -125,15 +125,15 @@ describe('the histories', () => {
 
 describe('the office', () => {
   test('goes above its own last epoch and above the floor, and its version fences', async () => {
-    expect(await takeOffice(0)).toEqual({ epoch: 1, version: 1 });
-    expect(await takeOffice(0)).toEqual({ epoch: 2, version: 2 });
-    expect(await takeOffice(1_795_000_000)).toEqual({ epoch: 1_795_000_000, version: 3 });
-    expect(await takeOffice(5)).toEqual({ epoch: 1_795_000_001, version: 4 });
+    expect(await takeLeadership(0)).toEqual({ epoch: 1, version: 1 });
+    expect(await takeLeadership(0)).toEqual({ epoch: 2, version: 2 });
+    expect(await takeLeadership(1_795_000_000)).toEqual({ epoch: 1_795_000_000, version: 3 });
+    expect(await takeLeadership(5)).toEqual({ epoch: 1_795_000_001, version: 4 });
     const node = await must(writer.getData(`${root}/epoch`));
     expect(node.data.toString()).toBe('1795000001 one');
   });
 
-  test('tells whose the present term is, of this process or of another', async () => {
+  test('shows whose the present term is, of this process or of another', async () => {
     const office = createOffice(link, { root, owner: 'one' });
     expect(await office.present()).toEqual({ ok: true, value: null });
     const taken = await must(office.take(10));
@@ -161,7 +161,7 @@ describe('the office', () => {
   test('a damaged epoch is passed over by the floor, a lost connection is unavailable', async () => {
     await must(createPath(writer, root));
     await must(writer.create(`${root}/epoch`, Buffer.from('not a number')));
-    expect(await takeOffice(77)).toMatchObject({ epoch: 77 });
+    expect(await takeLeadership(77)).toMatchObject({ epoch: 77 });
     await link.close();
     expect(await createOffice(link, { root, owner: 'one' }).take(0)).toMatchObject({
       error: { kind: 'unavailable' },
@@ -191,7 +191,7 @@ describe('intents', () => {
   test('what is written is shown before the answer, and read back', async () => {
     const store = await openStore();
     expect(pushed).toEqual([new Map()]);
-    const term = await takeOffice();
+    const term = await takeLeadership();
     const [created] = await must(store.write(term, [{ service: 'shop', etag: null, record: intent(1) }]));
     expect(created).toMatch(/^[0-9a-f]+-1$/);
     expect(shown('shop')).toEqual({ service: 'shop', record: intent(1), etag: created });
@@ -204,7 +204,7 @@ describe('intents', () => {
 
   test('several services change together or not at all', async () => {
     const store = await openStore();
-    const term = await takeOffice();
+    const term = await takeLeadership();
     const services = ['a', 'b', 'c'];
     const written = await must(
       store.write(
@@ -230,7 +230,7 @@ describe('intents', () => {
     ['unreadable', 'W/"x"'],
   ])('an etag %s is a conflict', async (_, etag) => {
     const store = await openStore();
-    const term = await takeOffice();
+    const term = await takeLeadership();
     const [first] = await must(store.write(term, [{ service: 'shop', etag: null, record: intent(1) }]));
     await must(store.write(term, [{ service: 'shop', etag: first!, record: intent(2) }]));
     const used = etag === 'old' ? first! : etag;
@@ -243,7 +243,7 @@ describe('intents', () => {
 
   test('version 0 of a record is checked too', async () => {
     const store = await openStore();
-    const term = await takeOffice();
+    const term = await takeLeadership();
     await must(writer.create(`${root}/intents/shop`, Buffer.from(JSON.stringify(intent(1)))));
     await until(() => {
       expect(shown('shop')?.etag).toMatch(/-0$/);
@@ -256,9 +256,9 @@ describe('intents', () => {
     });
   });
 
-  test('after another has taken office nothing more is written', async () => {
+  test('after another has become the leader nothing more is written', async () => {
     const store = await openStore();
-    const old = await takeOffice();
+    const old = await takeLeadership();
     const [first] = await must(store.write(old, [{ service: 'shop', etag: null, record: intent(1) }]));
     const other = await connectedLink();
     const term = await must(createOffice(other, { root, owner: 'two' }).take(0));
@@ -301,7 +301,7 @@ describe('intents', () => {
 
   test('under a stream of writes nobody is ever shown an older record after a newer one', async () => {
     const store = await openStore();
-    const term = await takeOffice();
+    const term = await takeLeadership();
     let etag: string | null = null;
     for (let rev = 1; rev <= 300; rev++) {
       const written: readonly (string | null)[] = await must(
@@ -314,9 +314,9 @@ describe('intents', () => {
     expect(revs).toEqual(revs.toSorted((a, b) => a - b));
   });
 
-  test('a damaged record keeps its last good one, is told, and is not written over', async () => {
+  test('a damaged record keeps its last good one, is reported, and is not written over', async () => {
     const store = await openStore();
-    const term = await takeOffice();
+    const term = await takeLeadership();
     const [good] = await must(store.write(term, [{ service: 'shop', etag: null, record: intent(1) }]));
     const path = `${root}/intents/shop`;
     await must(writer.setData(path, Buffer.from('{"v":2}'), -1));
@@ -343,7 +343,7 @@ describe('intents', () => {
 
   test('a frozen server is unavailable, and takes nothing back', async () => {
     const store = await openStore();
-    const term = await takeOffice();
+    const term = await takeLeadership();
     const [first] = await must(store.write(term, [{ service: 'shop', etag: null, record: intent(1) }]));
     const before = pushed.length;
     server.kill('SIGSTOP');
@@ -365,7 +365,7 @@ describe('intents', () => {
 
   test('a record too large to be written is refused, and the link lives', async () => {
     const store = await openStore();
-    const term = await takeOffice();
+    const term = await takeLeadership();
     const message = 'x'.repeat(4_000);
     const event = { at: '2026-11-21T00:00:00Z', event: 'noted', by: 'ann', message };
     const record = intent(1, { events: Array.from({ length: 300 }, () => event) });
@@ -377,7 +377,7 @@ describe('intents', () => {
 
   test('lost intents are not "no intents"', async () => {
     const store = await openStore();
-    const term = await takeOffice();
+    const term = await takeLeadership();
     await must(store.write(term, [{ service: 'shop', etag: null, record: intent(1) }]));
     const path = `${root}/intents`;
     await must(
@@ -417,7 +417,7 @@ describe('the roster', () => {
     await until(() => {
       expect(rosters).toHaveLength(1);
     });
-    const term = await takeOffice();
+    const term = await takeLeadership();
     const put = (one: RosterEntry) => store.write(term, [{ id: one.id, entry: one }]);
     const remove = (id: string) => store.write(term, [{ id, entry: null }]);
     await must(put(entry('g1', 'b1')));
@@ -440,7 +440,7 @@ describe('the roster', () => {
     await must(remove('g2'));
     await must(remove('never-there'));
     expect([...(rosters.at(-1)?.keys() ?? [])]).toEqual(['g1']);
-    await takeOffice();
+    await takeLeadership();
     for (const answer of [put(entry('g3', 'b')), remove('g1'), remove('none')])
       expect(await answer).toEqual({ ok: false, error: { kind: 'fenced' } });
   });
@@ -460,7 +460,7 @@ describe('the roster', () => {
 });
 
 describe('consumers', () => {
-  const standing = async (service: string): Promise<string | undefined> => {
+  const written = async (service: string): Promise<string | undefined> => {
     const read = await writer.getData(`${root}/${service}/consumers/c1`);
     return read.ok && read.value.stat.ephemeralOwner === link.connection?.sessionId
       ? read.value.data.toString()
@@ -472,29 +472,29 @@ describe('consumers', () => {
     const consumers = createConsumers(link, { root, node: { id: 'c1', host: 'h1' } });
     opened.push(consumers);
     await consumers.start();
-    consumers.follow(['a', 'b', 'ghost']);
+    consumers.follow(['a', 'b', 'unlisted']);
     await until(async () => {
-      expect(await standing('b')).toBe('{"id":"c1","host":"h1"}');
+      expect(await written('b')).toBe('{"id":"c1","host":"h1"}');
     });
-    expect(await standing('a')).toBeDefined();
-    consumers.follow(['b', 'c', 'ghost']);
+    expect(await written('a')).toBeDefined();
+    consumers.follow(['b', 'c', 'unlisted']);
     await until(async () => {
-      expect(await standing('c')).toBeDefined();
+      expect(await written('c')).toBeDefined();
     });
-    expect(await standing('a')).toBeUndefined();
-    expect(await writer.exists(`${root}/ghost`)).toEqual({ ok: true, value: null });
+    expect(await written('a')).toBeUndefined();
+    expect(await writer.exists(`${root}/unlisted`)).toEqual({ ok: true, value: null });
     // The old session's nodes are still there when the new one comes.
     link.connection?.kill('a test');
     await until(async () => {
-      expect(await standing('b')).toBeDefined();
+      expect(await written('b')).toBeDefined();
     });
     await until(async () => {
-      expect(await standing('c')).toBeDefined();
+      expect(await written('c')).toBeDefined();
     });
-    await must(createPath(writer, `${root}/ghost`));
-    consumers.follow(['b', 'c', 'ghost']);
+    await must(createPath(writer, `${root}/unlisted`));
+    consumers.follow(['b', 'c', 'unlisted']);
     await until(async () => {
-      expect(await standing('ghost')).toBeDefined();
+      expect(await written('unlisted')).toBeDefined();
     });
     await consumers.close();
     expect(await writer.getChildren(`${root}/b/consumers`)).toMatchObject({ value: { names: [] } });

@@ -23,7 +23,7 @@ export type TreeState =
       readonly refused: ReadonlyMap<string, string>;
     }
   | { readonly status: 'unknown'; readonly reason: string }
-  /** The root is gone, or another one stands in its place, or the server went back in time. */
+  /** The root is gone, or another one is in its place, or the server went back in time. */
   | { readonly status: 'data_loss'; readonly reason: string };
 
 export interface TreeOptions {
@@ -121,14 +121,12 @@ export class WatchedTree implements LinkUser {
     this.#mirror.drop(path, zxid);
   }
 
-  /** What was lost, or null; after an acceptance until what stands there has been read. */
+  /** What was lost, or null; after an acceptance until what is there has been read. */
   get loss(): string | null {
-    return (
-      this.#loss ?? (this.#accepted ? 'a data loss was accepted; what stands there is being read' : null)
-    );
+    return this.#loss ?? (this.#accepted ? 'a data loss was accepted; what is there is being read' : null);
   }
 
-  /** Reads what stands there now and keeps nothing of it; a missing root is an empty answer. */
+  /** Reads what is there now and keeps nothing of it; a missing root is an empty answer. */
   async peek(): Promise<Result<ReadonlyMap<string, TreeNode>, string>> {
     const connection = this.#link.connection;
     if (connection === null) return err('no connection to ZooKeeper');
@@ -146,7 +144,7 @@ export class WatchedTree implements LinkUser {
     return read.ok ? ok(mirror.snapshot()) : read;
   }
 
-  /** A person says that what stands there now is right: the next reading is taken as a first contact. */
+  /** A person says that what is there now is right: the next reading is taken as a first contact. */
   acceptLoss(): void {
     if (this.#loss === undefined) return;
     this.#accepted = true;
@@ -221,12 +219,12 @@ export class WatchedTree implements LinkUser {
   async #checkRoot(connection: ZooKeeperConnection): Promise<Result<null, string>> {
     const stat = await connection.exists(this.#options.root, this.#watchChildren);
     if (!stat.ok) return err(stat.error.message);
-    this.#judgeRoot(connection, stat.value);
+    this.#compareRoot(connection, stat.value);
     if (this.#loss !== undefined) this.#link.log.error({ tree: this.name, reason: this.#loss }, 'data loss');
     return ok(null);
   }
 
-  #judgeRoot(connection: ZooKeeperConnection, stat: NodeStat | null): void {
+  #compareRoot(connection: ZooKeeperConnection, stat: NodeStat | null): void {
     if (connection !== this.#connection) return; // an answer of before says nothing of now
     this.#loss ??= this.#lossOf(stat);
     if (this.#loss === undefined && stat !== null) this.#root = stat;
@@ -260,13 +258,13 @@ export class WatchedTree implements LinkUser {
     return this.#read(connection, paths, false);
   }
 
-  /** A tree is deleted from its leaves up: what goes is believed only while the root still stands. */
+  /** A tree is deleted from its leaves up: what goes is believed only while the root still is. */
   async #readDirtyUnderRoot(connection: ZooKeeperConnection): Promise<Result<null, string>> {
     const read = await this.#readDirty(connection);
     if (!read.ok) return read;
     const stat = await connection.exists(this.#options.root);
     if (!stat.ok) return err(stat.error.message);
-    this.#judgeRoot(connection, stat.value);
+    this.#compareRoot(connection, stat.value);
     return ok(null);
   }
 
@@ -285,7 +283,7 @@ export class WatchedTree implements LinkUser {
     });
     if (!read.ok) return read;
     const { root } = read.value;
-    if (root !== undefined) this.#judgeRoot(connection, root);
+    if (root !== undefined) this.#compareRoot(connection, root);
     const { contradicted } = this.#mirror;
     if (contradicted !== null) this.#loss ??= `ZooKeeper went back: ${contradicted} is older than it was`;
     if (connection.zxid > this.#newestZxid) this.#newestZxid = connection.zxid;
@@ -331,7 +329,7 @@ export class WatchedTree implements LinkUser {
     this.#startFlush();
   }
 
-  /** Answers were overdue, but the connection held: nothing was missed, yet what comes now follows a silence. */
+  /** Answers were overdue, but the connection kept: nothing was missed, yet what comes now follows a silence. */
   #onSilence(connection: ZooKeeperConnection): void {
     if (connection !== this.#connection || this.#loss !== undefined) return;
     this.#gap = true;

@@ -28,7 +28,7 @@ export interface Codec<Shown, Edit, Stored> {
     last: Shown | undefined,
   ): { readonly shown: Shown | null; readonly damage: string | null };
   /** What `read` answers where the record is damaged. Default: that it is. */
-  readonly standIn?: (name: string, node: { readonly etag: string; readonly ctime: number }) => Stored;
+  readonly substitute?: (name: string, node: { readonly etag: string; readonly ctime: number }) => Stored;
   /** The nodes that an edit changes, the record itself among them; an error says why it must not be written. */
   change(edit: Edit, around: Around<Shown>): Result<RecordChange, string>;
 }
@@ -153,7 +153,7 @@ class ZooKeeperTruthStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit
     const etag = etagOf(stat);
     const decoded = this.#codec.decode(data, { name, etag });
     if (decoded.ok) return decoded;
-    if (this.#codec.standIn) return ok(this.#codec.standIn(name, { etag, ctime: stat.ctime }));
+    if (this.#codec.substitute) return ok(this.#codec.substitute(name, { etag, ctime: stat.ctime }));
     return err({ kind: 'unavailable', reason: `the record at ${path} is damaged: ${decoded.error}` });
   }
 
@@ -198,7 +198,7 @@ class ZooKeeperTruthStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit
       }
     }
     this.#damaged = damaged;
-    this.#tell(shown);
+    this.#report(shown);
   }
 
   #onState(state: TreeState): void {
@@ -213,7 +213,7 @@ class ZooKeeperTruthStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit
     for (const found of this.#found(state.nodes, state.refused, this.#decoded).values())
       this.#enter(found, shown, damaged);
     this.#damaged = damaged;
-    this.#tell(shown);
+    this.#report(shown);
   }
 
   #enter(found: Found<Stored>, shown: Map<string, Shown>, damaged: Map<string, string>): void {
@@ -238,8 +238,8 @@ class ZooKeeperTruthStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit
     );
   }
 
-  /** Tells every listener, unless nothing differs from what was shown. */
-  #tell(next: ReadonlyMap<string, Shown>): void {
+  /** Reports every listener, unless nothing differs from what was shown. */
+  #report(next: ReadonlyMap<string, Shown>): void {
     if (this.#shown !== null && sameEntries(this.#shown, next)) return;
     this.#shown = next;
     for (const listener of this.#listeners) {
@@ -252,14 +252,14 @@ class ZooKeeperTruthStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit
   }
 }
 
-/** The record is shown as it is; a damaged one as `standIn` says of what was shown last. */
+/** The record is shown as it is; a damaged one as `substitute` says of what was shown last. */
 export function showRecord<T>(
-  standIn: (found: Found<T>, last: T | undefined) => T | null,
+  substitute: (found: Found<T>, last: T | undefined) => T | null,
 ): Codec<T, never, T>['show'] {
   return (found, last) => {
     const decoded = found.decode('');
     if (decoded?.ok === true) return { shown: decoded.value, damage: null };
-    return { shown: standIn(found, last), damage: decoded?.error ?? null };
+    return { shown: substitute(found, last), damage: decoded?.error ?? null };
   };
 }
 

@@ -64,7 +64,7 @@ export function composeService(nodes: readonly ParsedNode[]): ServiceView {
 }
 
 /**
- * The view that these services make; null stands for what belongs to none. What `before` has of the same objects it keeps.
+ * The view that these services make; null means what belongs to none. What `before` has of the same objects it keeps.
  */
 export function composeView(
   services: ReadonlyMap<string | null, ServiceView>,

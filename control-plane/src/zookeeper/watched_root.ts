@@ -53,7 +53,7 @@ export class WatchedRoot {
     return gap;
   }
 
-  /** The services of which a node has changed since the last call; null stands for nodes of none. */
+  /** The services of which a node has changed since the last call; null means nodes of none. */
   takeChanged(): ReadonlySet<string | null> {
     const changed = this.#changed;
     this.#changed = new Set();
@@ -174,11 +174,11 @@ function badName(service: string, path: string): ParsedNode | null {
 
 function nested(service: string, path: string): RegistryProblem {
   const message =
-    'the node has nodes below it, which are not read: instances stand directly below providers; move them up';
+    'the node has nodes below it, which are not read: instances are directly below providers; move them up';
   return { service, path, code: 'nested_node', field: '', message };
 }
 
-/** Owned by no session: persistent, or a container, or one with a time to live (the high byte tells). */
+/** Owned by no session: persistent, or a container, or one with a time to live (the high byte shows). */
 function isPersistent({ ephemeralOwner: owner }: TreeNode): boolean {
   return owner === '0000000000000000' || owner === '8000000000000000' || owner.startsWith('ff');
 }

@@ -11,7 +11,7 @@ const NAME = '@probe';
 /**
  * Asks ZooKeeper whether a controller may write below `root`: null, or why not. It sends what a write would be, records to be
  * made in each of its places and the epoch to be raised, in one transaction that must fail at its last operation. ZooKeeper
- * judges them in order, so a refusal of the last one says that the others would have been taken: by a quorum, and under the
+ * checks them in order, so a refusal of the last one says that the others would have been taken: by a quorum, and under the
  * permissions of the nodes. Nothing is stored, and no watch fires. A place that was never written to is left out.
  */
 export function createZooKeeperProbe(

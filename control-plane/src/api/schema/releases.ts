@@ -122,7 +122,7 @@ export const plan = z.object({
 export const outcome = z.object({
   dry_run: z.boolean(),
   changed: z.boolean(),
-  told: z.array(z.string()),
+  notes: z.array(z.string()),
   release,
   plan,
 }) satisfies z.ZodType<ReleaseOutcome>;

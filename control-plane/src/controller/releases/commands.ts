@@ -152,7 +152,7 @@ function outcomeOf(
   const plan = deps.reads.planOf(world, record);
   const blockers = [...guards, ...plan.blockers].concat(forbidden(deps, record)?.detail ?? []);
   return {
-    ...{ dry_run, changed, told: pauses },
+    ...{ dry_run, changed, notes: pauses },
     release: release ?? describeRelease(world, record, []),
     plan: { ...plan, blockers },
   };

@@ -44,7 +44,7 @@ export function begunBy(
   return same ? ok(used) : err(keyTaken());
 }
 
-/** Stands for what a client asked for: of a long request a part that people can read, and the hash of all of it. */
+/** Represents what a client asked for: of a long request a part that people can read, and the hash of all of it. */
 export function requestOf(request: ReleaseRequest): string {
   const text = JSON.stringify(request);
   return text.length <= 1_000 ? text : `${text.slice(0, 900)} ${sha1(text)}`;

@@ -65,15 +65,15 @@ function asking(gates: Partial<Gates>, record: Partial<ReleaseRecord> = {}): Rel
   });
 }
 const webhook = (timeout_ms = 10_000): Partial<Gates> => ({
-  webhooks: [{ name: 'ci', url: `${base}/hooks/judge`, timeout_ms }],
+  webhooks: [{ name: 'ci', url: `${base}/hooks/gate`, timeout_ms }],
 });
 
-interface Desk extends AsyncDisposable {
+interface Opened extends AsyncDisposable {
   readonly gates: OuterGates;
   /** Asks until the gate is answered. */
   answer(record: ReleaseRecord, gate: string): Promise<GateAnswer>;
 }
-function open(prometheusBase = '', prefix = `${base}/hooks`): Desk {
+function open(prometheusBase = '', prefix = `${base}/hooks`): Opened {
   const hooks = createHooks({ prefixes: [prefix], commands: '', path: '', clock: systemClock });
   const prometheus = createPrometheus(prometheusBase, systemClock);
   const gates = new OuterGates({
@@ -98,22 +98,22 @@ function open(prometheusBase = '', prefix = `${base}/hooks`): Desk {
 }
 
 describe('a webhook', () => {
-  let desk: Desk;
+  let opened: Opened;
   beforeEach(() => {
     asked = [];
-    desk = open();
+    opened = open();
   });
-  afterEach(() => desk[Symbol.asyncDispose]());
+  afterEach(() => opened[Symbol.asyncDispose]());
 
   it('is asked once for each question, however often the record is looked at', async () => {
     handle = (_asked, response) => response.end('{"verdict":"abort","message":"red"}');
     const record = asking(webhook());
-    desk.gates.ask([record]);
-    desk.gates.ask([record]);
-    expect(await desk.answer(record, 'webhook:ci')).toEqual({
+    opened.gates.ask([record]);
+    opened.gates.ask([record]);
+    expect(await opened.answer(record, 'webhook:ci')).toEqual({
       ...{ verdict: 'abort', value: null, message: 'red', at: '2026-11-21T00:00:00.000Z' },
     });
-    desk.gates.ask([record]);
+    opened.gates.ask([record]);
     expect(asked).toMatchObject([
       { key: 'rel-1/1/1/webhook:ci/3', body: { release: 'rel-1', step: 1, at: '2026-05-01T12:00:05.000Z' } },
     ]);
@@ -121,9 +121,9 @@ describe('a webhook', () => {
 
   it('is not remembered once nobody asks any more', async () => {
     handle = (_asked, response) => response.end('{"verdict":"wait"}');
-    await desk.answer(asking(webhook()), 'webhook:ci');
-    desk.gates.ask([asking(webhook(), { inquiry: null })]);
-    expect(desk.gates.answers()).toEqual({});
+    await opened.answer(asking(webhook()), 'webhook:ci');
+    opened.gates.ask([asking(webhook(), { inquiry: null })]);
+    expect(opened.gates.answers()).toEqual({});
   });
 
   it.each<[string, (response: ServerResponse) => void, RegExp]>([
@@ -137,7 +137,7 @@ describe('a webhook', () => {
     handle = (_asked, response) => {
       answer(response);
     };
-    const answered = await desk.answer(asking(webhook(300)), 'webhook:ci');
+    const answered = await opened.answer(asking(webhook(300)), 'webhook:ci');
     expect(answered).toMatchObject({
       verdict: 'inconclusive',
       message: expect.stringMatching(reason) as string,
@@ -147,10 +147,10 @@ describe('a webhook', () => {
   it('has not answered a controller that stops: the next one asks under the same key', async () => {
     handle = () => undefined;
     const record = asking(webhook());
-    desk.gates.ask([record]);
+    opened.gates.ask([record]);
     await expect.poll(() => asked.length).toBe(1);
-    await desk[Symbol.asyncDispose]();
-    expect(desk.gates.answers()).toEqual({});
+    await opened[Symbol.asyncDispose]();
+    expect(opened.gates.answers()).toEqual({});
     handle = (_asked, response) => response.end('{"verdict":"continue"}');
     await using next = open();
     expect(await next.answer(record, 'webhook:ci')).toMatchObject({ verdict: 'pass' });
@@ -166,7 +166,7 @@ describe('a webhook', () => {
       detail: expect.stringContaining('EBBGATE_HOOKS') as string,
     });
     expect(refuseGates(webhook(), { hooks, prometheus: createPrometheus('', systemClock) })).toBe(null);
-    expect(await desk.answer(asking(gates), 'webhook:ci')).toMatchObject({ verdict: 'inconclusive' });
+    expect(await opened.answer(asking(gates), 'webhook:ci')).toMatchObject({ verdict: 'inconclusive' });
     expect(asked).toEqual([]);
   });
 });
@@ -175,7 +175,7 @@ describe('Prometheus', () => {
   let dir: string;
   let prometheus: LocalProcess;
   let url: string;
-  let desk: Desk;
+  let opened: Opened;
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'ebbgate-prometheus-'));
     const port = await reservePort();
@@ -187,10 +187,10 @@ describe('Prometheus', () => {
       timeout: 30_000,
       interval: 50,
     });
-    desk = open(`${url}/`);
+    opened = open(`${url}/`);
   });
   afterAll(async () => {
-    await desk[Symbol.asyncDispose]();
+    await opened[Symbol.asyncDispose]();
     await prometheus.stop();
     rmSync(dir, { recursive: true });
   });
@@ -223,22 +223,22 @@ describe('Prometheus', () => {
     ['a matrix', 'lag[1m]', 5, { verdict: 'inconclusive' }],
     ['nonsense', 'lag{', 5, { verdict: 'inconclusive' }],
   ])('%s', async (_name, query, max, expected) => {
-    const answer = await desk.answer(asking({ prometheus: [gate(query, max)] }), 'prometheus:lag');
+    const answer = await opened.answer(asking({ prometheus: [gate(query, max)] }), 'prometheus:lag');
     expect(answer).toMatchObject(expected);
     if (answer.verdict === 'inconclusive') expect(answer.message).not.toBe('');
-    desk.gates.ask([]);
+    opened.gates.ask([]);
   });
 
   it('is refused at the start where none is offered, and where a placeholder has no meaning', () => {
     const hooks = createHooks({ prefixes: [], commands: '', path: '', clock: systemClock });
-    const told = (query: string, at: string) =>
+    const reported = (query: string, at: string) =>
       refuseGates({ prometheus: [gate(query)] }, { hooks, prometheus: createPrometheus(at, systemClock) });
-    expect(told('lag', '')).toMatchObject({
+    expect(reported('lag', '')).toMatchObject({
       field: 'body.gates.prometheus.0',
       detail: expect.stringContaining('EBBGATE_PROMETHEUS') as string,
     });
-    expect(told('lag', url)).toBe(null);
-    expect(told('lag{v="{{version}}"}', url)).toMatchObject({
+    expect(reported('lag', url)).toBe(null);
+    expect(reported('lag{v="{{version}}"}', url)).toMatchObject({
       field: 'body.gates.prometheus.0.query',
       detail: expect.stringContaining('{{version}}') as string,
     });

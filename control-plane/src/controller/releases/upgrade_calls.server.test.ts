@@ -64,13 +64,13 @@ afterEach(async () => {
 
 const effects = (): UpgradeCalls =>
   new UpgradeCalls({ hooks, clock, log: createRecordingLog(), wake: () => (wakes += 1) });
-function upgrading(overrides: InPlaceParts = {}, upgrade?: InPlaceStrategy['upgrade']): ReleaseRecord {
+function upgrading(parts: InPlaceParts = {}, upgrade?: InPlaceStrategy['upgrade']): ReleaseRecord {
   const batch = [buildBatchInstance('i1', 'upgrading'), buildBatchInstance('i2', 'upgrading')];
   return buildInPlace(
     {
       ...{ state: 'progressing', phase: 'upgrading', step: 1 },
-      ...overrides,
-      progress: { batch, ...overrides.progress },
+      ...parts,
+      progress: { batch, ...parts.progress },
     },
     { upgrade: upgrade ?? { webhook: { url, timeout_ms: 2_000 } } },
   );

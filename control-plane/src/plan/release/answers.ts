@@ -42,7 +42,7 @@ export function readPrometheus(answer: unknown, gate: Pick<PrometheusGate, 'max'
   const value = numberIn(text);
   if (Number.isNaN(value)) return inconclusive('the query gave NaN');
   const fails = (gate.max !== null && value > gate.max) || (gate.min !== null && value < gate.min);
-  // JSON knows no infinity: it is told, and still compared.
+  // JSON knows no infinity: it is reported, and still compared.
   const finite = Number.isFinite(value) ? value : null;
   return {
     verdict: fails ? 'fail' : 'pass',

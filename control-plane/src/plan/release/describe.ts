@@ -60,7 +60,7 @@ export function describeRelease(
   };
 }
 
-/** Stands for the moves of a release; not for what only counts. */
+/** Represents the moves of a release; not for what only counts. */
 export function etagOf({ id, rev }: ReleaseRecord): string {
   return `${id}-${String(rev)}`;
 }

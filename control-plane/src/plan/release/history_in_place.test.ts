@@ -169,7 +169,7 @@ class World {
     const call = wantedCall(this.written);
     if (!call || this.#outcomes.has(call.key)) return;
     const text = JSON.stringify(call.body);
-    if ((this.bodies.get(call.key) ?? text) !== text) this.wrong.push(`${call.key} tells another story`);
+    if ((this.bodies.get(call.key) ?? text) !== text) this.wrong.push(`${call.key} shows another story`);
     if (!this.bodies.has(call.key) && !this.refusing)
       for (const { id } of call.body.instances) {
         const one = this.instances.get(id);

@@ -196,7 +196,7 @@ function glance(before: Opinion, seen: Seen): Look {
 }
 
 /** What a verb makes of it; the same object = nothing. */
-function told(now: Opinion, { verb, expected_step: expected, full }: Verb, seen: Seen): Opinion {
+function reported(now: Opinion, { verb, expected_step: expected, full }: Verb, seen: Seen): Opinion {
   if (over(now)) return now;
   const inSteps =
     now.place === 'progressing' || (now.place === 'paused' && now.resumesTo?.place === 'progressing');
@@ -325,7 +325,7 @@ class World {
     const opinion = this.#thought ?? this.opinion;
     const context = { by: 'ann', reason: '', idempotency_key: null, force: false };
     const done = obey(record, verb, context, this.facts(record), this.now);
-    const expected = told(opinion, verb, this.seen(opinion.target));
+    const expected = reported(opinion, verb, this.seen(opinion.target));
     expect(done.ok && done.value.changed).toBe(expected !== opinion);
     if (!done.ok || !done.value.changed) return;
     this.written = done.value.record;

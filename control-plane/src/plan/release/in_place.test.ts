@@ -29,7 +29,7 @@ const BEHIND = { behind: ['gateway g2 has been silent for 9 s'] };
 const accepted = { outcome: 'accepted', reason: '' } as const;
 const refused = { outcome: 'refused', reason: '404' } as const;
 const leftOut = (id: string, parts = {}) => {
-  const { state: _state, told: _told, ...picked } = one(id, 'failed');
+  const { state: _state, named: _named, ...picked } = one(id, 'failed');
   return { ...picked, to: 'v2', ...parts };
 };
 
@@ -61,7 +61,7 @@ describe('every move', () => {
       { instances: three },
       {
         phase: 'upgrading',
-        strategy: { progress: { batch: [{ state: 'upgrading', asked: true, told: true }], called: null } },
+        strategy: { progress: { batch: [{ state: 'upgrading', asked: true, named: true }], called: null } },
       },
     ],
     [

@@ -107,14 +107,14 @@ describe('a round', () => {
   });
   it('writes an answer down before anything follows from it', () => {
     const answers = { 'rel-1/1/1/webhook:ci/1': said('abort'), 'rel-1/1/1/webhook:ci/2': said('complete') };
-    const told = look(asked({}), { answers });
-    expect(told).toMatchObject({
+    const reported = look(asked({}), { answers });
+    expect(reported).toMatchObject({
       moved: true,
       record: { rev: 1, state: 'progressing', inquiry: { answers: { 'webhook:ci': { verdict: 'abort' } } } },
     });
     // The other gate is still being asked; once both are written, the weightiest is obeyed.
-    expect(look(told.record, { answers }).moved).toBe(false);
-    const all = look(told.record, { answers: { 'rel-1/1/1/prometheus:lag/1': said('pass', 1) } });
+    expect(look(reported.record, { answers }).moved).toBe(false);
+    const all = look(reported.record, { answers: { 'rel-1/1/1/prometheus:lag/1': said('pass', 1) } });
     expect(look(all.record).record).toMatchObject({ state: 'rolling_back', ending: 'rolled_back' });
   });
   it('is the next one after another interval, and not before the last one was answered', () => {
@@ -188,7 +188,7 @@ describe('during a soak', () => {
   it('a failure that the counters find meanwhile ends the round: nobody is waited for, and the next one begins', () => {
     const sum = { stable: counts(900), target: counts(100, 9) };
     const gates = { ...GATES, failure_limit: 1, errors: { max_percent: 1, ratio: 2 } };
-    const failed = look(asked({}, { gates, window: { watcher: 'run-1', last: sum, sum }, judged_ms: 0 }));
+    const failed = look(asked({}, { gates, window: { watcher: 'run-1', last: sum, sum }, checked_ms: 0 }));
     expect(failed.record).toMatchObject({ failures: 1, phase: 'soaking', inquiry: { open: false } });
     expect(questionsOf(failed.record)).toEqual([]);
     expect(look({ ...failed.record, observed_ms: 10_000 }).record.inquiry).toMatchObject({

@@ -40,11 +40,11 @@ class History {
   #kept: ReleaseRecord | null = null;
   #writtenAt = RELEASE_AT;
   /** What the controller that lives now has asked; null = not answered yet. */
-  #desk = new Map<string, GateAnswer | null>();
+  #asked = new Map<string, GateAnswer | null>();
 
   crash(): void {
     this.#kept = null;
-    this.#desk = new Map();
+    this.#asked = new Map();
     this.#run += 1;
     this.#from = this.served;
   }
@@ -53,7 +53,7 @@ class History {
   pass(die: 'no' | 'before' | 'after' = 'no'): void {
     const present = this.#kept ?? this.written;
     const answers = Object.fromEntries(
-      [...this.#desk].flatMap(([key, answer]) => (answer ? [[key, answer]] : [])),
+      [...this.#asked].flatMap(([key, answer]) => (answer ? [[key, answer]] : [])),
     );
     const n = this.served - this.#from;
     const facts = buildFacts({
@@ -80,18 +80,18 @@ class History {
       return;
     }
     const wanted = questionsOf(this.written);
-    for (const key of this.#desk.keys()) if (!wanted.some((one) => one.key === key)) this.#desk.delete(key);
+    for (const key of this.#asked.keys()) if (!wanted.some((one) => one.key === key)) this.#asked.delete(key);
     for (const question of wanted) {
-      if (this.#desk.has(question.key)) continue;
-      this.#desk.set(question.key, null);
+      if (this.#asked.has(question.key)) continue;
+      this.#asked.set(question.key, null);
       this.asked.set(question.key, [...(this.asked.get(question.key) ?? []), question]);
     }
   }
 
   answer(verdict: AnswerVerdict): void {
-    for (const [key, answer] of this.#desk)
+    for (const [key, answer] of this.#asked)
       if (!answer)
-        this.#desk.set(key, { verdict, value: null, message: key, at: new Date(this.now).toISOString() });
+        this.#asked.set(key, { verdict, value: null, message: key, at: new Date(this.now).toISOString() });
   }
 
   live(ms: number): void {
@@ -175,7 +175,7 @@ const acts: fc.Arbitrary<Act> = fc.oneof(
   },
 );
 
-it('whatever happens: what is obeyed stood written, a key has one question, and nothing written is asked again', () => {
+it('whatever happens: what is obeyed was written, a key has one question, and nothing written is asked again', () => {
   let spoken = 0;
   fc.assert(
     fc.property(fc.array(acts, { minLength: 20, maxLength: 120 }), (list) => {

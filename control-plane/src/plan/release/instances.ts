@@ -6,7 +6,7 @@ import { healthOf } from '../describe_health.js';
 import { byCodeUnit } from '../encode.js';
 import type { Member } from '../membership.js';
 import { proveDrained } from '../proof.js';
-import { inForce, wishOf } from '../record.js';
+import { inForce, instanceIntent } from '../record.js';
 import { capacityIn } from '../serving.js';
 import { drainTarget, membersIn, recordIn, type World } from '../world.js';
 
@@ -42,12 +42,12 @@ function observeInstance(
   watched: boolean,
 ): InstanceFacts {
   const { host, port, version, leaving } = registration;
-  const wish = inForce(wishOf(recordIn(world, service).instances, id), dueOf(world));
+  const intent = inForce(instanceIntent(recordIn(world, service).instances, id), dueOf(world));
   const here = presence === 'present';
   const proof = watched
     ? proveDrained(service, id, drainTarget(world, service, id), world.witnesses)
     : { drained: false, waiting_for: [], in_flight: null };
-  const reason = wish === undefined || wish.reason === '' ? '' : `: ${wish.reason}`;
+  const reason = intent === undefined || intent.reason === '' ? '' : `: ${intent.reason}`;
   return {
     id,
     host,
@@ -57,7 +57,7 @@ function observeInstance(
     able,
     ready: here && registration.ready && !leaving,
     leaving,
-    out_of_use: wish?.state === undefined ? null : `${wish.state} by ${wish.by}${reason}`,
+    out_of_use: intent?.state === undefined ? null : `${intent.state} by ${intent.by}${reason}`,
     drained: proof.drained,
     undrained: proof.waiting_for,
     in_flight: proof.in_flight,

@@ -13,7 +13,7 @@ const DIGITS = 6;
 /** What a plan hash looks like. */
 export const PLAN_HASH = /^[0-9a-f]{6}(?:-[0-9a-f]{6}){4}$/;
 
-/** Stands for all that the plan of `record` was computed from. */
+/** Represents all that the plan of `record` was computed from. */
 export function planHash(record: ReleaseRecord, world: World): string {
   return partsOf(record, world)
     .map((part) => sha1(JSON.stringify(part)).slice(0, DIGITS))

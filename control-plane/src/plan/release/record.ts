@@ -46,7 +46,7 @@ export function enter(record: ReleaseRecord, move: Move, now: number): ReleaseRe
   if (hasEnded(record.state)) throw new Error(`release ${record.id} has ended ${record.state}`);
   const at = new Date(now).toISOString();
   const fresh =
-    move.keeps_window === true ? {} : { observed_ms: 0, window: null, judged_ms: 0, extended_ms: 0 };
+    move.keeps_window === true ? {} : { observed_ms: 0, window: null, checked_ms: 0, extended_ms: 0 };
   const otherStep = (move.step ?? record.step) !== record.step || move.attempt !== undefined;
   const asked_ms = move.keeps_window === true ? undefined : 0;
   const next: ReleaseRecord = {

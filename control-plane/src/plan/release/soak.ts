@@ -41,7 +41,7 @@ export function soak(record: ReleaseRecord, soakMs: number, facts: ReleaseFacts,
   if (answered) return answered;
   const wholeMs = soakMs + record.extended_ms;
   if (record.observed_ms >= wholeMs) return { moved: beginAnalysis(record, now) };
-  const interval = record.observed_ms - record.judged_ms >= record.gates.interval_ms;
+  const interval = record.observed_ms - record.checked_ms >= record.gates.interval_ms;
   if (interval && verdictOf(readingsOf(record)) === 'fail') return failed(record, soakMs, now);
   if (isDue(record)) return { moved: openInquiry(record, readingsOf(record), now) };
   const left = Math.ceil((wholeMs - record.observed_ms) / 1_000);
@@ -165,7 +165,7 @@ function failed(record: ReleaseRecord, soakMs: number, now: number): Verdicts {
     failures: record.failures + 1,
     window: null,
     observed_ms,
-    judged_ms: observed_ms,
+    checked_ms: observed_ms,
     inquiry: closed(record.inquiry, observed_ms),
     message: counted,
   });

@@ -184,7 +184,7 @@ function newRecord(request: StartRequest, state: StartState, origin: Origin, ask
     stalled_ms: 0,
     window: null,
     failures: 0,
-    judged_ms: 0,
+    checked_ms: 0,
     extended_ms: 0,
     read: null,
     inquiry: null,

@@ -35,7 +35,7 @@ const said = (record: ReleaseRecord, name: VerbName, more: Partial<Verb> = {}, f
   const verb = { verb: name, expected_step: record.step, full: false, ...more };
   return obey(record, verb, { by: 'ann', reason: '', idempotency_key: null, force: false }, facts, T);
 };
-const told = (...args: Parameters<typeof said>): ReleaseRecord => {
+const reported = (...args: Parameters<typeof said>): ReleaseRecord => {
   const done = said(...args);
   if (!done.ok) throw new Error(done.error.detail);
   return done.value.record;
@@ -43,7 +43,7 @@ const told = (...args: Parameters<typeof said>): ReleaseRecord => {
 
 describe('verbs', () => {
   it('promote ends the soak, and a guard may contain the next batch up', () => {
-    expect(told(soaking(), 'promote')).toMatchObject({
+    expect(reported(soaking(), 'promote')).toMatchObject({
       phase: 'applying',
       step: 1,
       ...{ state: 'progressing' },
@@ -67,13 +67,13 @@ describe('verbs', () => {
   });
   it('skip leaves a batch of the way back out, if it is the one that was seen', () => {
     const back = upgrading({ state: 'rolling_back', ending: 'rolled_back', step: 4 });
-    expect(told(back, 'skip')).toMatchObject({
+    expect(reported(back, 'skip')).toMatchObject({
       ...{ state: 'rolling_back', step: 5 },
       strategy: { progress: { left_out: [{ id: 'i2', to: 'v1', asked: true }] } },
     });
-    expect(told(back, 'skip', { expected_step: 3 })).toBe(back);
+    expect(reported(back, 'skip', { expected_step: 3 })).toBe(back);
     expect(said(back, 'skip', { expected_step: 5 })).toMatchObject({ error: { code: 'conflict' } });
-    const blocked_by = told(back, 'skip', {}, { ...FACTS, min_available: 3 });
+    const blocked_by = reported(back, 'skip', {}, { ...FACTS, min_available: 3 });
     expect(blocked_by).toMatchObject({
       state: 'rolling_back',
       phase: 'warming',
@@ -87,68 +87,68 @@ describe('verbs', () => {
   });
   it('skip of a soak under a guard does not soak again', () => {
     const guarded = { ...FACTS, blocked_by: ['protection'] };
-    const skipped = told(soaking(), 'skip', {}, guarded);
+    const skipped = reported(soaking(), 'skip', {}, guarded);
     const next = advance(skipped, guarded, T);
     expect([skipped.phase, next.moved, next.waiting_for]).toEqual(['warming', false, ['protection']]);
   });
   it('promote --full leaves all soaks out, also from a pause', () => {
-    expect(told(upgrading(), 'promote', { full: true })).toMatchObject({
+    expect(reported(upgrading(), 'promote', { full: true })).toMatchObject({
       phase: 'upgrading',
       strategy: { progress: { full: true } },
     });
-    const resumed = told(upgrading(pausedIn('upgrading')), 'promote', { full: true });
+    const resumed = reported(upgrading(pausedIn('upgrading')), 'promote', { full: true });
     expect(resumed).toMatchObject({
       state: 'progressing',
       phase: 'upgrading',
       strategy: { progress: { full: true } },
     });
-    expect(told(soaking(), 'promote', { full: true })).toMatchObject({
+    expect(reported(soaking(), 'promote', { full: true })).toMatchObject({
       step: 1,
       strategy: { progress: { full: true } },
     });
   });
   it('skip leaves out whoever is not done, and begins the next batch', () => {
-    const next = told(upgrading(), 'skip');
+    const next = reported(upgrading(), 'skip');
     expect(next).toMatchObject({ phase: 'applying', step: 1 });
     expect(progressOf(next)).toMatchObject({
       batch: [{ id: 'i3' }],
       left_out: [{ id: 'i2', asked: true, to: 'v2' }],
     });
-    const blocked_by = told(upgrading(), 'skip', {}, { ...FACTS, blocked_by: ['protection'] });
+    const blocked_by = reported(upgrading(), 'skip', {}, { ...FACTS, blocked_by: ['protection'] });
     expect(blocked_by).toMatchObject({ phase: 'warming', step: 0 });
-    expect(told(upgrading(pausedIn('draining', 'drain')), 'skip')).toMatchObject({
+    expect(reported(upgrading(pausedIn('draining', 'drain')), 'skip')).toMatchObject({
       state: 'progressing',
       step: 1,
     });
   });
   it('retry begins with the unfinished again, under another key; in a soak with a fresh window', () => {
-    expect(told(upgrading({ observed_ms: 9 }), 'retry')).toMatchObject({
+    expect(reported(upgrading({ observed_ms: 9 }), 'retry')).toMatchObject({
       ...{ phase: 'applying', step: 0, attempt: 2, observed_ms: 0 },
       strategy: {
         progress: {
-          batch: [{ state: 'done' }, { state: 'draining', told: false, asked: true }],
+          batch: [{ state: 'done' }, { state: 'draining', named: false, asked: true }],
           called: null,
         },
       },
     });
-    expect(told(soaking({ observed_ms: 9 }), 'retry')).toMatchObject({
+    expect(reported(soaking({ observed_ms: 9 }), 'retry')).toMatchObject({
       phase: 'soaking',
       attempt: 2,
       observed_ms: 0,
     });
   });
   it('a pause keeps the phase and what was counted in it; after a drain that took too long counting begins again', () => {
-    const paused = told(upgrading({ observed_ms: 9 }), 'pause');
+    const paused = reported(upgrading({ observed_ms: 9 }), 'pause');
     expect(paused).toMatchObject({ state: 'paused', paused: { phase: 'upgrading' }, observed_ms: 9 });
-    expect(told(paused, 'resume')).toMatchObject({ phase: 'upgrading', observed_ms: 9 });
+    expect(reported(paused, 'resume')).toMatchObject({ phase: 'upgrading', observed_ms: 9 });
     const late = upgrading({ ...pausedIn('draining', 'drain'), observed_ms: 9 });
-    expect(told(late, 'resume')).toMatchObject({ phase: 'draining', observed_ms: 0 });
+    expect(reported(late, 'resume')).toMatchObject({ phase: 'draining', observed_ms: 0 });
   });
   it('abort and rollback take what is under way with them', () => {
     for (const name of ['abort', 'rollback'] as const)
-      expect(told(upgrading(), name)).toMatchObject({
+      expect(reported(upgrading(), name)).toMatchObject({
         ...{ state: 'rolling_back', phase: null, shares: {} },
-        strategy: { progress: { batch: [{ id: 'i2', state: 'draining', asked: true, told: false }] } },
+        strategy: { progress: { batch: [{ id: 'i2', state: 'draining', asked: true, named: false }] } },
       });
   });
 });
@@ -229,7 +229,7 @@ describe('start', () => {
         record: {
           stable: 'v1',
           strategy: {
-            progress: { batch: [{ id: 'i2', state: 'draining', asked: true, told: false }] },
+            progress: { batch: [{ id: 'i2', state: 'draining', asked: true, named: false }] },
           },
         },
         superseded: { state: 'superseded' },

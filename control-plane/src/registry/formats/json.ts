@@ -87,11 +87,7 @@ function parseFields(data: Uint8Array, allowed: AllowedNetworks): Result<Fields,
 
 function parseObject(data: Uint8Array): Result<Raw, Flaw> {
   if (data.length > MAX_PROVIDER_BYTES)
-    return flaw(
-      'too_large',
-      '',
-      `the node holds ${data.length} bytes; at most ${MAX_PROVIDER_BYTES} are read`,
-    );
+    return flaw('too_large', '', `the node has ${data.length} bytes; at most ${MAX_PROVIDER_BYTES} are read`);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data));
@@ -168,7 +164,7 @@ function parseLabels(value: unknown): Result<Readonly<Record<string, string>>, F
       return flaw(
         'bad_field',
         `labels.${key}`,
-        `labels.${key} must be one line without control characters; it holds ${character}`,
+        `labels.${key} must be one line without control characters; it has ${character}`,
       );
   }
   return ok(Object.fromEntries(entries));

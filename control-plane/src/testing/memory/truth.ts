@@ -40,7 +40,7 @@ interface Noun<Shown, Edit, Stored> {
   show(name: string, row: Row, last: Shown | undefined): Shown | null;
   stored(name: string, row: Row): Stored | null;
   /** What `read` answers where the row is damaged; absent: that it is. */
-  readonly standIn?: (name: string, row: Row) => Stored;
+  readonly substitute?: (name: string, row: Row) => Stored;
   writes(edit: Edit, row: (name: string) => Row | undefined): readonly [Write, ...Write[]];
 }
 
@@ -220,7 +220,7 @@ class MemoryStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit, Stored
     const row = this.#truth.rowsOf(this.noun).get(name);
     if (row === undefined) return Promise.resolve(ok(null));
     if (row.damage === null) return Promise.resolve(ok(this.#how.stored(name, row)));
-    if (this.#how.standIn) return Promise.resolve(ok(this.#how.standIn(name, row)));
+    if (this.#how.substitute) return Promise.resolve(ok(this.#how.substitute(name, row)));
     const reason = `the record at ${this.pathOf(name)} is damaged: ${row.damage}`;
     return Promise.resolve(err({ kind: 'unavailable', reason }));
   }
@@ -273,7 +273,7 @@ const HISTORIES: Noun<StoredHistory, never, StoredHistory> = {
   noun: 'histories',
   show: (name, row) => (row.damage === null ? HISTORIES.stored(name, row) : null),
   stored: (_name, { value, etag }) => ({ events: value as readonly ServiceEvent[], etag }),
-  standIn: (_name, { etag }) => ({ events: [], etag }),
+  substitute: (_name, { etag }) => ({ events: [], etag }),
   writes: () => {
     throw new Error('a history is written with the intent of its service');
   },
@@ -283,7 +283,7 @@ const ROSTER: Noun<RosterEntry, RosterEdit, RosterEntry> = {
   noun: 'roster',
   show: (id, row, last) => (row.damage === null ? (row.value as RosterEntry) : (last ?? unread(id))),
   stored: (_id, { value }) => value as RosterEntry,
-  standIn: unread,
+  substitute: unread,
   writes: ({ id, entry }) => [{ noun: 'roster', name: id, etag: undefined, value: entry }],
 };
 

@@ -75,7 +75,7 @@ export function closeBatch(record: ReleaseRecord): InPlaceProgress {
   const { progress } = inPlaceIn(record);
   const to = goalOf(record);
   const left = progress.batch.filter(({ state }) => state === 'failed' || state === 'left_out');
-  const added = left.map(({ state: _state, told: _told, ...one }): LeftOut => ({ ...one, to }));
+  const added = left.map(({ state: _state, named: _named, ...one }): LeftOut => ({ ...one, to }));
   return { ...progress, batch: [], called: null, left_out: addLeftOut(progress.left_out, added) };
 }
 
@@ -92,7 +92,7 @@ export function addLeftOut(before: readonly LeftOut[], added: readonly LeftOut[]
 export function carry(progress: InPlaceProgress, keep: 'asked' | 'drained'): readonly BatchInstance[] {
   return progress.batch
     .filter((one) => isDrained(one) && (one.asked || keep === 'drained'))
-    .map((one) => ({ ...one, state: 'draining', told: false, reason: '' }));
+    .map((one) => ({ ...one, state: 'draining', named: false, reason: '' }));
 }
 
 /** The record once its present batch is over. */

@@ -11,7 +11,7 @@ export function wantedCall(record: ReleaseRecord): WantedCall | null {
   const to = goalOf(record);
   const from = to === target ? stable : target;
   // Everybody who was handed over with this call, also who came back meanwhile: a repeat says the same as the first call.
-  const named = progress.batch.filter((one) => one.told);
+  const named = progress.batch.filter((one) => one.named);
   const instances = named.map(({ id, host, port, from: version }) => ({ id, host, port, version }));
   return { key: callKey(record), upgrade, body: { release, service, step, attempt, from, to, instances } };
 }

@@ -51,7 +51,7 @@ export function chooseBatch(record: ReleaseRecord, facts: ReleaseFacts): Choice 
   if (picked.length === 0) return { kind: 'waits', waits: why };
   return {
     kind: 'batch',
-    instances: picked.map((one) => ({ ...pickedOf(one), state: 'draining' as const, told: false })),
+    instances: picked.map((one) => ({ ...pickedOf(one), state: 'draining' as const, named: false })),
   };
 }
 

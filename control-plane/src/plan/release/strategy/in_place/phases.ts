@@ -60,7 +60,7 @@ function drain(record: ReleaseRecord, facts: ReleaseFacts, now: number): Outcome
   const drained = progress.batch.filter(({ state }) => state === 'draining');
   if (drained.length === 0) return { moved: toPhase(record, 'warming', 'nobody of this batch is left', now) };
   const batch = progress.batch.map((one) =>
-    one.state === 'draining' ? { ...one, state: 'upgrading' as const, asked: true, told: true } : one,
+    one.state === 'draining' ? { ...one, state: 'upgrading' as const, asked: true, named: true } : one,
   );
   const by =
     'person' in strategy.upgrade ? 'a person' : 'webhook' in strategy.upgrade ? 'the webhook' : 'the command';

@@ -23,8 +23,8 @@ export function retryBatch(record: ReleaseRecord, { by, message, now }: Act): Re
   // The new call is about those that are not back, and about nobody else.
   const batch = progress.batch.map((one) =>
     isDrained(one)
-      ? { ...one, state: 'draining' as const, told: false, reason: '' }
-      : { ...one, told: false },
+      ? { ...one, state: 'draining' as const, named: false, reason: '' }
+      : { ...one, named: false },
   );
   const strategy = withProgress(record, { batch, called: null });
   return enter(record, { ...to, phase: 'applying', strategy }, now);

@@ -10,15 +10,17 @@ export interface Confirmation {
 }
 
 /** What the instance itself saw against what was promised of it: sentences; empty = the promise was kept. */
-export function judge({ instance, operation, at, until: end }: Confirmation): readonly string[] {
-  const told = `${instance.id} (${operation})`;
+export function checkConfirmation({ instance, operation, at, until: end }: Confirmation): readonly string[] {
+  const reported = `${instance.id} (${operation})`;
   return instance.arrivals.flatMap((one) => {
     if (one.at > at && one.at < end)
-      return [`${told}: a request came ${String(one.at - at)} ms after the proof`];
-    const held = one.at <= at && (one.ended === null || one.ended > at);
+      return [`${reported}: a request came ${String(one.at - at)} ms after the proof`];
+    const kept = one.at <= at && (one.ended === null || one.ended > at);
     const after = one.ended === null ? 'never' : `${String(one.ended - at)} ms after`;
-    return held
-      ? [`${told}: proven while a request was open, from ${String(at - one.at)} ms before it, ended ${after}`]
+    return kept
+      ? [
+          `${reported}: proven while a request was open, from ${String(at - one.at)} ms before it, ended ${after}`,
+        ]
       : [];
   });
 }
