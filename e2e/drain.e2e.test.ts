@@ -174,7 +174,7 @@ test('a drain by host covers services in one operation, and one that times out s
   expect(ended.body).toMatchObject({
     result: 'timed_out',
     waiting_for: [expect.stringContaining('still has 1 open request')],
-    instances: [{ left: 1 }],
+    instances: [{ requests_left: 1 }],
   });
   const wait = await stack.cli('wait', 'operation', id, '--timeout', '1s');
   expect(wait.code).toBe(4);
