@@ -56,7 +56,7 @@ async function metric(name: string): Promise<number | null> {
 }
 const HEALTHY = 'ebbgate_instances{service="shop",state="healthy"}';
 
-test('one of two dies: the other one cannot be taken away by any verb, and everybody is reported why', async () => {
+test('one of two dies: the other one cannot be taken away by any verb, and everybody sees why', async () => {
   await healthy(2);
   expect(codes(await rig.service())).toEqual([]);
   await two.stop();

@@ -125,7 +125,7 @@ export class Staged {
     return this.traffic.streams.reduce((sum, one) => sum + (one.versions.get(version) ?? 0), 0);
   }
 
-  /** Starts a release to v2 and brings it to `moment`. Resolves, while it is kept there, with what lets it go on to its end. */
+  /** Starts a release to v2 and brings it to `moment`. Resolves, while it waits there, with what lets it go on to its end. */
   async stopAt({ phase, weight }: Moment): Promise<() => Promise<void>> {
     const soak = phase === 'soaking' ? '3s' : '1s';
     const soaks = phase === 'soaking' || phase === 'analysing';

@@ -200,7 +200,7 @@ export class RedisFeedback implements Feedback {
     await this.#takeList(listed);
   }
 
-  /** Tells of the names that nobody heard, and trims Redis' list to those that are shown. */
+  /** Reports the names that nobody heard, and trims Redis' list to those that are shown. */
   async #takeList({ names, more, bad }: GatewayListing): Promise<void> {
     const unheard = [...names.keys()].filter((id) => this.#isUnheard(id));
     const surplus = unheard.slice(SHOWN);

@@ -9,7 +9,7 @@ export const MOST_LISTED = 10_000;
 /** How many names one command takes out of the list. */
 const REMOVE_BATCH = 1_000;
 
-/** What Redis' list of gateways holds. */
+/** What is in Redis' list of gateways. */
 export interface GatewayListing {
   /** Id → unix second of its last sign of life. */
   readonly names: ReadonlyMap<string, number>;
@@ -29,7 +29,7 @@ export class GatewayList {
     this.#log = log;
   }
 
-  /** Null when Redis did not answer: the next poll asks again, and the link's state tells. */
+  /** Null when Redis did not answer: the next poll asks again, and the link's state shows that. */
   async read(): Promise<GatewayListing | null> {
     const size = await this.#link.run('ZCARD', KEYS.gateways);
     if (!size.ok) {

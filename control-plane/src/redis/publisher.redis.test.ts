@@ -100,7 +100,7 @@ const stored = (): Promise<unknown> =>
 const meta = (): Promise<unknown> => command('HMGET', KEYS.meta, 'epoch', 'generation', 'sealed', 'layout');
 
 describe('open', () => {
-  test('begins at generation 0 in an empty Redis, and shows', async () => {
+  test('begins at generation 0 in an empty Redis, and publishes it', async () => {
     expect(await publisher.open(10)).toEqual({ kind: 'opened', generation: 0 });
     expect(await meta()).toEqual(['10', '0', '0', '1']);
     await vi.waitFor(() => {
@@ -168,7 +168,7 @@ describe('open', () => {
 });
 
 describe('publish', () => {
-  test('writes the set, its index entry and the generation, and shows', async () => {
+  test('writes the set, its index entry and the generation, and publishes them', async () => {
     await publisher.open(10);
     expect(await publish()).toEqual({ kind: 'published', generation: 1 });
     const { hash, payload } = orders(1);
@@ -316,7 +316,7 @@ describe('publish', () => {
 });
 
 describe('seal', () => {
-  test('marks the open epoch as complete, as often as it is asked, and shows', async () => {
+  test('marks the open epoch as complete, as often as it is asked, and publishes that', async () => {
     await publisher.open(10);
     await publish();
     expect(await publisher.seal(10)).toEqual({ kind: 'sealed' });

@@ -53,7 +53,7 @@ export function createPublisher(options: PublisherOptions): RedisPublisher {
  */
 export class RedisPublisher implements Publisher {
   readonly #link: RedisLink;
-  /** The newest publication that Redis has reported of: what a seal must not find missing. */
+  /** The newest publication that Redis has reported: what a seal must not find missing. */
   #seen = { epoch: 0, generation: 0 };
 
   constructor(link: RedisLink) {

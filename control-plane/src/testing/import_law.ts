@@ -25,7 +25,7 @@ const LAW: Readonly<Record<string, { readonly may: readonly string[] | 'all'; re
   controller: { may: ['model', 'plan'], because: 'the shell around the plan gets its I/O handed in' },
   'config.ts': {
     may: ['model', 'registry', 'redis', 'hooks'],
-    because: 'options are judged by the very parsers of those who use them, before anything else exists',
+    because: 'options are checked by the very parsers of those who use them, before anything else exists',
   },
   'clock.ts': { may: ['model'], because: 'the one real clock is handed in by whoever wires' },
   'main.ts': { may: 'all', because: 'it wires' },
