@@ -39,7 +39,11 @@ export default defineConfig(
   },
   {
     files: ['control-plane/src/**/*.ts'],
-    ignores: ['**/*.test.ts', 'control-plane/src/testing/**', 'control-plane/src/model/dictionary.ts'],
+    ignores: [
+      '**/*.{test,contract}.ts',
+      'control-plane/src/testing/**',
+      'control-plane/src/model/dictionary.ts',
+    ],
     plugins: { ebbgate: { rules: { 'no-object-dictionary': noObjectDictionary } } },
     rules: { 'ebbgate/no-object-dictionary': 'error' },
   },
@@ -47,7 +51,13 @@ export default defineConfig(
   { files: ['**/vitest.config.ts'], rules: { 'no-restricted-syntax': 'off' } },
   {
     // A test says what it expects by failing; `!` and a JSON body of unknown shape do that as well as a guard.
-    files: ['**/*.test.ts', 'e2e/**/*.ts', 'bench/**/*.ts', 'control-plane/src/testing/**/*.ts'],
+    files: [
+      '**/*.test.ts',
+      '**/*.contract.ts',
+      'e2e/**/*.ts',
+      'bench/**/*.ts',
+      'control-plane/src/testing/**/*.ts',
+    ],
     rules: {
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/no-non-null-assertion': 'off',

@@ -57,6 +57,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.constant({ do: 'nothing' as const }),
 );
 
+const NO_SHARES: IntentRecord['versions'] = {};
+
 /** Everything that is handed to the desired state, and what it is reported. */
 class Surroundings {
   readonly desired = new DesiredState(RULES);
@@ -92,16 +94,20 @@ class Surroundings {
           id: one.id,
           host: `10.0.0.${one.n + 1}`,
         });
-        return this.#show(one.service, [...this.#others(one.service, [one.id]), registration], false);
+        this.#show(one.service, [...this.#others(one.service, [one.id]), registration], false);
+        return;
       }
       case 'register_all': {
         const all = IDS.map((one_id) =>
           buildRegistration({ service: one.service, id: one_id, version: one_id < 'c' ? 'v1' : 'v2' }),
         );
-        return this.#show(one.service, all, false);
+        this.#show(one.service, all, false);
+        return;
       }
-      case 'vanish':
-        return this.#show(one.service, this.#others(one.service, one.ids), false);
+      case 'vanish': {
+        this.#show(one.service, this.#others(one.service, one.ids), false);
+        return;
+      }
       case 'read_anew': {
         const instances = new Map(
           [...this.view.instances].map(([name, all]) => [
@@ -109,23 +115,30 @@ class Surroundings {
             new Map([...all].map(([key, registration]) => [key, { ...registration }])),
           ]),
         );
-        return this.#look({ ...this.view, instances }, one.gap);
+        this.#look({ ...this.view, instances }, one.gap);
+        return;
       }
       case 'unread': {
         const node = { path: `/services/${one.service ?? ''}`, service: one.service, reason: 'no auth' };
-        return this.#look({ ...this.view, unread: one.is ? [node] : [] }, false);
+        this.#look({ ...this.view, unread: one.is ? [node] : [] }, false);
+        return;
       }
       case 'away':
         this.away = true;
-        return this.desired.take({ status: 'unknown', reason: 'away' }, this.now);
-      case 'decide':
-        return this.#record(one.service, (record) => {
+        {
+          this.desired.take({ status: 'unknown', reason: 'away' }, this.now);
+          return;
+        }
+      case 'decide': {
+        this.#record(one.service, (record) => {
           const { [one.id]: _before, ...others } = record.instances;
           const decided = this.#intent(one.n);
           return { ...record, instances: decided ? { ...others, [one.id]: decided } : others };
         });
-      case 'spec':
-        return this.#record(one.service, (record) => ({
+        return;
+      }
+      case 'spec': {
+        this.#record(one.service, (record) => ({
           ...record,
           spec: {
             ...(one.n % 2 === 0
@@ -133,9 +146,11 @@ class Surroundings {
               : {}),
             ...(one.n > 4 ? { min_available: 3 } : {}),
           },
-          versions: one.n === 3 ? { v2: 100 } : ({} as IntentRecord['versions']),
+          versions: one.n === 3 ? { v2: 100 } : NO_SHARES,
           ...(one.n === 3 ? { fallback: 'v1' } : {}),
         }));
+        return;
+      }
       case 'release': {
         const traffic = new Map(this.traffic);
         if (one.n < 3) traffic.delete(one.service);

@@ -5,13 +5,13 @@
 
 /** Milliseconds. `monotonic` never jumps and measures spans; `wall` is for people and for moments that are stored. */
 export interface Time {
-  monotonic(): number;
-  wall(): number;
+  readonly monotonic: () => number;
+  readonly wall: () => number;
 }
 
 /** Something that will happen by the clock, until it is stopped. Stopping it twice, or after the end, does nothing. */
 export interface Timer extends Disposable {
-  stop(): void;
+  readonly stop: () => void;
 }
 
 /** A time limit. Its signal aborts with a `TimeoutError` once the time is over; never, if it was stopped before. */
@@ -22,16 +22,16 @@ export interface Deadline extends Timer {
 /** All spans are milliseconds of monotonic time, never cut short; `Infinity` means never, 0 or less as soon as possible. */
 export interface Clock extends Time {
   /** Calls `run` once, `ms` from now, and never before this call has returned. `run` must not throw. */
-  after(ms: number, run: () => void): Timer;
+  readonly after: (ms: number, run: () => void) => Timer;
   /**
    * Calls `run` again and again, first `ms` from now. A call that comes late delays the next ones: none is made up for.
    * Work that `run` begins is not waited for.
    */
-  every(ms: number, run: () => void): Timer;
+  readonly every: (ms: number, run: () => void) => Timer;
   /** Resolves after `ms`, or as soon as `signal` aborts, and leaves nothing behind. Never rejects: look at the signal. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** Stop it when what it limits has ended, or use it with `using`. */
-  deadline(ms: number): Deadline;
+  readonly deadline: (ms: number) => Deadline;
 }
 
 /** A clock whose waiting is made of its `after` alone. */

@@ -66,8 +66,10 @@ function border(rule: ContractRule): { readonly good: readonly unknown[]; readon
 function sectionWith(path: readonly string[], value: unknown): Readonly<Record<string, unknown>> {
   const [, ...names] = path;
   const { members } = SECTIONS[path[0] as SectionName].rule;
-  const filled = structuredClone(withDefaults(members, {})) as Record<string, unknown>;
-  for (const name of Object.keys(filled)) if (filled[name] === null) delete filled[name];
+  const defaults = structuredClone(withDefaults(members, {}));
+  const filled: Record<string, unknown> = Object.fromEntries(
+    Object.entries(defaults).filter(([, given]) => given !== null),
+  );
   let at = filled;
   for (const name of names.slice(0, -1)) at = (at[name] ??= NEEDED[name]?.()) as Record<string, unknown>;
   at[names.at(-1) ?? ''] = value;

@@ -14,8 +14,14 @@ truthContract('the memory', () => {
       freezes: truth.freezes(),
       releases: truth.releases(),
     }),
-    damage: (store, name) => Promise.resolve(truth.damage(store.noun, name)),
-    wipe: () => Promise.resolve(truth.wipe()),
+    damage: (store, name) => {
+      truth.damage(store.noun, name);
+      return Promise.resolve();
+    },
+    wipe: () => {
+      truth.wipe();
+      return Promise.resolve();
+    },
     close: () => Promise.resolve(),
   });
 });

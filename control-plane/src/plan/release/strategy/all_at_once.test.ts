@@ -5,6 +5,7 @@ import { buildRelease } from '../../../testing/releases.js';
 import { isObeyed, obedience, readiness } from '../facts.js';
 import { enter, turnedAt } from '../record.js';
 import { settleShares } from '../settle.js';
+import type * as family from './family.js';
 import { strategyContract } from './strategy.contract.js';
 import { strategyOf } from './of.js';
 import { WITHOUT_INSTANCES, type ReleaseStrategy } from './strategy.js';
@@ -101,7 +102,7 @@ function finalize(record: ReleaseRecord, now: number): ReleaseRecord {
 
 // Its line in the table of family.ts.
 vi.mock('./family.js', async (original) => {
-  const { FAMILY } = await original<typeof import('./family.js')>();
+  const { FAMILY } = await original<typeof family>();
   return {
     get FAMILY() {
       return [...FAMILY, allAtOnce];
