@@ -2,7 +2,7 @@ import type { Sources } from './import_law.js';
 import { luaTokens, type LuaToken } from './lua_tokens.js';
 
 /*
- * What Lua modules may require, and what only a look at the text can report. Which globals each folder may name is luacheck's
+ * What Lua modules may require, and what only a look at the text can find. Which globals each folder may name is luacheck's
  * to say (.luacheckrc): it knows scopes.
  */
 

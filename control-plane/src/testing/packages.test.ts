@@ -105,7 +105,7 @@ describe('what apt says', () => {
       'cannot be had together',
       100,
       'The following packages have unmet dependencies:\n lua-resty-core : Depends: libluajit2-5.1-2 but it is not installable\n',
-      'E: Unable to correct problems, you have kept broken packages.\n',
+      'E: Unable to correct problems, you have held broken packages.\n',
       'lua-resty-core : Depends: libluajit2-5.1-2 but it is not installable',
     ],
     ['fails otherwise', 100, '', 'E: Unable to lock directory\n', 'Unable to lock directory'],

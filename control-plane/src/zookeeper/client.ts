@@ -81,7 +81,7 @@ export class DisposableClient {
 
   constructor(server: ServerAddress, sessionTimeoutMs: number, hooks: ClientHooks) {
     this.#hooks = hooks;
-    // The address is a are-in: the library parses no IPv6, so the server is handed in below.
+    // The address is a substitute: the library parses no IPv6, so the server is handed in below.
     this.#client = createClient('127.0.0.1:1', { sessionTimeout: sessionTimeoutMs, retries: 0 });
     this.#manager = (this.#client as unknown as { connectionManager: Manager }).connectionManager;
     this.#tame(server);

@@ -31,7 +31,7 @@ export type Answer<T> = Promise<Result<T, OperationFailure>>;
 const MAX_REQUEST_BYTES = 1_000_000;
 /** What a request costs besides its path and data; generous. */
 const OPERATION_BYTES = 128;
-/** An answer that took longer than this means that the server, or this process, was still. */
+/** An answer that took longer than this means that the server, or this process, was stopped. */
 const SILENCE_MS = 500;
 const CLOSE_MS = 500;
 
@@ -58,7 +58,7 @@ export async function connect(options: ConnectOptions): Promise<Result<ZooKeeper
  * single operation open for a whole session. Answers and watch events keep the server's order.
  */
 export class ZooKeeperConnection {
-  /** Resolves with null once the session is, else with the reason why it never did. */
+  /** Resolves with null once the session is established, else with the reason why it never did. */
   readonly opened: Promise<string | null>;
   /** Resolves with the reason once the connection is of no more use. */
   readonly lost: Promise<string>;
@@ -278,7 +278,7 @@ export class ZooKeeperConnection {
 
   #tick(): void {
     if (this.#overdue() !== null) {
-      // This process may have was still itself: first let it read what lies in the socket.
+      // This process may have been stopped itself: first let it read what lies in the socket.
       setImmediate(() => {
         const reason = this.#overdue();
         if (reason !== null) this.kill(reason);

@@ -14,7 +14,7 @@ export interface ConsumersOptions {
 
 /** Services worked on at once. */
 const IN_FLIGHT = 64;
-/** How often it is checked that the nodes still are: a service may have been deleted and created again. */
+/** How often it is checked that the nodes still exist: a service may have been deleted and created again. */
 const CHECK_MS = 15_000;
 
 /**

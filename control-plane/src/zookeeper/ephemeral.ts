@@ -3,7 +3,7 @@ import type { OperationFailure } from './protocol.js';
 
 /** How a claim or a release ended. */
 export type EphemeralOutcome =
-  /** It is, or is gone, as wanted. */
+  /** It exists, or is gone, as wanted. */
   | { readonly kind: 'done' }
   /** Another session owns the node, and it is not ours to take. */
   | { readonly kind: 'foreign'; readonly owner: string }

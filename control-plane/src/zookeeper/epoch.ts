@@ -15,7 +15,7 @@ export interface OfficeOptions {
 
 /**
  * The office at `<root>/epoch`; taking it creates the node if it is missing. The node has `<epoch> <owner>`, so that a
- * controller whose `take` had no answer can report its own term from another's.
+ * controller whose `take` had no answer can distinguish its own term from another's.
  */
 export function createOffice(link: ZooKeeperLink, { root, owner }: OfficeOptions): Office {
   const path = epochPath(root);

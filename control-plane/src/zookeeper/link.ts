@@ -25,7 +25,7 @@ export interface LinkUser {
   /** For logs. */
   readonly name: string;
   /**
-   * A new connection is. Resolves once everything that it needs from it has been read and set up; an error gives
+   * A new connection is up. Resolves once everything that it needs from it has been read and set up; an error gives
    * the connection up for all users, and the link tries again later.
    */
   sync(connection: ZooKeeperConnection): Promise<Result<null, string>>;

@@ -108,7 +108,7 @@ export class TreeMirror {
     return this.#contradicted;
   }
 
-  /** `path` was read, at `zxid` if it was not an own write that reported. False if what is is newer. */
+  /** `path` was read, at `zxid` if it was not reported by an own write. False if what is there is newer. */
   put(path: string, node: TreeNode, zxid?: string): boolean {
     const known = this.#nodes.get(path);
     if (known !== undefined) {

@@ -46,7 +46,7 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
   readonly #path: string;
   readonly #waiters = new Set<Waiter>();
   #wanted: Wanted = { data: null, revision: 0 };
-  /** The newest data that was ever wanted: it shows our own leftovers. */
+  /** The newest data that was ever wanted: by it our own leftovers are known. */
   #identity: ProviderData | undefined;
   #reached = 0;
   #connection: ZooKeeperConnection | null = null;
@@ -140,7 +140,7 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
     });
   }
 
-  /** One pass at a time, until what is wanted is or this connection can do no more for now. */
+  /** One pass at a time, until what is wanted is written or this connection can do no more for now. */
   #work(): Promise<Result<null, string>> {
     this.#working ??= this.#passes().finally(() => (this.#working = undefined));
     return this.#working;

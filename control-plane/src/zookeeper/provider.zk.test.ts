@@ -119,7 +119,7 @@ test('withdrawing what was never there needs no server', async () => {
   await registration.withdraw();
 });
 
-test('what is set while the server is away is once it is back; a signal ends the waiting', async () => {
+test('what is set while the server is away is written once it is back; a signal ends the waiting', async () => {
   proxy.setMode('cut');
   const { registration } = await start(proxy.port);
   await expect(registration.set(data({ weight: 1 }), AbortSignal.timeout(50))).rejects.toThrow(/timeout/i);

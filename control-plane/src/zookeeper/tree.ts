@@ -258,7 +258,7 @@ export class WatchedTree implements LinkUser {
     return this.#read(connection, paths, false);
   }
 
-  /** A tree is deleted from its leaves up: what goes is believed only while the root still is. */
+  /** A tree is deleted from its leaves up: what goes is believed only while the root still exists. */
   async #readDirtyUnderRoot(connection: ZooKeeperConnection): Promise<Result<null, string>> {
     const read = await this.#readDirty(connection);
     if (!read.ok) return read;
@@ -329,7 +329,7 @@ export class WatchedTree implements LinkUser {
     this.#startFlush();
   }
 
-  /** Answers were overdue, but the connection kept: nothing was missed, yet what comes now follows a silence. */
+  /** Answers were overdue, but the connection stayed up: nothing was missed, yet what comes now follows a silence. */
   #onSilence(connection: ZooKeeperConnection): void {
     if (connection !== this.#connection || this.#loss !== undefined) return;
     this.#gap = true;

@@ -238,7 +238,7 @@ class ZooKeeperTruthStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit
     );
   }
 
-  /** Reports every listener, unless nothing differs from what was shown. */
+  /** Reports to every listener, unless nothing differs from what was shown. */
   #report(next: ReadonlyMap<string, Shown>): void {
     if (this.#shown !== null && sameEntries(this.#shown, next)) return;
     this.#shown = next;
