@@ -5,12 +5,22 @@ const root = import.meta.dirname;
 const shared = { root, testTimeout: 120_000, hookTimeout: 120_000 };
 const e2e = (name: string): string => `${name}.e2e.test.ts`;
 
-// Whole scenarios on real servers. These measure how requests are spread by latency, or count what comes within a time: two
-// files at once leave them the processor that they need. All others wait for conditions and count outcomes.
-const MEASURING = ['balancers', 'health', 'health_checks', 'one_bad', 'soak'].map(e2e);
+// Whole scenarios on real servers. These measure how requests are spread by latency, or count what comes within a time: each has
+// the machine to itself. All others wait for conditions and count outcomes.
+const MEASURING = [
+  'balancers',
+  'connections',
+  'gateway',
+  'health',
+  'health_checks',
+  'loss',
+  'one_bad',
+  'soak',
+  'weights',
+].map(e2e);
 
-/** Files at once of those that mostly wait: for sessions that expire, for open requests, for a gate. */
-const WAITING_AT_ONCE = 5;
+/** Files at once of those that wait for sessions that expire, for open requests, for a gate. Five on two cores starve each other. */
+const WAITING_AT_ONCE = 2;
 
 /** Those that take longest, so that none of them is the last to begin; `npm test` prints what each took. */
 const LONGEST = [
@@ -62,7 +72,7 @@ export default defineConfig({
           ...shared,
           name: 'measuring',
           include: MEASURING,
-          maxWorkers: 2,
+          fileParallelism: false,
           sequence: { groupOrder: 1 },
         },
       },

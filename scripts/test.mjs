@@ -17,11 +17,10 @@ if (process.argv.includes('--long')) process.env.EBBGATE_LONG = '1';
 await readyMachine({ tests: true });
 readyDependencies();
 const started = performance.now();
-// What starts servers mostly waits, for sessions that expire and for requests that are open. What computes takes the time
+// What starts servers often waits, for sessions that expire and for requests that are open. What computes takes the time
 // between, and only that: so it cannot make a scenario late.
 const results = await runGroups([
-  { suites: [E2E_TESTS] },
-  { suites: [SERVER_TESTS], options: { quiet: true } },
+  { suites: [E2E_TESTS, SERVER_TESTS] },
   { suites: [PURE_TESTS, ...CHECKS, BUSTED], options: { quiet: true, yielding: true } },
 ]);
 console.log(`\n${timeTable(results)}\n${((performance.now() - started) / 1000).toFixed(1)} s in all`);

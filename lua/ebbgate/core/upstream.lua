@@ -48,7 +48,7 @@ local NOTHING = {}
 
 --- What outcomes of a try count as a failure: each with the word for it.
 local function failures_of(health)
-  if not health or health.max_fails == 0 or health.fail_timeout_ms == 0 then return NOTHING end
+  if not health or health.max_fails == 0 then return NOTHING end
   local failures = { error = 'error', timeout = 'timeout', broken = 'broken' }
   for _, status in ipairs(health.fail_statuses) do failures[status] = 'status' end
   return failures

@@ -143,7 +143,7 @@ local function settle(self, entry, member, status, taken)
   local current = settings and upstream.by_id[member.id]
   -- Gone since, or at another address, or no longer asked for.
   if not current or current.host ~= member.host or current.port ~= member.port or not current.eligible
-    or settings.max_fails == 0 or settings.fail_timeout_ms == 0
+    or settings.max_fails == 0
   then
     if taken then self.half_open:abandon(taken) end
     return
