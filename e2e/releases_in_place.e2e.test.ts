@@ -106,7 +106,7 @@ test('v1 → v2, one instance after the other, under the same ids; and back by u
 });
 
 test('by a command, which reads its order from standard input', async () => {
-  // It hands the order to the same deployment tool; what it is reported in short is in its environment.
+  // It hands the order to the same deployment tool; what it needs to know is in its environment.
   const script = `#!/usr/bin/env node
     const { EBBGATE_KEY: key, EBBGATE_IDS: ids } = process.env;
     const chunks = [];

@@ -20,7 +20,7 @@ function withoutLua(conf: string): string {
     .replace(/^( *)(?:\w+_by_lua_block\b.*|if \(\$ebb_service .*) \{\n(?:\1 .*\n)*\1\}\n/gm, '');
 }
 
-/** The admin listener, the last server of the conf, speaks Lua only: of it stays what reports that nginx runs. */
+/** The admin listener, the last server of the conf, speaks Lua only: only what shows that nginx runs is kept of it. */
 function withoutAdmin(conf: string): string {
   return conf.replace(/location = \/healthz \{[\s\S]*$/, 'location / { return 200; }\n    }\n}\n');
 }

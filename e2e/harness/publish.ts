@@ -29,7 +29,7 @@ export class Publishing implements AsyncDisposable {
     this.epoch = epoch;
   }
 
-  /** Publishes a set; resolves with where it is. */
+  /** Publishes a set; resolves with its position. */
   set(service: string, peers: readonly Peer[], more: Partial<ServiceSet> = {}): Promise<Position> {
     const document: ServiceSet = {
       v: 1,

@@ -38,7 +38,7 @@ export type StartVersion = (instance: {
 
 /**
  * Starts the server. `startVersion` is called once the old instance is stopped and its registration gone; `instead` of all that
- * an instance may be made another version where it is.
+ * an instance may be made another version in place.
  */
 export async function startUpgrades(
   startVersion: StartVersion,

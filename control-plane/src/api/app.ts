@@ -5,7 +5,8 @@ import express, {
   type Response,
   type Router,
 } from 'express';
-import type { Clock, ControlPlane, Log } from '../model/ports.js';
+import type { ControlPlane } from '../model/control_plane.js';
+import type { Clock, Log } from '../model/ports.js';
 import { PROBLEMS, type Problem } from '../model/problem.js';
 import { readBody } from './body.js';
 import type { Endpoint, Exchange, Reply } from './endpoint.js';

@@ -1,4 +1,4 @@
-import type { ControlPlane } from '../model/ports.js';
+import type { ControlPlane } from '../model/control_plane.js';
 import type { Mutation, MutationResource } from '../model/mutation.js';
 import type { Exchange, Reply } from './endpoint.js';
 import { invalid, Refusal } from './refusal.js';

@@ -1,4 +1,5 @@
-import type { Clock, ControlPlane } from '../model/ports.js';
+import type { ControlPlane } from '../model/control_plane.js';
+import type { Clock } from '../model/ports.js';
 import { hasEnded } from '../model/release.js';
 import type { Streaming } from './event_stream.js';
 

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { Clock, ControlPlane, Lifecycle, Log } from '../model/ports.js';
+import type { ControlPlane } from '../model/control_plane.js';
+import type { Clock, Lifecycle, Log } from '../model/ports.js';
 import { createApp } from './app.js';
 import { isLoopback } from './exchange.js';
 

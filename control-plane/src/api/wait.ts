@@ -1,4 +1,5 @@
-import type { Clock, ControlPlane } from '../model/ports.js';
+import type { ControlPlane } from '../model/control_plane.js';
+import type { Clock } from '../model/ports.js';
 
 /** Reads until `done`, until `waitMs` is over, or until `signal` aborts; returns what was read last. Never rejects by time. */
 export type Wait = <T>(

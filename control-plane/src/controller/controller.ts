@@ -1,4 +1,5 @@
-import type { ControlPlane, Lifecycle } from '../model/ports.js';
+import type { ControlPlane } from '../model/control_plane.js';
+import type { Lifecycle } from '../model/ports.js';
 import { findProblems } from '../plan/find_problems.js';
 import { NOTHING_REPORTED, observeHealth } from '../plan/health_events.js';
 import { Lifecycles } from './lifecycles.js';

@@ -59,7 +59,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const NO_SHARES: IntentRecord['versions'] = {};
 
-/** Everything that is handed to the desired state, and what it is reported. */
+/** Everything that is handed to the desired state. */
 class Surroundings {
   readonly desired = new DesiredState(RULES);
   view: RegistryView = { instances: new Map(), problems: [], unread: [], services: [] };

@@ -1,5 +1,5 @@
 import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
-import type { ControlPlane } from '../model/ports.js';
+import type { ControlPlane } from '../model/control_plane.js';
 import type { ServiceResource } from '../model/resources.js';
 
 /**

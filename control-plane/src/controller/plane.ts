@@ -1,4 +1,4 @@
-import type { ControlPlane } from '../model/ports.js';
+import type { ControlPlane } from '../model/control_plane.js';
 import type { ReadinessResource } from '../model/readiness.js';
 import { storeProblem } from './inputs/store_problems.js';
 import { readinessOf } from './readiness.js';

@@ -1,21 +1,7 @@
 import type { FleetReport, RosterEntry } from './gateway.js';
 import type { IntentRecord, StoredIntent } from './intent.js';
-import type { Problem } from './problem.js';
 import type { RegistryState, RegistryView } from './registration.js';
-import type { ReleasePlane } from './release_plane.js';
-import type {
-  Convergence,
-  GatewayResource,
-  InstanceResource,
-  OperationResource,
-  IntentResource,
-  ProblemResource,
-  ServiceEvent,
-  ServiceResource,
-  SetResource,
-} from './resources.js';
-import type { Mutation, MutationContext, MutationResource } from './mutation.js';
-import type { ReadinessResource } from './readiness.js';
+import type { ServiceEvent } from './resources.js';
 import type { Result } from './result.js';
 import type { EncodedDocument, PublishedDocument } from './set.js';
 
@@ -273,33 +259,4 @@ export interface Feedback extends Lifecycle {
   forget(id: string): Promise<void>;
   /** Takes every name that was never heard out of Redis' list. Resolves to how many of those in the report, or to why it could not. */
   forgetNeverHeard(): Promise<Result<number, string>>;
-}
-
-/* ---- What the API asks of the controller ---------------------------------------------------------------------- */
-
-/** The controller as the API sees it: reads are of one moment and never wait; `undefined` = no such thing. */
-export interface ControlPlane {
-  readiness(): ReadinessResource;
-  /** False until a first complete view exists: reads then answer `not_ready`. */
-  hasView(): boolean;
-  services(): readonly ServiceResource[];
-  service(service: string): ServiceResource | undefined;
-  instances(service: string): readonly InstanceResource[] | undefined;
-  instance(service: string, id: string): InstanceResource | undefined;
-  set(service: string): SetResource | undefined;
-  convergence(service: string): Convergence | undefined;
-  events(service: string): readonly ServiceEvent[] | undefined;
-  intents(): readonly IntentResource[];
-  /** Everything that is wrong now, of all services and of none. */
-  problems(): readonly ProblemResource[];
-  gateways(): readonly GatewayResource[];
-  /** How many names Redis lists that were never heard; `gateways` shows the first of them. */
-  neverHeard(): number;
-  /** Newest first. */
-  operations(): readonly OperationResource[];
-  operation(id: string): OperationResource | undefined;
-  /** Resolves at the next change of anything the reads above show, or when `signal` aborts. Never rejects. */
-  changed(signal: AbortSignal): Promise<void>;
-  mutate(mutation: Mutation, context: MutationContext): Promise<Result<MutationResource, Problem>>;
-  readonly releases: ReleasePlane;
 }

@@ -8,7 +8,7 @@ import type { BatchState, Direction, Stragglers, Strategy } from './release_stra
 
 /**
  * A gate. Errors in percent, latency in milliseconds. `gate`: `errors`, `latency p95`, `fast`, `webhook:NAME` or `prometheus:NAME`; `value`
- * is compared with `limit`; `message`: what it was reported, or why nothing is known; `target`, `stable` and `samples` of the gates that count.
+ * is compared with `limit`; `message`: what it read, or why nothing is known; `target`, `stable` and `samples` of the gates that count.
  */
 export type GateResource = KeptReading;
 

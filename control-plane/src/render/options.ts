@@ -1,6 +1,4 @@
-import { own, put } from '../model/dictionary.js';
-import { z } from 'zod';
-import { err, ok, type Result } from '../model/result.js';
+import type { z } from 'zod';
 import {
   address,
   duration,
@@ -9,7 +7,6 @@ import {
   gatewayName,
   host,
   hostName,
-  isAddress,
   list,
   listen,
   logField,
@@ -25,6 +22,8 @@ import {
   whole,
   zoneName,
 } from './field.js';
+
+// Longer than other files: it is one table, a row per option.
 
 /** One option of the gateway's configuration: the flag, what it takes, its default, its use. */
 export interface GatewayOption<T = unknown> {
@@ -323,89 +322,3 @@ export type GatewayOptions = {
 
 /** Options as given: text from flags or native values from code; what is absent takes its default. */
 export type GivenOptions = { readonly [K in keyof typeof GATEWAY_OPTIONS]?: unknown };
-
-/** A value that did not pass, with the flag that takes it. */
-export interface OptionError {
-  readonly option: string;
-  readonly flag: string;
-  /** Names the flag, says what is wrong and what would pass. */
-  readonly message: string;
-}
-
-const SHAPE = z.strictObject(
-  Object.fromEntries(Object.entries(GATEWAY_OPTIONS).map(([name, { field }]) => [name, field])),
-);
-
-/** Checks every option and lists every error at once. */
-export function parseOptions(given: GivenOptions): Result<GatewayOptions, readonly OptionError[]> {
-  const filled: Record<string, unknown> = { ...given };
-  for (const [name, { default: fallback }] of Object.entries(GATEWAY_OPTIONS))
-    put(filled, name, own(filled, name) ?? fallback);
-  const parsed = SHAPE.safeParse(filled);
-  if (!parsed.success) return err(parsed.error.issues.flatMap((issue) => optionErrors(issue, filled)));
-  const options = parsed.data as GatewayOptions;
-  const clashes = crossErrors(options);
-  return clashes.length > 0 ? err(clashes) : ok(options);
-}
-
-function optionErrors(issue: z.core.$ZodIssue, given: Record<string, unknown>): OptionError[] {
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((name) => ({ option: name, flag: name, message: `${name} is not an option` }));
-  const name = String(issue.path[0]);
-  if (own(given, name) === undefined) return [optionError(name, 'must be given')];
-  return [optionError(name, issue.message)];
-}
-
-function optionError(name: string, message: string): OptionError {
-  const flag = own(GATEWAY_OPTIONS as Record<string, GatewayOption>, name)?.flag ?? name;
-  return { option: name, flag, message: `${flag} ${message}` };
-}
-
-/** What no option can decide alone. */
-function crossErrors(options: GatewayOptions): OptionError[] {
-  const errors: OptionError[] = [];
-  const sockets = new Set<string>();
-  for (const { address: at, port } of [...options.listen, options.admin_listen]) {
-    const socket = `${at}:${String(port)}`;
-    if (sockets.has(socket)) errors.push(optionError('listen', `${socket} is used twice`));
-    sockets.add(socket);
-  }
-  const names = new Set<string>(LOG_MEMBERS);
-  for (const { name } of options.log_fields) {
-    if (names.has(name)) errors.push(optionError('log_fields', `${name} is in the log already`));
-    names.add(name);
-  }
-  const profiles = new Set<string>();
-  for (const { name } of options.upstream_tls) {
-    if (profiles.has(name)) errors.push(optionError('upstream_tls', `${name} is there twice`));
-    profiles.add(name);
-  }
-  if (!isAddress(options.redis_host) && options.resolver.length === 0)
-    errors.push(optionError('redis_host', 'is a name: give its IP address, or add --resolver ADDRESS'));
-  return errors;
-}
-
-/** The members every line of the access log has, in their order. */
-export const LOG_MEMBERS = [
-  'time',
-  'request_id',
-  'client',
-  'method',
-  'host',
-  'path',
-  'protocol',
-  'status',
-  'service',
-  'instances',
-  'version',
-  'tries',
-  'upstream_status',
-  'upstream_connect_time',
-  'upstream_header_time',
-  'upstream_time',
-  'request_time',
-  'bytes_in',
-  'bytes_out',
-  'trace_id',
-  'aborted_by',
-] as const;

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { productRoot, readTemplates } from '../cli/product.js';
-import { GATEWAY_OPTIONS, parseOptions, type GatewayOption, type GivenOptions } from './options.js';
+import { GATEWAY_OPTIONS, type GatewayOption, type GivenOptions } from './options.js';
+import { parseOptions } from './parse_options.js';
 import { renderConf } from './render.js';
 
 const root = productRoot();
@@ -53,7 +54,7 @@ describe('nginx.conf', () => {
     expect(conf).toBe(readFileSync(file, 'utf8'));
   });
 
-  // Debian's nginx makes the directories of all five at its start, below /var/lib/nginx unless reported otherwise, which a
+  // Debian's nginx makes the directories of all five at its start, below /var/lib/nginx unless configured otherwise, which a
   // user of its own or a read-only system does not allow.
   test.each(['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'])(
     'has the temporary files of %s below the run directory',

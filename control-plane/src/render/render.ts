@@ -1,6 +1,7 @@
 import Handlebars from 'handlebars';
 import { ok, type Result } from '../model/result.js';
-import { parseOptions, type GivenOptions, type OptionError } from './options.js';
+import type { GivenOptions } from './options.js';
+import { parseOptions, type OptionError } from './parse_options.js';
 import { viewOf } from './view.js';
 
 /** The texts of nginx.conf.hbs and of its partials, by file name without `.hbs`. */

@@ -1,7 +1,8 @@
 import { parseDuration } from '../model/duration.js';
 import { type Listen } from './field.js';
 import { proxyLocationsOf, upstreamsOf } from './proxy_locations.js';
-import { LOG_MEMBERS, type GatewayOptions } from './options.js';
+import { LOG_MEMBERS } from './log_members.js';
+import type { GatewayOptions } from './options.js';
 
 /** What the templates read: every value validated, every decision taken; a template only places and repeats. */
 export interface View {
@@ -39,7 +40,7 @@ export function viewOf(options: GatewayOptions, version: string): View {
       [...new Set([options.gateway_id.toLowerCase(), ...options.admin_hosts])].join(' ') + ' $hostname',
     trusted_proxies: [...new Set(options.trusted_proxies)],
     any_trusted: options.trusted_proxies.length > 0,
-    // Two, because OpenResty must be reported to hand back a kept connection that broke; Lua keeps the limit.
+    // Two, because OpenResty must be asked to hand back a kept connection that broke; Lua keeps the limit.
     upstream_tries: Math.max(options.max_tries, 2),
     tries_patterns: triesPatterns(options.max_tries),
     log_lines: logLines(options),

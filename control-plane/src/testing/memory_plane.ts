@@ -1,4 +1,4 @@
-import type { ControlPlane } from '../model/ports.js';
+import type { ControlPlane } from '../model/control_plane.js';
 import type { Problem } from '../model/problem.js';
 import type {
   Convergence,

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { ControlPlane } from '../../model/ports.js';
+import type { ControlPlane } from '../../model/control_plane.js';
 import type { Mutation } from '../../model/mutation.js';
 import { endpoint, type Endpoint } from '../endpoint.js';
 import { mutate } from '../mutate.js';

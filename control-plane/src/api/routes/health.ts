@@ -1,4 +1,4 @@
-import type { ControlPlane } from '../../model/ports.js';
+import type { ControlPlane } from '../../model/control_plane.js';
 import { endpoint, type Endpoint } from '../endpoint.js';
 import * as request from '../schema/requests.js';
 import * as ready from '../schema/readiness.js';

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { ControlPlane } from '../../model/ports.js';
+import type { ControlPlane } from '../../model/control_plane.js';
 import { endpoint, type Endpoint } from '../endpoint.js';
 import { name } from '../schema/atoms.js';
 import * as resource from '../schema/resources.js';

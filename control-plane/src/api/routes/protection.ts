@@ -1,4 +1,4 @@
-import type { ControlPlane } from '../../model/ports.js';
+import type { ControlPlane } from '../../model/control_plane.js';
 import { endpoint, type Endpoint } from '../endpoint.js';
 import { mutate } from '../mutate.js';
 import * as request from '../schema/requests.js';

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import type { Clock, ControlPlane } from '../../model/ports.js';
+import type { ControlPlane } from '../../model/control_plane.js';
+import type { Clock } from '../../model/ports.js';
 import type { ProblemCode } from '../../model/problem.js';
 import { type VerbName, hasEnded } from '../../model/release.js';
 import type { Gates } from '../../model/release_gates.js';

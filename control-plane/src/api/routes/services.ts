@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { ControlPlane } from '../../model/ports.js';
+import type { ControlPlane } from '../../model/control_plane.js';
 import type { ServiceResource } from '../../model/resources.js';
 import type { SpecPatch } from '../../model/mutation.js';
 import { endpoint, type Endpoint, type Reply } from '../endpoint.js';
