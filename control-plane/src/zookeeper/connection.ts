@@ -14,6 +14,8 @@ import {
   type WatchEvent,
 } from './protocol.js';
 
+// Longer than other files: eleven operations, and the one state machine that they share.
+
 export interface ConnectOptions {
   readonly server: ServerAddress;
   readonly sessionTimeoutMs: number;

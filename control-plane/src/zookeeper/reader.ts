@@ -1,6 +1,6 @@
 import { err, ok, type Result } from '../model/result.js';
 import type { ZooKeeperConnection } from './connection.js';
-import type { TreeMirror } from './mirror.js';
+import { TreeMirror, type TreeNode } from './mirror.js';
 import type { NodeStat, OperationFailure } from './protocol.js';
 
 /** What a tree does with a node: its names below the root decide. */
@@ -109,4 +109,29 @@ export function refusalOfOne(
 ): { readonly reason: string; readonly zxid: string } | null {
   if (failure.kind !== 'no_auth' && failure.kind !== 'unreadable') return null;
   return { reason: failure.message, zxid: failure.zxid };
+}
+
+/** How the node at a path is read, by its names below `root`; what is not below it is ignored. */
+export function readingBelow(
+  root: string,
+  read: (names: readonly string[]) => Reading,
+): (path: string) => Reading {
+  const prefix = root === '/' ? root : `${root}/`;
+  return (path) => {
+    if (path === root) return read([]);
+    return path.startsWith(prefix) ? read(path.slice(prefix.length).split('/')) : 'ignore';
+  };
+}
+
+/** Reads everything below `root` as it is now, past what any mirror shows; a missing root is an empty answer. */
+export async function readTree(
+  connection: ZooKeeperConnection,
+  root: string,
+  readingOf: (path: string) => Reading,
+): Promise<Result<ReadonlyMap<string, TreeNode>, string>> {
+  const mirror = new TreeMirror();
+  void connection.sync(root); // answered in order, so the reads below are not of the past
+  const plan = { root, readingOf, mirror, watch: false, deep: true, current: () => connection.alive };
+  const read = await readPaths(connection, [root], plan);
+  return read.ok ? ok(mirror.snapshot()) : read;
 }

@@ -1,52 +1,20 @@
-import type { Timer } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { atMost, TIDY_MS } from './at_most.js';
+import { ChangeWindow } from './change_window.js';
 import type { ZooKeeperConnection } from './connection.js';
 import { createPath } from './create_path.js';
 import type { LinkUser, ZooKeeperLink } from './link.js';
 import { TreeMirror, type TreeNode } from './mirror.js';
 import type { NodeStat, WatchEvent } from './protocol.js';
-import { readPaths, type Reading } from './reader.js';
+import { readingBelow, readPaths, readTree, type Reading } from './reader.js';
 import { Recheck } from './recheck.js';
+import { TreeRoot } from './tree_root.js';
+import type { TreeOptions, TreeState } from './tree_state.js';
 
-export type TreeState =
-  /**
-   * Every node that is read, by path, the root included: the tree's own map, complete until the listener returns. `changed`: the
-   * paths at which something may differ since the last complete state. `gap`: answers were missing before this. `refused`: path →
-   * why this node could not be read; what `nodes` has of it and below it is what was known last.
-   */
-  | {
-      readonly status: 'complete';
-      readonly nodes: ReadonlyMap<string, TreeNode>;
-      readonly changed: ReadonlySet<string>;
-      readonly gap: boolean;
-      readonly refused: ReadonlyMap<string, string>;
-    }
-  | { readonly status: 'unknown'; readonly reason: string }
-  /** The root is gone, or another one is in its place, or the server went back in time. */
-  | { readonly status: 'data_loss'; readonly reason: string };
+// Longer than other files: one state machine. What could leave it has left: tree_root, change_window, reader, recheck, mirror.
 
-export interface TreeOptions {
-  /** For logs and reasons. */
-  readonly name: string;
-  readonly root: string;
-  readonly read: (names: readonly string[]) => Reading;
-  /** Create the root if it is missing at the first contact; later its absence is data loss in any case. */
-  readonly createRoot: boolean;
-  /** Gets complete states and the ways to lose them, one at a time. */
-  readonly onState: (state: TreeState) => void;
-}
-
-const FIRST_WINDOW_MS = 50;
-const LAST_WINDOW_MS = 800;
 /** How long a first reading chases changes before it shows what it has. */
 const CHASE_MS = 2_000;
-
-interface Root {
-  readonly czxid: string;
-  readonly pzxid: string;
-  readonly ctime: number;
-}
 
 /**
  * Follows a subtree: after every connect it sets its watch, reads everything, then what changed meanwhile, and only
@@ -58,28 +26,30 @@ export class WatchedTree implements LinkUser {
   readonly #link: ZooKeeperLink;
   readonly #options: TreeOptions;
   readonly #mirror = new TreeMirror();
+  readonly #root: TreeRoot;
+  readonly #window: ChangeWindow;
+  readonly #readingOf: (path: string) => Reading;
   #connection: ZooKeeperConnection | null = null;
   #detach: (() => void) | undefined;
   #unlisten: (() => void) | undefined;
   #watchChildren = false;
   #dirty = new Set<string>();
   #synced = false;
-  #root: Root | undefined;
-  #newestZxid = '';
   #loss: string | undefined;
   /** A loss was accepted, and nothing has been read completely since. */
   #accepted = false;
   #gap = true;
   #flushing: Promise<void> | undefined;
-  #timer: Timer | undefined;
   #recheck: Recheck | undefined;
-  #windowMs = FIRST_WINDOW_MS;
   #closed = false;
 
   constructor(link: ZooKeeperLink, options: TreeOptions) {
     this.name = options.name;
     this.#link = link;
     this.#options = options;
+    this.#root = new TreeRoot(options.root);
+    this.#window = new ChangeWindow(link.clock);
+    this.#readingOf = readingBelow(options.root, options.read);
   }
 
   start(): void {
@@ -91,7 +61,7 @@ export class WatchedTree implements LinkUser {
     this.#closed = true;
     this.#detach?.();
     this.#unlisten?.();
-    this.#timer?.stop();
+    this.#window.close();
     this.#recheck?.stop();
     const connection = this.#connection;
     this.#connection = null;
@@ -130,26 +100,15 @@ export class WatchedTree implements LinkUser {
   async peek(): Promise<Result<ReadonlyMap<string, TreeNode>, string>> {
     const connection = this.#link.connection;
     if (connection === null) return err('no connection to ZooKeeper');
-    const { root } = this.#options;
-    const mirror = new TreeMirror();
-    void connection.sync(root); // answered in order, so the reads below are not of the past
-    const read = await readPaths(connection, [root], {
-      root,
-      readingOf: (path) => this.#readingOf(path),
-      mirror,
-      watch: false,
-      deep: true,
-      current: () => connection.alive,
-    });
-    return read.ok ? ok(mirror.snapshot()) : read;
+    return readTree(connection, this.#options.root, this.#readingOf);
   }
 
   /** A person says that what is there now is right: the next reading is taken as a first contact. */
   acceptLoss(): void {
     if (this.#loss === undefined) return;
     this.#accepted = true;
-    this.#loss = this.#root = undefined;
-    this.#newestZxid = '';
+    this.#loss = undefined;
+    this.#root.forget();
     this.#mirror.clear();
     this.#connection?.kill(`${this.name}: data loss accepted`);
   }
@@ -158,9 +117,8 @@ export class WatchedTree implements LinkUser {
     this.#synced = false;
     this.#connection = null;
     this.#gap = true;
-    this.#timer?.stop();
+    this.#window.close();
     this.#recheck?.stop();
-    this.#timer = undefined;
     this.#show({ status: 'unknown', reason });
   }
 
@@ -207,9 +165,8 @@ export class WatchedTree implements LinkUser {
     if (!watched.ok && !this.#watchChildren) return err(watched.error.message);
     const caughtUp = await connection.sync(root); // a follower may lag behind what was seen before
     if (!caughtUp.ok) return err(caughtUp.error.message);
-    if (connection.zxid < this.#newestZxid)
-      this.#loss = `ZooKeeper went back: it is at transaction ${connection.zxid}, ${this.#newestZxid} was seen before`;
-    if (this.#root === undefined && createRoot) {
+    this.#loss = this.#root.lossAt(connection.zxid) ?? this.#loss;
+    if (!this.#root.isKnown && createRoot) {
       const created = await createPath(connection, root);
       if (!created.ok) return err(created.error.message);
     }
@@ -226,19 +183,7 @@ export class WatchedTree implements LinkUser {
 
   #compareRoot(connection: ZooKeeperConnection, stat: NodeStat | null): void {
     if (connection !== this.#connection) return; // an answer of before says nothing of now
-    this.#loss ??= this.#lossOf(stat);
-    if (this.#loss === undefined && stat !== null) this.#root = stat;
-  }
-
-  /** A wiped server counts its transactions from the start again, so the root's birth time is part of its identity. */
-  #lossOf(stat: NodeStat | null): string | undefined {
-    const { root } = this.#options;
-    if (stat === null) return `${root} does not exist`;
-    if (this.#root === undefined) return undefined;
-    // One that was put back may have come past the newest transaction again by what others wrote to it meanwhile.
-    if (stat.czxid === this.#root.czxid && stat.ctime === this.#root.ctime)
-      return stat.pzxid < this.#root.pzxid ? `ZooKeeper went back: ${root} is older than it was` : undefined;
-    return `${root} was created again (transaction ${stat.czxid}, before ${this.#root.czxid})`;
+    this.#loss ??= this.#root.compare(stat);
   }
 
   async #readAll(connection: ZooKeeperConnection): Promise<Result<null, string>> {
@@ -275,7 +220,7 @@ export class WatchedTree implements LinkUser {
   ): Promise<Result<null, string>> {
     const read = await readPaths(connection, paths, {
       root: this.#options.root,
-      readingOf: (path) => this.#readingOf(path),
+      readingOf: this.#readingOf,
       mirror: this.#mirror,
       watch: this.#watchChildren,
       deep,
@@ -286,15 +231,8 @@ export class WatchedTree implements LinkUser {
     if (root !== undefined) this.#compareRoot(connection, root);
     const { contradicted } = this.#mirror;
     if (contradicted !== null) this.#loss ??= `ZooKeeper went back: ${contradicted} is older than it was`;
-    if (connection.zxid > this.#newestZxid) this.#newestZxid = connection.zxid;
+    this.#root.sawUpTo(connection.zxid);
     return ok(null);
-  }
-
-  #readingOf(path: string): Reading {
-    const { root, read } = this.#options;
-    if (path === root) return read([]);
-    const prefix = root === '/' ? root : `${root}/`;
-    return path.startsWith(prefix) ? read(path.slice(prefix.length).split('/')) : 'ignore';
   }
 
   /** What changes in silence is found by looking, and then read like any other change. */
@@ -306,7 +244,7 @@ export class WatchedTree implements LinkUser {
       clock: this.#link.clock,
       random: this.#link.random,
       root,
-      readingOf: (path) => this.#readingOf(path),
+      readingOf: this.#readingOf,
       mirror: this.#mirror,
       connection,
       found: (paths) => {
@@ -337,7 +275,7 @@ export class WatchedTree implements LinkUser {
   }
 
   #startFlush(): void {
-    if (!this.#synced || this.#closed || this.#timer !== undefined) return;
+    if (!this.#synced || this.#closed || this.#window.isOpen) return;
     this.#flushing ??= this.#flush().finally(() => {
       this.#flushing = undefined;
       if (this.#dirty.size > 0) this.#startFlush();
@@ -366,11 +304,10 @@ export class WatchedTree implements LinkUser {
 
   /** Until the window ends, changes are only gathered. */
   #openWindow(): void {
-    this.#timer = this.#link.clock.after(this.#windowMs, () => {
-      this.#timer = undefined;
+    this.#window.open(() => {
       const more = this.#dirty.size > 0 || this.#gap;
-      this.#windowMs = more ? Math.min(LAST_WINDOW_MS, this.#windowMs * 2) : FIRST_WINDOW_MS;
       if (more) this.#startFlush();
+      return more;
     });
   }
 

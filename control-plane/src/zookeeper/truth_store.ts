@@ -8,7 +8,8 @@ import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
 import type { NodeStat } from './protocol.js';
 import type { Reading } from './reader.js';
-import { WatchedTree, type TreeState } from './tree.js';
+import { WatchedTree } from './tree.js';
+import type { TreeState } from './tree_state.js';
 
 /** What a noun's records are in ZooKeeper: where they are, what their bytes mean, and what a change writes. */
 export interface Codec<Shown, Edit, Stored> {

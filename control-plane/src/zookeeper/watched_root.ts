@@ -4,7 +4,8 @@ import type { RegistrationFormat } from '../model/registry_format.js';
 import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
 import type { Reading } from './reader.js';
-import { WatchedTree, type TreeState } from './tree.js';
+import { WatchedTree } from './tree.js';
+import type { TreeState } from './tree_state.js';
 import type { ParsedNode } from './view.js';
 
 export interface WatchedRootOptions {
