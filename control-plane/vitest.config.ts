@@ -15,8 +15,8 @@ export default defineConfig({
           root: import.meta.dirname,
           include: ['src/**/*.test.ts'],
           exclude: [NEEDS_SERVER],
-          // A limit for what hangs. `npm test` lets these wait for the processor beside the scenarios.
-          testTimeout: 120_000,
+          // A limit for what hangs: random histories compute for seconds, and lint runs beside them.
+          testTimeout: 60_000,
         },
       },
       {

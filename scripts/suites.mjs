@@ -7,13 +7,12 @@ import { ROOT } from './deps.mjs';
 
 /**
  * Runs a command in the repository's root. With `quiet` its output is kept back and shown only if it fails, so
- * that commands may run at the same time. With `yielding` it takes only the processor time that nobody else wants.
+ * that commands may run at the same time.
  * @returns {Promise<{ok: boolean, output: string}>}
  */
-function run(command, args, { quiet = false, yielding = false, env = {} } = {}) {
-  const whole = yielding ? ['nice', '-n', '19', command, ...args] : [command, ...args];
+function run(command, args, { quiet = false, env = {} } = {}) {
   return new Promise((resolve) => {
-    const child = spawn(whole[0], whole.slice(1), {
+    const child = spawn(command, args, {
       cwd: ROOT,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
