@@ -96,11 +96,16 @@ test('killed when it is published and one gateway has not acked', async () => {
   const [, second] = rig.gateways;
   await second!.freeze();
   const { operation } = await drainByKey(key);
-  await restart();
-  const { state, waiting_for } = await rig.operation(operation);
-  expect(state).toBe('running');
-  expect(waiting_for.some((text) => text.includes('gateway gw-2'))).toBe(true);
-  second!.thaw();
+  try {
+    await restart();
+    await until('it waits for the gateway by name', async () => {
+      const { state, waiting_for } = await rig.operation(operation);
+      expect(state).toBe('running');
+      return waiting_for.some((text) => text.includes('gateway gw-2'));
+    });
+  } finally {
+    second!.thaw();
+  }
   await endsRight(operation, key);
 });
 

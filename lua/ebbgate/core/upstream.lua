@@ -152,7 +152,8 @@ function upstream.build(document, worker, previous, retiring, roll, health_view,
     service = document.service, removed = document.kind == 'tombstone', members = members, by_id = by_id, picker = picker,
     -- For retries that were everywhere else, and how many instances a request may come to.
     spare = spare, reach = picker.size + #about.spare + apart(half_open),
-    health = document.health, upstream = document.upstream, panic = about.panic, unwell = unwell, half_open = half_open,
+    health = document.health, scheme = document.upstream and document.upstream.scheme, panic = about.panic, unwell = unwell,
+    half_open = half_open,
     wake_at = wake_at, answer_within = (waits.connect_ms + waits.read_ms) / 1000,
     key_variable = key_variable, sticky = settings, policies = policies or false,
     -- True where a request needs nothing but a pick.
