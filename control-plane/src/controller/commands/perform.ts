@@ -52,14 +52,17 @@ export async function perform<T>(
   return ok(decided);
 }
 
-/** Writes down that a change was made. Every mutation comes by here, and none twice. */
+/**
+ * Writes down that a change was made. Every mutation comes by here, and none twice; at debug level, since the API's line `mutated`
+ * has the answer as well.
+ */
 export function record(
   { log }: Pick<CommandContext, 'log'>,
   { by, reason, force }: Omit<Caller, 'dry_run'>,
   kind: string,
   about: object,
 ): void {
-  log.info({ mutation: kind, by, reason, ...(force ? { force } : {}), ...about }, 'mutated');
+  log.debug({ mutation: kind, by, reason, ...(force ? { force } : {}), ...about }, 'change written');
 }
 
 interface Done<T> {
