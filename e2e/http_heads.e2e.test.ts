@@ -91,22 +91,19 @@ describe('a request ends hop by hop headers', () => {
   test('with thousands of them in time that their bytes take', async () => {
     const tokens = (from: number): string =>
       Array.from({ length: 2_600 }, (_, n) => `x${n + from}`).join(',');
-    /** Milliseconds of CPU for a request with so many lines of 2,600 names. */
-    const cost = async (parts: number): Promise<number> => {
-      const lines = Array.from({ length: parts }, (_, part) => `Connection: ${tokens(part * 2_600)}`);
+    const lines = [0, 1, 2].map((part) => `Connection: ${tokens(part * 2_600)}`);
+    // The best of some: a busy machine makes single ones slow.
+    let least = Infinity;
+    for (let round = 0; round < 10; round += 1) {
       const before = cpu();
-      for (let round = 0; round < 20; round += 1) {
-        const outcome = await asked('X2599: gone', 'X9999: stays', ...lines);
-        expect(outcome.statuses).toEqual([200]);
-        expect(got(outcome)).not.toHaveProperty('x2599');
-        expect(got(outcome)).toHaveProperty('x9999');
-      }
-      return (cpu() - before) / 20;
-    };
-    await cost(3); // what is compiled and read once
-    const third = await cost(1);
-    // Three times the bytes; where each name was compared with each of the others it was nine times the time.
-    expect(await cost(3)).toBeLessThan(5 * third);
+      const outcome = await asked('X7799: gone', 'X9999: stays', ...lines);
+      expect(outcome.statuses).toEqual([200]);
+      expect(got(outcome)).not.toHaveProperty('x7799');
+      expect(got(outcome)).toHaveProperty('x9999');
+      least = Math.min(least, cpu() - before);
+    }
+    // 17.7 ms for each of them it was; the rest of the gateway's work is in it.
+    expect(least).toBeLessThan(8);
   });
 
   test('and is refused if there are more than a hundred', async () => {

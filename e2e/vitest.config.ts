@@ -13,6 +13,7 @@ const MEASURING = [
   'gateway',
   'health',
   'health_checks',
+  'http_heads',
   'loss',
   'one_bad',
   'soak',

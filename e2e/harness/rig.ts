@@ -262,7 +262,7 @@ export class Rig implements AsyncDisposable {
 
   /** A stream of requests through each gateway that is given; all of them by default. */
   traffic(
-    options: { readonly path?: string; readonly rate?: number } = {},
+    options: { readonly path?: string; readonly rate?: number; readonly resends?: boolean } = {},
     gateways = this.gateways,
   ): RigTraffic {
     const streams = gateways.map(({ url }) => startTraffic({ url, rate: 60, ...options }));

@@ -10,6 +10,9 @@ export interface Outcome {
   readonly error: string;
 }
 
+/** What a client reads when the connection was closed under its request. */
+const CLOSED = ['other side closed', 'read ECONNRESET', 'write EPIPE'];
+
 /** A running stream of requests, and its counts. */
 export interface Traffic extends AsyncDisposable {
   readonly statuses: ReadonlyMap<number, number>;
@@ -34,8 +37,17 @@ export function startTraffic(options: {
   readonly rate?: number;
   readonly concurrency?: number;
   readonly count?: number;
+  /** Sends a GET once more whose connection was closed without an answer, as a client must (RFC 9112, 9.3.1): a reload closes idle ones. */
+  readonly resends?: boolean;
 }): Traffic & { readonly done: Promise<void> } {
-  const { path = '/', method = 'GET', rate = 200, concurrency = 16, count = Infinity } = options;
+  const {
+    path = '/',
+    method = 'GET',
+    rate = 200,
+    concurrency = 16,
+    count = Infinity,
+    resends = false,
+  } = options;
   const pool = new Pool(options.url, { connections: concurrency, pipelining: 1 });
   const counts = new Counts();
   let stopped = false;
@@ -46,7 +58,10 @@ export function startTraffic(options: {
       const due = started + (sent++ / rate) * 1_000;
       const early = due - performance.now();
       if (early > 1) await pause(early);
-      counts.add(await send(pool, { path, method, host: options.host }));
+      const request = { path, method, host: options.host };
+      const outcome = await send(pool, request);
+      const isClosed = method === 'GET' && CLOSED.includes(outcome.error);
+      counts.add(resends && isClosed ? await send(pool, request) : outcome);
     }
   };
   const done = Promise.all(Array.from({ length: concurrency }, worker)).then(() => pool.close());
