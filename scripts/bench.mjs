@@ -46,7 +46,7 @@ const failed = ALL.filter((name) => wanted.length === 0 || wanted.includes(name)
 if (failed.length === 0 && wanted.length === 0) {
   const found = NAMES.map((name) => JSON.parse(readFileSync(join(results, `${name}.json`), 'utf8')));
   writeFileSync(join(ROOT, PAGE), benchPage(found, { busyBefore }));
-  spawnSync(join(ROOT, 'node_modules/.bin/prettier'), ['--write', PAGE], { cwd: ROOT, stdio: 'ignore' });
+  spawnSync(join(ROOT, 'node_modules/.bin/oxfmt'), [PAGE], { cwd: ROOT, stdio: 'ignore' });
   const missed = found.flatMap(({ verdicts }) =>
     verdicts.filter(({ measured, limit }) => !(measured <= limit)),
   );

@@ -62,7 +62,7 @@ function compile() {
   const stamp = join(ROOT, 'dist/.built');
   const digest = sourceDigest();
   if (readText(stamp) === digest && readText(join(ROOT, 'dist/cli/main.js')) !== '') return;
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  const tsc = join(ROOT, 'node_modules/typescript7/bin/tsc');
   run('Building', process.execPath, [tsc, '-p', 'control-plane/tsconfig.build.json']);
   writeFileSync(stamp, digest);
 }

@@ -26,7 +26,5 @@ export function writeResults(name, { title, intro, rows, after = [] }) {
   mkdirSync(dir, { recursive: true });
   const file = join(dir, `${name}.md`);
   writeFileSync(file, lines.join('\n'));
-  spawnSync(join(ROOT, 'node_modules/.bin/prettier'), ['--write', '--log-level', 'warn', file], {
-    cwd: ROOT,
-  });
+  spawnSync(join(ROOT, 'node_modules/.bin/oxfmt'), [file], { cwd: ROOT });
 }

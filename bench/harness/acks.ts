@@ -1,4 +1,4 @@
-import type { Redis } from 'ioredis';
+import { Redis } from 'ioredis';
 import type { Heartbeat, ServiceSet } from '../../control-plane/src/testkit.js';
 import { reached } from '../../e2e/harness/publish.js';
 
@@ -11,7 +11,7 @@ export class Acks implements AsyncDisposable {
     private readonly redis: Redis,
     private readonly gateways: readonly string[],
   ) {
-    this.hints = redis.duplicate();
+    this.hints = new Redis<'legacy'>({ ...redis.options, replyMapping: 'legacy' });
     this.hints.on('message', () => {
       this.wake();
     });

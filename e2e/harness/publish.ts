@@ -18,7 +18,7 @@ export class Publishing implements AsyncDisposable {
   generation = 0;
 
   constructor(port: number, epoch = 1_795_000_000, database = 0) {
-    this.redis = new Redis({
+    this.redis = new Redis<'legacy'>({
       port,
       db: database,
       host: '127.0.0.1',

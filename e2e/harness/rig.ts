@@ -80,7 +80,7 @@ export class Rig implements AsyncDisposable {
     /** To Redis, by who goes through: a gateway's id, or `controller`. Empty unless asked for. */
     readonly doors: ReadonlyMap<string, TcpProxy>,
   ) {
-    this.#admin = new Redis({
+    this.#admin = new Redis<'legacy'>({
       port: ports.redis,
       host: '127.0.0.1',
       lazyConnect: true,

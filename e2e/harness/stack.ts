@@ -160,7 +160,7 @@ class LocalStack implements Stack {
     this.api = endpoints.api;
     this.zookeeper = endpoints.zookeeper;
     const [host = '', port = ''] = endpoints.redis.split(':');
-    this.redis = new Redis({ host, port: Number(port), lazyConnect: true });
+    this.redis = new Redis<'legacy'>({ host, port: Number(port), lazyConnect: true });
     this.#env = { EBBGATE_API: this.api, EBBGATE_ZOOKEEPER: this.zookeeper, EBBGATE_ACTOR: 'e2e' };
   }
 

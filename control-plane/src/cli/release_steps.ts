@@ -3,7 +3,8 @@ import { err, ok, type Result } from '../model/result.js';
 
 /** A step as the API takes it. */
 export type GivenStep =
-  { readonly weight: number } | { readonly pause: string | Readonly<Record<string, never>> };
+  | { readonly weight: number }
+  | { readonly pause: string | Readonly<Record<string, never>> };
 
 export const STEPS_HINT = 'a share (5 or 5%), a time to soak (2m), or pause, with commas: 5,2m,25,pause,100';
 

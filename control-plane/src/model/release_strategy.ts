@@ -5,7 +5,8 @@
 
 /** One step of a weighted release. `pause` without a time waits for a person. */
 export type WeightedStep =
-  { readonly weight: number } | { readonly pause: { readonly for_ms?: number | undefined } };
+  | { readonly weight: number }
+  | { readonly pause: { readonly for_ms?: number | undefined } };
 
 /** Shares move from the stable version to the target, step by step. */
 export interface WeightedStrategy {

@@ -5,7 +5,14 @@ import type { Registration } from '../model/registration.js';
  */
 
 export type MembershipEventName =
-  'registered' | 'updated' | 'leaving' | 'returned' | 'missing' | 'suspected' | 'lost' | 'deregistered';
+  | 'registered'
+  | 'updated'
+  | 'leaving'
+  | 'returned'
+  | 'missing'
+  | 'suspected'
+  | 'lost'
+  | 'deregistered';
 
 /** A member, as far as events need to know it. */
 interface Before {

@@ -58,7 +58,7 @@ export class RedisLink implements Lifecycle {
     for (const [name, text] of Object.entries(options.scripts ?? {}))
       this.#scripts.set(name, { text, sha: createHash('sha1').update(text).digest('hex') });
     this.#state = { state: 'connecting', since: options.clock.wall(), detail: this.#lastError };
-    this.#redis = new Redis(this.#clientOptions());
+    this.#redis = new Redis<'legacy'>(this.#clientOptions());
     this.#redis.on('error', (error: Error) => {
       this.#lastError = describeError(error, this.#timeoutMs);
       if (!this.#usable) this.#setState('connecting', this.#lastError);
@@ -151,7 +151,8 @@ export class RedisLink implements Lifecycle {
     this.#setState('connecting', 'closed');
   }
 
-  #clientOptions(): RedisOptions {
+  /** The way of replies is named, because inferring it costs the compiler seconds. */
+  #clientOptions(): RedisOptions & { readonly replyMapping?: 'legacy' } {
     const { address, name } = this.#options;
     return {
       host: address.host,

@@ -26,11 +26,11 @@ beforeAll(async () => {
   const port = await reservePort();
   redis = await launchRedis({ dir, port });
   const [, rules = ''] = /^ACL SETUSER (edge-1 .*)$/m.exec(page) ?? [];
-  person = new Redis({ host: '127.0.0.1', port });
+  person = new Redis<'legacy'>({ host: '127.0.0.1', port });
   expect(await person.call('ACL', 'SETUSER', ...rules.split(' '))).toBe('OK');
   await person.hset(KEYS.meta, { epoch: '1', generation: '1', sealed: '1' });
   // Without the ready check, which is an INFO that a gateway never sends.
-  gateway = new Redis({
+  gateway = new Redis<'legacy'>({
     ...{ host: '127.0.0.1', port, username: 'edge-1', password: 'PASSWORD' },
     enableReadyCheck: false,
     disableClientInfo: true,

@@ -20,7 +20,8 @@ export interface RegistrarOptions {
     | undefined;
   /** Absent: ready from the start. */
   readonly readiness?:
-    { readonly probe: (signal: AbortSignal) => Promise<boolean>; readonly rule: ReadinessRule } | undefined;
+    | { readonly probe: (signal: AbortSignal) => Promise<boolean>; readonly rule: ReadinessRule }
+    | undefined;
   /** Starts the child; absent: nothing is run. Called once. */
   readonly startChild?: (() => Child) | undefined;
   /** From the start of leaving until the child is stopped, whatever is known by then. */

@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { format, resolveConfig } from 'prettier';
+import { format, type FormatConfig } from 'oxfmt';
 
 const DOCS = new URL('../../../docs/', import.meta.url);
+const STYLE = new URL('../../../.oxfmtrc.json', import.meta.url);
 
 /** How a page that is generated gets written again. */
 export const REWRITE = 'UPDATE=1 npx vitest run --config control-plane/vitest.config.ts --project pure page';
@@ -26,7 +27,9 @@ export async function regenerate(
   update: boolean,
 ): Promise<{ readonly present: string; readonly wanted: string }> {
   const file = fileURLToPath(new URL(name, DOCS));
-  const wanted = await format(markdown, { ...(await resolveConfig(file)), filepath: file });
+  const style = JSON.parse(readFileSync(STYLE, 'utf8')) as FormatConfig;
+  const { code: wanted, errors } = await format(file, markdown, style);
+  if (errors.length > 0) throw new Error(`${name} cannot be formatted: ${JSON.stringify(errors)}`);
   if (update) writeFileSync(file, wanted);
   return { present: readOr(file, ''), wanted };
 }

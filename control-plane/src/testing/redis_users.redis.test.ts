@@ -38,7 +38,14 @@ function makeSecrets(): void {
 }
 
 async function connect(username: string, password: string, options = {}): Promise<Redis> {
-  const client = new Redis({ port, host: '127.0.0.1', username, password, lazyConnect: true, ...options });
+  const client = new Redis<'legacy'>({
+    port,
+    host: '127.0.0.1',
+    username,
+    password,
+    lazyConnect: true,
+    ...options,
+  });
   client.on('error', () => undefined);
   await client.connect();
   return client;
@@ -135,7 +142,7 @@ describe('a gateway', () => {
     const entries = (await gateway.eval(follow, 2, KEYS.meta, KEYS.index, '0', '0')) as string[];
     expect(entries.slice(0, 4)).toEqual(['7', '1', '1', '1']);
     expect(await gateway.hmget(KEYS.set(entries[4]!), 'epoch', 'generation')).toEqual(['7', '1']);
-    const subscriber = gateway.duplicate();
+    const subscriber = new Redis<'legacy'>({ ...gateway.options, replyMapping: 'legacy' });
     await expect(subscriber.subscribe(CHANNELS.changed)).resolves.toBe(1);
     subscriber.disconnect();
   });

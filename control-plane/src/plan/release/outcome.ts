@@ -5,4 +5,5 @@ import type { ReleaseRecord, Shares } from '../../model/release.js';
  * by then.
  */
 export type Outcome =
-  { readonly moved: ReleaseRecord } | { readonly waits: readonly string[]; readonly write_shares?: Shares };
+  | { readonly moved: ReleaseRecord }
+  | { readonly waits: readonly string[]; readonly write_shares?: Shares };

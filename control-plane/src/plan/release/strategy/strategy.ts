@@ -32,7 +32,10 @@ export interface GoOn {
 
 /** What came of a person's verb: a move, nothing to do, guards that refuse, or a state that it does not fit. */
 export type Obedience =
-  { readonly moved: ReleaseRecord } | 'same' | 'unfit' | { readonly guards: readonly string[] };
+  | { readonly moved: ReleaseRecord }
+  | 'same'
+  | 'unfit'
+  | { readonly guards: readonly string[] };
 
 /** What a release begins from. */
 export interface Origin {
@@ -50,7 +53,8 @@ export interface Origin {
 
 /** A hook that a release will call: `field` of the request names it. */
 export type HookUse =
-  { readonly field: string; readonly url: string } | { readonly field: string; readonly command: string };
+  | { readonly field: string; readonly url: string }
+  | { readonly field: string; readonly command: string };
 
 export interface ReleaseStrategy {
   readonly kind: Strategy['kind'];
