@@ -10,6 +10,7 @@ import type { FleetReport, Heartbeat } from '../model/gateway.js';
 import type { Clock } from '../model/ports.js';
 import { buildHeartbeat } from '../testing/builders.js';
 import { createFakeClock, type FakeClock } from '../testing/clock.js';
+import { feedbackContract } from '../testing/feedback.contract.js';
 import { createRecordingLog, type RecordingLog } from '../testing/log.js';
 import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
 import { RedisLink } from './client.js';
@@ -26,7 +27,7 @@ let cli: RedisLink;
 let port: number;
 let clock: FakeClock;
 let log: RecordingLog;
-let feedback: RedisFeedback;
+let feedback: RedisFeedback | undefined;
 let reports: FleetReport[];
 
 beforeAll(async () => {
@@ -59,7 +60,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await feedback.close();
+  await feedback?.close();
   await proxy.close();
 });
 
@@ -85,11 +86,41 @@ async function listen(pollMs: number): Promise<void> {
   feedback.onReport((report) => reports.push(report));
   await feedback.start();
   await eventually(() => {
-    expect(feedback.state().state).toBe('connected');
+    expect(feedback!.state().state).toBe('connected');
   });
 }
 
 const NEVER = 3_600_000;
+
+feedbackContract('Redis', async () => {
+  const door = await startTcpProxy(port);
+  const own = createFakeClock();
+  return {
+    clock: own,
+    feedback: () =>
+      createFeedback({
+        ...{ url: `redis://127.0.0.1:${String(door.port)}`, log, pollMs: 20 },
+        clock: readByHand(own),
+      }),
+    connect: (mode) => {
+      door.setMode(mode === 'away' ? 'cut' : 'pass');
+    },
+    beat: async (heartbeat) => {
+      await command('SET', KEYS.stats(heartbeat.id), '{}');
+      await beat(heartbeat);
+    },
+    list: (id, at) => command('ZADD', KEYS.gateways, String(at), id),
+    damage: (id) => write(id, '{'),
+    expire: async (id) => {
+      await command('DEL', KEYS.heartbeat(id));
+      await command('ZREM', KEYS.gateways, id);
+    },
+    has: async (id) =>
+      (await command('EXISTS', KEYS.heartbeat(id), KEYS.stats(id))) !== 0 ||
+      (await command('ZSCORE', KEYS.gateways, id)) !== null,
+    close: () => door.close(),
+  };
+});
 
 /** What a gateway does at each beat. */
 async function beat(heartbeat: Heartbeat, hint: 'hint' | 'silent' = 'hint'): Promise<void> {
@@ -103,15 +134,6 @@ const write = (id: string, text: string): Promise<unknown> =>
 const latest = (): FleetReport['heard'] => reports.at(-1)!.heard;
 const seqs = (): Record<string, number> =>
   Object.fromEntries([...latest()].map(([id, { heartbeat }]) => [id, heartbeat.seq]));
-
-test('a listener gets the present report at once, and another when everything has been read once', async () => {
-  await listen(NEVER);
-  const nothing = { heard: new Map(), listed: new Map(), listed_more: 0, turned_away: 0 };
-  expect(reports[0]).toEqual({ complete: false, ...nothing });
-  await eventually(() => {
-    expect(reports.at(-1)).toEqual({ complete: true, ...nothing });
-  });
-});
 
 test('a hint is followed within 100 ms, and the time of the change is kept', async () => {
   await listen(NEVER);
@@ -143,45 +165,6 @@ test('without hints the poll finds every gateway', async () => {
     expect(latest().size).toBe(250);
   });
   expect(performance.now() - started).toBeLessThan(5_000);
-});
-
-test('a heartbeat that is stopped says nothing new; one that grows or another boot is', async () => {
-  await listen(20);
-  await beat(buildHeartbeat({ seq: 5 }));
-  await eventually(() => {
-    expect(seqs()).toEqual({ 'gw-1': 5 });
-  });
-  await clock.advance(1_000);
-  const pushes = reports.length;
-  await beat(buildHeartbeat({ seq: 4, uncounted: 9 })); // older data of the same boot, as after a restored snapshot
-  await beat(buildHeartbeat({ id: 'gw-2', seq: 1 }));
-  await eventually(() => {
-    expect(seqs()).toEqual({ 'gw-1': 5, 'gw-2': 1 });
-  });
-  expect(reports).toHaveLength(pushes + 1);
-  expect(latest().get('gw-1')!.changed_at).toBe(0);
-  expect(latest().get('gw-2')!.changed_at).toBe(1_000);
-  await beat(buildHeartbeat({ seq: 1, boot: 'another' }));
-  await eventually(() => {
-    expect(seqs()).toEqual({ 'gw-1': 1, 'gw-2': 1 });
-  });
-  expect(latest().get('gw-1')!.changed_at).toBe(1_000);
-});
-
-test('a gateway whose heartbeat expired stays, and ages', async () => {
-  await listen(20);
-  await beat(buildHeartbeat({ seq: 1 }));
-  await eventually(() => {
-    expect(seqs()).toEqual({ 'gw-1': 1 });
-  });
-  await clock.advance(20_000);
-  await command('DEL', KEYS.heartbeat('gw-1'));
-  await command('ZREM', KEYS.gateways, 'gw-1');
-  await beat(buildHeartbeat({ id: 'gw-2' }));
-  await eventually(() => {
-    expect(seqs()).toEqual({ 'gw-1': 1, 'gw-2': 1 });
-  });
-  expect(latest().get('gw-1')!.changed_at).toBe(0);
 });
 
 test('a malformed heartbeat is as if it were not there, and is logged once per change', async () => {
@@ -241,92 +224,21 @@ test('hints for names that no gateway can have are dropped, and a flood is coale
   expect(after - before).toBeLessThan(1_000);
 });
 
-test('forget takes a gateway out for good, unless it beats on', async () => {
-  await listen(20);
-  await beat(buildHeartbeat({ id: 'dead', seq: 7 }));
-  await command('SET', KEYS.stats('dead'), '{}');
-  await beat(buildHeartbeat({ id: 'alive', seq: 1 }));
-  await eventually(() => {
-    expect(seqs()).toEqual({ dead: 7, alive: 1 });
-  });
-  await feedback.forget('dead');
-  expect(seqs()).toEqual({ alive: 1 });
-  expect(await command('ZRANGE', KEYS.gateways, '0', '-1')).toEqual(['alive']);
-  expect(await command('EXISTS', KEYS.heartbeat('dead'), KEYS.stats('dead'))).toBe(0);
-  await beat(buildHeartbeat({ id: 'dead', seq: 7 })); // a leftover, as from a restored snapshot
-  await beat(buildHeartbeat({ id: 'alive', seq: 2 }));
-  await eventually(() => {
-    expect(seqs()).toEqual({ alive: 2 });
-  });
-  await beat(buildHeartbeat({ id: 'dead', seq: 8 }));
-  await eventually(() => {
-    expect(seqs()).toEqual({ alive: 2, dead: 8 });
-  });
-  await feedback.forget('unheard-of');
-  await expect(feedback.forget('no name')).rejects.toThrow(/gateway must be/);
-});
-
-test('a gateway that Redis lists and that cannot be heard is distinguished, until it is heard or forgotten', async () => {
-  await command(
-    'ZADD',
-    KEYS.gateways,
-    '1700000000',
-    'expired',
-    '1700000009',
-    'damaged',
-    '1700000005',
-    'later',
-  );
-  await write('damaged', '{');
-  await beat(buildHeartbeat({ id: 'alive', seq: 1 }));
-  const listed = (): Record<string, number> => Object.fromEntries(reports.at(-1)!.listed);
-  await listen(20);
-  await eventually(() => {
-    expect(listed()).toEqual({ damaged: 1_700_000_009, expired: 1_700_000_000, later: 1_700_000_005 });
-  });
-  expect(reports.filter(({ complete }) => complete)[0]!.listed.size).toBe(3); // never complete without them
-  await beat(buildHeartbeat({ id: 'later', seq: 1 }));
-  await eventually(() => {
-    expect(listed()).toEqual({ damaged: 1_700_000_009, expired: 1_700_000_000 });
-  });
-  proxy.setMode('cut');
-  await eventually(() => {
-    expect(feedback.state().state).toBe('connecting');
-  });
-  await feedback.forget('expired'); // Redis is away: it is taken out there when it returns
-  expect(listed()).toEqual({ damaged: 1_700_000_009 });
-  proxy.setMode('pass');
-  await eventually(async () => {
-    expect(await command('ZSCORE', KEYS.gateways, 'expired')).toBeNull();
-  });
-  await command('ZADD', KEYS.gateways, '1700000000', 'expired'); // Redis went back
-  await eventually(async () => {
-    expect(await command('ZSCORE', KEYS.gateways, 'expired')).toBeNull();
-  });
-  expect(listed()).toEqual({ damaged: 1_700_000_009 });
-});
-
-test('a lost Redis takes nothing back, and what was missed is read when it returns', async () => {
+test('what was missed while Redis was away is read when it returns, before any poll', async () => {
   await listen(NEVER);
   await beat(buildHeartbeat({ seq: 1 }));
   await eventually(() => {
     expect(seqs()).toEqual({ 'gw-1': 1 });
   });
-  const pushes = reports.length;
   proxy.setMode('cut');
   await eventually(() => {
-    expect(feedback.state().state).toBe('connecting');
+    expect(feedback!.state().state).toBe('connecting');
   });
-  await clock.advance(5_000);
   await beat(buildHeartbeat({ seq: 2 }));
-  expect(reports).toHaveLength(pushes);
   proxy.setMode('pass');
   await eventually(() => {
     expect(seqs()).toEqual({ 'gw-1': 2 });
   });
-  expect(latest().get('gw-1')!.changed_at).toBe(5_000);
-  await feedback.close();
-  await feedback.close();
 });
 
 describe('whoever may write the list of gateways', () => {
@@ -349,7 +261,7 @@ describe('whoever may write the list of gateways', () => {
     for (const at of reports.at(-1)!.listed.values()) expect(Number.isSafeInteger(at)).toBe(true);
     // The first complete report has read every name, so nobody who beats is missing in it.
     expect(reports.find(({ complete }) => complete)!.heard.has('real')).toBe(true);
-    expect(await feedback.forgetNeverHeard()).toEqual({ ok: true, value: 100 });
+    expect(await feedback!.forgetNeverHeard()).toEqual({ ok: true, value: 100 });
     expect(shown()).toBe(0);
     await eventually(async () => {
       expect(await command('ZRANGE', KEYS.gateways, '0', '-1')).toEqual(['real']);
@@ -405,7 +317,7 @@ describe('whoever may write the list of gateways', () => {
     await eventually(() => {
       expect(reports.at(-1)!.turned_away).toBe(0);
     });
-    await feedback.forget('forged-0');
+    await feedback!.forget('forged-0');
     await beat(buildHeartbeat({ id: 'real', seq: 1 }));
     await eventually(() => {
       expect(latest().has('real')).toBe(true);

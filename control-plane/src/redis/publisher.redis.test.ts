@@ -10,6 +10,8 @@ import { launchRedis } from '../local/redis.js';
 import type { LinkState, PublishAnswer } from '../model/ports.js';
 import { buildEncoded, buildPeer, buildRoutes, buildSet, buildTombstone } from '../testing/builders.js';
 import { createRecordingLog } from '../testing/log.js';
+import { publisherContract } from '../testing/publisher.contract.js';
+import { startTcpProxy } from '../testing/tcp_proxy.js';
 import { RedisLink } from './client.js';
 import { CHANNELS, KEYS } from './keys.js';
 import { createPublisher, type RedisPublisher } from './publisher.js';
@@ -95,40 +97,40 @@ function publish({ epoch = 10, seen = 0, expected = 0, weight = 1 }: Call = {}):
   });
 }
 
+publisherContract('Redis', async () => {
+  const proxy = await startTcpProxy(Number(new URL(url).port));
+  return {
+    publisher: () =>
+      createPublisher({
+        ...{ url: `redis://127.0.0.1:${String(proxy.port)}`, log, clock, scripts },
+        commandTimeoutMs: 2_000,
+      }),
+    connect: (mode) => {
+      proxy.setMode(({ pass: 'pass', away: 'cut', deaf: 'swallow_answers' } as const)[mode]);
+    },
+    takeWrites: (takes) => command('CONFIG', 'SET', 'maxmemory', takes ? '0' : '1'),
+    wipe: () => command('FLUSHALL'),
+    keep: async () => {
+      for (const key of (await command('KEYS', '*')) as readonly string[])
+        await command('COPY', key, key, 'DB', '1');
+    },
+    goBack: () => command('SWAPDB', '0', '1'),
+    damage: (service) => command('HSET', KEYS.set(service), 'payload', '{}'),
+    close: () => proxy.close(),
+  };
+});
+
 const stored = (): Promise<unknown> =>
   command('HMGET', KEYS.set('orders'), 'epoch', 'generation', 'hash', 'at', 'payload');
 const meta = (): Promise<unknown> => command('HMGET', KEYS.meta, 'epoch', 'generation', 'sealed', 'layout');
 
 describe('open', () => {
-  test('begins at generation 0 in an empty Redis, and publishes it', async () => {
+  test('writes meta, and publishes it', async () => {
     expect(await publisher.open(10)).toEqual({ kind: 'opened', generation: 0 });
     expect(await meta()).toEqual(['10', '0', '0', '1']);
     await vi.waitFor(() => {
       expect(heard).toEqual(['10:0']);
     });
-  });
-
-  test('keeps the generation and the sets, and takes the seal off', async () => {
-    await publisher.open(10);
-    await publish();
-    await publisher.seal(10);
-    expect(await publisher.open(11)).toEqual({ kind: 'opened', generation: 1 });
-    expect(await meta()).toEqual(['11', '1', '0', '1']);
-    expect(await stored()).toEqual(['10', '1', orders(1).hash, AT, orders(1).payload]);
-  });
-
-  test('of an open epoch is answered again and changes nothing, not even the seal', async () => {
-    await publisher.open(10);
-    await publish();
-    await publisher.seal(10);
-    expect(await publisher.open(10)).toEqual({ kind: 'opened', generation: 1 });
-    expect(await meta()).toEqual(['10', '1', '1', '1']);
-  });
-
-  test('of a lower epoch is fenced', async () => {
-    await publisher.open(10);
-    expect(await publisher.open(9)).toEqual({ kind: 'fenced', epoch: 10 });
-    expect(await meta()).toEqual(['10', '0', '0', '1']);
   });
 
   test('goes on above the index if only meta was lost', async () => {
@@ -181,85 +183,11 @@ describe('publish', () => {
     });
   });
 
-  // Before each: epoch 10 is open, and orders is at generation 2 with weight 2, first published with weight 1.
-  const answers: readonly (readonly [string, Call, PublishAnswer])[] = [
-    ['the next change', { seen: 2, expected: 2, weight: 3 }, { kind: 'published', generation: 3 }],
-    ['the same again', { seen: 2, expected: 2, weight: 2 }, { kind: 'same', generation: 2 }],
-    [
-      'a repeat whose first answer was lost',
-      { seen: 1, expected: 1, weight: 2 },
-      { kind: 'same', generation: 2 },
-    ],
-    [
-      'a late duplicate of an older publish',
-      { seen: 0, expected: 0, weight: 1 },
-      { kind: 'conflict', generation: 2, epoch: 10 },
-    ],
-    [
-      'one that expects too much',
-      { seen: 2, expected: 3, weight: 3 },
-      { kind: 'conflict', generation: 2, epoch: 10 },
-    ],
-    [
-      'one from before the epoch',
-      { epoch: 9, seen: 2, expected: 2, weight: 3 },
-      { kind: 'fenced', epoch: 10 },
-    ],
-    [
-      'one from before the epoch with equal bytes',
-      { epoch: 9, seen: 2, expected: 2, weight: 2 },
-      { kind: 'fenced', epoch: 10 },
-    ],
-    ['one that has seen more', { seen: 3, expected: 2, weight: 3 }, { kind: 'lost' }],
-    ['one that has seen more, with equal bytes', { seen: 3, expected: 2, weight: 2 }, { kind: 'lost' }],
-    [
-      'one of an epoch that was never opened here',
-      { epoch: 11, seen: 2, expected: 2, weight: 3 },
-      { kind: 'lost' },
-    ],
-  ];
-  test.each(answers)('%s', async (_what, call, expected) => {
-    await publisher.open(10);
-    await publish();
-    await publish({ seen: 1, expected: 1, weight: 2 });
-    const before = [await stored(), await meta()];
-    expect(await publish(call)).toEqual(expected);
-    if (expected.kind === 'published')
-      expect(await stored()).toEqual(['10', '3', orders(3).hash, AT, orders(3).payload]);
-    else expect([await stored(), await meta()]).toEqual(before);
-  });
-
   test('is lost without meta, and with a damaged one', async () => {
     expect(await publish()).toEqual({ kind: 'lost' });
     await command('SET', KEYS.meta, 'x');
     expect(await publish()).toEqual({ kind: 'lost' });
     expect(await command('EXISTS', KEYS.set('orders'), KEYS.index)).toBe(0);
-  });
-
-  test('conflicts with what is absent at generation 0', async () => {
-    await publisher.open(10);
-    expect(await publish({ expected: 7 })).toEqual({ kind: 'conflict', generation: 0, epoch: 0 });
-  });
-
-  test('in a new epoch gives equal bytes a new generation', async () => {
-    await publisher.open(10);
-    await publish();
-    await publisher.open(11);
-    expect(await publish({ epoch: 11, seen: 1, weight: 1 })).toEqual({
-      kind: 'conflict',
-      generation: 1,
-      epoch: 10,
-    });
-    expect(await publish({ epoch: 11, seen: 1, expected: 1 })).toEqual({ kind: 'published', generation: 2 });
-    expect(await stored()).toEqual(['11', '2', orders(1).hash, AT, orders(1).payload]);
-  });
-
-  test('the way back to older bytes is a new generation, and the late way there is a conflict', async () => {
-    await publisher.open(10);
-    await publish({ weight: 1 });
-    await publish({ seen: 1, expected: 1, weight: 2 });
-    expect(await publish({ seen: 2, expected: 2, weight: 1 })).toEqual({ kind: 'published', generation: 3 });
-    expect(await publish({ seen: 1, expected: 1, weight: 2 })).toMatchObject({ kind: 'conflict' });
   });
 
   test.each([
@@ -300,23 +228,10 @@ describe('publish', () => {
     expect(await meta()).toEqual(['10', '0', '0', '1']);
     expect(await publish()).toEqual({ kind: 'published', generation: 1 });
   });
-
-  test('misuse throws: a hash of other bytes, a name that is none, a number that is none', async () => {
-    const encoded = orders(1);
-    const request = { epoch: 10, last_generation: 0, expected_generation: 0, at: AT, encoded };
-    await expect(publisher.publish({ ...request, encoded: { ...encoded, hash: 'x' } })).rejects.toThrow(
-      /hash/,
-    );
-    await expect(publisher.publish({ ...request, encoded: { ...encoded, service: '../x' } })).rejects.toThrow(
-      /called/,
-    );
-    await expect(publisher.publish({ ...request, expected_generation: -1 })).rejects.toThrow(/whole number/);
-    await expect(publisher.open(1.5)).rejects.toThrow(/whole number/);
-  });
 });
 
 describe('seal', () => {
-  test('marks the open epoch as complete, as often as it is asked, and publishes that', async () => {
+  test('is published, as often as it is asked', async () => {
     await publisher.open(10);
     await publish();
     expect(await publisher.seal(10)).toEqual({ kind: 'sealed' });
@@ -326,40 +241,16 @@ describe('seal', () => {
       expect(heard).toEqual(['10:0', '10:1', '10:1', '10:1']);
     });
   });
-
-  test('is fenced below the open epoch, lost above it and without meta', async () => {
-    expect(await publisher.seal(10)).toEqual({ kind: 'lost' });
-    await publisher.open(10);
-    expect(await publisher.seal(9)).toEqual({ kind: 'fenced', epoch: 10 });
-    expect(await publisher.seal(11)).toEqual({ kind: 'lost' });
-    expect(await meta()).toEqual(['10', '0', '0', '1']);
-  });
-
-  test('is lost if Redis went back since the last publish: what is missing must not look removed', async () => {
-    await publisher.open(20);
-    await publish({ epoch: 20 });
-    await command('HSET', KEYS.meta, 'generation', '0');
-    expect(await publisher.seal(20)).toEqual({ kind: 'lost' });
-    expect(await publisher.open(20)).toEqual({ kind: 'opened', generation: 0 });
-    expect(await publisher.seal(20)).toEqual({ kind: 'lost' });
-    await publisher.open(21);
-    expect(await publisher.seal(21)).toEqual({ kind: 'sealed' });
-  });
 });
 
 describe('reading', () => {
-  test('meta', async () => {
-    expect(await publisher.meta()).toEqual({ ok: true, value: null });
+  test('a meta that is none is none', async () => {
     await publisher.open(10);
-    await publish();
-    expect(await publisher.meta()).toEqual({ ok: true, value: { epoch: 10, generation: 1, sealed: false } });
-    await publisher.seal(10);
-    expect(await publisher.meta()).toEqual({ ok: true, value: { epoch: 10, generation: 1, sealed: true } });
     await command('SET', KEYS.meta, 'x');
     expect(await publisher.meta()).toEqual({ ok: true, value: null });
   });
 
-  test('sets: every good one, without the damaged', async () => {
+  test('sets without those that are damaged in any way', async () => {
     await publisher.open(10);
     const documents = [
       ...['a', 'b', 'c', 'd', 'e'].map((service) => buildSet({ service })),

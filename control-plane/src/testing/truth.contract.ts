@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { NOT_FROZEN, type FreezeStore } from '../model/freeze_ports.js';
 import { NO_INTENT, type IntentRecord } from '../model/intent.js';
 import type {
@@ -11,8 +11,9 @@ import type {
   Term,
 } from '../model/ports.js';
 import type { ReleaseStore } from '../model/release_ports.js';
-import type { Result } from '../model/result.js';
+import { must } from './must.js';
 import { buildRelease } from './releases.js';
+import { until } from './until.js';
 
 /** The stores of one controller. */
 export interface OpenStores {
@@ -37,14 +38,6 @@ export interface Truth extends Pick<Lifecycle, 'close'> {
 
 const EVENT = { at: '2026-05-01T12:00:00Z', event: 'isolated', by: 'ann', message: 'isolated (x)' };
 const intent = (rev: number): IntentRecord => ({ ...NO_INTENT, rev });
-const until = (condition: () => void | Promise<void>) =>
-  vi.waitFor(condition, { timeout: 30_000, interval: 10 });
-
-async function must<T>(answer: Promise<Result<T, unknown>>): Promise<T> {
-  const result = await answer;
-  if (!result.ok) throw new Error(JSON.stringify(result.error));
-  return result.value;
-}
 
 /** What every store of the truth promises, and what its office does. */
 export function truthContract(name: string, make: () => Promise<Truth>): void {
