@@ -4,6 +4,7 @@ import {
   errorName,
   eventType,
   frame,
+  namesIn,
   type Committed,
   type NodeStat,
   type RawRequest,
@@ -76,6 +77,8 @@ export class DisposableClient {
   readonly #hooks: ClientHooks;
   #socketError = '';
   #unread: Buffer = Buffer.alloc(0);
+  /** The answer that the library is reading. */
+  #answer: Buffer = Buffer.alloc(0);
   #closing = false;
   #destroyed = false;
 
@@ -160,13 +163,13 @@ export class DisposableClient {
     });
   }
 
-  /** Sends a request that the library has no method for. */
-  raw(request: RawRequest, path: string, done: Done<null>): void {
+  /** Sends a request that the library has no method for. The value is the names in its answer, if it has some. */
+  raw(request: RawRequest, path: string, done: Done<readonly string[]>): void {
     // Type 101 (setWatches) is the one whose answer the library takes without a body.
     const header = { xid: 0, type: 101 };
     const bytes = { header, payload: null, toBuffer: () => frame(request, header.xid, path) };
     this.#manager.queue(bytes, (error) => {
-      done(codeOf(error), () => null);
+      done(codeOf(error), () => namesIn(this.#answer));
     });
   }
 
@@ -219,7 +222,8 @@ export class DisposableClient {
         const size = bytes.readInt32BE(0);
         if (size < 0 || size > MAX_FRAME_BYTES) throw new Error(`a frame of ${size} bytes`);
         if (bytes.length < size + 4) break;
-        takeFrame(bytes.subarray(0, size + 4));
+        this.#answer = bytes.subarray(0, size + 4);
+        takeFrame(this.#answer);
         bytes = bytes.subarray(size + 4);
       }
       this.#unread = bytes;

@@ -14,7 +14,7 @@ import {
   type WatchEvent,
 } from './protocol.js';
 
-// Longer than other files: eleven operations, and the one state machine that they share.
+// Longer than other files: twelve operations, and the one state machine that they share.
 
 export interface ConnectOptions {
   readonly server: ServerAddress;
@@ -210,6 +210,13 @@ export class ZooKeeperConnection {
     return this.#raw('removeWatches', path);
   }
 
+  /** The ephemeral nodes of this session, of those whose paths begin with `prefix` (ZooKeeper ≥ 3.6, else `unimplemented`). */
+  ephemerals(prefix: string): Answer<readonly string[]> {
+    return this.#ask((done) => {
+      this.#client.raw('getEphemerals', prefix, done);
+    });
+  }
+
   /** After its answer, reads show everything that was committed before it was asked. */
   sync(path: string): Answer<null> {
     return this.#raw('sync', path);
@@ -307,7 +314,9 @@ export class ZooKeeperConnection {
 
   #raw(request: RawRequest, path: string): Answer<null> {
     return this.#ask((done) => {
-      this.#client.raw(request, path, done);
+      this.#client.raw(request, path, (code) => {
+        done(code, () => null);
+      });
     });
   }
 

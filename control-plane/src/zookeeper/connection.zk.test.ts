@@ -136,6 +136,21 @@ test('a tree watch reports everything below, once it is added, until it is remov
   expect(events).toHaveLength(4);
 });
 
+test('a session lists the ephemeral nodes that it owns', async () => {
+  const [owner, other] = [await open(), await open()];
+  const root = await freshNode(owner);
+  const nothing = Buffer.alloc(0);
+  expect(await owner.ephemerals(root)).toEqual({ ok: true, value: [] });
+  await owner.create(`${root}/mine`, nothing, { ephemeral: true });
+  await owner.create(`${root}/ümlaut`, nothing, { ephemeral: true });
+  await owner.create(`${root}/persistent`, nothing);
+  await other.create(`${root}/theirs`, nothing, { ephemeral: true });
+  const listed = await owner.ephemerals(root);
+  expect(listed.ok && listed.value.toSorted()).toEqual([`${root}/mine`, `${root}/ümlaut`]);
+  expect(await owner.ephemerals(`${root}/nobody`)).toEqual({ ok: true, value: [] });
+  expect(await owner.exists(root)).toMatchObject({ ok: true });
+});
+
 test('ten thousand requests may be under way at once', async () => {
   const connection = await open(port, 30_000);
   const answers = await Promise.all(

@@ -15,7 +15,7 @@ export interface ConsumersOptions {
 /** Services worked on at once. */
 const IN_FLIGHT = 64;
 /** How often it is checked that the nodes still exist: a service may have been deleted and created again. */
-const CHECK_MS = 15_000;
+export const CHECK_MS = 15_000;
 
 /**
  * The nodes `<root>/<service>/consumers/<id>`, ephemeral, with `{id, host}`. A service that does not exist is
@@ -30,6 +30,8 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
   readonly #link: ZooKeeperLink;
   readonly #options: ConsumersOptions;
   readonly #data: Buffer;
+  /** What `follow` was given last: the same list costs nothing. */
+  #followed: readonly string[] = [];
   #wanted: ReadonlySet<string> = new Set();
   /** Where this connection's session has its node. */
   #standing = new Set<string>();
@@ -72,11 +74,13 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
   }
 
   follow(services: readonly string[]): void {
-    const wanted = new Set(services);
-    const same = wanted.size === this.#wanted.size && services.every((service) => this.#wanted.has(service));
-    this.#wanted = wanted;
-    for (const service of this.#refused.keys()) if (!wanted.has(service)) this.#refused.delete(service);
-    if (!same || this.#standing.size < wanted.size) void this.#work();
+    if (services !== this.#followed) {
+      this.#followed = services;
+      this.#wanted = new Set(services);
+      for (const service of this.#refused.keys())
+        if (!this.#wanted.has(service)) this.#refused.delete(service);
+      void this.#work();
+    } else if (this.#standing.size < this.#wanted.size) void this.#work();
   }
 
   refused(): ReadonlyMap<string, { readonly path: string; readonly reason: string }> {
@@ -132,7 +136,7 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
   #enter(connection: ZooKeeperConnection, service: string) {
     return async (standing: Set<string>): Promise<void> => {
       const parent = `${this.#options.root}/${service}/consumers`;
-      const path = `${parent}/${this.#options.node.id}`;
+      const path = this.#pathOf(service);
       // The id is this controller's own, so whatever an older session left there is ours.
       let outcome = await claim(connection, path, this.#data, () => true);
       if (outcome.kind === 'no_parent') {
@@ -153,7 +157,7 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
 
   #leave(connection: ZooKeeperConnection, service: string) {
     return async (standing: Set<string>): Promise<void> => {
-      const path = `${this.#options.root}/${service}/consumers/${this.#options.node.id}`;
+      const path = this.#pathOf(service);
       const removed = await connection.remove(path, -1);
       if (removed.ok || removed.error.kind === 'no_node') standing.delete(service);
     };
@@ -163,16 +167,39 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
     const connection = this.#connection;
     const standing = this.#standing;
     if (connection === null || this.#working !== undefined) return;
-    const services = [...standing].values();
+    for (const service of await this.#missing(connection, [...standing])) standing.delete(service);
+    if (standing.size < this.#wanted.size) void this.#work();
+  }
+
+  /** Those of `services` whose node is gone; none where nothing can be said. */
+  async #missing(connection: ZooKeeperConnection, services: readonly string[]): Promise<readonly string[]> {
+    const listed = await connection.ephemerals(this.#options.root);
+    if (listed.ok) {
+      const present = new Set(listed.value);
+      return services.filter((service) => !present.has(this.#pathOf(service)));
+    }
+    return listed.error.kind === 'unimplemented' ? this.#missingOneByOne(connection, services) : [];
+  }
+
+  /** The same for servers that do not list what a session owns. */
+  async #missingOneByOne(
+    connection: ZooKeeperConnection,
+    services: readonly string[],
+  ): Promise<readonly string[]> {
+    const missing: string[] = [];
+    const queue = services.values();
     const run = async (): Promise<void> => {
-      for (const service of services) {
-        const path = `${this.#options.root}/${service}/consumers/${this.#options.node.id}`;
-        const stat = await connection.exists(path);
-        if (stat.ok && stat.value === null) standing.delete(service);
+      for (const service of queue) {
+        const stat = await connection.exists(this.#pathOf(service));
+        if (stat.ok && stat.value === null) missing.push(service);
       }
     };
     await Promise.all(Array.from({ length: IN_FLIGHT }, run));
-    if (standing.size < this.#wanted.size) void this.#work();
+    return missing;
+  }
+
+  #pathOf(service: string): string {
+    return `${this.#options.root}/${service}/consumers/${this.#options.node.id}`;
   }
 
   /** What was refused is not asked for again at every look. */

@@ -152,9 +152,9 @@ export function eventType(type: number): WatchEvent['type'] | undefined {
   return EVENT_TYPES[type];
 }
 
-const OPCODES = { addWatch: 106, removeWatches: 18, sync: 9 } as const;
+const OPCODES = { addWatch: 106, removeWatches: 18, sync: 9, getEphemerals: 103 } as const;
 /** addWatch: 1 = persistent recursive. removeWatches: 3 = of any type. */
-const MODES = { addWatch: 1, removeWatches: 3, sync: undefined } as const;
+const MODES = { addWatch: 1, removeWatches: 3, sync: undefined, getEphemerals: undefined } as const;
 
 /** The requests that the client library has no method for. */
 export type RawRequest = keyof typeof OPCODES;
@@ -172,4 +172,19 @@ export function frame(request: RawRequest, xid: number, path: string): Buffer {
   name.copy(bytes, 16);
   if (mode !== undefined) bytes.writeInt32BE(mode, 16 + name.length);
   return bytes;
+}
+
+/** Length, xid, zxid and error code come before the body of an answer. */
+const BODY_AT = 20;
+
+/** The names in the answer to a request whose body is a list of names and nothing else. */
+export function namesIn(frame: Buffer): readonly string[] {
+  const names: string[] = [];
+  let at = BODY_AT + 4;
+  for (let left = frame.readInt32BE(BODY_AT); left > 0; left -= 1) {
+    const end = at + 4 + frame.readInt32BE(at);
+    names.push(frame.toString('utf8', at + 4, end));
+    at = end;
+  }
+  return names;
 }

@@ -8,10 +8,11 @@ import { type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { RosterEntry } from '../model/gateway.js';
 import { NO_INTENT, type IntentRecord, type StoredIntent } from '../model/intent.js';
-import type { IntentStore, Lifecycle, Term } from '../model/ports.js';
+import type { Clock, IntentStore, Lifecycle, Term } from '../model/ports.js';
+import { err } from '../model/result.js';
 import { createRecordingLog, type RecordingLog } from '../testing/log.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
-import { createConsumers } from './consumers.js';
+import { CHECK_MS, createConsumers } from './consumers.js';
 import { createPath } from './create_path.js';
 import { createOffice } from './epoch.js';
 import { createHistoryStore } from './histories.js';
@@ -57,13 +58,13 @@ afterEach(async () => {
   await writer.close();
 });
 
-async function connectedLink(): Promise<ZooKeeperLink> {
+async function connectedLink(used: Clock = clock): Promise<ZooKeeperLink> {
   const made = new ZooKeeperLink({
     connect: `127.0.0.1:${port}`,
     sessionTimeoutMs: 6_000,
     connectTimeoutMs: 1_000,
     log,
-    clock,
+    clock: used,
     random: Math.random,
   });
   opened.push(made);
@@ -499,4 +500,36 @@ describe('consumers', () => {
     await consumers.close();
     expect(await writer.getChildren(`${root}/b/consumers`)).toMatchObject({ value: { names: [] } });
   });
+
+  test.each(['lists what a session owns', 'does not list what a session owns'])(
+    'a node that somebody deleted is there again after the next check; a server that %s',
+    async (kind) => {
+      for (const service of ['a', 'b']) await must(createPath(writer, `${root}/${service}`));
+      const checks: (() => void)[] = [];
+      link = await connectedLink({
+        ...clock,
+        every: (ms, run) => {
+          if (ms !== CHECK_MS) return clock.every(ms, run);
+          checks.push(run);
+          return { stop: () => undefined, [Symbol.dispose]: () => undefined };
+        },
+      });
+      const consumers = createConsumers(link, { root, node: { id: 'c1', host: 'h1' } });
+      opened.push(consumers);
+      await consumers.start();
+      consumers.follow(['a', 'b']);
+      await until(async () => {
+        expect([await written('a'), await written('b')]).not.toContain(undefined);
+      });
+      const { connection } = link;
+      if (connection !== null && kind.startsWith('does not'))
+        connection.ephemerals = () => Promise.resolve(err({ kind: 'unimplemented', message: '', zxid: '' }));
+      await must(writer.remove(`${root}/a/consumers/c1`, -1));
+      for (const check of checks) check();
+      await until(async () => {
+        expect(await written('a')).toBeDefined();
+      });
+      expect(await written('b')).toBeDefined();
+    },
+  );
 });
