@@ -272,6 +272,43 @@ describe('reading', () => {
     ]);
     expect(sets.ok && sets.value[0]).toEqual({ ...documents[4], epoch: 10, generation: 5, at: AT });
   });
+
+  test('sets: as they are in Redis, for who published them and for who reads them first', async () => {
+    await publisher.open(10);
+    await publish({ weight: 1 });
+    await using stranger = createPublisher({ url, log, clock, scripts, commandTimeoutMs: 10_000 });
+    await stranger.start();
+    await connected(stranger);
+    const bothRead = async (): Promise<unknown> => {
+      const [own, others] = [await publisher.sets(), await stranger.sets()];
+      expect(own).toEqual(others);
+      return own.ok && own.value;
+    };
+    expect(await bothRead()).toEqual([{ ...orders(1), epoch: 10, generation: 1, at: AT }]);
+    const [{ payload, hash }, later] = [orders(7), '2026-11-22T00:00:00Z'];
+    await command(
+      'HSET',
+      KEYS.set('orders'),
+      'payload',
+      payload,
+      'hash',
+      hash,
+      'at',
+      later,
+      'generation',
+      '9',
+    );
+    expect(await bothRead()).toEqual([{ ...orders(7), epoch: 10, generation: 9, at: later }]);
+    for (const damage of [
+      ['payload', orders(1).payload],
+      ['hash', orders(1).hash, 'payload', payload],
+    ]) {
+      await command('HSET', KEYS.set('orders'), ...damage);
+      expect(await bothRead()).toEqual([]);
+    }
+    await command('HSET', KEYS.set('orders'), 'payload', orders(1).payload);
+    expect(await bothRead()).toEqual([{ ...orders(1), epoch: 10, generation: 9, at: later }]);
+  });
 });
 
 test('10,000 sets are published and read back in a few seconds', async () => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock, LinkState, Log, Meta, PublishAnswer, Publisher } from '../model/ports.js';
 import { checkName, ROUTES } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
-import type { PublishedDocument } from '../model/set.js';
+import type { EncodedDocument, PublishedDocument } from '../model/set.js';
 import { parseRedisUrl } from './address.js';
 import { RedisLink } from './client.js';
 import { parseDocument } from './documents.js';
@@ -55,6 +55,8 @@ export class RedisPublisher implements Publisher {
   readonly #link: RedisLink;
   /** The newest publication that Redis has reported: what a seal must not find missing. */
   #seen = { epoch: 0, generation: 0 };
+  /** Service → what was published last: what Redis gives back byte for byte is not read as something new. */
+  readonly #published = new Map<string, EncodedDocument>();
 
   constructor(link: RedisLink) {
     this.#link = link;
@@ -144,7 +146,11 @@ export class RedisPublisher implements Publisher {
         ...[at, encoded.hash, encoded.payload, CHANNELS.changed],
       ],
     );
-    if (answer.kind === 'published' || answer.kind === 'same') this.#remember(epoch, answer.generation);
+    if (answer.kind === 'published' || answer.kind === 'same') {
+      this.#remember(epoch, answer.generation);
+      if ('removed' in encoded.document) this.#published.delete(encoded.service);
+      else this.#published.set(encoded.service, encoded);
+    }
     return only(answer, 'published', 'same', 'conflict', 'lost', 'fenced', 'unavailable');
   }
 
@@ -182,6 +188,9 @@ export class RedisPublisher implements Publisher {
     const epoch = wholeNumber(epochText);
     const generation = wholeNumber(generationText);
     if (epoch === null || generation === null || !hash || !at || !payload) return ok(null);
+    const known = this.#published.get(name);
+    if (known?.payload === payload && known.hash === hash)
+      return ok({ ...known, service: name, epoch, generation, at });
     if (sha1(payload) !== hash) return ok(null);
     const document = parseDocument(payload);
     if (!document.ok || document.value.service !== name) return ok(null);
