@@ -150,7 +150,7 @@ export class RedisFeedback implements Feedback {
     this.#removed.add(id);
     if (known !== undefined) this.#forgotten.set(id, known.heartbeat);
     const wasHeard = this.#heard.delete(id);
-    this.#room.take(id, 0);
+    this.#room.take(id, '');
     this.#turnedAway.delete(id);
     if (this.#list(this.#listed, this.#listedMore) || wasHeard) this.#push();
     this.#complaints.forget(id);
@@ -264,9 +264,10 @@ export class RedisFeedback implements Feedback {
 
   /** Takes in one heartbeat; true if it says something new. */
   #hear(id: string, text: string): boolean {
-    const parsed = parseHeartbeat(id, text);
-    this.#complaints.note(id, parsed.ok ? null : parsed.error);
-    if (!parsed.ok) return false;
+    // The same text says nothing new, and is not read again.
+    const parsed = this.#room.has(id, text) ? null : parseHeartbeat(id, text);
+    this.#complaints.note(id, parsed?.ok === false ? parsed.error : null);
+    if (parsed?.ok !== true) return false;
     const last = this.#heard.get(id)?.heartbeat ?? this.#forgotten.get(id);
     if (last?.boot === parsed.value.boot && parsed.value.seq <= last.seq) return false;
     if (!this.#room.fits(id, text.length)) {
@@ -275,7 +276,7 @@ export class RedisFeedback implements Feedback {
       return true;
     }
     this.#turnedAway.delete(id);
-    this.#room.take(id, text.length);
+    this.#room.take(id, text);
     this.#forgotten.delete(id);
     this.#removed.delete(id);
     this.#heard.set(id, { heartbeat: parsed.value, changed_at: this.#clock.monotonic() });
