@@ -68,7 +68,7 @@ describe('a retry budget', function()
           if one:take(now) then retries = retries + 1 end
         end
         local most = percent / 100 * requests + min_per_s * (now - begin) + min_per_s * 10
-        assert.is_true(retries <= most, ('seed %d: %d of at most %.1f'):format(seed, retries, most))
+        tools.ensure(retries <= most, 'seed %d: %d of at most %.1f', seed, retries, most)
       end
     end
   end)

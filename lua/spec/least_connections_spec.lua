@@ -18,7 +18,7 @@ describe('least connections', function()
         if #open > 0 and random(2) == 1 then balancing.leave(table.remove(open, random(#open))) end
         local picked = subject:pick()
         for _, other in ipairs(members) do
-          assert.is_true(picked.peer.open / picked.share < (other.peer.open + 1) / other.share)
+          tools.ensure(picked.peer.open / picked.share < (other.peer.open + 1) / other.share)
         end
         open[#open + 1] = balancing.enter(picked)
       end

@@ -78,14 +78,14 @@ for _, name in ipairs(balancing.ALGORITHMS) do
           local given = random(4) > 1 and key(round * 30 + i) or nil
           local picked = subject:pick(random(2) == 1 and tried or nil, given, i)
           if picked then
-            assert.is_true(picked.eligible)
+            tools.ensure(picked.eligible)
             open[#open + 1] = enter(picked)
           else
-            assert.is_true(not left or #members == 0)
+            tools.ensure(not left or #members == 0)
           end
           picked = subject:pick(tried, given, i)
-          assert.equal(left, picked ~= nil)
-          assert.is_true(not picked or (picked.eligible and not tried[picked.id]))
+          tools.ensure(left == (picked ~= nil))
+          tools.ensure(not picked or (picked.eligible and not tried[picked.id]))
           if #open > 5 then leave(table.remove(open, random(#open))) end
         end
       end
@@ -99,7 +99,7 @@ for _, name in ipairs(balancing.ALGORITHMS) do
         for _, each in ipairs(members) do eligible = eligible + (each.eligible and 1 or 0) end
         for i = 1, eligible do
           local picked = subject:pick(i > 1 and tried or nil, key(round), i)
-          assert.is_nil(tried[picked.id])
+          tools.ensure(not tried[picked.id])
           tried[picked.id] = true
         end
         assert.is_nil(subject:pick(tried, key(round), 0))
@@ -198,9 +198,9 @@ describe('any history of sets and algorithms', function()
           local tried, left = some_tried(random, current.members)
           if random(2) == 1 then tried, left = nil, next(eligible) ~= nil end
           local picked = current.picker:pick(tried, random(3) > 1 and key(now), now)
-          assert.equal(left, picked ~= nil, current.picker.size .. ' to choose from')
+          tools.ensure(left == (picked ~= nil), '%d to choose from', current.picker.size)
           if picked then
-            assert.is_true(eligible[picked.id] and not (tried and tried[picked.id]))
+            tools.ensure(eligible[picked.id] and not (tried and tried[picked.id]))
             open[#open + 1] = enter(picked)
           end
           if #open > 0 and random(2) == 1 then
@@ -214,7 +214,7 @@ describe('any history of sets and algorithms', function()
         for _, each in ipairs(open) do sum[each.id] = (sum[each.id] or 0) + 1 end
         local inside = 0
         for _, each in ipairs(current.members) do
-          assert.equal(sum[each.id] or 0, each.peer.open)
+          tools.ensure((sum[each.id] or 0) == each.peer.open)
           if each.share > 0 and eligible[each.id] then inside = inside + each.peer.open end
         end
         if current.picker.bound then assert.equal(inside, counted) end

@@ -76,4 +76,11 @@ function tools.random(seed)
   end
 end
 
+--- Fails unless `condition`; `format` and what follows say why not. For loops of thousands, where luassert would
+--- take longer than what is tested.
+function tools.ensure(condition, format, ...)
+  if condition then return end
+  error(format and format:format(...) or 'what is said is not so', 2)
+end
+
 return tools

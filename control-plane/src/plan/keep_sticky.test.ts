@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { NO_INTENT, type InstanceIntent, type IntentRecord, type ServiceSpec } from '../model/intent.js';
 import type { MutationContext } from '../model/mutation.js';
 import type { Registration } from '../model/registration.js';
+import { draws } from '../testing/draws.js';
 import { buildHeartbeat, buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { compileService } from './compile.js';
 import { decide, type ServiceMutation } from './decide.js';
@@ -13,6 +14,8 @@ import type { Member, ServiceMembers } from './membership.js';
 import { advanceOperations } from './operations.js';
 import type { Witnesses } from './proof.js';
 import { drainTarget, type World } from './world.js';
+
+const RUNS = draws(2_000);
 
 const NOW = Date.parse('2026-05-01T12:00:00Z');
 const MINUTE = 60_000;
@@ -222,7 +225,7 @@ test('property: while a published set keeps anybody, or one that will is on its 
       }
       if (isProvable) proven += 1;
     }),
-    { numRuns: 2_000 },
+    { numRuns: RUNS },
   );
-  expect(Math.min(proven, kept)).toBeGreaterThan(100);
+  expect(Math.min(proven, kept)).toBeGreaterThan(RUNS / 20);
 });

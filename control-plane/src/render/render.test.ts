@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { productRoot, readTemplates } from '../cli/product.js';
+import { draws } from '../testing/draws.js';
 import { GATEWAY_OPTIONS, type GatewayOption, type GivenOptions } from './options.js';
 import { parseOptions } from './parse_options.js';
 import { renderConf } from './render.js';
@@ -159,7 +160,7 @@ describe('what is refused', () => {
         expect(errors.length).toBeGreaterThan(0);
         expect(errors.every((message) => message.startsWith(flagOf(name)))).toBe(true);
       }),
-      { numRuns: 3_000 },
+      { numRuns: draws(3_000) },
     );
   });
 
@@ -173,7 +174,7 @@ describe('what is refused', () => {
         const given = { ...plain, [name]: name.endsWith('_dir') ? `/${value}` : value };
         if (parseOptions(given).ok) expect(shape(render(given))).toBe(expected);
       }),
-      { numRuns: 2_000 },
+      { numRuns: draws(2_000) },
     );
   }, 60_000);
 });

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { bucketOf, LATENCY_BUCKETS } from '../../model/latency.js';
 import { type Counts, DEFAULT_GATES, type Gates, PERCENTILES } from '../../model/release_gates.js';
+import { draws } from '../../testing/draws.js';
 import { NO_COUNTS, readGates, verdictOf } from './gates.js';
 import { ALPHA, ranks } from './percentile.js';
 
@@ -51,7 +52,7 @@ function failing(gates: Gates, runs: number, draw: () => { stable: Counts; targe
 
 const LATENCY = { ...DEFAULT_GATES, errors: null, min_samples: 10 };
 const ERRORS = { ...DEFAULT_GATES, latency: null, min_samples: 10 };
-const RUNS = 1_000;
+const RUNS = draws(1_000);
 /** What is at most 1 in 100 shows at most so much in as many runs, but for one time in a thousand. */
 const BOUND = 2 * ALPHA + 3.1 * Math.sqrt((2 * ALPHA * (1 - 2 * ALPHA)) / RUNS);
 

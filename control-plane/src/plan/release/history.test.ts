@@ -1,6 +1,8 @@
+import { ok } from 'node:assert/strict';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type ReleaseRecord, type Shares, VERBS, type Verb, hasEnded } from '../../model/release.js';
+import { draws } from '../../testing/draws.js';
 import { buildCounts, buildFacts, buildRelease, RELEASE_AT, buildWeighted } from '../../testing/releases.js';
 import { advance } from './advance.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
@@ -223,22 +225,21 @@ it(
           const facts = world.facts(before);
           act(world);
           const after = world.written;
-          expect(sum(after.shares)).toBe(100);
-          expect(after.rev).toBeGreaterThanOrEqual(before.rev);
-          expect(after.looked_at).toBeGreaterThanOrEqual(before.looked_at);
+          ok(sum(after.shares) === 100, JSON.stringify(after.shares));
+          ok(after.rev >= before.rev && after.looked_at >= before.looked_at);
           const alive = new Set(
             Object.keys(world.ready).filter((version) => (world.ready[version] ?? 0) > 0),
           );
           const effective = giveBack(after.shares, after.stable, alive);
-          expect(sum(effective)).toBe(100);
+          ok(sum(effective) === 100, JSON.stringify(effective));
           if (alive.size > 0)
-            for (const version of Object.keys(effective)) expect(alive.has(version)).toBe(true);
+            for (const version of Object.keys(effective)) ok(alive.has(version), `${version} is not alive`);
           // More for the target is a step, and a step has its guards.
           if (shareOf(after.shares, 'v2') > shareOf(before.shares, 'v2')) {
             expect(facts.blocked_by).toEqual([]);
             expect(serving(facts, after.shares)).toBeGreaterThan(0);
           }
-          if (hasEnded(before.state)) expect(after).toEqual(before);
+          if (hasEnded(before.state) && after !== before) expect(after).toEqual(before);
         }
         // Whatever was done to it, an abort brings it home.
         if (!hasEnded(world.written.state)) {
@@ -250,7 +251,7 @@ it(
         }
         expect(hasEnded(world.written.state)).toBe(true);
       }),
-      { numRuns: 1_500 },
+      { numRuns: draws(1_500) },
     );
   },
 );
@@ -270,6 +271,6 @@ it('a verb that is repeated never advances twice', { timeout: 60_000 }, () => {
       expect(twice.shares).toEqual(once.shares);
       if (!verb.full) expect(once.step).toBeLessThanOrEqual(before.step + 1);
     }),
-    { numRuns: 2_000 },
+    { numRuns: draws(2_000) },
   );
 });

@@ -1,8 +1,10 @@
+import { ok } from 'node:assert/strict';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type ReleaseRecord, type Shares, VERBS, type Verb, hasEnded } from '../../model/release.js';
 import type { CallOutcome } from '../../model/release_strategy.js';
 import type { InstanceFacts, ReleaseFacts } from '../../model/release_facts.js';
+import { draws } from '../../testing/draws.js';
 import {
   buildCounts,
   buildFacts,
@@ -380,10 +382,9 @@ it(
             const before = world.written;
             act(world);
             const after = world.written;
-            expect(world.wrong).toEqual([]);
-            expect(after.rev).toBeGreaterThanOrEqual(before.rev);
-            expect(after.looked_at).toBeGreaterThanOrEqual(before.looked_at);
-            if (hasEnded(before.state)) expect(after).toEqual(before);
+            ok(world.wrong.length === 0, world.wrong.join('; '));
+            ok(after.rev >= before.rev && after.looked_at >= before.looked_at);
+            if (hasEnded(before.state) && after !== before) expect(after).toEqual(before);
           }
           expect(new Set(world.begun).size).toBe(world.begun.length);
           // Whatever was done to it: everybody is back and well, the hook answers, and an abort brings it home.
@@ -401,7 +402,7 @@ it(
             );
         },
       ),
-      { numRuns: process.env['EBBGATE_LONG'] === undefined ? 2_000 : 8_000 },
+      { numRuns: draws(2_000, 8_000) },
     );
   },
 );

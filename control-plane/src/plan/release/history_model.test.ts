@@ -1,7 +1,9 @@
+import { ok } from 'node:assert/strict';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { ReleaseFacts } from '../../model/release_facts.js';
 import { type ReleaseRecord, type Shares, VERBS, type Verb, hasEnded } from '../../model/release.js';
+import { draws } from '../../testing/draws.js';
 import { buildFacts, buildRelease, RELEASE_AT, buildWeighted } from '../../testing/releases.js';
 import { advance } from './advance.js';
 import { obey } from './verbs.js';
@@ -24,7 +26,7 @@ const DEADLINE_MS = 12_000;
 const START_DEADLINE_MS = 10_000;
 const LONG_MS = 600_000;
 /** Many in the long run; few find the same in a short one. */
-const HISTORIES = process.env['EBBGATE_LONG'] === undefined ? 2_000 : 10_000;
+const HISTORIES = draws(2_000, 10_000);
 
 /* ---- the second opinion ---- */
 
@@ -303,7 +305,7 @@ class World {
     const result = advance(record, this.facts(record), this.now);
     const opinion = this.#thought ?? this.opinion;
     const expected = look(opinion, this.seen(opinion.target));
-    expect(result.moved).toBe(expected.moved);
+    ok(result.moved === expected.moved, `moved: ${String(result.moved)}`);
     expect(result.write_shares?.['v2'] ?? (result.write_shares ? 0 : null)).toBe(expected.write_shares);
     if (result.write_shares) this.intent_shares = result.write_shares;
     if (death === 'shares written') {
@@ -466,7 +468,7 @@ it(
           const before = world.written;
           act(world);
           if (world.written !== before) expect(project(world.written)).toEqual({ ...world.opinion });
-          if (hasEnded(before.state)) expect(world.written).toBe(before);
+          if (hasEnded(before.state)) ok(world.written === before);
         }
         const end = world.written.state;
         reached.set(end, (reached.get(end) ?? 0) + 1);
@@ -483,6 +485,6 @@ it(
       'failed',
       'rolling_back',
     ])
-      expect(reached.get(state) ?? 0, state).toBeGreaterThan(20);
+      expect(reached.get(state) ?? 0, state).toBeGreaterThan(HISTORIES / 100);
   },
 );

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Shares } from '../../model/release.js';
+import { draws } from '../../testing/draws.js';
 import { giveBack, sameShares, shareOf, shiftShares, spellShares } from './shares.js';
 
 const sum = (shares: Readonly<Record<string, number>>): number =>
@@ -67,7 +68,7 @@ it('shares sum to 100 in whole percents, whatever is shifted and whoever dies', 
         for (const [version, share] of Object.entries(giveBack(shifted, 'v1', new Set(ready))))
           expect(share === 0 || ready.includes(version)).toBe(true);
     }),
-    { numRuns: 2_000 },
+    { numRuns: draws(2_000) },
   );
 });
 
