@@ -1,12 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { systemClock } from '../clock.js';
-import { addController } from './controller.js';
-import { addLocal } from './local.js';
+import type { Command } from 'commander';
 import { productVersion } from './product.js';
 import { addApiCommands, createProgram, run } from './program.js';
-import { addRegister } from './register.js';
-import { addRender } from './render.js';
 import type { Terminal } from './terminal.js';
 
 /** The `ebbgate` command: every subcommand, wired to the real process. */
@@ -17,14 +14,36 @@ async function main(): Promise<void> {
   });
   const terminal = processTerminal();
   const program = createProgram(productVersion(), terminal);
-  addApiCommands(program, terminal);
-  addRender(program);
-  addRegister(program);
-  addLocal(program, terminal);
-  addController(program);
-  const code = await run(program, process.argv.slice(2), terminal);
+  const args = process.argv.slice(2);
+  await addCommands(program, args[0] ?? '', terminal);
+  const code = await run(program, args, terminal);
   // Commands that are no clients of the API set their own code.
   if (code !== 0) process.exitCode = code;
+}
+
+type Add = (program: Command, terminal: Terminal) => void;
+
+/** The commands that are no clients of the API, and what loads the file that adds them. */
+const OTHERS: readonly { readonly names: readonly string[]; readonly load: () => Promise<Add> }[] = [
+  { names: ['render'], load: async () => (await import('./render.js')).addRender },
+  { names: ['register'], load: async () => (await import('./register.js')).addRegister },
+  { names: ['up', 'status', 'down', 'demo'], load: async () => (await import('./local.js')).addLocal },
+  { names: ['controller'], load: async () => (await import('./controller.js')).addController },
+];
+
+/**
+ * Adds the commands. If `first` names one, only those of its file: the modules behind the options of all the others take longer
+ * to load than most commands take to run.
+ */
+async function addCommands(program: Command, first: string, terminal: Terminal): Promise<void> {
+  const other = OTHERS.find(({ names }) => names.includes(first));
+  if (other) {
+    (await other.load())(program, terminal);
+    return;
+  }
+  addApiCommands(program, terminal);
+  if (program.commands.some((one) => one.name() === first)) return;
+  for (const { load } of OTHERS) (await load())(program, terminal);
 }
 
 function processTerminal(): Terminal {
