@@ -7,7 +7,7 @@ import {
   ZooKeeperLink,
   systemClock,
 } from '../control-plane/src/testkit.js';
-import { startStack, type Stack } from '../e2e/harness/stack.js';
+import { UpPlatform } from '../e2e/harness/up_platform.js';
 import { Acks } from './harness/acks.js';
 import { quantile } from './harness/numbers.js';
 import { report, rounded } from './harness/results.js';
@@ -19,11 +19,11 @@ const SERVICE = 'shop';
 const CALM_MS = 850;
 
 test('from a registration, and from an operator, to the acks of two gateways', async () => {
-  await using stack = await startStack({ gateways: 2, instances: 3 });
-  const gateways = (await stack.fleet()).map(({ id }) => id);
-  await using acks = await Acks.open(stack.redis, gateways);
-  const registered = await register(stack, acks);
-  const isolated = await isolate(stack, acks);
+  await using platform = await UpPlatform.start({ gateways: 2, instances: 3 });
+  const gateways = (await platform.fleet()).map(({ id }) => id);
+  await using acks = await Acks.open(platform.data, gateways);
+  const registered = await register(platform, acks);
+  const isolated = await isolate(platform, acks);
   const row = (what: string, waits: readonly number[]) => [
     what,
     waits.length,
@@ -44,10 +44,10 @@ step of both is seen by a client of Redis.`,
   });
 });
 
-async function register(stack: Stack, acks: Acks): Promise<readonly number[]> {
+async function register(platform: UpPlatform, acks: Acks): Promise<readonly number[]> {
   const waits: number[] = [];
   const link = new ZooKeeperLink({
-    connect: stack.zookeeper,
+    connect: platform.env.EBBGATE_ZOOKEEPER,
     sessionTimeoutMs: 10_000,
     log: createRecordingLog(),
     clock: systemClock,
@@ -77,9 +77,9 @@ async function register(stack: Stack, acks: Acks): Promise<readonly number[]> {
   return waits;
 }
 
-async function isolate(stack: Stack, acks: Acks): Promise<readonly number[]> {
+async function isolate(platform: UpPlatform, acks: Acks): Promise<readonly number[]> {
   const waits: number[] = [];
-  const listed = await stack.call<{ readonly items: readonly { readonly id: string }[] }>(
+  const listed = await platform.call<{ readonly items: readonly { readonly id: string }[] }>(
     'GET',
     `/v1/services/${SERVICE}/instances`,
   );
@@ -88,7 +88,7 @@ async function isolate(stack: Stack, acks: Acks): Promise<readonly number[]> {
   const turn = async (verb: 'isolate' | 'restore', down: boolean): Promise<number> => {
     const began = performance.now();
     const acked = acks.acked(SERVICE, ({ peers }) => peers.some((one) => one.id === id && one.down === down));
-    const answer = await stack.call('POST', `${path}/${verb}`, { reason: 'bench' });
+    const answer = await platform.call('POST', `${path}/${verb}`, { reason: 'bench' });
     if (answer.status !== 200) throw new Error(`${verb}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return (await acked) - began;
   };

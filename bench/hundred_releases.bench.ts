@@ -10,7 +10,7 @@ import {
   ZooKeeperLink,
   systemClock,
 } from '../control-plane/src/testkit.js';
-import { Rig } from '../e2e/harness/rig.js';
+import { ControlledPlatform } from '../e2e/harness/controlled_platform.js';
 import { until } from '../e2e/harness/until.js';
 import { cpuTime } from './harness/cpu_time.js';
 import { quantile } from './harness/numbers.js';
@@ -24,8 +24,8 @@ const STEPS = [{ weight: 10 }, { pause: '2s' }, { weight: 50 }, { pause: '2s' },
 const PUBLISHES = SERVICES * 4;
 
 /** The position of the sets: grows by one with each that is published. */
-async function generation(rig: Rig): Promise<number> {
-  return Number((await rig.data.hget('{ebb}:meta', 'generation')) ?? 0);
+async function generation(platform: ControlledPlatform): Promise<number> {
+  return Number((await platform.data.hget('{ebb}:meta', 'generation')) ?? 0);
 }
 
 /** Milliseconds on a core of all threads of a process. */
@@ -36,9 +36,9 @@ function cpuOf(pid: number): number {
 }
 
 test('100 releases of 100 services at once', async () => {
-  await using rig = await Rig.start();
+  await using platform = await ControlledPlatform.start();
   const link = new ZooKeeperLink({
-    connect: `127.0.0.1:${rig.ports.zookeeper}`,
+    connect: `127.0.0.1:${platform.ports.zookeeper}`,
     sessionTimeoutMs: 10_000,
     log: createRecordingLog(),
     clock: systemClock,
@@ -68,42 +68,51 @@ test('100 releases of 100 services at once', async () => {
       registrations.push(registration);
     }
   await until('all services are published', async () => {
-    const last = await rig.service(services.at(-1));
+    const last = await platform.service(services.at(-1));
     return last.instances.total === 2 && last.convergence?.converged;
   });
-  const { pid } = rig.controller.process;
+  const { pid } = platform.controller.process;
   const idle = cpuOf(pid);
   await pause(IDLE_MS);
   const idleShare = (100 * (cpuOf(pid) - idle)) / IDLE_MS;
 
   const gates = { min_samples: 1, on_inconclusive: 'pass' };
-  const [began, from, cpu, main] = [performance.now(), await generation(rig), cpuOf(pid), cpuTime([pid])];
+  const [began, from, cpu, main] = [
+    performance.now(),
+    await generation(platform),
+    cpuOf(pid),
+    cpuTime([pid]),
+  ];
   const answers = await Promise.all(
     services.map(async (service) => {
       const asked = performance.now();
       const body = { target: 'v2', stable: 'v1', steps: STEPS, gates };
-      const { status } = await rig.call<ReleaseOutcome>('POST', `/v1/services/${service}/releases`, body);
+      const { status } = await platform.call<ReleaseOutcome>(
+        'POST',
+        `/v1/services/${service}/releases`,
+        body,
+      );
       expect(status).toBe(202);
       return performance.now() - asked;
     }),
   );
   const rates: number[] = [];
-  let last = { at: performance.now(), generation: await generation(rig) };
+  let last = { at: performance.now(), generation: await generation(platform) };
   let running = SERVICES;
   while (running > 0) {
     await pause(SAMPLE_MS);
-    const now = { at: performance.now(), generation: await generation(rig) };
+    const now = { at: performance.now(), generation: await generation(platform) };
     rates.push((1_000 * (now.generation - last.generation)) / (now.at - last.at));
     last = now;
-    running = (await rig.call<{ items: unknown[] }>('GET', '/v1/releases')).body.items.length;
+    running = (await platform.call<{ items: unknown[] }>('GET', '/v1/releases')).body.items.length;
   }
   const took = performance.now() - began;
   const used = cpuOf(pid) - cpu;
   const busy = (cpuTime([pid]) - main) / 1e6;
-  const published = (await generation(rig)) - from;
+  const published = (await generation(platform)) - from;
   const ends = await Promise.all(
     services.map(async (service) => {
-      const { body } = await rig.call<{ items: ReleaseResource[] }>(
+      const { body } = await platform.call<{ items: ReleaseResource[] }>(
         'GET',
         `/v1/services/${service}/releases`,
       );

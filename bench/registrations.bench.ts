@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'vitest';
-import { Rig } from '../e2e/harness/rig.js';
+import { ControlledPlatform } from '../e2e/harness/controlled_platform.js';
 import { until } from '../e2e/harness/until.js';
 import { processTime } from './harness/cpu_time.js';
 import { manyServices } from './harness/many.js';
@@ -26,18 +26,18 @@ const AFTER_MS = 700;
 
 async function measure({ services: count, instances, changes }: (typeof SIZES)[number]) {
   const services = manyServices(count);
-  await using rig = await Rig.start({ env: ENV });
-  await using registrants = await Registrants.register(rig.ports.zookeeper, services, instances);
-  const published = () => rig.data.zcard('{ebb}:index');
+  await using platform = await ControlledPlatform.start({ env: ENV });
+  await using registrants = await Registrants.register(platform.ports.zookeeper, services, instances);
+  const published = () => platform.data.zcard('{ebb}:index');
   await until('every service is published', async () => (await published()) >= count + 1, {
     timeoutMs: 90_000,
   });
   await until(
     'every gateway is on the newest sets',
-    async () => (await rig.fleet()).every(({ behind }) => behind === 0),
+    async () => (await platform.fleet()).every(({ behind }) => behind === 0),
     { timeoutMs: 60_000 },
   );
-  const { pid } = rig.controller.process;
+  const { pid } = platform.controller.process;
   await pause(20_000); // what a start leaves behind: the nodes of consumers, garbage
   const [began, from] = [performance.now(), processTime(pid)];
   await pause(IDLE_MS);
@@ -51,7 +51,7 @@ async function measure({ services: count, instances, changes }: (typeof SIZES)[n
     await registrants.weigh(s, change % instances, 200 + change);
     const weight = 200 + change;
     await until('the change is published', async () =>
-      (await rig.published(services[s])).peers.some((peer) => peer.weight === weight),
+      (await platform.published(services[s])).peers.some((peer) => peer.weight === weight),
     );
     await pause(Math.max(0, at + AFTER_MS - performance.now()));
     costs.push(processTime(pid) - used - idle * (performance.now() - at));

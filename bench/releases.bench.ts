@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { hasEnded, type ReleaseOutcome, type ReleaseResource } from '../control-plane/src/testkit.js';
-import type { Enlisted } from '../e2e/harness/enlisted.js';
-import { Rig } from '../e2e/harness/rig.js';
+import type { RegisteredInstance } from '../e2e/harness/registered_instance.js';
+import { ControlledPlatform } from '../e2e/harness/controlled_platform.js';
 import { untilValue } from '../e2e/harness/until.js';
 import { startUpgrades } from '../e2e/harness/upgrades.js';
 import { report, rounded } from './harness/results.js';
@@ -10,26 +10,26 @@ const INSTANCES = 10;
 const SERVICE = 'shop';
 
 test('a release in place whose upgrades take no time', async () => {
-  const enlisted = new Map<string, Enlisted>();
+  const instances = new Map<string, RegisteredInstance>();
   // Nothing is restarted: the instance writes the new version into its registration, as if it had been.
   await using upgrades = await startUpgrades(() => Promise.resolve(null), {
     instead: async (id, version) => {
-      await enlisted.get(id)?.become(version);
+      await instances.get(id)?.become(version);
     },
   });
-  await using rig = await Rig.start({ env: { EBBGATE_HOOKS: upgrades.url } });
+  await using platform = await ControlledPlatform.start({ env: { EBBGATE_HOOKS: upgrades.url } });
   for (let n = 0; n < INSTANCES; n += 1) {
-    const one = await rig.enlist({ service: SERVICE });
-    enlisted.set(one.id, one);
+    const one = await platform.startInstance({ service: SERVICE });
+    instances.set(one.id, one);
   }
-  await rig.route(SERVICE, '/');
-  await using traffic = rig.traffic({ path: '/', rate: 100 });
+  await platform.route(SERVICE, '/');
+  await using traffic = platform.traffic({ path: '/', rate: 100 });
   const rows = [];
   for (const [batch, target] of [
     [1, 'v2'],
     [2, 'v3'],
   ] as const) {
-    const { ms, release } = await releaseOf(rig, batch, target, upgrades.url);
+    const { ms, release } = await releaseOf(platform, batch, target, upgrades.url);
     const { times } = release;
     const batches = INSTANCES / batch;
     const row = [
@@ -64,19 +64,19 @@ what was written between. By the release's own clock, in milliseconds.`,
 });
 
 async function releaseOf(
-  rig: Rig,
+  platform: ControlledPlatform,
   batch: number,
   target: string,
   url: string,
 ): Promise<{ readonly ms: number; readonly release: ReleaseResource }> {
   const began = performance.now();
   const body = { target, in_place: { batch, webhook: { url } } };
-  const started = await rig.call<ReleaseOutcome>('POST', `/v1/services/${SERVICE}/releases`, body);
+  const started = await platform.call<ReleaseOutcome>('POST', `/v1/services/${SERVICE}/releases`, body);
   expect(started, JSON.stringify(started.body)).toMatchObject({ status: 202 });
   const release = await untilValue(
     `the release to ${target}`,
     async () =>
-      (await rig.call<ReleaseResource>('GET', `/v1/releases/${started.body.release.id}?wait=30s`)).body,
+      (await platform.call<ReleaseResource>('GET', `/v1/releases/${started.body.release.id}?wait=30s`)).body,
     ({ state }) => hasEnded(state),
     { timeoutMs: 120_000 },
   );

@@ -5,12 +5,13 @@ import {
   systemClock,
   ZooKeeperLink,
 } from '../control-plane/src/testkit.js';
-import { startStack, type Registered, type Stack } from './harness/stack.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
+import type { RegisteredInstance } from './harness/registered_instance.js';
 import { sendMany, startTraffic, type Traffic } from './harness/traffic.js';
 import { until } from './harness/until.js';
 
-let stack: Stack;
-let fleet: readonly Registered[] = [];
+let platform: ControlledPlatform;
+let fleet: readonly RegisteredInstance[] = [];
 let traffic: Traffic;
 let link: ZooKeeperLink;
 
@@ -22,23 +23,23 @@ const quiet = {
 };
 
 beforeAll(async () => {
-  stack = await startStack();
-  fleet = await Promise.all([stack.register(), stack.register()]);
-  await stack.route('shop');
+  platform = await ControlledPlatform.start();
+  fleet = await Promise.all([platform.startInstance(), platform.startInstance()]);
+  await platform.route();
   link = new ZooKeeperLink({
-    connect: stack.zookeeper,
+    connect: `127.0.0.1:${String(platform.ports.zookeeper)}`,
     sessionTimeoutMs: 4_000,
     log: quiet,
     clock: systemClock,
     random: Math.random,
   });
   await link.start();
-  traffic = startTraffic({ url: stack.gateways[0] ?? '', rate: 100 });
+  traffic = startTraffic({ url: platform.gateways[0]!.url, rate: 100 });
 });
 afterAll(async () => {
   await traffic.stop();
   await link.close();
-  await stack[Symbol.asyncDispose]();
+  await platform[Symbol.asyncDispose]();
 });
 
 /** Puts what no registrar would write into a provider node. Resolves with the way to take it out again. */
@@ -52,7 +53,7 @@ async function registerRaw(node: string, data: string): Promise<() => Promise<vo
     if (!removed.ok) throw new Error(removed.error.message);
   };
 }
-const problems = async (): Promise<ServiceResource['problems']> => (await stack.service('shop')).problems;
+const problems = async (): Promise<ServiceResource['problems']> => (await platform.service()).problems;
 
 test.each<[string, object | string, RegExp]>([
   ['garbage', '\u0000not json', /JSON/],
@@ -69,46 +70,46 @@ test.each<[string, object | string, RegExp]>([
       return list.length > 0 ? list : undefined;
     });
     expect(found[0]?.message).toMatch(message);
-    expect((await stack.service('shop')).instances).toMatchObject({ eligible: 2 });
+    expect((await platform.service()).instances).toMatchObject({ eligible: 2 });
     await withdraw();
     await until('it goes with its node', async () => (await problems()).length === 0);
-    const after = await sendMany({ url: stack.gateways[0] ?? '', count: 50 });
+    const after = await sendMany({ url: platform.gateways[0]!.url, count: 50 });
     expect(after.failed).toEqual([]);
   },
 );
 
 test('a corrupted set in Redis is kept out, named with its code, and healed by a new epoch', async () => {
-  const before = await stack.call<{ epoch: number }>('GET', '/v1/services/shop/set');
-  await stack.redis.connect();
+  const before = await platform.call<{ epoch: number }>('GET', '/v1/services/shop/set');
   // Damage it the way a stray write would: the payload changes, and the gateways are asked to look.
-  const generation = await stack.redis.hincrby('{ebb}:meta', 'generation', 1);
-  await stack.redis.hset('{ebb}:set:shop', {
+  const generation = await platform.data.hincrby('{ebb}:meta', 'generation', 1);
+  await platform.data.hset('{ebb}:set:shop', {
     payload: '{"v":1,"service":"shop","peers":[',
     generation: String(generation),
   });
-  await stack.redis.zadd('{ebb}:index', generation, 'shop');
-  await stack.redis.publish('{ebb}:changed', `${String(before.body.epoch)}:${String(generation)}`);
+  await platform.data.zadd('{ebb}:index', generation, 'shop');
+  await platform.data.publish('{ebb}:changed', `${String(before.body.epoch)}:${String(generation)}`);
   await until('a gateway names it, or it is healed already', async () => {
-    const gateways = await stack.call<{ items: readonly GatewayResource[] }>('GET', '/v1/gateways');
+    const gateways = await platform.call<{ items: readonly GatewayResource[] }>('GET', '/v1/gateways');
     const named = gateways.body.items.some((one) => one.rejected.some((set) => set.service === 'shop'));
     return (
       named ||
-      (await stack.call<{ epoch: number }>('GET', '/v1/services/shop/set')).body.epoch > before.body.epoch
+      (await platform.call<{ epoch: number }>('GET', '/v1/services/shop/set')).body.epoch > before.body.epoch
     );
   });
   await until('every gateway obeys a sound set again', async () => {
-    const gateways = await stack.fleet();
+    const gateways = await platform.fleet();
     return (
-      gateways.every((one) => one.rejected.length === 0) &&
-      (await stack.service('shop')).convergence?.converged
+      gateways.every((one) => one.rejected.length === 0) && (await platform.service()).convergence?.converged
     );
   });
-  const after = await sendMany({ url: stack.gateways[1] ?? '', count: 100 });
+  const after = await sendMany({ url: platform.gateways[1]!.url, count: 100 });
   expect(after.failed).toEqual([]);
   expect(after.instances.size).toBe(fleet.length);
 });
 
-test.each<[string, string, string, unknown, Record<string, string>, number, string, RegExp]>([
+test.each<
+  [string, 'GET' | 'POST' | 'PATCH', string, unknown, Record<string, string>, number, string, RegExp]
+>([
   [
     'a bad weight',
     'PATCH',
@@ -171,7 +172,7 @@ test.each<[string, string, string, unknown, Record<string, string>, number, stri
     /path/,
   ],
 ])('%s: a clear problem', async (_name, method, path, body, headers, status, code, detail) => {
-  const answer = await stack.call(method, path.replace('ID', fleet[0]?.id ?? ''), body, headers);
+  const answer = await platform.call(method, path.replace('ID', fleet[0]?.id ?? ''), body, headers);
   expect(answer).toMatchObject({ status, body: { code, status } });
   expect(answer.headers['content-type']).toMatch(/application\/problem\+json/);
   expect(JSON.stringify(answer.body)).toMatch(detail);
@@ -187,7 +188,7 @@ test.each<[readonly string[], RegExp]>([
   [['up', '--base-port', '99999'], /base-port/],
   [['render', '--workers', '-1'], /workers/],
 ])('ebbgate %j is refused as usage, and says what to correct', async (args, message) => {
-  const run = await stack.cli(...args);
+  const run = await platform.cli(...args);
   expect(run.stderr).toMatch(message);
   expect(run.code).toBe(2);
 });

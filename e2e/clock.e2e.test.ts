@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Heartbeat } from '../control-plane/src/testkit.js';
 import { startInstance } from './harness/instance.js';
-import { Patient } from './harness/patient.js';
+import { FaultyInstance } from './harness/faulty_instance.js';
 import { peer } from './harness/publish.js';
 import { sendMany } from './harness/traffic.js';
 import { until } from './harness/until.js';
@@ -10,7 +10,7 @@ import { hostOf, Workbench } from './harness/workbench.js';
 
 const HOUR = 3_600;
 const clock = new WallClock();
-const patients: Patient[] = [];
+const started: FaultyInstance[] = [];
 let bench: Workbench;
 
 beforeAll(async () => {
@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
-  await Promise.all(patients.map((one) => one.refuse()));
+  await Promise.all(started.map((one) => one.refuse()));
 });
 afterEach(() => {
   clock.set(0);
@@ -37,9 +37,9 @@ const many = (service: string, count: number): Promise<unknown> =>
   sendMany({ url: bench.gateway.url, host: hostOf(service), count });
 
 /** A service of two instances, the first of which refuses connections and is ejected. */
-async function sick(service: string, failTimeoutMs: number): Promise<Patient> {
-  const [one, two] = [await Patient.start(service), await Patient.start(service)];
-  patients.push(one, two);
+async function sick(service: string, failTimeoutMs: number): Promise<FaultyInstance> {
+  const [one, two] = [await FaultyInstance.start(service), await FaultyInstance.start(service)];
+  started.push(one, two);
   const health = { max_fails: 3, fail_timeout_ms: failTimeoutMs };
   await bench.serve(service, [peer(one), peer(two)], { health });
   await one.refuse();
@@ -49,7 +49,7 @@ async function sick(service: string, failTimeoutMs: number): Promise<Patient> {
   });
   return one;
 }
-const stateOf = async (service: string, one: Patient): Promise<string | undefined> =>
+const stateOf = async (service: string, one: FaultyInstance): Promise<string | undefined> =>
   (await beat()).health?.[`${service}|${one.id}`]?.state;
 
 test.each([

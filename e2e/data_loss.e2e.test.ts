@@ -8,43 +8,44 @@ import type {
   ReadinessResource,
   ServiceEvent,
 } from '../control-plane/src/testkit.js';
-import type { Enlisted } from './harness/enlisted.js';
-import { Rig, statusOf } from './harness/rig.js';
-import { runCli, type Run } from './harness/stack.js';
+import type { RegisteredInstance } from './harness/registered_instance.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
+import { statusOf } from './harness/platform.js';
+import { runCli, type Run } from './harness/cli.js';
 import { until } from './harness/until.js';
 
 /*
  * ZooKeeper loses everything, under live traffic: nothing moves until a person has decided, and then what it contains counts.
  */
 
-let rig: Rig;
-let instances: readonly Enlisted[];
+let platform: ControlledPlatform;
+let instances: readonly RegisteredInstance[];
 
 beforeAll(async () => {
-  rig = await Rig.start({ env: { EBBGATE_SETTLE: '6s' } });
-  instances = await Promise.all([1, 2, 3].map(() => rig.enlist({ wait: false })));
-  await until('all three are in use', async () => (await rig.service()).instances.eligible === 3);
-  await rig.route();
+  platform = await ControlledPlatform.start({ env: { EBBGATE_SETTLE: '6s' } });
+  instances = await Promise.all([1, 2, 3].map(() => platform.startInstance({ wait: false })));
+  await until('all three are in use', async () => (await platform.service()).instances.eligible === 3);
+  await platform.route();
 });
-afterAll(() => rig[Symbol.asyncDispose]());
+afterAll(() => platform[Symbol.asyncDispose]());
 
 const cli = (...args: readonly string[]): Promise<Run> =>
-  runCli(args, { EBBGATE_API: `http://127.0.0.1:${rig.ports.api}`, EBBGATE_ACTOR: 'ann' });
+  runCli(args, { EBBGATE_API: `http://127.0.0.1:${platform.ports.api}`, EBBGATE_ACTOR: 'ann' });
 const accept = (...more: readonly string[]): Promise<Run> =>
   cli('accept-data-loss', '--reason', 'disk died, no backup', ...more);
 const protection = async (): Promise<ProtectionResource> =>
-  (await rig.call<ProtectionResource>('GET', '/v1/protection')).body;
+  (await platform.call<ProtectionResource>('GET', '/v1/protection')).body;
 const readiness = async (): Promise<ReadinessResource> =>
-  (await rig.call<ReadinessResource>('GET', '/readyz')).body;
+  (await platform.call<ReadinessResource>('GET', '/readyz')).body;
 const eventsOf = async (service = 'shop'): Promise<readonly ServiceEvent[]> =>
-  (await rig.call<{ readonly items: readonly ServiceEvent[] }>('GET', `/v1/services/${service}/events`)).body
-    .items;
-const epoch = async (): Promise<number> => Number(await rig.data.hget('{ebb}:meta', 'epoch'));
+  (await platform.call<{ readonly items: readonly ServiceEvent[] }>('GET', `/v1/services/${service}/events`))
+    .body.items;
+const epoch = async (): Promise<number> => Number(await platform.data.hget('{ebb}:meta', 'epoch'));
 
 /** ZooKeeper starts again with an empty disk. */
 async function wipe(): Promise<void> {
-  await rig.zookeeper.restart(() => {
-    rmSync(join(rig.dir, 'zookeeper', 'data'), { recursive: true });
+  await platform.zookeeper.restart(() => {
+    rmSync(join(platform.dir, 'zookeeper', 'data'), { recursive: true });
   });
 }
 
@@ -61,7 +62,7 @@ async function registeredAgain(): Promise<void> {
   await until(
     'all instances have registered again',
     async () => {
-      const { status, body } = await rig.call<MutationResource>(
+      const { status, body } = await platform.call<MutationResource>(
         'POST',
         '/v1/protection/accept_data_loss?dry_run=true',
         { reason: 'look' },
@@ -73,7 +74,7 @@ async function registeredAgain(): Promise<void> {
 }
 
 test('there is nothing to accept while nothing is lost', async () => {
-  const refused = await rig.call('POST', '/v1/protection/accept_data_loss', { reason: 'try' });
+  const refused = await platform.call('POST', '/v1/protection/accept_data_loss', { reason: 'try' });
   expect(refused).toMatchObject({ status: 409, body: { code: 'no_data_loss' } });
   await until(
     'the stores have reported the time',
@@ -86,11 +87,11 @@ test('there is nothing to accept while nothing is lost', async () => {
 test('wiped: all is stopped and says so; accepted with the intents kept, no request fails from first to last', async () => {
   const [isolated] = instances;
   const path = `/v1/services/shop/instances/${encodeURIComponent(isolated!.id)}/isolate`;
-  expect(await rig.call('POST', path, { reason: 'it lies' })).toMatchObject({ status: 200 });
-  await rig.converged();
+  expect(await platform.call('POST', path, { reason: 'it lies' })).toMatchObject({ status: 200 });
+  await platform.converged();
   const from = isolated!.requests();
-  const [published, before] = [await rig.published(), await epoch()];
-  await using traffic = rig.traffic();
+  const [published, before] = [await platform.published(), await epoch()];
+  await using traffic = platform.traffic();
 
   await wipe();
   expect(await suspended()).toMatch(/lost data.*ebbgate accept-data-loss/);
@@ -99,34 +100,34 @@ test('wiped: all is stopped and says so; accepted with the intents kept, no requ
     zookeeper: { state: 'degraded' },
     data_loss: expect.stringMatching(/lost data/) as string,
   });
-  const metrics = await fetch(`http://127.0.0.1:${rig.ports.api}/metrics`);
+  const metrics = await fetch(`http://127.0.0.1:${platform.ports.api}/metrics`);
   expect(await metrics.text()).toMatch(/^ebbgate_controller_data_loss 1$/m);
-  expect(await rig.call('POST', path.replace('isolate', 'restore'), {})).toMatchObject({
+  expect(await platform.call('POST', path.replace('isolate', 'restore'), {})).toMatchObject({
     status: 503,
     body: { code: 'not_ready' },
   });
   await registeredAgain();
-  expect(await rig.published()).toEqual(published);
+  expect(await platform.published()).toEqual(published);
 
   const looked = await accept();
   expect(looked).toMatchObject({ code: 2 });
   expect(looked.stdout).toMatch(/routes: \[\{"host":"\*","path":"\/"\}\] → \[\]/);
   expect(looked.stdout).toMatch(new RegExp(`${isolated!.id}  state: isolated → up`));
   expect(looked.stderr).toMatch(/--keep-intents keeps them/);
-  expect(await rig.published()).toEqual(published);
+  expect(await platform.published()).toEqual(published);
 
   const accepted = await accept('--keep-intents', '--yes');
   expect(accepted).toMatchObject({ code: 0 });
-  await rig.ready();
-  await rig.converged();
+  await platform.ready();
+  await platform.converged();
   expect(await protection()).toMatchObject({ data_loss: null });
   expect(await epoch()).toBeGreaterThan(before);
-  expect(await rig.published()).toEqual(published);
-  expect((await rig.fleet()).map(({ id, in_roster, state }) => [id, in_roster, state])).toEqual([
-    ['gw-1', true, 'live'],
-    ['gw-2', true, 'live'],
+  expect(await platform.published()).toEqual(published);
+  expect((await platform.fleet()).map(({ id, in_roster, state }) => [id, in_roster, state])).toEqual([
+    ['gateway-1', true, 'live'],
+    ['gateway-2', true, 'live'],
   ]);
-  expect(await rig.instance(isolated!.id)).toMatchObject({
+  expect(await platform.instance(isolated!.id)).toMatchObject({
     intent: { by: expect.any(String), reason: 'it lies' },
   });
   expect(await eventsOf()).toContainEqual(
@@ -137,23 +138,23 @@ test('wiped: all is stopped and says so; accepted with the intents kept, no requ
     }),
   );
   const [, drained] = instances;
-  expect(await rig.ended(await rig.drain(drained!.id))).toMatchObject({ result: 'drained' });
-  await rig.undrain(drained!.id);
+  expect(await platform.ended(await platform.drain(drained!.id))).toMatchObject({ result: 'drained' });
+  await platform.undrain(drained!.id);
   expect(await traffic.stop()).toEqual([]);
   expect(isolated!.requests()).toBe(from);
 });
 
 test('wiped while no controller runs: the next one finds it, keeps what the sets report, and an instance that is gone goes', async () => {
   const [, , dead] = instances;
-  const before = await rig.published();
-  await using traffic = rig.traffic();
-  await rig.controller.kill();
+  const before = await platform.published();
+  await using traffic = platform.traffic();
+  await platform.controller.kill();
   await dead!.die();
   await wipe();
-  await rig.controller.start();
+  await platform.controller.start();
   expect(await suspended()).toMatch(/epoch \d+, which ZooKeeper does not remember/);
   await until('the two that live have registered again', async () => {
-    const { body } = await rig.call<MutationResource>(
+    const { body } = await platform.call<MutationResource>(
       'POST',
       '/v1/protection/accept_data_loss?dry_run=true',
       { reason: 'look' },
@@ -161,18 +162,18 @@ test('wiped while no controller runs: the next one finds it, keeps what the sets
     const lost = body.changes.filter(({ field }) => field === 'registration');
     return lost.length === 1 && lost[0]?.instance === dead!.id;
   });
-  expect(await rig.published()).toEqual(before);
+  expect(await platform.published()).toEqual(before);
   expect(await accept('--keep-intents', '--yes')).toMatchObject({ code: 0 });
-  await rig.ready();
+  await platform.ready();
   await until('the dead one has gone after the settle time, the others are as they were', async () => {
-    const { peers } = await rig.published();
+    const { peers } = await platform.published();
     expect(peers.length).toBeGreaterThanOrEqual(2);
     return (
       peers.length === 2 &&
       JSON.stringify(peers) === JSON.stringify(before.peers.filter((p) => p.id !== dead!.id))
     );
   });
-  expect(await rig.call('GET', '/v1/intents')).toMatchObject({
+  expect(await platform.call('GET', '/v1/intents')).toMatchObject({
     body: {
       items: [expect.objectContaining({ kind: 'isolated', reason: 'recalled from the published set' })],
     },
@@ -196,11 +197,11 @@ test('accepted without the intents: they are reported as lost, the sets equal th
     from: 'isolated',
     to: 'up',
   });
-  await rig.converged();
+  await platform.converged();
   await until('the set equals the registrations', async () =>
-    (await rig.published()).peers.every(({ state, weight }) => state === 'up' && weight === 100),
+    (await platform.published()).peers.every(({ state, weight }) => state === 'up' && weight === 100),
   );
-  expect((await rig.published()).peers.map(({ id }) => id)).toEqual(
+  expect((await platform.published()).peers.map(({ id }) => id)).toEqual(
     instances
       .slice(0, 2)
       .map(({ id }) => id)
@@ -210,17 +211,17 @@ test('accepted without the intents: they are reported as lost, the sets equal th
   expect(reported.map(({ message }) => message)).toEqual([
     expect.stringMatching(/disk died, no backup.*isolated → up.*routes .* → \[\]/),
   ]);
-  for (const { url } of rig.gateways) expect(await statusOf(url)).toBe(404);
+  for (const { url } of platform.gateways) expect(await statusOf(url)).toBe(404);
 
-  await rig.route();
+  await platform.route();
   expect(
     await cli('isolate', '-s', 'shop', isolated!.id, '--reason', 'it still lies', '--wait'),
   ).toMatchObject({
     code: 0,
   });
-  const { body } = await rig.call<{ readonly items: readonly IntentResource[] }>('GET', '/v1/intents');
+  const { body } = await platform.call<{ readonly items: readonly IntentResource[] }>('GET', '/v1/intents');
   expect(body.items).toMatchObject([{ instance: isolated!.id, kind: 'isolated', by: 'ann' }]);
-  await using traffic = rig.traffic();
+  await using traffic = platform.traffic();
   const from = isolated!.requests();
   await until('requests flow', () => traffic.total() > 100);
   expect(await traffic.stop()).toEqual([]);
@@ -231,62 +232,67 @@ test.each(['runs on', 'is restarted, and its heartbeat has run out'])(
   'a gateway that is frozen while ZooKeeper is lost must be heard before anything is drained; the controller %s',
   async (how) => {
     const [, drained] = instances;
-    const [thawed, frozen] = rig.gateways;
-    await rig.enlist(); // so that somebody is left to serve
-    await using traffic = rig.traffic({}, [thawed!]);
+    const [thawed, frozen] = platform.gateways;
+    await platform.startInstance(); // so that somebody is left to serve
+    await using traffic = platform.traffic({}, [thawed!]);
     await frozen!.freeze();
     if (how !== 'runs on') {
-      await rig.controller.kill();
-      await rig.data.del(`{ebb}:gw:${frozen!.id}`);
+      await platform.controller.kill();
+      await platform.data.del(`{ebb}:gw:${frozen!.id}`);
     }
     await wipe();
-    if (how !== 'runs on') await rig.controller.start();
+    if (how !== 'runs on') await platform.controller.start();
     await suspended();
     await registeredAgain();
     expect(await accept('--keep-intents', '--yes')).toMatchObject({ code: 0 });
-    const id = await rig.drain(drained!.id);
+    const id = await platform.drain(drained!.id);
     await until('only the frozen one is missing', async () => {
-      const { waiting_for } = await rig.operation(id);
+      const { waiting_for } = await platform.operation(id);
       return (
         waiting_for.length === 1 &&
         new RegExp(`gateway ${frozen!.id} has (been silent|not been heard)`).test(waiting_for[0] ?? '')
       );
     });
-    expect((await rig.operation(id)).result).toBeNull();
+    expect((await platform.operation(id)).result).toBeNull();
     frozen!.thaw();
-    expect(await rig.ended(id)).toMatchObject({ result: 'drained' });
-    await rig.undrain(drained!.id);
+    expect(await platform.ended(id)).toMatchObject({ result: 'drained' });
+    await platform.undrain(drained!.id);
     expect(await traffic.stop()).toEqual([]);
   },
 );
 
 test('restored from an older copy: what was decided since is named, and kept if a person wants it', async () => {
   const [, other] = instances;
-  const [data, copy] = [join(rig.dir, 'zookeeper', 'data'), join(rig.dir, 'copy')];
-  await rig.zookeeper.restart(() => {
+  const [data, copy] = [join(platform.dir, 'zookeeper', 'data'), join(platform.dir, 'copy')];
+  await platform.zookeeper.restart(() => {
     cpSync(data, copy, { recursive: true });
   });
-  await rig.ready();
+  await platform.ready();
   // Since the copy: an epoch, and an intent.
-  await rig.data.flushall();
-  await until('Redis is sealed again', async () => (await rig.data.hget('{ebb}:meta', 'sealed')) === '1');
+  await platform.data.flushall();
+  await until(
+    'Redis is sealed again',
+    async () => (await platform.data.hget('{ebb}:meta', 'sealed')) === '1',
+  );
   const path = `/v1/services/shop/instances/${encodeURIComponent(other!.id)}`;
-  expect(await rig.call('PATCH', path, { weight: 7 }, { 'if-match': '*' })).toMatchObject({ status: 200 });
-  await rig.converged();
-  const [published, before] = [await rig.published(), await epoch()];
-  await using traffic = rig.traffic();
-  await rig.zookeeper.restart(() => {
+  expect(await platform.call('PATCH', path, { weight: 7 }, { 'if-match': '*' })).toMatchObject({
+    status: 200,
+  });
+  await platform.converged();
+  const [published, before] = [await platform.published(), await epoch()];
+  await using traffic = platform.traffic();
+  await platform.zookeeper.restart(() => {
     rmSync(data, { recursive: true });
     renameSync(copy, data);
   });
   expect(await suspended()).toMatch(/lost data.*went back/);
   await registeredAgain();
   expect((await accept('--dry-run')).stdout).toMatch(new RegExp(`${other!.id}  weight: 7 → 100`));
-  expect(await rig.published()).toEqual(published);
+  expect(await platform.published()).toEqual(published);
   expect(await accept('--keep-intents', '--yes')).toMatchObject({ code: 0 });
-  await rig.ready();
-  await rig.converged();
-  expect(await rig.published()).toEqual(published);
+  await platform.ready();
+  await platform.converged();
+  expect(await platform.published()).toEqual(published);
   expect(await epoch()).toBeGreaterThan(before);
   expect(await traffic.stop()).toEqual([]);
 });

@@ -1,38 +1,39 @@
 import { afterAll, beforeAll, beforeEach, afterEach, expect, test } from 'vitest';
 import type { MutationResource } from '../control-plane/src/testkit.js';
-import type { Enlisted } from './harness/enlisted.js';
+import type { RegisteredInstance } from './harness/registered_instance.js';
 import { openRequest } from './harness/open_request.js';
 import { measured } from './harness/measured.js';
-import { Rig, type RigTraffic } from './harness/rig.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
+import type { Streams } from './harness/streams.js';
 import { until } from './harness/until.js';
 
-let rig: Rig;
-let one: Enlisted;
-let two: Enlisted;
-let traffic: RigTraffic;
+let platform: ControlledPlatform;
+let one: RegisteredInstance;
+let two: RegisteredInstance;
+let traffic: Streams;
 let keys = 0;
 
 beforeAll(async () => {
-  rig = await Rig.start();
-  [one, two] = await Promise.all([rig.enlist(), rig.enlist()]);
-  await rig.route();
+  platform = await ControlledPlatform.start();
+  [one, two] = await Promise.all([platform.startInstance(), platform.startInstance()]);
+  await platform.route();
 });
-afterAll(() => rig[Symbol.asyncDispose]());
+afterAll(() => platform[Symbol.asyncDispose]());
 beforeEach(() => {
-  traffic = rig.traffic({ rate: 40 });
+  traffic = platform.traffic({ rate: 40 });
 });
 afterEach(async () => {
   const failed = await traffic.stop();
-  await rig.undrain(one.id);
+  await platform.undrain(one.id);
   expect(failed).toEqual([]);
 });
 
 /** Kills the controller, if it lives, and starts it again; resolves once it leads. */
 async function restart(): Promise<void> {
-  if (rig.controller.running()) await rig.controller.kill();
+  if (platform.controller.running()) await platform.controller.kill();
   const began = performance.now();
-  await rig.controller.start();
-  await rig.ready();
+  await platform.controller.start();
+  await platform.ready();
   measured('controller killed and started again → the leader and ready', performance.now() - began);
 }
 
@@ -41,13 +42,13 @@ async function drainByKey(key: string): Promise<{ readonly status: number; reado
   const path = `/v1/services/shop/instances/${one.id}/drain`;
   const headers = { 'idempotency-key': key };
   const body = { timeout: '60s', reason: 'again and again' };
-  const answer = await rig.call<MutationResource>('POST', path, body, headers);
+  const answer = await platform.call<MutationResource>('POST', path, body, headers);
   return { status: answer.status, operation: answer.body.operation?.id ?? JSON.stringify(answer.body) };
 }
 
 /** How many operations there are. */
 async function operations(): Promise<number> {
-  const { body } = await rig.call<{ readonly items: readonly { readonly id: string }[] }>(
+  const { body } = await platform.call<{ readonly items: readonly { readonly id: string }[] }>(
     'GET',
     '/v1/operations',
   );
@@ -56,7 +57,7 @@ async function operations(): Promise<number> {
 
 /** The drain is over, proven, and no request comes any more; the key still gives the first answer. */
 async function endsRight(operation: string, key: string): Promise<void> {
-  expect(await rig.ended(operation)).toMatchObject({ result: 'drained', waiting_for: [] });
+  expect(await platform.ended(operation)).toMatchObject({ result: 'drained', waiting_for: [] });
   const before = one.requests();
   const sent = traffic.total();
   await until('more traffic', () => traffic.total() > sent + 60);
@@ -76,32 +77,32 @@ test('killed while the request is under way: the same key makes one drain of bot
     const { operation } = await drainByKey(key);
     expect(await operations()).toBe(before + 1);
     await endsRight(operation, key);
-    await rig.undrain(one.id);
+    await platform.undrain(one.id);
   }
 });
 
 test('killed when the intent is written and not yet published', async () => {
   const key = `written-${String((keys += 1))}`;
-  await rig.redis.freeze();
+  await platform.redis.freeze();
   const { operation } = await drainByKey(key);
-  expect(await rig.operation(operation)).toMatchObject({ published: false, state: 'running' });
-  await rig.controller.kill();
-  rig.redis.thaw();
+  expect(await platform.operation(operation)).toMatchObject({ published: false, state: 'running' });
+  await platform.controller.kill();
+  platform.redis.thaw();
   await restart();
   await endsRight(operation, key);
 });
 
 test('killed when it is published and one gateway has not acked', async () => {
   const key = `published-${String((keys += 1))}`;
-  const [, second] = rig.gateways;
+  const [, second] = platform.gateways;
   await second!.freeze();
   const { operation } = await drainByKey(key);
   try {
     await restart();
     await until('it waits for the gateway by name', async () => {
-      const { state, waiting_for } = await rig.operation(operation);
+      const { state, waiting_for } = await platform.operation(operation);
       expect(state).toBe('running');
-      return waiting_for.some((text) => text.includes('gateway gw-2'));
+      return waiting_for.some((text) => text.includes('gateway gateway-2'));
     });
   } finally {
     second!.thaw();
@@ -111,28 +112,28 @@ test('killed when it is published and one gateway has not acked', async () => {
 
 test('killed when all have acked and a request is still open', async () => {
   const key = `acked-${String((keys += 1))}`;
-  const request = await openRequest(rig.gateways[0]!.url, one, 6);
+  const request = await openRequest(platform.gateways[0]!.url, one);
   const { operation } = await drainByKey(key);
-  await rig.converged();
+  await platform.converged();
   await restart();
   await until('the open request is what it waits for', async () => {
-    const { waiting_for, result } = await rig.operation(operation);
+    const { waiting_for, result } = await platform.operation(operation);
     expect(result).toBeNull();
-    return waiting_for.length === 1 && /gw-1 still has 1 open request/.test(waiting_for[0] ?? '');
+    return waiting_for.length === 1 && /gateway-1 still has 1 open request/.test(waiting_for[0] ?? '');
   });
-  expect(await request.answered).toBe(200);
+  expect(await request.end()).toBe(200);
   await endsRight(operation, key);
 });
 
 test('killed while it is being proven and written down, and after', async () => {
   const key = `proven-${String((keys += 1))}`;
-  const request = await openRequest(rig.gateways[1]!.url, one, 2);
+  const request = await openRequest(platform.gateways[1]!.url, one);
   const { operation } = await drainByKey(key);
-  expect(await request.answered).toBe(200);
+  expect(await request.end()).toBe(200);
   await restart();
   await endsRight(operation, key);
   await restart();
-  expect(await rig.operation(operation)).toMatchObject({ state: 'done', result: 'drained' });
+  expect(await platform.operation(operation)).toMatchObject({ state: 'done', result: 'drained' });
   await endsRight(operation, key);
   expect(two.requests()).toBeGreaterThan(0);
 });

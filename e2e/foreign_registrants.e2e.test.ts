@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type KazooRegistrant, startKazoo, zkCli } from '../control-plane/src/testkit.js';
-import { Rig } from './harness/rig.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
 import { until, untilValue } from './harness/until.js';
 
 /*
@@ -8,17 +8,17 @@ import { until, untilValue } from './harness/until.js';
  * a whole Ebbgate under traffic. Each of them is a problem of its own service; everything else goes on.
  */
 
-let rig: Rig;
+let platform: ControlledPlatform;
 let kazoo: KazooRegistrant;
 const providers = (service: string): string => `/services/${service}/providers`;
 
 beforeAll(async () => {
-  rig = await Rig.start({ env: { EBBGATE_RECHECK: '1s' } });
-  kazoo = await startKazoo(rig.ports.zookeeper);
+  platform = await ControlledPlatform.start({ env: { EBBGATE_RECHECK: '1s' } });
+  kazoo = await startKazoo(platform.ports.zookeeper);
 });
 afterAll(async () => {
   await kazoo.close();
-  await rig[Symbol.asyncDispose]();
+  await platform[Symbol.asyncDispose]();
 });
 
 interface Found {
@@ -27,7 +27,7 @@ interface Found {
   readonly path: string | null;
 }
 async function problems(): Promise<readonly string[]> {
-  const { body } = await rig.call<{ readonly items: readonly Found[] }>('GET', '/v1/problems');
+  const { body } = await platform.call<{ readonly items: readonly Found[] }>('GET', '/v1/problems');
   return body.items.map(({ code, service, path }) => `${String(service)} ${code} ${String(path)}`);
 }
 const reported = (line: string): Promise<unknown> =>
@@ -36,9 +36,9 @@ const gone = (part: string): Promise<unknown> =>
   untilValue(`no problem with ${part}`, problems, (lines) => !lines.some((line) => line.includes(part)));
 
 test('what the controller may not read is a problem of its service, and every other service goes on', async () => {
-  const [one] = [await rig.enlist(), await rig.enlist()];
-  await rig.route();
-  await using traffic = rig.traffic({ rate: 40 });
+  const [one] = [await platform.startInstance(), await platform.startInstance()];
+  await platform.route();
+  await using traffic = platform.traffic({ rate: 40 });
   // A node beside two good ones, a whole service, and a name that no service may have.
   await kazoo.create(`${providers('shop')}/secret`, { id: 's', host: '127.0.0.1', port: 9 }, { acl: 'own' });
   await kazoo.create(`${providers('locked')}/a`, '{}', { acl: 'own' });
@@ -50,13 +50,13 @@ test('what the controller may not read is a problem of its service, and every ot
   await untilValue('a problem of the bad name', problems, (lines) =>
     lines.some((line) => line.startsWith('null bad_service_name /services/bad name')),
   );
-  expect((await rig.call('GET', '/readyz')).status).toBe(200);
-  expect((await rig.service('locked')).service).toBe('locked');
+  expect((await platform.call('GET', '/readyz')).status).toBe(200);
+  expect((await platform.service('locked')).service).toBe('locked');
 
   // Others' changes are taken and proven, and new instances are seen.
-  expect((await rig.ended(await rig.drain(one.id))).result).toBe('drained');
-  await rig.undrain(one.id);
-  await rig.enlist({ service: 'other' });
+  expect((await platform.ended(await platform.drain(one.id))).result).toBe('drained');
+  await platform.undrain(one.id);
+  await platform.startInstance({ service: 'other' });
 
   // Mended and removed: the problems end, also of what no watch shows.
   await kazoo.remove(`${providers('shop')}/secret`);
@@ -72,34 +72,34 @@ test('an instance whose node becomes unreadable stays as it was known, and goes 
   const path = `${providers('quiet')}/a`;
   const data = { id: 'a', host: '127.0.0.1', port: 9_001, weight: 7 };
   await kazoo.create(path, data);
-  const up = async (): Promise<unknown> => (await rig.instance('a', 'quiet')).effective.state === 'up';
+  const up = async (): Promise<unknown> => (await platform.instance('a', 'quiet')).effective.state === 'up';
   await until('the instance is in use', up);
   await reported(`quiet persistent_node ${providers('quiet')}`);
   await kazoo.protect(path, 'own');
   await kazoo.set(path, { ...data, weight: 8 });
   await reported(`quiet unreadable_node ${path}`);
-  expect(await rig.instance('a', 'quiet')).toMatchObject({
+  expect(await platform.instance('a', 'quiet')).toMatchObject({
     registered: true,
     effective: { state: 'up', weight: 7 },
   });
   await kazoo.protect(path, 'open');
   await untilValue(
     'the weight that was written meanwhile',
-    () => rig.instance('a', 'quiet'),
+    () => platform.instance('a', 'quiet'),
     ({ effective }) => effective.weight === 8,
   );
   await kazoo.protect(path, 'own');
   await reported(`quiet unreadable_node ${path}`);
   await kazoo.remove(path);
   await until('the instance is not registered any more', async () => {
-    const answer = await rig.call('GET', '/v1/services/quiet/instances/a');
+    const answer = await platform.call('GET', '/v1/services/quiet/instances/a');
     return answer.status === 404 || !(answer.body as { readonly registered: boolean }).registered;
   });
 });
 
 test("nodes of ZooKeeper's own command line: odd bytes are one problem each, and what is right is taken", async () => {
   const root = providers('typed');
-  await zkCli(rig.ports.zookeeper, [
+  await zkCli(platform.ports.zookeeper, [
     'create /services/typed',
     `create ${root}`,
     `create ${root}/good {"host":"127.0.0.1","port":9100}`,
@@ -109,12 +109,12 @@ test("nodes of ZooKeeper's own command line: odd bytes are one problem each, and
     `create ${root}/folder/inside {"host":"127.0.0.1","port":9101}`,
   ]);
   await until('the good one is in use', async () => {
-    return (await rig.instance('127.0.0.1:9100', 'typed')).effective.state === 'up';
+    return (await platform.instance('127.0.0.1:9100', 'typed')).effective.state === 'up';
   });
   await reported(`typed bad_json ${root}/text`);
   await reported(`typed forbidden_host ${root}/far`);
   await untilValue('the folder', problems, (lines) =>
     lines.some((line) => line.startsWith(`typed nested_node ${root}/folder`)),
   );
-  expect((await rig.call('GET', '/readyz')).status).toBe(200);
+  expect((await platform.call('GET', '/readyz')).status).toBe(200);
 });

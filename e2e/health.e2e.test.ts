@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Health, Heartbeat, ServiceSet } from '../control-plane/src/testkit.js';
-import { Patient } from './harness/patient.js';
+import { FaultyInstance } from './harness/faulty_instance.js';
 import { peer } from './harness/publish.js';
 import { sendMany, startTraffic, type Traffic } from './harness/traffic.js';
 import { until, untilValue } from './harness/until.js';
@@ -20,22 +20,24 @@ interface Reported {
 let bench: Workbench;
 let service = '';
 let named = 0;
-const patients: Patient[] = [];
+const started: FaultyInstance[] = [];
 
 beforeAll(async () => {
   bench = await Workbench.start({ zone: 'here', client_body_timeout: '1s' });
 });
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
-  await Promise.all(patients.map((one) => one.refuse()));
+  await Promise.all(started.map((one) => one.refuse()));
 });
 
 /** A fresh service with so many instances. */
-async function fresh(count: number): Promise<readonly [Patient, Patient, Patient, Patient]> {
-  service = `ill-${++named}`;
-  const made = await Promise.all(Array.from({ length: count }, () => Patient.start(service)));
-  patients.push(...made);
-  return made as unknown as readonly [Patient, Patient, Patient, Patient];
+async function fresh(
+  count: number,
+): Promise<readonly [FaultyInstance, FaultyInstance, FaultyInstance, FaultyInstance]> {
+  service = `faulty-${++named}`;
+  const made = await Promise.all(Array.from({ length: count }, () => FaultyInstance.start(service)));
+  started.push(...made);
+  return made as unknown as readonly [FaultyInstance, FaultyInstance, FaultyInstance, FaultyInstance];
 }
 
 const QUICK = { connect_ms: 200, send_ms: 1_000, read_ms: 300 };
@@ -57,12 +59,12 @@ const reported = async (): Promise<Reported> => {
   const beat: (Heartbeat & Reported) | null = await bench.publishing.heartbeat('gw-1');
   return beat ?? {};
 };
-const stateOf = async (one: Patient): Promise<string> =>
+const stateOf = async (one: FaultyInstance): Promise<string> =>
   (await reported()).health?.[`${service}|${one.id}`]?.state ?? 'healthy';
 const metric = async (line: string): Promise<boolean> => (await bench.admin('/metrics')).text.includes(line);
 
 /** Resolves once the gateway reports that state of the instance. */
-const becomes = (one: Patient, state: string, timeoutMs = 20_000): Promise<string> =>
+const becomes = (one: FaultyInstance, state: string, timeoutMs = 20_000): Promise<string> =>
   untilValue(
     `${one.id} ${state}`,
     () => stateOf(one),
@@ -72,9 +74,14 @@ const becomes = (one: Patient, state: string, timeoutMs = 20_000): Promise<strin
 
 describe('one of three instances', () => {
   test.each([
-    ['refuses connections', 'error', (one: Patient): Promise<void> => one.refuse(), {}],
-    ['answers 500', 'status', (one: Patient): string => (one.mood = 'failing'), { fail_statuses: [500] }],
-    ['hangs', 'timeout', (one: Patient): string => (one.mood = 'hanging'), {}],
+    ['refuses connections', 'error', (one: FaultyInstance): Promise<void> => one.refuse(), {}],
+    [
+      'answers 500',
+      'status',
+      (one: FaultyInstance): string => (one.mode = 'failing'),
+      { fail_statuses: [500] },
+    ],
+    ['hangs', 'timeout', (one: FaultyInstance): string => (one.mode = 'hanging'), {}],
   ] as const)(
     'that %s is out after a few requests, without any retry, and reported with its reason',
     async (_, reason, hurt, health) => {
@@ -109,7 +116,7 @@ describe('one of three instances', () => {
 
   test('that answers what nobody calls a failure stays in', async () => {
     const fleet = await fresh(3);
-    fleet[0].mood = 'failing';
+    fleet[0].mode = 'failing';
     await bench.serve(
       service,
       fleet.slice(0, 3).map((one) => peer(one)),
@@ -129,7 +136,7 @@ describe('a client', () => {
       [peer(one)],
       set({ max_fails: 1 }, { timeouts: { ...QUICK, read_ms: 5_000 } }),
     );
-    one.mood = 'hanging';
+    one.mode = 'hanging';
     const { port } = new URL(bench.gateway.url);
     const half = async (): Promise<Socket> => {
       const before = one.requests.length;
@@ -143,7 +150,7 @@ describe('a client', () => {
     for (let i = 0; i < 3; i++) (await half()).destroy();
     const slow = await half();
     await new Promise((over) => slow.resume().once('close', over)); // the gateway has waited long enough for the rest
-    one.mood = 'well';
+    one.mode = 'well';
     expect((await many(10)).failed).toEqual([]);
     expect(await metric(`ebbgate_ejections_total{service="${service}"`)).toBe(false);
   });
@@ -159,7 +166,7 @@ describe('a half-open request', () => {
       },
     );
     await bench.serve(service, [peer(bad), peer(good)], sick);
-    bad.mood = 'hanging';
+    bad.mode = 'hanging';
     await using stream = traffic(300);
     await becomes(bad, 'ejected');
     await pause(400); // what was under way when it was ejected
@@ -169,7 +176,7 @@ describe('a half-open request', () => {
     expect(bad.requests.length).toBe(2);
     expect(bad.requests[1]!.at - bad.requests[0]!.at).toBeGreaterThan(1_300);
     const failedBefore = stream.failed.length;
-    bad.mood = 'well';
+    bad.mode = 'well';
     await becomes(bad, 'healthy', 40_000);
     expect(stream.failed.length).toBe(failedBefore);
     expect(stream.failed.length).toBeLessThanOrEqual(4); // of before the ejection, at most: GETs are repeated
@@ -201,7 +208,7 @@ describe('a half-open request', () => {
     const [lost] = await fresh(1);
     const alone = set({ max_fails: 1, fail_timeout_ms: 1_000, fail_statuses: [500] });
     await bench.serve(service, [peer(lost, 100, { state: 'suspect' })], alone);
-    lost.mood = 'failing';
+    lost.mode = 'failing';
     expect((await bench.ask(service)).status).toBe(500);
     await untilValue(
       'nobody is asked any more',
@@ -211,7 +218,7 @@ describe('a half-open request', () => {
     // The other workers learn of it within a tenth of a second.
     await pause(200);
     // While one request is the half-open one there is nobody for the others: their error says so, not that the instance failed.
-    lost.mood = 'hanging';
+    lost.mode = 'hanging';
     lost.forget();
     const answers: string[] = [];
     await until('a half-open request that hangs', async () => {
@@ -222,7 +229,7 @@ describe('a half-open request', () => {
     expect(lost.requests.length).toBe(1);
     expect(answers.filter((code) => code !== 'no_instance')).toEqual(['instance_timeout']);
     lost.forget();
-    lost.mood = 'well';
+    lost.mode = 'well';
     const post = async (): Promise<number> =>
       (await bench.ask(service, '/', { method: 'POST', body: 'x' })).status;
     expect(await untilValue('a half-open request', post, (status) => status !== 503)).toBe(200);
@@ -232,17 +239,17 @@ describe('a half-open request', () => {
 
   test('is over with the head of the answer: a stream does not keep its instance out until it ends', async () => {
     const [bad, good] = await fresh(2);
-    const patient = { ...QUICK, read_ms: 30_000 };
+    const long = { ...QUICK, read_ms: 30_000 };
     await bench.serve(
       service,
       [peer(bad), peer(good)],
-      set({ max_fails: 1, fail_timeout_ms: 500 }, { timeouts: patient }),
+      set({ max_fails: 1, fail_timeout_ms: 500 }, { timeouts: long }),
     );
     await bad.refuse();
     await many(10);
     await becomes(bad, 'half_open');
     await bad.listen();
-    bad.mood = 'streaming';
+    bad.mode = 'streaming';
     bad.forget();
     const client = connect(Number(new URL(bench.gateway.url).port), '127.0.0.1');
     let ended = false;
@@ -289,9 +296,9 @@ describe('an instance that flaps', () => {
         .filter(([, id]) => id === bad.id)
         .map(([, , seconds]) => Number(seconds));
     for (let round = 1; round <= 3; round++) {
-      bad.mood = 'failing';
+      bad.mode = 'failing';
       await until(`ejection ${round}`, () => fits().length === round);
-      bad.mood = 'well';
+      bad.mode = 'well';
       bad.forget();
       await until('it is back', () => bad.requests.length > 20, { timeoutMs: 20_000 });
     }
@@ -307,8 +314,8 @@ describe('an instance that flaps', () => {
 describe('panic', () => {
   test('when all fail: health is ignored, what the set forbids is not, and all come back', async () => {
     const [one, two, drained, isolated] = await fresh(4);
-    const zero = await Patient.start(service);
-    patients.push(zero);
+    const zero = await FaultyInstance.start(service);
+    started.push(zero);
     const peers = [
       peer(one),
       peer(two),
@@ -317,14 +324,14 @@ describe('panic', () => {
       peer(zero, 0),
     ];
     await bench.serve(service, peers, set({ fail_timeout_ms: 1_000, fail_statuses: [500] }));
-    one.mood = two.mood = 'failing';
+    one.mode = two.mode = 'failing';
     await using stream = traffic();
     await until('panic', async () => (await reported()).panic?.includes(service));
     expect(await metric(`ebbgate_panic{service="${service}"} 1`)).toBe(true);
     one.forget();
     two.forget();
     await until('both are asked', () => one.requests.length > 20 && two.requests.length > 20);
-    one.mood = two.mood = 'well';
+    one.mode = two.mode = 'well';
     await becomes(one, 'healthy');
     await becomes(two, 'healthy');
     expect((await reported()).panic?.includes(service) ?? false).toBe(false);
@@ -338,7 +345,7 @@ describe('panic', () => {
     const [bad, good, lost] = await fresh(3);
     const peers = [peer(bad), peer(good), peer(lost, 100, { state: 'suspect' })];
     await bench.serve(service, peers, set({ max_fails: 1, fail_statuses: [500], max_ejected_percent: 0 }));
-    bad.mood = lost.mood = 'failing';
+    bad.mode = lost.mode = 'failing';
     await many(40);
     await until('panic', async () => (await reported()).panic?.includes(service));
     await pause(300);
@@ -451,10 +458,10 @@ describe('slow start', () => {
     await bench.serve(service, [peer(old), peer(late, 0, { state: 'draining' })], slow);
     await bench.serve(service, [peer(old), peer(late)], slow);
     await ramps();
-    late.mood = 'failing';
+    late.mode = 'failing';
     await many(10);
     await becomes(late, 'ejected');
-    late.mood = 'well';
+    late.mode = 'well';
     await becomes(late, 'half_open');
     await many(10);
     await ramps();

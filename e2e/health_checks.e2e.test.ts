@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Health, HealthCheck, Heartbeat, ServiceSet } from '../control-plane/src/testkit.js';
-import { Patient } from './harness/patient.js';
+import { FaultyInstance } from './harness/faulty_instance.js';
 import { peer } from './harness/publish.js';
 import { sendMany, type Traffic } from './harness/traffic.js';
 import { until, untilValue } from './harness/until.js';
@@ -13,7 +13,7 @@ import { hostOf, Workbench } from './harness/workbench.js';
 let bench: Workbench;
 let service = '';
 let named = 0;
-const patients: Patient[] = [];
+const started: FaultyInstance[] = [];
 
 beforeAll(async () => {
   // A set that names TLS to instances is refused by a gateway that has no profile for it.
@@ -21,14 +21,14 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
-  await Promise.all(patients.map((one) => one.refuse()));
+  await Promise.all(started.map((one) => one.refuse()));
 });
 
-async function fresh(count: number): Promise<readonly [Patient, Patient, Patient]> {
+async function fresh(count: number): Promise<readonly [FaultyInstance, FaultyInstance, FaultyInstance]> {
   service = `checked-${++named}`;
-  const made = await Promise.all(Array.from({ length: count }, () => Patient.start(service)));
-  patients.push(...made);
-  return made as unknown as readonly [Patient, Patient, Patient];
+  const made = await Promise.all(Array.from({ length: count }, () => FaultyInstance.start(service)));
+  started.push(...made);
+  return made as unknown as readonly [FaultyInstance, FaultyInstance, FaultyInstance];
 }
 
 const CHECK: HealthCheck = {
@@ -52,14 +52,14 @@ type Reported = Heartbeat & {
   readonly health?: Readonly<Record<string, { readonly state: string; readonly reason: string }>>;
 };
 
-async function conditionOf(one: Patient): Promise<string> {
+async function conditionOf(one: FaultyInstance): Promise<string> {
   const beat: Reported | null = await bench.publishing.heartbeat('gw-1');
   const reported = beat?.health?.[`${service}|${one.id}`];
   return reported === undefined ? 'healthy' : `${reported.state}: ${reported.reason}`;
 }
 
 /** Resolves once the gateway reports that condition of the instance. */
-const becomes = (one: Patient, condition: string | RegExp): Promise<string> =>
+const becomes = (one: FaultyInstance, condition: string | RegExp): Promise<string> =>
   untilValue(
     `${one.id} ${String(condition)}`,
     () => conditionOf(one),
@@ -67,7 +67,8 @@ const becomes = (one: Patient, condition: string | RegExp): Promise<string> =>
   );
 
 /** Milliseconds between one check and the next. */
-const gaps = (one: Patient): number[] => one.checks.slice(1).map(({ at }, i) => at - one.checks[i]!.at);
+const gaps = (one: FaultyInstance): number[] =>
+  one.checks.slice(1).map(({ at }, i) => at - one.checks[i]!.at);
 
 describe('checks', () => {
   test('by HTTP take out and bring back, without any traffic, and only where somebody could be used', async () => {
@@ -77,23 +78,23 @@ describe('checks', () => {
       [peer(sick), peer(well), peer(away, 100, { state: 'isolated', down: true })],
       set(),
     );
-    sick.checkMood = 'failing';
+    sick.checkMode = 'failing';
     await becomes(sick, 'failing: 2 checks failed: status 500');
     expect((await many(40)).instances).toEqual(new Map([[well.id, 40]]));
     const metrics = (await bench.admin('/metrics')).text;
     expect(metrics).toMatch(new RegExp(`ebbgate_probes_total{service="${service}",result="pass"} \\d`));
     expect(metrics).toMatch(new RegExp(`ebbgate_probes_total{service="${service}",result="fail"} \\d`));
     expect(metrics).toContain(`{service="${service}",instance="${sick.id}",state="failing"} 1`);
-    sick.checkMood = 'hanging';
+    sick.checkMode = 'hanging';
     await pause(500);
-    sick.checkMood = 'well';
+    sick.checkMode = 'well';
     await becomes(sick, 'healthy');
     const sent = await many(100);
     expect(sent.failed).toEqual([]);
     expect(sent.instances.get(sick.id)).toBeGreaterThan(30);
     expect(away.checks.length).toBe(0);
     // All of them failing is panic: somebody is asked.
-    sick.checkMood = well.checkMood = 'failing';
+    sick.checkMode = well.checkMode = 'failing';
     await becomes(sick, /^failing/);
     await becomes(well, /^failing/);
     expect((await many(20)).failed).toEqual([]);
@@ -114,7 +115,7 @@ describe('checks', () => {
   test('look at the status and for a word in the body', async () => {
     const [one] = await fresh(1);
     await bench.serve(service, [peer(one)], set({ statuses: [[500, 500]], body: one.id }));
-    one.checkMood = 'failing';
+    one.checkMode = 'failing';
     await until('checks', () => one.checks.length > 5);
     expect(await conditionOf(one)).toBe('healthy');
     await bench.serve(service, [peer(one)], set({ statuses: [[500, 500]], body: 'no such word' }));
@@ -132,8 +133,8 @@ describe('checks', () => {
     const made = ['-subj', '/CN=anybody', '-days', '2', '-keyout', key, '-out', cert];
     execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...made], { stdio: 'ignore' });
     service = `checked-${++named}`;
-    const one = await Patient.start(service, { cert: readFileSync(cert), key: readFileSync(key) });
-    patients.push(one);
+    const one = await FaultyInstance.start(service, { cert: readFileSync(cert), key: readFileSync(key) });
+    started.push(one);
     const timed = set({ timeout_ms: 2_000 });
     await bench.serve(service, [peer(one)], { ...timed, upstream: { scheme: 'https' } });
     await until('it is asked', () => one.checks.length > 2);
@@ -144,7 +145,7 @@ describe('checks', () => {
 
   test('of forty targets that hang delay no other', async () => {
     const [hanging, well] = await fresh(2);
-    hanging.checkMood = 'hanging';
+    hanging.checkMode = 'hanging';
     const crowd = Array.from({ length: 40 }, (_, i) => peer({ ...point(hanging), id: `hang-${i}` }));
     await bench.serve(service, [...crowd, peer(well)], set({ timeout_ms: 2_000, interval_ms: 500 }));
     await until('all of them are known', () => hanging.checks.length >= 60, { timeoutMs: 30_000 });
@@ -197,21 +198,21 @@ describe('a suspect with checks', () => {
   test('is used until the first of them fails, and again only when they pass; panic does not bring it back', async () => {
     const [lost, well] = await fresh(2);
     const peers = [peer(lost, 100, { state: 'suspect' }), peer(well)];
-    lost.checkMood = 'failing';
+    lost.checkMode = 'failing';
     await bench.serve(service, peers, set({ fall: 50, interval_ms: 1_000 }, { max_ejected_percent: 0 }));
     await becomes(lost, 'failing: a check failed: status 500');
     expect((await many(40)).instances).toEqual(new Map([[well.id, 40]]));
-    well.checkMood = 'failing';
+    well.checkMode = 'failing';
     await bench.serve(service, peers, set({ fall: 1 }, { max_ejected_percent: 0 }));
     await becomes(well, /^failing/);
     expect((await many(40)).instances).toEqual(new Map([[well.id, 40]]));
-    lost.checkMood = 'well';
+    lost.checkMode = 'well';
     await becomes(lost, 'healthy');
     expect((await many(40)).instances.get(lost.id)).toBeGreaterThan(10);
   });
 });
 
 /** Where it is, under whatever name. */
-function point({ host, port, version }: Patient): { host: string; port: number; version: string } {
+function point({ host, port, version }: FaultyInstance): { host: string; port: number; version: string } {
   return { host, port, version };
 }

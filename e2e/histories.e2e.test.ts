@@ -1,20 +1,20 @@
 import { appendFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeStep, drawHistory } from './harness/history.js';
-import { play } from './harness/play.js';
-import { Rig } from './harness/rig.js';
+import { runHistory } from './harness/history_runner.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
 
 /** How many, and from which seed on. A history that failed is played again by its seed alone. */
 const COUNT = Number(process.env.EBBGATE_HISTORIES ?? 10);
 const FIRST = Number(process.env.EBBGATE_SEED ?? 1);
 
-let rig: Rig;
+let platform: ControlledPlatform;
 
 beforeAll(async () => {
-  rig = await Rig.start({ env: { EBBGATE_SETTLE: '2s', EBBGATE_SUSPECT: '2s' } });
+  platform = await ControlledPlatform.start({ env: { EBBGATE_SETTLE: '2s', EBBGATE_SUSPECT: '2s' } });
   report({ started: FIRST });
 });
-afterAll(() => rig[Symbol.asyncDispose]());
+afterAll(() => platform[Symbol.asyncDispose]());
 
 test('the same seed draws the same history, another seed another one', () => {
   const seeds = Array.from({ length: 50 }, (_, index) => index);
@@ -27,10 +27,12 @@ test.each(Array.from({ length: COUNT }, (_, index) => FIRST + index))(
   async (seed) => {
     const history = drawHistory(seed);
     const began = performance.now();
-    const { broken, confirmations, diary, requests } = await play(rig, history).catch((error: unknown) => {
-      const steps = history.steps.map(describeStep).join('\n  ');
-      throw new Error(`seed ${String(seed)}\n  ${steps}\n${(error as Error).message}`, { cause: error });
-    });
+    const { broken, confirmations, diary, requests } = await runHistory(platform, history).catch(
+      (error: unknown) => {
+        const steps = history.steps.map(describeStep).join('\n  ');
+        throw new Error(`seed ${String(seed)}\n  ${steps}\n${(error as Error).message}`, { cause: error });
+      },
+    );
     report({
       seed,
       steps: history.steps.map(({ kind }) => kind),

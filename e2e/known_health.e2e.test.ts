@@ -1,46 +1,54 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ServiceEvent, ServiceResource } from '../control-plane/src/testkit.js';
-import type { Enlisted } from './harness/enlisted.js';
+import type { RegisteredInstance } from './harness/registered_instance.js';
 import { startInstance, type Instance } from './harness/instance.js';
-import { Rig } from './harness/rig.js';
-import { runCli, type Run } from './harness/stack.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
+import { runCli, type Run } from './harness/cli.js';
 import { until } from './harness/until.js';
 
 /*
  * What gateways find of instances is known to everybody who decides or looks: guards, tables, events, metrics.
  */
 
-let rig: Rig;
-let one: Enlisted;
-let two: Enlisted;
+let platform: ControlledPlatform;
+let one: RegisteredInstance;
+let two: RegisteredInstance;
 const revived: Instance[] = [];
 
 beforeAll(async () => {
-  rig = await Rig.start();
-  [one, two] = await Promise.all([rig.enlist(), rig.enlist()]);
-  await rig.route();
+  platform = await ControlledPlatform.start();
+  [one, two] = await Promise.all([platform.startInstance(), platform.startInstance()]);
+  await platform.route();
   const check = { type: 'http', path: '/', interval_ms: 1_000, timeout_ms: 900, rise: 1, fall: 3 };
-  const patched = await rig.call('PATCH', '/v1/services/shop', { health: { check } }, { 'if-match': '*' });
+  const patched = await platform.call(
+    'PATCH',
+    '/v1/services/shop',
+    { health: { check } },
+    { 'if-match': '*' },
+  );
   expect(patched.status).toBe(200);
-  await rig.converged();
+  await platform.converged();
 });
 afterAll(async () => {
-  await rig[Symbol.asyncDispose]();
+  await platform[Symbol.asyncDispose]();
   await Promise.all(revived.map((instance) => instance.stop()));
 });
 
 const cli = (...args: readonly string[]): Promise<Run> =>
-  runCli(args, { EBBGATE_API: `http://127.0.0.1:${String(rig.ports.api)}`, EBBGATE_ACTOR: 'ann' });
+  runCli(args, { EBBGATE_API: `http://127.0.0.1:${String(platform.ports.api)}`, EBBGATE_ACTOR: 'ann' });
 
 async function healthy(count: number): Promise<ServiceResource> {
-  await until(`${String(count)} are healthy`, async () => (await rig.service()).instances.healthy === count);
-  return rig.service();
+  await until(
+    `${String(count)} are healthy`,
+    async () => (await platform.service()).instances.healthy === count,
+  );
+  return platform.service();
 }
 
 const codes = ({ problems }: ServiceResource): readonly string[] => problems.map(({ code }) => code).sort();
 
 async function events(): Promise<readonly string[]> {
-  const { body } = await rig.call<{ readonly items: readonly ServiceEvent[] }>(
+  const { body } = await platform.call<{ readonly items: readonly ServiceEvent[] }>(
     'GET',
     '/v1/services/shop/events',
   );
@@ -50,7 +58,7 @@ async function events(): Promise<readonly string[]> {
 }
 
 async function metric(name: string): Promise<number | null> {
-  const { text } = await rig.text('/metrics');
+  const { text } = await platform.text('/metrics');
   const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `));
   return line === undefined ? null : Number(line.slice(name.length));
 }
@@ -58,7 +66,7 @@ const HEALTHY = 'ebbgate_instances{service="shop",state="healthy"}';
 
 test('one of two dies: the other one cannot be taken away by any verb, and everybody sees why', async () => {
   await healthy(2);
-  expect(codes(await rig.service())).toEqual([]);
+  expect(codes(await platform.service())).toEqual([]);
   await two.stop();
   expect(codes(await healthy(1))).toEqual(['unhealthy']);
 
@@ -67,7 +75,7 @@ test('one of two dies: the other one cannot be taken away by any verb, and every
   expect(refused.stderr).toContain('shop would have no instance left that takes requests');
   await until('both gateways find it failing', async () => {
     const { stderr } = await cli('drain', '-s', 'shop', one.id, '--dry-run');
-    return stderr.includes(`${two.id} is failing on gateways gw-1 and gw-2 (`);
+    return stderr.includes(`${two.id} is failing on gateways gateway-1 and gateway-2 (`);
   });
   const at = `/v1/services/shop/instances/${encodeURIComponent(one.id)}`;
   for (const [method, path, body] of [
@@ -75,7 +83,7 @@ test('one of two dies: the other one cannot be taken away by any verb, and every
     ['PATCH', at, { weight: 0 }],
     ['POST', '/v1/drains', { selector: { service: 'shop', ids: [one.id] } }],
   ] as const) {
-    const answer = await rig.call<{ readonly code: string }>(method, path, body, { 'if-match': '*' });
+    const answer = await platform.call<{ readonly code: string }>(method, path, body, { 'if-match': '*' });
     expect([path, answer.status, answer.body.code]).toEqual([path, 409, 'guard_refused']);
   }
   expect((await cli('drain', '-s', 'shop', two.id, '--dry-run')).code).toBe(0);
@@ -84,7 +92,7 @@ test('one of two dies: the other one cannot be taken away by any verb, and every
   expect(services.stdout).toMatch(/SERVING +HEALTH[^]*shop +2\/2 +1\/2 /);
   const instances = await cli('get', 'instances', 'shop');
   expect(instances.stdout).toMatch(new RegExp(`${two.id} +v1 +up +failing 2/2 `));
-  expect((await rig.instance(two.id)).why[0]).toMatch(/^failing on gateways gw-1 and gw-2 \(/);
+  expect((await platform.instance(two.id)).why[0]).toMatch(/^failing on gateways gateway-1 and gateway-2 \(/);
   expect((await events()).filter((line) => line.endsWith(two.id))).toEqual([`failing ${two.id}`]);
   expect(await metric(HEALTHY)).toBe(1);
 
@@ -92,7 +100,7 @@ test('one of two dies: the other one cannot be taken away by any verb, and every
   expect(forced.code).toBe(0);
   // Now every instance that may get requests is out.
   await until('the panic is reported', async () => (await events()).includes('panic *'));
-  await rig.undrain(one.id);
+  await platform.undrain(one.id);
   await until('its end is reported', async () => (await events()).includes('recovered *'));
 });
 
@@ -100,8 +108,8 @@ test('all are dead: none is healthy, gateways panic, and what alerts ask for say
   const before = await events();
   await one.stop();
   await healthy(0);
-  await until('the panic is reported', async () => codes(await rig.service()).includes('panic'));
-  expect(codes(await rig.service())).toEqual(['panic', 'unhealthy', 'unhealthy']);
+  await until('the panic is reported', async () => codes(await platform.service()).includes('panic'));
+  expect(codes(await platform.service())).toEqual(['panic', 'unhealthy', 'unhealthy']);
   expect((await cli('get', 'services')).stdout).toMatch(/shop +2\/2 +0\/2 /);
   expect(await metric(HEALTHY)).toBe(0);
   expect(await metric('ebbgate_service_problems{service="shop"}')).toBe(3);
@@ -113,7 +121,7 @@ test('they come back: recovered is reported once for each, and nothing is left',
   for (const { port, id } of [one, two]) revived.push(await startInstance({ service: 'shop', port, id }));
   await healthy(2);
   // It is unhealthy as long as one gateway finds it so.
-  await until('no gateway finds one failing', async () => codes(await rig.service()).length === 0);
+  await until('no gateway finds one failing', async () => codes(await platform.service()).length === 0);
   await until('all three ends are reported', async () => (await events()).length >= before.length + 3);
   const reported = (await events()).slice(before.length);
   expect(reported.sort()).toEqual([`recovered ${one.id}`, `recovered ${two.id}`, 'recovered *'].sort());
@@ -121,20 +129,20 @@ test('they come back: recovered is reported once for each, and nothing is left',
 });
 
 test('a store that does not answer: what is read says since when, and the command line in one line', async () => {
-  const stale = async (): Promise<string | null> => (await rig.text('/v1/services')).stale;
+  const stale = async (): Promise<string | null> => (await platform.text('/v1/services')).stale;
   expect(await stale()).toBeNull();
-  await rig.zookeeper.freeze();
+  await platform.zookeeper.freeze();
   await until('ZooKeeper is missed', async () => /^zookeeper=2/.test((await stale()) ?? ''));
   const shown = await cli('get', 'services', '-o', 'json');
   expect(shown.code).toBe(0);
   expect(shown.stderr.match(/^warning: ZooKeeper has not answered since .*$/gm)).toHaveLength(1);
   expect(JSON.parse(shown.stdout)).toMatchObject({ items: [{ service: 'shop' }] });
-  rig.zookeeper.thaw();
+  platform.zookeeper.thaw();
   await until('ZooKeeper answers', async () => (await stale()) === null);
-  await rig.redis.kill();
+  await platform.redis.kill();
   await until('Redis is missed', async () => /^redis=2/.test((await stale()) ?? ''));
   expect((await cli('get', 'gateways')).stderr).toContain('Redis has not answered since');
-  await rig.redis.start();
+  await platform.redis.start();
   await until('Redis answers', async () => (await stale()) === null);
   expect((await cli('get', 'services')).stderr).toBe('');
 });
@@ -142,15 +150,15 @@ test('a store that does not answer: what is read says since when, and the comman
 test('a store that refuses every write: not ready, with its words, and ready again', async () => {
   const READY = 'ebbgate_controller_ready';
   expect(await metric(READY)).toBe(1);
-  await rig.data.config('SET', 'maxmemory', '1');
-  await until('it is not ready', async () => (await rig.call('GET', '/readyz')).status === 503);
-  const { body } = await rig.call('GET', '/readyz');
+  await platform.data.config('SET', 'maxmemory', '1');
+  await until('it is not ready', async () => (await platform.call('GET', '/readyz')).status === 503);
+  const { body } = await platform.call('GET', '/readyz');
   expect(body).toMatchObject({
     ready: false,
     redis: { state: 'degraded', detail: expect.stringMatching(/^refuses writes: OOM/) as string },
   });
   expect(await metric(READY)).toBe(0);
-  await rig.data.config('SET', 'maxmemory', '0');
-  await rig.ready();
+  await platform.data.config('SET', 'maxmemory', '0');
+  await platform.ready();
   expect(await metric(READY)).toBe(1);
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Algorithm, ALGORITHMS, type ServiceSet } from '../control-plane/src/testkit.js';
 import { clientHeaders } from './harness/client.js';
-import { Patient, SLOW_MS } from './harness/patient.js';
+import { FaultyInstance, SLOW_MS } from './harness/faulty_instance.js';
 import { peer } from './harness/publish.js';
 import { Workbench } from './harness/workbench.js';
 
@@ -10,16 +10,16 @@ import { Workbench } from './harness/workbench.js';
  * nothing of it, and where latency steers, it gets next to nothing.
  */
 
-const FAULTS: readonly (readonly [string, (one: Patient) => unknown])[] = [
+const FAULTS: readonly (readonly [string, (one: FaultyInstance) => unknown])[] = [
   ['refuses', (one) => one.refuse()],
-  ['hangs', (one) => (one.mood = 'hanging')],
-  ['fails', (one) => (one.mood = 'failing')],
-  ['is slow', (one) => (one.mood = 'slow')],
+  ['hangs', (one) => (one.mode = 'hanging')],
+  ['fails', (one) => (one.mode = 'failing')],
+  ['is slow', (one) => (one.mode = 'slow')],
 ];
 const CLIENTS = 6;
 
 let bench: Workbench;
-const patients: Patient[] = [];
+const started: FaultyInstance[] = [];
 
 beforeAll(async () => {
   // Trusted, so that a test can be many clients.
@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await bench[Symbol.asyncDispose]();
-  await Promise.all(patients.map((one) => one.refuse()));
+  await Promise.all(started.map((one) => one.refuse()));
 });
 
 function set(algorithm: Algorithm): Partial<ServiceSet> {
@@ -63,14 +63,14 @@ async function suffer(
   [what, hurt]: (typeof FAULTS)[number],
 ): Promise<{ readonly what: string; readonly failed: number; readonly share: number }> {
   const service = `${algorithm.replaceAll('_', '-')}-${what.replace(' ', '-')}`;
-  const fleet = await Promise.all([1, 2, 3].map(() => Patient.start(service)));
-  patients.push(...fleet);
+  const fleet = await Promise.all([1, 2, 3].map(() => FaultyInstance.start(service)));
+  started.push(...fleet);
   await bench.serve(
     service,
     fleet.map((one) => peer(one)),
     set(algorithm),
   );
-  const [bad] = fleet as [Patient, Patient, Patient];
+  const [bad] = fleet as [FaultyInstance, FaultyInstance, FaultyInstance];
   await hurt(bad);
   await ask(service, 2_000);
   bad.forget();

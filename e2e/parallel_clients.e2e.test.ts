@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ReadinessResource } from '../control-plane/src/testkit.js';
-import type { Enlisted } from './harness/enlisted.js';
+import type { RegisteredInstance } from './harness/registered_instance.js';
 import { checkLedger, startClients } from './harness/clients.js';
 import { observe } from './harness/observer.js';
-import { Rig } from './harness/rig.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
 import { until } from './harness/until.js';
 
 /*
@@ -18,42 +18,43 @@ const KILLS = { times: 20, everyMs: 1_000 };
 /** The controller leads again within this after every event. */
 const LEADING_MS = 5_000;
 
-let rig: Rig;
-let instances: Enlisted[];
+let platform: ControlledPlatform;
+let instances: RegisteredInstance[];
 
 beforeAll(async () => {
-  rig = await Rig.start();
+  platform = await ControlledPlatform.start();
   instances = [];
-  for (let count = 0; count < CLIENTS + 2; count += 1) instances.push(await rig.enlist({ wait: false }));
+  for (let count = 0; count < CLIENTS + 2; count += 1)
+    instances.push(await platform.startInstance({ wait: false }));
   await until('all instances are in use', async () => {
-    const { peers } = await rig.published();
+    const { peers } = await platform.published();
     return peers.length === instances.length;
   });
-  await rig.route();
-  await rig.converged();
+  await platform.route();
+  await platform.converged();
 });
-afterAll(() => rig[Symbol.asyncDispose]());
+afterAll(() => platform[Symbol.asyncDispose]());
 
 test.each([
-  { name: 'FLUSHALL', ...FLUSHES, break: () => rig.data.flushall() },
+  { name: 'FLUSHALL', ...FLUSHES, break: () => platform.data.flushall() },
   {
     name: 'CLIENT KILL',
     ...KILLS,
-    break: () => rig.data.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'),
+    break: () => platform.data.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'),
   },
 ])(
   '$name, $times times: the controller leads on, and every answered change is in force once',
   async (fault) => {
-    const observer = await observe(rig.ports.zookeeper, 'shop');
-    const traffic = rig.traffic({ rate: 30 });
-    const clients = startClients(rig, fault.name.replace(' ', '-'), 'shop', instances.slice(0, CLIENTS));
+    const observer = await observe(platform.ports.zookeeper, 'shop');
+    const traffic = platform.traffic({ rate: 30 });
+    const clients = startClients(platform, fault.name.replace(' ', '-'), 'shop', instances.slice(0, CLIENTS));
     for (let count = 0; count < fault.times; count += 1) {
       const began = performance.now();
       await fault.break();
       await until(
         'the controller leads',
         async () => {
-          const { body } = await rig.call<ReadinessResource>('GET', '/readyz');
+          const { body } = await platform.call<ReadinessResource>('GET', '/readyz');
           return body.controller.state === 'leading';
         },
         { timeoutMs: LEADING_MS },
@@ -61,8 +62,8 @@ test.each([
       await pause(Math.max(0, fault.everyMs - (performance.now() - began)));
     }
     const ledger = await clients.stop();
-    await rig.ready();
-    await rig.converged();
+    await platform.ready();
+    await platform.converged();
     const observed = await observer.stop();
     const failed = await traffic.stop();
 
@@ -73,7 +74,7 @@ test.each([
     // Nothing is left over for the next fault.
     for (const verb of ['restore', 'undrain'])
       for (const { id } of instances)
-        await rig.call('POST', `/v1/services/shop/instances/${encodeURIComponent(id)}/${verb}`, {});
+        await platform.call('POST', `/v1/services/shop/instances/${encodeURIComponent(id)}/${verb}`, {});
   },
   120_000,
 );

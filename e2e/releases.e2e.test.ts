@@ -5,10 +5,11 @@ import {
   type ReleaseOutcome,
   type ReleaseResource,
 } from '../control-plane/src/testkit.js';
-import { runCli } from './harness/stack.js';
+import { runCli } from './harness/cli.js';
 import { measured } from './harness/measured.js';
 import { releaseCalls } from './harness/release_calls.js';
-import { Rig, type RigTraffic } from './harness/rig.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
+import type { Streams } from './harness/streams.js';
 import { until } from './harness/until.js';
 import { readZnode, writeZnode } from './harness/znode.js';
 
@@ -18,30 +19,31 @@ import { readZnode, writeZnode } from './harness/znode.js';
  */
 
 const LONG = { timeoutMs: 60_000 };
-let rig: Rig;
+let platform: ControlledPlatform;
 let tests = 0;
 let service: string;
-let traffic: RigTraffic;
+let traffic: Streams;
 
-const calls = releaseCalls(() => rig);
+const calls = releaseCalls(() => platform);
 const { read, reached, ended } = calls;
 const start = (body: object): Promise<string> => calls.start(service, body);
 
 beforeAll(async () => {
-  rig = await Rig.start();
+  platform = await ControlledPlatform.start();
 });
-afterAll(() => rig[Symbol.asyncDispose]());
+afterAll(() => platform[Symbol.asyncDispose]());
 beforeEach(async () => {
   service = `shop-${String((tests += 1))}`;
-  await Promise.all([rig.enlist({ service }), rig.enlist({ service })]);
-  await rig.route(service, `/${service}`);
-  traffic = rig.traffic({ path: `/${service}`, rate: 150 });
+  await Promise.all([platform.startInstance({ service }), platform.startInstance({ service })]);
+  await platform.route(service, `/${service}`);
+  traffic = platform.traffic({ path: `/${service}`, rate: 150 });
 });
 afterEach(() => traffic.stop());
 
 /** Two instances of v2, which take requests only once their version has a share. */
 async function join(status = 200): Promise<void> {
-  for (let n = 0; n < 2; n += 1) await rig.enlist({ service, version: 'v2', status, wait: false });
+  for (let n = 0; n < 2; n += 1)
+    await platform.startInstance({ service, version: 'v2', status, wait: false });
 }
 const answeredBy = (version: string): number =>
   traffic.streams.reduce((sum, one) => sum + (one.versions.get(version) ?? 0), 0);
@@ -67,7 +69,7 @@ test('v1 → v2 by steps: nothing before the first one, a person in the middle, 
   expect(share).toBeGreaterThan(0.1);
   expect(share).toBeLessThan(0.3);
   expect(
-    await rig.call('PATCH', `/v1/services/${service}/versions`, { v1: 100 }, { 'if-match': '*' }),
+    await platform.call('PATCH', `/v1/services/${service}/versions`, { v1: 100 }, { 'if-match': '*' }),
   ).toMatchObject({
     status: 409,
     body: { code: 'conflict' },
@@ -75,24 +77,28 @@ test('v1 → v2 by steps: nothing before the first one, a person in the middle, 
   // Two people promote the step that they see: one step.
   const promote = { expected_step: 1, reason: 'looks well' };
   const promoted = await Promise.all(
-    [1, 2].map(() => rig.call<ReleaseOutcome>('POST', `/v1/releases/${id}/promote`, promote)),
+    [1, 2].map(() => platform.call<ReleaseOutcome>('POST', `/v1/releases/${id}/promote`, promote)),
   );
   expect(promoted.map((one) => one.status)).toEqual([200, 200]);
   expect(promoted.filter((one) => one.body.changed)).toHaveLength(1);
   const done = await ended(id, 'succeeded');
   expect(done.shares).toMatchObject({ wanted: { v2: 100 }, published: { v2: 100 } });
-  const begun = (await rig.call<{ items: ReleaseEvent[] }>('GET', `/v1/releases/${id}/events`)).body.items;
+  const begun = (await platform.call<{ items: ReleaseEvent[] }>('GET', `/v1/releases/${id}/events`)).body
+    .items;
   expect(begun.filter((one) => one.event === 'step_begun')).toHaveLength(4);
   // It stays so when the release is over, and undo brings v1 back.
-  expect(await rig.service(service)).toMatchObject({ versions: { v2: 100 }, effective_shares: { v2: 100 } });
+  expect(await platform.service(service)).toMatchObject({
+    versions: { v2: 100 },
+    effective_shares: { v2: 100 },
+  });
   const after = answeredBy('v1');
   const before = answeredBy('v2');
   await until('v2 alone', () => answeredBy('v2') > before + 100, LONG);
   expect(answeredBy('v1')).toBe(after);
-  const env = { EBBGATE_API: `http://127.0.0.1:${String(rig.ports.api)}`, EBBGATE_ACTOR: 'ann' };
+  const env = { EBBGATE_API: `http://127.0.0.1:${String(platform.ports.api)}`, EBBGATE_ACTOR: 'ann' };
   const undone = await runCli(['undo', service, '--wait', '--timeout', '60s'], env);
   expect(undone, undone.stderr).toMatchObject({ code: 0 });
-  expect((await rig.service(service)).effective_shares).toEqual({ v1: 100 });
+  expect((await platform.service(service)).effective_shares).toEqual({ v1: 100 });
   const history = await runCli(['release', 'history', service, '-o', 'json'], env);
   expect(JSON.parse(history.stdout)).toMatchObject({
     items: [
@@ -114,7 +120,7 @@ test('a v2 that fails is rolled back by the fast gate, and what it costs is boun
   measured('first failed request of a bad version → rolled back on every gateway', took);
   expect(release.message).toContain('fast gate');
   expect(took).toBeLessThan(15_000);
-  expect((await rig.service(service)).effective_shares).toEqual({ v1: 100 });
+  expect((await platform.service(service)).effective_shares).toEqual({ v1: 100 });
   const failed = traffic.streams.reduce((sum, one) => sum + (one.statuses.get(500) ?? 0), 0);
   const sent = traffic.total();
   await until('it goes on without failures', () => traffic.total() > sent + 300, LONG);
@@ -123,7 +129,7 @@ test('a v2 that fails is rolled back by the fast gate, and what it costs is boun
   expect(failed).toBeLessThan(0.3 * 300 * (took / 1_000 + 2));
   expect(traffic.failed().every(({ status }) => status === 500)).toBe(true);
   const exit = await runCli(['release', 'watch', id], {
-    EBBGATE_API: `http://127.0.0.1:${String(rig.ports.api)}`,
+    EBBGATE_API: `http://127.0.0.1:${String(platform.ports.api)}`,
   });
   expect(exit.code).toBe(3);
 });
@@ -143,21 +149,21 @@ test('the controller is killed again and again: every step once, the same end, a
   ];
   for (const moment of moments) {
     await reached(id, (now) => moment(now) || hasEnded(now.state));
-    await rig.controller.kill();
+    await platform.controller.kill();
     const sent = traffic.total();
     await until('traffic goes on without a controller', () => traffic.total() > sent + 50, LONG);
-    await rig.controller.start();
-    await rig.ready();
+    await platform.controller.start();
+    await platform.ready();
   }
   const done = await ended(id, 'succeeded');
   expect(done.attempt).toBe(1);
-  const { body } = await rig.call<{ items: ReleaseEvent[] }>('GET', `/v1/releases/${id}/events`);
+  const { body } = await platform.call<{ items: ReleaseEvent[] }>('GET', `/v1/releases/${id}/events`);
   const begun = body.items
     .filter((one) => one.event === 'step_begun')
     .map((one) => one.message.split(':')[0]);
   expect(begun).toHaveLength(5);
   expect(new Set(begun).size).toBe(5);
-  expect((await rig.service(service)).effective_shares).toEqual({ v2: 100 });
+  expect((await platform.service(service)).effective_shares).toEqual({ v2: 100 });
   expect(await traffic.stop()).toEqual([]);
 });
 
@@ -166,12 +172,12 @@ test('v3 takes the place of v2, from its shares and back to v1; a version whose 
   await join();
   await reached(first, ({ state }) => state === 'paused');
   const again = { target: 'v3', steps: [{ weight: 50 }, { pause: {} }] };
-  const refused = await rig.call('POST', `/v1/services/${service}/releases`, again);
+  const refused = await platform.call('POST', `/v1/services/${service}/releases`, again);
   expect(refused).toMatchObject({ status: 409, body: { code: 'conflict' } });
   const second = await start({ ...again, supersede: true });
   expect(await read(first)).toMatchObject({ state: 'superseded' });
   expect((await read(second)).shares.wanted).toEqual({ v1: 80, v2: 20 });
-  const third = await rig.enlist({ service, version: 'v3', wait: false });
+  const third = await platform.startInstance({ service, version: 'v3', wait: false });
   const paused = await reached(second, ({ state }) => state === 'paused');
   expect(paused).toMatchObject({ stable: 'v1', shares: { wanted: { v1: 40, v2: 10, v3: 50 } } });
   await third.withdraw();
@@ -179,12 +185,12 @@ test('v3 takes the place of v2, from its shares and back to v1; a version whose 
     second,
     ({ shares }) => shares.published['v1'] === 90 && shares.published['v3'] === undefined,
   );
-  const back = await rig.call<ReleaseOutcome>('POST', `/v1/releases/${second}/rollback`, {
+  const back = await platform.call<ReleaseOutcome>('POST', `/v1/releases/${second}/rollback`, {
     reason: 'enough',
   });
   expect(back.status).toBe(200);
   await ended(second, 'rolled_back');
-  expect((await rig.service(service)).effective_shares).toEqual({ v1: 100 });
+  expect((await platform.service(service)).effective_shares).toEqual({ v1: 100 });
   // The instance took its registration away and closed at once: what was under way to it was tried elsewhere.
   expect(await traffic.stop()).toEqual([]);
 });
@@ -193,13 +199,17 @@ test('a record that this controller cannot read moves nothing, and says so', asy
   const id = await start({ target: 'v2', steps: [{ weight: 30 }, { pause: {} }] });
   await join();
   await reached(id, ({ state }) => state === 'paused');
-  await rig.controller.kill();
+  await platform.controller.kill();
   const path = `/ebbgate/releases/${service}/current`;
-  const good = await readZnode(rig.ports.zookeeper, path);
-  await writeZnode(rig.ports.zookeeper, path, JSON.stringify({ ...(JSON.parse(good) as object), v: 99 }));
-  await rig.controller.start();
-  await rig.ready();
-  const refused = await rig.call('POST', `/v1/services/${service}/releases`, {
+  const good = await readZnode(platform.ports.zookeeper, path);
+  await writeZnode(
+    platform.ports.zookeeper,
+    path,
+    JSON.stringify({ ...(JSON.parse(good) as object), v: 99 }),
+  );
+  await platform.controller.start();
+  await platform.ready();
+  const refused = await platform.call('POST', `/v1/services/${service}/releases`, {
     target: 'v2',
     supersede: true,
   });
@@ -207,36 +217,36 @@ test('a record that this controller cannot read moves nothing, and says so', asy
   expect(JSON.stringify(refused.body)).toContain('schema 99');
   const [v1, v2] = [answeredBy('v1'), answeredBy('v2')];
   await until('traffic goes on', () => answeredBy('v1') - v1 > 100 && answeredBy('v2') - v2 > 20, LONG);
-  expect((await rig.service(service)).effective_shares).toEqual({ v1: 70, v2: 30 });
-  await writeZnode(rig.ports.zookeeper, path, good);
+  expect((await platform.service(service)).effective_shares).toEqual({ v1: 70, v2: 30 });
+  await writeZnode(platform.ports.zookeeper, path, good);
   await reached(id, ({ state }) => state === 'paused');
-  expect((await rig.call('POST', `/v1/releases/${id}/abort`, {})).status).toBe(200);
+  expect((await platform.call('POST', `/v1/releases/${id}/abort`, {})).status).toBe(200);
   await ended(id, 'cancelled');
   expect(await traffic.stop()).toEqual([]);
 });
 
 test('a start that would leave too few instances is refused, and says so before', async () => {
-  for (let n = 0; n < 2; n += 1) await rig.enlist({ service, version: 'v2' });
+  for (let n = 0; n < 2; n += 1) await platform.startInstance({ service, version: 'v2' });
   const spec = `/v1/services/${service}`;
-  const reported = await rig.call('PATCH', spec, { min_available: 3 }, { 'if-match': '*' });
+  const reported = await platform.call('PATCH', spec, { min_available: 3 }, { 'if-match': '*' });
   expect(reported.status, JSON.stringify(reported.body)).toBe(200);
   const path = `/v1/services/${service}/releases`;
   const body = { target: 'v2', stable: 'v1', steps: [{ weight: 100 }] };
   const too_few = '2 ready instances would have a share, and min_available asks for 3';
-  expect(await rig.call('POST', `${path}?dry_run=true`, body)).toMatchObject({
+  expect(await platform.call('POST', `${path}?dry_run=true`, body)).toMatchObject({
     status: 409,
     body: { code: 'guard_refused', blockers: [too_few] },
   });
-  expect(await rig.call('POST', path, body)).toMatchObject({
+  expect(await platform.call('POST', path, body)).toMatchObject({
     status: 409,
     body: { code: 'guard_refused', blockers: [too_few] },
   });
-  expect(await rig.call('POST', path, { ...body, force: true })).toMatchObject({ status: 400 });
+  expect(await platform.call('POST', path, { ...body, force: true })).toMatchObject({ status: 400 });
   const key = { 'idempotency-key': service };
   const forced = { ...body, force: true, reason: 'night' };
-  expect(await rig.call('POST', path, forced, key)).toMatchObject({ status: 202 });
-  expect(await rig.call('POST', path, forced, key)).toMatchObject({ body: { changed: false } });
-  expect(await rig.call('POST', path, { ...forced, target: 'v3' }, key)).toMatchObject({
+  expect(await platform.call('POST', path, forced, key)).toMatchObject({ status: 202 });
+  expect(await platform.call('POST', path, forced, key)).toMatchObject({ body: { changed: false } });
+  expect(await platform.call('POST', path, { ...forced, target: 'v3' }, key)).toMatchObject({
     body: { code: 'idempotency_conflict' },
   });
 });

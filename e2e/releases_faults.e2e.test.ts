@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { ReleaseOutcome } from '../control-plane/src/testkit.js';
 import { drawMoments, EVERY_MOMENT, STOPPED_PHASES, Staged, WEIGHTS, type Moment } from './harness/phases.js';
-import { Rig } from './harness/rig.js';
-import { runCli, startCli } from './harness/stack.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
+import { runCli, startCli } from './harness/cli.js';
 import { until } from './harness/until.js';
 
 /*
@@ -14,26 +14,26 @@ import { until } from './harness/until.js';
 const every = process.env.EBBGATE_LONG === '1';
 const seed = Number(process.env.EBBGATE_SEED ?? Date.now() % 1_000_000);
 const LONG = { timeoutMs: 60_000 };
-let rig: Rig;
+let platform: ControlledPlatform;
 const stages: Staged[] = [];
 let services = 0;
 
 beforeAll(async () => {
-  rig = await Rig.start();
+  platform = await ControlledPlatform.start();
 });
-afterAll(() => rig[Symbol.asyncDispose]());
+afterAll(() => platform[Symbol.asyncDispose]());
 
 // What a test that failed left frozen, killed or under traffic is not the next one's.
 afterEach(async () => {
-  for (const server of [rig.zookeeper, rig.redis, rig.controller, ...rig.gateways])
+  for (const server of [platform.zookeeper, platform.redis, platform.controller, ...platform.gateways])
     if (server.running()) server.thaw();
     else await server.start();
   await Promise.all(stages.splice(0).map(({ traffic }) => traffic.stop()));
-  await rig.ready();
+  await platform.ready();
 }, 60_000);
 
 async function stage(): Promise<Staged> {
-  const staged = await Staged.create(rig, `shop-${String((services += 1))}`);
+  const staged = await Staged.create(platform, `shop-${String((services += 1))}`);
   stages.push(staged);
   return staged;
 }
@@ -53,11 +53,11 @@ async function begunOnce(staged: Staged): Promise<void> {
 }
 
 async function restartController(staged: Staged): Promise<void> {
-  await rig.controller.kill();
+  await platform.controller.kill();
   await staged.served(20);
-  rig.redis.thaw();
-  await rig.controller.start();
-  await rig.ready();
+  platform.redis.thaw();
+  await platform.controller.start();
+  await platform.ready();
 }
 
 async function killedIn(moment: Moment): Promise<void> {
@@ -75,7 +75,7 @@ async function killedIn(moment: Moment): Promise<void> {
   await letGo();
   await staged.ended('succeeded');
   await begunOnce(staged);
-  expect((await rig.service(staged.service)).effective_shares).toEqual({ v2: 100 });
+  expect((await platform.service(staged.service)).effective_shares).toEqual({ v2: 100 });
   await lostNothing(staged);
 }
 
@@ -97,10 +97,10 @@ test.each([
   await staged.reached((now) => now.state === state);
   await restartController(staged);
   expect((await staged.read()).state).toBe(state);
-  rig.gateways[1]?.thaw();
+  platform.gateways[1]?.thaw();
   await staged.ended(end);
   await begunOnce(staged);
-  expect((await rig.service(staged.service)).effective_shares).toEqual(shares);
+  expect((await platform.service(staged.service)).effective_shares).toEqual(shares);
   await lostNothing(staged);
 });
 
@@ -111,16 +111,16 @@ test('Redis is flushed, ZooKeeper starts again, a gateway starts again: one rele
   await staged.start({ target: 'v2', steps, gates });
   await staged.joinAll();
   await staged.reached(({ step, phase }) => step === 1 && phase === 'soaking');
-  await rig.data.flushall();
+  await platform.data.flushall();
   await staged.served(40);
-  await rig.zookeeper.restart();
+  await platform.zookeeper.restart();
   await staged.reached(({ step }) => step >= 2);
-  await rig.gateways[1]?.restart();
+  await platform.gateways[1]?.restart();
   await staged.ended('succeeded');
   await begunOnce(staged);
-  expect((await rig.service(staged.service)).effective_shares).toEqual({ v2: 100 });
+  expect((await platform.service(staged.service)).effective_shares).toEqual({ v2: 100 });
   // The one that started again obeys as well.
-  const second = rig.traffic({ path: `/${staged.service}` }, rig.gateways.slice(1));
+  const second = platform.traffic({ path: `/${staged.service}` }, platform.gateways.slice(1));
   await until('the other gateway serves', () => second.total() > 60, LONG);
   expect(await second.stop()).toEqual([]);
   expect([...(second.streams[0]?.versions.keys() ?? [])]).toEqual(['v2']);
@@ -136,7 +136,7 @@ test('the last instance of the target dies in mid-step: its share goes back at o
   await until('v2 answers', () => staged.answeredBy('v2') > 20, LONG);
   await only.die();
   await staged.ended('failed');
-  expect((await rig.service(staged.service)).effective_shares).toEqual({ v1: 100 });
+  expect((await platform.service(staged.service)).effective_shares).toEqual({ v1: 100 });
   await staged.served(40);
   await lostNothing(staged);
 });
@@ -144,7 +144,7 @@ test('the last instance of the target dies in mid-step: its share goes back at o
 test('a pause outlives the controller; two clients that promote one step make one step; a watch goes on through it', async () => {
   const staged = await stage();
   const id = await staged.start({ target: 'v2', steps: [{ weight: 20 }, { pause: '10m' }, { weight: 100 }] });
-  const api = `http://127.0.0.1:${String(rig.ports.api)}`;
+  const api = `http://127.0.0.1:${String(platform.ports.api)}`;
   const watch = startCli(['release', 'watch', id, '--timeout', '90s'], { EBBGATE_API: api });
   await staged.joinAll();
   await staged.reached(({ phase }) => phase === 'soaking');
@@ -160,7 +160,9 @@ test('a pause outlives the controller; two clients that promote one step make on
   await staged.verb('resume');
   await staged.reached(({ phase }) => phase === 'soaking');
   const promoted = await Promise.all(
-    [1, 2, 3].map(() => rig.call<ReleaseOutcome>('POST', `/v1/releases/${id}/promote`, { expected_step: 1 })),
+    [1, 2, 3].map(() =>
+      platform.call<ReleaseOutcome>('POST', `/v1/releases/${id}/promote`, { expected_step: 1 }),
+    ),
   );
   expect(promoted.map(({ status }) => status)).toEqual([200, 200, 200]);
   expect(promoted.filter(({ body }) => body.changed)).toHaveLength(1);
@@ -183,10 +185,10 @@ test('aborted in every phase: v1 alone again, each time', async () => {
     await staged.stopAt({ phase, weight: phase === 'preparing' ? 0 : 1 });
     if (phase !== 'preparing') expect((await staged.read()).shares.wanted).not.toEqual({ v1: 100 });
     await staged.verb('abort', { reason: phase });
-    rig.redis.thaw();
-    rig.gateways[1]?.thaw();
+    platform.redis.thaw();
+    platform.gateways[1]?.thaw();
     await staged.ended('cancelled');
-    expect((await rig.service(staged.service)).effective_shares).toEqual({ v1: 100 });
+    expect((await platform.service(staged.service)).effective_shares).toEqual({ v1: 100 });
     await staged.served(10);
     await lostNothing(staged);
   }
@@ -210,7 +212,7 @@ test('superseded at every step: from the shares in force, and back to v1', async
     expect(paused.shares.wanted['v3']).toBe(50);
     await staged.verb('rollback', { reason: 'enough' });
     await staged.ended('rolled_back');
-    expect((await rig.service(staged.service)).effective_shares).toEqual({ v1: 100 });
+    expect((await platform.service(staged.service)).effective_shares).toEqual({ v1: 100 });
     await lostNothing(staged);
   };
   await Promise.all(steps.map((_, step) => supersededAt(step)));
@@ -218,7 +220,7 @@ test('superseded at every step: from the shares in force, and back to v1', async
 
 test('while a service is frozen nothing starts and no step begins; going back goes on', async () => {
   const staged = await stage();
-  const env = { EBBGATE_API: `http://127.0.0.1:${String(rig.ports.api)}`, EBBGATE_ACTOR: 'ann' };
+  const env = { EBBGATE_API: `http://127.0.0.1:${String(platform.ports.api)}`, EBBGATE_ACTOR: 'ann' };
   const steps = [{ weight: 20 }, { pause: {} }];
   const freeze = ['freeze', staged.service, '--reason', 'payday', '--expires', '2h'];
   expect(await runCli(freeze, env)).toMatchObject({ code: 0 });
@@ -234,7 +236,7 @@ test('while a service is frozen nothing starts and no step begins; going back go
   // The freeze of everything outlives the controller, as that of one service does.
   expect((await runCli(['freeze', '--all', '--reason', 'payday'], env)).code).toBe(0);
   await restartController(staged);
-  const kept = await rig.call('POST', `/v1/releases/${staged.id}/promote`, { expected_step: 1 });
+  const kept = await platform.call('POST', `/v1/releases/${staged.id}/promote`, { expected_step: 1 });
   expect(kept).toMatchObject({ status: 409, body: { code: 'guard_refused' } });
   expect(JSON.stringify(kept.body)).toContain('everything is frozen by ann: payday');
   expect((await runCli(['describe', 'service', staged.service], env)).stdout).toMatch(/Frozen: +with all/);
@@ -242,13 +244,13 @@ test('while a service is frozen nothing starts and no step begins; going back go
   await staged.ended('cancelled');
   expect((await runCli(['unfreeze', '--all'], env)).code).toBe(0);
   // A plan that was looked at, and is another one now, is not begun.
-  const plan = await rig.call<ReleaseOutcome>(
+  const plan = await platform.call<ReleaseOutcome>(
     'POST',
     `/v1/services/${staged.service}/releases?dry_run=true`,
     { target: 'v2' },
   );
   const late = await staged.join();
-  await until('it is seen', async () => (await rig.instance(late.id, staged.service)).registered);
+  await until('it is seen', async () => (await platform.instance(late.id, staged.service)).registered);
   const start = ['release', 'start', staged.service, 'v2', '--plan', plan.body.plan.hash];
   const other = await runCli(start, env);
   expect(other, other.stderr).toMatchObject({ code: 6 });

@@ -5,7 +5,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { hasEnded } from '../control-plane/src/testkit.js';
 import { measured } from './harness/measured.js';
 import { releaseCalls } from './harness/release_calls.js';
-import { Rig, type RigTraffic } from './harness/rig.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
+import type { Streams } from './harness/streams.js';
 import { until } from './harness/until.js';
 
 /*
@@ -19,25 +20,25 @@ const GATEWAYS = 2;
 const SHARE = 0.2;
 const STEPS = [{ weight: 100 * SHARE }, { pause: '10m' }, { weight: 100 }];
 
-let rig: Rig;
+let platform: ControlledPlatform;
 let gateServer: GateServer;
 let tests = 0;
 let service: string;
-let traffic: RigTraffic;
+let traffic: Streams;
 
-const calls = releaseCalls(() => rig);
+const calls = releaseCalls(() => platform);
 const { read, reached, ended } = calls;
 const start = (body: object): Promise<string> => calls.start(service, body);
 
 beforeAll(async () => {
   gateServer = await GateServer.start();
-  rig = await Rig.start({
+  platform = await ControlledPlatform.start({
     gateways: GATEWAYS,
     env: { EBBGATE_HOOKS: `${gateServer.url}/gates`, EBBGATE_PROMETHEUS: gateServer.url },
   });
 });
 afterAll(async () => {
-  await rig[Symbol.asyncDispose]();
+  await platform[Symbol.asyncDispose]();
   await gateServer.stop();
 });
 beforeEach(() => {
@@ -50,12 +51,15 @@ type Manners = (n: number) => { readonly status?: number; readonly delayMs?: num
 
 /** Two instances of v1 under steady traffic. */
 async function serve(behave: Manners = () => ({})): Promise<void> {
-  await Promise.all([rig.enlist({ service, behave }), rig.enlist({ service, behave })]);
-  await rig.route(service, `/${service}`);
-  traffic = rig.traffic({ path: `/${service}`, rate: RATE });
+  await Promise.all([
+    platform.startInstance({ service, behave }),
+    platform.startInstance({ service, behave }),
+  ]);
+  await platform.route(service, `/${service}`);
+  traffic = platform.traffic({ path: `/${service}`, rate: RATE });
 }
 const join = (behave: Manners = () => ({})) =>
-  Promise.all([1, 2].map(() => rig.enlist({ service, version: 'v2', behave, wait: false })));
+  Promise.all([1, 2].map(() => platform.startInstance({ service, version: 'v2', behave, wait: false })));
 const exposed = (id: string) => reached(id, ({ shares }) => shares.wanted['v2'] === 100 * SHARE);
 const failures = (): number =>
   traffic.streams.reduce(
@@ -66,7 +70,7 @@ const failures = (): number =>
 
 /** From now on v1 serves alone on every gateway, and nothing fails any more. */
 async function settled(): Promise<void> {
-  const { effective_shares, convergence } = await rig.service(service);
+  const { effective_shares, convergence } = await platform.service(service);
   expect(effective_shares).toEqual({ v1: 100 });
   expect(convergence).toMatchObject({ converged: true });
   const [lost, sent] = [failures(), traffic.total()];
@@ -172,7 +176,7 @@ test('a target that dies as soon as it has started: its share is given back at o
 test('a webhook is asked at every interval, and its abort goes back with its message', async () => {
   await serve();
   const webhooks = [{ name: 'ci', url: `${gateServer.url}/gates/ci`, timeout: '2s' }];
-  const refused = await rig.call('POST', `/v1/services/${service}/releases`, {
+  const refused = await platform.call('POST', `/v1/services/${service}/releases`, {
     target: 'v2',
     gates: { webhooks: [{ name: 'ci', url: `${gateServer.url}/elsewhere` }] },
   });
@@ -207,15 +211,15 @@ test('a controller that dies while a webhook thinks: the next one asks the same 
   const id = await start({ target: 'v2', steps, gates });
   await join();
   await until('it was asked', () => gateServer.asked.length > 0, LONG);
-  await rig.controller.kill();
-  await rig.controller.start();
-  await rig.ready();
+  await platform.controller.kill();
+  await platform.controller.start();
+  await platform.ready();
   await until('it was asked again', () => gateServer.asked.length > 1, LONG);
   const [first, second] = gateServer.asked;
   expect(second).toEqual(first);
   gateServer.verdict = { verdict: 'complete' };
   await ended(id, 'succeeded');
-  const { body } = await rig.call<{ items: { event: string; by: string }[] }>(
+  const { body } = await platform.call<{ items: { event: string; by: string }[] }>(
     'GET',
     `/v1/releases/${id}/events`,
   );

@@ -5,8 +5,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { hasEnded, type ReleaseOutcome } from '../control-plane/src/testkit.js';
 import { measured } from './harness/measured.js';
 import { releaseCalls } from './harness/release_calls.js';
-import { Rig, type RigTraffic } from './harness/rig.js';
-import { runCli } from './harness/stack.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
+import type { Streams } from './harness/streams.js';
+import { runCli } from './harness/cli.js';
 import { until } from './harness/until.js';
 import { startUpgrades, type StartVersion, type Upgrades } from './harness/upgrades.js';
 
@@ -22,38 +23,38 @@ const every = process.env['EBBGATE_LONG'] !== undefined;
 const seed = Number(process.env['EBBGATE_SEED'] ?? Date.now() % 100_000);
 
 const commands = mkdtempSync(join(tmpdir(), 'ebbgate-commands-'));
-let rig: Rig;
+let platform: ControlledPlatform;
 let upgrades: Upgrades;
 let startVersion: StartVersion;
 let tests = 0;
 let service: string;
-let traffic: RigTraffic;
+let traffic: Streams;
 let ids: readonly string[];
 
-const calls = releaseCalls(() => rig);
+const calls = releaseCalls(() => platform);
 const { read, reached, ended, events } = calls;
 const start = (body: object): Promise<string> => calls.start(service, { target: 'v2', ...body });
 
 beforeAll(async () => {
   upgrades = await startUpgrades((instance) => startVersion(instance));
   const place = { EBBGATE_HOOKS: upgrades.url, EBBGATE_HOOK_COMMANDS: commands };
-  rig = await Rig.start({ env: place });
+  platform = await ControlledPlatform.start({ env: place });
 });
 afterAll(async () => {
-  await rig[Symbol.asyncDispose]();
+  await platform[Symbol.asyncDispose]();
   await upgrades[Symbol.asyncDispose]();
   rmSync(commands, { recursive: true });
 });
 beforeEach(async () => {
   service = `shop-${String((tests += 1))}`;
   const mine = service;
-  startVersion = ({ port, version }) => rig.enlist({ service: mine, port, version, wait: false });
-  const started = await Promise.all([1, 2, 3].map(() => rig.enlist({ service })));
+  startVersion = ({ port, version }) => platform.startInstance({ service: mine, port, version, wait: false });
+  const started = await Promise.all([1, 2, 3].map(() => platform.startInstance({ service })));
   ids = started.map(({ id }) => id).sort();
   for (const instance of started) upgrades.add(instance);
-  await rig.route(service, `/${service}`);
+  await platform.route(service, `/${service}`);
   // Some requests are slow, so that a drain has something to wait for.
-  traffic = rig.traffic({ path: `/${service}?delay=0.05`, rate: 80 });
+  traffic = platform.traffic({ path: `/${service}?delay=0.05`, rate: 80 });
 });
 afterEach(async () => {
   await traffic.stop();
@@ -65,7 +66,7 @@ const webhook = (more: object = {}): object => ({
   gates: { min_samples: 5, on_inconclusive: 'pass', latency: null },
 });
 const versions = async (): Promise<readonly string[]> =>
-  Promise.all(ids.map(async (id) => (await rig.instance(id, service)).version));
+  Promise.all(ids.map(async (id) => (await platform.instance(id, service)).version));
 /** Nothing failed, and nothing was open where something was stopped. */
 async function lostNothing(): Promise<void> {
   expect(await traffic.stop()).toEqual([]);
@@ -74,7 +75,7 @@ async function lostNothing(): Promise<void> {
 const keysOf = (id: string): readonly string[] => upgrades.acted.filter((key) => key.startsWith(`${id}/`));
 
 test('v1 → v2, one instance after the other, under the same ids; and back by undo', async () => {
-  const dry = await rig.call<ReleaseOutcome>('POST', `/v1/services/${service}/releases?dry_run=true`, {
+  const dry = await platform.call<ReleaseOutcome>('POST', `/v1/services/${service}/releases?dry_run=true`, {
     target: 'v2',
     ...webhook(),
   });
@@ -88,7 +89,7 @@ test('v1 → v2, one instance after the other, under the same ids; and back by u
   const batch = await reached(id, ({ phase }) => phase === 'draining' || phase === 'upgrading');
   expect(batch).toMatchObject({ strategy: 'in_place', step: 0, steps: 3, in_place: { upgrade: 'webhook' } });
   expect(batch.in_place?.instances).toHaveLength(1);
-  expect((await rig.instance(ids[0] ?? '', service)).effective).toMatchObject({ state: 'draining' });
+  expect((await platform.instance(ids[0] ?? '', service)).effective).toMatchObject({ state: 'draining' });
   const done = await ended(id, 'succeeded');
   expect(await versions()).toEqual(['v2', 'v2', 'v2']);
   expect(done).toMatchObject({ step: 3, steps: 3, shares: { wanted: {}, published: { v2: 100 } } });
@@ -97,8 +98,8 @@ test('v1 → v2, one instance after the other, under the same ids; and back by u
     ...{ release: id, service, step: 0, attempt: 1, from: 'v1', to: 'v2' },
     instances: [{ id: ids[0], host: '127.0.0.1', version: 'v1' }],
   });
-  expect((await rig.service(service)).versions).toEqual({});
-  const env = { EBBGATE_API: `http://127.0.0.1:${String(rig.ports.api)}`, EBBGATE_ACTOR: 'ann' };
+  expect((await platform.service(service)).versions).toEqual({});
+  const env = { EBBGATE_API: `http://127.0.0.1:${String(platform.ports.api)}`, EBBGATE_ACTOR: 'ann' };
   const undone = await runCli(['undo', service, '--wait', '--timeout', '60s'], env);
   expect(undone, undone.stderr).toMatchObject({ code: 0 });
   expect(await versions()).toEqual(['v1', 'v1', 'v1']);
@@ -131,7 +132,7 @@ test('a v2 that dies on start is rolled back: what was upgraded comes back, and 
   startVersion = ({ id, port, version }) =>
     version === 'v2' && id !== ids[0]
       ? Promise.resolve(null)
-      : rig.enlist({ service: mine, port, version, wait: false });
+      : platform.startInstance({ service: mine, port, version, wait: false });
   const began = performance.now();
   const id = await start(webhook({ upgrade_timeout: '3s' }));
   const release = await ended(id, 'rolled_back');
@@ -143,14 +144,20 @@ test('a v2 that dies on start is rolled back: what was upgraded comes back, and 
   expect(release.message).toContain('not back with v2 within 3s');
   expect(await versions()).toEqual(['v1', 'v1', 'v1']);
   for (const one of ids)
-    expect((await rig.instance(one, service)).effective, one).toMatchObject({ state: 'up' });
+    expect((await platform.instance(one, service)).effective, one).toMatchObject({ state: 'up' });
   await lostNothing();
 });
 
 test('a v2 that answers badly gets nothing any more at once, and is brought back', async () => {
   const mine = service;
   startVersion = ({ port, version }) =>
-    rig.enlist({ service: mine, port, version, status: version === 'v2' ? 500 : 200, wait: false });
+    platform.startInstance({
+      service: mine,
+      port,
+      version,
+      status: version === 'v2' ? 500 : 200,
+      wait: false,
+    });
   const id = await start(webhook({ soak: '10m' }));
   await until('v2 fails', () => traffic.failed().length > 0, LONG);
   const began = performance.now();
@@ -161,7 +168,7 @@ test('a v2 that answers badly gets nothing any more at once, and is brought back
   const release = await ended(id, 'rolled_back');
   expect(release.message).toContain('fast gate');
   expect(await versions()).toEqual(['v1', 'v1', 'v1']);
-  expect((await rig.service(service)).versions).toEqual({});
+  expect((await platform.service(service)).versions).toEqual({});
   // Every failure is an answer of v2: nothing was lost on the way back.
   const failed = await traffic.stop();
   expect(failed.every(({ status, error }) => status === 500 && error.includes('"v2"'))).toBe(true);
@@ -186,7 +193,7 @@ test('an instance that dies in the middle of its batch is upgraded all the same'
   await reached(id, ({ phase }) => phase === 'upgrading');
   await upgrades.instances.get(dead)?.die();
   await until(`${dead} is gone`, async () => {
-    const set = await rig.published(mine);
+    const set = await platform.published(mine);
     return set.peers.every((peer) => peer.id !== dead || peer.state === 'gone');
   });
   expect((await read(id)).waiting_for.join()).toContain(`${dead}: to be registered with v2`);
@@ -198,7 +205,7 @@ test('an instance that dies in the middle of its batch is upgraded all the same'
     );
     const old = upgrades.instances.get(one);
     if (one !== dead) await old?.withdraw();
-    await rig.enlist({ service: mine, port: old?.port ?? 0, version: 'v2', wait: false });
+    await platform.startInstance({ service: mine, port: old?.port ?? 0, version: 'v2', wait: false });
   };
   for (const one of ids) await restart(one);
   await ended(id, 'succeeded');
@@ -210,24 +217,24 @@ test("an operator's drain of another instance is: the release goes on without it
   const id = await start(webhook({ soak: '1s' }));
   await reached(id, ({ phase }) => phase === 'upgrading' || phase === 'warming');
   const own = ids[2] ?? '';
-  await rig.ended(await rig.drain(own, { service }));
+  await platform.ended(await platform.drain(own, { service }));
   const done = await ended(id, 'succeeded');
   expect(done.message).toContain(own);
   expect(done.in_place?.left_out).toMatchObject([{ id: own }]);
   expect(await versions()).toEqual(['v2', 'v2', 'v1']);
-  expect((await rig.instance(own, service)).effective).toMatchObject({ state: 'draining' });
+  expect((await platform.instance(own, service)).effective).toMatchObject({ state: 'draining' });
   await lostNothing();
 });
 
 test('a pause outlives the controller, and resume goes on', async () => {
   const id = await start(webhook({ soak: '2s' }));
   await reached(id, ({ step, phase }) => step === 0 && phase === 'soaking');
-  expect((await rig.call('POST', `/v1/releases/${id}/pause`, { reason: 'lunch' })).status).toBe(200);
-  await rig.controller.restart();
-  await rig.ready();
+  expect((await platform.call('POST', `/v1/releases/${id}/pause`, { reason: 'lunch' })).status).toBe(200);
+  await platform.controller.restart();
+  await platform.ready();
   expect(await read(id)).toMatchObject({ state: 'paused', step: 0, paused: { cause: 'person' } });
   expect(await versions()).toEqual(['v2', 'v1', 'v1']);
-  expect((await rig.call('POST', `/v1/releases/${id}/resume`, {})).status).toBe(200);
+  expect((await platform.call('POST', `/v1/releases/${id}/resume`, {})).status).toBe(200);
   await ended(id, 'succeeded');
   expect(keysOf(id)).toHaveLength(3);
   await lostNothing();
@@ -253,11 +260,11 @@ test(`the controller is killed in phases (seed ${String(seed)}): every batch onc
       [seen.phase, seen.step],
     ].map(([at, n]) => `${String(at)} of batch ${String(n)}`);
     process.stderr.write(`wanted ${wanted ?? ''}: killed in ${got ?? ''}\n`);
-    await rig.controller.kill();
+    await platform.controller.kill();
     const sent = traffic.total();
     await until('traffic goes on without a controller', () => traffic.total() > sent + 20, LONG);
-    await rig.controller.start();
-    await rig.ready();
+    await platform.controller.start();
+    await platform.ready();
   }
   const done = await ended(id, 'succeeded');
   expect(done.attempt).toBe(1);

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Enlisted } from './harness/enlisted.js';
+import type { RegisteredInstance } from './harness/registered_instance.js';
 import { ownMemory } from './harness/memory.js';
-import { Rig } from './harness/rig.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
 import { until } from './harness/until.js';
 
 /*
@@ -20,21 +20,21 @@ const MIB = 1_048_576;
 /** Memory says something only once every pool and every heap has found its size. */
 const LONG_ENOUGH = 300;
 
-let rig: Rig;
-let steady: readonly Enlisted[];
+let platform: ControlledPlatform;
+let steady: readonly RegisteredInstance[];
 
 beforeAll(async () => {
-  rig = await Rig.start();
-  steady = await Promise.all(Array.from({ length: STEADY }, () => rig.enlist()));
-  await rig.route();
+  platform = await ControlledPlatform.start();
+  steady = await Promise.all(Array.from({ length: STEADY }, () => platform.startInstance()));
+  await platform.route();
 });
-afterAll(() => rig[Symbol.asyncDispose]());
+afterAll(() => platform[Symbol.asyncDispose]());
 
 test(
   `${String(SECONDS)} s of traffic, a change every ${String(EVERY_MS)} ms: nothing fails, memory stays flat`,
   async () => {
-    await using traffic = rig.traffic({ rate: RATE });
-    const churn = new Churn(rig, steady);
+    await using traffic = platform.traffic({ rate: RATE });
+    const churn = new Churn(platform, steady);
     const memory: number[] = [];
     const began = performance.now();
     const elapsed = (): number => (performance.now() - began) / 1_000;
@@ -75,10 +75,14 @@ class Churn {
   readonly refused: string[] = [];
 
   constructor(
-    readonly rig: Rig,
-    readonly steady: readonly Enlisted[],
+    readonly platform: ControlledPlatform,
+    readonly steady: readonly RegisteredInstance[],
   ) {
-    const [first, second, third] = steady as readonly [Enlisted, Enlisted, Enlisted];
+    const [first, second, third] = steady as readonly [
+      RegisteredInstance,
+      RegisteredInstance,
+      RegisteredInstance,
+    ];
     this.#kinds = [
       () => first.weigh(50 + (this.#turn % 100)),
       () => this.#weight(second.id, 50 + (this.#turn % 90)),
@@ -123,11 +127,11 @@ class Churn {
 
   /** A whole life: registered, in use, leaving, drained, gone. */
   async #joinAndLeave(): Promise<void> {
-    const guest = await this.rig.enlist();
+    const guest = await this.platform.startInstance();
     await guest.leave();
     await until(
       `${guest.id} is empty`,
-      async () => (await this.rig.instance(guest.id)).drain?.drained === true,
+      async () => (await this.platform.instance(guest.id)).drain?.drained === true,
       { timeoutMs: 30_000 },
     );
     await guest.withdraw();
@@ -135,20 +139,25 @@ class Churn {
 
   /** The same by an operator, who tidies up behind it. */
   async #joinAndBeDrained(): Promise<void> {
-    const guest = await this.rig.enlist();
-    const { result } = await this.rig.ended(await this.rig.drain(guest.id));
+    const guest = await this.platform.startInstance();
+    const { result } = await this.platform.ended(await this.platform.drain(guest.id));
     if (result !== 'drained') throw new Error(`the drain of ${guest.id} ended ${String(result)}`);
     await guest.withdraw();
     await until(
       `${guest.id} is seen to be gone`,
-      async () => !(await this.rig.instance(guest.id)).registered,
+      async () => !(await this.platform.instance(guest.id)).registered,
     );
     await this.#call('POST', `/v1/services/shop/instances/${guest.id}/undrain`, {});
   }
 
   async #call(method: 'PATCH' | 'POST', path: string, body: unknown): Promise<void> {
     for (;;) {
-      const answer = await this.rig.call(method, path, body, method === 'PATCH' ? { 'if-match': '*' } : {});
+      const answer = await this.platform.call(
+        method,
+        path,
+        body,
+        method === 'PATCH' ? { 'if-match': '*' } : {},
+      );
       if (answer.status < 300) return;
       // Two changes of one service met; the one that lost is to be made again.
       if (answer.status !== 409 && answer.status !== 412)
@@ -159,7 +168,7 @@ class Churn {
 
 /** MiB of all workers of all gateways. */
 function workersMemory(): number {
-  const pids = rig.gateways.flatMap((gateway) => gateway.process.workers());
+  const pids = platform.gateways.flatMap((gateway) => gateway.process.workers());
   return pids.reduce((sum, pid) => sum + ownMemory(pid), 0) / MIB;
 }
 

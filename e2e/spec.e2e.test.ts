@@ -1,26 +1,31 @@
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ALGORITHMS, type OperationResource, type ServiceSet } from '../control-plane/src/testkit.js';
-import { startStack, type Registered, type Stack } from './harness/stack.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
+import type { RegisteredInstance } from './harness/registered_instance.js';
 import { sendMany, startTraffic } from './harness/traffic.js';
 import { until } from './harness/until.js';
 
-let stack: Stack;
-let [a, b]: Registered[] = [];
+let platform: ControlledPlatform;
+let a: RegisteredInstance;
+let b: RegisteredInstance;
 
 beforeAll(async () => {
-  stack = await startStack();
-  [a, b] = await Promise.all([stack.register({ zone: 'z1' }), stack.register({ zone: 'z2' })]);
-  await stack.route('shop');
+  platform = await ControlledPlatform.start();
+  [a, b] = await Promise.all([
+    platform.startInstance({ zone: 'z1' }),
+    platform.startInstance({ zone: 'z2' }),
+  ]);
+  await platform.route();
 });
-afterAll(() => stack[Symbol.asyncDispose]());
+afterAll(() => platform[Symbol.asyncDispose]());
 
 /** The set of `shop` as every gateway has it in force; they agree. */
 async function inForce(): Promise<ServiceSet> {
-  await stack.converged('shop');
+  await platform.converged();
   const sets = await Promise.all(
-    stack.admin.map(async (admin) => {
-      const answer = await request(`${admin}/sets`);
+    platform.gateways.map(async ({ adminUrl }) => {
+      const answer = await request(`${adminUrl}/sets`);
       const { sets: all, rejected } = (await answer.body.json()) as {
         readonly sets: readonly { readonly service: string; readonly document: ServiceSet }[];
         readonly rejected: readonly unknown[];
@@ -37,14 +42,14 @@ async function inForce(): Promise<ServiceSet> {
 
 /** Runs the CLI and wants it to succeed. */
 async function ebbgate(...args: readonly string[]): Promise<string> {
-  const run = await stack.cli(...args);
+  const run = await platform.cli(...args);
   expect(run, `ebbgate ${args.join(' ')}`).toMatchObject({ code: 0, stderr: '' });
   return run.stdout;
 }
 
 test('a spec is decided, seen in force at every gateway, and taken back, under traffic and without a reload', async () => {
-  const before = await stack.nginxPids();
-  const traffic = stack.gateways.map((url) => startTraffic({ url, rate: 100 }));
+  const before = platform.nginxPids();
+  const traffic = platform.gateways.map(({ url }) => startTraffic({ url, rate: 100 }));
   const untouched = await inForce();
   expect(untouched).not.toHaveProperty('upstream');
   expect(untouched.peers.map((peer) => peer.zone).toSorted()).toEqual(['z1', 'z2']);
@@ -76,7 +81,7 @@ test('a spec is decided, seen in force at every gateway, and taken back, under t
   const shown = await ebbgate('describe', 'service', 'shop');
   expect(shown).toMatch(/Decided: +balancer.prefer_zone=true\n +timeouts.total_ms=15s\n +retry.tries=3\n/);
   expect(shown).toMatch(/ +health: fail_timeout_ms=10s .*check.path=\/ /);
-  expect((await stack.service('shop')).spec.health.check).toMatchObject({ interval_ms: 5_000, fall: 3 });
+  expect((await platform.service()).spec.health.check).toMatchObject({ interval_ms: 5_000, fall: 3 });
 
   const back = ['balancer=', 'retry=', 'timeouts.total_ms=', 'health=', 'min_available='];
   await ebbgate('set', 'service', 'shop', ...back, '--wait');
@@ -86,19 +91,18 @@ test('a spec is decided, seen in force at every gateway, and taken back, under t
     expect(stream.failed).toEqual([]);
     expect(stream.total()).toBeGreaterThan(100);
   }
-  expect(await stack.nginxPids()).toBe(before);
+  expect(platform.nginxPids()).toBe(before);
 });
 
 test('every algorithm is switched to under traffic: no request fails, and each uses both instances', async () => {
-  const traffic = stack.gateways.map((url) => startTraffic({ url, rate: 100 }));
+  const traffic = platform.gateways.map(({ url }) => startTraffic({ url, rate: 100 }));
   for (const algorithm of ALGORITHMS) {
-    const hashed = algorithm === 'consistent_hash' ? ['balancer.hash_on.source=query'] : [];
-    const names = hashed.map(() => 'balancer.hash_on.name=key');
-    await ebbgate('set', 'service', 'shop', `balancer.algorithm=${algorithm}`, ...hashed, ...names, '--wait');
+    const hashed = algorithm === 'consistent_hash' ? { hash_on: { source: 'query', name: 'key' } } : {};
+    await platform.patch('shop', { balancer: { algorithm, ...hashed } });
     expect((await inForce()).balancer.algorithm).toBe(algorithm);
     if (algorithm === 'ip_hash') continue; // there is one client here
     const asked = await Promise.all(
-      Array.from({ length: 60 }, (_, key) => request(`${stack.gateways[0] ?? ''}/?key=${String(key)}`)),
+      Array.from({ length: 60 }, (_, key) => request(`${platform.gateways[0]!.url}/?key=${String(key)}`)),
     );
     const bodies = await Promise.all(
       asked.map(async ({ body }) => (await body.json()) as { readonly instance: string }),
@@ -122,26 +126,26 @@ test.each<[readonly string[], number, RegExp]>([
   [['balancer.sticky.cookie=a b'], 2, /body.balancer.sticky.cookie must be a token/],
   [['upstream.tls=inside'], 2, /body.upstream.tls goes with upstream.scheme https or grpcs/],
 ])('%j is refused with the field and what to do, and changes nothing', async (words, code, message) => {
-  const before = await stack.service('shop');
-  const run = await stack.cli('set', 'service', 'shop', ...words);
+  const before = await platform.service();
+  const run = await platform.cli('set', 'service', 'shop', ...words);
   expect(run.code).toBe(code);
   expect(run.stderr).toMatch(message);
-  expect((await stack.service('shop')).etag).toBe(before.etag);
+  expect((await platform.service()).etag).toBe(before.etag);
 });
 
 test('a service that nobody knows is not made by a typing error', async () => {
-  expect(await stack.cli('set', 'service', 'shpo', 'retry.tries=3')).toMatchObject({ code: 1 });
-  expect((await stack.cli('describe', 'service', 'shpo')).code).toBe(1);
+  expect(await platform.cli('set', 'service', 'shpo', 'retry.tries=3')).toMatchObject({ code: 1 });
+  expect((await platform.cli('describe', 'service', 'shpo')).code).toBe(1);
 });
 
 test('an instance is a backup because it registers so, or because somebody said so', async () => {
-  const spare = await stack.register({ backup: true, zone: 'z1' });
+  const spare = await platform.startInstance({ backup: true, zone: 'z1' });
   const role = async (id: string): Promise<unknown> =>
     (await inForce()).peers.find((peer) => peer.id === id)?.backup ?? false;
   expect(await role(spare.id)).toBe(true);
-  const sent = await sendMany({ url: stack.gateways[0] ?? '', count: 100 });
+  const sent = await sendMany({ url: platform.gateways[0]!.url, count: 100 });
   expect([sent.failed, sent.instances.has(spare.id), sent.instances.size]).toEqual([[], false, 2]);
-  expect(await stack.instance('shop', spare.id)).toMatchObject({
+  expect(await platform.instance(spare.id)).toMatchObject({
     registered_backup: true,
     effective: { state: 'up', backup: true },
   });
@@ -150,23 +154,23 @@ test('an instance is a backup because it registers so, or because somebody said 
   expect(await role(spare.id)).toBe(false);
   await ebbgate('set', 'instance', '-s', 'shop', spare.id, 'backup=', '--wait');
   expect(await role(spare.id)).toBe(true);
-  const other = (a as Registered).id;
+  const other = a.id;
   await ebbgate('set', 'instance', '-s', 'shop', other, 'backup=true', '--wait', '--expires', '1h');
   expect(await role(other)).toBe(true);
-  expect(await ebbgate('get', 'intents', 'shop')).toMatch(/shop +\S+ +backup +true +e2e/);
+  expect(await ebbgate('get', 'intents', 'shop')).toMatch(/shop +\S+ +backup +true +ann/);
   await ebbgate('set', 'instance', '-s', 'shop', other, 'backup=', '--wait');
   expect(await role(other)).toBe(false);
-  expect(await spare.leave()).toBe(0);
+  await platform.stopInstance(spare);
 });
 
 test('a drain that keeps sticky clients is proven only after it has stopped keeping them', async () => {
-  const instance = b as Registered;
+  const instance = b;
   const drain = ['drain', '-s', 'shop', instance.id, '--timeout', '60s'];
-  const nobody = await stack.cli(...drain, '--keep-sticky', '5s');
+  const nobody = await platform.cli(...drain, '--keep-sticky', '5s');
   expect(nobody.code).toBe(2);
   expect(nobody.stderr).toMatch(/shop has no balancer.sticky/);
   await ebbgate('set', 'service', 'shop', 'balancer.sticky.cookie=shop_at', '--wait');
-  const short = await stack.cli(...drain, '--keep-sticky', '2m');
+  const short = await platform.cli(...drain, '--keep-sticky', '2m');
   expect(short.code).toBe(2);
   expect(short.stderr).toMatch(/must be shorter than timeout \(1m\)/);
 
@@ -179,8 +183,8 @@ test('a drain that keeps sticky clients is proven only after it has stopped keep
     keep_sticky: true,
   });
   // Nothing is open anywhere and every gateway follows: still nothing may be claimed.
-  const waiting = await stack.operation(id);
-  const shown = await stack.instance('shop', instance.id);
+  const waiting = await platform.operation(id);
+  const shown = await platform.instance(instance.id);
   const end = shown.intent?.keep_sticky_until ?? '';
   expect(waiting).toMatchObject({ state: 'running', waiting_for: [`sticky clients are kept until ${end}`] });
   expect(shown).toMatchObject({ effective: { keep_sticky: true }, drain: { drained: false } });
@@ -188,7 +192,7 @@ test('a drain that keeps sticky clients is proven only after it has stopped keep
   const done = await until(
     'the drain is proven',
     async () => {
-      const operation: OperationResource = await stack.operation(id);
+      const operation: OperationResource = await platform.operation(id);
       // The proof is there before it is written down.
       if (operation.ended_at === null) return undefined;
       return operation;
@@ -205,10 +209,10 @@ test('a drain that keeps sticky clients is proven only after it has stopped keep
 });
 
 test('a person sees how an instance fares at every gateway', async () => {
-  const { id } = a as Registered;
-  expect((await stack.instance('shop', id)).health).toEqual([]);
+  const { id } = a;
+  expect((await platform.instance(id)).health).toEqual([]);
   expect(await ebbgate('describe', 'instance', '-s', 'shop', id)).toMatch(
     /Health: +gateway-1 healthy\n +gateway-2 healthy\n/,
   );
-  expect((await stack.service('shop')).panic).toEqual([]);
+  expect((await platform.service()).panic).toEqual([]);
 });

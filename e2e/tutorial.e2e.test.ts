@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_BASE_PORT, MARK, marked, reservePlan, send } from '../control-plane/src/testkit.js';
-import { runCli } from './harness/stack.js';
+import { runCli } from './harness/cli.js';
 import { compareOutput, readTranscript, Shell, type Step } from './harness/transcript.js';
 
 /*
- * Every command of the README and of the tutorial is run as it is there, on a stack of its own, and prints what
+ * Every command of the README and of the tutorial is run as it is there, on a platform of its own, and prints what
  * the page shows. Only places are exchanged: the default ports, and the default directory.
  */
 

@@ -1,20 +1,21 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { MutationResource } from '../control-plane/src/testkit.js';
-import { startStack, type Registered, type Stack } from './harness/stack.js';
+import { ControlledPlatform } from './harness/controlled_platform.js';
+import type { RegisteredInstance } from './harness/registered_instance.js';
 import { sendMany, startTraffic } from './harness/traffic.js';
 
-let stack: Stack;
-const instances: Registered[] = [];
+let platform: ControlledPlatform;
+const instances: RegisteredInstance[] = [];
 
 beforeAll(async () => {
-  stack = await startStack();
-  for (const weight of [5, 3, 2]) instances.push(await stack.register({ weight }));
-  await stack.route('shop');
+  platform = await ControlledPlatform.start();
+  for (const weight of [5, 3, 2]) instances.push(await platform.startInstance({ weight }));
+  await platform.route();
 });
-afterAll(() => stack[Symbol.asyncDispose]());
+afterAll(() => platform[Symbol.asyncDispose]());
 
 test('weights 5/3/2 are obeyed within 1 % over 10,000 requests', async () => {
-  const url = stack.gateways[0] ?? '';
+  const url = platform.gateways[0]!.url;
   const traffic = await sendMany({ url, count: 10_000 });
   expect(traffic.failed).toEqual([]);
   const shares = instances.map(({ id }) => (traffic.instances.get(id) ?? 0) / traffic.total());
@@ -23,10 +24,10 @@ test('weights 5/3/2 are obeyed within 1 % over 10,000 requests', async () => {
 });
 
 test('weights, routes and instances change under traffic, without a reload and without a failed request', async () => {
-  const before = await stack.nginxPids();
-  const traffic = stack.gateways.map((url) => startTraffic({ url, rate: 150 }));
-  const [first, second] = instances as [Registered, Registered];
-  const changed = await stack.call<MutationResource>(
+  const before = platform.nginxPids();
+  const traffic = platform.gateways.map(({ url }) => startTraffic({ url, rate: 150 }));
+  const [first, second] = instances as [RegisteredInstance, RegisteredInstance];
+  const changed = await platform.call<MutationResource>(
     'PATCH',
     `/v1/services/shop/instances/${first.id}`,
     { weight: 0, reason: 'try it' },
@@ -42,22 +43,22 @@ test('weights, routes and instances change under traffic, without a reload and w
       ['traffic', '20 %', '40 %'],
     ]),
   );
-  await stack.converged('shop');
-  const settled = await sendMany({ url: stack.gateways[1] ?? '', count: 300 });
+  await platform.converged();
+  const settled = await sendMany({ url: platform.gateways[1]!.url, count: 300 });
   expect(settled.instances.get(first.id)).toBeUndefined();
-  const weighed = await stack.cli('weight', 'shop', `${first.id}=5`, `${second.id}=1`, '--reason', 'back');
+  const weighed = await platform.cli('weight', 'shop', `${first.id}=5`, `${second.id}=1`, '--reason', 'back');
   expect(weighed).toMatchObject({ code: 0 });
-  const fourth = await stack.register({ weight: 4 });
-  const routed = await stack.cli('route', 'shop', '--path', '/other');
+  const fourth = await platform.startInstance({ weight: 4 });
+  const routed = await platform.cli('route', 'shop', '--path', '/other');
   expect(routed).toMatchObject({ code: 0 });
-  await stack.converged('shop');
-  const after = await sendMany({ url: stack.gateways[0] ?? '', path: '/other/thing', count: 300 });
+  await platform.converged();
+  const after = await sendMany({ url: platform.gateways[0]!.url, path: '/other/thing', count: 300 });
   expect(after.instances.get(fourth.id)).toBeGreaterThan(50);
-  expect(await fourth.leave()).toBe(0);
+  await platform.stopInstance(fourth);
   for (const stream of traffic) {
     await stream.stop();
     expect(stream.failed).toEqual([]);
     expect(stream.total()).toBeGreaterThan(100);
   }
-  expect(await stack.nginxPids()).toBe(before);
+  expect(platform.nginxPids()).toBe(before);
 });

@@ -1,8 +1,8 @@
-import type { Enlisted } from './enlisted.js';
+import type { RegisteredInstance } from './registered_instance.js';
 
 /** A drain that the controller has called drained, in milliseconds of the wall clock. */
 export interface Confirmation {
-  readonly instance: Enlisted;
+  readonly instance: RegisteredInstance;
   readonly operation: string;
   readonly at: number;
   /** When giving the instance back was first asked for; Infinity if it never was. */

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MutationResource } from '../../control-plane/src/testkit.js';
-import type { Enlisted } from './enlisted.js';
+import type { RegisteredInstance } from './registered_instance.js';
 import { checkConfirmation, type Confirmation } from './check_confirmation.js';
 import type { Observed } from './observer.js';
-import type { Rig } from './rig.js';
+import type { ControlledPlatform } from './controlled_platform.js';
 
 /*
  * Clients of the control API in parallel, each with one instance of its own, and an observer that belongs to none of them: it reads
@@ -25,7 +25,7 @@ const LEAVES: Readonly<Record<Verb, string | null>> = {
 
 /** A change that was answered with success. */
 export interface Answered {
-  readonly instance: Enlisted;
+  readonly instance: RegisteredInstance;
   readonly verb: Verb;
   readonly key: string;
   /** What the answer said that it changed. */
@@ -53,10 +53,10 @@ export interface Clients {
  * be another one at each start.
  */
 export function startClients(
-  rig: Rig,
+  platform: ControlledPlatform,
   name: string,
   service: string,
-  instances: readonly Enlisted[],
+  instances: readonly RegisteredInstance[],
 ): Clients {
   const stopped = new AbortController();
   const answered: Answered[] = [];
@@ -65,10 +65,10 @@ export function startClients(
   let [last, longestGapMs] = [performance.now(), 0];
 
   /** Asks with one key until there is an answer that is not "not now". */
-  const change = async (instance: Enlisted, verb: Verb, key: string): Promise<string | null> => {
+  const change = async (instance: RegisteredInstance, verb: Verb, key: string): Promise<string | null> => {
     const path = `/v1/services/${service}/instances/${encodeURIComponent(instance.id)}/${verb}`;
     for (;;) {
-      const answer = await rig
+      const answer = await platform
         .call<MutationResource & { readonly code?: string; readonly detail?: string }>(
           'POST',
           path,
@@ -98,13 +98,13 @@ export function startClients(
   const proven = async (operation: string): Promise<number | null> => {
     const until = performance.now() + WAIT_MS;
     while (performance.now() < until) {
-      const { result, ended_at } = await rig.operation(operation).catch(() => NOTHING_KNOWN);
+      const { result, ended_at } = await platform.operation(operation).catch(() => NOTHING_KNOWN);
       if (result === 'drained') return Date.parse(ended_at ?? '');
       await pause(50);
     }
     return null;
   };
-  const client = async (instance: Enlisted, number: number): Promise<void> => {
+  const client = async (instance: RegisteredInstance, number: number): Promise<void> => {
     let open: Omit<Confirmation, 'until'> | null = null;
     for (let turn = 0; !stopped.signal.aborted; turn += 1) {
       const verb = CYCLE[turn % CYCLE.length] as Verb;

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import type { LocalProcess } from '../../control-plane/src/testkit.js';
+import { childrenOf, exists, isStopped } from './process_tree.js';
 import { until } from './until.js';
 
 /** A real server that a scenario may freeze, kill and start again; its children go with it. */
@@ -72,23 +72,5 @@ export function breakable<P extends LocalProcess>(name: string, launch: () => Pr
 
 /** A process and its direct children, parent first. */
 function familyOf(pid: number): number[] {
-  const children = read(`/proc/${String(pid)}/task/${String(pid)}/children`) ?? '';
-  return [pid, ...children.split(' ').filter(Boolean).map(Number)];
-}
-
-function isStopped(pid: number): boolean {
-  return /\) [Tt] /.test(read(`/proc/${String(pid)}/stat`) ?? ') T ');
-}
-
-function exists(pid: number): boolean {
-  const stat = read(`/proc/${String(pid)}/stat`);
-  return stat !== undefined && !/\) Z /.test(stat);
-}
-
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'latin1');
-  } catch {
-    return undefined;
-  }
+  return [pid, ...childrenOf(pid)];
 }

@@ -14,6 +14,31 @@ export interface Arrival {
   ended: number | null;
 }
 
+/** A request that stays open until the scenario ends it. */
+export interface KeptRequest {
+  /** The id of the instance that has it, once one has. */
+  instance: string | null;
+  readonly ended: Promise<void>;
+  end(): void;
+}
+
+const keptRequests = new Map<string, KeptRequest>();
+
+/** Keeps the request with `?open=NAME` open, at whatever instance of this process it comes to. */
+export function keepOpen(name: string): KeptRequest {
+  let end = (): void => undefined;
+  const ended = new Promise<void>((resolve) => (end = resolve));
+  const kept: KeptRequest = {
+    ...{ instance: null, ended },
+    end: () => {
+      keptRequests.delete(name);
+      end();
+    },
+  };
+  keptRequests.set(name, kept);
+  return kept;
+}
+
 /** A small service instance; it counts what it gets. */
 export interface Instance extends AsyncDisposable {
   readonly id: string;
@@ -32,7 +57,7 @@ export interface Instance extends AsyncDisposable {
 }
 
 /**
- * Answers `{service, version, instance}`; `?delay=SECONDS` delays the answer, `?status=N` sets it. `/echo` answers what
+ * Answers `{service, version, instance}`; `?delay=SECONDS` delays the answer, `?open=NAME` keeps it back (`keepOpen`), `?status=N` sets it. `/echo` answers what
  * came: method, url, headers, length of the body. `/bytes?n=N` answers N bytes, `/events` three pieces 100 ms apart,
  * `/accel` tries to steer the gateway, `/cut` reads the request and drops the connection, `/ws` echoes WebSockets.
  */
@@ -127,6 +152,11 @@ async function answer(
   }
   const delay = Number(url.searchParams.get('delay') ?? usual.delayMs / 1_000);
   if (delay > 0) await pause(delay * 1_000);
+  const kept = keptRequests.get(url.searchParams.get('open') ?? '');
+  if (kept !== undefined) {
+    kept.instance = self.instance;
+    await kept.ended;
+  }
   if (url.pathname === '/bytes') {
     response.end(Buffer.alloc(Number(url.searchParams.get('n') ?? 0), 'x'));
     return;

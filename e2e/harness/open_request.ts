@@ -1,31 +1,43 @@
 import { once } from 'node:events';
 import { Agent, request } from 'undici';
 import { WebSocket } from 'ws';
-import type { Instance } from './instance.js';
+import { keepOpen, type Instance } from './instance.js';
 import { until } from './until.js';
 
-/** A slow request that an instance keeps open. */
+/** A request that an instance keeps open until `end`. */
 export interface OpenRequest {
   /** Its status, 0 if the connection was cut. Never rejects. */
   readonly answered: Promise<number>;
+  /** Has the instance answer; resolves with the status. */
+  end(): Promise<number>;
 }
 
 let tags = 0;
 const TRIES = 40;
 
-/** Sends slow GETs through the gateway until `instance` has one; the others end by themselves and are waited for too. */
-export async function openRequest(url: string, instance: Instance, seconds: number): Promise<OpenRequest> {
+/** Sends GETs through the gateway until `instance` has one, which it keeps open. */
+export async function openRequest(url: string, instance: Instance): Promise<OpenRequest> {
   for (let tries = 0; tries < TRIES; tries += 1) {
     const tag = `open-${String((tags += 1))}`;
+    const kept = keepOpen(tag);
     const agent = new Agent({ pipelining: 0 });
-    const answered = request(`${url}/?delay=${String(seconds)}&tag=${tag}`, { dispatcher: agent })
+    const answered = request(`${url}/?open=${tag}`, { dispatcher: agent })
       .then(async (answer) => {
         await answer.body.dump();
         return answer.statusCode;
       })
       .catch(() => 0)
       .finally(() => void agent.destroy());
-    if (await came(instance, tag)) return { answered };
+    const open: OpenRequest = {
+      answered,
+      end: () => {
+        kept.end();
+        return answered;
+      },
+    };
+    await until('an instance has the request', () => kept.instance);
+    if (kept.instance === instance.id) return open;
+    await open.end();
   }
   throw new Error(`no request came to ${instance.id}`);
 }
@@ -36,14 +48,9 @@ export async function openSocket(url: string, instance: Instance): Promise<WebSo
     const tag = `open-${String((tags += 1))}`;
     const socket = new WebSocket(`${url.replace('http', 'ws')}/ws?tag=${tag}`);
     await once(socket, 'open');
-    if (await came(instance, tag)) return socket;
+    // The handshake is over, so whoever has it has noted it.
+    if (instance.arrivals.some(({ url: asked }) => asked.endsWith(`tag=${tag}`))) return socket;
     socket.terminate();
   }
   throw new Error(`no WebSocket came to ${instance.id}`);
-}
-
-/** True if the tagged request is at that instance; it is distinguished from one that is elsewhere by waiting a little. */
-async function came(instance: Instance, tag: string): Promise<boolean> {
-  const here = (): boolean => instance.arrivals.some(({ url }) => url.endsWith(`tag=${tag}`));
-  return until('the request is here', here, { timeoutMs: 250, everyMs: 5 }).catch(() => false);
 }

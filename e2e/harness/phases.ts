@@ -5,8 +5,9 @@ import {
   type ReleaseResource,
   type ReleaseState,
 } from '../../control-plane/src/testkit.js';
-import type { Enlisted } from './enlisted.js';
-import type { Rig, RigTraffic } from './rig.js';
+import type { RegisteredInstance } from './registered_instance.js';
+import type { ControlledPlatform } from './controlled_platform.js';
+import type { Streams } from './streams.js';
 import { releaseCalls } from './release_calls.js';
 import { until } from './until.js';
 
@@ -59,22 +60,22 @@ export function drawMoments(seed: number, count: number): readonly Moment[] {
 
 /** A service of its own with two instances of v1, its release, and its traffic, which may not fail. */
 export class Staged {
-  readonly #v2: Enlisted[] = [];
-  readonly #calls = releaseCalls(() => this.rig);
+  readonly #v2: RegisteredInstance[] = [];
+  readonly #calls = releaseCalls(() => this.platform);
   id = '';
 
   private constructor(
-    readonly rig: Rig,
+    readonly platform: ControlledPlatform,
     readonly service: string,
-    readonly traffic: RigTraffic,
+    readonly traffic: Streams,
   ) {}
 
   /** Traffic goes through the first gateway: the others are broken on purpose. */
-  static async create(rig: Rig, service: string, rate = 60): Promise<Staged> {
-    await Promise.all([rig.enlist({ service }), rig.enlist({ service })]);
-    await rig.route(service, `/${service}`);
-    const traffic = rig.traffic({ path: `/${service}`, rate }, rig.gateways.slice(0, 1));
-    return new Staged(rig, service, traffic);
+  static async create(platform: ControlledPlatform, service: string, rate = 60): Promise<Staged> {
+    await Promise.all([platform.startInstance({ service }), platform.startInstance({ service })]);
+    await platform.route(service, `/${service}`);
+    const traffic = platform.traffic({ path: `/${service}`, rate }, platform.gateways.slice(0, 1));
+    return new Staged(platform, service, traffic);
   }
 
   async start(body: object): Promise<string> {
@@ -94,7 +95,7 @@ export class Staged {
     return this.#calls.ended(this.id, state);
   }
   async verb(verb: string, body: object = {}): Promise<ReleaseOutcome> {
-    const answer = await this.rig.call<ReleaseOutcome>('POST', `/v1/releases/${this.id}/${verb}`, body);
+    const answer = await this.platform.call<ReleaseOutcome>('POST', `/v1/releases/${this.id}/${verb}`, body);
     if (answer.status !== 200) throw new Error(`${verb}: ${JSON.stringify(answer)}`);
     return answer.body;
   }
@@ -102,8 +103,8 @@ export class Staged {
     return this.verb('promote', { expected_step: step });
   }
   /** An instance of v2 more; it gets requests once its version has a share. */
-  async join(version = 'v2'): Promise<Enlisted> {
-    const one = await this.rig.enlist({ service: this.service, version, wait: false });
+  async join(version = 'v2'): Promise<RegisteredInstance> {
+    const one = await this.platform.startInstance({ service: this.service, version, wait: false });
     if (version === 'v2') this.#v2.push(one);
     return one;
   }
@@ -111,7 +112,7 @@ export class Staged {
   async joinAll(): Promise<void> {
     const all = await Promise.all([this.join(), this.join()]);
     await until('they are ready', async () => {
-      const seen = await Promise.all(all.map(({ id }) => this.rig.instance(id, this.service)));
+      const seen = await Promise.all(all.map(({ id }) => this.platform.instance(id, this.service)));
       return seen.every(({ registered, ready }) => registered && ready);
     });
   }
@@ -148,9 +149,9 @@ export class Staged {
 
   /** Keeps the phase of the weight that comes after the pause at step `at`. */
   async #stopAt(phase: StoppedPhase, at: number): Promise<() => Promise<void>> {
-    const { rig } = this;
-    const second = rig.gateways[1];
-    if (!second) throw new Error('a rig of two gateways is needed');
+    const { platform } = this;
+    const second = platform.gateways[1];
+    if (!second) throw new Error('a platform of two gateways is needed');
     if (phase === 'preparing') {
       await this.reached(({ state }) => state === 'preparing');
       return () => this.joinAll();
@@ -160,11 +161,11 @@ export class Staged {
       case 'paused':
         return () => Promise.resolve();
       case 'applying':
-        await rig.redis.freeze();
+        await platform.redis.freeze();
         await this.promote(at);
         await this.reached((now) => now.phase === 'applying');
         return () => {
-          rig.redis.thaw();
+          platform.redis.thaw();
           return Promise.resolve();
         };
       case 'converging':
@@ -175,7 +176,7 @@ export class Staged {
         if (phase === 'warming') {
           await Promise.all(this.#v2.map((one) => one.leave()));
           await until('nobody of v2 is ready', async () => {
-            const states = await Promise.all(this.#v2.map(({ id }) => rig.instance(id, this.service)));
+            const states = await Promise.all(this.#v2.map(({ id }) => platform.instance(id, this.service)));
             return states.every(({ effective }) => effective.state === 'draining');
           });
         }
@@ -201,11 +202,11 @@ export class Staged {
   }
 
   async freeze(): Promise<void> {
-    const answer = await this.rig.call('POST', `/v1/services/${this.service}/freeze`, { reason: 'e2e' });
+    const answer = await this.platform.call('POST', `/v1/services/${this.service}/freeze`, { reason: 'e2e' });
     if (answer.status !== 200) throw new Error(JSON.stringify(answer));
   }
   async unfreeze(): Promise<void> {
-    const answer = await this.rig.call('POST', `/v1/services/${this.service}/unfreeze`, {});
+    const answer = await this.platform.call('POST', `/v1/services/${this.service}/unfreeze`, {});
     if (answer.status !== 200) throw new Error(JSON.stringify(answer));
   }
 

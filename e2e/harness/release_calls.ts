@@ -6,12 +6,12 @@ import {
   type ReleaseResource,
   type ReleaseState,
 } from '../../control-plane/src/testkit.js';
-import type { Rig } from './rig.js';
+import type { ControlledPlatform } from './controlled_platform.js';
 import { untilValue } from './until.js';
 
 const LONG = { timeoutMs: 60_000 };
 
-/** What a test asks of releases. `rig` is asked for at every call: it starts after the test file is read. */
+/** What a test asks of releases. `platform` is asked for at every call: it starts after the test file is read. */
 export interface ReleaseCalls {
   /** Starts one, which must be taken, and gives its id. */
   readonly start: (service: string, body: object) => Promise<string>;
@@ -23,17 +23,17 @@ export interface ReleaseCalls {
   readonly events: (id: string) => Promise<readonly ReleaseEvent[]>;
 }
 
-/** The calls over the API of `rig`. */
-export function releaseCalls(rig: () => Rig): ReleaseCalls {
+/** The calls over the API of `platform`. */
+export function releaseCalls(platform: () => ControlledPlatform): ReleaseCalls {
   const calls: ReleaseCalls = {
     async start(service, body) {
       const path = `/v1/services/${service}/releases`;
-      const answer = await rig().call<ReleaseOutcome>('POST', path, body);
+      const answer = await platform().call<ReleaseOutcome>('POST', path, body);
       expect(answer, JSON.stringify(answer.body)).toMatchObject({ status: 202, body: { changed: true } });
       return answer.body.release.id;
     },
     async read(id) {
-      const answer = await rig().call<ReleaseResource>('GET', `/v1/releases/${id}`);
+      const answer = await platform().call<ReleaseResource>('GET', `/v1/releases/${id}`);
       if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
       return answer.body;
     },
@@ -45,7 +45,7 @@ export function releaseCalls(rig: () => Rig): ReleaseCalls {
     },
     async events(id) {
       const path = `/v1/releases/${id}/events`;
-      return (await rig().call<{ readonly items: readonly ReleaseEvent[] }>('GET', path)).body.items;
+      return (await platform().call<{ readonly items: readonly ReleaseEvent[] }>('GET', path)).body.items;
     },
   };
   return calls;

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { UpgradeBody } from '../../control-plane/src/testkit.js';
-import type { Enlisted } from './enlisted.js';
+import type { RegisteredInstance } from './registered_instance.js';
 
 /** One call as it came in. */
 export interface UpgradeCall {
@@ -20,9 +20,9 @@ export interface Upgrades extends AsyncDisposable {
   /** Requests that were open at an instance at the moment at which it was stopped. */
   readonly cut: () => number;
   /** What runs now, by id. */
-  readonly instances: ReadonlyMap<string, Enlisted>;
+  readonly instances: ReadonlyMap<string, RegisteredInstance>;
   /** Takes an instance into its care. */
-  add(instance: Enlisted): void;
+  add(instance: RegisteredInstance): void;
   /** What a call is answered with from now on; 204 at first. */
   answerWith(status: number): void;
   /** Waits for what is under way. */
@@ -34,7 +34,7 @@ export type StartVersion = (instance: {
   readonly id: string;
   readonly port: number;
   readonly version: string;
-}) => Promise<Enlisted | null>;
+}) => Promise<RegisteredInstance | null>;
 
 /**
  * Starts the server. `startVersion` is called once the old instance is stopped and its registration gone; `instead` of all that
@@ -46,7 +46,7 @@ export async function startUpgrades(
 ): Promise<Upgrades> {
   const calls: UpgradeCall[] = [];
   const acted: string[] = [];
-  const instances = new Map<string, Enlisted>();
+  const instances = new Map<string, RegisteredInstance>();
   let [status, cut] = [204, 0];
   let work: Promise<unknown> = Promise.resolve();
   const restart = async (id: string, port: number, version: string): Promise<void> => {

@@ -1,20 +1,21 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MutationResource, OperationResource } from '../../control-plane/src/testkit.js';
 import { checkLedger, startClients } from './clients.js';
-import type { Enlisted } from './enlisted.js';
+import type { RegisteredInstance } from './registered_instance.js';
 import { describeStep, type History, type Step } from './history.js';
 import { checkConfirmation, type Confirmation } from './check_confirmation.js';
 import { observe } from './observer.js';
-import type { Rig, RigTraffic } from './rig.js';
+import type { ControlledPlatform } from './controlled_platform.js';
+import type { Streams } from './streams.js';
 import { until, untilValue } from './until.js';
 
 /** What came of a history. */
-export interface Played {
+export interface HistoryResult {
   readonly confirmations: readonly Confirmation[];
   /** What was done when, a line each. */
   readonly diary: readonly string[];
   readonly requests: number;
-  readonly failed: RigTraffic['failed'];
+  readonly failed: Streams['failed'];
   /** Sentences; empty = every promise was kept. */
   readonly broken: readonly string[];
 }
@@ -25,54 +26,54 @@ const SETTLED_MS = 90_000;
 const CLIENTS = 3;
 
 interface Drain {
-  readonly instance: Enlisted;
+  readonly instance: RegisteredInstance;
   readonly operation: string;
   undrainedAt: number;
   /** Followed from the start: the record keeps only the newest operations that have ended. */
   readonly ended: Promise<OperationResource>;
 }
 
-/** Plays a history on a rig, under a service of its own, waits until everything has settled, and asks the instances. */
-export async function play(rig: Rig, history: History): Promise<Played> {
+/** Plays a history on a platform, under a service of its own, waits until everything has settled, and asks the instances. */
+export async function runHistory(platform: ControlledPlatform, history: History): Promise<HistoryResult> {
   const service = `history-${String(history.seed)}`;
-  const player = new Player(rig, service);
+  const runner = new HistoryRunner(platform, service);
   try {
-    return await player.play(history);
+    return await runner.play(history);
   } catch (error) {
-    throw new Error(`${(error as Error).message}\n${player.diary.join('\n')}`, { cause: error });
+    throw new Error(`${(error as Error).message}\n${runner.diary.join('\n')}`, { cause: error });
   } finally {
-    await player.leave();
+    await runner.leave();
   }
 }
 
-class Player {
+class HistoryRunner {
   readonly diary: string[] = [];
-  readonly #rig: Rig;
+  readonly #platform: ControlledPlatform;
   readonly #service: string;
-  readonly #instances: Enlisted[] = [];
+  readonly #instances: RegisteredInstance[] = [];
   /** Of the clients that change the same service meanwhile; the history knows nothing of them. */
-  readonly #others: Enlisted[] = [];
+  readonly #others: RegisteredInstance[] = [];
   readonly #drains: Drain[] = [];
   readonly #thaws = new Map<number, Promise<void>>();
   readonly #began = Date.now();
 
-  constructor(rig: Rig, service: string) {
-    this.#rig = rig;
+  constructor(platform: ControlledPlatform, service: string) {
+    this.#platform = platform;
     this.#service = service;
   }
 
-  async play(history: History): Promise<Played> {
-    for (let i = 0; i < history.instances; i += 1) await this.#enlist(true);
+  async play(history: History): Promise<HistoryResult> {
+    for (let i = 0; i < history.instances; i += 1) await this.#startInstance(true);
     for (let i = 0; i < CLIENTS; i += 1)
-      this.#others.push(await this.#rig.enlist({ service: this.#service }));
+      this.#others.push(await this.#platform.startInstance({ service: this.#service }));
     const path = `/${this.#service}`;
-    await this.#rig.route(this.#service, path);
+    await this.#platform.route(this.#service, path);
     const streams = [
-      this.#rig.traffic({ path, rate: 40 }),
-      this.#rig.traffic({ path: `${path}?delay=0.3`, rate: 15 }),
+      this.#platform.traffic({ path, rate: 40 }),
+      this.#platform.traffic({ path: `${path}?delay=0.3`, rate: 15 }),
     ];
-    const observer = await observe(this.#rig.ports.zookeeper, this.#service);
-    const clients = startClients(this.#rig, this.#service, this.#service, this.#others);
+    const observer = await observe(this.#platform.ports.zookeeper, this.#service);
+    const clients = startClients(this.#platform, this.#service, this.#service, this.#others);
     const broken: string[] = [];
     try {
       for (const step of history.steps) {
@@ -113,13 +114,13 @@ class Player {
     this.diary.push(`${String(Date.now() - this.#began).padStart(6)} ms  ${text}`);
   }
 
-  async #enlist(wait: boolean): Promise<void> {
-    const one = await this.#rig.enlist({ service: this.#service, wait });
+  async #startInstance(wait: boolean): Promise<void> {
+    const one = await this.#platform.startInstance({ service: this.#service, wait });
     this.#note(`instance ${String(this.#instances.length)} is ${one.id}`);
     this.#instances.push(one);
   }
 
-  #instance(number: number): Enlisted {
+  #instance(number: number): RegisteredInstance {
     const found = this.#instances[number];
     if (found === undefined) throw new Error(`there is no instance ${String(number)}`);
     return found;
@@ -132,41 +133,41 @@ class Player {
       case 'undrain':
         return this.#undrain(this.#instance(step.instance));
       case 'register':
-        return this.#enlist(false);
+        return this.#startInstance(false);
       case 'die':
         return this.#instance(step.instance).die();
       case 'freeze':
         return this.#freeze(step.gateway, step.ms);
       case 'flush':
-        await this.#rig.data.flushall();
+        await this.#platform.data.flushall();
         return;
       case 'restart':
-        return this.#rig.controller.restart();
+        return this.#platform.controller.restart();
       case 'wait':
         return pause(step.ms);
     }
   }
 
   /** Asks until it is taken, with one key: the controller may just be starting, or the registration not be read yet. */
-  async #drain(instance: Enlisted): Promise<void> {
+  async #drain(instance: RegisteredInstance): Promise<void> {
     const key = `${this.#service}-${String(this.#drains.length)}`;
     const operation = await until(
       `the drain of ${instance.id} is taken`,
-      () => this.#rig.drain(instance.id, { service: this.#service, key }),
+      () => this.#platform.drain(instance.id, { service: this.#service, key }),
       { timeoutMs: 30_000, everyMs: 50 },
     );
-    const ended = this.#rig.ended(operation, SETTLED_MS);
+    const ended = this.#platform.ended(operation, SETTLED_MS);
     ended.catch(() => undefined); // whoever waits for it gets the error
     this.#drains.push({ instance, operation, undrainedAt: Infinity, ended });
   }
 
-  async #undrain(instance: Enlisted): Promise<void> {
+  async #undrain(instance: RegisteredInstance): Promise<void> {
     for (const drain of this.#drains)
       if (drain.instance === instance) drain.undrainedAt = Math.min(drain.undrainedAt, Date.now());
     const path = `/v1/services/${this.#service}/instances/${encodeURIComponent(instance.id)}/undrain`;
     await until(
       `${instance.id} is given back`,
-      async () => (await this.#rig.call<MutationResource>('POST', path, {})).status === 200,
+      async () => (await this.#platform.call<MutationResource>('POST', path, {})).status === 200,
       { timeoutMs: 30_000, everyMs: 50 },
     );
   }
@@ -174,7 +175,7 @@ class Player {
   /** Thaws by itself; a gateway that is frozen already is thawed first. */
   async #freeze(number: number, ms: number): Promise<void> {
     await this.#thaws.get(number);
-    const gateway = this.#rig.gateways[number];
+    const gateway = this.#platform.gateways[number];
     if (gateway === undefined) throw new Error(`there is no gateway ${String(number)}`);
     await gateway.freeze();
     const thaw = pause(ms).then(() => {
@@ -187,12 +188,12 @@ class Player {
   /** Waits until the published set is the model's, every gateway obeys it, and every drain has ended. */
   async #settle(history: History): Promise<void> {
     await Promise.all([...this.#thaws.values()]);
-    await this.#rig.ready();
+    await this.#platform.ready();
     const wanted = history.wanted
       .flatMap((state, number) => (state === 'gone' ? [] : [`${this.#instance(number).id} ${state}`]))
       .sort();
     const published = async (): Promise<readonly string[]> => {
-      const { peers } = await this.#rig.published(this.#service);
+      const { peers } = await this.#platform.published(this.#service);
       return peers
         .filter(({ id }) => !this.#others.some((other) => other.id === id))
         .map(({ id, state, weight, down }) => {
@@ -203,7 +204,7 @@ class Player {
     };
     const same = (now: readonly string[]): boolean => now.join() === wanted.join();
     await untilValue(`the set of the model: ${wanted.join(', ')}`, published, same, { timeoutMs: 30_000 });
-    await this.#rig.converged(this.#service);
+    await this.#platform.converged(this.#service);
     for (const { ended } of this.#drains) await ended;
   }
 

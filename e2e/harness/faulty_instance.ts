@@ -3,8 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
-/** How a patient answers: `well` 200, `slow` 200 after `SLOW_MS`, `failing` 500, `hanging` not at all, `streaming` 200 without an end. */
-export type Mood = 'well' | 'slow' | 'failing' | 'hanging' | 'streaming';
+/** How it answers: `well` 200, `slow` 200 after `SLOW_MS`, `failing` 500, `hanging` not at all, `streaming` 200 without an end. */
+export type Mode = 'well' | 'slow' | 'failing' | 'hanging' | 'streaming';
 export const SLOW_MS = 150;
 
 /** When something came in, in milliseconds of the wall clock. */
@@ -19,8 +19,8 @@ export interface Tls {
   readonly key: Buffer;
 }
 
-/** A service instance that can be made ill. Paths below /health are checks, with a mood of their own. */
-export class Patient implements AsyncDisposable {
+/** A service instance that can be made faulty. Paths below /health are checks, with a mode of their own. */
+export class FaultyInstance implements AsyncDisposable {
   readonly version = 'v1';
   readonly host = '127.0.0.1';
   /** Requests and checks since the start or the last `forget`. */
@@ -28,8 +28,8 @@ export class Patient implements AsyncDisposable {
   checks: Seen[] = [];
   /** TCP connections, whatever came of them. */
   connections = 0;
-  mood: Mood = 'well';
-  checkMood: Mood = 'well';
+  mode: Mode = 'well';
+  checkMode: Mode = 'well';
   private server: Server | null = null;
   private readonly waiting = new Set<ServerResponse>();
 
@@ -40,10 +40,10 @@ export class Patient implements AsyncDisposable {
   ) {}
 
   /** With `tls` it speaks HTTPS only. */
-  static async start(service: string, tls: Tls | null = null): Promise<Patient> {
-    const patient = new Patient(service, 0, tls);
-    await patient.listen();
-    return patient;
+  static async start(service: string, tls: Tls | null = null): Promise<FaultyInstance> {
+    const instance = new FaultyInstance(service, 0, tls);
+    await instance.listen();
+    return instance;
   }
 
   get id(): string {
@@ -95,18 +95,18 @@ export class Patient implements AsyncDisposable {
     const isCheck = request.url?.startsWith('/health') ?? false;
     (isCheck ? this.checks : this.requests).push({ at: Date.now(), method: request.method ?? '' });
     request.resume();
-    const mood = isCheck ? this.checkMood : this.mood;
-    if (mood === 'streaming') response.writeHead(200, { 'content-type': 'text/event-stream' }).write(':\n\n');
-    if (mood === 'hanging' || mood === 'streaming') {
+    const mode = isCheck ? this.checkMode : this.mode;
+    if (mode === 'streaming') response.writeHead(200, { 'content-type': 'text/event-stream' }).write(':\n\n');
+    if (mode === 'hanging' || mode === 'streaming') {
       this.waiting.add(response);
       response.once('close', () => this.waiting.delete(response));
       return;
     }
     if (this.server === null) response.setHeader('connection', 'close');
-    response.statusCode = mood === 'failing' ? 500 : 200;
+    response.statusCode = mode === 'failing' ? 500 : 200;
     response.setHeader('content-type', 'application/json');
     const body = JSON.stringify({ service: this.service, version: this.version, instance: this.id });
-    if (mood === 'slow') setTimeout(() => response.end(body), SLOW_MS);
+    if (mode === 'slow') setTimeout(() => response.end(body), SLOW_MS);
     else response.end(body);
   }
 

@@ -9,7 +9,7 @@ import {
 import { startInstance, type Instance } from './instance.js';
 
 /** An instance of this process with a registration of its own, in a session of its own. */
-export interface Enlisted extends Instance {
+export interface RegisteredInstance extends Instance {
   /** Writes another weight into its registration. */
   weigh(weight: number): Promise<void>;
   /** Writes another version into its registration, as if it had been upgraded. */
@@ -24,18 +24,22 @@ export interface Enlisted extends Instance {
   die(): Promise<void>;
 }
 
-/** Sessions of the instances, in milliseconds: half of the rig's settle time. */
+/** Sessions of the instances, in milliseconds: half of a controlled platform's settle time. */
 export const PROVIDER_SESSION_MS = 2_000;
 
 /** Starts an instance and registers it as `ebbgate register` would. */
-export async function enlist(options: {
+export async function startRegisteredInstance(options: {
   readonly service: string;
   readonly zookeeper: number;
   readonly port?: number;
+  readonly id?: string;
   readonly version?: string;
+  readonly weight?: number;
+  readonly zone?: string;
+  readonly backup?: boolean;
   readonly status?: number;
   readonly behave?: Parameters<typeof startInstance>[0]['behave'];
-}): Promise<Enlisted> {
+}): Promise<RegisteredInstance> {
   const instance = await startInstance(options);
   const { id, service, host, port, version } = instance;
   // Through a door that can be slammed, so that a death leaves the session open as a real one does.
@@ -56,7 +60,13 @@ export async function enlist(options: {
   });
   await registration.start();
   await link.start();
-  const data = { id, host, port, version, ready: true };
+  const { weight, zone, backup } = options;
+  const given = {
+    ...(weight === undefined ? {} : { weight }),
+    ...(zone === undefined ? {} : { zone }),
+    ...(backup === undefined ? {} : { backup }),
+  };
+  const data = { id, host, port, version, ready: true, ...given };
   await registration.set(data);
   let ended: Promise<void> | undefined;
   return {
@@ -65,7 +75,7 @@ export async function enlist(options: {
       door.setMode(cut ? 'cut' : 'pass');
     },
     become: (next) => registration.set({ ...data, version: next }),
-    weigh: (weight) => registration.set({ ...data, weight }),
+    weigh: (next) => registration.set({ ...data, weight: next }),
     leave: () => registration.set({ ...data, leaving: true }),
     withdraw: () =>
       (ended ??= (async () => {

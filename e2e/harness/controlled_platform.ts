@@ -1,0 +1,144 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  ask,
+  reservePort,
+  type GivenOptions,
+  launch,
+  launchRedis,
+  launchZooKeeper,
+  type LocalGateway,
+  type LocalProcess,
+  startTcpProxy,
+  type TcpProxy,
+} from '../../control-plane/src/testkit.js';
+import { EBBGATE } from './cli.js';
+import { breakable, type Breakable } from './faults.js';
+import { gatewayPlace, startGateway, type GatewayPlace } from './gateway.js';
+import { Platform, type PlatformGateway, type Ports } from './platform.js';
+import { until } from './until.js';
+
+/** The times that scenarios can wait for; everything else is the product's default. */
+const SHORT = {
+  EBBGATE_SETTLE: '4s',
+  EBBGATE_SUSPECT: '20s',
+  EBBGATE_GATEWAY_SILENT: '2s',
+  EBBGATE_ZOOKEEPER_SESSION: '3s',
+  EBBGATE_ALLOWED_NETWORKS: '127.0.0.0/8',
+} as const;
+
+export interface ControlledOptions {
+  /** Default 2. */
+  readonly gateways?: number;
+  /** The controller's environment, over the short times. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly gateway?: GivenOptions;
+  /** Gateways and controller reach Redis through doors of their own (`platform.doors`). */
+  readonly doors?: boolean;
+}
+
+/** One gateway that a scenario may break. */
+export interface ControlledGateway extends PlatformGateway, Breakable<LocalGateway> {
+  readonly place: GatewayPlace;
+}
+
+interface Servers {
+  readonly zookeeper: Breakable;
+  readonly redis: Breakable;
+  readonly controller: Breakable;
+  readonly gateways: readonly ControlledGateway[];
+}
+
+/** A platform of which the scenario controls every process: nothing supervises them, so what dies stays dead until the scenario starts it. */
+export class ControlledPlatform extends Platform<ControlledGateway> {
+  readonly zookeeper: Breakable;
+  readonly redis: Breakable;
+  readonly controller: Breakable;
+
+  private constructor(
+    dir: string,
+    ports: Ports,
+    servers: Servers,
+    /** To Redis, by who goes through: a gateway's id, or `controller`. Empty unless asked for. */
+    readonly doors: ReadonlyMap<string, TcpProxy>,
+  ) {
+    super(dir, ports, servers.gateways);
+    this.zookeeper = servers.zookeeper;
+    this.redis = servers.redis;
+    this.controller = servers.controller;
+  }
+
+  /** Starts ZooKeeper and Redis, then the controller and the gateways. No instance. */
+  static async start(options: ControlledOptions = {}): Promise<ControlledPlatform> {
+    const dir = mkdtempSync(join(tmpdir(), 'ebbgate-e2e-'));
+    const ports = { zookeeper: await reservePort(), redis: await reservePort(), api: await reservePort() };
+    const names = Array.from({ length: options.gateways ?? 2 }, (_, n) => `gateway-${String(n + 1)}`);
+    const doors = new Map<string, TcpProxy>();
+    if (options.doors)
+      for (const name of [...names, 'controller']) doors.set(name, await startTcpProxy(ports.redis));
+    const redisOf = (name: string): number => doors.get(name)?.port ?? ports.redis;
+    const zookeeper = breakable('ZooKeeper', () =>
+      launchZooKeeper({ dir: join(dir, 'zookeeper'), port: ports.zookeeper }),
+    );
+    const redis = breakable('Redis', () => launchRedis({ dir: join(dir, 'redis'), port: ports.redis }));
+    const controller = breakable('the controller', () =>
+      launchController(dir, { ...ports, redis: redisOf('controller') }, { ...SHORT, ...options.env }),
+    );
+    const gateways: ControlledGateway[] = [];
+    for (const id of names) {
+      const place = await gatewayPlace(id, dir, redisOf(id));
+      const gateway = breakable(id, () => startGateway(place, options.gateway));
+      const [url, adminUrl] = [place.port, place.adminPort].map((port) => `http://127.0.0.1:${String(port)}`);
+      gateways.push(Object.assign(gateway, { id, url: url ?? '', adminUrl: adminUrl ?? '', place }));
+    }
+    const platform = new ControlledPlatform(dir, ports, { zookeeper, redis, controller, gateways }, doors);
+    try {
+      await Promise.all([zookeeper.start(), redis.start()]);
+      await Promise.all([controller, ...gateways].map((one) => one.start()));
+      await until('all gateways are in the roster and on the newest sets', async () => {
+        const fleet = await platform.fleet();
+        return fleet.length === names.length && fleet.every((one) => one.in_roster && one.behind === 0);
+      });
+    } catch (error) {
+      await platform[Symbol.asyncDispose]();
+      throw error;
+    }
+    return platform;
+  }
+
+  protected override masters(): readonly number[] {
+    return this.gateways.map((gateway) => gateway.process.pid);
+  }
+
+  protected override async end(): Promise<void> {
+    await Promise.all(this.gateways.map((one) => one.kill().catch(() => undefined)));
+    await this.controller.kill().catch(() => undefined);
+    for (const one of [this.redis, this.zookeeper]) await one.kill().catch(() => undefined);
+    for (const door of this.doors.values()) await door.close();
+    if (process.env.EBBGATE_KEEP === undefined) rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+function launchController(
+  dir: string,
+  ports: Ports,
+  env: Readonly<Record<string, string>>,
+): Promise<LocalProcess> {
+  const [command, ...first] = EBBGATE;
+  return launch({
+    name: 'controller',
+    command,
+    args: [...first, 'controller'],
+    env: {
+      ...process.env,
+      EBBGATE_ZOOKEEPER: `127.0.0.1:${String(ports.zookeeper)}`,
+      EBBGATE_REDIS: `redis://127.0.0.1:${String(ports.redis)}`,
+      EBBGATE_API_LISTEN: `127.0.0.1:${String(ports.api)}`,
+      ...env,
+    },
+    logFile: join(dir, 'controller.log'),
+    readyTimeoutMs: 30_000,
+    ready: () => ask(ports.api, 'GET /livez HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n', ' 200 '),
+  });
+}
