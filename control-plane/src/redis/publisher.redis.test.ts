@@ -115,7 +115,9 @@ publisherContract('Redis', async () => {
         await command('COPY', key, key, 'DB', '1');
     },
     goBack: () => command('SWAPDB', '0', '1'),
-    damage: (service) => command('HSET', KEYS.set(service), 'payload', '{}'),
+    // A good document, and not the one of the hash beside it.
+    damage: (service) =>
+      command('HSET', KEYS.set(service), 'payload', buildEncoded(buildSet({ service, peers: [] })).payload),
     close: () => proxy.close(),
   };
 });

@@ -61,7 +61,7 @@ export function feedbackContract(name: string, make: () => Promise<Reporting>): 
 
     test('a listener gets the present report at once, and another when everything has been read once', async () => {
       await where.beat(buildHeartbeat({ seq: 3 }));
-      await where.list('ghost', 1_700_000_000);
+      await where.list('unheard', 1_700_000_000);
       feedback.onReport((report) => reports.push(report));
       expect(reports).toEqual([
         { complete: false, heard: new Map(), listed: new Map(), listed_more: 0, turned_away: 0 },
@@ -74,7 +74,7 @@ export function feedbackContract(name: string, make: () => Promise<Reporting>): 
       // Never complete without whom there is.
       const first = reports.find(({ complete }) => complete)!;
       expect(first.heard.get('gw-1')?.heartbeat).toEqual(buildHeartbeat({ seq: 3 }));
-      expect([...first.listed]).toEqual([['ghost', 1_700_000_000]]);
+      expect([...first.listed]).toEqual([['unheard', 1_700_000_000]]);
       let late: FleetReport | undefined;
       feedback.onReport((report) => (late = report));
       expect(late).toEqual(latest());

@@ -10,7 +10,6 @@ import type { RegistrySource } from '../model/ports.js';
 import { registrationsIn, type RegistryState, type RegistryView } from '../model/registration.js';
 import { startKazoo, zkCli, type KazooRegistrant } from '../testing/foreign_registrants.js';
 import { createRecordingLog, type RecordingLog } from '../testing/log.js';
-import { createConsumers } from './consumers.js';
 import { createFreezeStore } from './freezes.js';
 import { createIntentStore } from './intents.js';
 import { ZooKeeperLink } from './link.js';
@@ -329,24 +328,5 @@ describe('a store of the truth', () => {
       expect(shown).toEqual(['cart', 'mail', 'shop']);
     });
     expectOneConnection();
-  });
-
-  test('consumers that may not be written are reported and cost nobody anything', async () => {
-    await kazoo.create(`${root}/shop/consumers`, '');
-    await kazoo.protect(`${root}/shop/consumers`, 'read_only');
-    await kazoo.create(`${root}/cart/consumers`, '');
-    const consumers = createConsumers(link, { root, node: { id: 'c1', host: 'h' } });
-    opened.push(consumers);
-    await consumers.start();
-    await link.start();
-    consumers.follow(['shop', 'cart']);
-    await until(() => {
-      expect([...consumers.refused()]).toMatchObject([
-        ['shop', { path: `${root}/shop/consumers/c1`, reason: 'no auth' }],
-      ]);
-    });
-    await until(() => {
-      expect(link.state().state).toBe('connected');
-    });
   });
 });

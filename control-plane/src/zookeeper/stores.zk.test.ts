@@ -8,11 +8,9 @@ import { type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { RosterEntry } from '../model/gateway.js';
 import { NO_INTENT, type IntentRecord, type StoredIntent } from '../model/intent.js';
-import type { Clock, IntentStore, Lifecycle, Term } from '../model/ports.js';
-import { err } from '../model/result.js';
+import type { IntentStore, Lifecycle, Term } from '../model/ports.js';
 import { createRecordingLog, type RecordingLog } from '../testing/log.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
-import { CHECK_MS, createConsumers } from './consumers.js';
 import { createPath } from './create_path.js';
 import { createOffice } from './epoch.js';
 import { createHistoryStore } from './histories.js';
@@ -58,13 +56,13 @@ afterEach(async () => {
   await writer.close();
 });
 
-async function connectedLink(used: Clock = clock): Promise<ZooKeeperLink> {
+async function connectedLink(): Promise<ZooKeeperLink> {
   const made = new ZooKeeperLink({
     connect: `127.0.0.1:${port}`,
     sessionTimeoutMs: 6_000,
     connectTimeoutMs: 1_000,
     log,
-    clock: used,
+    clock,
     random: Math.random,
   });
   opened.push(made);
@@ -458,78 +456,4 @@ describe('the roster', () => {
       expect(rosters.at(-1)?.get('g9')).toMatchObject({ id: 'g9', boot: '' });
     });
   });
-});
-
-describe('consumers', () => {
-  const written = async (service: string): Promise<string | undefined> => {
-    const read = await writer.getData(`${root}/${service}/consumers/c1`);
-    return read.ok && read.value.stat.ephemeralOwner === link.connection?.sessionId
-      ? read.value.data.toString()
-      : undefined;
-  };
-
-  test('exactly the followed services that exist have a node, over lost connections too', async () => {
-    for (const service of ['a', 'b', 'c']) await must(createPath(writer, `${root}/${service}`));
-    const consumers = createConsumers(link, { root, node: { id: 'c1', host: 'h1' } });
-    opened.push(consumers);
-    await consumers.start();
-    consumers.follow(['a', 'b', 'unlisted']);
-    await until(async () => {
-      expect(await written('b')).toBe('{"id":"c1","host":"h1"}');
-    });
-    expect(await written('a')).toBeDefined();
-    consumers.follow(['b', 'c', 'unlisted']);
-    await until(async () => {
-      expect(await written('c')).toBeDefined();
-    });
-    expect(await written('a')).toBeUndefined();
-    expect(await writer.exists(`${root}/unlisted`)).toEqual({ ok: true, value: null });
-    // The old session's nodes are still there when the new one comes.
-    link.connection?.kill('a test');
-    await until(async () => {
-      expect(await written('b')).toBeDefined();
-    });
-    await until(async () => {
-      expect(await written('c')).toBeDefined();
-    });
-    await must(createPath(writer, `${root}/unlisted`));
-    consumers.follow(['b', 'c', 'unlisted']);
-    await until(async () => {
-      expect(await written('unlisted')).toBeDefined();
-    });
-    await consumers.close();
-    expect(await writer.getChildren(`${root}/b/consumers`)).toMatchObject({ value: { names: [] } });
-  });
-
-  test.each(['lists what a session owns', 'does not list what a session owns'])(
-    'a node that somebody deleted is there again after the next check; a server that %s',
-    async (kind) => {
-      for (const service of ['a', 'b']) await must(createPath(writer, `${root}/${service}`));
-      const checks: (() => void)[] = [];
-      link = await connectedLink({
-        ...clock,
-        every: (ms, run) => {
-          if (ms !== CHECK_MS) return clock.every(ms, run);
-          checks.push(run);
-          return { stop: () => undefined, [Symbol.dispose]: () => undefined };
-        },
-      });
-      const consumers = createConsumers(link, { root, node: { id: 'c1', host: 'h1' } });
-      opened.push(consumers);
-      await consumers.start();
-      consumers.follow(['a', 'b']);
-      await until(async () => {
-        expect([await written('a'), await written('b')]).not.toContain(undefined);
-      });
-      const { connection } = link;
-      if (connection !== null && kind.startsWith('does not'))
-        connection.ephemerals = () => Promise.resolve(err({ kind: 'unimplemented', message: '', zxid: '' }));
-      await must(writer.remove(`${root}/a/consumers/c1`, -1));
-      for (const check of checks) check();
-      await until(async () => {
-        expect(await written('a')).toBeDefined();
-      });
-      expect(await written('b')).toBeDefined();
-    },
-  );
 });

@@ -7,8 +7,9 @@ import { reservePort } from '../local/port_reservation.js';
 import type { LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import { createRecordingLog } from '../testing/log.js';
+import { removeBelow } from '../testing/remove_below.js';
 import { truthContract, type Truth } from '../testing/truth.contract.js';
-import { connect, type ZooKeeperConnection } from './connection.js';
+import { connect } from './connection.js';
 import { createOffice } from './epoch.js';
 import { createFreezeStore } from './freezes.js';
 import { createHistoryStore } from './histories.js';
@@ -65,9 +66,3 @@ truthContract('ZooKeeper', async (): Promise<Truth> => {
     },
   };
 });
-
-async function removeBelow(connection: ZooKeeperConnection, path: string): Promise<void> {
-  const read = await connection.getChildren(path);
-  if (read.ok) for (const name of read.value.names) await removeBelow(connection, `${path}/${name}`);
-  await connection.remove(path, -1);
-}

@@ -48,7 +48,7 @@ export class MemorySets {
     return publisher;
   }
 
-  /** Tells every publisher that the data may have changed. */
+  /** Says to every publisher that the data may have changed. */
   doubt(reason: string): void {
     for (const publisher of this.#publishers) publisher.doubt(reason);
   }
