@@ -1,22 +1,23 @@
 import { defineConfig } from 'vitest/config';
 
-// A test named x.test.ts needs nothing; x.redis.test.ts, x.zk.test.ts, x.nginx.test.ts, x.server.test.ts start what
-// they say. Servers are heavy, so at most two files of either kind run at once.
+// A test named x.test.ts needs nothing and computes: two files at once on two cores. x.redis.test.ts, x.zk.test.ts,
+// x.nginx.test.ts, x.server.test.ts start what they say, and mostly wait: three at once. One process for many files: each test
+// ends what it began, and a fresh process per file costs a third of the time.
 const NEEDS_SERVER = 'src/**/*.{redis,zk,nginx,server}.test.ts';
 
 export default defineConfig({
   test: {
     root: import.meta.dirname,
-    maxWorkers: 2,
     projects: [
       {
         test: {
           name: 'pure',
+          isolate: false,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
           root: import.meta.dirname,
           include: ['src/**/*.test.ts'],
           exclude: [NEEDS_SERVER],
-          // One process for many files: each test ends what it began, and a fresh process per file costs a third of the time.
-          isolate: false,
           // A limit for what hangs: random histories compute for seconds, and lint runs beside them.
           testTimeout: 60_000,
         },
@@ -24,6 +25,9 @@ export default defineConfig({
       {
         test: {
           name: 'server',
+          isolate: false,
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
           root: import.meta.dirname,
           include: [NEEDS_SERVER],
           testTimeout: 60_000,
