@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -6,6 +15,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../clock.js';
 import type { Hooks } from '../model/hooks.js';
+import { hooksContract } from '../testing/hooks.contract.js';
+import type { OutsideAnswer } from '../testing/memory/hooks.js';
 import { forbids, parsePrefix } from './allowed.js';
 import { createHooks } from './hooks.js';
 
@@ -33,18 +44,18 @@ afterAll(async () => {
   rmSync(directory, { recursive: true });
 });
 
-function open(): Hooks {
+function open(commands = directory): Hooks {
   return createHooks({
     prefixes: [`${base}/hooks`],
-    commands: directory,
+    commands,
     path: process.env['PATH'] ?? '',
     clock: systemClock,
   });
 }
 
-function command(name: string, script: string): void {
-  writeFileSync(join(directory, name), `#!/bin/sh\n${script}\n`);
-  chmodSync(join(directory, name), 0o755);
+function command(name: string, script: string, folder = directory): void {
+  writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`);
+  chmodSync(join(folder, name), 0o755);
 }
 
 const call = (more: object = {}) => ({
@@ -57,6 +68,38 @@ const call = (more: object = {}) => ({
 const failed = (kind: string, reason: RegExp) => ({
   ok: false,
   error: { kind, reason: expect.stringMatching(reason) as string },
+});
+
+hooksContract('this process', () => {
+  const [url, own] = [`${base}/hooks/up`, mkdtempSync(join(directory, 'contract-'))];
+  const posted: { readonly key: string | null; readonly input: unknown }[] = [];
+  const answer = (how: OutsideAnswer): void => {
+    handle = ({ headers }, body, response) => {
+      const input = body === '' ? null : (JSON.parse(body) as unknown);
+      posted.push({ key: (headers['idempotency-key'] as string | undefined) ?? null, input });
+      if (how === 'hang_up') response.destroy();
+      else if (how !== 'silence') response.writeHead(how.status).end(how.text);
+    };
+  };
+  return Promise.resolve({
+    hooks: () => open(own),
+    ...{ url, forbidden: `${base}/other`, answer },
+    offer: (name, how) => {
+      const end =
+        typeof how === 'string' ? 'exec sleep 60' : `echo '${how.text}'; exit ${String(how.status)}`;
+      command(name, `cat > input-$$; printf %s "$EBBGATE_KEY" > key-$$; ${end}`, own);
+    },
+    heard: () => [
+      ...posted,
+      ...readdirSync(own)
+        .filter((file) => file.startsWith('key-'))
+        .map((file) => ({
+          key: readFileSync(join(own, file), 'utf8'),
+          input: readFileSync(join(own, file.replace('key-', 'input-')), 'utf8'),
+        })),
+    ],
+    close: () => Promise.resolve(),
+  });
 });
 
 describe('what may be called', () => {
@@ -95,26 +138,14 @@ describe('over HTTP', () => {
     expect(seen).toEqual({ method: 'POST', key: 'k/1', type: 'application/json', body: '{"a":1}' });
   });
 
-  test('an empty answer is null; a GET is a GET', async () => {
-    handle = ({ method }, _body, response) => response.writeHead(method === 'GET' ? 204 : 500).end();
-    expect(await hooks.get(`${base}/hooks/up`, 5_000)).toEqual({ ok: true, value: null });
-  });
-
   test.each([
     [500, 'unanswered', /answered 500/],
-    [429, 'unanswered', /answered 429/],
-    [409, 'unanswered', /answered 409/],
     [404, 'refused', /answered 404: no such host/],
     [302, 'refused', /redirects are not followed/],
   ])('%d is %s', async (status, kind, reason) => {
     handle = (_request, _body, response) =>
       response.writeHead(status, { location: `${base}/hooks` }).end('no such\nhost');
     expect(await hooks.post(call())).toEqual(failed(kind, reason));
-  });
-
-  test('what is no JSON is text', async () => {
-    handle = (_request, _body, response) => response.end('OK');
-    expect(await hooks.post(call())).toEqual({ ok: true, value: 'OK' });
   });
 
   test('what never ends, and what is silent are no answers', async () => {
@@ -133,15 +164,6 @@ describe('over HTTP', () => {
   test('outside of the prefixes nothing is asked', async () => {
     handle = () => expect.unreachable();
     expect(await hooks.post(call({ url: `${base}/other` }))).toEqual(failed('refused', /EBBGATE_HOOKS/));
-  });
-
-  test('closing ends what is under way', async () => {
-    const asked = new Promise<void>((arrived) => (handle = () => arrived()));
-    const short = open();
-    const answer = short.post(call({ timeout_ms: 60_000 }));
-    await asked;
-    await short.close();
-    expect(await answer).toEqual(failed('unanswered', /stopping/));
   });
 });
 
@@ -175,11 +197,6 @@ describe('as a command', () => {
     expect(Number(readFileSync(join(directory, 'counted'), 'utf8'))).toBe(input.length);
     command('deaf', 'exec <&-; sleep 0.2');
     expect(await run('deaf', { input })).toEqual({ ok: true, value: null });
-  });
-
-  test('an exit code is a refusal with its last word', async () => {
-    command('fail', 'echo trying; echo "no such host" >&2; exit 3');
-    expect(await run('fail')).toEqual(failed('refused', /fail ended with 3: no such host/));
   });
 
   test('an environment that the system does not take is a refusal', async () => {

@@ -2,14 +2,17 @@ import { expect, it } from 'vitest';
 import type { HeardGateway } from '../../model/gateway.js';
 import type { ReleaseRecord, ReleaseTraffic, ServiceReleases } from '../../model/release.js';
 import type { WeightedStrategy } from '../../model/release_strategy.js';
-import type { GatewayTraffic, ReleaseEdit } from '../../model/release_ports.js';
-import { ok } from '../../model/result.js';
+import type { Term } from '../../model/ports.js';
 import type { Member } from '../../plan/membership.js';
 import { trafficOf } from '../../plan/release/traffic.js';
 import type { World } from '../../plan/world.js';
 import { buildHeartbeat, buildRegistration } from '../../testing/builders.js';
 import { createFakeClock, type FakeClock } from '../../testing/clock.js';
 import { createRecordingLog } from '../../testing/log.js';
+import { MemoryGateways } from '../../testing/memory/gateways.js';
+import { MemoryOutside } from '../../testing/memory/hooks.js';
+import { MemoryTruth } from '../../testing/memory/truth.js';
+import { must } from '../../testing/must.js';
 import { buildCounts, buildRelease, buildWeighted } from '../../testing/releases.js';
 import { Releases, type ReleaseDeps } from './releases.js';
 
@@ -20,10 +23,9 @@ import { Releases, type ReleaseDeps } from './releases.js';
 
 const START = Date.parse('2026-05-01T13:00:00Z');
 const SERVICES = ['shop', 'cart'];
-const NOTHING = {
-  start: () => Promise.resolve(),
-  close: () => Promise.resolve(),
-  stop: () => undefined,
+
+const NO_PROMETHEUS = {
+  ...{ offered: false, start: () => Promise.resolve(), close: () => Promise.resolve() },
 };
 
 /** A controller with one gateway that obeys everything, and a ready instance of v1 and of v2 in each service. */
@@ -32,29 +34,25 @@ class Controller {
   readonly releases: Releases;
   /** Every record that was written, oldest first. */
   readonly written: ReleaseRecord[] = [];
-  counters: readonly GatewayTraffic[] = [];
+  readonly gateways = new MemoryGateways(this.clock);
+  readonly #truth = new MemoryTruth();
+  readonly #store = this.#truth.releases();
+  #term: Term | null = null;
   #shown: ReadonlyMap<string, ServiceReleases> = new Map();
   #traffic: ReadonlyMap<string, ReleaseTraffic> = new Map();
-  #etag = 0;
 
   constructor() {
-    const store = {
-      ...NOTHING,
-      damaged: () => new Map(),
-      write: (_term: unknown, edits: readonly ReleaseEdit[]) => {
-        for (const { current, archive } of edits) {
-          const record = current ?? archive;
-          if (record) this.written.push(record);
-          if (record) this.put(record);
-        }
-        return Promise.resolve(ok(undefined));
-      },
-    };
     const { clock } = this;
+    this.#store.onChange((shown) => {
+      for (const [service, { current }] of shown)
+        if (current && current !== this.#shown.get(service)?.current) this.written.push(current.record);
+      this.#shown = shown;
+      this.#traffic = trafficOf(shown, this.#traffic);
+    });
     const deps = {
-      ...{ store, clock, intents: {}, log: createRecordingLog(), settings: { drainTimeoutMs: 1_000 } },
-      ...{ hooks: NOTHING, prometheus: { ...NOTHING, offered: false } },
-      reader: { ...NOTHING, read: () => Promise.resolve(ok(this.counters)) },
+      ...{ store: this.#store, clock, intents: this.#truth.intents(), reader: this.gateways.traffic() },
+      ...{ log: createRecordingLog(), settings: { drainTimeoutMs: 1_000 } },
+      ...{ hooks: new MemoryOutside(clock).hooks(), prometheus: NO_PROMETHEUS },
       ...{
         newId: () => 'run-1',
         zookeeper: () => ({ state: 'connected', since: 0 }),
@@ -65,6 +63,12 @@ class Controller {
     };
     // What a look needs is here; the rest of the ports is for the API.
     this.releases = new Releases(deps as unknown as ReleaseDeps);
+  }
+
+  async start(): Promise<void> {
+    this.#term = await must(this.#truth.office('this one').take(1));
+    await this.#store.start();
+    await this.releases.start();
   }
 
   #inputs(): object {
@@ -83,10 +87,10 @@ class Controller {
     };
   }
 
-  put(record: ReleaseRecord): void {
-    const current = { service: record.service, record, etag: String((this.#etag += 1)) };
-    this.#shown = new Map(this.#shown).set(record.service, { current, history: [] });
-    this.#traffic = trafficOf(this.#shown, this.#traffic);
+  /** A person begins a release. */
+  async begin(record: ReleaseRecord): Promise<void> {
+    const edit = { service: record.service, etag: null, current: record, archive: null };
+    await must(this.#store.write(this.#term!, [edit]));
   }
   present(service: string): ReleaseRecord | undefined {
     return this.#shown.get(service)?.current?.record;
@@ -95,7 +99,7 @@ class Controller {
   /** One second later: a pass, and what it read. */
   async second(): Promise<void> {
     await this.clock.advance(1_000);
-    await this.releases.run(this.world(), {} as never);
+    await this.releases.run(this.world(), this.#term);
     await new Promise((done) => setImmediate(done));
   }
 
@@ -135,9 +139,9 @@ const soakOf = (for_ms: number): WeightedStrategy =>
 
 it('what was counted is written every five seconds, also after the clock was set back', async () => {
   const controller = new Controller();
-  await controller.releases.start();
+  await controller.start();
   const soaking = { state: 'progressing', phase: 'soaking', step: 1, shares: { v1: 90, v2: 10 } } as const;
-  controller.put(buildRelease({ ...soaking, looked_at: START, strategy: soakOf(3_600_000) }));
+  await controller.begin(buildRelease({ ...soaking, looked_at: START, strategy: soakOf(3_600_000) }));
   for (let n = 0; n < 60; n += 1) await controller.second();
   expect(controller.written.length).toBeGreaterThan(8);
   controller.clock.setWall(controller.clock.wall() - 3_600_000);
@@ -151,14 +155,14 @@ it.each(['alone', 'beside another release'])(
   'failures of before a release, %s, do not move its fast gate',
   async (how) => {
     const controller = new Controller();
-    await controller.releases.start();
+    await controller.start();
     const paused = { cause: 'step', by: 'ann', message: '', state: 'progressing', phase: 'soaking' } as const;
-    if (how !== 'alone') controller.put(buildRelease({ state: 'paused', paused, looked_at: START }));
+    if (how !== 'alone') await controller.begin(buildRelease({ state: 'paused', paused, looked_at: START }));
     // v1 and v2 of cart serve by weights, and every request of v2 fails.
     let [seq, failed] = [0, 1_000];
     const report = (): void => {
       const cart = { v1: buildCounts(1_000 + seq), v2: buildCounts(failed, failed) };
-      controller.counters = [{ gateway: 'g1', boot: 'a', seq: (seq += 1), services: { shop: {}, cart } }];
+      controller.gateways.count({ gateway: 'g1', boot: 'a', seq: (seq += 1), services: { shop: {}, cart } });
     };
     for (let n = 0; n < 20; n += 1) {
       failed += 100;
@@ -168,7 +172,7 @@ it.each(['alone', 'beside another release'])(
     // Mended; its release begins, and what is still on its way comes in for two seconds more.
     const now = controller.clock.wall();
     const begun = { id: 'rel-2', service: 'cart', at: new Date(now).toISOString(), looked_at: now };
-    controller.put(buildRelease({ ...begun, strategy: soakOf(60_000) }));
+    await controller.begin(buildRelease({ ...begun, strategy: soakOf(60_000) }));
     for (let n = 0; n < 8; n += 1) {
       failed += n < 2 ? 100 : 0;
       report();
