@@ -95,6 +95,7 @@ async function runUp(flags: UpFlags): Promise<void> {
       token: process.env.EBBGATE_TOKEN,
       renderGateway: gatewayRenderer(process.env.EBBGATE_NGINX),
       say,
+      clock: systemClock,
       signal: stopSignals(),
       onReady: (endpoints) => {
         for (const line of describeEndpoints(endpoints)) say(line);

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { systemClock as clock } from '../clock.js';
 import { launch, type LocalProcess } from './process.js';
 import { lives, send } from './processes.js';
 import { supervise } from './supervise.js';
@@ -23,6 +24,7 @@ test('a server that ends by itself is started again, with what it left behind cl
   const server = await supervise({
     name: 'server',
     start,
+    clock,
     onChange: () => undefined,
     say: (line) => said.push(line),
   });
@@ -48,6 +50,6 @@ test('a server that ends by itself is started again, with what it left behind cl
 
 test('a first start that fails rejects', async () => {
   const start = (): Promise<LocalProcess> => Promise.reject(new Error('no such port'));
-  const failed = supervise({ name: 'server', start, onChange: () => undefined, say: () => undefined });
+  const failed = supervise({ name: 'server', start, clock, onChange: () => undefined, say: () => undefined });
   await expect(failed).rejects.toThrow('no such port');
 });

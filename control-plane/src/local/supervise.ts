@@ -1,4 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { backoffDelay, type BackoffRule } from '../model/backoff.js';
+import type { Clock } from '../model/ports.js';
 import type { LocalProcess } from './process.js';
 import { killGroup, recordOf, type ProcessRecord } from './processes.js';
 
@@ -17,14 +18,14 @@ export interface SuperviseOptions {
   /** Called after every end and every start. */
   readonly onChange: () => void;
   readonly say: (line: string) => void;
+  readonly clock: Pick<Clock, 'sleep'>;
 }
 
-const FIRST_WAIT_MS = 250;
-const LONGEST_WAIT_MS = 5_000;
+const BACKOFF: BackoffRule = { first: 250, most: 5_000, jitter: 0 };
 
 /** Starts it, and rejects if that first start fails; later failures are said and tried again, ever more slowly. */
 export async function supervise(options: SuperviseOptions): Promise<Supervised> {
-  const { name, say, onChange } = options;
+  const { name, say, onChange, clock } = options;
   const stopping = new AbortController();
   let current: LocalProcess | undefined;
   let record: ProcessRecord | undefined;
@@ -35,9 +36,8 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   };
   const over = (): boolean => stopping.signal.aborted;
   const restart = async (): Promise<void> => {
-    let wait = FIRST_WAIT_MS;
-    while (!over()) {
-      await pause(wait, undefined, { signal: stopping.signal }).catch(() => undefined);
+    for (let failures = 0; !over(); failures += 1) {
+      await clock.sleep(backoffDelay(failures, BACKOFF, 0), stopping.signal);
       if (over()) return;
       try {
         await start();
@@ -45,7 +45,6 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
         return;
       } catch (error) {
         say(`${name} could not be started again: ${error instanceof Error ? error.message : String(error)}`);
-        wait = Math.min(wait * 2, LONGEST_WAIT_MS);
       }
     }
   };

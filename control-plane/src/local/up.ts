@@ -1,5 +1,6 @@
 import { mkdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Clock } from '../model/ports.js';
 import { controlApi, eventually, type ControlApi } from './control_api.js';
 import { launchGateway } from './gateway.js';
 import { all } from './all.js';
@@ -39,6 +40,7 @@ export interface UpOptions {
   readonly token?: string | undefined;
   /** This process. */
   readonly pid: number;
+  readonly clock: Clock;
   readonly renderGateway: (place: GatewayPlace) => string;
   /** Hears progress and everything that happens later, one line each. */
   readonly say: (line: string) => void;
@@ -163,8 +165,8 @@ class LocalEbbgate {
   }
 
   async #supervised(name: string, port: number, launchIt: () => Promise<LocalProcess>): Promise<Supervised> {
-    const { say, signal } = this.#options;
-    const before = performance.now();
+    const { say, signal, clock } = this.#options;
+    const before = clock.monotonic();
     const start = async (): Promise<LocalProcess> => {
       const started = await launchIt();
       if (!signal.aborted) return started;
@@ -175,11 +177,12 @@ class LocalEbbgate {
       name,
       start,
       say,
+      clock,
       onChange: () => {
         this.#note();
       },
     });
-    const seconds = ((performance.now() - before) / 1_000).toFixed(1);
+    const seconds = ((clock.monotonic() - before) / 1_000).toFixed(1);
     say(`${name.padEnd(18)} 127.0.0.1:${String(port)}  up after ${seconds} s`);
     return supervised;
   }

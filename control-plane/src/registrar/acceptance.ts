@@ -1,4 +1,5 @@
 import { request } from 'undici';
+import { backoffDelay, type BackoffRule } from '../model/backoff.js';
 import type { Clock, ProviderData } from '../model/ports.js';
 import type { InstanceResource, ProblemResource } from '../model/resources.js';
 
@@ -76,8 +77,8 @@ function unseen(status: number): string {
 
 /** A registration takes a moment to be read: an `unknown` is reported only after so many in a row. */
 const UNKNOWN_REPORTED_AT = 5;
-/** What is refused may stay so for days: the waits grow up to this. */
-const LONGEST_WAIT_MS = 30_000;
+/** What is refused may stay so for days: the waits grow. */
+const BACKOFF: BackoffRule = { first: 500, most: 30_000, jitter: 0 };
 
 /**
  * Asks until the controller accepts or `signal` aborts, first every `everyMs`, then less and less often. `onTurn` hears each answer
@@ -91,7 +92,8 @@ export async function watchAcceptance(options: {
   readonly everyMs?: number;
 }): Promise<void> {
   const { ask, clock, signal, onTurn } = options;
-  let waitMs = options.everyMs ?? 500;
+  const backoff = { ...BACKOFF, first: options.everyMs ?? BACKOFF.first };
+  let grown = 0;
   let said = '';
   let unknown = 0;
   const over = (): boolean => signal.aborted;
@@ -105,7 +107,7 @@ export async function watchAcceptance(options: {
       said = text;
     }
     if (answer.kind === 'accepted') return;
-    await clock.sleep(waitMs, signal);
-    if (unknown === 0 || unknown >= UNKNOWN_REPORTED_AT) waitMs = Math.min(waitMs * 1.5, LONGEST_WAIT_MS);
+    await clock.sleep(backoffDelay(grown, backoff, 0), signal);
+    if (unknown === 0 || unknown >= UNKNOWN_REPORTED_AT) grown += 1;
   }
 }
