@@ -41,20 +41,20 @@ export interface Log {
   error(fields: object, message: string): void;
 }
 
-/* ---- ZooKeeper ------------------------------------------------------------------------------------------------ */
+/* ---- The registry and the truth --------------------------------------------------------------------------------- */
 
 /**
- * Something read from ZooKeeper that notices when ZooKeeper has lost what it had: it goes on showing what it knew, and
+ * Something read from a store that notices when the store has lost what it had: it goes on showing what it knew, and
  * takes in nothing, until a person has decided.
  */
 export interface LossAware<T> {
   /**
-   * What was lost, or null. After an acceptance it stays until what is in ZooKeeper has been read completely.
+   * What was lost, or null. After an acceptance it stays until what is in the store has been read completely.
    */
   loss(): string | null;
-  /** What is in ZooKeeper now is right: read it as if for the first time. Nothing happens without a loss. */
+  /** What is in the store now is right: read it as if for the first time. Nothing happens without a loss. */
   acceptDataLoss(): void;
-  /** Reads what is in ZooKeeper now past what is shown, and changes nothing. Nothing there is an empty answer. */
+  /** Reads what is in the store now past what is shown, and changes nothing. Nothing there is an empty answer. */
   peek(): Promise<Result<T, string>>;
 }
 
@@ -81,7 +81,7 @@ export type WriteFailure =
   /** No answer, so it may or may not have been applied; read before trying again. */
   | { readonly kind: 'unavailable'; readonly reason: string };
 
-/** The term that is present in ZooKeeper, and whether this process took it. */
+/** The term that is present in the store of the truth, and whether this process took it. */
 export interface PresentTerm extends Term {
   readonly ours: boolean;
 }
@@ -183,7 +183,7 @@ export interface ProviderData {
 
 /**
  * Keeps one provider node as wanted, through lost connections and expired sessions, always under the same identity.
- * `set` replaces what is wanted and resolves once it is written in ZooKeeper (or rejects after its signal aborts).
+ * `set` replaces what is wanted and resolves once it is written in the registry (or rejects after its signal aborts).
  */
 export interface ProviderRegistration extends Lifecycle {
   set(data: ProviderData, signal?: AbortSignal): Promise<void>;
@@ -191,7 +191,7 @@ export interface ProviderRegistration extends Lifecycle {
   withdraw(signal?: AbortSignal): Promise<void>;
 }
 
-/* ---- Redis ---------------------------------------------------------------------------------------------------- */
+/* ---- The published sets, and what gateways report --------------------------------------------------------------- */
 
 export type PublishAnswer =
   | { readonly kind: 'published'; readonly generation: number }
@@ -199,7 +199,7 @@ export type PublishAnswer =
   | { readonly kind: 'same'; readonly generation: number }
   /** The set is at another generation; `generation` is where (0 = absent), `epoch` whose. */
   | { readonly kind: 'conflict'; readonly generation: number; readonly epoch: number }
-  /** Redis went back or was wiped: only a new epoch helps. */
+  /** What was published went back or was wiped: only a new epoch helps. */
   | { readonly kind: 'lost' }
   /** A higher epoch is open: this controller is not the leader. */
   | { readonly kind: 'fenced'; readonly epoch: number }
@@ -220,11 +220,11 @@ export interface Publisher extends Lifecycle {
   state(): LinkState;
   /** Called whenever the server may have changed its data: reconnected, other run_id, other master_replid. */
   onDoubt(listener: (reason: string) => void): void;
-  /** Tries to write, and changes nothing: null if Redis takes it, else its words. */
+  /** Tries to write, and changes nothing: null if the store takes it, else its words. */
   probe(): Promise<string | null>;
-  /** Redis' own wall clock, in milliseconds. */
+  /** The store's own wall clock, in milliseconds. */
   time(): Promise<Result<number, string>>;
-  /** What Redis has, or null if it has no meta. */
+  /** Where the published sets are, or null if there is no meta. */
   meta(): Promise<Result<Meta | null, string>>;
   /** Every set that can be parsed; a damaged one is left out (it is published again anyway). */
   sets(): Promise<Result<readonly PublishedDocument[], string>>;
@@ -236,7 +236,7 @@ export interface Publisher extends Lifecycle {
   >;
   publish(request: {
     readonly epoch: number;
-    /** The highest generation this controller has seen; Redis below it has lost data. */
+    /** The highest generation this controller has seen; a store below it has lost data. */
     readonly last_generation: number;
     /** The generation that is expected of this set; 0 = absent. */
     readonly expected_generation: number;
@@ -253,10 +253,10 @@ export interface Publisher extends Lifecycle {
 /** Follows the gateways' heartbeats: by hints, and by reading all of them every second whatever the hints say. */
 export interface Feedback extends Lifecycle {
   state(): LinkState;
-  /** The present report, again at every change. A lost Redis takes nothing back: heartbeats just stop changing. */
+  /** The present report, again at every change. A lost link takes nothing back: heartbeats just stop changing. */
   onReport(listener: (report: FleetReport) => void): void;
-  /** Drops what is remembered of a gateway and its soft state in Redis; it is heard again if it still beats. */
+  /** Drops what is remembered of a gateway and the soft state that it wrote; it is heard again if it still beats. */
   forget(id: string): Promise<void>;
-  /** Takes every name that was never heard out of Redis' list. Resolves to how many of those in the report, or to why it could not. */
+  /** Takes every name that was never heard out of the list of gateways. Resolves to how many of those in the report, or to why it could not. */
   forgetNeverHeard(): Promise<Result<number, string>>;
 }

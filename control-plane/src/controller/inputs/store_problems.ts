@@ -3,50 +3,66 @@ import type { ConsumerRegistration, AnyTruthStore } from '../../model/ports.js';
 import type { ProblemKind, StandingProblem } from '../../model/standing_problem.js';
 
 /** The stores of the truth, which know what of them cannot be read. */
-export interface Stores {
+interface TruthStores {
   readonly intents: AnyTruthStore;
   readonly releases: AnyTruthStore;
   readonly freezes: AnyTruthStore;
   readonly roster: AnyTruthStore;
-  readonly consumers: Pick<ConsumerRegistration, 'refused'>;
   readonly histories: AnyTruthStore;
 }
 
+export interface Stores extends TruthStores {
+  readonly consumers: Pick<ConsumerRegistration, 'refused'>;
+}
+
+/** What it means that a record of a store is damaged. */
+interface Damage {
+  readonly code: ProblemKind;
+  /** What the name of its record is: that of a service, or of what the problem is about. */
+  readonly names: 'service' | 'field' | null;
+  readonly what: string;
+  readonly consequence: string;
+}
+
+const DAMAGE: Readonly<Record<keyof TruthStores, Damage>> = {
+  intents: {
+    ...{ code: 'damaged_intent', names: 'service' },
+    what: 'what was decided for it cannot be read',
+    consequence: 'the last good record stays in force, and nothing new can be decided',
+  },
+  releases: {
+    ...{ code: 'damaged_release', names: 'service' },
+    what: 'its release cannot be read',
+    consequence: 'nothing of it moves',
+  },
+  freezes: {
+    ...{ code: 'damaged_freeze', names: null },
+    what: 'the freeze of all services cannot be read',
+    consequence: 'no release begins a step',
+  },
+  roster: {
+    ...{ code: 'damaged_roster_entry', names: 'field' },
+    what: 'the entry of a gateway cannot be read',
+    consequence: 'the gateway counts for every drain',
+  },
+  histories: {
+    ...{ code: 'damaged_history', names: 'service' },
+    what: 'the history of what people did cannot be read',
+    consequence: 'it is begun again with the next changes',
+  },
+};
+
+const KINDS = Object.keys(DAMAGE) as readonly (keyof TruthStores)[];
+
 /** Every record that cannot be read as what it should be, with what follows from that and how to correct it. */
-export function damagedRecords({
-  intents,
-  releases,
-  freezes,
-  roster,
-  consumers,
-  histories,
-}: Stores): readonly StandingProblem[] {
+export function damagedRecords(stores: Stores): readonly StandingProblem[] {
   return [
-    ...[intents, releases, freezes, roster, histories].flatMap(unreadable),
-    ...damaged('damaged_intent', intents, (service) => ({ service }), {
-      what: 'what was decided for it cannot be read',
-      consequence: 'the last good record stays in force, and nothing new can be decided',
-    }),
-    ...damaged('damaged_release', releases, (service) => ({ service }), {
-      what: 'its release cannot be read',
-      consequence: 'nothing of it moves',
-    }),
-    ...damaged('damaged_freeze', freezes, () => ({}), {
-      what: 'the freeze of all services cannot be read',
-      consequence: 'no release begins a step',
-    }),
-    ...damaged('damaged_roster_entry', roster, (gateway) => ({ field: gateway }), {
-      what: 'the entry of a gateway cannot be read',
-      consequence: 'the gateway counts for every drain',
-    }),
-    ...[...consumers.refused()].map(([service, { path, reason }]) => ({
+    ...KINDS.flatMap((kind) => unreadable(stores[kind])),
+    ...KINDS.flatMap((kind) => damaged(stores[kind], DAMAGE[kind])),
+    ...[...stores.consumers.refused()].map(([service, { path, reason }]) => ({
       ...{ code: 'unwritable_consumers' as const, service, path },
       message: `the controller cannot say here that it follows the service (${reason}); nothing else depends on it`,
     })),
-    ...damaged('damaged_history', histories, (service) => ({ service }), {
-      what: 'the history of what people did cannot be read',
-      consequence: 'it is begun again with the next changes',
-    }),
   ];
 }
 
@@ -59,26 +75,25 @@ function unreadable(store: AnyTruthStore): readonly StandingProblem[] {
 }
 
 function damaged(
-  code: ProblemKind,
   store: AnyTruthStore,
-  about: (name: string) => { readonly service?: string; readonly field?: string },
-  { what, consequence }: { readonly what: string; readonly consequence: string },
+  { code, names, what, consequence }: Damage,
 ): readonly StandingProblem[] {
   return [...store.damaged()].map(([name, reason]) => {
-    const { service = null, ...rest } = about(name);
-    const isService = service !== null && checkName('service', service).ok;
+    const service = names === 'service' && checkName('service', name).ok ? name : null;
     const message = `${what} (${reason}); ${consequence}; restore the node from a backup, or delete it`;
-    return { code, service: isService ? service : null, ...rest, path: store.pathOf(name), message };
+    return {
+      code,
+      service,
+      ...(names === 'field' ? { field: name } : {}),
+      path: store.pathOf(name),
+      message,
+    };
   });
 }
 
 /** What keeps a whole store from being read, in one sentence for /readyz; null if nothing does. */
-export function storeProblem({
-  intents,
-  releases,
-  freezes,
-  roster,
-}: Omit<Stores, 'consumers' | 'histories'>): string | null {
+export function storeProblem(stores: Omit<Stores, 'consumers' | 'histories'>): string | null {
+  const { intents, releases, freezes, roster } = stores;
   const problem = [intents, releases, freezes, roster]
     .map((store) => store.problem())
     .find((one) => one !== null);

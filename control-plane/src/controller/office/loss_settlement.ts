@@ -10,7 +10,7 @@ import type {
   Term,
 } from '../../model/ports.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
-import { err, ok, type Result } from '../../model/result.js';
+import { allOf, err, ok, type Result } from '../../model/result.js';
 import {
   missingGateways,
   missingReleases,
@@ -67,7 +67,7 @@ export class LossSettlement {
   /** What is in ZooKeeper now; or why it cannot be read. */
   async read(): Promise<Result<Present, string>> {
     const { registry, intents, roster, releases, freezes, histories } = this.#deps.stores;
-    const [view, records, gateways, found, frozen, events] = await Promise.all([
+    const answers = await Promise.all([
       registry.peek(),
       intents.peek(),
       roster.peek(),
@@ -75,21 +75,18 @@ export class LossSettlement {
       freezes.peek(),
       histories.peek(),
     ]);
-    if (!view.ok) return view;
-    if (!records.ok) return records;
-    if (!gateways.ok) return gateways;
-    if (!found.ok) return found;
-    if (!frozen.ok) return frozen;
-    if (!events.ok) return events;
-    const running = [...found.value].filter(([, { current }]) => current !== null);
-    const named = [...records.value].filter(([service]) => checkName('service', service).ok);
+    const peeked = allOf(answers);
+    if (!peeked.ok) return peeked;
+    const [view, records, gateways, found, frozen, events] = peeked.value;
+    const running = [...found].filter(([, { current }]) => current !== null);
+    const named = [...records].filter(([service]) => checkName('service', service).ok);
     return ok({
-      view: view.value,
+      view,
       intents: new Map(named),
-      roster: gateways.value,
-      histories: events.value,
+      roster: gateways,
+      histories: events,
       releases: new Set(running.map(([service]) => service)),
-      freeze: frozen.value.size > 0,
+      freeze: frozen.size > 0,
     });
   }
 
