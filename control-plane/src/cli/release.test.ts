@@ -1,47 +1,17 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { systemClock } from '../clock.js';
-import { createApi, type Api } from '../api/server.js';
-import { createRecordingLog } from '../testing/log.js';
-import { MemoryPlane } from '../testing/memory_plane.js';
+import { expect, it } from 'vitest';
+import { ebbgate as runEbbgate, served, useApi } from '../testing/cli_rig.js';
 import { makeRelease } from '../testing/memory_releases.js';
-import { createRecordingTerminal } from '../testing/recording_terminal.js';
-import { addApiCommands, createProgram, run } from './program.js';
 
 /*
  * `ebbgate release …` through the real API, on a plane from memory.
  */
 
-let plane: MemoryPlane;
-let api: Api;
-let url: string;
+useApi();
 
-beforeEach(async () => {
-  plane = new MemoryPlane().add('shop', ['a', 'b']);
-  api = createApi({
-    plane,
-    log: createRecordingLog(),
-    token: null,
-    listen: { host: '127.0.0.1', port: 0 },
-    clock: systemClock,
-    version: '1',
-    randomId: () => 'req-1',
-    metrics: () => Promise.resolve(''),
-  });
-  await api.start();
-  url = `http://127.0.0.1:${String(api.address().port)}`;
-});
-afterEach(() => api.close());
-
-async function ebbgate(...words: readonly string[]) {
-  const terminal = createRecordingTerminal({ env: { EBBGATE_API: url, EBBGATE_ACTOR: 'ann' } });
-  const program = createProgram('9.9.9', terminal);
-  addApiCommands(program, terminal);
-  const code = await run(program, words, terminal);
-  return { code, out: terminal.stdout(), err: terminal.stderr() };
-}
+const ebbgate = (...words: readonly string[]) => runEbbgate(words, { env: { EBBGATE_ACTOR: 'ann' } });
 
 it('starts a release as the flags say', async () => {
   const started = await ebbgate(
@@ -61,7 +31,7 @@ it('starts a release as the flags say', async () => {
   );
   expect(started).toMatchObject({ code: 0, err: '' });
   expect(started.out).toContain('next: ebbgate release watch rel-1');
-  expect(plane.releases.begun).toMatchObject([
+  expect(served.plane.releases.begun).toMatchObject([
     {
       request: {
         service: 'shop',
@@ -78,7 +48,7 @@ it('starts a release as the flags say', async () => {
       context: { by: 'ann', reason: 'new prices', dry_run: false },
     },
   ]);
-  expect(plane.releases.begun[0]?.context.idempotency_key).not.toBeNull();
+  expect(served.plane.releases.begun[0]?.context.idempotency_key).not.toBeNull();
 });
 
 const FILE = `
@@ -97,7 +67,7 @@ it('starts what a file says, with flags before it', async () => {
   const flags = ['--latency-ratio', '1.5', '--max-error-percent', '0.5', '--failure-limit', '2'];
   const started = await ebbgate('release', 'start', 'shop', '-f', file, ...flags, '--latency-slack', '20ms');
   expect(started).toMatchObject({ code: 0, err: '' });
-  expect(plane.releases.begun[0]?.request).toMatchObject({
+  expect(served.plane.releases.begun[0]?.request).toMatchObject({
     target: 'v2',
     strategy: {
       kind: 'weighted',
@@ -124,7 +94,7 @@ it('a dry run shows the plan and starts nothing', async () => {
   expect(shown.code).toBe(0);
   expect(shown.out).toContain('1/3 {weight: 5}        v1 95 %, v2 5 %');
   expect(shown.out).toContain('dry run: nothing was written');
-  expect(plane.releases.begun[0]).toMatchObject({
+  expect(served.plane.releases.begun[0]).toMatchObject({
     request: { gates: { errors: null, latency: null }, strategy: null },
     context: { dry_run: true },
   });
@@ -137,10 +107,10 @@ it.each([
   [['promote', 'shop', '--full'], { verb: 'promote', expected_step: 1, full: true }],
   [['retry', 'rel-1', '--step', '3'], { verb: 'retry', expected_step: 2, full: false }],
 ])('%j moves the newest release', async (words, verb) => {
-  plane.releases.map.set('rel-1', makeRelease());
+  served.plane.releases.map.set('rel-1', makeRelease());
   const shown = await ebbgate('release', ...words);
   expect(shown).toMatchObject({ code: 0, err: '' });
-  expect(plane.releases.moved).toMatchObject([{ id: 'rel-1', verb }]);
+  expect(served.plane.releases.moved).toMatchObject([{ id: 'rel-1', verb }]);
 });
 
 it.each([
@@ -148,8 +118,8 @@ it.each([
   ['conflict', 6],
   ['not_leader', 7],
 ] as const)('%s ends with %i', async (code, exit) => {
-  plane.releases.map.set('rel-1', makeRelease());
-  plane.releases.refusal = { code, detail: 'no' };
+  served.plane.releases.map.set('rel-1', makeRelease());
+  served.plane.releases.refusal = { code, detail: 'no' };
   expect((await ebbgate('release', 'skip', 'shop')).code).toBe(exit);
 });
 
@@ -160,14 +130,17 @@ it.each([
   ['cancelled', 3],
   ['superseded', 6],
 ] as const)('watch of a release that ended %s exits with %i', async (state, exit) => {
-  plane.releases.map.set('rel-1', makeRelease({ state, phase: null, ended_at: '2026-05-01T12:00:00.000Z' }));
+  served.plane.releases.map.set(
+    'rel-1',
+    makeRelease({ state, phase: null, ended_at: '2026-05-01T12:00:00.000Z' }),
+  );
   const watched = await ebbgate('release', 'watch', 'rel-1');
   expect(watched.code).toBe(exit);
   expect(watched.out).toContain(`shop v1 → v2  ${state}`);
 });
 
 it('lists, shows history, and plans', async () => {
-  plane.releases.map.set('rel-1', makeRelease());
+  served.plane.releases.map.set('rel-1', makeRelease());
   expect((await ebbgate('release', 'get')).out).toMatch(/rel-1 +shop +v1 +v2 +progressing, soaking +2\/3/);
   expect((await ebbgate('release', 'history', 'shop')).out).toContain('new prices');
   expect((await ebbgate('release', 'plan', 'shop')).out).toContain('rolls back to v1');
@@ -177,12 +150,14 @@ it('lists, shows history, and plans', async () => {
 it('undo starts a release to what was stable before the last one that succeeded', async () => {
   expect(await ebbgate('undo', 'shop')).toMatchObject({ code: 1 });
   const ended = '2026-05-01T12:00:00.000Z';
-  plane.releases.map.set(
+  served.plane.releases.map.set(
     'rel-1',
     makeRelease({ state: 'succeeded', stable: 'v7', phase: null, ended_at: ended }),
   );
   expect(await ebbgate('undo', 'shop')).toMatchObject({ code: 0 });
-  expect(plane.releases.begun).toMatchObject([{ request: { target: 'v7', like: 'rel-1', strategy: null } }]);
+  expect(served.plane.releases.begun).toMatchObject([
+    { request: { target: 'v7', like: 'rel-1', strategy: null } },
+  ]);
 });
 
 it.each([
@@ -204,7 +179,7 @@ it('starts a release in place, and undoes one in the same way', async () => {
     ...['--upgrade-timeout', '3m', '--drain-timeout', '1m', '--soak', '30s'],
   );
   expect(started).toMatchObject({ code: 0, err: '' });
-  expect(plane.releases.begun[0]?.request).toMatchObject({
+  expect(served.plane.releases.begun[0]?.request).toMatchObject({
     ...{ target: 'v2', like: null },
     strategy: {
       kind: 'in_place',
@@ -214,14 +189,24 @@ it('starts a release in place, and undoes one in the same way', async () => {
     },
   });
   await ebbgate('release', 'start', 'shop', 'v2', '--in-place');
-  expect(plane.releases.begun[1]?.request.strategy).toMatchObject({ batch: null, upgrade: { person: true } });
+  expect(served.plane.releases.begun[1]?.request.strategy).toMatchObject({
+    batch: null,
+    upgrade: { person: true },
+  });
   await ebbgate('release', 'start', 'shop', 'v2', '--in-place', '--command', 'up.sh');
-  expect(plane.releases.begun[2]?.request.strategy).toMatchObject({
+  expect(served.plane.releases.begun[2]?.request.strategy).toMatchObject({
     upgrade: { command: { name: 'up.sh', timeout_ms: 600_000 } },
   });
-  plane.releases.map.set('rel-1', makeRelease({ strategy: 'in_place', state: 'succeeded', stable: 'v1' }));
+  served.plane.releases.map.set(
+    'rel-1',
+    makeRelease({ strategy: 'in_place', state: 'succeeded', stable: 'v1' }),
+  );
   await ebbgate('undo', 'shop');
-  expect(plane.releases.begun[3]?.request).toMatchObject({ target: 'v1', like: 'rel-1', strategy: null });
+  expect(served.plane.releases.begun[3]?.request).toMatchObject({
+    target: 'v1',
+    like: 'rel-1',
+    strategy: null,
+  });
 });
 
 it.each([
@@ -237,5 +222,5 @@ it.each([
   const { code, err } = await ebbgate('release', 'start', 'shop', 'v2', ...words);
   expect(code).toBe(2);
   expect(err).toContain(error);
-  expect(plane.releases.begun).toEqual([]);
+  expect(served.plane.releases.begun).toEqual([]);
 });

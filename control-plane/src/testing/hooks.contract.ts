@@ -124,7 +124,7 @@ export function hooksContract(name: string, make: () => Promise<Reached>): void 
     test('closing, twice, ends what is under way, and nothing is called any more', async () => {
       reached.answer('silence');
       reached.offer('hang', 'silence');
-      const under = [hooks.post(call()), run('hang')];
+      const under = [hooks.post(call({ timeout_ms: 600_000 })), run('hang', { timeout_ms: 600_000 })];
       await until(() => expect(reached.heard()).toHaveLength(2));
       await hooks.close();
       await hooks.close();

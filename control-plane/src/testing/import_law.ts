@@ -22,6 +22,8 @@ const LAW: Readonly<Record<string, { readonly may: readonly string[] | 'all'; re
     because: 'it wires a controller to real servers, as main.ts does',
   },
   'testing/controller_plays.ts': { may: 'all', because: 'it looks into the stores of that controller' },
+  'testing/cli_rig.ts': { may: 'all', because: 'it puts the command line in front of a real API' },
+  'testing/api_rig.ts': { may: 'all', because: 'it puts the real API in front of a plane in memory' },
   controller: { may: ['model', 'plan'], because: 'the shell around the plan gets its I/O handed in' },
   'config.ts': {
     may: ['model', 'registry', 'redis', 'hooks'],
