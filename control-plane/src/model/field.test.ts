@@ -39,8 +39,11 @@ test('limits and what is beside them, with the sentence', () => {
     { ok: true, value: 50 },
     { ok: true, value: 60_000 },
   ]);
-  for (const text of ['49ms', '61s'])
-    expect(duration.parse(text)).toEqual({ ok: false, error: 'must be from 50ms to 1m' });
+  for (const text of ['49ms', '61s', '1', '', '-1s'])
+    expect(duration.parse(text)).toEqual({
+      ok: false,
+      error: 'must be a duration like 500ms, 30s, 5m or 1h, from 50ms to 1m',
+    });
   expect(wordField('a', 'b').parse('c')).toEqual({ ok: false, error: 'must be one of a, b' });
   expect(['/', 'x', '/x/', '/a//b', '/a b', ''].filter((text) => znodePathField.parse(text).ok)).toEqual([]);
   expect(['/x', '/a/b-c_d.e'].every((text) => znodePathField.parse(text).ok)).toBe(true);

@@ -21,6 +21,18 @@ export interface HostPort {
 
 const MAX_PORT = 65_535;
 
+/** What is said of a value that is none of that kind, of text or of JSON. */
+export const mustBe = {
+  whole: (min: number, max: number): string => `must be a whole number from ${String(min)} to ${String(max)}`,
+  oneOf: (words: readonly string[]): string => `must be one of ${words.join(', ')}`,
+  flag: 'must be true or false',
+};
+
+/** A text that matches `pattern` as a whole; `hint` is the whole sentence. */
+export function textField(label: string, pattern: RegExp, hint: string): Field<string> {
+  return { label, parse: (text) => (pattern.test(text) ? ok(text) : err(hint)) };
+}
+
 /** A whole number from `min` to `max`, in digits. */
 export function wholeField(min: number, max: number): Field<number> {
   return {
@@ -29,20 +41,19 @@ export function wholeField(min: number, max: number): Field<number> {
       const value = Number(text);
       return /^\d{1,15}$/.test(text) && value >= min && value <= max
         ? ok(value)
-        : err(`must be a whole number from ${String(min)} to ${String(max)}`);
+        : err(mustBe.whole(min, max));
     },
   };
 }
 
 /** A span of time from `min` to `max` milliseconds, like `90s`; comes out in milliseconds. */
 export function durationField(min: number, max: number): Field<number> {
+  const hint = `must be a duration like 500ms, 30s, 5m or 1h, from ${formatDuration(min)} to ${formatDuration(max)}`;
   return {
     label: 'duration',
     parse: (text) => {
       const parsed = parseDuration(text);
-      if (!parsed.ok) return parsed;
-      if (parsed.value >= min && parsed.value <= max) return parsed;
-      return err(`must be from ${formatDuration(min)} to ${formatDuration(max)}`);
+      return parsed.ok && parsed.value >= min && parsed.value <= max ? parsed : err(hint);
     },
   };
 }
@@ -53,17 +64,20 @@ export function wordField<const T extends string>(...words: readonly T[]): Field
     label: words.join(' | '),
     parse: (text) => {
       const found = words.find((word) => word === text);
-      return found === undefined ? err(`must be one of ${words.join(', ')}`) : ok(found);
+      return found === undefined ? err(mustBe.oneOf(words)) : ok(found);
     },
   };
 }
 
 /** The path of a znode below the root, like `/services`. */
-export const znodePathField: Field<string> = {
-  label: 'znode path',
-  parse: (text) =>
-    /^(\/[A-Za-z0-9._-]+)+$/.test(text) ? ok(text) : err('must be an absolute znode path like /ebbgate'),
-};
+export const znodePathField = textField(
+  'znode path',
+  /^(\/[A-Za-z0-9._-]+)+$/,
+  'must be an absolute znode path like /ebbgate',
+);
+
+/** The port of a server. */
+export const portField = wholeField(1, MAX_PORT);
 
 /** `host:port` to listen on, an IPv6 host in brackets; port 0 takes a free one. */
 export const listenField: Field<HostPort> = {

@@ -1,4 +1,5 @@
 import { own, put } from './dictionary.js';
+import { mustBe } from './field.js';
 
 /*
  * Objects described by a table: what each member may be, its default, and what it means. One description serves
@@ -92,15 +93,11 @@ export function readMembers(
 function complaint(rule: Exclude<Rule, { kind: 'object' }>, value: unknown): string | null {
   switch (rule.kind) {
     case 'whole':
-      return isWhole(value, rule.min, rule.max)
-        ? null
-        : `must be a whole number from ${String(rule.min)} to ${String(rule.max)}`;
+      return isWhole(value, rule.min, rule.max) ? null : mustBe.whole(rule.min, rule.max);
     case 'flag':
-      return typeof value === 'boolean' ? null : 'must be true or false';
+      return typeof value === 'boolean' ? null : mustBe.flag;
     case 'one_of':
-      return typeof value === 'string' && rule.values.includes(value)
-        ? null
-        : `must be one of ${rule.values.join(', ')}`;
+      return typeof value === 'string' && rule.values.includes(value) ? null : mustBe.oneOf(rule.values);
     case 'text':
       return typeof value === 'string' && countCharacters(value) <= rule.most && rule.pattern.test(value)
         ? null

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { portField, wholeField } from '../model/field.js';
 import { err, ok, type Result } from '../model/result.js';
 
 /** Where a Redis listens and who we are to it. */
@@ -11,6 +12,7 @@ export interface RedisAddress {
   readonly database: number;
 }
 
+const databaseField = wholeField(0, 1_000_000);
 const FORM = 'redis://[[user]:password@]host[:port][/database]';
 /** Scheme, then optional credentials up to the last @, then host and port, then an optional database. */
 const PARTS = /^redis:\/\/(?:([^/?#]*)@)?(\[[^\]/]*\]|[^:/?#[\]@]*)(?::([^/?#@]*))?(?:\/([^?#]*))?$/;
@@ -29,14 +31,13 @@ export function parseRedisUrl(url: string): Result<RedisAddress, string> {
   const [, credentials, rawHost = '', rawPort, rawDatabase] = parts;
   const host = parseHost(rawHost);
   if (host === null) return err(`the Redis URL's host must be a host name or an IP address: ${FORM}`);
-  const port = rawPort === undefined ? 6379 : wholeNumber(rawPort, 1, 65_535);
-  if (port === null) return err(`the Redis URL's port must be a whole number from 1 to 65535: ${FORM}`);
-  const database =
-    rawDatabase === undefined || rawDatabase === '' ? 0 : wholeNumber(rawDatabase, 0, 1_000_000);
-  if (database === null) return err(`the Redis URL's database must be a whole number like 0: ${FORM}`);
+  const port = portField.parse(rawPort ?? '6379');
+  if (!port.ok) return err(`the Redis URL's port ${port.error}: ${FORM}`);
+  const database = databaseField.parse(rawDatabase === undefined || rawDatabase === '' ? '0' : rawDatabase);
+  if (!database.ok) return err(`the Redis URL's database ${database.error}: ${FORM}`);
   const login = parseCredentials(credentials);
   if (!login.ok) return login;
-  return ok({ host, port, ...login.value, database });
+  return ok({ host, port: port.value, ...login.value, database: database.value });
 }
 
 /** The address for logs and messages, without the credentials. */
@@ -49,12 +50,6 @@ function parseHost(text: string): string | null {
   if (!text.startsWith('[')) return HOST_NAME.test(text) ? text : null;
   const inner = text.slice(1, -1);
   return isIP(inner) === 6 ? inner : null;
-}
-
-function wholeNumber(text: string, least: number, most: number): number | null {
-  if (!/^\d{1,7}$/.test(text)) return null;
-  const value = Number(text);
-  return value >= least && value <= most ? value : null;
 }
 
 function parseCredentials(

@@ -1,7 +1,14 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
-import { parseDuration } from '../model/duration.js';
-import { wholeField, wordField } from '../model/field.js';
+import {
+  durationField,
+  mustBe,
+  portField,
+  textField,
+  wholeField,
+  wordField,
+  type Field as TextField,
+} from '../model/field.js';
 import { checkName } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 
@@ -23,8 +30,16 @@ function field<T>(read: (value: unknown) => Result<T, string>): Field<T> {
   });
 }
 
+/** A kind of the model. What is no text is what no kind takes. */
+function of<T>(kind: TextField<T>): Field<T> {
+  return field((value) => kind.parse(asText(value)));
+}
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : '\0';
+}
+
 function text(pattern: RegExp, hint: string): Field<string> {
-  return field((value) => (typeof value === 'string' && pattern.test(value) ? ok(value) : err(hint)));
+  return of(textField('', pattern, hint));
 }
 
 /** A name by the rules of the model. */
@@ -39,18 +54,15 @@ export const zoneName = text(/^[A-Za-z0-9._-]{0,63}$/, 'must be up to 63 of A-Z 
 /** A whole number from `min` to `max`, as a number or as digits. */
 export function whole(min: number, max: number): Field<number> {
   const kind = wholeField(min, max);
-  return field((value) =>
-    kind.parse(typeof value === 'number' ? String(value) : typeof value === 'string' ? value : ''),
-  );
+  return field((value) => kind.parse(typeof value === 'number' ? String(value) : asText(value)));
 }
 
 /** A switch. */
-export const flag = field((value) => (typeof value === 'boolean' ? ok(value) : err('must be true or false')));
+export const flag = field((value) => (typeof value === 'boolean' ? ok(value) : err(mustBe.flag)));
 
 /** One of a few words. */
 export function oneOf<const T extends string>(...words: readonly T[]): Field<T> {
-  const kind = wordField(...words);
-  return field((value) => kind.parse(typeof value === 'string' ? value : '\0'));
+  return of(wordField(...words));
 }
 
 /** One word, or what `other` takes. */
@@ -72,11 +84,10 @@ const DAY_MS = 86_400_000;
 
 /** A span of time in nginx's words, from `minMs` to one day. */
 export function duration(minMs = 1): Field<string> {
-  const hint = `must be a duration like 500ms, 30s, 5m or 1h, from ${String(minMs)}ms to 1d`;
+  const kind = durationField(minMs, DAY_MS);
   return field((value) => {
-    if (typeof value !== 'string') return err(hint);
-    const span = parseDuration(value);
-    return span.ok && span.value >= minMs && span.value <= DAY_MS ? ok(value) : err(hint);
+    const span = kind.parse(asText(value));
+    return span.ok ? ok(String(value)) : span;
   });
 }
 
@@ -168,7 +179,7 @@ export const listen = field((value): Result<Listen, string> => {
   const literal = parts?.[1] ?? parts?.[2] ?? '';
   const port = Number(parts?.[3] ?? 0);
   if (!isAddress(literal) || (parts?.[1] !== undefined) !== literal.includes(':')) return err(LISTEN_HINT);
-  if (port < 1 || port > 65_535) return err('needs a port from 1 to 65535');
+  if (!portField.parse(String(port)).ok) return err('needs a port from 1 to 65535');
   const members = new Map(rest.map((part): [string, string] => splitOnce(part)));
   const unknown = [...members.keys()].find((name) => !['cert', 'key', 'http2'].includes(name));
   if (unknown !== undefined || members.size !== rest.length) return err(LISTEN_HINT);
