@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { reservePort, type Retry, type ServiceSet } from '../control-plane/src/testkit.js';
 import { startInstance } from './harness/instance.js';
 import { peer } from './harness/publish.js';
 import { hanging, resetting, saying, startStub, type Answering, type Stub } from './harness/stub.js';
-import { until, untilValue } from './harness/until.js';
+import { timePasses, until, untilValue } from './harness/until.js';
 import { hostOf, Workbench, type Answer } from './harness/workbench.js';
 
 let bench: Workbench;
@@ -297,7 +296,7 @@ describe('time', () => {
         socket.once('error', reject);
       });
       await until('the socket is open', () => socket.readyState === WebSocket.OPEN);
-      await pause(500); // the silence that the scenario is about
+      await timePasses('nobody says anything', 500);
       socket.send('still here');
       expect(await echoed).toBe('still here');
       socket.terminate();

@@ -11,7 +11,7 @@ import type {
 import type { RegisteredInstance } from './harness/registered_instance.js';
 import { ControlledPlatform } from './harness/controlled_platform.js';
 import { statusOf } from './harness/platform.js';
-import { runCli, type Run } from './harness/cli.js';
+import type { Run } from './harness/cli.js';
 import { until } from './harness/until.js';
 
 /*
@@ -29,8 +29,7 @@ beforeAll(async () => {
 });
 afterAll(() => platform[Symbol.asyncDispose]());
 
-const cli = (...args: readonly string[]): Promise<Run> =>
-  runCli(args, { EBBGATE_API: `http://127.0.0.1:${platform.ports.api}`, EBBGATE_ACTOR: 'ann' });
+const cli = (...args: readonly string[]): Promise<Run> => platform.cli(...args);
 const accept = (...more: readonly string[]): Promise<Run> =>
   cli('accept-data-loss', '--reason', 'disk died, no backup', ...more);
 const protection = async (): Promise<ProtectionResource> =>

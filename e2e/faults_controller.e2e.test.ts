@@ -5,7 +5,7 @@ import { openRequest } from './harness/open_request.js';
 import { measured } from './harness/measured.js';
 import { ControlledPlatform } from './harness/controlled_platform.js';
 import type { Streams } from './harness/streams.js';
-import { until } from './harness/until.js';
+import { timePasses, until } from './harness/until.js';
 
 let platform: ControlledPlatform;
 let one: RegisteredInstance;
@@ -71,7 +71,7 @@ test('killed while the request is under way: the same key makes one drain of bot
     const key = `under-way-${String((keys += 1))}`;
     const before = await operations();
     const lost = drainByKey(key).catch(() => null);
-    await new Promise((resolve) => setTimeout(resolve, ms));
+    await timePasses('the request is under way', ms);
     await restart();
     await lost;
     const { operation } = await drainByKey(key);

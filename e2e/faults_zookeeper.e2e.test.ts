@@ -3,7 +3,7 @@ import { request } from 'undici';
 import { PROVIDER_SESSION_MS, type RegisteredInstance } from './harness/registered_instance.js';
 import { measured } from './harness/measured.js';
 import { ControlledPlatform } from './harness/controlled_platform.js';
-import { until } from './harness/until.js';
+import { timePasses, until } from './harness/until.js';
 
 let platform: ControlledPlatform;
 let instances: readonly RegisteredInstance[];
@@ -78,7 +78,7 @@ test('ZooKeeper frozen for longer than every session: all providers expire at on
   const watch = (async () => {
     while (!watching.signal.aborted) {
       fewest = Math.min(fewest, (await eligible()).length);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await timePasses('until the next look', 50);
     }
   })();
   await platform.zookeeper.freeze();

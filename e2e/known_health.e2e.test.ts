@@ -3,7 +3,7 @@ import type { ServiceEvent, ServiceResource } from '../control-plane/src/testkit
 import type { RegisteredInstance } from './harness/registered_instance.js';
 import { startInstance, type Instance } from './harness/instance.js';
 import { ControlledPlatform } from './harness/controlled_platform.js';
-import { runCli, type Run } from './harness/cli.js';
+import type { Run } from './harness/cli.js';
 import { until } from './harness/until.js';
 
 /*
@@ -34,8 +34,7 @@ afterAll(async () => {
   await Promise.all(revived.map((instance) => instance.stop()));
 });
 
-const cli = (...args: readonly string[]): Promise<Run> =>
-  runCli(args, { EBBGATE_API: `http://127.0.0.1:${String(platform.ports.api)}`, EBBGATE_ACTOR: 'ann' });
+const cli = (...args: readonly string[]): Promise<Run> => platform.cli(...args);
 
 async function healthy(count: number): Promise<ServiceResource> {
   await until(

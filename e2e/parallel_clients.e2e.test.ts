@@ -1,11 +1,10 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ReadinessResource } from '../control-plane/src/testkit.js';
 import type { RegisteredInstance } from './harness/registered_instance.js';
 import { checkLedger, startClients } from './harness/clients.js';
 import { observe } from './harness/observer.js';
 import { ControlledPlatform } from './harness/controlled_platform.js';
-import { until } from './harness/until.js';
+import { timePasses, until } from './harness/until.js';
 
 /*
  * Eight clients change one service in parallel while Redis loses its data and its connections again and again. The only controller
@@ -59,7 +58,7 @@ test.each([
         },
         { timeoutMs: LEADING_MS },
       );
-      await pause(Math.max(0, fault.everyMs - (performance.now() - began)));
+      await timePasses('until the next fault', Math.max(0, fault.everyMs - (performance.now() - began)));
     }
     const ledger = await clients.stop();
     await platform.ready();

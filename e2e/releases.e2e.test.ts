@@ -5,7 +5,6 @@ import {
   type ReleaseOutcome,
   type ReleaseResource,
 } from '../control-plane/src/testkit.js';
-import { runCli } from './harness/cli.js';
 import { measured } from './harness/measured.js';
 import { releaseCalls } from './harness/release_calls.js';
 import { ControlledPlatform } from './harness/controlled_platform.js';
@@ -45,8 +44,7 @@ async function join(status = 200): Promise<void> {
   for (let n = 0; n < 2; n += 1)
     await platform.startInstance({ service, version: 'v2', status, wait: false });
 }
-const answeredBy = (version: string): number =>
-  traffic.streams.reduce((sum, one) => sum + (one.versions.get(version) ?? 0), 0);
+const answeredBy = (version: string): number => traffic.answeredBy(version);
 
 test('v1 → v2 by steps: nothing before the first one, a person in the middle, everything at the end, and back', async () => {
   const steps = [{ weight: 20 }, { pause: {} }, { weight: 50 }, { pause: '2s' }, { weight: 100 }];
@@ -95,11 +93,10 @@ test('v1 → v2 by steps: nothing before the first one, a person in the middle, 
   const before = answeredBy('v2');
   await until('v2 alone', () => answeredBy('v2') > before + 100, LONG);
   expect(answeredBy('v1')).toBe(after);
-  const env = { EBBGATE_API: `http://127.0.0.1:${String(platform.ports.api)}`, EBBGATE_ACTOR: 'ann' };
-  const undone = await runCli(['undo', service, '--wait', '--timeout', '60s'], env);
+  const undone = await platform.cli('undo', service, '--wait', '--timeout', '60s');
   expect(undone, undone.stderr).toMatchObject({ code: 0 });
   expect((await platform.service(service)).effective_shares).toEqual({ v1: 100 });
-  const history = await runCli(['release', 'history', service, '-o', 'json'], env);
+  const history = await platform.cli('release', 'history', service, '-o', 'json');
   expect(JSON.parse(history.stdout)).toMatchObject({
     items: [
       { target: 'v1', state: 'succeeded', by: 'ann' },
@@ -128,9 +125,7 @@ test('a v2 that fails is rolled back by the fast gate, and what it costs is boun
   // Its share of 300 requests per second, for as long as it took; every failure was its own.
   expect(failed).toBeLessThan(0.3 * 300 * (took / 1_000 + 2));
   expect(traffic.failed().every(({ status }) => status === 500)).toBe(true);
-  const exit = await runCli(['release', 'watch', id], {
-    EBBGATE_API: `http://127.0.0.1:${String(platform.ports.api)}`,
-  });
+  const exit = await platform.cli('release', 'watch', id);
   expect(exit.code).toBe(3);
 });
 

@@ -1,10 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RegisteredInstance } from './harness/registered_instance.js';
 import { ownMemory } from './harness/memory.js';
 import { ControlledPlatform } from './harness/controlled_platform.js';
-import { until } from './harness/until.js';
+import { timePasses, until } from './harness/until.js';
 
 /*
  * Traffic without an end while an instance changes every 100 ms: its registered weight, an operator's weight, a drain
@@ -39,7 +38,7 @@ test(
     const began = performance.now();
     const elapsed = (): number => (performance.now() - began) / 1_000;
     for (let due = 0; elapsed() < SECONDS; due += EVERY_MS) {
-      await pause(Math.max(0, began + due - performance.now()));
+      await timePasses('until the next change', Math.max(0, began + due - performance.now()));
       churn.step();
       if (due % 5_000 === 0) memory.push(workersMemory());
     }

@@ -1,46 +1,39 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
 const root = import.meta.dirname;
 const shared = { root, testTimeout: 120_000, hookTimeout: 120_000 };
 const e2e = (name: string): string => `${name}.e2e.test.ts`;
 
-// Whole scenarios on real servers. These measure how requests are spread by latency, or count what comes within a time: each has
-// the machine to itself. All others wait for conditions and count outcomes.
-const MEASURING = [
-  'balancers',
-  'connections',
-  'gateway',
-  'health',
-  'health_checks',
-  'http_heads',
-  'loss',
-  'one_bad',
-  'soak',
-  'weights',
-].map(e2e);
+// Whole scenarios on real servers, in three groups, one after the other.
 
-/** Files at once of those that wait for sessions that expire, for open requests, for a gate. Five on two cores starve each other. */
-const WAITING_AT_ONCE = 2;
+/** These measure how requests are spread by latency, what work costs, or how much is done within a time: each has the machine to itself. */
+const MEASURING = ['balancers', 'health_checks_many', 'one_bad'].map(e2e);
+
+/** These count what comes within a time, with room to spare: two at once. */
+const COUNTING = ['connections', 'gateway', 'health', 'health_checks', 'http_heads', 'soak'].map(e2e);
+
+/** All others wait for conditions: sessions that expire, gates, processes that start. Five at once on two cores make each other late. */
+const WAITING_AT_ONCE = 3;
 
 /** Those that take longest, so that none of them is the last to begin; `npm test` prints what each took. */
 const LONGEST = [
   'tutorial',
   'releases_faults',
   'up',
-  'faults_controller',
-  'data_loss',
-  'bad_input',
-  'faults_nginx',
-  'drain',
   'releases_in_place',
-  'releases_gates',
   'histories',
-  'edge_attacks',
+  'releases_gates',
+  'data_loss',
+  'spec',
   'releases',
+  'versions',
+  'faults_controller',
   'parallel_clients',
-  'gateway',
-  'http_edge',
+  'known_health',
+  'faults_nginx',
+  'health',
+  'soak',
 ].map(e2e);
 
 class LongestFirst extends BaseSequencer {
@@ -58,25 +51,26 @@ export default defineConfig({
     ...shared,
     sequence: { sequencer: LongestFirst },
     projects: [
-      {
-        test: {
-          ...shared,
-          name: 'waiting',
-          include: ['**/*.e2e.test.ts'],
-          exclude: MEASURING,
-          maxWorkers: WAITING_AT_ONCE,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        test: {
-          ...shared,
-          name: 'measuring',
-          include: MEASURING,
-          fileParallelism: false,
-          sequence: { groupOrder: 1 },
-        },
-      },
+      group('waiting', 0, {
+        include: ['**/*.e2e.test.ts'],
+        exclude: [...MEASURING, ...COUNTING],
+        atOnce: WAITING_AT_ONCE,
+      }),
+      group('counting', 1, { include: COUNTING, atOnce: 2 }),
+      group('measuring', 2, { include: MEASURING, atOnce: 1 }),
     ],
   },
 });
+
+/** Files that run before or after other groups, so many at once. */
+function group(
+  name: string,
+  groupOrder: number,
+  {
+    include,
+    exclude = [],
+    atOnce,
+  }: { readonly include: string[]; readonly exclude?: string[]; readonly atOnce: number },
+): TestProjectInlineConfiguration {
+  return { test: { ...shared, name, include, exclude, maxWorkers: atOnce, sequence: { groupOrder } } };
+}

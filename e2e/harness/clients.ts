@@ -1,8 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { MutationResource } from '../../control-plane/src/testkit.js';
 import type { RegisteredInstance } from './registered_instance.js';
 import { checkConfirmation, type Confirmation } from './check_confirmation.js';
 import type { Observed } from './observer.js';
+import { timePasses, until } from './until.js';
 import type { ControlledPlatform } from './controlled_platform.js';
 
 /*
@@ -13,7 +13,6 @@ import type { ControlledPlatform } from './controlled_platform.js';
 type Verb = 'drain' | 'undrain' | 'isolate' | 'restore';
 /** How long a client waits for the proof of its drain before it gives the instance back. */
 const WAIT_MS = 1_500;
-const NOTHING_KNOWN = { result: null, ended_at: null };
 /** In this order each of them changes something. */
 const CYCLE: readonly Verb[] = ['drain', 'undrain', 'isolate', 'restore'];
 const LEAVES: Readonly<Record<Verb, string | null>> = {
@@ -91,18 +90,16 @@ export function startClients(
         refused.push(`${key}: ${String(answer.status)} ${code} ${answer.body.detail ?? ''}`);
         return null;
       }
-      await pause(50);
+      await timePasses('before it asks again', 50);
     }
   };
   /** When a drain was proven, or null if it was not within the time that a client waits. */
   const proven = async (operation: string): Promise<number | null> => {
-    const until = performance.now() + WAIT_MS;
-    while (performance.now() < until) {
-      const { result, ended_at } = await platform.operation(operation).catch(() => NOTHING_KNOWN);
-      if (result === 'drained') return Date.parse(ended_at ?? '');
-      await pause(50);
-    }
-    return null;
+    const drained = async (): Promise<number | null> => {
+      const { result, ended_at } = await platform.operation(operation);
+      return result === 'drained' ? Date.parse(ended_at ?? '') : null;
+    };
+    return until('the proof', drained, { timeoutMs: WAIT_MS, everyMs: 50 }).catch(() => null);
   };
   const client = async (instance: RegisteredInstance, number: number): Promise<void> => {
     let open: Omit<Confirmation, 'until'> | null = null;

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { MutationResource, OperationResource } from '../../control-plane/src/testkit.js';
 import { checkLedger, startClients } from './clients.js';
 import type { RegisteredInstance } from './registered_instance.js';
@@ -7,7 +6,7 @@ import { checkConfirmation, type Confirmation } from './check_confirmation.js';
 import { observe } from './observer.js';
 import type { ControlledPlatform } from './controlled_platform.js';
 import type { Streams } from './streams.js';
-import { until, untilValue } from './until.js';
+import { timePasses, until, untilValue } from './until.js';
 
 /** What came of a history. */
 export interface HistoryResult {
@@ -144,7 +143,7 @@ class HistoryRunner {
       case 'restart':
         return this.#platform.controller.restart();
       case 'wait':
-        return pause(step.ms);
+        return timePasses('the history says so', step.ms);
     }
   }
 
@@ -178,7 +177,7 @@ class HistoryRunner {
     const gateway = this.#platform.gateways[number];
     if (gateway === undefined) throw new Error(`there is no gateway ${String(number)}`);
     await gateway.freeze();
-    const thaw = pause(ms).then(() => {
+    const thaw = timePasses('it is frozen', ms).then(() => {
       gateway.thaw();
       this.#note(`gateway ${String(number)} is thawed`);
     });

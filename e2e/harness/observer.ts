@@ -1,5 +1,5 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { IntentRecord } from '../../control-plane/src/testkit.js';
+import { timePasses } from './until.js';
 import { openSession } from './znode.js';
 
 /** What an observer has seen of one service's record in ZooKeeper. */
@@ -45,7 +45,7 @@ export async function observe(zookeeper: number, service: string): Promise<Obser
   const following = (async () => {
     while (!stopped.signal.aborted) {
       await look();
-      await pause(EVERY_MS);
+      await timePasses('until the next look', EVERY_MS);
     }
   })();
   return {

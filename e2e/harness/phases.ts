@@ -121,11 +121,6 @@ export class Staged {
     const sent = this.traffic.total();
     await until('traffic goes on', () => this.traffic.total() >= sent + requests, LONG);
   }
-  /** How often each version has answered. */
-  answeredBy(version: string): number {
-    return this.traffic.streams.reduce((sum, one) => sum + (one.versions.get(version) ?? 0), 0);
-  }
-
   /** Starts a release to v2 and brings it to `moment`. Resolves, while it waits there, with what lets it go on to its end. */
   async stopAt({ phase, weight }: Moment): Promise<() => Promise<void>> {
     const soak = phase === 'soaking' ? '3s' : '1s';

@@ -51,6 +51,33 @@ export async function untilValue<T>(
   }
 }
 
+/**
+ * Lets time pass where the time is the scenario: a silence, a distance between two faults, a span in which something must not
+ * happen. Never a wait for what may happen: that is `until`.
+ */
+export async function timePasses(_why: string, ms: number): Promise<void> {
+  await pause(ms);
+}
+
+/** Throws as soon as `what` happens within `ms`. */
+export async function neverWithin(ms: number, what: string, happened: () => boolean): Promise<void> {
+  const deadline = performance.now() + ms;
+  while (performance.now() < deadline) {
+    if (happened()) throw new Error(`${what}, which must not happen`);
+    await pause(20);
+  }
+}
+
+/** Waits until `read` has given the same for `ms`. */
+export async function unchangedFor(ms: number, what: string, read: () => number): Promise<void> {
+  let [last, since] = [read(), performance.now()];
+  await until(`${what}: the same for ${String(ms)} ms`, () => {
+    const now = read();
+    if (now !== last) [last, since] = [now, performance.now()];
+    return performance.now() - since >= ms;
+  });
+}
+
 function show(value: unknown): string {
   const text = value === undefined ? 'undefined' : JSON.stringify(value);
   return text.slice(0, 2_000);

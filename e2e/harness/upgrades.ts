@@ -17,8 +17,8 @@ export interface Upgrades extends AsyncDisposable {
   readonly calls: readonly UpgradeCall[];
   /** Keys that were acted on, in their order: a repeat is answered and not acted on. */
   readonly acted: readonly string[];
-  /** Requests that were open at an instance at the moment at which it was stopped. */
-  readonly cut: () => number;
+  /** Requests to a service that were open at an instance at the moment at which it was stopped: a sentence each. */
+  readonly cut: (service: string) => readonly string[];
   /** What runs now, by id. */
   readonly instances: ReadonlyMap<string, RegisteredInstance>;
   /** Takes an instance into its care. */
@@ -47,7 +47,8 @@ export async function startUpgrades(
   const calls: UpgradeCall[] = [];
   const acted: string[] = [];
   const instances = new Map<string, RegisteredInstance>();
-  let [status, cut] = [204, 0];
+  const cut: { readonly service: string; readonly text: string }[] = [];
+  let status = 204;
   let work: Promise<unknown> = Promise.resolve();
   const restart = async (id: string, port: number, version: string): Promise<void> => {
     if (options.instead) {
@@ -55,7 +56,9 @@ export async function startUpgrades(
       return;
     }
     const old = instances.get(id);
-    cut += old?.arrivals.filter(({ ended }) => ended === null).length ?? 0;
+    for (const { at, url, ended } of old?.arrivals ?? [])
+      if (old && ended === null)
+        cut.push({ service: old.service, text: `${id} had ${url} open for ${String(Date.now() - at)} ms` });
     await old?.withdraw();
     instances.delete(id);
     const next = await startVersion({ id, port, version });
@@ -88,7 +91,7 @@ export async function startUpgrades(
     calls,
     acted,
     instances,
-    cut: () => cut,
+    cut: (service) => cut.filter((one) => one.service === service).map(({ text }) => text),
     add: (instance) => {
       instances.set(instance.id, instance);
     },
