@@ -91,6 +91,8 @@ describe('one of three instances', () => {
       await hurt(bad);
       const first = traffic();
       await becomes(bad, 'ejected');
+      // Each worker learns of it by itself, and what was under way ends.
+      await unchangedFor(500, 'failures', () => first.total() - (first.statuses.get(200) ?? 0));
       await first.stop();
       bad.forget();
       const second = await many(400);
