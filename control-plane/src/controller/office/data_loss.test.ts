@@ -1,11 +1,12 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { NO_INTENT } from '../../model/intent.js';
-import type { IntentEdit, Term } from '../../model/ports.js';
 import type { MutationContext } from '../../model/mutation.js';
 import { ok } from '../../model/result.js';
-import { buildView } from '../../testing/builders.js';
 import { createFakeClock } from '../../testing/clock.js';
 import { createRecordingLog } from '../../testing/log.js';
+import { MemoryRegistry } from '../../testing/memory/registry.js';
+import { MemoryTruth } from '../../testing/memory/truth.js';
+import { must } from '../../testing/must.js';
 import { DataLoss, type DataLossDeps } from './data_loss.js';
 import { LossSettlement, type LossStores } from './loss_settlement.js';
 
@@ -18,24 +19,27 @@ const CONTEXT: MutationContext = {
   idempotency_key: null,
   expires_ms: null,
 };
-const store = (content: unknown): object => ({
-  loss: () => 'its root is another one',
-  acceptDataLoss: () => undefined,
-  peek: () => Promise.resolve(ok(content)),
-});
-
-const STORES = {
-  registry: store(buildView([])),
-  intents: store(new Map()),
-  roster: store(new Map()),
-  releases: store(new Map()),
-  freezes: store(new Map()),
-  histories: store(new Map()),
-};
+/** The stores of a controller that has read its installation, which is lost since then if `isLost`. */
+function installation(isLost = true): { readonly truth: MemoryTruth; readonly stores: LossStores } {
+  const [truth, registry] = [new MemoryTruth(), new MemoryRegistry()];
+  const stores = {
+    registry: registry.source(registry.nodes.link()),
+    ...{ intents: truth.intents(), roster: truth.roster(), releases: truth.releases() },
+    ...{ freezes: truth.freezes(), histories: truth.histories() },
+  };
+  for (const store of Object.values(stores)) void store.start();
+  if (isLost) {
+    truth.wipe();
+    registry.nodes.wipe();
+  }
+  return { truth, stores };
+}
 
 interface Given {
-  readonly stores?: object;
+  readonly stores?: LossStores;
   readonly inputs?: object;
+  /** Why nothing is published after every store has been read again. */
+  readonly suspended?: string;
   readonly zookeeper?: DataLossDeps['zookeeper'];
 }
 
@@ -50,13 +54,13 @@ function lost(given: Given = {}): {
   let begun = 0;
   const ends: (() => void)[] = [];
   const clock = createFakeClock();
-  const stores = { ...STORES, ...given.stores } as unknown as LossStores;
+  const stores = given.stores ?? installation().stores;
   const settlement = new LossSettlement({
     ...{ stores, membership: () => new Map(), clock, log: createRecordingLog() },
   });
   const deps = {
     ...{ stores, settlement, clock },
-    leadership: { suspended: null },
+    leadership: { suspended: given.suspended ?? null },
     publication: { state: 'open', remembered: new Map(), acceptLoss: () => undefined },
     inputs: {
       ...{ intents: new Map(), history: new Map(), running: [], storedFreeze: null },
@@ -74,7 +78,7 @@ function lost(given: Given = {}): {
 }
 
 test('while one acceptance runs, another word on the intents is refused, and the same one joins it', async () => {
-  const { accept, begun, end } = lost();
+  const { accept, begun, end } = lost({ suspended: 'the epoch of Redis is higher' });
   // Both at once, and one after.
   const first = accept(true);
   const second = await accept(false);
@@ -92,7 +96,10 @@ test('kept histories are written back with their records, each in a transaction 
   const event = (message: string) =>
     ({ at: '2026-05-01T11:00:00Z', event: 'isolated', by: 'ann', message }) as const;
   for (const keep of [true, false]) {
-    const batches: (readonly IntentEdit[])[] = [];
+    const { truth, stores } = installation();
+    truth.write('histories', 'shop', [event('first')]);
+    const etag = (await must(stores.histories.peek())).get('shop')!.etag;
+    const written = vi.spyOn(stores.intents, 'write');
     const { settlement, accept, begun } = lost({
       inputs: {
         intents: new Map(
@@ -100,23 +107,17 @@ test('kept histories are written back with their records, each in a transaction 
         ),
         history: new Map([['shop', [event('first'), event('second')]]]),
       },
-      stores: {
-        histories: store(new Map([['shop', { events: [event('first')], etag: '"5-1"' }]])),
-        intents: {
-          ...store(new Map()),
-          write: (_term: Term, edits: readonly IntentEdit[]) => {
-            batches.push(edits);
-            return Promise.resolve(ok([]));
-          },
-        },
-      },
+      stores,
     });
     void accept(keep);
     await expect.poll(begun).toBe(1);
-    expect(await settlement.settle({ epoch: 1, version: 1 })).toEqual(ok(null));
-    const written = batches.map((edits) => edits.map(({ service, history }) => [service, history]));
-    const shop = { etag: '"5-1"', events: [event('first'), event('second')] };
-    expect(written).toEqual(
+    const term = await must(truth.office('this one').take(1));
+    expect(await settlement.settle(term)).toEqual(ok(null));
+    const batches = written.mock.calls.map(([, edits]) =>
+      edits.map(({ service, history }) => [service, history]),
+    );
+    const shop = { etag, events: [event('first'), event('second')] };
+    expect(batches).toEqual(
       keep
         ? [[['shop', shop]], [['cart', undefined]]]
         : [
@@ -135,17 +136,14 @@ test('a history that alone is gone is begun again, once every store has looked; 
     [null, 'degraded', 0],
     [null, 'connected', 1],
   ] as const) {
-    let asked = 0;
-    const other = { ...store(new Map()), loss: () => others };
+    const { histories } = installation().stores;
+    const asked = vi.spyOn(histories, 'acceptDataLoss');
     const { loss } = lost({
-      stores: {
-        ...{ registry: other, intents: other, roster: other, releases: other, freezes: other },
-        histories: { ...store(new Map()), acceptDataLoss: () => (asked += 1) },
-      },
+      stores: { ...installation(others === 'lost').stores, histories },
       zookeeper: () => ({ state, since: 0, detail: '' }),
     });
     loss.tendHistories();
-    expect(asked).toBe(accepted);
+    expect(asked).toHaveBeenCalledTimes(accepted);
   }
 });
 

@@ -73,6 +73,12 @@ export class MemoryTruth {
     return this.#open(RELEASES);
   }
 
+  /** Somebody writes a record by hand. */
+  write(noun: string, name: string, value: unknown): void {
+    this.#put(noun, name, { value, etag: this.#newEtag(), damage: null });
+    this.#changed(noun);
+  }
+
   /** Somebody writes nonsense into a record. */
   damage(noun: string, name: string): void {
     this.#put(noun, name, { value: null, etag: this.#newEtag(), damage: 'not JSON' });
