@@ -4,12 +4,14 @@ import { NO_INTENT, type InstanceIntent, type IntentRecord, type StoredIntent } 
 import { ROUTES } from '../model/names.js';
 import type { Registration, RegistryView } from '../model/registration.js';
 import type { ReleaseTraffic } from '../model/release.js';
+import type { PublishedDocument } from '../model/set.js';
 import { compileService } from '../plan/compile.js';
 import { compileRoutes } from '../plan/compile_routes.js';
 import { encode } from '../plan/encode.js';
-import { DEFAULT_RULES } from '../plan/membership.js';
+import { DEFAULT_RULES, type Membership } from '../plan/membership.js';
 import { observe } from '../plan/observe.js';
-import { buildEncoded, buildRegistration, buildSet } from '../testing/builders.js';
+import { membersOf } from '../plan/remembered.js';
+import { buildEncoded, buildPeer, buildRegistration, buildSet } from '../testing/builders.js';
 import { DesiredState, type Traffic, type Withheld } from './desired_state.js';
 
 const RULES = { ...DEFAULT_RULES, settle_ms: 8_000, suspect_ms: 20_000 };
@@ -31,6 +33,7 @@ type Step =
   | { readonly do: 'release'; readonly service: string; readonly n: number }
   | { readonly do: 'withhold'; readonly service: string; readonly is: boolean }
   | { readonly do: 'drop'; readonly service: string }
+  | { readonly do: 'remember'; readonly service: string; readonly ids: readonly string[] }
   | { readonly do: 'nothing' };
 
 const service = fc.constantFrom(...SERVICES);
@@ -54,6 +57,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant('release' as const), service, n }),
   fc.record({ do: fc.constant('withhold' as const), service, is: fc.boolean() }),
   fc.record({ do: fc.constant('drop' as const), service }),
+  fc.record({ do: fc.constant('remember' as const), service, ids: fc.subarray([...IDS], { minLength: 1 }) }),
   fc.constant({ do: 'nothing' as const }),
 );
 
@@ -67,6 +71,9 @@ class Surroundings {
   traffic: Traffic = new Map();
   withheld: Withheld = { services: new Map(), published: new Map() };
   settleUntil = -Infinity;
+  /** What was published before, and has not joined the membership yet. */
+  remembered: { readonly published: readonly PublishedDocument[]; readonly now: number } | null = null;
+  looked = false;
   now = 0;
   away = false;
 
@@ -176,8 +183,30 @@ class Surroundings {
         if (gone.length > 0) this.desired.drop(one.service, gone);
         return;
       }
+      case 'remember': {
+        const peers = one.ids.map((id, index) => buildPeer({ id, host: `10.0.1.${index + 1}` }));
+        const encoded = buildEncoded(buildSet({ service: one.service, peers }));
+        const published = [{ ...encoded, epoch: 1, generation: 1, at: '' }];
+        this.desired.remember(published, this.now);
+        this.remembered = { published, now: this.now };
+        this.settleUntil = Math.max(this.settleUntil, this.now + RULES.settle_ms);
+        return;
+      }
       case 'nothing':
     }
+  }
+
+  /** The membership before a look, with what joins it there. */
+  previous(): Membership {
+    if (this.remembered === null || !this.looked) return this.desired.membership;
+    const { published, now } = this.remembered;
+    this.remembered = null;
+    const isShared = (name: string): boolean =>
+      Object.keys(this.traffic.get(name)?.shares ?? this.intents.get(name)?.record.versions ?? {}).length > 0;
+    const joined = new Map(this.desired.membership);
+    for (const [name, members] of membersOf(published, now, isShared))
+      joined.set(name, new Map([...members, ...(joined.get(name) ?? [])]));
+    return joined;
   }
 
   #intent(kind: number): InstanceIntent | null {
@@ -215,6 +244,7 @@ class Surroundings {
   #look(view: RegistryView, gap: boolean): void {
     this.view = view;
     this.away = false;
+    this.looked = true;
     if (gap) this.settleUntil = this.now + RULES.settle_ms;
     this.desired.take({ status: 'complete', view, gap }, this.now);
   }
@@ -230,7 +260,7 @@ function spelled(value: unknown): string {
 /** Looks and compiles as the controller does, and expects what a controller would find that remembers nothing. */
 function lookAgain(all: Surroundings): void {
   const { desired, intents, traffic, withheld, now, due, view } = all;
-  const previous = desired.membership;
+  const previous = all.previous();
   desired.observe(intents, now, { wall: due, due }, traffic);
   if (!all.away) {
     const { settleUntil: settle_until } = all;

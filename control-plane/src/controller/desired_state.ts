@@ -6,7 +6,7 @@ import type { EncodedDocument, PublishedDocument } from '../model/set.js';
 import { compileService, spellFallback, type CompiledService } from '../plan/compile.js';
 import { compileRoutes, routesIn, type RouteClash } from '../plan/compile_routes.js';
 import { encode } from '../plan/encode.js';
-import { remembered, sameObjects, sameOr } from '../plan/incremental.js';
+import { differing, remembered, sameObjects, sameOr, Successor } from '../plan/incremental.js';
 import type { Membership, MembershipRules, ServiceMembers } from '../plan/membership.js';
 import { observe, type Observation } from '../plan/observe.js';
 import { membersOf } from '../plan/remembered.js';
@@ -41,7 +41,6 @@ interface Compiled {
 /** All services as they were compiled, and what from. */
 interface CompiledAll {
   readonly from: readonly [Membership, Intents, Withheld, Traffic];
-  readonly valid_until: number;
   readonly desired: Desired;
 }
 
@@ -70,6 +69,8 @@ export class DesiredState {
   #routes: ReturnType<typeof wantedRoutes> = new Map();
   #clashes: readonly RouteClash[] = [];
   #all: CompiledAll | null = null;
+  /** Service → when it must be compiled again, of those that must. */
+  readonly #limited = new Map<string, number>();
 
   constructor(rules: MembershipRules) {
     this.#rules = rules;
@@ -158,7 +159,7 @@ export class DesiredState {
     if (this.#unknown) return;
     const known = this.#seen?.observation;
     const from = (): readonly unknown[] => [view, intents, traffic, this.#membership, this.#settleUntil];
-    const isDue = known !== undefined && (now >= known.wake_at || due >= known.valid_until);
+    const isDue = known !== undefined && now >= known.wake_at;
     if (this.#seen && !isDue && sameObjects(this.#seen.from, from())) return;
     const observation = observe(
       {
@@ -195,37 +196,54 @@ export class DesiredState {
   /** The same object as before while nothing changed; so are its documents one by one, and the whole map if none did. */
   compile(intents: Intents, due: number, withheld: Withheld, traffic: Traffic = NO_TRAFFIC): Desired {
     const from = [this.#membership, intents, withheld, traffic] as const;
-    if (this.#all && due < this.#all.valid_until && sameObjects(this.#all.from, from))
-      return this.#all.desired;
-    const documents = new Map<string, EncodedDocument>();
-    const compiled = new Map<string, CompiledService>();
-    let validUntil = Infinity;
-    const names = new Set([...this.#membership.keys(), ...intents.keys(), ...withheld.services.keys()]);
-    for (const service of names) {
-      const members = this.#membership.get(service) ?? NOBODY;
-      const why = withheld.services.get(service);
-      if (why !== undefined) {
-        const published = withheld.published.get(service);
-        if (published) documents.set(service, published);
-        compiled.set(service, asPublished(service, members, published, why));
-        continue;
-      }
-      const record = intents.get(service)?.record ?? NO_INTENT;
-      const one = this.#compileOne(service, members, record, traffic.get(service) ?? null, due);
-      documents.set(service, one.encoded);
-      compiled.set(service, one.result);
-      validUntil = Math.min(validUntil, one.result.valid_until);
-    }
-    for (const known of [this.#cache, this.#recent])
-      for (const service of known.keys()) if (!names.has(service)) known.delete(service);
-    documents.set(ROUTES, this.#compileTable(intents, withheld));
+    const overdue = [...this.#limited].filter(([, until]) => due >= until).map(([service]) => service);
+    if (this.#all && overdue.length === 0 && sameObjects(this.#all.from, from)) return this.#all.desired;
     const before = this.#all?.desired;
-    const desired = {
-      documents: sameOr(before?.documents, documents),
-      compiled: sameOr(before?.compiled, compiled),
-    };
-    this.#all = { from, valid_until: validUntil, desired };
+    const documents = new Successor(before?.documents ?? new Map<string, EncodedDocument>());
+    const compiled = new Successor(before?.compiled ?? new Map<string, CompiledService>());
+    for (const service of new Set([...overdue, ...this.#changed(from)])) {
+      const one = this.#desire(service, from, due);
+      documents.set(service, one?.document);
+      compiled.set(service, one?.compiled);
+      if (one === null) this.#cache.delete(service);
+      const until = one?.compiled.valid_until ?? Infinity;
+      if (until === Infinity) this.#limited.delete(service);
+      else this.#limited.set(service, until);
+    }
+    for (const service of this.#recent.keys()) if (!compiled.map.has(service)) this.#recent.delete(service);
+    documents.set(ROUTES, this.#compileTable(intents, withheld));
+    const desired = { documents: documents.map, compiled: compiled.map };
+    this.#all = { from, desired };
     return desired;
+  }
+
+  /** The services of which something is another object than the last time. */
+  #changed([membership, intents, withheld, traffic]: CompiledAll['from']): Iterable<string> {
+    const [known, decided, kept, asked] = this.#all?.from ?? [];
+    if (known === undefined || decided === undefined || asked === undefined || kept !== withheld)
+      return [...(known?.keys() ?? []), ...(decided?.keys() ?? []), ...(kept?.services.keys() ?? [])].concat(
+        ...[membership.keys(), intents.keys(), withheld.services.keys()].map((names) => [...names]),
+      );
+    return [...differing(known, membership), ...differing(decided, intents), ...differing(asked, traffic)];
+  }
+
+  /** What should be published of one service, and what it was compiled from; null if there is no such service. */
+  #desire(
+    service: string,
+    [membership, intents, withheld, traffic]: CompiledAll['from'],
+    due: number,
+  ): { readonly document: EncodedDocument | undefined; readonly compiled: CompiledService } | null {
+    const members = membership.get(service);
+    const why = withheld.services.get(service);
+    if (why !== undefined) {
+      const document = withheld.published.get(service);
+      return { document, compiled: asPublished(service, members ?? NOBODY, document, why) };
+    }
+    const stored = intents.get(service);
+    if (!members && !stored) return null;
+    const record = stored?.record ?? NO_INTENT;
+    const one = this.#compileOne(service, members ?? NOBODY, record, traffic.get(service) ?? null, due);
+    return { document: one.encoded, compiled: one.result };
   }
 
   #compileOne(

@@ -11,7 +11,7 @@ import type {
   Term,
   WriteFailure,
 } from '../model/ports.js';
-import { PerService, remembered } from '../plan/incremental.js';
+import { differing, PerService, remembered } from '../plan/incremental.js';
 import { surplusGone, type Membership } from '../plan/membership.js';
 import { advanceOperations, expireIntents } from '../plan/operations.js';
 import { isSilent, proveDrained } from '../plan/proof.js';
@@ -54,8 +54,22 @@ export class Housekeeping {
   readonly #healing: Backoff;
   /** Service or gateway → how writing its record goes. */
   readonly #writing = new Map<string, Backoff>();
-  readonly #followed = remembered((membership: Membership) => [...membership.keys()]);
+  #followed: { readonly membership: Membership; readonly services: readonly string[] } = {
+    membership: new Map(),
+    services: [],
+  };
   readonly #restsUntil = new PerService(restsUntil);
+  /** When the first of all records has something to be written down. */
+  readonly #allRestUntil = remembered((intents: World['intents']) => {
+    this.#restsUntil.keep(intents);
+    let earliest = Infinity;
+    for (const [service, { record }] of intents)
+      earliest = Math.min(earliest, this.#restsUntil.of(service, record));
+    return earliest;
+  });
+  readonly #withGone = remembered((compiled: World['compiled']) =>
+    [...compiled].flatMap(([service, { gone }]) => (gone.length > 0 ? [{ service, gone }] : [])),
+  );
 
   constructor(deps: HousekeepingDeps) {
     this.#deps = deps;
@@ -64,7 +78,7 @@ export class Housekeeping {
 
   /** Consumers, members that are gone for good, damage; and under a term: roster, ended operations, expired intents. */
   async run(world: World, term: Term | null, rosterIsKnown: boolean): Promise<void> {
-    this.#deps.consumers.follow(this.#followed(world.membership));
+    this.#deps.consumers.follow(this.#follow(world.membership));
     this.#healDamage(world);
     this.#dropEmpty(world);
     if (!term) return;
@@ -73,6 +87,17 @@ export class Housekeeping {
       await this.#dismiss(world, term);
     }
     await this.#recordEnds(world, term);
+  }
+
+  /** The names of all services: the same list while there is none more and none less. */
+  #follow(membership: Membership): readonly string[] {
+    const before = this.#followed;
+    const isOther = differing(before.membership, membership).some(
+      (service) => before.membership.has(service) !== membership.has(service),
+    );
+    const services = isOther ? [...membership.keys()] : before.services;
+    this.#followed = { membership, services };
+    return services;
   }
 
   /** A gateway that is heard and not in the roster joins it; one that started again is noted. A name that only Redis lists does not. */
@@ -105,8 +130,8 @@ export class Housekeeping {
 
   /** Writes down which operations ended and which intents expired: one compare-and-set per service. */
   async #recordEnds(world: World, term: Term): Promise<void> {
+    if (dueOf(world) < this.#allRestUntil(world.intents)) return;
     let refusals = 0;
-    this.#restsUntil.keep(world.intents);
     for (const [service, stored] of world.intents) {
       if (dueOf(world) < this.#restsUntil.of(service, stored.record)) continue;
       if (world.damaged.has(service) || !this.#mayWrite(service)) continue;
@@ -161,8 +186,7 @@ export class Housekeeping {
 
   /** Members that are gone leave the set once no gateway has an open request for them. */
   #dropEmpty(world: World): void {
-    for (const [service, { gone }] of world.compiled) {
-      if (gone.length === 0) continue;
+    for (const { service, gone } of this.#withGone(world.compiled)) {
       const empty = gone.filter(
         (id) => proveDrained(service, id, drainTarget(world, service, id), world.witnesses).drained,
       );

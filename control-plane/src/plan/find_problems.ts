@@ -76,12 +76,18 @@ function takenRoutes({ clashes }: World): readonly StandingProblem[] {
 
 /** What services have found to be wrong with themselves when they were compiled. */
 function compiledAs(code: StandingProblem['code']): Finder {
-  return ({ compiled }) => {
-    const found: StandingProblem[] = [];
-    for (const { problems } of compiled.values())
-      if (problems.length > 0) found.push(...problems.filter((one) => one.code === code));
-    return found;
-  };
+  return ({ compiled }) => problemsIn(compiled).filter((one) => one.code === code);
+}
+
+/** The same services are asked once: most have no problem, and passes in which nothing changed are many. */
+const knownIn = new WeakMap<World['compiled'], readonly StandingProblem[]>();
+
+function problemsIn(compiled: World['compiled']): readonly StandingProblem[] {
+  const before = knownIn.get(compiled);
+  if (before) return before;
+  const found = [...compiled.values()].flatMap(({ problems }) => problems);
+  knownIn.set(compiled, found);
+  return found;
 }
 
 /** Who may get requests and is out on some gateway, and the gateways that ignore health because of them. */

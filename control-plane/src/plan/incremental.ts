@@ -19,6 +19,45 @@ export function sameOr<K, V>(
   return before;
 }
 
+/** The keys at which the two maps have not the same object: those of `after` in its order, then those that only `before` has. */
+export function differing<K, V extends object>(
+  before: ReadonlyMap<K, V>,
+  after: ReadonlyMap<K, V>,
+): readonly K[] {
+  if (before === after) return [];
+  const keys: K[] = [];
+  let inBoth = 0;
+  for (const [key, value] of after) {
+    const old = before.get(key);
+    if (old !== undefined) inBoth += 1;
+    if (old !== value) keys.push(key);
+  }
+  if (inBoth < before.size) for (const key of before.keys()) if (!after.has(key)) keys.push(key);
+  return keys;
+}
+
+/** A map that follows on another one: that one itself for as long as every entry is the same object. */
+export class Successor<K, V extends object> {
+  readonly #before: ReadonlyMap<K, V>;
+  #copy: Map<K, V> | null = null;
+
+  constructor(before: ReadonlyMap<K, V>) {
+    this.#before = before;
+  }
+
+  get map(): ReadonlyMap<K, V> {
+    return this.#copy ?? this.#before;
+  }
+
+  /** Undefined takes the entry out. */
+  set(key: K, value: V | undefined): void {
+    if (this.map.get(key) === value) return;
+    this.#copy ??= new Map(this.#before);
+    if (value === undefined) this.#copy.delete(key);
+    else this.#copy.set(key, value);
+  }
+}
+
 /** A pure function that is asked once for the same objects in a row. */
 export function remembered<Input extends readonly unknown[], Output>(
   compute: (...input: Input) => Output,

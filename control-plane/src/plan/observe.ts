@@ -1,7 +1,7 @@
 import { NO_INTENT, type StoredIntent } from '../model/intent.js';
 import type { Registration, RegistryView } from '../model/registration.js';
 import type { ReleaseTraffic } from '../model/release.js';
-import { sameOr } from './incremental.js';
+import { differing, sameOr, Successor } from './incremental.js';
 import type { Membership, MembershipRules, ServiceMembers } from './membership.js';
 import {
   observeService,
@@ -21,17 +21,28 @@ interface Seen {
   readonly output: ServiceObservation;
 }
 
+/** What was seen of all services the last time, and from what. */
+interface Memory {
+  readonly instances: RegistryView['instances'];
+  readonly membership: Membership;
+  readonly seen: Map<string, Seen>;
+  /** Those of which something else than what is registered may change the members. */
+  readonly waiting: Map<string, ServiceObservation>;
+}
+
 export interface Observation {
   /** The same object as before if nothing changed; so are the maps of services in which nothing changed. */
   readonly membership: Membership;
   readonly events: readonly MembershipEvent[];
   /** Service → why its removals wait. */
   readonly protections: ReadonlyMap<string, string>;
-  /** When something here changes by time alone: monotonic, and by the wall clock. Infinity if never. */
+  /** When something here changes by time alone: monotonic; Infinity if never. */
   readonly wake_at: number;
-  readonly valid_until: number;
-  /** To be given to the next `observe`: it looks again only at services of which something is another object, or is due. */
-  readonly seen: ReadonlyMap<string, Seen>;
+  /**
+   * Goes over to the next `observe`, which looks again only at services of which something is another object, or is due, and
+   * is of no use to any other after that.
+   */
+  readonly memory: Memory;
 }
 
 export interface ObserveInput extends Moment {
@@ -48,16 +59,20 @@ export interface ObserveInput extends Moment {
 const NOBODY: ServiceMembers = new Map();
 const NOTHING: ReadonlyMap<string, Registration> = new Map();
 
-/** The membership after `view`. `last` is a memory of what was seen before, and changes no result. */
-export function observe(input: ObserveInput, last?: Pick<Observation, 'seen' | 'protections'>): Observation {
+/** The membership after `view`. `last` has a memory of what was seen before, which changes no result. */
+export function observe(
+  input: ObserveInput,
+  last?: Pick<Observation, 'memory' | 'protections'>,
+): Observation {
   const { previous, view, intents, traffic, rules } = input;
   const unread = new Set(view.unread.map(({ service }) => service));
-  const membership = new Map<string, ServiceMembers>();
-  const protections = new Map<string, string>();
+  const { seen, waiting } = last?.memory ?? {
+    seen: new Map<string, Seen>(),
+    waiting: new Map<string, ServiceObservation>(),
+  };
+  const membership = new Successor(previous);
   const events: MembershipEvent[] = [];
-  const seen = new Map<string, Seen>();
-  let [wakeAt, validUntil] = [Infinity, Infinity];
-  for (const service of new Set([...previous.keys(), ...view.instances.keys()])) {
+  for (const service of suspects(input, last?.memory)) {
     const now: ServiceInput = {
       members: previous.get(service) ?? NOBODY,
       seen: view.instances.get(service) ?? NOTHING,
@@ -66,29 +81,44 @@ export function observe(input: ObserveInput, last?: Pick<Observation, 'seen' | '
       release: traffic.get(service) ?? null,
       settle_until: input.settle_until,
     };
-    const known = last?.seen.get(service);
-    const isKnown = known !== undefined && isSame(known, now, input);
-    const output = isKnown ? known.output : observeService(now, input, rules);
-    if (!isKnown) for (const event of output.events) events.push({ service, ...event });
-    if (output.members.size === 0) continue;
-    membership.set(service, output.members);
-    seen.set(service, isKnown ? known : { input: now, output });
-    if (output.protection !== null) protections.set(service, output.protection);
-    wakeAt = Math.min(wakeAt, output.wake_at);
-    validUntil = Math.min(validUntil, output.valid_until);
+    const known = seen.get(service);
+    if (known !== undefined && isSame(known, now, input)) continue;
+    const output = observeService(now, input, rules);
+    for (const event of output.events) events.push({ service, ...event });
+    const isEmpty = output.members.size === 0;
+    membership.set(service, isEmpty ? undefined : output.members);
+    if (isEmpty) seen.delete(service);
+    else seen.set(service, { input: now, output });
+    if (isEmpty || output.settled) waiting.delete(service);
+    else waiting.set(service, output);
+  }
+  const protections = new Map<string, string>();
+  let wakeAt = Infinity;
+  for (const [service, { protection, wake_at }] of waiting) {
+    if (protection !== null) protections.set(service, protection);
+    wakeAt = Math.min(wakeAt, wake_at);
   }
   return {
-    membership: sameOr(previous, membership),
+    membership: membership.map,
     events,
     protections: sameOr(last?.protections, protections),
     wake_at: wakeAt,
-    valid_until: validUntil,
-    seen,
+    memory: { instances: view.instances, membership: membership.map, seen, waiting },
   };
 }
 
+/** The services of which a look may see something else than the last one. */
+function suspects({ previous, view }: ObserveInput, memory: Memory | undefined): ReadonlySet<string> {
+  if (memory === undefined) return new Set([...previous.keys(), ...view.instances.keys()]);
+  return new Set([
+    ...memory.waiting.keys(),
+    ...differing(memory.membership, previous),
+    ...differing(memory.instances, view.instances),
+  ]);
+}
+
 /** True if a second look would see what the first saw. */
-function isSame({ input: then, output }: Seen, now: ServiceInput, { now: at, due }: Moment): boolean {
+function isSame({ input: then, output }: Seen, now: ServiceInput, { now: at }: Moment): boolean {
   if (output.members !== now.members || then.seen !== now.seen) return false;
   if (output.settled) return true;
   return (
@@ -96,7 +126,6 @@ function isSame({ input: then, output }: Seen, now: ServiceInput, { now: at, due
     then.record === now.record &&
     then.release === now.release &&
     then.settle_until === now.settle_until &&
-    at < output.wake_at &&
-    due < output.valid_until
+    at < output.wake_at
   );
 }

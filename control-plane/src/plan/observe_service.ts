@@ -1,7 +1,6 @@
 import type { IntentRecord } from '../model/intent.js';
 import type { Registration } from '../model/registration.js';
 import type { ReleaseTraffic } from '../model/release.js';
-import { nextExpiry } from './layers.js';
 import type { Member, MembershipRules, ServiceMembers } from './membership.js';
 import { arrival, departure, type MembershipEventName } from './membership_events.js';
 import { inForce, instanceIntent } from './record.js';
@@ -40,9 +39,8 @@ export interface ServiceObservation {
   readonly protection: string | null;
   /** True if nothing but what is registered can change the members. */
   readonly settled: boolean;
-  /** With the same input nothing changes before `now` is at `wake_at` or `due` at `valid_until`; Infinity if never. */
+  /** With the same input nothing changes before `now` is here, whatever expires meanwhile; Infinity if never. */
   readonly wake_at: number;
-  readonly valid_until: number;
 }
 
 /** The members of one service after what is seen of it at `moment`. */
@@ -79,16 +77,12 @@ export function observeService(
     else put(id, next, ...departure(old, next, isTakenOut(input, id, due)));
   }
   const pending = missing.filter(([id]) => members.get(id)?.presence !== 'gone');
-  const expiries = pending.map(([id]) =>
-    nextExpiry(inForce(instanceIntent(input.record.instances, id), due)),
-  );
   return {
     members: changed || members.size !== before.size ? members : before,
     events,
     protection: removals.protection(members),
     settled: pending.length === 0,
     wake_at: removals.wakeAt(members),
-    valid_until: Math.min(...expiries),
   };
 }
 

@@ -3,7 +3,14 @@ import type { RegistryState, RegistryView } from '../model/registration.js';
 import type { RegistryRoot } from '../model/registry_format.js';
 import { ok, type Result } from '../model/result.js';
 import type { ZooKeeperLink } from './link.js';
-import { composeService, composeView, type ParsedNode, type ServiceView } from './view.js';
+import {
+  composeService,
+  composeView,
+  recomposeView,
+  type ParsedNode,
+  type ServiceChange,
+  type ServiceView,
+} from './view.js';
 import { WatchedRoot } from './watched_root.js';
 
 export interface RegistrySourceOptions {
@@ -101,12 +108,17 @@ class TreeRegistrySource implements RegistrySource {
 
   /** The view of now: composed again for the services of which a node has changed. */
   #compose(): RegistryView {
+    const changes = new Map<string | null, ServiceChange>();
     for (const service of new Set(this.#roots.flatMap((root) => [...root.takeChanged()]))) {
       const said = this.#roots.flatMap((root) => root.said(service));
-      if (said.length > 0) this.#services.set(service, composeService(said));
+      const was = this.#services.get(service);
+      const is = said.length > 0 ? composeService(said) : undefined;
+      if (is) this.#services.set(service, is);
       else this.#services.delete(service);
+      changes.set(service, { was, is });
     }
-    this.#view = composeView(this.#services, this.#view);
+    const recomposed = this.#view && recomposeView(this.#view, changes);
+    this.#view = recomposed ?? composeView(this.#services, this.#view);
     return this.#view;
   }
 

@@ -1,7 +1,8 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { registrationsIn, type Registration, type RegistryView } from '../model/registration.js';
 import { err, ok } from '../model/result.js';
-import { composeService, composeView, type ParsedNode } from './view.js';
+import { composeService, composeView, recomposeView, type ParsedNode, type ServiceView } from './view.js';
 
 function instance(over: Partial<Registration>): ParsedNode {
   const base: Registration = {
@@ -109,4 +110,47 @@ test('what did not change is the same object in the next view', () => {
   expect(after.instances.get('shop')?.get('a')?.weight).toBe(7);
   for (const name of ['problems', 'unread', 'services'] as const) expect(after[name]).toBe(before[name]);
   expect(composeView(new Map([...services].slice(1)), after).services).toEqual(['shop']);
+});
+
+const badJson: ParsedNode = {
+  kind: 'instance',
+  result: err({ service: 'shop', path: '/p', code: 'bad_json', field: '', message: 'x' }),
+};
+const unread: ParsedNode = {
+  kind: 'unread',
+  node: { path: '/u', service: 'shop', reason: 'no auth' },
+  problem: { service: 'shop', path: '/u', code: 'unreadable_node', field: '', message: 'x' },
+};
+
+test('property: a view after changes is the one that is composed of everything', () => {
+  const node = fc.oneof(
+    fc.nat(3).map((weight) => instance({ weight })),
+    fc.constantFrom(badJson, unread, { kind: 'service', service: 'shop' } as const),
+  );
+  const nodes = fc
+    .array(node, { maxLength: 3 })
+    .map((list) => [...list, { kind: 'service', service: 'shop' } as const]);
+  const change = fc.record({
+    service: fc.constantFrom(null, 'cart', 'orders', 'shop'),
+    said: fc.option(fc.oneof(nodes, fc.array(node, { maxLength: 3 })), { nil: null, freq: 6 }),
+  });
+  fc.assert(
+    fc.property(fc.array(change, { minLength: 5, maxLength: 30, size: 'max' }), (changes) => {
+      const services = new Map<string | null, ServiceView>();
+      let view = composeView(services);
+      for (const { service, said } of changes) {
+        const was = services.get(service);
+        const is = said === null ? undefined : composeService(said);
+        if (is) services.set(service, is);
+        else services.delete(service);
+        const recomposed = recomposeView(view, new Map([[service, { was, is }]]));
+        const whole = composeView(services, view);
+        if (recomposed) {
+          expect([...recomposed.instances]).toEqual([...whole.instances]);
+          expect(recomposed).toEqual(whole);
+        }
+        view = recomposed ?? whole;
+      }
+    }),
+  );
 });

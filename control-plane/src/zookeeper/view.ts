@@ -91,6 +91,31 @@ export function composeView(
   };
 }
 
+/** One service before and after its nodes changed; undefined where it has none. */
+export interface ServiceChange {
+  readonly was: ServiceView | undefined;
+  readonly is: ServiceView | undefined;
+}
+
+/** The view after `changes`; null where more than instances may differ, and all must be composed. */
+export function recomposeView(
+  before: RegistryView,
+  changes: ReadonlyMap<string | null, ServiceChange>,
+): RegistryView | null {
+  const instances = new Map(before.instances);
+  for (const [service, { was, is }] of changes) {
+    if (service === null || !isPlain(was) || !isPlain(is)) return null;
+    instances.set(service, is.instances);
+  }
+  return { ...before, instances };
+}
+
+/** It has instances, and nothing is wrong. */
+function isPlain(view: ServiceView | undefined): view is ServiceView {
+  if (view === undefined || !view.exists || view.instances.size === 0) return false;
+  return view.problems.length === 0 && view.unread.length === 0;
+}
+
 /** `before` if it has the same entries, so that whoever compares by reference sees that nothing changed. */
 function kept<T>(before: readonly T[] | undefined, now: readonly T[]): readonly T[] {
   return before?.length === now.length && before.every((one, index) => one === now[index]) ? before : now;

@@ -1,6 +1,8 @@
 import type { Meta } from '../../model/ports.js';
 import type { EncodedDocument, PublishedDocument } from '../../model/set.js';
+import { ROUTES } from '../../model/names.js';
 import { encode } from '../../plan/encode.js';
+import { differing } from '../../plan/incremental.js';
 
 /** What is published in Redis, as far as this controller knows. It asks nobody; `Publication` writes and reads for it. */
 export class PublishedSets {
@@ -10,9 +12,11 @@ export class PublishedSets {
   /** Service → the generation of its set in Redis, as far as known; the publish script insists on it. */
   #generations = new Map<string, number>();
   #lastGeneration = 0;
-  /** What `due` found to be published completely the last time; null once anything here has changed. */
+  /** What `due` found to be published completely the last time. */
   #complete: { readonly documents: ReadonlyMap<string, EncodedDocument>; readonly epoch: number } | null =
     null;
+  /** Services of which anything here has changed since. */
+  readonly #touched = new Set<string>();
 
   /** By service, and `@routes`. */
   get published(): ReadonlyMap<string, PublishedDocument> {
@@ -47,14 +51,14 @@ export class PublishedSets {
 
   /** From now on until `settle` it is not known which set of `service` is in Redis. */
   unsettle(service: string): void {
-    this.#complete = null;
+    this.#touched.add(service);
     this.#unsettled.add(service);
   }
 
   /** A publish was answered: this is in Redis now. */
   settle(document: PublishedDocument): void {
     const { service, generation } = document;
-    this.#complete = null;
+    this.#touched.add(service);
     this.#lastGeneration = Math.max(this.#lastGeneration, generation);
     this.#generations.set(service, generation);
     this.#published.set(service, document);
@@ -68,25 +72,38 @@ export class PublishedSets {
   }
 
   /**
-   * What is to be published so that Redis has `documents` under `epoch`, and tombstones of all others. The same map of documents
-   * costs one comparison while nothing has changed since all of it was published.
+   * What is to be published so that Redis has `documents` under `epoch`, and tombstones of all others: sets, then the
+   * routes to them, then tombstones. After all of it was published it costs what differs from that.
    */
   due(documents: ReadonlyMap<string, EncodedDocument>, epoch: number): readonly EncodedDocument[] {
-    if (this.#complete?.documents === documents && this.#complete.epoch === epoch) return [];
-    const wanted = [...documents.values(), ...this.#tombstones(documents)];
-    const due = wanted.filter(({ service, hash }) => !this.isPublished(service, hash, epoch));
-    if (due.length === 0) this.#complete = { documents, epoch };
+    const sets: EncodedDocument[] = [];
+    const routes: EncodedDocument[] = [];
+    const tombstones: EncodedDocument[] = [];
+    for (const service of this.#suspects(documents, epoch)) {
+      const wanted = documents.get(service) ?? this.#tombstoneOf(service);
+      if (wanted === null || this.isPublished(service, wanted.hash, epoch)) continue;
+      (!documents.has(service) ? tombstones : service === ROUTES ? routes : sets).push(wanted);
+    }
+    const due = [...sets, ...routes, ...tombstones];
+    if (due.length === 0) {
+      this.#complete = { documents, epoch };
+      this.#touched.clear();
+    }
     return due;
   }
 
-  /** What is out and no longer wanted, as the tombstones that should be there. `documents` is all that is wanted. */
-  #tombstones(documents: ReadonlyMap<string, EncodedDocument>): readonly EncodedDocument[] {
-    return [...new Set([...this.#published.keys(), ...this.#unsettled])]
-      .filter((service) => !documents.has(service))
-      .map((service) => {
-        const out = this.#published.get(service);
-        return out && 'removed' in out.document ? out : encode({ v: 1, service, removed: true });
-      });
+  /** The services of which Redis may not have what it should. */
+  #suspects(documents: ReadonlyMap<string, EncodedDocument>, epoch: number): ReadonlySet<string> {
+    if (this.#complete?.epoch === epoch)
+      return new Set([...this.#touched, ...differing(this.#complete.documents, documents)]);
+    return new Set([...documents.keys(), ...this.#published.keys(), ...this.#unsettled]);
+  }
+
+  /** The tombstone that should be there of what is out and no longer wanted; null if it never was. */
+  #tombstoneOf(service: string): EncodedDocument | null {
+    const out = this.#published.get(service);
+    if (out === undefined && !this.#unsettled.has(service)) return null;
+    return out && 'removed' in out.document ? out : encode({ v: 1, service, removed: true });
   }
 
   /** A service whose set is not among `found` as it was published, or null. */
