@@ -61,7 +61,7 @@ export {
 
 /** Runs parts of the control plane without the rest: a ZooKeeper session, a registration. */
 export { systemClock } from './clock.js';
-export type { Clock, Lifecycle, Publisher } from './model/ports.js';
+export type { Clock, Lifecycle, Publisher, Term } from './model/ports.js';
 export { err, ok } from './model/result.js';
 export { connect, type ZooKeeperConnection } from './zookeeper/connection.js';
 export { ZooKeeperLink } from './zookeeper/link.js';
