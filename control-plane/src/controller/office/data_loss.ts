@@ -86,7 +86,8 @@ export class DataLoss {
     const repeated = this.#repeated(mutation, context);
     if (repeated) return repeated;
     if (context.reason.trim() === '') return err(NO_REASON);
-    if (this.reason === null) return err(NO_LOSS);
+    // Stores that were read again show no loss any more, before the acceptance that is under way has ended.
+    if (this.reason === null && settlement.accepted === null) return err(NO_LOSS);
     const present = await settlement.read();
     if (!present.ok) return err(unreadable(present.error));
     // After the reading: of two at the same time one has begun by now.
