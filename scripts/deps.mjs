@@ -61,9 +61,8 @@ function linkBin() {
 function compile() {
   const stamp = join(ROOT, 'dist/.built');
   const digest = sourceDigest();
-  if (readText(stamp) === digest && readText(join(ROOT, 'dist/cli/main.js')) !== '') return;
-  const tsc = join(ROOT, 'node_modules/typescript7/bin/tsc');
-  run('Building', process.execPath, [tsc, '-p', 'control-plane/tsconfig.build.json']);
+  if (readText(stamp) === digest && readText(join(ROOT, 'dist/bin/main.js')) !== '') return;
+  run('Building', 'npm', ['run', '--silent', 'build']);
   writeFileSync(stamp, digest);
 }
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-// The `ebbgate` command: runs what was built into dist/.
+// The `ebbgate` command: runs what was built into dist/. It is bundled, packages included, because loading a thousand files took
+// longer than most commands run.
 import { existsSync } from 'node:fs';
 
-const main = new URL('../dist/cli/main.js', import.meta.url);
+const main = new URL('../dist/bin/main.js', import.meta.url);
 if (!existsSync(main)) {
   console.error(
     'ebbgate is not built yet: run `npm start` (it builds and starts a demo) or `npm run build`.',
