@@ -33,7 +33,7 @@ const LONGEST = [
   'known_health',
   'faults_nginx',
   'health',
-  'soak',
+  'health_checks',
 ].map(e2e);
 
 class LongestFirst extends BaseSequencer {

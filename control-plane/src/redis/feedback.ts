@@ -60,6 +60,8 @@ export class RedisFeedback implements Feedback {
   readonly #forgotten = new Map<string, Heartbeat>();
   /** Gateways that were forgotten and not heard since: what Redis lists of them is a leftover. */
   readonly #removed = new Set<string>();
+  /** How often all names that were never heard were taken out: a list that was read before the last time is of the past. */
+  #removals = 0;
   /** Gateways that Redis lists and that were never heard, with the unix second at which they were seen last. */
   #listed: ReadonlyMap<string, number> = new Map();
   #listedMore = 0;
@@ -164,6 +166,7 @@ export class RedisFeedback implements Feedback {
     const names = [...this.#listed.keys()];
     const removed = await this.#names.remove(names);
     if (!removed.ok) return removed;
+    this.#removals += 1;
     if (this.#list(new Map(), 0)) this.#push();
     return ok(names.length);
   }
@@ -188,6 +191,7 @@ export class RedisFeedback implements Feedback {
     const all = this.#wantsAll;
     this.#wanted.clear();
     this.#wantsAll = false;
+    const removals = this.#removals;
     const listed = all ? await this.#names.read() : null;
     // Who was heard once is asked for whatever the list says, which somebody may have flooded.
     if (all) for (const id of [...this.#heard.keys(), ...this.#turnedAway]) ids.add(id);
@@ -197,7 +201,8 @@ export class RedisFeedback implements Feedback {
     for (let start = 0; start < list.length; start += READ_BATCH)
       readAll = (await this.#readBatch(list.slice(start, start + READ_BATCH))) && readAll;
     if (!readAll || listed === null) return;
-    await this.#takeList(listed);
+    if (removals === this.#removals) await this.#takeList(listed);
+    else this.#wantsAll = true;
   }
 
   /** Reports the names that nobody heard, and trims Redis' list to those that are shown. */
