@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // A test named x.test.ts needs nothing and computes: two files at once on two cores. x.redis.test.ts, x.zk.test.ts,
-// x.nginx.test.ts, x.server.test.ts start what they say, and mostly wait: three at once. One process for many files: each test
+// x.nginx.test.ts, x.server.test.ts start what they say, and mostly wait: four at once. One process for many files: each test
 // ends what it began, and a fresh process per file costs a third of the time.
 const NEEDS_SERVER = 'src/**/*.{redis,zk,nginx,server}.test.ts';
 
@@ -26,7 +26,7 @@ export default defineConfig({
         test: {
           name: 'server',
           isolate: false,
-          maxWorkers: 3,
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
           root: import.meta.dirname,
           include: [NEEDS_SERVER],
