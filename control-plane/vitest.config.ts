@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// A test named x.test.ts needs nothing and computes: two files at once on two cores. x.redis.test.ts, x.zk.test.ts,
+// A test named x.test.ts needs nothing and computes: three files at once on two cores, because a few wait for processes. x.redis.test.ts, x.zk.test.ts,
 // x.nginx.test.ts, x.server.test.ts start what they say, and mostly wait: four at once. One process for many files: each test
 // ends what it began, and a fresh process per file costs a third of the time.
 const NEEDS_SERVER = 'src/**/*.{redis,zk,nginx,server}.test.ts';
@@ -13,7 +13,7 @@ export default defineConfig({
         test: {
           name: 'pure',
           isolate: false,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
           root: import.meta.dirname,
           include: ['src/**/*.test.ts'],

@@ -98,13 +98,13 @@ const FOLDERS = {
   },
   'registrar/**': { packages: ['undici', 'node:child_process', 'node:os'] },
   'local/**': {
-    packages: ['undici', 'ws', /^node:(?!process$)/],
+    packages: ['undici', 'ws', 'node:*'],
     may: ['clock', 'chance'],
     // A launcher hands its own environment on to its children and signals them; it decides nothing by either.
     process: ['env', 'kill'],
   },
   'cli/**': {
-    packages: ['commander', 'ipaddr.js', 'pino', 'undici', 'yaml', /^node:/],
+    packages: ['commander', 'ipaddr.js', 'pino', 'undici', 'yaml', 'node:*'],
     may: ['clock', 'chance', 'process', 'io'],
   },
   'config.ts': { packages: ['node:fs'] },
@@ -112,27 +112,15 @@ const FOLDERS = {
   'main.ts': { packages: ['node:os', 'node:path', 'node:crypto'], may: ['chance', 'process'] },
 };
 
-/** Files with a timer of their own. A test asks that each still has one, so that the list only shrinks. */
-export const OWN_TIMERS = [];
-
 const DEFAULT_EXPORT = { selector: 'ExportDefaultDeclaration', message: 'Export a name.' };
 
-/** The law as flat configuration. With `strict`, without the exceptions of `OWN_TIMERS`. */
-export function folderLaw({ strict = false } = {}) {
-  return Object.entries(FOLDERS).flatMap(([place, law]) => {
-    const entry = (files, more) => ({
-      files: files.map((file) => `control-plane/src/${file}`),
-      ignores: NO_TESTS,
-      rules: rulesOf({ ...law, ...more }, place),
-    });
-    const timers = OWN_TIMERS.filter((file) => file === place || file.startsWith(place.replace('**', '')));
-    const exceptions = strict || timers.length === 0 ? [] : [entry(timers, ownTimers(law))];
-    return [entry([place]), ...exceptions];
-  });
-}
-
-function ownTimers({ packages = [], may = [] }) {
-  return { packages: [...packages, { 'node:timers/promises': ['setTimeout'] }], may: [...may, 'clock'] };
+/** The law as entries of oxlint's configuration. They find `src/` at any depth, so that a test can lay files of its own under it. */
+export function folderLaw() {
+  return Object.entries(FOLDERS).map(([place, law]) => ({
+    files: [`**/src/${place}`],
+    excludeFiles: NO_TESTS,
+    rules: rulesOf(law, place),
+  }));
 }
 
 function rulesOf({ packages = [], may = [], process = [], allow = [] }, place) {
@@ -140,7 +128,7 @@ function rulesOf({ packages = [], may = [], process = [], allow = [] }, place) {
   const members = (kind) => worlds.flatMap(([, world]) => world[kind]);
   const free = may.includes('process') || process.length > 0;
   return {
-    'no-restricted-imports': ['error', { patterns: importPatterns(packages, place) }],
+    'no-restricted-imports': ['error', restrictedImports(packages, may, place)],
     'no-restricted-globals': [
       'error',
       ...members('globals').filter(({ name }) => !allow.includes(name) && (name !== 'process' || !free)),
@@ -150,7 +138,7 @@ function rulesOf({ packages = [], may = [], process = [], allow = [] }, place) {
       ...members('properties'),
       ...(process.length === 0 ? [] : [{ object: 'process', allowProperties: process, message: PROCESS }]),
     ],
-    'no-restricted-syntax': [
+    'ebbgate/no-restricted-syntax': [
       'error',
       DEFAULT_EXPORT,
       ...members('syntax'),
@@ -167,26 +155,28 @@ function rulesOf({ packages = [], may = [], process = [], allow = [] }, place) {
 }
 
 /** Everything that is neither a relative path nor an allowed package; and of some packages all but a few members. */
-function importPatterns(packages, place) {
-  const partly = Object.assign({}, ...packages.filter((one) => one.constructor === Object));
-  const wholly = packages.filter((one) => one.constructor !== Object);
-  const exact = (name) => `${escape(name)}$`;
-  const allowed = [
-    ...wholly.map((one) => (one instanceof RegExp ? one.source.slice(1) : exact(one))),
-    ...Object.keys(partly).map(exact),
-  ];
-  const names = [...wholly.map((one) => (one instanceof RegExp ? 'node:*' : one)), ...Object.keys(partly)];
+function restrictedImports(packages, may, place) {
+  const partly = Object.assign({}, ...packages.filter((one) => typeof one === 'object'));
+  const wholly = packages.filter((one) => typeof one === 'string');
+  const names = [...wholly, ...Object.keys(partly)];
   const message = `${place.replace('/**', '')} may import ${names.length === 0 ? 'no package' : `only ${names.join(', ')}`}: take what it does as an argument, or name the package in scripts/folder_law.mjs and say why.`;
-  return [
-    { regex: `^(?!\\.{1,2}/${allowed.map((one) => `|${one}`).join('')})`, message },
-    ...Object.entries(partly).map(([name, allowImportNames]) => ({
-      regex: `^${exact(name)}`,
-      allowImportNames,
-      message,
-    })),
-  ];
+  return {
+    paths: Object.entries(partly).map(([name, allowImportNames]) => ({ name, allowImportNames, message })),
+    // As in a .gitignore the last pattern that fits decides.
+    patterns: [
+      {
+        group: [
+          ...['*', '!.', '!..', '!./**', '!../**'],
+          ...names.flatMap(allowing),
+          ...(may.includes('process') ? [] : ['node:process']),
+        ],
+        message,
+      },
+    ],
+  };
 }
 
-function escape(name) {
-  return name.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&');
+/** The patterns that let a package through: of `node:fs/promises` its folder too, of `node:*` all that is below. */
+function allowing(name) {
+  return name.endsWith('*') ? [`!${name}`, `!${name}/**`] : [`!${name.split('/')[0]}`, `!${name}`];
 }

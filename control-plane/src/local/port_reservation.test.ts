@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import ts from 'typescript';
+import { transformSync } from 'rolldown/utils';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { portRange, reservePlan, reservePort, type PortRange } from './port_reservation.js';
 
@@ -31,10 +31,8 @@ beforeAll(() => {
   writeFileSync(join(dir, 'program.js'), PROGRAM);
   for (const name of MODULES) {
     const source = readFileSync(join(import.meta.dirname, '..', `${name}.ts`), 'utf8');
-    const module = ts.ModuleKind.ESNext;
     mkdirSync(dirname(join(dir, name)), { recursive: true });
-    const compilerOptions = { module, target: ts.ScriptTarget.ES2022 };
-    writeFileSync(join(dir, `${name}.js`), ts.transpileModule(source, { compilerOptions }).outputText);
+    writeFileSync(join(dir, `${name}.js`), transformSync(`${name}.ts`, source).code);
   }
 });
 afterEach(() => {

@@ -1,6 +1,6 @@
 /**
  * How many random histories a property is tried on: `usual` in `npm test`, `long` in `npm run test:long`, and the part of `usual`
- * that EBBGATE_DRAWS names elsewhere: `npm run check` draws a quarter. At least 20.
+ * that EBBGATE_DRAWS names elsewhere: `npm run check` draws a tenth. At least 20.
  */
 export function draws(usual: number, long = usual): number {
   if (process.env['EBBGATE_LONG'] !== undefined) return long;

@@ -1,8 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Linter } from 'eslint';
-import tseslint from 'typescript-eslint';
-import { describe, expect, test } from 'vitest';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 /*
  * What each folder may take from outside (scripts/folder_law.mjs), which `npm run check` asks of every file: here each law
@@ -10,25 +12,54 @@ import { describe, expect, test } from 'vitest';
  */
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const scripts = new URL('../../../scripts/folder_law.mjs', import.meta.url).href;
-const { folderLaw, OWN_TIMERS } = (await import(scripts)) as {
-  readonly folderLaw: (options?: { readonly strict?: boolean }) => Linter.Config[];
-  readonly OWN_TIMERS: readonly string[];
-};
+const OXLINT = join(ROOT, 'node_modules/.bin/oxlint');
+const LAW = join(ROOT, 'scripts/folder_law.config.mjs');
 
-const linter = new Linter({ cwd: ROOT });
-const parser: Linter.Config = {
-  files: ['**/*.ts'],
-  languageOptions: { parser: tseslint.parser },
-};
-const STRICT = [parser, ...folderLaw({ strict: true })];
+/** What the tests below ask: file of control-plane/src and source. All are linted at once, each below a folder of its own. */
+const probes: (readonly [path: string, source: string])[] = [];
+let dir: string;
+let found: ReadonlyMap<string, readonly string[]>;
 
-/** What the law says of `source`, if it were that file of control-plane/src. */
-function check(path: string, source: string): readonly string[] {
-  const filename = `${ROOT}control-plane/src/${path}`;
-  return linter
-    .verify(source, STRICT, { filename })
-    .map(({ ruleId, message }) => `${String(ruleId)} ${message}`);
+interface Report {
+  readonly diagnostics: readonly {
+    readonly code: string;
+    readonly message: string;
+    readonly help?: string;
+    readonly filename: string;
+  }[];
+}
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'ebbgate-law-'));
+  const config = join(dir, 'law.mjs');
+  writeFileSync(config, `export { default } from ${JSON.stringify(LAW)};`);
+  probes.forEach(([path, source], i) => {
+    const file = join(dir, `${String(i)}/src/${path}`);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, source);
+  });
+  const args = ['-c', config, '--format', 'json', dir];
+  const { stdout } = await promisify(execFile)(OXLINT, args, { cwd: dir, maxBuffer: 1 << 24 }).catch(
+    (error: unknown) => error as { readonly stdout: string },
+  );
+  const { diagnostics } = JSON.parse(stdout) as Report;
+  const sentence = ({ code, message, help = '' }: Report['diagnostics'][number]): string =>
+    `${code} ${message} ${help}`;
+  found = new Map(
+    probes.map((_, i) => [
+      String(i),
+      diagnostics.filter(({ filename }) => filename.startsWith(`${String(i)}/`)).map(sentence),
+    ]),
+  );
+});
+afterAll(() => {
+  rmSync(dir, { recursive: true, force: true });
+});
+
+/** Asks what the law says of `source`, if it were that file of control-plane/src; the test gets the answer. */
+function probe(path: string, source: string): () => readonly string[] {
+  const key = String(probes.push([path, source]) - 1);
+  return () => found.get(key)!;
 }
 
 /** The folders that get everything of the world around them handed in. */
@@ -45,67 +76,78 @@ const HANDED_IN = [
   'registrar',
 ];
 
-describe.each(['model/a.ts', 'plan/a/b.ts', 'controller/a.ts'])('%s', (path) => {
-  test.each([
-    ['the time', 'export const now = Date.now();'],
-    ['the time, by name', "export const now = Date['now']();"],
-    ['the time, taken apart', 'const { now } = Date; export const at = now();'],
-    ['the time, under another name', 'const D = Date; export const at = D.now();'],
-    ['a date of now', 'export const now = new Date();'],
-    ['a text of now', 'export const now = Date();'],
-    ['a performance counter', 'export const now = performance.now();'],
-    ['a timer', 'setTimeout(() => undefined, 5);'],
-    ['a repeated timer', 'export const timer = setInterval(() => undefined, 5);'],
-    ['a turn of the loop', 'setImmediate(() => undefined);'],
-    ['a timer as a promise', "import { setTimeout } from 'node:timers/promises'; await setTimeout(5);"],
-    ['a timer, without node:', "import { setTimeout } from 'timers/promises'; await setTimeout(5);"],
-    ['a signal that aborts late', 'export const late = AbortSignal.timeout(5);'],
-    ['chance', 'export const roll = Math.random();'],
-    ['chance, under another name', 'const M = Math; export const roll = M.random();'],
-    ['chance of the other kind', 'export const id = crypto.randomUUID();'],
-    ['chance by a package', "import { randomUUID } from 'node:crypto'; export const id = randomUUID();"],
-    [
-      'everything by a package',
-      "import * as crypto from 'node:crypto'; export const id = crypto.randomUUID();",
-    ],
-    ['the environment', 'export const home = process.env.HOME;'],
-    ['the process', 'process.exit(1);'],
-    ['the process, under another name', 'const p = process; p.exit(1);'],
-    ['the process by a package', "import { env } from 'node:process'; export const home = env.HOME;"],
-    ['the process by everything', 'export const home = globalThis.process.env.HOME;'],
-    ['a call', "await fetch('http://127.0.0.1/');"],
-    ['the console', "console.log('x');"],
-    ['files', "import { readFileSync } from 'node:fs'; readFileSync('/etc/hosts');"],
-    ['a package nobody has', "import x from 'left-pad'; x();"],
-    ['a package, for its types', "import type { X } from 'left-pad'; export type Y = X;"],
-    ['a package, handed on', "export { x } from 'left-pad';"],
-    ['a package, later', "export const x = await import('left-pad');"],
-    ['a package, inside a type', "export type X = import('left-pad').X;"],
-    ['a default export', 'export default 1;'],
-  ])('may not take %s', (_, source) => {
-    const found = check(path, source);
-    expect(found).not.toEqual([]);
-    expect(found.filter((message) => !message.startsWith('no-restricted-'))).toEqual([]);
-  });
+/** What nobody takes but through an argument: its name, and source that takes it. */
+const TAKEN = [
+  ['the time', 'export const now = Date.now();'],
+  ['the time, by name', "export const now = Date['now']();"],
+  ['the time, taken apart', 'const { now } = Date; export const at = now();'],
+  ['the time, under another name', 'const D = Date; export const at = D.now();'],
+  ['a date of now', 'export const now = new Date();'],
+  ['a text of now', 'export const now = Date();'],
+  ['a performance counter', 'export const now = performance.now();'],
+  ['a timer', 'setTimeout(() => undefined, 5);'],
+  ['a repeated timer', 'export const timer = setInterval(() => undefined, 5);'],
+  ['a turn of the loop', 'setImmediate(() => undefined);'],
+  ['a timer as a promise', "import { setTimeout } from 'node:timers/promises'; await setTimeout(5);"],
+  ['a timer, without node:', "import { setTimeout } from 'timers/promises'; await setTimeout(5);"],
+  ['a signal that aborts late', 'export const late = AbortSignal.timeout(5);'],
+  ['chance', 'export const roll = Math.random();'],
+  ['chance, under another name', 'const M = Math; export const roll = M.random();'],
+  ['chance of the other kind', 'export const id = crypto.randomUUID();'],
+  ['chance by a package', "import { randomUUID } from 'node:crypto'; export const id = randomUUID();"],
+  [
+    'everything by a package',
+    "import * as crypto from 'node:crypto'; export const id = crypto.randomUUID();",
+  ],
+  ['the environment', 'export const home = process.env.HOME;'],
+  ['the process', 'process.exit(1);'],
+  ['the process, under another name', 'const p = process; p.exit(1);'],
+  ['the process by a package', "import { env } from 'node:process'; export const home = env.HOME;"],
+  ['the process by everything', 'export const home = globalThis.process.env.HOME;'],
+  ['a call', "await fetch('http://127.0.0.1/');"],
+  ['the console', "console.log('x');"],
+  ['files', "import { readFileSync } from 'node:fs'; readFileSync('/etc/hosts');"],
+  ['a package nobody has', "import x from 'left-pad'; x();"],
+  ['a package, for its types', "import type { X } from 'left-pad'; export type Y = X;"],
+  ['a package, handed on', "export { x } from 'left-pad';"],
+  ['a package, later', "export const x = await import('left-pad');"],
+  ['a package, inside a type', "export type X = import('left-pad').X;"],
+  ['a default export', 'export default 1;'],
+] as const;
 
-  test('takes what is handed in', () => {
-    const source = `
+describe.each(['model/a.ts', 'plan/a/b.ts', 'controller/a.ts'])('%s', (path) => {
+  for (const [what, source] of TAKEN) {
+    const answer = probe(path, source);
+    test(`may not take ${what}`, () => {
+      expect(answer()).not.toEqual([]);
+      expect(answer().filter((message) => !message.includes('(no-restricted-'))).toEqual([]);
+    });
+  }
+
+  const handedIn = probe(
+    path,
+    `
       import { ok } from '../model/result.js';
       import type { X } from './x.js';
       // Date.now() in a comment, and 'Math.random()' in a text, are no clock and no chance.
       export const text = 'process.env';
       export const date = (at: number, x: X) => new Date(at).toISOString() + String(Math.max(1, Date.parse(text)) + ok(x));
-      export async function later() { return import('./x.js'); }`;
-    expect(check(path, source)).toEqual([]);
+      export async function later() { return import('./x.js'); }`,
+  );
+  test('takes what is handed in', () => {
+    expect(handedIn()).toEqual([]);
   });
 });
 
-test.each(HANDED_IN)('%s/ takes no time, no chance, no process and no call', (folder) => {
+for (const folder of HANDED_IN) {
   const source = 'Date.now(); setTimeout(f, 5); Math.random(); process.exit(1); fetch(x);';
-  expect(check(`${folder}/a/b.ts`, source)).toHaveLength(5);
-});
+  const answer = probe(`${folder}/a/b.ts`, source);
+  test(`${folder}/ takes no time, no chance, no process and no call`, () => {
+    expect(answer()).toHaveLength(5);
+  });
+}
 
-test.each([
+const REFUSED = [
   ['model/a.ts', "import { createHash } from 'node:crypto';", /may import no package/],
   ['model/a.ts', "import { z } from 'zod';", /may import no package/],
   ['plan/a.ts', "import { z } from 'zod';", /plan may import only node:crypto/],
@@ -126,11 +168,15 @@ test.each([
   ['clock.ts', 'export const x = Math.random();', /only main\.ts and cli/],
   ['main.ts', 'setTimeout(() => undefined, 5);', /only clock\.ts/],
   ['cli/a.ts', "import { Redis } from 'ioredis';", /cli may import only/],
-])('%s: %s', (path, source, reason) => {
-  expect(check(path, source).join('\n')).toMatch(reason);
-});
+] as const;
+for (const [path, source, reason] of REFUSED) {
+  const answer = probe(path, source);
+  test(`${path}: ${source}`, () => {
+    expect(answer().join('\n')).toMatch(reason);
+  });
+}
 
-test.each([
+const ALLOWED = [
   ['plan/a.ts', "import { createHash } from 'node:crypto';"],
   ['redis/client.ts', "import { Redis } from 'ioredis';"],
   ['zookeeper/client.ts', "import zk from 'node-zookeeper-client';"],
@@ -149,23 +195,10 @@ test.each([
   ],
   ['model/a.test.ts', "import fc from 'fast-check'; export const at = Date.now();"],
   ['testing/a.ts', "import { spawn } from 'node:child_process'; setTimeout(() => undefined, 5);"],
-])('nothing wrong in %s: %s', (path, source) => {
-  expect(check(path, source)).toEqual([]);
-});
-
-test('a file that may have timers of its own has one; else it leaves the list', () => {
-  const timer = /\b(?:(?:set|clear)(?:Timeout|Interval|Immediate)|AbortSignal\.timeout|performance\.now)\b/;
-  const clean = OWN_TIMERS.filter(
-    (path) => !timer.test(readFileSync(`${ROOT}control-plane/src/${path}`, 'utf8')),
-  );
-  expect(clean).toEqual([]);
-});
-
-test('the exception allows timers, and nothing else', () => {
-  const lenient = [parser, ...folderLaw()];
-  for (const path of OWN_TIMERS) {
-    const source = 'setTimeout(f, 5); Date.now(); Math.random();';
-    const found = linter.verify(source, lenient, { filename: `${ROOT}control-plane/src/${path}` });
-    expect(found.map(({ message }) => message)).toEqual([expect.stringContaining('Math.random')]);
-  }
-});
+] as const;
+for (const [path, source] of ALLOWED) {
+  const answer = probe(path, source);
+  test(`nothing wrong in ${path}: ${source}`, () => {
+    expect(answer()).toEqual([]);
+  });
+}

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import ts from 'typescript';
+import { parseSync, Visitor } from 'rolldown/utils';
 
 /** Source text by its path relative to `control-plane/src` (or `lua/ebbgate`), with forward slashes. */
 export type Sources = ReadonlyMap<string, string>;
@@ -54,7 +54,21 @@ function layerOf(path: string): string {
 
 /** What `source` imports: modules named by import, export … from, import(), and import types. */
 function importsOf(source: string): readonly string[] {
-  return ts.preProcessFile(source, true, false).importedFiles.map(({ fileName }) => fileName);
+  const found: string[] = [];
+  const see = (named: { readonly type: string; readonly value?: unknown } | null): void => {
+    if (named?.type === 'Literal' && typeof named.value === 'string') found.push(named.value);
+  };
+  const visitor = new Visitor({
+    ImportDeclaration: (node) => see(node.source),
+    ExportNamedDeclaration: (node) => see(node.source),
+    ExportAllDeclaration: (node) => see(node.source),
+    ImportExpression: (node) => see(node.source),
+    TSImportType: (node) => see(node.source),
+  });
+  const { program, errors } = parseSync('source.ts', source);
+  if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join('; '));
+  visitor.visit(program);
+  return found;
 }
 
 /** The file a relative import means, or undefined for a package. */

@@ -11,8 +11,9 @@ const CLEAN = [
   ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md'],
 ];
 
-/** Decisions and results of their day, which stay as they were written; and the table of the words itself. */
-const LEFT_OUT = /^docs\/(?:adr|results)\/|\/words(?:\.test)?\.ts$|\.(?:snap|pem|png)$|node_modules|\/dist\//;
+/** Decisions and results of their day, which stay as they were written; names that a tool asks for; the table of the words itself. */
+const LEFT_OUT =
+  /^docs\/(?:adr|results)\/|\/words(?:\.test)?\.ts$|\.config\.mjs$|\.(?:snap|pem|png)$|node_modules|\/dist\//;
 
 function filesBelow(place: string): readonly string[] {
   if (!statSync(join(ROOT, place)).isDirectory()) return [place];
