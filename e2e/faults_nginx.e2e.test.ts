@@ -3,6 +3,7 @@ import { readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Heartbeat } from '../control-plane/src/testkit.js';
 import type { RegisteredInstance } from './harness/registered_instance.js';
 import { openRequest, openSocket } from './harness/open_request.js';
 import { measured } from './harness/measured.js';
@@ -29,6 +30,12 @@ const setsOf = (gateway: ControlledGateway): string => join(gateway.place.dir, '
 
 async function inFlight(gateway: string): Promise<number | null | undefined> {
   return (await platform.instance(one.id)).in_flight[gateway];
+}
+
+/** The number of its newest heartbeat. */
+async function lastHeartbeat({ id }: ControlledGateway): Promise<number> {
+  const text = await platform.data.get(`{ebb}:gw:${id}`);
+  return (JSON.parse(text!) as Heartbeat).seq;
 }
 
 async function readiness(gateway: ControlledGateway): Promise<number> {
@@ -98,6 +105,9 @@ test('one worker killed -9 during a drain: its own requests go with it, the rest
       const workers = second.process.workers();
       return workers.length === 2 && !workers.includes(victim!);
     });
+    // Counts of before are the instance's own until the new worker's heartbeats say otherwise.
+    const seq = await lastHeartbeat(second);
+    await until('two heartbeats since', async () => (await lastHeartbeat(second)) >= seq + 2);
     const open = (): number =>
       one.arrivals.filter(({ url, ended }) => url.includes('open=') && ended === null).length;
     const { count } = await until('the count is that of the instance', async () => {
