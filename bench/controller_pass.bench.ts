@@ -10,9 +10,9 @@ import {
   type HeardGateway,
   type Lifecycle,
   loadController,
+  MemorySets,
   NO_INTENT,
   ok,
-  type Publisher,
   type Registration,
   type RegistryState,
   type RosterEntry,
@@ -40,27 +40,6 @@ const life = (): Lifecycle => ({
   [Symbol.asyncDispose]: () => Promise.resolve(),
 });
 const fine = { state: 'connected' as const, since: 0, detail: '' };
-
-/** Redis as the publisher shows it. */
-function memoryPublisher(): Publisher {
-  let epoch = 0;
-  let generation = 0;
-  return {
-    ...life(),
-    state: () => fine,
-    onDoubt: () => undefined,
-    probe: () => Promise.resolve(null),
-    time: () => Promise.resolve(ok(Date.now())),
-    meta: () => Promise.resolve(ok({ epoch, generation, sealed: true })),
-    sets: () => Promise.resolve(ok([])),
-    open: (next) => {
-      epoch = next;
-      return Promise.resolve({ kind: 'opened', generation });
-    },
-    publish: () => Promise.resolve({ kind: 'published', generation: ++generation }),
-    seal: () => Promise.resolve({ kind: 'sealed' }),
-  };
-}
 
 /** A controller over memory, and the hands that feed it. */
 function stage(services: readonly string[]) {
@@ -148,7 +127,7 @@ function stage(services: readonly string[]) {
       ...life(),
       follow: () => undefined,
     },
-    publisher: memoryPublisher(),
+    publisher: new MemorySets(clock).publisher(),
     feedback: {
       ...life(),
       state: () => fine,

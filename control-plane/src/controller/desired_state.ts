@@ -221,9 +221,7 @@ export class DesiredState {
   #changed([membership, intents, withheld, traffic]: CompiledAll['from']): Iterable<string> {
     const [known, decided, kept, asked] = this.#all?.from ?? [];
     if (known === undefined || decided === undefined || asked === undefined || kept !== withheld)
-      return [...(known?.keys() ?? []), ...(decided?.keys() ?? []), ...(kept?.services.keys() ?? [])].concat(
-        ...[membership.keys(), intents.keys(), withheld.services.keys()].map((names) => [...names]),
-      );
+      return [...servicesIn(known, decided, kept), ...servicesIn(membership, intents, withheld)];
     return [...differing(known, membership), ...differing(decided, intents), ...differing(asked, traffic)];
   }
 
@@ -282,4 +280,12 @@ export class DesiredState {
     this.#clashes = clashes;
     return encoded;
   }
+}
+
+function servicesIn(
+  membership: Membership = new Map(),
+  intents: Intents = new Map(),
+  withheld?: Withheld,
+): readonly string[] {
+  return [...membership.keys(), ...intents.keys(), ...(withheld?.services.keys() ?? [])];
 }

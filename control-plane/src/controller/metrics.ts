@@ -2,13 +2,27 @@ import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import type { ControlPlane } from '../model/control_plane.js';
 import type { ServiceResource } from '../model/resources.js';
 
+const PROCESS = 'ebbgate_controller_';
+/** The histogram of the event loop's lag: its timer would wake the process a hundred times a second. */
+const LAG_HISTOGRAM = ['min', 'max', 'mean', 'stddev', 'p50', 'p90', 'p99'].map(
+  (part) => `${PROCESS}nodejs_eventloop_lag_${part}_seconds`,
+);
+/** The longest that a timer waits. */
+const NEVER_MS = 2_147_483_647;
+
+/** The metrics of the process, but for what costs more than everything else that an idle controller does. */
+function collectOfProcess(registry: Registry): void {
+  collectDefaultMetrics({ register: registry, prefix: PROCESS, eventLoopMonitoringPrecision: NEVER_MS });
+  for (const name of LAG_HISTOGRAM) registry.removeSingleMetric(name);
+}
+
 /**
  * The controller's own metrics in Prometheus' text format, read from the control plane at each scrape: a service or gateway
  * that is gone leaves no series behind.
  */
 export function createMetrics(plane: ControlPlane): () => Promise<string> {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: 'ebbgate_controller_' });
+  collectOfProcess(registry);
   let read: readonly ServiceResource[] | null = null;
   /** All services, read once a scrape: they are many. */
   const services = (): readonly ServiceResource[] => (read ??= plane.services());

@@ -3,6 +3,7 @@ import { eligible } from '../model/set.js';
 import { problemKey, severityOf, type StandingProblem } from '../model/standing_problem.js';
 import { findingsOf, findingsOn, panickingIn } from './describe_health.js';
 import { byCodeUnit } from './encode.js';
+import { remembered } from './incremental.js';
 import { enumerate, spellFindings } from './serving.js';
 import type { World } from './world.js';
 
@@ -21,7 +22,16 @@ const FINDERS: readonly Finder[] = [
 
 type ByService = ReadonlyMap<string | null, readonly StandingProblem[]>;
 /** A world never changes, and all its services ask for the same. */
-const known = new WeakMap<World, ByService>();
+const byService = remembered((world: World): ByService => {
+  const grouped = new Map<string | null, StandingProblem[]>();
+  for (const finder of FINDERS)
+    for (const problem of finder(world)) {
+      const list = grouped.get(problem.service);
+      if (list) list.push(problem);
+      else grouped.set(problem.service, [problem]);
+    }
+  return grouped;
+});
 
 /** Everything that is wrong now, in the order of services, then of kinds and paths; what belongs to no service comes first. */
 export function findProblems(world: World): readonly StandingProblem[] {
@@ -36,20 +46,6 @@ export function describeProblems(world: World): readonly ProblemResource[] {
 /** The problems of one service, as the API shows them. */
 export function describeProblemsOf(world: World, service: string): readonly ProblemResource[] {
   return (byService(world).get(service) ?? []).map((problem) => describe(world, problem));
-}
-
-function byService(world: World): ByService {
-  const before = known.get(world);
-  if (before) return before;
-  const grouped = new Map<string | null, StandingProblem[]>();
-  for (const finder of FINDERS)
-    for (const problem of finder(world)) {
-      const list = grouped.get(problem.service);
-      if (list) list.push(problem);
-      else grouped.set(problem.service, [problem]);
-    }
-  known.set(world, grouped);
-  return grouped;
 }
 
 function describe(world: World, problem: StandingProblem): ProblemResource {
@@ -80,15 +76,9 @@ function compiledAs(code: StandingProblem['code']): Finder {
 }
 
 /** The same services are asked once: most have no problem, and passes in which nothing changed are many. */
-const knownIn = new WeakMap<World['compiled'], readonly StandingProblem[]>();
-
-function problemsIn(compiled: World['compiled']): readonly StandingProblem[] {
-  const before = knownIn.get(compiled);
-  if (before) return before;
-  const found = [...compiled.values()].flatMap(({ problems }) => problems);
-  knownIn.set(compiled, found);
-  return found;
-}
+const problemsIn = remembered((compiled: World['compiled']) =>
+  [...compiled.values()].flatMap(({ problems }) => problems),
+);
 
 /** Who may get requests and is out on some gateway, and the gateways that ignore health because of them. */
 function illnesses(world: World): readonly StandingProblem[] {

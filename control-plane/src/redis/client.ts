@@ -29,7 +29,7 @@ export interface LinkOptions {
  * One connection to Redis that is kept up for ever. Commands never wait for it: without a usable connection they fail
  * at once, in flight they fail when it is lost or after the command timeout, and none is ever sent twice. A failed
  * command may have been applied. A connection is usable once it is subscribed, or once the server's identity was
- * read. One that is open but silent is dropped within PROBE_MS + command timeout + 500 ms.
+ * read. One that is open but silent is dropped within 2 × PROBE_MS + command timeout + 500 ms: what was heard in the meantime saves a probe.
  */
 export class RedisLink implements Lifecycle {
   readonly #options: LinkOptions;
@@ -50,6 +50,8 @@ export class RedisLink implements Lifecycle {
   #timer: Timer | undefined;
   #pending: Promise<void> = Promise.resolve();
   #probing = false;
+  /** True if the server was heard since the last look. */
+  #heard = false;
   #closing: Promise<void> | undefined;
 
   constructor(options: LinkOptions) {
@@ -70,6 +72,7 @@ export class RedisLink implements Lifecycle {
       this.#lost();
     });
     this.#redis.on('message', (_channel: string, text: string) => {
+      this.#heard = true;
       for (const listener of this.#messageListeners) listener(text);
     });
   }
@@ -106,7 +109,9 @@ export class RedisLink implements Lifecycle {
   async run(command: string, ...args: readonly string[]): Promise<Result<unknown, string>> {
     if (!this.#usable) return err(`Redis is not connected: ${this.#state.detail}`);
     try {
-      return ok(await this.#redis.call(command, [...args]));
+      const answer = await this.#redis.call(command, [...args]);
+      this.#heard = true;
+      return ok(answer);
     } catch (error) {
       return err(describeError(error, this.#timeoutMs));
     }
@@ -236,19 +241,27 @@ export class RedisLink implements Lifecycle {
 
   #tick(): void {
     if (this.#redis.status === 'end') this.#connect(); // never on its own account, but nothing else would revive it
-    if (!this.#usable || this.#probing) return;
+    const [heard, needsMore] = [this.#heard, this.#needsIdentity()];
+    this.#heard = false;
+    if (!this.#usable || this.#probing || (heard && !needsMore)) return;
     this.#probing = true;
     this.#pending = this.#probe().finally(() => {
       this.#probing = false;
     });
   }
 
+  /** True if it matters who answers, and not only that somebody does. */
+  #needsIdentity(): boolean {
+    if (this.#options.channel !== undefined) return false;
+    return this.#doubtListeners.length > 0 || this.#state.state !== 'connected';
+  }
+
   /** A sign of life; a silent server is dropped by the socket timeout that this arms. */
   async #probe(): Promise<void> {
     const turn = this.#turn;
     try {
-      const identity = this.#options.channel === undefined ? parseIdentity(await this.#redis.info()) : null;
-      if (this.#options.channel !== undefined) await this.#redis.ping();
+      const identity = this.#needsIdentity() ? parseIdentity(await this.#redis.info()) : this.#identity;
+      if (!this.#needsIdentity()) await this.#redis.ping();
       if (turn !== this.#turn) return;
       const change = describeChange(this.#identity, identity);
       this.#identity = identity;

@@ -269,10 +269,14 @@ export class RedisFeedback implements Feedback {
 
   /** Takes in one heartbeat; true if it says something new. */
   #hear(id: string, text: string): boolean {
-    // The same text says nothing new, and is not read again.
-    const parsed = this.#room.has(id, text) ? null : parseHeartbeat(id, text);
-    this.#complaints.note(id, parsed?.ok === false ? parsed.error : null);
-    if (parsed?.ok !== true) return false;
+    // The same text says nothing new; it was good when it was taken in.
+    if (this.#room.has(id, text)) {
+      this.#complaints.note(id, null);
+      return false;
+    }
+    const parsed = parseHeartbeat(id, text);
+    this.#complaints.note(id, parsed.ok ? null : parsed.error);
+    if (!parsed.ok) return false;
     const last = this.#heard.get(id)?.heartbeat ?? this.#forgotten.get(id);
     if (last?.boot === parsed.value.boot && parsed.value.seq <= last.seq) return false;
     if (!this.#room.fits(id, text.length)) {

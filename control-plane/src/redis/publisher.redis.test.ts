@@ -8,6 +8,7 @@ import { reservePort } from '../local/port_reservation.js';
 import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import type { LinkState, PublishAnswer } from '../model/ports.js';
+import type { PublishedDocument } from '../model/set.js';
 import { buildEncoded, buildPeer, buildRoutes, buildSet, buildTombstone } from '../testing/builders.js';
 import { createRecordingLog } from '../testing/log.js';
 import { publisherContract } from '../testing/publisher.contract.js';
@@ -313,6 +314,66 @@ describe('reading', () => {
   });
 });
 
+describe('verify', () => {
+  const published = ['a', 'b', 'c'].map((service) => buildEncoded(buildSet({ service })));
+  async function publishAll(): Promise<readonly PublishedDocument[]> {
+    await publisher.open(10);
+    for (const encoded of published)
+      await publisher.publish({ epoch: 10, last_generation: 0, expected_generation: 0, at: AT, encoded });
+    const sets = await publisher.sets();
+    return sets.ok ? sets.value : [];
+  }
+
+  test.each<[string, readonly string[]]>([
+    ['a payload that is not that of its hash', ['HSET', KEYS.set('b'), 'payload', '{}']],
+    ['a hash that is not that of its payload', ['HSET', KEYS.set('b'), 'hash', '0']],
+    ['no payload', ['HDEL', KEYS.set('b'), 'payload']],
+    ['another generation', ['HSET', KEYS.set('b'), 'generation', '1']],
+    ['another epoch', ['HSET', KEYS.set('b'), 'epoch', '9']],
+    ['no place in the index', ['ZREM', KEYS.index, 'b']],
+    ['another place in the index', ['ZADD', KEYS.index, '7', 'b']],
+    ['no set', ['DEL', KEYS.set('b')]],
+  ])('names a set with %s', async (_, damage) => {
+    const before = await publishAll();
+    expect(await publisher.verify(before)).toEqual({ ok: true, value: null });
+    await command(damage[0]!, ...damage.slice(1));
+    expect(await publisher.verify(before)).toEqual({ ok: true, value: 'b' });
+  });
+
+  test.each([KEYS.set('b'), KEYS.index])('takes %s of another type for a difference', async (key) => {
+    const before = await publishAll();
+    await command('SET', key, 'x');
+    expect(await publisher.verify(before)).toEqual({ ok: true, value: key === KEYS.index ? 'a' : 'b' });
+  });
+
+  test('writes nothing', async () => {
+    const before = await publishAll();
+    const all = async (): Promise<unknown> =>
+      Promise.all([KEYS.meta, KEYS.set('a'), KEYS.set('b'), KEYS.index].map((key) => command('DUMP', key)));
+    const kept = await all();
+    await publisher.verify(before);
+    expect(await all()).toEqual(kept);
+  });
+
+  test('finds the one in sets of megabytes, which are compared a few at a time', async () => {
+    await publisher.open(10);
+    const peers = Array.from({ length: 4_000 }, (_, n) =>
+      buildPeer({ id: `10.0.${n >> 8}.${n & 255}:80`, host: `10.0.${n >> 8}.${n & 255}`, port: 80 }),
+    );
+    for (const service of ['a', 'b', 'c', 'd']) {
+      const encoded = buildEncoded(buildSet({ service, peers }));
+      expect(encoded.payload.length).toBeGreaterThan(300_000);
+      await publisher.publish({ epoch: 10, last_generation: 0, expected_generation: 0, at: AT, encoded });
+    }
+    const sets = await publisher.sets();
+    const before = sets.ok ? sets.value : [];
+    expect(before).toHaveLength(4);
+    expect(await publisher.verify(before)).toEqual({ ok: true, value: null });
+    await command('HSET', KEYS.set('d'), 'payload', '{}');
+    expect(await publisher.verify(before)).toEqual({ ok: true, value: 'd' });
+  });
+});
+
 test('10,000 sets are published and read back in a few seconds', async () => {
   const all = Array.from({ length: 10_000 }, (_, number) =>
     buildEncoded(buildSet({ service: `service-${number}` })),
@@ -331,6 +392,7 @@ test('10,000 sets are published and read back in a few seconds', async () => {
   expect(perSecond).toBeGreaterThan(2_000); // 15,000 and more on an idle machine
   const sets = await publisher.sets();
   expect(sets.ok && sets.value.length).toBe(10_000);
+  expect(await publisher.verify(sets.ok ? sets.value : [])).toEqual({ ok: true, value: null });
 });
 
 describe('the probe', () => {

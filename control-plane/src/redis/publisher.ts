@@ -11,6 +11,8 @@ import type { PublishingScripts } from './scripts.js';
 
 /** How many sets are asked for at a time when all are read. */
 const READ_BATCH = 500;
+/** How much is compared by one script, which nothing else of Redis runs beside: sets, and characters of their payloads. */
+const VERIFY_BATCH = { sets: 200, characters: 1_000_000 };
 
 type Fenced = Extract<PublishAnswer, { kind: 'fenced' }>;
 type Lost = Extract<PublishAnswer, { kind: 'lost' }>;
@@ -117,6 +119,21 @@ export class RedisPublisher implements Publisher {
     return ok(found);
   }
 
+  async verify(published: Iterable<PublishedDocument>): Promise<Result<string | null, string>> {
+    for (const batch of batches(published)) {
+      const keys = [KEYS.index, ...batch.map(({ service }) => KEYS.set(service))];
+      const args = batch.flatMap(({ service, epoch, generation, hash }) => [
+        ...[service, String(epoch), String(generation), hash],
+      ]);
+      const answer = await this.#link.runScript('verify', keys, args);
+      if (!answer.ok) return answer;
+      const differing = batch[Number(answer.value) - 1];
+      if (differing !== undefined) return ok(differing.service);
+      if (answer.value !== 0) return err(`the verify script answered ${JSON.stringify(answer.value)}`);
+    }
+    return ok(null);
+  }
+
   async open(epoch: number): Promise<Opened | Fenced | Unavailable> {
     assertWhole('epoch', epoch);
     const answer = await this.#ask('open', [KEYS.meta, KEYS.index], [String(epoch), CHANNELS.changed]);
@@ -196,6 +213,23 @@ export class RedisPublisher implements Publisher {
     if (!document.ok || document.value.service !== name) return ok(null);
     return ok({ service: name, document: document.value, payload, hash, epoch, generation, at });
   }
+}
+
+/** Parts of `published` that one script may compare; at least one set each. */
+function* batches(published: Iterable<PublishedDocument>): Generator<readonly PublishedDocument[]> {
+  let batch: PublishedDocument[] = [];
+  let characters = 0;
+  for (const one of published) {
+    const isFull =
+      batch.length >= VERIFY_BATCH.sets || characters + one.payload.length > VERIFY_BATCH.characters;
+    if (isFull && batch.length > 0) {
+      yield batch;
+      [batch, characters] = [[], 0];
+    }
+    batch.push(one);
+    characters += one.payload.length;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 function parseAnswer(reply: unknown): Answer | null {

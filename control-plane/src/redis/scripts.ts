@@ -7,17 +7,19 @@ export interface PublishingScripts {
   readonly publish: string;
   readonly seal: string;
   readonly probe: string;
+  readonly verify: string;
 }
 
-/** Reads `open.lua`, `publish.lua`, `seal.lua` and `probe.lua` from `directory`; rejects with the name of what is missing. */
+/** Reads the scripts from `directory`, each from the file of its name; rejects with the name of what is missing. */
 export async function loadScripts(directory: string): Promise<PublishingScripts> {
-  const [open, publish, seal, probe] = await Promise.all([
+  const [open, publish, seal, probe, verify] = await Promise.all([
     load(directory, 'open.lua'),
     load(directory, 'publish.lua'),
     load(directory, 'seal.lua'),
     load(directory, 'probe.lua'),
+    load(directory, 'verify.lua'),
   ]);
-  return { open, publish, seal, probe };
+  return { open, publish, seal, probe, verify };
 }
 
 async function load(directory: string, file: string): Promise<string> {

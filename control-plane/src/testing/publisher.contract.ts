@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Lifecycle, PublishAnswer, Publisher } from '../model/ports.js';
-import type { EncodedDocument } from '../model/set.js';
+import { ok } from '../model/result.js';
+import type { EncodedDocument, PublishedDocument } from '../model/set.js';
 import { buildEncoded, buildPeer, buildRoutes, buildSet, buildTombstone } from './builders.js';
 import { must } from './must.js';
 import { until } from './until.js';
@@ -99,6 +100,51 @@ export function publisherContract(name: string, make: () => Promise<Published>):
         await publisher.open(10);
         expect(await publisher.open(9)).toEqual({ kind: 'fenced', epoch: 10 });
         expect(await meta()).toEqual({ epoch: 10, generation: 0, sealed: false });
+      });
+    });
+
+    describe('verify', () => {
+      let published: readonly PublishedDocument[];
+      beforeEach(async () => {
+        await publisher.open(10);
+        await publish();
+        published = await sets();
+      });
+
+      test('names none while all is as it was published, in the name of whatever epoch', async () => {
+        expect(await publisher.verify(published)).toEqual(ok(null));
+        expect(await publisher.verify([])).toEqual(ok(null));
+        await publisher.open(11);
+        expect(await publisher.verify(published)).toEqual(ok(null));
+      });
+
+      test('names what was published again since, or never', async () => {
+        expect(await publish({ seen: 1, expected: 1, weight: 2 })).toMatchObject({ kind: 'published' });
+        expect(await publisher.verify(published)).toEqual(ok('orders'));
+        const [now] = await sets();
+        expect(await publisher.verify([now!])).toEqual(ok(null));
+        expect(await publisher.verify([now!, { ...now!, service: 'shop' }])).toEqual(ok('shop'));
+      });
+
+      test.each<[string, Partial<PublishedDocument>]>([
+        ['another epoch', { epoch: 9 }],
+        ['another generation', { generation: 2 }],
+        ['another hash', { hash: orders(2).hash }],
+      ])('names a set of %s', async (_, other) => {
+        expect(await publisher.verify([{ ...published[0]!, ...other }])).toEqual(ok('orders'));
+      });
+
+      test.each<[string, () => unknown]>([
+        ['damaged', () => where.damage('orders')],
+        ['gone', () => where.wipe()],
+      ])('names a set that is %s', async (_, happens) => {
+        await happens();
+        expect(await publisher.verify(published)).toEqual(ok('orders'));
+      });
+
+      test('without an answer it names none', async () => {
+        where.connect('away');
+        expect(await publisher.verify(published)).toMatchObject({ ok: false });
       });
     });
 

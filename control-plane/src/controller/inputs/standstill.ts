@@ -1,7 +1,7 @@
 import type { Clock, Lifecycle, Timer } from '../../model/ports.js';
 
 /** How often this process looks at the clock, and which gap means that it did not run, in milliseconds. */
-const LOOK_MS = { every: 250, gap: 3_000 };
+const LOOK_MS = { every: 1_000, gap: 3_000 };
 
 /** Notices that this process did not run for a while: then the clock has gone on, and nothing that was read has. */
 export class Standstill implements Lifecycle {

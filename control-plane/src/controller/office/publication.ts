@@ -173,11 +173,10 @@ export class Publication {
   async verify(): Promise<boolean> {
     const doubts = this.#doubts;
     if (!this.#isOpen() || this.unsettled.size > 0) return true;
-    const sets = await this.#deps.publisher.sets();
-    if (!sets.ok || doubts !== this.#doubts || !this.#isOpen()) return true;
-    const differing = this.#sets.differing(sets.value);
-    if (differing !== null) this.doubt(`the set of ${differing} is not what was published`);
-    return differing === null;
+    const differing = await this.#deps.publisher.verify([...this.#sets.published.values()]);
+    if (!differing.ok || doubts !== this.#doubts || !this.#isOpen()) return true;
+    if (differing.value !== null) this.doubt(`the set of ${differing.value} is not what was published`);
+    return differing.value === null;
   }
 
   #isOpen(): boolean {

@@ -105,16 +105,6 @@ export class PublishedSets {
     if (out === undefined && !this.#unsettled.has(service)) return null;
     return out && 'removed' in out.document ? out : encode({ v: 1, service, removed: true });
   }
-
-  /** A service whose set is not among `found` as it was published, or null. */
-  differing(found: readonly PublishedDocument[]): string | null {
-    const there = new Map(found.map((one) => [one.service, one]));
-    for (const { service, epoch, generation, hash } of this.#published.values()) {
-      const one = there.get(service);
-      if (one?.epoch !== epoch || one.generation !== generation || one.hash !== hash) return service;
-    }
-    return null;
-  }
 }
 
 /** What a meta says against our term, or null. */

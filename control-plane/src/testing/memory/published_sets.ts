@@ -138,6 +138,16 @@ class MemoryPublisher implements Publisher {
         .map(({ damaged: _, ...published }) => published),
     );
   }
+  verify(published: Iterable<PublishedDocument>): Promise<Result<string | null, string>> {
+    return this.#ask(() => {
+      for (const { service, epoch, generation, hash } of published) {
+        const row = this.#sets.sets.get(service);
+        const same = row?.epoch === epoch && row.generation === generation && row.hash === hash;
+        if (!same || row.damaged) return service;
+      }
+      return null;
+    });
+  }
 
   async open(epoch: number): ReturnType<Publisher['open']> {
     assertWhole(epoch);
