@@ -74,6 +74,14 @@ local function times(count, item)
   return items
 end
 
+--- Calls `run` with each ASCII character, and whether it is one of `inside`.
+local function each_character(inside, run)
+  for code = 0, 127 do
+    local character = string.char(code)
+    run(character, inside:find(character, 1, true) ~= nil)
+  end
+end
+
 --- Values at the border of a rule: those that pass, and those beside them that do not.
 local function border(rule)
   if rule.type == 'whole' then
@@ -88,6 +96,10 @@ local function border(rule)
     local more = rule.good[1] == 'é' and 'é' or 'a'
     local full = (more == 'é' and more or rule.good[1]:sub(1, 1)) .. more:rep(rule.most - 1)
     good[#good + 1], bad[#bad + 1], bad[#bad + 2], bad[#bad + 3] = full, full .. more, 1, tools.null
+    each_character(rule.inside, function(character, is_inside)
+      local texts = is_inside and good or bad
+      texts[#texts + 1] = rule.good[1] .. character .. rule.good[1]
+    end)
     return good, bad
   elseif rule.type == 'range' then
     local min, max = rule.min, rule.max
@@ -165,6 +177,11 @@ describe('peers', function()
       assert.is_true(takes(member, ('a'):rep(longest[kind])))
       assert.is_false(takes(member, ('a'):rep(longest[kind] + 1)))
     end)
+    it('have a name as ' .. member .. ' of the characters of such names', function()
+      each_character(contract.inside[kind], function(character, is_inside)
+        tools.ensure(takes(member, 'a' .. character .. 'a') == is_inside, member .. ' with character ' .. character:byte())
+      end)
+    end)
   end
   it('are not too many', function()
     local function many(count)
@@ -193,6 +210,11 @@ describe('names and routes', function()
   it('have services that are not too long', function()
     assert.is_true(wire.is_service(('a'):rep(longest.service)))
     assert.is_false(wire.is_service(('a'):rep(longest.service + 1)))
+  end)
+  it('have services of the characters of such names', function()
+    each_character(contract.inside.service, function(character, is_inside)
+      tools.ensure(wire.is_service('a' .. character .. 'a') == is_inside, 'character ' .. character:byte())
+    end)
   end)
   it('have hosts and paths that are not too long', function()
     local function takes(host, path)

@@ -24,7 +24,8 @@ export interface Clock extends Time {
   /** Calls `run` once, `ms` from now, and never before this call has returned. `run` must not throw. */
   readonly after: (ms: number, run: () => void) => Timer;
   /**
-   * Calls `run` again and again, first `ms` from now. A call that comes late delays the next ones: none is made up for.
+   * Calls `run` again and again, each time when the clock passes a multiple of `ms`: so all that is done every second wakes the
+   * process once a second. A call that comes late is not made up for.
    * Work that `run` begins is not waited for.
    */
   readonly every: (ms: number, run: () => void) => Timer;
@@ -43,7 +44,7 @@ export function completeClock({ monotonic, wall, after }: Time & Pick<Clock, 'af
     every: (ms, run) => {
       let next: Timer;
       const arm = (): void => {
-        next = after(ms, () => {
+        next = after(ms - (Math.round(monotonic()) % ms), () => {
           arm(); // before `run`, which may stop it
           run();
         });

@@ -45,17 +45,29 @@ export function clockContract(
       expect(seen).toEqual([]);
     });
 
-    test('every: first after its span, then again and again, until it stops itself', async () => {
+    test('every: at multiples of its span, each once, until it stops itself', async () => {
       const { clock, pass } = make();
-      const began = clock.monotonic();
-      const moments: number[] = [];
+      await pass(3);
+      const multiple = (): number => Math.floor((clock.monotonic() + 0.5) / 10);
+      const multiples = [multiple()];
       const timer = clock.every(10, () => {
-        moments.push(clock.monotonic() - began);
-        if (moments.length === 3) timer.stop();
+        multiples.push(multiple());
+        if (multiples.length === 4) timer.stop();
       });
       await pass(100);
-      expect(moments).toHaveLength(3);
-      moments.forEach((moment, index) => expect(moment).toBeGreaterThanOrEqual((index + 1) * 10));
+      expect(multiples).toHaveLength(4);
+      expect(new Set(multiples).size).toBe(4);
+      expect(multiples).toEqual(multiples.toSorted((a, b) => a - b));
+    });
+
+    test('every: what has the same span happens together, whenever it began', async () => {
+      const { clock, pass } = make();
+      let [one, other] = [NaN, NaN];
+      using _one = clock.every(200, () => (one = clock.monotonic()));
+      await pass(7);
+      using _other = clock.every(200, () => (other = clock.monotonic()));
+      await pass(250);
+      expect(Math.abs(one - other)).toBeLessThan(100);
     });
 
     test('sleep ends with its time, and never before', async () => {

@@ -19,6 +19,15 @@ const contract = JSON.parse(readFileSync(FILE, 'utf8')) as SpecContract;
 const { fields, peers, longest } = contract;
 const patches = sectionSchemas('patch');
 
+/** The ASCII characters that a text may contain, and all others. */
+function charactersOf(inside: string): {
+  readonly inside: readonly string[];
+  readonly others: readonly string[];
+} {
+  const ascii = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code));
+  return { inside: [...inside], others: ascii.filter((character) => !inside.includes(character)) };
+}
+
 /** Values at the border of a rule: those that pass, and those next to them that do not. */
 function border(rule: ContractRule): { readonly good: readonly unknown[]; readonly bad: readonly unknown[] } {
   switch (rule.type) {
@@ -36,7 +45,12 @@ function border(rule: ContractRule): { readonly good: readonly unknown[]; readon
       // Beyond ASCII a length in characters and one in bytes differ.
       const more = first === 'é' ? 'é' : 'a';
       const full = first.slice(0, 1) + more.repeat(rule.most - 1);
-      return { good: [...rule.good, full], bad: [...rule.bad, full + more, 1] };
+      const { inside, others } = charactersOf(rule.inside);
+      const between = (character: string): string => first + character + first;
+      return {
+        good: [...rule.good, full, ...inside.map(between)],
+        bad: [...rule.bad, full + more, 1, ...others.map(between)],
+      };
     }
     case 'range': {
       const { min, max } = rule;

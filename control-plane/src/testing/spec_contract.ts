@@ -1,4 +1,4 @@
-import { LONGEST_NAME } from '../model/names.js';
+import { checkName, LONGEST_NAME } from '../model/names.js';
 import { SECTIONS } from '../model/service_spec.js';
 import {
   MAX_PEERS,
@@ -20,6 +20,8 @@ export type ContractRule =
       readonly most: number;
       readonly good: readonly string[];
       readonly bad: readonly string[];
+      /** The ASCII characters that may be between two of the first good one. */
+      readonly inside: string;
     }
   | { readonly type: 'list'; readonly most: number; readonly of: ContractRule }
   | { readonly type: 'range'; readonly min: number; readonly max: number }
@@ -46,7 +48,11 @@ export interface SpecContract {
     readonly weight: { readonly min: number; readonly max: number };
   };
   readonly longest: Readonly<Record<string, number>>;
+  /** The ASCII characters that may be inside a name, between two letters. */
+  readonly inside: Readonly<Record<NamedInSets, string>>;
 }
+
+type NamedInSets = 'service' | 'instance' | 'version' | 'zone';
 
 /** The contract, made from the tables of the model. */
 export function specContract(): SpecContract {
@@ -56,7 +62,22 @@ export function specContract(): SpecContract {
     fields: fieldsOf(SECTIONS, ''),
     peers: { most: MAX_PEERS, port: PEER_PORT, weight: PEER_WEIGHT },
     longest: { service, instance, version, zone, route_host: MAX_ROUTE_HOST, route_path: MAX_ROUTE_PATH },
+    inside: {
+      service: insideName('service'),
+      instance: insideName('instance'),
+      version: insideName('version'),
+      zone: insideName('zone'),
+    },
   };
+}
+
+function insideName(kind: NamedInSets): string {
+  return inside('a', (text) => checkName(kind, text).ok);
+}
+
+function inside(good: string, fits: (text: string) => boolean): string {
+  const ascii = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code));
+  return ascii.filter((character) => fits(good + character + good)).join('');
 }
 
 function fieldsOf(members: Members, prefix: string): readonly ContractField[] {
@@ -85,7 +106,10 @@ function ruleOf(rule: Rule): ContractRule {
     case 'one_of':
       return { type: 'word', words: rule.values };
     case 'text':
-      return { type: 'text', most: rule.most, good: rule.good, bad: rule.bad };
+      return {
+        ...{ type: 'text', most: rule.most, good: rule.good, bad: rule.bad },
+        inside: inside(rule.good[0] ?? '', (text) => rule.pattern.test(text)),
+      };
     case 'list':
       return { type: 'list', most: rule.most, of: ruleOf(rule.of) };
     case 'object':
