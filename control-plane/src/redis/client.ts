@@ -4,6 +4,7 @@ import { backoffDelay } from '../model/backoff.js';
 import type { Clock, Lifecycle, LinkState, Log, Timer } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { describeAddress, type RedisAddress } from './address.js';
+import { describeError } from './describe_error.js';
 import { describeChange, parseIdentity, type ServerIdentity } from './identity.js';
 
 /** Every second the link asks for a sign of life, so silence is noticed after at most this and the socket timeout. */
@@ -293,14 +294,4 @@ export class RedisLink implements Lifecycle {
     if (state === 'connected' || this.#closing !== undefined) this.#options.log.info(fields, 'redis link');
     else this.#options.log.warn(fields, 'redis link');
   }
-}
-
-/** What ioredis says, in our words; answers of the server (`NOSCRIPT …`) stay as they are. */
-function describeError(error: unknown, timeoutMs: number): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.message === 'Command timed out') return `no answer within ${String(timeoutMs)} ms`;
-  if (/^(Connection is closed|Reached the max retries|Stream isn't writeable)/.test(error.message))
-    return 'the connection was lost';
-  if (error.message !== '') return error.message;
-  return 'code' in error ? String(error.code) : error.name; // an AggregateError of several addresses says nothing
 }

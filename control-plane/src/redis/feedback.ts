@@ -1,4 +1,5 @@
 import type { FleetReport, HeardGateway, Heartbeat } from '../model/gateway.js';
+import { worseLink } from '../model/link.js';
 import { checkName } from '../model/names.js';
 import type { Clock, Feedback, LinkState, Log, Timer } from '../model/ports.js';
 import { ok, type Result } from '../model/result.js';
@@ -9,13 +10,12 @@ import { GatewayList, MOST_LISTED, type GatewayListing } from './gateway_list.js
 import { MOST_CHARACTERS, parseHeartbeat } from './heartbeat.js';
 import { HeartbeatRoom } from './heartbeat_room.js';
 import { CHANNELS, KEYS } from './keys.js';
+import { Wanted } from './wanted.js';
 
 /** How many heartbeats are asked for at a time. */
 const READ_BATCH = 50;
 /** How many names that were never heard are shown; the others are taken out of Redis' list, which costs a living gateway nothing: it lists itself with every beat. */
 const SHOWN = 100;
-/** How many hints wait; more of them mean: read everything. */
-const MOST_HINTS = 10_000;
 export interface FeedbackOptions {
   /** `redis://[[user]:password@]host[:port][/database]`; a bad one throws. */
   readonly url: string;
@@ -69,9 +69,7 @@ export class RedisFeedback implements Feedback {
   /** Gateways whose heartbeats are not taken in, there being too many. */
   readonly #turnedAway = new Set<string>();
   readonly #complaints: Complaints;
-  /** What the next read must cover. */
-  readonly #wanted = new Set<string>();
-  #wantsAll = false;
+  readonly #wanted = new Wanted();
   #complete = false;
   #reading: Promise<void> | undefined;
   #timer: Timer | undefined;
@@ -93,27 +91,19 @@ export class RedisFeedback implements Feedback {
     this.#pollMs = parts.pollMs;
     this.#hints.onMessage((id) => {
       if (!checkName('gateway', id).ok) return;
-      if (this.#wanted.size < MOST_HINTS) this.#wanted.add(id);
-      else this.#wantsAll = true;
+      this.#wanted.add(id);
       this.#read();
     });
-    const readAll = (): void => {
-      this.#wantsAll = true;
-      this.#read();
-    };
     // Hints sent while a connection was away are lost, so each new one begins with reading everything.
-    this.#hints.onUsable(readAll);
-    this.#reads.onUsable(readAll);
+    for (const link of [this.#hints, this.#reads])
+      link.onUsable(() => {
+        this.#readAll();
+      });
   }
 
   /** The worse of the two connections. */
   state(): LinkState {
-    const states = [this.#reads.state(), this.#hints.state()] as const;
-    return (
-      states.find(({ state }) => state === 'connecting') ??
-      states.find(({ state }) => state === 'degraded') ??
-      states[0]
-    );
+    return worseLink(this.#reads.state(), this.#hints.state());
   }
 
   /** The listener is called at once, before this returns, and then at every change. It must not throw. */
@@ -125,8 +115,7 @@ export class RedisFeedback implements Feedback {
   async start(): Promise<void> {
     if (this.#timer !== undefined || this.#closing !== undefined) return;
     this.#timer = this.#clock.every(this.#pollMs, () => {
-      this.#wantsAll = true;
-      this.#read();
+      this.#readAll();
     });
     await Promise.all([this.#reads.start(), this.#hints.start()]);
   }
@@ -182,15 +171,17 @@ export class RedisFeedback implements Feedback {
     if (this.#closing !== undefined) return;
     this.#reading ??= this.#readWanted().finally(() => {
       this.#reading = undefined;
-      if (this.#wantsAll || this.#wanted.size > 0) this.#read();
+      if (this.#wanted.any) this.#read();
     });
   }
 
+  #readAll(): void {
+    this.#wanted.addAll();
+    this.#read();
+  }
+
   async #readWanted(): Promise<void> {
-    const ids = new Set(this.#wanted);
-    const all = this.#wantsAll;
-    this.#wanted.clear();
-    this.#wantsAll = false;
+    const { ids, all } = this.#wanted.take();
     const removals = this.#removals;
     const listed = all ? await this.#names.read() : null;
     // Who was heard once is asked for whatever the list says, which somebody may have flooded.
@@ -202,7 +193,7 @@ export class RedisFeedback implements Feedback {
       readAll = (await this.#readBatch(list.slice(start, start + READ_BATCH))) && readAll;
     if (!readAll || listed === null) return;
     if (removals === this.#removals) await this.#takeList(listed);
-    else this.#wantsAll = true;
+    else this.#wanted.addAll();
   }
 
   /** Reports the names that nobody heard, and trims Redis' list to those that are shown. */
@@ -221,7 +212,7 @@ export class RedisFeedback implements Feedback {
       );
       await this.#names.remove([...surplus, ...bad]);
     }
-    if (more > 0) this.#wantsAll = true;
+    if (more > 0) this.#wanted.addAll();
     for (const id of this.#removed) if (names.has(id)) await this.#names.forget(id);
   }
 

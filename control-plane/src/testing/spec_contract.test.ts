@@ -25,7 +25,7 @@ function charactersOf(inside: string): {
   readonly others: readonly string[];
 } {
   const ascii = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code));
-  return { inside: [...inside], others: ascii.filter((character) => !inside.includes(character)) };
+  return { inside: inside.split(''), others: ascii.filter((character) => !inside.includes(character)) };
 }
 
 /** Values at the border of a rule: those that pass, and those next to them that do not. */
