@@ -135,8 +135,8 @@ function stage(services: readonly string[]) {
       forget: () => Promise.resolve(),
       forgetNeverHeard: () => Promise.resolve(ok(0)),
     },
-    zookeeper: () => fine,
-    probeZookeeper: () => Promise.resolve(null),
+    truthLink: () => fine,
+    probeTruth: () => Promise.resolve(null),
     storeClocks: {
       zookeeper: () => Promise.resolve(ok(clock.wall())),
       redis: () => Promise.resolve(ok(clock.wall())),

@@ -38,7 +38,7 @@ function readinessNow({
     dataLoss: loss.reason,
     registryProblem: desired.problem ?? storeProblem(deps),
     registrySince: age === null ? null : Math.round(clock.wall() - age),
-    zookeeper: deps.zookeeper(),
+    zookeeper: deps.truthLink(),
     refusals: { zookeeper: writability.refusal('zookeeper'), redis: writability.refusal('redis') },
     publisher: deps.publisher.state(),
     feedback: deps.feedback.state(),

@@ -57,9 +57,9 @@ export interface ControllerDeps {
   readonly consumers: ConsumerRegistration;
   readonly publisher: Publisher;
   readonly feedback: Feedback;
-  readonly zookeeper: () => LinkState;
+  readonly truthLink: () => LinkState;
   /** Tries to write into ZooKeeper, and changes nothing: null, or why it was refused. */
-  readonly probeZookeeper: () => Promise<string | null>;
+  readonly probeTruth: () => Promise<string | null>;
   readonly clock: Clock;
   readonly storeClocks: StoreClocks;
   readonly log: Log;

@@ -4,9 +4,9 @@ import type { Clock, Lifecycle, LinkState, Log, Publisher, Timer } from '../../m
 export type Refusal = { readonly since: number; readonly reason: string } | null;
 
 export interface WritabilityDeps {
-  readonly zookeeper: () => LinkState;
-  /** Tries to write into ZooKeeper, and changes nothing: null, or why it was refused. */
-  readonly probeZookeeper: () => Promise<string | null>;
+  readonly truthLink: () => LinkState;
+  /** Tries to write into the truth store, and changes nothing: null, or why it was refused. */
+  readonly probeTruth: () => Promise<string | null>;
   readonly publisher: Pick<Publisher, 'state' | 'probe'>;
   readonly clock: Clock;
   readonly log: Log;
@@ -40,9 +40,9 @@ export class Writability implements Lifecycle {
   #timer: Timer | undefined;
 
   constructor({ clock, log, wake, ...stores }: WritabilityDeps) {
-    const { zookeeper, probeZookeeper, publisher } = stores;
+    const { truthLink, probeTruth, publisher } = stores;
     this.#stores = [
-      { name: 'zookeeper', link: zookeeper, probe: probeZookeeper },
+      { name: 'zookeeper', link: truthLink, probe: probeTruth },
       { name: 'redis', link: () => publisher.state(), probe: () => publisher.probe() },
     ];
     this.#clock = clock;

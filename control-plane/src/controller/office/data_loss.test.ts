@@ -38,7 +38,7 @@ function installation(isLost = true): { readonly truth: MemoryTruth; readonly st
 interface Given {
   readonly stores?: LossStores;
   readonly inputs?: object;
-  readonly zookeeper?: DataLossDeps['zookeeper'];
+  readonly truthLink?: DataLossDeps['truthLink'];
 }
 
 /** A loss whose publications end when `end` is called, and how often its acceptance began. */
@@ -65,7 +65,7 @@ function lost(given: Given = {}): {
       ...{ fleet: { before: () => new Map() }, ...given.inputs },
     },
     passes: { urge: () => undefined, until: () => new Promise<void>((resolve) => ends.push(resolve)) },
-    zookeeper: given.zookeeper,
+    truthLink: given.truthLink,
   } as unknown as DataLossDeps;
   const loss = new DataLoss(deps);
   return {
@@ -138,7 +138,7 @@ test('a history that alone is gone is begun again, once every store has looked; 
     const asked = vi.spyOn(histories, 'acceptDataLoss');
     const { loss } = lost({
       stores: { ...installation(others === 'lost').stores, histories },
-      zookeeper: () => ({ state, since: 0, detail: '' }),
+      truthLink: () => ({ state, since: 0, detail: '' }),
     });
     loss.tendHistories();
     expect(asked).toHaveBeenCalledTimes(accepted);

@@ -22,7 +22,7 @@ export interface DataLossDeps {
   readonly passes: Pick<Passes, 'urge' | 'until'>;
   readonly clock: Pick<Clock, 'wall'>;
   /** Connected = every store has looked at what the present connection shows. */
-  readonly zookeeper: () => LinkState;
+  readonly truthLink: () => LinkState;
 }
 
 /** How long the answer to an acceptance waits for everything to be published again, in milliseconds. */
@@ -47,9 +47,9 @@ export class DataLoss {
 
   /** A history that alone is gone is begun again: nothing that is in force depends on it. */
   tendHistories(): void {
-    const { stores, zookeeper } = this.#deps;
+    const { stores, truthLink } = this.#deps;
     // Of a whole that is lost the others may be found a moment later.
-    const alone = this.seen === null && zookeeper().state === 'connected';
+    const alone = this.seen === null && truthLink().state === 'connected';
     if (alone && stores.histories.loss() !== null) stores.histories.acceptDataLoss();
   }
 

@@ -13,7 +13,7 @@ export interface ReleaseDeps extends CommandContext {
   readonly prometheus: Prometheus;
   /** A fresh release id. */
   readonly newId: () => string;
-  readonly zookeeper: () => LinkState;
+  readonly truthLink: () => LinkState;
   /** Another pass, soon. */
   readonly wake: () => void;
 }

@@ -55,7 +55,7 @@ class Controller {
       ...{ hooks: new MemoryOutside(clock).hooks(), prometheus: NO_PROMETHEUS },
       ...{
         newId: () => 'run-1',
-        zookeeper: () => ({ state: 'connected', since: 0 }),
+        truthLink: () => ({ state: 'connected', since: 0 }),
         world: () => this.world(),
       },
       inputs: this.#inputs(),

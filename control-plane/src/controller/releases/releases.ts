@@ -126,12 +126,12 @@ export class Releases implements ReleasePlane, Lifecycle {
   }
 
   #facts(world: World, record: ReleaseRecord): ReleaseFacts {
-    const { inputs, compilation, zookeeper } = this.#deps;
+    const { inputs, compilation, truthLink } = this.#deps;
     const { service, id } = record;
     return observeRelease(world, record, {
       watcher: this.#watcher,
       in_force: inputs.traffic.get(service)?.release === id && compilation.isInForce(service),
-      zookeeper: zookeeper().state,
+      zookeeper: truthLink().state,
       ...this.#counters.of(record, world.wall),
       answers: this.#gates.answers(),
       call: this.#calls.outcomeOf(record),
