@@ -15,6 +15,8 @@ import { claim, clearState, writeEndpoints, writeState, type Endpoints, type UpS
 import { supervise, type Supervised } from './supervise.js';
 import { launchZooKeeper } from './zookeeper.js';
 
+// Longer than other files: the order in which a whole platform starts, is watched, and stops, in one place.
+
 /** What a gateway of a local Ebbgate is rendered from. */
 export interface GatewayPlace {
   readonly id: string;
