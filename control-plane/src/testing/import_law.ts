@@ -21,6 +21,10 @@ const LAW: Readonly<Record<string, { readonly may: readonly string[] | 'all'; re
     may: 'all',
     because: 'it wires a controller to real servers, as main.ts does',
   },
+  'testing/zookeeper_rig.ts': {
+    may: ['model', 'local', 'zookeeper', 'clock.ts'],
+    because: 'it opens links and sessions to a real ZooKeeper, and wires nothing else',
+  },
   'testing/controller_plays.ts': { may: 'all', because: 'it looks into the stores of that controller' },
   'testing/cli_rig.ts': { may: 'all', because: 'it puts the command line in front of a real API' },
   'testing/api_rig.ts': { may: 'all', because: 'it puts the real API in front of a plane in memory' },

@@ -1,55 +1,25 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { systemClock as clock } from '../clock.js';
 import { reservePort } from '../local/port_reservation.js';
-import { type LocalProcess } from '../local/process.js';
-import { launchZooKeeper } from '../local/zookeeper.js';
 import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
+import { until } from '../testing/until.js';
+import { useZooKeeper } from '../testing/zookeeper_rig.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
 import type { WatchEvent } from './protocol.js';
 
-const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-connection-'));
-const RETRY_LATER = { timeout: 20_000, interval: 10 };
-let port: number;
-let server: LocalProcess;
+const zk = useZooKeeper();
 let proxy: TcpProxy;
-let opened: ZooKeeperConnection[] = [];
-let names = 0;
-
-beforeAll(async () => {
-  port = await reservePort();
-  server = await launchZooKeeper({ dir, port });
-});
-
-afterAll(async () => {
-  await server.stop();
-  rmSync(dir, { recursive: true });
-});
 
 beforeEach(async () => {
-  proxy = await startTcpProxy(port);
+  proxy = zk.open(await startTcpProxy(zk.port));
 });
 
-afterEach(async () => {
-  server.kill('SIGCONT');
-  for (const connection of opened) await connection.close();
-  opened = [];
-  await proxy.close();
-});
-
-async function open(to = port, sessionTimeoutMs = 2_000): Promise<ZooKeeperConnection> {
-  const address = { host: '127.0.0.1', port: to };
-  const result = await connect({ server: address, sessionTimeoutMs, connectTimeoutMs: 10_000, clock });
-  if (!result.ok) throw new Error(result.error);
-  opened.push(result.value);
-  return result.value;
-}
+const open = (to = zk.port, sessionTimeoutMs = 2_000): Promise<ZooKeeperConnection> =>
+  zk.connection(to, sessionTimeoutMs);
 
 async function freshNode(connection: ZooKeeperConnection, data = ''): Promise<string> {
-  const path = `/n${names++}`;
+  const path = zk.path('n');
   expect(await connection.create(path, Buffer.from(data))).toEqual({ ok: true, value: null });
   return path;
 }
@@ -122,14 +92,14 @@ test('a tree watch reports everything below, once it is added, until it is remov
   await writer.create(`${root}/a/b`, Buffer.alloc(0), { ephemeral: true });
   await writer.setData(`${root}/a/b`, Buffer.from('x'), -1);
   await writer.remove(`${root}/a/b`, -1);
-  await vi.waitFor(() => {
+  await until(() => {
     expect(events).toEqual([
       { type: 'created', path: `${root}/a` },
       { type: 'created', path: `${root}/a/b` },
       { type: 'changed', path: `${root}/a/b` },
       { type: 'deleted', path: `${root}/a/b` },
     ]);
-  }, RETRY_LATER);
+  });
   expect(await watcher.removeTreeWatch(root)).toEqual({ ok: true, value: null });
   await writer.create(`${root}/c`, Buffer.alloc(0));
   await watcher.sync(root);
@@ -152,7 +122,7 @@ test('a session lists the ephemeral nodes that it owns', async () => {
 });
 
 test('ten thousand requests may be under way at once', async () => {
-  const connection = await open(port, 30_000);
+  const connection = await open(zk.port, 30_000);
   const answers = await Promise.all(
     Array.from({ length: 10_000 }, (_, i) => connection.exists(i % 2 === 0 ? '/' : '/none')),
   );
@@ -162,7 +132,7 @@ test('ten thousand requests may be under way at once', async () => {
 test('a frozen server is given up within two thirds of the session', async () => {
   const connection = await open();
   const asked = performance.now();
-  server.kill('SIGSTOP');
+  zk.server.kill('SIGSTOP');
   const answer = await connection.getData('/');
   expect(answer).toMatchObject({ error: { kind: 'lost' } });
   // Plus the grain of the timers and a busy machine.
@@ -173,23 +143,23 @@ test('a frozen server is given up within two thirds of the session', async () =>
 
 test('a frozen server is noticed without anybody asking', async () => {
   const connection = await open();
-  server.kill('SIGSTOP');
+  zk.server.kill('SIGSTOP');
   expect(await connection.lost).toContain('no answer for');
 });
 
 test('a short freeze is survived, and reported', async () => {
-  const connection = await open(port, 30_000);
+  const connection = await open(zk.port, 30_000);
   let silences = 0;
   connection.onSilence(() => (silences += 1));
-  server.kill('SIGSTOP');
+  zk.server.kill('SIGSTOP');
   // A signal takes a moment to reach every thread, and one that still runs may answer.
   await delay(50);
   const answer = connection.exists('/');
   const frozen = performance.now();
-  await vi.waitFor(() => {
+  await until(() => {
     expect(performance.now() - frozen).toBeGreaterThan(700);
-  }, RETRY_LATER);
-  server.kill('SIGCONT');
+  });
+  zk.server.kill('SIGCONT');
   expect(await answer).toMatchObject({ ok: true });
   expect(silences).toBeGreaterThan(0);
   expect(connection.silentAt).toBeGreaterThan(frozen);
@@ -219,21 +189,21 @@ test('connecting has a deadline, and says why it failed', async () => {
 });
 
 test('close ends the session: its ephemeral nodes go at once', async () => {
-  const [leaver, observer] = [await open(port, 30_000), await open()];
-  const path = `/e${names++}`;
+  const [leaver, observer] = [await open(zk.port, 30_000), await open()];
+  const path = zk.path('e');
   await leaver.create(path, Buffer.alloc(0), { ephemeral: true });
   expect(await observer.exists(path)).toMatchObject({ value: { ephemeralOwner: leaver.sessionId } });
   await Promise.all([leaver.close(), leaver.close()]);
-  await vi.waitFor(async () => {
+  await until(async () => {
     expect(await observer.exists(path)).toEqual({ ok: true, value: null });
-  }, RETRY_LATER);
+  });
 });
 
 test('close does not wait for a frozen server, and leaves nothing behind', async () => {
   const before = resources();
-  const connection = await open(port, 30_000);
+  const connection = await open(zk.port, 30_000);
   expect(resources().length).toBeGreaterThan(before.length);
-  server.kill('SIGSTOP');
+  zk.server.kill('SIGSTOP');
   void connection.getData('/');
   const asked = performance.now();
   await connection.close();

@@ -1,61 +1,36 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { systemClock as clock } from '../clock.js';
-import { reservePort } from '../local/port_reservation.js';
-import type { LocalProcess } from '../local/process.js';
-import { launchZooKeeper } from '../local/zookeeper.js';
 import type { Clock } from '../model/ports.js';
 import { err } from '../model/result.js';
 import { consumersContract } from '../testing/consumers.contract.js';
 import { startKazoo, type KazooRegistrant } from '../testing/foreign_registrants.js';
-import { createRecordingLog } from '../testing/log.js';
 import { must } from '../testing/must.js';
 import { startTcpProxy } from '../testing/tcp_proxy.js';
 import { until } from '../testing/until.js';
-import { connect, type ZooKeeperConnection } from './connection.js';
+import { useZooKeeper } from '../testing/zookeeper_rig.js';
+import type { ZooKeeperConnection } from './connection.js';
 import { CHECK_MS, createConsumers } from './consumers.js';
 import { createPath } from './create_path.js';
-import { ZooKeeperLink } from './link.js';
 
-const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-consumers-'));
-let port: number;
-let server: LocalProcess;
+const zk = useZooKeeper();
 let writer: ZooKeeperConnection;
 /** Sets who may write what. */
 let kazoo: KazooRegistrant;
-let roots = 0;
 
 beforeAll(async () => {
-  port = await reservePort();
-  server = await launchZooKeeper({ dir, port });
-  const options = { sessionTimeoutMs: 30_000, connectTimeoutMs: 10_000, clock };
-  writer = await must(connect({ ...options, server: { host: '127.0.0.1', port } }));
-  kazoo = await startKazoo(port);
+  kazoo = await startKazoo(zk.port);
 });
-afterAll(async () => {
-  await kazoo.close();
-  await writer.close();
-  await server.stop();
-  rmSync(dir, { recursive: true });
+afterAll(() => kazoo.close());
+beforeEach(async () => {
+  writer = await zk.connection();
 });
 
 async function open(used: Clock = clock) {
-  const root = `/consumed-${String((roots += 1))}`;
-  const proxy = await startTcpProxy(port);
-  const link = new ZooKeeperLink({
-    ...{ connect: `127.0.0.1:${String(proxy.port)}`, sessionTimeoutMs: 6_000, connectTimeoutMs: 1_000 },
-    ...{ log: createRecordingLog(), clock: used, random: Math.random },
-  });
-  await link.start();
-  await until(() => expect(link.connection).not.toBeNull());
-  const consumers = createConsumers(link, { root, node: { id: 'c1', host: 'h1' } });
-  const close = async (): Promise<void> => {
-    await link.close();
-    await proxy.close();
-  };
-  return { root, proxy, link, consumers, close };
+  const root = zk.path('consumed');
+  const proxy = zk.open(await startTcpProxy(zk.port));
+  const link = await zk.connectedLink({ to: proxy.port, connectTimeoutMs: 1_000, clock: used });
+  const consumers = zk.open(createConsumers(link, { root, node: { id: 'c1', host: 'h1' } }));
+  return { root, proxy, link, consumers };
 }
 
 async function namesBelow(path: string): Promise<readonly string[]> {
@@ -64,7 +39,7 @@ async function namesBelow(path: string): Promise<readonly string[]> {
 }
 
 consumersContract('ZooKeeper', async () => {
-  const { root, proxy, consumers, close } = await open();
+  const { root, proxy, consumers } = await open();
   const folder = (service: string): string => `${root}/${service}/consumers`;
   return {
     consumers: () => consumers,
@@ -83,12 +58,12 @@ consumersContract('ZooKeeper', async () => {
         if ((await namesBelow(folder(service))).includes('c1')) found.push(service);
       return found;
     },
-    close,
+    close: () => Promise.resolve(),
   };
 });
 
 test('the node is of the session that is there, over lost connections too, and says who it is', async () => {
-  const { root, link, consumers, close } = await open();
+  const { root, link, consumers } = await open();
   await must(createPath(writer, `${root}/a`));
   await consumers.start();
   consumers.follow(['a']);
@@ -104,15 +79,13 @@ test('the node is of the session that is there, over lost connections too, and s
   link.connection?.kill('a test');
   await until(async () => expect(await node()).not.toBe(first));
   await until(() => expect(link.state().state).toBe('connected'));
-  await consumers.close();
-  await close();
 });
 
 test.each(['lists what a session owns', 'does not list what a session owns'])(
   'a node that somebody deleted is there again after the next check; a server that %s',
   async (kind) => {
     const checks: (() => void)[] = [];
-    const { root, link, consumers, close } = await open({
+    const { root, link, consumers } = await open({
       ...clock,
       every: (ms, run) => {
         if (ms !== CHECK_MS) return clock.every(ms, run);
@@ -135,7 +108,5 @@ test.each(['lists what a session owns', 'does not list what a session owns'])(
       for (const check of checks) check(); // it does nothing while it still works
       await isThere();
     });
-    await consumers.close();
-    await close();
   },
 );

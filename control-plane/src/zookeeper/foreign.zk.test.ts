@@ -1,18 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { systemClock as clock } from '../clock.js';
-import { reservePort } from '../local/port_reservation.js';
-import { type LocalProcess } from '../local/process.js';
-import { launchZooKeeper } from '../local/zookeeper.js';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RegistrySource } from '../model/ports.js';
 import { registrationsIn, type RegistryState, type RegistryView } from '../model/registration.js';
 import { startKazoo, zkCli, type KazooRegistrant } from '../testing/foreign_registrants.js';
-import { createRecordingLog, type RecordingLog } from '../testing/log.js';
+import { until } from '../testing/until.js';
+import { useZooKeeper } from '../testing/zookeeper_rig.js';
 import { createFreezeStore } from './freezes.js';
 import { createIntentStore } from './intents.js';
-import { ZooKeeperLink } from './link.js';
+import type { ZooKeeperLink } from './link.js';
 import { registryRoots } from '../registry/formats.js';
 import { createRegistrySource } from './registry.js';
 import { createReleaseStore } from './releases.js';
@@ -23,42 +17,22 @@ import { createRosterStore } from './roster.js';
  * wrong place. None of them may matter to anybody else, and each must be seen.
  */
 
-const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-foreign-'));
-let port: number;
-let server: LocalProcess;
+const zk = useZooKeeper();
 let kazoo: KazooRegistrant;
-let log: RecordingLog;
 let link: ZooKeeperLink;
 let states: RegistryState[];
-let opened: AsyncDisposable[] = [];
-let roots = 0;
 let root: string;
 
 beforeAll(async () => {
-  port = await reservePort();
-  server = await launchZooKeeper({ dir, port });
-  kazoo = await startKazoo(port);
+  kazoo = await startKazoo(zk.port);
 });
-afterAll(async () => {
-  await kazoo.close();
-  await server.stop();
-  rmSync(dir, { recursive: true });
-});
+afterAll(() => kazoo.close());
 beforeEach(async () => {
-  root = `/foreign-${String(roots++)}`;
+  root = zk.path('foreign');
   await kazoo.create(root, '');
-  log = createRecordingLog();
   states = [];
   // Everything is looked at every second, refused nodes twenty times as often.
-  link = new ZooKeeperLink({
-    ...{ connect: `127.0.0.1:${String(port)}`, sessionTimeoutMs: 10_000, recheckMs: 1_000 },
-    ...{ log, clock, random: Math.random },
-  });
-});
-afterEach(async () => {
-  for (const one of opened.toReversed()) await one[Symbol.asyncDispose]();
-  opened = [];
-  await link.close();
+  link = zk.link({ sessionTimeoutMs: 10_000, recheckMs: 1_000 });
 });
 
 async function follow(roots = [root]): Promise<RegistrySource> {
@@ -68,8 +42,7 @@ async function follow(roots = [root]): Promise<RegistrySource> {
       [],
     ),
   });
-  source.onState((state) => states.push(state));
-  opened.push(source);
+  zk.open(source).onState((state) => states.push(state));
   await source.start();
   await link.start();
   return source;
@@ -83,8 +56,6 @@ function view(): RegistryView {
 const ids = (): readonly string[] => registrationsIn(view()).map(({ service, id }) => `${service}/${id}`);
 const problems = (): readonly string[] =>
   view().problems.map(({ code, path }) => `${code} ${path.slice(root.length)}`);
-const until = (condition: () => void | Promise<void>): Promise<void> =>
-  vi.waitFor(condition, { timeout: 30_000, interval: 10 });
 const at = (service: string, node: string): string => `${root}/${service}/providers/${node}`;
 const data = (id: string, over: object = {}): object => ({ id, host: '10.0.0.1', port: 80, ...over });
 
@@ -96,7 +67,7 @@ async function seen(expected: { readonly ids: readonly string[]; readonly proble
 
 /** Nothing that one node did may have cost the connection that all depend on. */
 function expectOneConnection(): void {
-  expect(log.lines.filter(({ message }) => message === 'ZooKeeper connected')).toHaveLength(1);
+  expect(zk.log.lines.filter(({ message }) => message === 'ZooKeeper connected')).toHaveLength(1);
   expect(states.filter(({ status }) => status !== 'complete')).toEqual([]);
 }
 
@@ -191,8 +162,7 @@ describe('a node that the controller may not read', () => {
   });
 
   test('one among a thousand costs the others nothing', async () => {
-    const many = await startKazoo(port, 20_000);
-    opened.push(many);
+    const many = zk.open(await startKazoo(zk.port, 20_000));
     await Promise.all(
       Array.from({ length: 1_000 }, (_, i) =>
         many.create(at('shop', String(i)), data(String(i)), {
@@ -259,14 +229,14 @@ test('the command line of ZooKeeper registers, protects and deletes like anybody
   await follow();
   await seen({ ids: ['shop/a'], problems: [] });
   const json = JSON.stringify(data('cli')).replaceAll(' ', '');
-  await zkCli(port, [
+  await zkCli(zk.port, [
     `create ${at('shop', 'cli')} ${json}`,
     'addauth digest ann:secret',
     `create ${at('shop', 'closed')} ${json}`,
     `setAcl ${at('shop', 'closed')} auth:ann:secret:cdrwa`,
   ]);
   await seen({ ids: ['shop/a', 'shop/cli'], problems: ['unreadable_node /shop/providers/closed'] });
-  await zkCli(port, [`delete ${at('shop', 'closed')}`, `delete ${at('shop', 'cli')}`]);
+  await zkCli(zk.port, [`delete ${at('shop', 'closed')}`, `delete ${at('shop', 'cli')}`]);
   await seen({ ids: ['shop/a'], problems: [] });
 });
 
@@ -294,10 +264,7 @@ describe('a store of the truth', () => {
     let gateways: readonly string[] = [];
     intents.onChange((newest) => (shown = [...newest.keys()].sort()));
     roster.onChange((newest) => (gateways = [...newest.keys()].sort()));
-    for (const store of [intents, roster, releases, freezes]) {
-      opened.push(store);
-      await store.start();
-    }
+    for (const store of [intents, roster, releases, freezes]) await zk.open(store).start();
     await link.start();
     const why = 'the controller may not read it: no auth';
     await until(() => {

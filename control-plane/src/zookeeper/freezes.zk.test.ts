@@ -1,80 +1,43 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { systemClock as clock } from '../clock.js';
-import { reservePort } from '../local/port_reservation.js';
-import { type LocalProcess } from '../local/process.js';
-import { launchZooKeeper } from '../local/zookeeper.js';
+import { beforeEach, expect, test } from 'vitest';
 import { NOT_FROZEN, type FreezeStore, type GlobalFreeze, type StoredFreeze } from '../model/freeze_ports.js';
-import type { Lifecycle, Term } from '../model/ports.js';
-import { createRecordingLog } from '../testing/log.js';
+import type { Term } from '../model/ports.js';
+import { must } from '../testing/must.js';
+import { until } from '../testing/until.js';
+import { useZooKeeper } from '../testing/zookeeper_rig.js';
 import { createOffice } from './epoch.js';
 import { createFreezeStore } from './freezes.js';
-import { ZooKeeperLink } from './link.js';
+import type { ZooKeeperLink } from './link.js';
 
-const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-freezes-'));
 const FROZEN: GlobalFreeze = {
   ...{ v: 1, rev: 1 },
   freeze: { by: 'ann', reason: 'payday', at: '2026-05-01T12:00:00.000Z' },
   events: [{ at: '2026-05-01T12:00:00.000Z', event: 'frozen', by: 'ann', message: 'payday' }],
 };
-let server: LocalProcess;
-let port: number;
-let opened: Lifecycle[] = [];
+const zk = useZooKeeper();
 let link: ZooKeeperLink;
-let roots = 0;
 let root: string;
 
-beforeAll(async () => {
-  port = await reservePort();
-  server = await launchZooKeeper({ dir, port });
-});
-afterAll(async () => {
-  await server.stop();
-  rmSync(dir, { recursive: true });
-});
 beforeEach(async () => {
-  root = `/ebbgate-${String((roots += 1))}`;
-  link = new ZooKeeperLink({
-    connect: `127.0.0.1:${String(port)}`,
-    ...{ sessionTimeoutMs: 6_000, log: createRecordingLog(), clock, random: Math.random },
-  });
-  opened.push(link);
-  await link.start();
-  await until(() => {
-    expect(link.connection).not.toBeNull();
-  });
+  root = zk.path('ebbgate');
+  link = await zk.connectedLink();
 });
-afterEach(async () => {
-  for (const one of opened.toReversed()) await one.close();
-  opened = [];
-});
-
-const until = (condition: () => void | Promise<void>): Promise<void> =>
-  vi.waitFor(condition, { timeout: 30_000, interval: 10 });
 
 interface Shown {
   readonly store: FreezeStore;
   last: ReadonlyMap<string, StoredFreeze> | null;
 }
 async function opens(): Promise<Shown> {
-  const shown: Shown = { store: createFreezeStore(link, { root }), last: null };
+  const shown: Shown = { store: zk.open(createFreezeStore(link, { root })), last: null };
   shown.store.onChange((now) => {
     shown.last = now;
   });
-  opened.push(shown.store);
   await shown.store.start();
   await until(() => {
     expect(shown.last).not.toBeNull();
   });
   return shown;
 }
-async function office(): Promise<Term> {
-  const taken = await createOffice(link, { root, owner: 'one' }).take(0);
-  if (!taken.ok) throw new Error(JSON.stringify(taken.error));
-  return taken.value;
-}
+const office = (): Promise<Term> => must(createOffice(link, { root, owner: 'one' }).take(0));
 
 test('what one controller freezes another one shows, past every cache too', async () => {
   const [first, second] = [await opens(), await opens()];

@@ -1,59 +1,25 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { systemClock as clock } from '../clock.js';
-import { reservePort } from '../local/port_reservation.js';
-import { type LocalProcess } from '../local/process.js';
-import { launchZooKeeper } from '../local/zookeeper.js';
-import type { Lifecycle, ProviderData, ProviderRegistration } from '../model/ports.js';
-import { createRecordingLog, type RecordingLog } from '../testing/log.js';
+import { beforeEach, expect, test } from 'vitest';
+import type { ProviderData, ProviderRegistration } from '../model/ports.js';
 import { providerContract } from '../testing/provider.contract.js';
 import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
-import { connect, type ZooKeeperConnection } from './connection.js';
-import { ZooKeeperLink } from './link.js';
+import { until } from '../testing/until.js';
+import { useZooKeeper } from '../testing/zookeeper_rig.js';
+import type { ZooKeeperConnection } from './connection.js';
+import type { ZooKeeperLink } from './link.js';
 import { flawOfProvider } from '../registry/provider_data.js';
 import { createProviderRegistration } from './provider.js';
 import type { ReadNode, WatchEvent } from './protocol.js';
 
-const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-provider-'));
-const RETRY_LATER = { timeout: 30_000, interval: 10 };
 const ROOT = '/services';
-let port: number;
-let server: LocalProcess;
+const zk = useZooKeeper();
 let proxy: TcpProxy;
-let log: RecordingLog;
 let observer: ZooKeeperConnection;
-let opened: Lifecycle[] = [];
-let services = 0;
 let service: string;
 
-beforeAll(async () => {
-  port = await reservePort();
-  server = await launchZooKeeper({ dir, port });
-});
-
-afterAll(async () => {
-  await server.stop();
-  rmSync(dir, { recursive: true });
-});
-
 beforeEach(async () => {
-  service = `shop-${services++}`;
-  log = createRecordingLog();
-  proxy = await startTcpProxy(port);
-  const options = { sessionTimeoutMs: 30_000, connectTimeoutMs: 10_000, clock };
-  const result = await connect({ ...options, server: { host: '127.0.0.1', port } });
-  if (!result.ok) throw new Error(result.error);
-  observer = result.value;
-});
-
-afterEach(async () => {
-  server.kill('SIGCONT');
-  for (const one of opened.toReversed()) await one.close();
-  opened = [];
-  await proxy.close();
-  await observer.close();
+  service = zk.path('shop').slice(1);
+  observer = await zk.connection();
+  proxy = zk.open(await startTcpProxy(zk.port));
 });
 
 interface Registrar {
@@ -61,24 +27,12 @@ interface Registrar {
   readonly registration: ProviderRegistration;
 }
 
-async function start(to = port, sessionTimeoutMs = 1_000): Promise<Registrar> {
-  const link = newLink(to, sessionTimeoutMs);
-  const registration = newRegistration(link);
-  opened.push(link, registration);
+async function start(to = zk.port, sessionTimeoutMs = 1_000): Promise<Registrar> {
+  const link = zk.link({ to, sessionTimeoutMs, connectTimeoutMs: 1_000 });
+  const registration = zk.open(newRegistration(link));
   await link.start();
   await registration.start();
   return { link, registration };
-}
-
-function newLink(to: number, sessionTimeoutMs: number): ZooKeeperLink {
-  return new ZooKeeperLink({
-    connect: `127.0.0.1:${to}`,
-    sessionTimeoutMs,
-    connectTimeoutMs: 1_000,
-    log,
-    clock,
-    random: Math.random,
-  });
 }
 
 function newRegistration(link: ZooKeeperLink): ProviderRegistration {
@@ -91,7 +45,6 @@ const data = (over: Partial<ProviderData> = {}): ProviderData => ({
   port: 80,
   ...over,
 });
-const until = (condition: () => void | Promise<void>): Promise<void> => vi.waitFor(condition, RETRY_LATER);
 const path = (): string => `${ROOT}/${service}/providers/a`;
 
 async function read(): Promise<ReadNode | undefined> {
@@ -105,18 +58,16 @@ async function readData(): Promise<unknown> {
 
 providerContract('ZooKeeper', () => {
   const registrant = async (session: 'short' | 'long') => {
-    const door = await startTcpProxy(port);
-    const link = newLink(door.port, session === 'short' ? 1_000 : 30_000);
+    const door = zk.open(await startTcpProxy(zk.port));
+    const sessionTimeoutMs = session === 'short' ? 1_000 : 30_000;
+    const link = zk.link({ to: door.port, sessionTimeoutMs, connectTimeoutMs: 1_000 });
     await link.start();
     return {
       registration: newRegistration(link),
       connect: (mode: 'pass' | 'away') => {
         door.setMode(mode === 'away' ? 'cut' : 'pass');
       },
-      close: async () => {
-        await link.close();
-        await door.close();
-      },
+      close: () => Promise.resolve(),
     };
   };
   return Promise.resolve({
@@ -150,11 +101,11 @@ test('that another instance has the id is logged, once', async () => {
   await other.registration.set(data({ host: '10.0.0.2' }));
   const { registration } = await start();
   await expect(registration.set(data(), AbortSignal.timeout(700))).rejects.toThrow();
-  expect(log.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
+  expect(zk.log.lines.filter(({ level }) => level === 'error')).toHaveLength(1);
 });
 
 test('a lost connection is made good before the old session ends, and nobody sees the node missing', async () => {
-  const { registration, link } = await start(port, 30_000);
+  const { registration, link } = await start(zk.port, 30_000);
   await registration.set(data());
   const events: WatchEvent[] = [];
   observer.onEvent((event) => events.push(event));
@@ -172,12 +123,12 @@ test('a lost connection is made good before the old session ends, and nobody see
 test('a frozen server does not lose the registration', async () => {
   const { registration } = await start();
   await registration.set(data());
-  server.kill('SIGSTOP');
+  zk.server.kill('SIGSTOP');
   const waiting = registration.set(data({ ready: false }));
   await until(() => {
-    expect(log.lines.some(({ message }) => message === 'ZooKeeper lost')).toBe(true);
+    expect(zk.log.lines.some(({ message }) => message === 'ZooKeeper lost')).toBe(true);
   });
-  server.kill('SIGCONT');
+  zk.server.kill('SIGCONT');
   await waiting;
   await until(async () => {
     expect(await readData()).toEqual(data({ ready: false }));
@@ -185,7 +136,7 @@ test('a frozen server does not lose the registration', async () => {
 });
 
 test('what cannot be named or is not valid throws', async () => {
-  const { registration, link } = await start(port, 30_000);
+  const { registration, link } = await start(zk.port, 30_000);
   await registration.set(data());
   await expect(registration.set(data({ host: 'localhost' }))).rejects.toThrow(/host/);
   expect(await readData()).toEqual(data());

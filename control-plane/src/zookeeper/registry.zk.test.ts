@@ -1,79 +1,38 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { systemClock as clock } from '../clock.js';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { reservePort } from '../local/port_reservation.js';
-import { type LocalProcess } from '../local/process.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { RegistrySource } from '../model/ports.js';
 import { registrationsIn, type RegistryState, type RegistryView } from '../model/registration.js';
 import { err } from '../model/result.js';
-import { createRecordingLog, type RecordingLog } from '../testing/log.js';
+import { must } from '../testing/must.js';
 import { registrySourceContract } from '../testing/registry_source.contract.js';
 import { removeBelow } from '../testing/remove_below.js';
 import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
-import { connect, type ZooKeeperConnection } from './connection.js';
+import { until } from '../testing/until.js';
+import { useZooKeeper } from '../testing/zookeeper_rig.js';
+import type { ZooKeeperConnection } from './connection.js';
 import { createPath } from './create_path.js';
-import { ZooKeeperLink } from './link.js';
+import type { ZooKeeperLink } from './link.js';
 import { registryRoots } from '../registry/formats.js';
 import { createRegistrySource, type RegistrySourceOptions } from './registry.js';
 
-const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-registry-'));
-const RETRY_LATER = { timeout: 30_000, interval: 10 };
-let port: number;
-let server: LocalProcess;
-let log: RecordingLog;
+const zk = useZooKeeper();
 let link: ZooKeeperLink;
 let writer: ZooKeeperConnection;
 let states: RegistryState[];
-let opened: AsyncDisposable[] = [];
-let roots = 0;
 let root: string;
 
-beforeAll(async () => {
-  port = await reservePort();
-  server = await launchZooKeeper({ dir, port });
-});
-
-afterAll(async () => {
-  await server.stop();
-  rmSync(dir, { recursive: true });
-});
-
 beforeEach(async () => {
-  root = `/services-${roots++}`;
-  log = createRecordingLog();
+  root = zk.path('services');
   states = [];
-  writer = await openWriter();
+  writer = await zk.connection();
   link = newLink();
 });
 
-afterEach(async () => {
-  server.kill('SIGCONT');
-  for (const one of opened.toReversed()) await one[Symbol.asyncDispose]();
-  opened = [];
-  await link.close();
-  await writer.close();
-});
-
-function newLink(sessionTimeoutMs = 10_000, to = port): ZooKeeperLink {
-  return new ZooKeeperLink({
-    connect: `127.0.0.1:${to}`,
-    sessionTimeoutMs,
-    connectTimeoutMs: 1_000,
-    log,
-    clock,
-    random: Math.random,
-  });
-}
-
-async function openWriter(to = port): Promise<ZooKeeperConnection> {
-  const options = { sessionTimeoutMs: 30_000, connectTimeoutMs: 10_000, clock };
-  const result = await connect({ ...options, server: { host: '127.0.0.1', port: to } });
-  if (!result.ok) throw new Error(result.error);
-  return result.value;
-}
+const newLink = (sessionTimeoutMs = 10_000, to = zk.port): ZooKeeperLink =>
+  zk.link({ to, sessionTimeoutMs, connectTimeoutMs: 1_000 });
 
 /** Roots in the format of this project, on the default networks. */
 const json = (...paths: readonly string[]): RegistrySourceOptions['roots'] =>
@@ -83,12 +42,8 @@ const json = (...paths: readonly string[]): RegistrySourceOptions['roots'] =>
   );
 
 async function follow(options: Partial<RegistrySourceOptions> = {}): Promise<RegistrySource> {
-  const source = createRegistrySource(link, {
-    roots: json(root),
-    ...options,
-  });
+  const source = zk.open(createRegistrySource(link, { roots: json(root), ...options }));
   source.onState((state) => states.push(state));
-  opened.push(source);
   await source.start();
   await link.start();
   return source;
@@ -101,16 +56,9 @@ function view(): RegistryView {
   return state.view;
 }
 const ids = (): readonly string[] => registrationsIn(view()).map(({ service, id }) => `${service}/${id}`);
-const until = (condition: () => void | Promise<void>): Promise<void> => vi.waitFor(condition, RETRY_LATER);
 
 const provider = (id: string, over: object = {}): Buffer =>
   Buffer.from(JSON.stringify({ id, host: '10.0.0.1', port: 80, ...over }));
-
-async function must<T>(answer: Promise<{ ok: true; value: T } | { ok: false; error: unknown }>): Promise<T> {
-  const result = await answer;
-  if (!result.ok) throw new Error(JSON.stringify(result.error));
-  return result.value;
-}
 
 async function register(service: string, node: string, data: Buffer = provider(node)): Promise<void> {
   await must(createPath(writer, `${root}/${service}/providers`));
@@ -118,8 +66,7 @@ async function register(service: string, node: string, data: Buffer = provider(n
 }
 
 registrySourceContract('ZooKeeper', async () => {
-  const proxy = await startTcpProxy(port);
-  await link.close();
+  const proxy = zk.open(await startTcpProxy(zk.port));
   link = newLink(10_000, proxy.port);
   await link.start();
   const at = (service: string, node: string): string => `${root}/${service}/providers/${node}`;
@@ -136,10 +83,7 @@ registrySourceContract('ZooKeeper', async () => {
     },
     deregister: (service, node) => must(writer.remove(at(service, node), -1)),
     wipe: () => removeBelow(writer, root),
-    close: async () => {
-      await link.close();
-      await proxy.close();
-    },
+    close: () => Promise.resolve(),
   };
 });
 
@@ -272,7 +216,7 @@ test('a burst of 2,000 registrations arrives whole, in few views', async () => {
 });
 
 test('ten thousand nodes are read in one go', async () => {
-  const bulk = await openWriter();
+  const bulk = await zk.connection();
   await must(createPath(bulk, root));
   for (let service = 0; service < 100; service++) {
     const folder = `${root}/s${service}/providers`;
@@ -362,12 +306,12 @@ describe('failures', () => {
       expect(ids()).toEqual(['shop/a']);
     });
     expect(link.state().state).toBe('connected');
-    server.kill('SIGSTOP');
+    zk.server.kill('SIGSTOP');
     await until(() => {
       expect(last()?.status).toBe('unknown');
     });
     expect(link.state().state).toBe('degraded');
-    server.kill('SIGCONT');
+    zk.server.kill('SIGCONT');
     await until(() => {
       expect(last()?.status).toBe('complete');
     });
@@ -384,12 +328,12 @@ describe('failures', () => {
     await until(() => {
       expect(ids()).toEqual(['shop/a']);
     });
-    server.kill('SIGSTOP');
+    zk.server.kill('SIGSTOP');
     const frozen = performance.now();
     await until(() => {
       expect(performance.now() - frozen).toBeGreaterThan(2_500);
     });
-    server.kill('SIGCONT');
+    zk.server.kill('SIGCONT');
     await until(() => {
       expect(states.length).toBeGreaterThan(1);
     });
@@ -404,17 +348,17 @@ describe('failures', () => {
     await until(() => {
       expect(ids()).toEqual(['shop/kept']);
     });
-    server.kill('SIGKILL');
-    await server.exited;
+    zk.server.kill('SIGKILL');
+    await zk.server.exited;
     await until(() => {
       expect(last()?.status).toBe('unknown');
     });
-    server = await launchZooKeeper({ dir, port });
+    await zk.launch();
     await until(() => {
       expect(last()).toMatchObject({ status: 'complete', gap: true });
     });
     expect(ids()).toEqual(['shop/kept']);
-    expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
+    expect(zk.log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
   });
 
   test('a root that is replaced between two connections is data loss', async () => {
@@ -422,7 +366,7 @@ describe('failures', () => {
     await until(() => {
       expect(last()?.status).toBe('complete');
     });
-    server.kill('SIGSTOP');
+    zk.server.kill('SIGSTOP');
     await until(() => {
       expect(last()?.status).toBe('unknown');
     });
@@ -431,7 +375,7 @@ describe('failures', () => {
       { kind: 'remove', path: root, version: -1 },
       { kind: 'create', path: root, data: Buffer.alloc(0) },
     ]);
-    server.kill('SIGCONT');
+    zk.server.kill('SIGCONT');
     await must(replace);
     await until(() => {
       expect(last()).toMatchObject({ status: 'data_loss' });
@@ -452,18 +396,13 @@ describe('failures', () => {
     restart: (between: () => void) => Promise<void>;
     proxy: TcpProxy;
   }> {
-    const apart = join(dir, `apart-${roots}`);
+    const apart = join(zk.dir, 'apart', root);
     const own = await reservePort();
     let its = await launchZooKeeper({ dir: apart, port: own });
     const proxy = await startTcpProxy(own);
-    opened.push({
-      [Symbol.asyncDispose]: async () => {
-        await proxy.close();
-        await its.stop();
-      },
-    });
-    await writer.close();
-    writer = await openWriter(own);
+    zk.open({ close: () => its.stop() });
+    zk.open(proxy);
+    writer = await zk.connection(own);
     link = newLink(2_000, proxy.port);
     const restart = async (between: () => void): Promise<void> => {
       proxy.setMode('cut');
@@ -474,7 +413,7 @@ describe('failures', () => {
       between();
       its = await launchZooKeeper({ dir: apart, port: own });
       await writer.close();
-      writer = await openWriter(own);
+      writer = await zk.connection(own);
     };
     return { data: join(apart, 'data'), restart, proxy };
   }
@@ -582,13 +521,7 @@ describe('failures', () => {
   );
 
   test('close ends everything, before the first contact as well', async () => {
-    const nobody = new ZooKeeperLink({
-      connect: `127.0.0.1:${await reservePort()}`,
-      sessionTimeoutMs: 2_000,
-      log,
-      clock,
-      random: Math.random,
-    });
+    const nobody = zk.link({ to: await reservePort(), sessionTimeoutMs: 2_000 });
     link = nobody;
     const source = await follow();
     await until(() => {

@@ -1,57 +1,23 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import { systemClock as clock } from '../clock.js';
-import { reservePort } from '../local/port_reservation.js';
-import { type LocalProcess } from '../local/process.js';
-import { launchZooKeeper } from '../local/zookeeper.js';
-import type { Lifecycle, Term } from '../model/ports.js';
+import { beforeEach, expect, test } from 'vitest';
+import type { Term } from '../model/ports.js';
 import type { ReleaseRecord, ServiceReleases } from '../model/release.js';
 import type { ReleaseStore } from '../model/release_ports.js';
-import { createRecordingLog } from '../testing/log.js';
+import { must } from '../testing/must.js';
 import { buildBatchInstance, buildInPlace, buildRelease } from '../testing/releases.js';
-import { connect, type ZooKeeperConnection } from './connection.js';
+import { until } from '../testing/until.js';
+import { useZooKeeper } from '../testing/zookeeper_rig.js';
+import type { ZooKeeperConnection } from './connection.js';
 import { createOffice } from './epoch.js';
-import { ZooKeeperLink } from './link.js';
 import { createReleaseStore, KEPT_HISTORY } from './releases.js';
 
-const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-releases-'));
-const log = createRecordingLog();
-let port: number;
-let server: LocalProcess;
+const zk = useZooKeeper();
 let writer: ZooKeeperConnection;
-let opened: Lifecycle[] = [];
-let roots = 0;
 let root: string;
 
-beforeAll(async () => {
-  port = await reservePort();
-  server = await launchZooKeeper({ dir, port });
-});
-afterAll(async () => {
-  await server.stop();
-  rmSync(dir, { recursive: true });
-});
 beforeEach(async () => {
-  root = `/ebbgate-${String(roots++)}`;
-  const made = await connect({
-    sessionTimeoutMs: 30_000,
-    connectTimeoutMs: 10_000,
-    clock,
-    server: { host: '127.0.0.1', port },
-  });
-  if (!made.ok) throw new Error(made.error);
-  writer = made.value;
+  root = zk.path('ebbgate');
+  writer = await zk.connection();
 });
-afterEach(async () => {
-  for (const one of opened.toReversed()) await one.close();
-  opened = [];
-  await writer.close();
-});
-
-const until = (condition: () => void): Promise<void> =>
-  vi.waitFor(condition, { timeout: 30_000, interval: 10 });
 
 interface Opened {
   readonly store: ReleaseStore;
@@ -60,17 +26,10 @@ interface Opened {
 }
 
 async function open(): Promise<Opened> {
-  const link = new ZooKeeperLink({
-    connect: `127.0.0.1:${String(port)}`,
-    sessionTimeoutMs: 6_000,
-    log,
-    clock,
-    random: Math.random,
-  });
-  const store = createReleaseStore(link, { root });
+  const link = zk.link();
+  const store = zk.open(createReleaseStore(link, { root }));
   let newest: ReadonlyMap<string, ServiceReleases> | null = null;
   store.onChange((releases) => (newest = releases));
-  opened.push(link, store);
   await link.start();
   await store.start();
   await until(() => {
@@ -79,11 +38,7 @@ async function open(): Promise<Opened> {
   return {
     store,
     shown: (service) => newest?.get(service),
-    office: async () => {
-      const term = await createOffice(link, { root, owner: 'one' }).take(0);
-      if (!term.ok) throw new Error(JSON.stringify(term.error));
-      return term.value;
-    },
+    office: () => must(createOffice(link, { root, owner: 'one' }).take(0)),
   };
 }
 

@@ -1,85 +1,30 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { systemClock as clock } from '../clock.js';
-import { reservePort } from '../local/port_reservation.js';
-import { type LocalProcess } from '../local/process.js';
-import { launchZooKeeper } from '../local/zookeeper.js';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { RosterEntry } from '../model/gateway.js';
 import { NO_INTENT, type IntentRecord, type StoredIntent } from '../model/intent.js';
-import type { IntentStore, Lifecycle, Term } from '../model/ports.js';
-import { createRecordingLog, type RecordingLog } from '../testing/log.js';
-import { connect, type ZooKeeperConnection } from './connection.js';
+import type { IntentStore, Term } from '../model/ports.js';
+import { must } from '../testing/must.js';
+import { until } from '../testing/until.js';
+import { useZooKeeper } from '../testing/zookeeper_rig.js';
+import type { ZooKeeperConnection } from './connection.js';
 import { createPath } from './create_path.js';
 import { createOffice } from './epoch.js';
 import { createHistoryStore } from './histories.js';
 import { createIntentStore } from './intents.js';
-import { ZooKeeperLink } from './link.js';
+import type { ZooKeeperLink } from './link.js';
 import { createRosterStore } from './roster.js';
 
-const dir = mkdtempSync(join(tmpdir(), 'ebbgate-zk-stores-'));
-const RETRY_LATER = { timeout: 30_000, interval: 10 };
-let port: number;
-let server: LocalProcess;
-let log: RecordingLog;
+const zk = useZooKeeper();
 let link: ZooKeeperLink;
 let writer: ZooKeeperConnection;
-let opened: Lifecycle[] = [];
-let roots = 0;
 let root: string;
 
-beforeAll(async () => {
-  port = await reservePort();
-  server = await launchZooKeeper({ dir, port });
-});
-
-afterAll(async () => {
-  await server.stop();
-  rmSync(dir, { recursive: true });
-});
-
 beforeEach(async () => {
-  root = `/ebbgate-${roots++}`;
-  log = createRecordingLog();
-  const options = { sessionTimeoutMs: 30_000, connectTimeoutMs: 10_000, clock };
-  const result = await connect({ ...options, server: { host: '127.0.0.1', port } });
-  if (!result.ok) throw new Error(result.error);
-  writer = result.value;
+  root = zk.path('ebbgate');
+  writer = await zk.connection();
   link = await connectedLink();
 });
 
-afterEach(async () => {
-  server.kill('SIGCONT');
-  for (const one of opened.toReversed()) await one.close();
-  opened = [];
-  await writer.close();
-});
-
-async function connectedLink(): Promise<ZooKeeperLink> {
-  const made = new ZooKeeperLink({
-    connect: `127.0.0.1:${port}`,
-    sessionTimeoutMs: 6_000,
-    connectTimeoutMs: 1_000,
-    log,
-    clock,
-    random: Math.random,
-  });
-  opened.push(made);
-  await made.start();
-  await until(() => {
-    expect(made.connection).not.toBeNull();
-  });
-  return made;
-}
-
-const until = (condition: () => void | Promise<void>): Promise<void> => vi.waitFor(condition, RETRY_LATER);
-
-async function must<T>(answer: Promise<{ ok: true; value: T } | { ok: false; error: unknown }>): Promise<T> {
-  const result = await answer;
-  if (!result.ok) throw new Error(JSON.stringify(result.error));
-  return result.value;
-}
+const connectedLink = (): Promise<ZooKeeperLink> => zk.connectedLink({ connectTimeoutMs: 1_000 });
 
 async function takeLeadership(floor = 0): Promise<Term> {
   return must(createOffice(link, { root, owner: 'one' }).take(floor));
@@ -94,8 +39,8 @@ const intent = (rev: number, over: Partial<IntentRecord> = {}): IntentRecord => 
 describe('the histories', () => {
   test('are written with a record in one transaction, read back, and begun again where they are damaged', async () => {
     const term = await takeLeadership();
-    const [intents, histories] = [createIntentStore(link, { root }), createHistoryStore(link, { root })];
-    opened.push(intents, histories);
+    const intents = zk.open(createIntentStore(link, { root }));
+    const histories = zk.open(createHistoryStore(link, { root }));
     const events = [{ at: '2026-05-01T12:00:00Z', event: 'isolated', by: 'job/42', message: 'isolated (x)' }];
     await intents.start();
     await histories.start();
@@ -172,9 +117,8 @@ describe('intents', () => {
   let pushed: ReadonlyMap<string, StoredIntent>[];
 
   async function openStore(over = link): Promise<IntentStore> {
-    const store = createIntentStore(over, { root });
+    const store = zk.open(createIntentStore(over, { root }));
     store.onChange((intents) => pushed.push(intents));
-    opened.push(store);
     await store.start();
     await until(() => {
       expect(pushed.length).toBeGreaterThan(0);
@@ -345,11 +289,11 @@ describe('intents', () => {
     const term = await takeLeadership();
     const [first] = await must(store.write(term, [{ service: 'shop', etag: null, record: intent(1) }]));
     const before = pushed.length;
-    server.kill('SIGSTOP');
+    zk.server.kill('SIGSTOP');
     const edit = { service: 'shop', etag: first!, record: intent(2) };
     expect(await store.write(term, [edit])).toMatchObject({ error: { kind: 'unavailable' } });
     expect(await store.read('shop')).toMatchObject({ error: { kind: 'unavailable' } });
-    server.kill('SIGCONT');
+    zk.server.kill('SIGCONT');
     await until(() => {
       expect(link.state().state).toBe('connected');
     });
@@ -386,7 +330,7 @@ describe('intents', () => {
       ]),
     );
     await until(() => {
-      expect(log.lines.some(({ message }) => message === 'data loss')).toBe(true);
+      expect(zk.log.lines.some(({ message }) => message === 'data loss')).toBe(true);
     });
     expect(shown('shop')?.record.rev).toBe(1);
     expect(await store.write(term, [{ service: 'new', etag: null, record: intent(1) }])).toMatchObject({
@@ -409,9 +353,8 @@ describe('the roster', () => {
 
   test('entries are put, replaced and removed under the fence', async () => {
     const rosters: ReadonlyMap<string, RosterEntry>[] = [];
-    const store = createRosterStore(link, { root });
+    const store = zk.open(createRosterStore(link, { root }));
     store.onChange((roster) => rosters.push(roster));
-    opened.push(store);
     await store.start();
     await until(() => {
       expect(rosters).toHaveLength(1);
@@ -448,9 +391,8 @@ describe('the roster', () => {
     await must(createPath(writer, `${root}/gateways`));
     await must(writer.create(`${root}/gateways/g9`, Buffer.from('garbage')));
     const rosters: ReadonlyMap<string, RosterEntry>[] = [];
-    const store = createRosterStore(link, { root });
+    const store = zk.open(createRosterStore(link, { root }));
     store.onChange((roster) => rosters.push(roster));
-    opened.push(store);
     await store.start();
     await until(() => {
       expect(rosters.at(-1)?.get('g9')).toMatchObject({ id: 'g9', boot: '' });
