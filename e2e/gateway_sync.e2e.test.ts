@@ -183,6 +183,27 @@ describe('starting', () => {
     );
   });
 
+  test('with an empty disk and an epoch that has not brought its routes yet, it is not ready', async () => {
+    await using bench = await Workbench.prepare();
+    const { publishing } = bench;
+    await publishing.set('shop', [peer(one)]);
+    await publishing.redis.hset('{ebb}:meta', 'sealed', '0');
+    await bench.start();
+    await until('it has the set', async () => (await bench.admin('/sets')).text.includes('"shop"'));
+    expect(await bench.admin('/readyz')).toMatchObject({ status: 503 });
+    await publishing.routes([{ host: '*', path: '/', service: 'shop' }]);
+    await until('it is ready', async () => (await bench.admin('/readyz')).status === 200);
+    expect(await answering(bench)).toBe(one.id);
+  });
+
+  test('sealed without any route it is ready: there are none', async () => {
+    await using bench = await Workbench.prepare();
+    await bench.publishing.set('shop', [peer(one)]);
+    await bench.start();
+    await until('it is ready', async () => (await bench.admin('/readyz')).status === 200);
+    expect((await bench.ask('shop')).status).toBe(503);
+  });
+
   test('a damaged file on its disk is left out, the others serve', async () => {
     await using bench = await Workbench.start();
     await bench.serve('shop', [peer(one)]);

@@ -34,11 +34,17 @@ local function applied_text(self)
   return '{"epoch":' .. position.text(epoch) .. ',"generation":' .. position.text(generation) .. '}'
 end
 
+--- True if there are routes, or it is known that there are none: of an epoch that is not sealed they may still come.
+local function routes_are_known(self)
+  if self.dicts.sets:get(keys.sets.stamp(wire.ROUTES)) ~= nil then return true end
+  local epoch = applied(self)
+  return epoch ~= nil and self.dicts.state:get(keys.state.sealed_epoch) == epoch
+end
+
 --- Whether the gateway can route requests, and a JSON body that says why or why not. `now` of worker/clock.lua.
 function inspection:readiness(now)
   local state = self.dicts.state
-  local known = self.dicts.sets:get(keys.sets.stamp(wire.ROUTES)) ~= nil or applied(self) ~= nil
-  local ready = known and state:get(keys.state.serving) == true
+  local ready = routes_are_known(self) and state:get(keys.state.serving) == true
   local caught_up_at, changed_at = state:get(keys.state.caught_up_at), state:get(keys.state.redis_since)
   local since = changed_at and clock.wall_of(changed_at) or state:get(keys.state.started)
   local left = state:get(keys.state.left) and '"left":true,' or ''
