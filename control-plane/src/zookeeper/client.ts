@@ -133,6 +133,13 @@ export class DisposableClient {
     });
   }
 
+  /** An ephemeral node whose name the server completes by the next number of its folder; the value is its path. */
+  createNumbered(path: string, data: Buffer, done: Done<string>): void {
+    this.#client.create(path, data, CreateMode.EPHEMERAL_SEQUENTIAL, (error, created) => {
+      done(codeOf(error), () => created);
+    });
+  }
+
   setData(path: string, data: Buffer, version: number, done: Done<NodeStat>): void {
     this.#client.setData(path, data, version, (error, stat) => {
       done(codeOf(error), () => statOf(stat));

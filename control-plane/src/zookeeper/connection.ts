@@ -14,7 +14,7 @@ import {
   type WatchEvent,
 } from './protocol.js';
 
-// Longer than other files: twelve operations, and the one state machine that they share.
+// Longer than other files: thirteen operations, and the one state machine that they share.
 
 export interface ConnectOptions {
   readonly server: ServerAddress;
@@ -124,6 +124,11 @@ export class ZooKeeperConnection {
     return this.#client.zxid;
   }
 
+  /** When (monotonic ms) the server was heard last. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
   /** When (monotonic ms) an overdue answer last came: what was seen before must be doubted. */
   get silentAt(): number {
     return this.#silentAt;
@@ -164,6 +169,13 @@ export class ZooKeeperConnection {
     if (data.length > MAX_REQUEST_BYTES) return tooLarge(data.length);
     return this.#ask((done) => {
       this.#client.create(path, data, options.ephemeral === true, done);
+    });
+  }
+
+  /** An ephemeral node whose name the server completes by the next number of its folder: its path. */
+  createNumbered(path: string, data: Buffer): Answer<string> {
+    return this.#ask((done) => {
+      this.#client.createNumbered(path, data, done);
     });
   }
 

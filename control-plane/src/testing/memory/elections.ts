@@ -1,0 +1,108 @@
+import type { Election, ElectionState, StandingController } from '../../model/election.js';
+import { err, ok, type Result } from '../../model/result.js';
+
+/** The election in memory: what all controllers share. */
+export class MemoryElections {
+  readonly #places: MemoryElection[] = [];
+
+  election(controller: StandingController): MemoryElection {
+    return new MemoryElection(this, controller);
+  }
+
+  get standing(): readonly MemoryElection[] {
+    return this.#places;
+  }
+
+  /** At the end of the line, once. */
+  enter(one: MemoryElection): void {
+    this.leave(one);
+    this.#places.push(one);
+    this.#tell();
+  }
+
+  leave(one: MemoryElection): void {
+    const at = this.#places.indexOf(one);
+    if (at < 0) return;
+    this.#places.splice(at, 1);
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const one of this.#places) one.look();
+  }
+}
+
+/** One that stands there. It looks after every change, at once. */
+export class MemoryElection implements Election {
+  readonly controller: StandingController;
+  readonly #elections: MemoryElections;
+  readonly #listeners: (() => void)[] = [];
+  #running = false;
+  #away = false;
+  #state: ElectionState = 'unknown';
+
+  constructor(elections: MemoryElections, controller: StandingController) {
+    this.#elections = elections;
+    this.controller = controller;
+  }
+
+  start(): Promise<void> {
+    this.#running = true;
+    if (!this.#away) this.#elections.enter(this);
+    return Promise.resolve();
+  }
+  close(): Promise<void> {
+    this.#running = false;
+    this.#elections.leave(this);
+    this.#enter('unknown');
+    return Promise.resolve();
+  }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** While it is true there is no answer; the place is kept until `expire`. */
+  get away(): boolean {
+    return this.#away;
+  }
+  set away(away: boolean) {
+    this.#away = away;
+    if (away) this.#enter('unknown');
+    else if (this.#running) this.#elections.enter(this);
+  }
+
+  /** Its session ends. */
+  expire(): void {
+    this.#elections.leave(this);
+  }
+
+  /** Somebody takes its place away: it stands again. */
+  remove(): void {
+    this.resign();
+  }
+
+  state(): ElectionState {
+    return this.#state;
+  }
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+  resign(): void {
+    if (this.#running && !this.#away) this.#elections.enter(this);
+  }
+  standing(): Promise<Result<readonly StandingController[], string>> {
+    if (!this.#running || this.#away) return Promise.resolve(err('no connection'));
+    return Promise.resolve(ok(this.#elections.standing.map(({ controller }) => controller)));
+  }
+
+  look(): void {
+    if (this.#running && !this.#away)
+      this.#enter(this.#elections.standing[0] === this ? 'elected' : 'waiting');
+  }
+
+  #enter(state: ElectionState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    for (const listener of this.#listeners) listener();
+  }
+}
