@@ -10,6 +10,7 @@ import {
   type HeardGateway,
   type Lifecycle,
   loadController,
+  MemoryElections,
   MemorySets,
   NO_INTENT,
   ok,
@@ -61,6 +62,7 @@ function stage(services: readonly string[]) {
   };
   const deps: ControllerDeps = {
     registry: { ...life(), ...whole, onState: (listener) => (sendView = listener) },
+    election: new MemoryElections().election({ id: 'bench', address: null, version: '', started_at: '' }),
     office: {
       take: (floor) => {
         term = { epoch: Math.max(1, floor), version: (term?.version ?? 0) + 1 };

@@ -22,6 +22,7 @@ it('takes every default, frozen', () => {
     root: '/ebbgate',
     redis: 'redis://127.0.0.1:6379',
     apiListen: { host: '127.0.0.1', port: 8090 },
+    apiAdvertise: '',
     token: '',
     allowedNetworks: [],
     settleMs: 20_000,

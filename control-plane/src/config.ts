@@ -55,6 +55,14 @@ const redisUrl: Kind<string> = {
   },
 };
 
+const baseUrl: Kind<string> = {
+  label: 'URL',
+  parse: (value) =>
+    value === '' || /^https?:\/\/[A-Za-z0-9._:[\]-]+$/.test(value)
+      ? ok(value)
+      : err('must be http://host:port or https://host:port, and nothing more'),
+};
+
 const token: Kind<string> = {
   label: 'text without spaces',
   parse: (value) =>
@@ -154,6 +162,12 @@ export const OPTIONS = {
     'Redis, as redis://user:password@host:port/0.',
   ),
   apiListen: option('EBBGATE_API_LISTEN', listenField, '127.0.0.1:8090', 'Where the control API listens.'),
+  apiAdvertise: option(
+    'EBBGATE_API_ADVERTISE',
+    baseUrl,
+    '',
+    'Where other controllers reach the control API, like http://10.0.0.5:8090. Empty: the address on which it listens; on every address: the name of the host.',
+  ),
   token: option(
     'EBBGATE_TOKEN',
     token,
@@ -226,7 +240,7 @@ export const OPTIONS = {
     'EBBGATE_CONTROLLER_ID',
     controllerId,
     'controller',
-    "This controller's name in its consumer entries.",
+    "This controller's name, among the controllers and in its consumer entries. Each needs its own.",
   ),
   logLevel: option(
     'EBBGATE_LOG_LEVEL',

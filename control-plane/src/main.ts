@@ -8,6 +8,7 @@ import { Controller } from './controller/controller.js';
 import { createMetrics } from './controller/metrics.js';
 import { createHooks } from './hooks/hooks.js';
 import { createPrometheus } from './hooks/prometheus.js';
+import { addressId } from './model/names.js';
 import type { Lifecycle, Log } from './model/ports.js';
 import { createFeedback } from './redis/feedback.js';
 import { createPublisher } from './redis/publisher.js';
@@ -16,6 +17,7 @@ import { createTrafficReader } from './redis/traffic.js';
 import { registryRoots } from './registry/formats.js';
 import { readZooKeeperTime } from './zookeeper/clock.js';
 import { createConsumers } from './zookeeper/consumers.js';
+import { createElection } from './zookeeper/election.js';
 import { createOffice } from './zookeeper/epoch.js';
 import { createFreezeStore } from './zookeeper/freezes.js';
 import { createHistoryStore } from './zookeeper/histories.js';
@@ -50,21 +52,32 @@ export async function startController(
 ): Promise<RunningController> {
   const { log, productRoot, version } = surroundings;
   const clock = systemClock;
-  const link = new ZooKeeperLink({
-    connect: config.zookeeper,
-    sessionTimeoutMs: config.zookeeperSessionMs,
-    log,
-    clock,
-    random: Math.random,
-    recheckMs: config.recheckMs,
-  });
+  const newLink = (): ZooKeeperLink =>
+    new ZooKeeperLink({
+      connect: config.zookeeper,
+      sessionTimeoutMs: config.zookeeperSessionMs,
+      log,
+      clock,
+      random: Math.random,
+      recheckMs: config.recheckMs,
+    });
+  const [link, electionLink] = [newLink(), newLink()];
+  const owner = randomUUID();
   const redis = { url: config.redis, log, clock };
   const roots = registryRoots(config.registryRoots, config.allowedNetworks);
   const scripts = await loadScripts(join(productRoot, 'lua', 'redis'));
   const publisher = createPublisher({ ...redis, scripts });
+  const election = createElection(electionLink, {
+    ...{ root: config.root, guid: owner },
+    controller: {
+      ...{ id: config.controllerId, version, started_at: new Date(clock.wall()).toISOString() },
+      address: config.apiAdvertise === '' ? `http://${spellListen(config.apiListen)}` : config.apiAdvertise,
+    },
+  });
   const controller = new Controller({
     registry: createRegistrySource(link, { roots }),
-    office: createOffice(link, { root: config.root, owner: randomUUID() }),
+    office: createOffice(link, { root: config.root, owner }),
+    election,
     intents: createIntentStore(link, { root: config.root }),
     histories: createHistoryStore(link, { root: config.root }),
     roster: createRosterStore(link, { root: config.root }),
@@ -105,12 +118,19 @@ export async function startController(
   });
   await api.start();
   // From first to last in the way of the data; closed the other way round.
-  const parts: readonly Lifecycle[] = [controller, link];
+  const parts: readonly Lifecycle[] = [electionLink, controller, link];
   for (const part of parts) await part.start();
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> =>
     (closing ??= (async () => {
-      for (const part of [api, controller, link]) await part.close();
+      // Another controller leads while this one answers what it has begun.
+      for (const part of [election, api, controller, link, electionLink]) await part.close();
     })());
   return { address: api.address(), close, [Symbol.asyncDispose]: close };
+}
+
+/** Where others reach what listens there: this host, if it listens on every address. */
+function spellListen({ host, port }: Config['apiListen']): string {
+  const name = ['0.0.0.0', '::'].includes(host) ? hostname() : host;
+  return addressId(name, port);
 }

@@ -35,6 +35,8 @@ export class Controller implements Lifecycle {
       rooms.writability,
       rooms.clock,
       rooms.standstill,
+      // Last, so that it is the first to go: another controller leads before this one has ended.
+      deps.election,
     ]);
   }
 
@@ -45,6 +47,9 @@ export class Controller implements Lifecycle {
       doubt: (reason) => {
         publication.reconnected(reason);
       },
+    });
+    this.#rooms.deps.election.onChange(() => {
+      this.#rooms.passes.urge();
     });
     await this.#parts.start();
     this.#loop = this.#run(this.#stop.signal);
@@ -81,18 +86,20 @@ export class Controller implements Lifecycle {
 
   /** One pass: everything from full state, in the way of the data. */
   async #pass(): Promise<void> {
-    const { inputs, standstill, loss, publication, epochs, desired, catchUp, compilation } = this.#rooms;
+    const { inputs, standstill, leadership, loss, publication, epochs, desired, catchUp, compilation } =
+      this.#rooms;
     const { authority, housekeeping, releases, problems, verification, clock, world } = this.#rooms;
 
     // May anything be published?
     standstill.look();
+    leadership.look();
     loss.tendHistories();
     const isLost = loss.seen !== null;
     if (isLost) await publication.look();
     const isOpen = !isLost && (await publication.prepare());
     epochs.look();
     if (!desired.view) return;
-    const mayPublish = isOpen && (await catchUp.isDone());
+    const mayPublish = isOpen && leadership.mayWrite && (await catchUp.isDone());
 
     // From here to the first publish nothing waits: a change that comes later finds what is under way marked as unsure.
     const documents = compilation.run();

@@ -37,7 +37,7 @@ export function readinessOf(facts: {
     ready:
       leading && facts.dataLoss === null && facts.hasView && registry.state === 'ok' && redis.state === 'ok',
     controller: {
-      state: isStandby ? 'fenced' : leading ? 'leading' : 'starting',
+      state: isStandby ? 'standby' : leading ? 'leading' : 'starting',
       epoch: leadership.term?.epoch ?? null,
       since: new Date(isStandby ? leadership.since : publication.since).toISOString(),
     },

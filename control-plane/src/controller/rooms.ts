@@ -1,3 +1,4 @@
+import type { Election } from '../model/election.js';
 import type { FreezeStore } from '../model/freeze_ports.js';
 import type { Hooks } from '../model/hooks.js';
 import type {
@@ -46,6 +47,7 @@ import { worldOf } from './world_of.js';
 export interface ControllerDeps {
   readonly registry: RegistrySource;
   readonly office: Office;
+  readonly election: Election;
   readonly intents: IntentStore;
   readonly histories: HistoryStore;
   readonly roster: RosterStore;

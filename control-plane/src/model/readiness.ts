@@ -24,7 +24,7 @@ export interface ReadinessResource {
   /** Why publication is suspended until a person has decided whether what ZooKeeper contains is right; null while nothing is lost. */
   readonly data_loss: string | null;
   readonly controller: {
-    readonly state: 'starting' | 'leading' | 'fenced';
+    readonly state: 'starting' | 'leading' | 'standby';
     readonly epoch: number | null;
     readonly since: string;
   };

@@ -32,6 +32,7 @@ import { createRegistrySource } from '../zookeeper/registry.js';
 import { createReleaseStore } from '../zookeeper/releases.js';
 import { createRosterStore } from '../zookeeper/roster.js';
 import { createZooKeeperProbe } from '../zookeeper/write_probe.js';
+import { type MemoryElection, MemoryElections } from './memory/elections.js';
 import { createRecordingLog } from './log.js';
 import { startTcpProxy, type TcpProxy } from './tcp_proxy.js';
 
@@ -59,6 +60,7 @@ class Servers {
   writer!: ZooKeeperConnection;
   /** Where the controllers of this test keep the truth, and where its services register. */
   root = '';
+  elections = new MemoryElections();
   services = '';
 
   async start(): Promise<void> {
@@ -99,6 +101,7 @@ class Servers {
     this.#roots += 1;
     this.root = `/ebbgate-${String(this.#roots)}`;
     this.services = `/services-${String(this.#roots)}`;
+    this.elections = new MemoryElections();
   }
 
   /** Kills Redis; it comes back with what it had saved. */
@@ -190,6 +193,7 @@ export async function register(
 /** A controller, its link to ZooKeeper and its doors. */
 export interface Running {
   readonly controller: ControlPlane;
+  readonly election: MemoryElection;
   readonly link: ZooKeeperLink;
   readonly doors: { readonly redis: TcpProxy; readonly zookeeper: TcpProxy };
   close(): Promise<void>;
@@ -201,6 +205,8 @@ export interface Changes {
   readonly publisher?: (real: Publisher) => Publisher;
   readonly intents?: (real: IntentStore) => IntentStore;
   readonly office?: (real: Office) => Office;
+  /** Another election than that of all controllers. */
+  readonly election?: MemoryElection;
   readonly clock?: Clock;
   /** Its door to Redis is shut when it starts. */
   readonly withoutRedis?: boolean;
@@ -226,11 +232,15 @@ export async function start(changes: Changes = {}): Promise<Running> {
   const office = createOffice(link, { root: servers.root, owner: `controller-${String(doors.redis.port)}` });
   const intents = createIntentStore(link, { root: servers.root });
   let ids = 0;
+  const id = `controller-${String(doors.redis.port)}`;
+  const election =
+    changes.election ?? servers.elections.election({ id, address: null, version: '0.1.0', started_at: '' });
   const controller = new Controller({
     registry: createRegistrySource(link, {
       roots: registryRoots([{ path: servers.services, format: 'json' }], ['10.0.0.0/8']),
     }),
     office: changes.office?.(office) ?? office,
+    election,
     intents: changes.intents?.(intents) ?? intents,
     histories: createHistoryStore(link, { root: servers.root }),
     roster: createRosterStore(link, { root: servers.root }),
@@ -266,5 +276,5 @@ export async function start(changes: Changes = {}): Promise<Running> {
   servers.opened.push({ [Symbol.asyncDispose]: close });
   await controller.start();
   await link.start();
-  return { controller: controller.plane, link, doors, close };
+  return { controller: controller.plane, election, link, doors, close };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Election, ElectionState, StandingController } from '../model/election.js';
+import type { Election, ElectionState, ElectionMember } from '../model/election.js';
 import { err, ok, type Result } from '../model/result.js';
 import { atMost, TIDY_MS } from './at_most.js';
 import type { ZooKeeperConnection } from './connection.js';
@@ -10,10 +10,10 @@ export interface ElectionOptions {
   readonly root: string;
   /** Unique for each process: it is in the name of the node, so that one whose creation had no answer is known again. */
   readonly guid: string;
-  readonly controller: StandingController;
+  readonly controller: ElectionMember;
 }
 
-/** One that stands: `<guid>-<number>`, the number with ten digits. */
+/** One that takes part: `<guid>-<number>`, the number with ten digits. */
 interface Place {
   readonly name: string;
   readonly number: string;
@@ -85,11 +85,11 @@ class NumberedElection implements Election, LinkUser {
     if (connection === null || own === null) return;
     this.#own = null;
     this.#enter('waiting');
-    // The event of the node that goes leads to a new one.
+    // Then it joins again.
     void connection.remove(`${this.#folder}/${own}`, -1).then(() => this.#work());
   }
 
-  async standing(): Promise<Result<readonly StandingController[], string>> {
+  async members(): Promise<Result<readonly ElectionMember[], string>> {
     const connection = this.#connection;
     if (connection === null) return err(NO_CONNECTION);
     const places = await this.#places(connection);
@@ -97,9 +97,9 @@ class NumberedElection implements Election, LinkUser {
     const read = await Promise.all(
       places.value.map(({ name }) => connection.getData(`${this.#folder}/${name}`)),
     );
-    const found: StandingController[] = [];
+    const found: ElectionMember[] = [];
     for (const node of read) {
-      // One that went meanwhile does not stand any more; one that cannot be read stands, and is nobody to turn to.
+      // One that went meanwhile takes part no more; one that cannot be read does, and is nobody to turn to.
       if (!node.ok && node.error.kind === 'no_node') continue;
       if (!node.ok) return err(node.error.message);
       found.push(parseController(node.value.data));
@@ -154,7 +154,7 @@ class NumberedElection implements Election, LinkUser {
     for (const { name } of leftovers) await connection.remove(`${this.#folder}/${name}`, -1);
     const others = places.value.filter((place) => !leftovers.includes(place));
     const at = others.findIndex(({ name }) => name === this.#own);
-    if (at < 0) return this.#stand(connection);
+    if (at < 0) return this.#join(connection);
     const own = this.#own;
     for (const { name } of others.slice(Math.max(0, at - 1), at + 1)) {
       const stat = await connection.exists(`${this.#folder}/${name}`, true);
@@ -166,7 +166,7 @@ class NumberedElection implements Election, LinkUser {
     return ok(null);
   }
 
-  async #stand(connection: ZooKeeperConnection): Promise<Result<null, string>> {
+  async #join(connection: ZooKeeperConnection): Promise<Result<null, string>> {
     const folder = await createPath(connection, this.#folder);
     if (!folder.ok) return err(folder.error.message);
     const created = await connection.createNumbered(`${this.#folder}/${this.#options.guid}-`, this.#data);
@@ -207,9 +207,9 @@ class NumberedElection implements Election, LinkUser {
 
 const text = z.string().max(1_024);
 const schema = z.object({ id: text, address: text.nullable(), version: text, started_at: text });
-const UNREADABLE: StandingController = { id: 'unreadable', address: null, version: '', started_at: '' };
+const UNREADABLE: ElectionMember = { id: 'unreadable', address: null, version: '', started_at: '' };
 
-function parseController(data: Buffer): StandingController {
+function parseController(data: Buffer): ElectionMember {
   try {
     return schema.parse(JSON.parse(data.toString('utf8')));
   } catch {

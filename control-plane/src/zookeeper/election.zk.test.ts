@@ -39,7 +39,7 @@ electionContract('ZooKeeper', () => {
   const root = `/election-${String(roots)}`;
   const ends: { readonly link: ZooKeeperLink; readonly proxy: TcpProxy }[] = [];
   return Promise.resolve({
-    stand: async (controller) => {
+    join: async (controller) => {
       const proxy = await startTcpProxy(port);
       const link = new ZooKeeperLink({
         ...{ connect: `127.0.0.1:${String(proxy.port)}`, sessionTimeoutMs: 1_000, connectTimeoutMs: 1_000 },

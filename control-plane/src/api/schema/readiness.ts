@@ -18,7 +18,7 @@ export const readiness = z.object({
   ready: z.boolean(),
   data_loss: z.string().nullable(),
   controller: z.object({
-    state: z.enum(['starting', 'leading', 'fenced']),
+    state: z.enum(['starting', 'leading', 'standby']),
     epoch: count.nullable(),
     since: time,
   }),

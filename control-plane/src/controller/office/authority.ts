@@ -5,11 +5,11 @@ import type { Leadership, Refusal } from './leadership.js';
 /** What a controller answers that does not lead. */
 export const NOT_LEADER: Problem = {
   code: 'not_leader',
-  detail: 'Another controller leads. Send this to that one; or restart this one, and it leads again.',
+  detail: 'Another controller leads. Send this to that one.',
 };
 
 export interface AuthorityDeps {
-  readonly leadership: Pick<Leadership, 'state' | 'term' | 'refused'>;
+  readonly leadership: Pick<Leadership, 'state' | 'term' | 'mayWrite' | 'refused'>;
   /** Why nothing may be written until a person has decided, or null. */
   readonly loss: { readonly reason: string | null };
   /** The registry and every store were read completely. */
@@ -27,7 +27,7 @@ export class Authority {
   /** The term to write under; null while nothing may be written. */
   get term(): Term | null {
     const { leadership, loss } = this.#deps;
-    return leadership.state === 'leading' && loss.reason === null ? leadership.term : null;
+    return leadership.mayWrite && loss.reason === null ? leadership.term : null;
   }
 
   /** Why no command is taken now, or null. A dry run needs no term. */
@@ -38,7 +38,9 @@ export class Authority {
     const { reason } = loss;
     if (reason !== null) return { code: 'not_ready', detail: reason };
     if (!inputs.seenWhole) return NOT_READ;
-    return leadership.state === 'candidate' && !dryRun ? NO_TERM : null;
+    if (dryRun) return null;
+    if (leadership.state === 'candidate') return NO_TERM;
+    return leadership.mayWrite ? null : UNSURE;
   }
 
   /** The problem that another controller leads, or null. */
@@ -55,6 +57,10 @@ export class Authority {
 const NOT_READ: Problem = {
   code: 'not_ready',
   detail: 'The registry has not been read completely yet. See /readyz, and try again.',
+};
+const UNSURE: Problem = {
+  code: 'store_unavailable',
+  detail: 'ZooKeeper does not say which controller leads. Nothing was changed. Try again.',
 };
 const NO_TERM: Problem = {
   code: 'not_ready',

@@ -10,9 +10,11 @@ import {
   refused,
   wrap,
 } from '../../testing/controller_plays.js';
+import { MemoryElections } from '../../testing/memory/elections.js';
 import {
   command,
   passes,
+  type Running,
   register,
   servers,
   start,
@@ -26,16 +28,75 @@ import {
 
 useServers();
 
+/** Its session ends, and it does not hear of that: another is elected. */
+function isPassedOver({ election }: Running): void {
+  election.away = true;
+  election.expire();
+}
+
 describe('two controllers', () => {
+  test('the second waits, and leads once the first has ended; the first one that comes back waits', async () => {
+    for (const id of ['a', 'b']) await register(id);
+    const first = await lead();
+    const second = await start();
+    await until(() => expect(second.controller.readiness().controller.state).toBe('standby'));
+    await passes(second, 5);
+    expect(first.controller.readiness()).toMatchObject({ ready: true });
+    expect(second.controller.instance('shop', 'a')).toMatchObject({ registered: true });
+    expect(await refused(second, { kind: 'isolate', selector: only('a') })).toMatchObject({
+      code: 'not_leader',
+    });
+    const epoch = first.controller.readiness().controller.epoch ?? 0;
+    await first.close();
+    await until(() => expect(second.controller.readiness()).toMatchObject({ ready: true }));
+    expect(second.controller.readiness().controller.epoch).toBeGreaterThan(epoch);
+    const third = await start();
+    await until(() => expect(third.controller.readiness().controller.state).toBe('standby'));
+    await done(second, { kind: 'isolate', selector: only('a') });
+  });
+
+  test('leadership goes to and fro, and each time what was decided is kept', async () => {
+    for (const id of ['a', 'b']) await register(id);
+    const [one, other] = [await lead(), await start()];
+    for (let round = 1; round <= 4; round += 1) {
+      const [leader, next] = round % 2 === 1 ? [one, other] : [other, one];
+      await until(() => expect(leader.controller.readiness()).toMatchObject({ ready: true }));
+      await done(leader, { kind: 'set_weights', service: 'shop', weights: { b: round } });
+      leader.election.resign();
+      await until(() => expect(next.controller.readiness()).toMatchObject({ ready: true }));
+      await until(() => expect(leader.controller.readiness().controller.state).toBe('standby'));
+      await until(async () => expect(await peers()).toEqual({ a: 'up 100', b: `up ${String(round)}` }));
+    }
+  });
+
+  test('without an answer of the election the leader takes no change, and goes on when it is elected again', async () => {
+    await register('a');
+    const first = await lead();
+    const { epoch } = first.controller.readiness().controller;
+    isPassedOver(first);
+    expect(await refused(first, { kind: 'isolate', selector: only('a') })).toMatchObject({
+      code: 'store_unavailable',
+    });
+    await register('b');
+    await until(() => expect(first.controller.instance('shop', 'b')).toMatchObject({ registered: true }));
+    await passes(first, 5);
+    expect(Object.keys(await peers())).toEqual(['a']);
+    first.election.away = false;
+    await until(async () => expect(Object.keys(await peers())).toEqual(['a', 'b']));
+    // Nobody else led meanwhile: the epoch is the same.
+    expect(first.controller.readiness().controller).toMatchObject({ state: 'leading', epoch });
+  });
+
   test('the first is fenced by itself: it says so, takes no change, and changes not one byte', async () => {
     for (const id of ['a', 'b']) await register(id);
     const first = await lead();
     const second = await start();
     const epoch = first.controller.readiness().controller.epoch ?? 0;
+    isPassedOver(first);
     await until(async () => expect((await meta()).epoch).toBeGreaterThan(epoch));
     await until(() => expect(second.controller.readiness()).toMatchObject({ ready: true }));
     await until(() =>
-      expect(first.controller.readiness()).toMatchObject({ ready: false, controller: { state: 'fenced' } }),
+      expect(first.controller.readiness()).toMatchObject({ ready: false, controller: { state: 'standby' } }),
     );
     await until(async () => expect(await meta()).toMatchObject({ sealed: '1' }));
     const before = await projection();
@@ -46,8 +107,9 @@ describe('two controllers', () => {
     first.doors.redis.setMode('cut');
     first.doors.redis.setMode('pass');
     await until(() => expect(first.controller.readiness().redis.state).toBe('ok'));
+    first.election.away = false;
     await passes(first, 3);
-    expect(first.controller.readiness().controller.state).toBe('fenced');
+    expect(first.controller.readiness().controller.state).toBe('standby');
     expect(await projection()).toBe(before);
     await done(second, { kind: 'isolate', selector: only('a') });
     expect(await peers()).toEqual({ a: 'isolated 0', b: 'up 100' });
@@ -58,12 +120,14 @@ describe('two controllers', () => {
     const first = await lead();
     first.doors.redis.setMode('cut');
     first.doors.zookeeper.setMode('cut');
+    isPassedOver(first);
     const second = await lead();
     await done(second, drainOf('a'));
     const before = await projection();
     first.doors.redis.setMode('pass');
     first.doors.zookeeper.setMode('pass');
-    await until(() => expect(first.controller.readiness().controller.state).toBe('fenced'));
+    await until(() => expect(first.controller.readiness().controller.state).toBe('standby'));
+    first.election.away = false;
     await until(() => expect(first.controller.readiness().redis.state).toBe('ok'));
     expect(await projection()).toBe(before);
     expect(second.controller.readiness()).toMatchObject({ ready: true });
@@ -79,6 +143,10 @@ describe('two controllers', () => {
     const read = new Promise((resolve) => (noteRead = resolve));
     let changed: Promise<unknown> | undefined;
     const second = await start({
+      // Two are elected: the first has not heard yet that it is no more.
+      election: new MemoryElections().election({
+        ...{ id: 'second', address: null, version: '0.1.0', started_at: '' },
+      }),
       intents: (real) =>
         wrap(real, {
           onChange: (listener) => {
@@ -95,6 +163,7 @@ describe('two controllers', () => {
         take: async (floor) => {
           await read;
           await (changed ??= done(first, { kind: 'isolate', selector: only('a') }));
+          isPassedOver(first);
           return real.take(floor);
         },
       }),
@@ -128,10 +197,10 @@ test('a ZooKeeper that has forgotten everything, found by a controller that star
     code: 'not_ready',
   });
   expect(await projection()).toBe(before);
+  await second.close();
   const third = await start();
   await until(() => expect(third.controller.readiness().zookeeper.detail).toMatch(/accept-data-loss/));
   expect(await projection()).toBe(before);
-  await second.close();
   await command('FLUSHALL');
   await until(() => expect(third.controller.readiness()).toMatchObject({ ready: true }));
 });

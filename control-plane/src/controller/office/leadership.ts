@@ -1,3 +1,4 @@
+import type { Election } from '../../model/election.js';
 import type { Clock, Log, Office, Term, WriteFailure } from '../../model/ports.js';
 import type { Result } from '../../model/result.js';
 
@@ -5,12 +6,11 @@ import type { Result } from '../../model/result.js';
  * Whether this controller leads. ZooKeeper alone decides: who took the present term there leads, and an epoch is raised only
  * while the present term is ours.
  *
- *   candidate   has no term and takes one as soon as it is asked to. A start begins here. A person who accepts a data loss
+ *   candidate   has no term and takes one as soon as it is elected. A start begins here. A person who accepts a data loss
  *               leads back here from `leading`: the term is given up, so that the next one is taken over what is in ZooKeeper
  *   leading     has a term. Another term of our own may follow it
- *   standby     another controller leads. This one writes nothing and takes nothing by itself; `term` is its last one. `run`
- *               leads back to `candidate`, and so to a term above the other's. Nothing elects yet, so nothing calls it: until
- *               a person restarts it, a controller that was fenced stays a standby
+ *   standby     another controller is elected, or leads. This one writes nothing and takes nothing; `term` is its last one, if it
+ *               had one. Once it is elected it is a candidate, and so takes a term above the other's
  *
  * A write that was refused is not enough to be a standby: the refusal may be of an older term of our own (see `refused`).
  */
@@ -35,6 +35,7 @@ export type Refusal =
   | 'unknown';
 
 export interface LeadershipDeps {
+  readonly election: Pick<Election, 'state' | 'resign'>;
   readonly office: Office;
   readonly clock: Clock;
   readonly log: Log;
@@ -45,6 +46,7 @@ export interface LeadershipDeps {
 }
 
 const LEADING: Answer = { kind: 'leading' };
+const NOT_ELECTED: Answer = { kind: 'failed', reason: 'leadership: this controller is not elected' };
 const GIVEN_UP: Answer = { kind: 'failed', reason: 'leadership: it was given up meanwhile' };
 
 /** The term under which this controller leads, and whether its epoch may be opened in Redis. */
@@ -90,6 +92,22 @@ export class Leadership {
     return this.#suspended;
   }
 
+  /** True while there is an answer that nobody else is elected: without it nothing is written. */
+  get isElected(): boolean {
+    return this.#deps.election.state() === 'elected';
+  }
+  /** Leads, and nobody else is elected. */
+  get mayWrite(): boolean {
+    return this.#state === 'leading' && this.isElected;
+  }
+
+  /** Follows the election, before anything else is done in a pass. */
+  look(): void {
+    const elected = this.#deps.election.state();
+    if (elected === 'elected' && this.#state === 'standby') this.#enter('candidate', null);
+    if (elected === 'waiting' && this.#state !== 'standby') this.#becomeStandby();
+  }
+
   /** What had to be seen first has been seen: the term is as good as one that follows another of our own. */
   caughtUp(): void {
     this.#takenOver = null;
@@ -98,11 +116,6 @@ export class Leadership {
   /** The epoch was used: the next opening needs a new one. */
   spend(): void {
     this.#spent = true;
-  }
-
-  /** A standby becomes a candidate: it takes leadership from whoever leads now. */
-  run(): void {
-    if (this.#state === 'standby') this.#enter('candidate', null);
   }
 
   /** A person says that what is in ZooKeeper is right: leadership is taken again, and raised above Redis once that is settled. */
@@ -203,6 +216,7 @@ export class Leadership {
     const before = this.#term;
     const still = before ? await this.#verify(before) : LEADING;
     if (still.kind !== 'leading') return still;
+    if (!this.isElected) return NOT_ELECTED;
     const known = this.#term;
     if (known !== before && known !== null && known.epoch >= floor) return LEADING;
     const taken = await this.#deps.office.take(floor);
@@ -224,18 +238,25 @@ export class Leadership {
     this.#deps.log.info({ epoch }, 'took leadership');
   }
 
+  /** Another controller has taken leadership, whatever the election says: let it lead, and join the election anew. */
   #fence(term: Term): void {
     this.#enter('standby', term);
-    this.#deps.log.error(
-      { epoch: term.epoch },
-      'another controller leads; a standby now, not writing any more',
-    );
+    this.#deps.log.error({ epoch: term.epoch }, 'another controller leads; a standby now, and not writing');
+    this.#deps.election.resign();
+  }
+
+  #becomeStandby(): void {
+    const { epoch = null } = this.#term ?? {};
+    this.#accepting = false;
+    this.#suspended = null;
+    this.#enter('standby', this.#term);
+    this.#deps.log.info({ epoch }, 'another controller is elected; a standby now');
   }
 
   /** The one setter of the state and the term. A new term is not spent, and follows what it follows. */
   #enter(state: LeadershipState, term: Term | null): void {
-    if ((state === 'candidate') !== (term === null)) throw new Error(`${state} with a wrong term`);
-    if (state === 'standby' && this.#state !== 'leading') throw new Error(`${this.#state} cannot be fenced`);
+    const fits = { candidate: term === null, leading: term !== null, standby: true }[state];
+    if (!fits) throw new Error(`${state} with a wrong term`);
     if (state !== this.#state) this.#since = this.#deps.clock.wall();
     if (term !== this.#term) this.#spent = false;
     if (term === null) this.#takenOver = null;

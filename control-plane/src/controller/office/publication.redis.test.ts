@@ -89,6 +89,15 @@ function publication(
   return subjects(over, heard, settleLoss).publication;
 }
 
+/** Elected, whenever it takes part. */
+const election = {
+  resigned: 0,
+  state: () => 'elected' as const,
+  resign: () => {
+    election.resigned += 1;
+  },
+};
+
 function subjects(
   over: Partial<Publisher & { readonly office: Office }> = {},
   heard = 0,
@@ -101,7 +110,7 @@ function subjects(
     },
   });
   const office = over.office ?? counter;
-  const leadership = new Leadership({ office, clock, log, settleLoss, highestEpoch: () => heard });
+  const leadership = new Leadership({ office, election, clock, log, settleLoss, highestEpoch: () => heard });
   const deps = { publisher: bound, leadership, clock, log, onFirstRead: () => undefined };
   return { leadership, publication: new Publication(deps) };
 }
@@ -209,6 +218,7 @@ test('a standby takes nothing by itself; as a candidate it leads again, above th
   office = { epoch: own.epoch + 1, version: own.version + 1 };
   const other = office;
   await publisher.open(other.epoch);
+  const { resigned } = election;
   expect(await leadership.refused(own)).toBe('fenced');
   expect(leadership).toMatchObject({ state: 'standby', term: own });
   expect(subject.isOpen).toBe(false);
@@ -216,7 +226,8 @@ test('a standby takes nothing by itself; as a candidate it leads again, above th
   expect(await subject.prepare()).toBe(false);
   expect(subject.state).toBe('unread');
   expect(office).toBe(other);
-  leadership.run();
+  expect(election.resigned).toBe(resigned + 1);
+  leadership.look();
   expect(leadership).toMatchObject({ state: 'candidate', term: null });
   await clock.advance(5_000);
   expect(await subject.prepare()).toBe(true);

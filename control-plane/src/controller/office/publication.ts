@@ -111,7 +111,8 @@ export class Publication {
 
   /** Works towards an open epoch; true once sets may be published. */
   async prepare(): Promise<boolean> {
-    if (this.#leadership.state === 'standby') {
+    const { state, isElected } = this.#leadership;
+    if (state === 'standby' || (state === 'candidate' && !isElected)) {
       this.#enter('unread');
       return false;
     }

@@ -5,7 +5,7 @@ electionContract('Memory', () => {
   const elections = new MemoryElections();
   const made = new Map<string, MemoryElection>();
   return Promise.resolve({
-    stand: (controller) => {
+    join: (controller) => {
       const election = elections.election(controller);
       made.set(controller.id, election);
       return Promise.resolve({

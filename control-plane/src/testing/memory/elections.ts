@@ -1,15 +1,15 @@
-import type { Election, ElectionState, StandingController } from '../../model/election.js';
+import type { Election, ElectionState, ElectionMember } from '../../model/election.js';
 import { err, ok, type Result } from '../../model/result.js';
 
 /** The election in memory: what all controllers share. */
 export class MemoryElections {
   readonly #places: MemoryElection[] = [];
 
-  election(controller: StandingController): MemoryElection {
+  election(controller: ElectionMember): MemoryElection {
     return new MemoryElection(this, controller);
   }
 
-  get standing(): readonly MemoryElection[] {
+  get members(): readonly MemoryElection[] {
     return this.#places;
   }
 
@@ -17,31 +17,31 @@ export class MemoryElections {
   enter(one: MemoryElection): void {
     this.leave(one);
     this.#places.push(one);
-    this.#tell();
+    this.#report();
   }
 
   leave(one: MemoryElection): void {
     const at = this.#places.indexOf(one);
     if (at < 0) return;
     this.#places.splice(at, 1);
-    this.#tell();
+    this.#report();
   }
 
-  #tell(): void {
+  #report(): void {
     for (const one of this.#places) one.look();
   }
 }
 
-/** One that stands there. It looks after every change, at once. */
+/** One that takes part in it. It looks after every change, at once. */
 export class MemoryElection implements Election {
-  readonly controller: StandingController;
+  readonly controller: ElectionMember;
   readonly #elections: MemoryElections;
   readonly #listeners: (() => void)[] = [];
   #running = false;
   #away = false;
   #state: ElectionState = 'unknown';
 
-  constructor(elections: MemoryElections, controller: StandingController) {
+  constructor(elections: MemoryElections, controller: ElectionMember) {
     this.#elections = elections;
     this.controller = controller;
   }
@@ -76,7 +76,7 @@ export class MemoryElection implements Election {
     this.#elections.leave(this);
   }
 
-  /** Somebody takes its place away: it stands again. */
+  /** Somebody takes its place away: it joins again. */
   remove(): void {
     this.resign();
   }
@@ -90,14 +90,14 @@ export class MemoryElection implements Election {
   resign(): void {
     if (this.#running && !this.#away) this.#elections.enter(this);
   }
-  standing(): Promise<Result<readonly StandingController[], string>> {
+  members(): Promise<Result<readonly ElectionMember[], string>> {
     if (!this.#running || this.#away) return Promise.resolve(err('no connection'));
-    return Promise.resolve(ok(this.#elections.standing.map(({ controller }) => controller)));
+    return Promise.resolve(ok(this.#elections.members.map(({ controller }) => controller)));
   }
 
   look(): void {
     if (this.#running && !this.#away)
-      this.#enter(this.#elections.standing[0] === this ? 'elected' : 'waiting');
+      this.#enter(this.#elections.members[0] === this ? 'elected' : 'waiting');
   }
 
   #enter(state: ElectionState): void {
