@@ -96,6 +96,7 @@ const FOLDERS = {
       { 'node:crypto': ['createHash', 'timingSafeEqual'] },
     ],
   },
+  'api/forward_http.ts': { packages: ['undici'] },
   'registrar/**': { packages: ['undici', 'node:child_process', 'node:os'] },
   'local/**': {
     packages: ['undici', 'ws', 'node:*'],

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { forwardByHttp } from './api/forward_http.js';
 import { createApi } from './api/server.js';
 import { systemClock } from './clock.js';
 import type { Config } from './config.js';
@@ -115,6 +116,7 @@ export async function startController(
     version,
     randomId: randomUUID,
     metrics: createMetrics(controller.plane),
+    forwardTo: forwardByHttp,
   });
   await api.start();
   // From first to last in the way of the data; closed the other way round.

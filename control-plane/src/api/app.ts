@@ -5,7 +5,7 @@ import express, {
   type Response,
   type Router,
 } from 'express';
-import type { ControlPlane } from '../model/control_plane.js';
+import type { ControlPlane, ForwardTo } from '../model/control_plane.js';
 import type { Clock, Log } from '../model/ports.js';
 import { PROBLEMS, type Problem } from '../model/problem.js';
 import { readBody } from './body.js';
@@ -20,8 +20,10 @@ import {
   streamStart,
 } from './exchange.js';
 import { EventStreams } from './event_stream.js';
+import { forward, isForLeader } from './forward.js';
 import { openApi } from './openapi.js';
 import { problemBody, Refusal } from './refusal.js';
+import { controllerEndpoints } from './routes/controllers.js';
 import { freezeEndpoints } from './routes/freezes.js';
 import { gatewayEndpoints } from './routes/gateways.js';
 import { healthEndpoints } from './routes/health.js';
@@ -46,6 +48,8 @@ export interface AppParts {
   readonly version: string;
   readonly randomId: () => string;
   readonly metrics: () => Promise<string>;
+  /** How a standby reaches the leader; without it a standby refuses what it would send on. */
+  readonly forwardTo?: ForwardTo;
   /** Ends every wait. */
   readonly closing: AbortSignal;
 }
@@ -71,6 +75,7 @@ export function endpoints(
     problemEndpoints(parts.plane),
     freezeEndpoints(parts.plane),
     gatewayEndpoints(parts.plane),
+    controllerEndpoints(parts.plane),
     protectionEndpoints(parts.plane),
     healthEndpoints(parts.plane, parts.metrics, () => (document ??= openApi(nouns.flat(), parts.version))),
   ];
@@ -100,6 +105,7 @@ export function createApp(parts: AppParts): Express {
       'X-Request-Id': id,
       'Cache-Control': 'no-store',
       'X-Content-Type-Options': 'nosniff',
+      'X-Ebbgate-Role': parts.plane.readiness().controller.state,
     });
     // Whoever asks only whether it lives gets an answer under any id.
     if (given instanceof Refusal && !open.has(request.path)) throw given;
@@ -161,10 +167,14 @@ async function serve(one: Endpoint, parts: Serving, request: Request, response: 
     signal,
   };
   try {
-    const reply = await one.serve(
-      { params: { ...request.params }, query: { ...request.query }, body: request.body as unknown },
-      exchange,
-    );
+    const input = {
+      ...{ params: { ...request.params }, query: { ...request.query }, body: request.body as unknown },
+    };
+    const { plane, forwardTo } = parts;
+    const reply =
+      forwardTo !== undefined && isForLeader(plane, one.method)
+        ? await forward({ plane, forwardTo }, request, exchange)
+        : await one.serve(input, exchange);
     if (one.method !== 'get')
       parts.log.info(
         {

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { ControlPlane } from '../model/control_plane.js';
+import type { ControlPlane, ForwardTo } from '../model/control_plane.js';
 import type { Clock, Lifecycle, Log } from '../model/ports.js';
 import { createApp } from './app.js';
 import { isLoopback } from './exchange.js';
@@ -17,6 +17,7 @@ export interface ApiOptions {
   readonly randomId: () => string;
   /** The controller's metrics in Prometheus' text format. */
   readonly metrics: () => Promise<string>;
+  readonly forwardTo?: ForwardTo;
 }
 
 export interface Api extends Lifecycle {

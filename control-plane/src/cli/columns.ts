@@ -1,4 +1,5 @@
 import type {
+  ControllerResource,
   Convergence,
   GatewayResource,
   InstanceResource,
@@ -96,6 +97,14 @@ export const INSTANCE: readonly Column<InstanceResource>[] = [
   { head: 'BY', show: (i) => i.intent?.by ?? '', wide: true },
   { head: 'UNTIL', show: (i) => i.intent?.expires ?? '', wide: true },
   { head: 'WHY', show: (i) => i.why.join('; '), wide: true },
+];
+
+export const CONTROLLER: readonly Column<ControllerResource>[] = [
+  { head: 'CONTROLLER', show: (c) => c.id },
+  { head: 'ROLE', show: (c) => c.role },
+  { head: 'ADDRESS', show: (c) => c.address ?? '' },
+  { head: 'VERSION', show: (c) => c.version },
+  { head: 'STARTED', show: (c) => c.started_at, wide: true },
 ];
 
 export const GATEWAY: readonly Column<GatewayResource>[] = [

@@ -64,6 +64,7 @@ describe('failures', () => {
     precondition_failed: 6,
     precondition_required: 6,
     not_leader: 7,
+    no_leader: 7,
     store_unavailable: 7,
     not_ready: 7,
     too_many_streams: 7,

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import type {
+  ControllerResource,
   GatewayResource,
   InstanceResource,
   OperationResource,
@@ -30,6 +31,7 @@ export function addGet(program: Command, terminal: Terminal): void {
   const get = program.command('get').description('list what there is');
   noun<ServiceResource>(get, terminal, 'services', 'service', columns.SERVICE, (s) => s.service);
   noun<GatewayResource>(get, terminal, 'gateways', 'gateway', columns.GATEWAY, (g) => g.id);
+  noun<ControllerResource>(get, terminal, 'controllers', 'controller', columns.CONTROLLER, (c) => c.id);
   noun<OperationResource>(get, terminal, 'operations', 'operation', columns.OPERATION, (o) => o.id);
   noun<IntentResource>(get, terminal, 'intents', 'service', columns.INTENT, (o) => o.service);
   noun<ProblemResource>(get, terminal, 'problems', 'service', columns.PROBLEM, (p) => p.service ?? '');

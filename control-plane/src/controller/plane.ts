@@ -1,5 +1,6 @@
 import type { ControlPlane } from '../model/control_plane.js';
 import type { ReadinessResource } from '../model/readiness.js';
+import { ok } from '../model/result.js';
 import { storeProblem } from './inputs/store_problems.js';
 import { readinessOf } from './readiness.js';
 import { createReads } from './reads.js';
@@ -7,11 +8,16 @@ import type { Rooms } from './rooms.js';
 
 /** The controller as the API sees it: every call goes to the room that answers it. */
 export function createPlane(rooms: Rooms): ControlPlane {
-  const { world, releases, inputs, passes, commands } = rooms;
+  const { deps, world, releases, inputs, passes, commands } = rooms;
   return {
     ...createReads(world, releases),
     readiness: () => readinessNow(rooms),
     hasView: () => inputs.seenWhole,
+    controllers: async () => {
+      const members = await deps.election.members();
+      if (!members.ok) return members;
+      return ok(members.value.map((one, at) => ({ ...one, role: at === 0 ? 'leader' : 'standby' }) as const));
+    },
     changed: (signal) => passes.changed(signal),
     mutate: (mutation, caller) => commands.mutate(mutation, caller),
     releases,

@@ -17,7 +17,10 @@ import { presentConvergence, serviceNames, type World } from '../plan/world.js';
 import type { Releases } from './releases/releases.js';
 
 /** What the control plane shows of the world. */
-export type Reads = Omit<ControlPlane, 'readiness' | 'hasView' | 'changed' | 'mutate' | 'releases'>;
+export type Reads = Omit<
+  ControlPlane,
+  'readiness' | 'hasView' | 'controllers' | 'changed' | 'mutate' | 'releases'
+>;
 
 /** The reads: each is computed from the world of the moment in which it is asked, and from what people did to releases. */
 export function createReads(world: () => World, releases: Pick<Releases, 'eventsOf' | 'intents'>): Reads {

@@ -3,6 +3,7 @@ import type { Problem } from './problem.js';
 import type { ReadinessResource } from './readiness.js';
 import type { ReleasePlane } from './release_plane.js';
 import type {
+  ControllerResource,
   Convergence,
   GatewayResource,
   InstanceResource,
@@ -14,6 +15,36 @@ import type {
   SetResource,
 } from './resources.js';
 import type { Result } from './result.js';
+
+/** A request for a change, as it came in. */
+export interface ForwardedRequest {
+  readonly method: string;
+  /** With its query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** What another controller answered. */
+export interface ForwardedAnswer {
+  readonly status: number;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** Why there is no answer, and whether the request may have been carried out nevertheless. */
+export interface NoAnswer {
+  readonly reason: string;
+  readonly maybe: boolean;
+}
+
+/** Sends a request to the API of another controller at `address`. Ends when `signal` aborts, and within about a minute. */
+export type ForwardTo = (
+  address: string,
+  request: ForwardedRequest,
+  signal: AbortSignal,
+) => Promise<Result<ForwardedAnswer, NoAnswer>>;
 
 /** The controller as the API sees it: reads are of one moment and never wait; `undefined` = no such thing. */
 export interface ControlPlane {
@@ -31,6 +62,8 @@ export interface ControlPlane {
   /** Everything that is wrong now, of all services and of none. */
   problems(): readonly ProblemResource[];
   gateways(): readonly GatewayResource[];
+  /** Those that run, the leader first; a failure says why ZooKeeper does not say. */
+  controllers(): Promise<Result<readonly ControllerResource[], string>>;
   /** How many names Redis lists that were never heard; `gateways` shows the first of them. */
   neverHeard(): number;
   /** Newest first. */

@@ -16,6 +16,7 @@ export const PROBLEMS = {
   precondition_required: { status: 428, title: 'If-Match is needed' },
   internal: { status: 500, title: 'Ebbgate failed' },
   not_leader: { status: 503, title: 'Another controller is the leader' },
+  no_leader: { status: 503, title: 'No controller leads, or it cannot be reached' },
   store_unavailable: { status: 503, title: 'ZooKeeper cannot be written' },
   not_ready: { status: 503, title: 'No complete view of the registry yet' },
   too_many_streams: { status: 503, title: 'Too many event streams are open' },

@@ -251,3 +251,13 @@ export interface SetResource {
 }
 
 export type { ServiceEvent };
+
+/** One controller. Exactly one is the leader while the election has an answer. */
+export interface ControllerResource {
+  readonly id: string;
+  readonly role: 'leader' | 'standby';
+  /** Where the others reach its API; null if it says none that is usable. */
+  readonly address: string | null;
+  readonly version: string;
+  readonly started_at: string;
+}

@@ -1,6 +1,7 @@
 import type { ControlPlane } from '../model/control_plane.js';
 import type { Problem } from '../model/problem.js';
 import type {
+  ControllerResource,
   Convergence,
   GatewayResource,
   InstanceResource,
@@ -49,6 +50,8 @@ export class MemoryPlane implements ControlPlane {
   intentList: IntentResource[] = [];
   problemList: ProblemResource[] = [];
   gatewayList: GatewayResource[] = [];
+  /** Null = ZooKeeper does not say. */
+  controllerList: ControllerResource[] | null = [];
   private readonly waiters = new Set<() => void>();
   private readonly keys = new Map<string, { request: string; outcome: MutationResource }>();
 
@@ -86,6 +89,10 @@ export class MemoryPlane implements ControlPlane {
   }
   intents(): readonly IntentResource[] {
     return this.intentList;
+  }
+  controllers(): Promise<Result<readonly ControllerResource[], string>> {
+    const list = this.controllerList;
+    return Promise.resolve(list === null ? err('no connection') : ok(list));
   }
   neverHeard(): number {
     return this.gateways().filter((one) => one.state === 'never_heard').length;

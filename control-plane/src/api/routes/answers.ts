@@ -9,6 +9,7 @@ export const MUTATION_CODES: readonly ProblemCode[] = [
   'guard_refused',
   'precondition_failed',
   'not_leader',
+  'no_leader',
   'not_ready',
   'store_unavailable',
   'too_large',

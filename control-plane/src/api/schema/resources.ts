@@ -260,6 +260,14 @@ export const gateways = listOf(gateway).extend({
     description: 'Names in Redis’ list that were never heard. The first of them are among the items.',
   }),
 });
+const controller = z.object({
+  id: z.string(),
+  role: z.enum(['leader', 'standby']),
+  address: z.string().nullable(),
+  version: z.string(),
+  started_at: z.string(),
+}) satisfies z.ZodType<model.ControllerResource>;
+export const controllers = listOf(controller);
 export const intents = listOf(intent);
 export const standingProblems = listOf(standingProblem);
 export const events = listOf(event);

@@ -1,0 +1,30 @@
+import type { ControlPlane } from '../../model/control_plane.js';
+import { endpoint, type Endpoint } from '../endpoint.js';
+import { Refusal } from '../refusal.js';
+import * as request from '../schema/requests.js';
+import * as resource from '../schema/resources.js';
+
+/** The controllers that run, and which of them leads. */
+export function controllerEndpoints(plane: ControlPlane): readonly Endpoint[] {
+  return [
+    endpoint({
+      method: 'get',
+      path: '/v1/controllers',
+      tag: 'controllers',
+      summary: 'The controllers that run, the leader first',
+      params: null,
+      query: request.noQuery,
+      body: null,
+      answers: { 200: { description: 'The controllers.', schema: resource.controllers } },
+      codes: ['store_unavailable'],
+      handle: async () => {
+        const items = await plane.controllers();
+        if (items.ok) return { body: { items: items.value } };
+        throw new Refusal({
+          code: 'store_unavailable',
+          detail: `ZooKeeper does not say which controllers run (${items.error}). Try again.`,
+        });
+      },
+    }),
+  ];
+}
