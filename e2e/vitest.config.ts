@@ -30,6 +30,7 @@ const LONGEST = [
   'versions',
   'faults_controller',
   'parallel_clients',
+  'controllers',
   'known_health',
   'faults_nginx',
   'health',

@@ -24,6 +24,7 @@ export { renderConf } from './render/render.js';
 export type { ReleaseOutcome } from './model/release_plane.js';
 export type { ReleaseResource } from './model/release_resources.js';
 export type {
+  ControllerResource,
   GatewayResource,
   InstanceResource,
   OperationResource,

@@ -55,6 +55,7 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
   readonly zookeeper: Breakable;
   readonly redis: Breakable;
   readonly controller: Breakable;
+  readonly #added: AnotherController[] = [];
 
   private constructor(
     dir: string,
@@ -82,9 +83,9 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
       launchZooKeeper({ dir: join(dir, 'zookeeper'), port: ports.zookeeper }),
     );
     const redis = breakable('Redis', () => launchRedis({ dir: join(dir, 'redis'), port: ports.redis }));
-    const controller = breakable('the controller', () =>
-      launchController(dir, { ...ports, redis: redisOf('controller') }, { ...SHORT, ...options.env }),
-    );
+    const env = { ...SHORT, ...options.env };
+    const controllerPorts = { ...ports, redis: redisOf('controller') };
+    const controller = breakable('the controller', () => launchController(dir, controllerPorts, env));
     const gateways: ControlledGateway[] = [];
     for (const id of names) {
       const place = await gatewayPlace(id, dir, redisOf(id));
@@ -107,23 +108,41 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
     return platform;
   }
 
+  /** Starts a controller beside the first one. */
+  async addController(id: string, env: Readonly<Record<string, string>> = {}): Promise<AnotherController> {
+    const ports = { ...this.ports, api: await reservePort() };
+    const own = { ...SHORT, ...env, EBBGATE_CONTROLLER_ID: id };
+    const controller = breakable(id, () => launchController(this.dir, ports, own, id));
+    await controller.start();
+    const added = Object.assign(controller, { id, api: `http://127.0.0.1:${String(ports.api)}` });
+    this.#added.push(added);
+    return added;
+  }
+
   protected override masters(): readonly number[] {
     return this.gateways.map((gateway) => gateway.process.pid);
   }
 
   protected override async end(): Promise<void> {
     await Promise.all(this.gateways.map((one) => one.kill().catch(() => undefined)));
-    await this.controller.kill().catch(() => undefined);
+    for (const one of [this.controller, ...this.#added]) await one.kill().catch(() => undefined);
     for (const one of [this.redis, this.zookeeper]) await one.kill().catch(() => undefined);
     for (const door of this.doors.values()) await door.close();
     if (process.env.EBBGATE_KEEP === undefined) rmSync(this.dir, { recursive: true, force: true });
   }
 }
 
+/** One of several controllers. */
+export interface AnotherController extends Breakable {
+  readonly id: string;
+  readonly api: string;
+}
+
 function launchController(
   dir: string,
   ports: Ports,
   env: Readonly<Record<string, string>>,
+  name = 'controller',
 ): Promise<LocalProcess> {
   const [command, ...first] = EBBGATE;
   return launch({
@@ -137,7 +156,7 @@ function launchController(
       EBBGATE_API_LISTEN: `127.0.0.1:${String(ports.api)}`,
       ...env,
     },
-    logFile: join(dir, 'controller.log'),
+    logFile: join(dir, `${name}.log`),
     readyTimeoutMs: 30_000,
     ready: () => ask(ports.api, 'GET /livez HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n', ' 200 '),
   });
