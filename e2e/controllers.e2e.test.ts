@@ -13,7 +13,11 @@ import { timePasses, until } from './harness/until.js';
 
 const SESSION_MS = 1_000;
 const ENV = { EBBGATE_ZOOKEEPER_SESSION: '1s' };
-const ROUNDS = Number(process.env.EBBGATE_LONG === undefined ? 3 : 20);
+/** As many events of people the API shows. */
+const MOST_EVENTS = 200;
+const ROUNDS = process.env.EBBGATE_LONG === undefined ? 3 : 20;
+/** Each round has weights of its own, up to 10,000. */
+const WEIGHTS = Math.floor(9_900 / (3 * ROUNDS + 1));
 
 let platform: ControlledPlatform;
 let controllers: readonly AnotherController[];
@@ -48,7 +52,8 @@ async function leader(among = controllers): Promise<AnotherController | undefine
 
 /** A client that changes the weight of its instance all the time, at whichever controller answers. */
 class Client {
-  readonly answered: number[] = [];
+  /** Each weight that was answered, and when it was asked for first (milliseconds of the wall clock). */
+  readonly answered: { readonly weight: number; readonly at: number }[] = [];
   readonly #one: RegisteredInstance;
   readonly #name: string;
   readonly #stop = new AbortController();
@@ -71,10 +76,10 @@ class Client {
   async #run(): Promise<void> {
     for (let turn = 0; !this.#stop.signal.aborted; turn += 1) {
       const weight = this.#last + 1;
-      const key = `${this.#name}-${String(weight)}`;
+      const [key, at] = [`${this.#name}-${String(weight)}`, Date.now()];
       await until(`${key} is answered`, () => this.#send(weight, key, turn++), { timeoutMs: 30_000 });
       this.#last = weight;
-      this.answered.push(weight);
+      this.answered.push({ weight, at });
       await timePasses('a person needs a moment', 30);
     }
   }
@@ -111,7 +116,7 @@ async function withClients(
   for (let round = 0; round < rounds; round += 1) {
     const broken = await until('there is a leader', () => leader());
     const clients = instances.map((one, n) => new Client(one, names[n]!, firstWeight));
-    firstWeight += 100;
+    firstWeight += WEIGHTS;
     await until('all have changed something', () => clients.every(({ answered }) => answered.length > 2));
     const others = controllers.filter((one) => one !== broken);
     await breaks(broken);
@@ -128,8 +133,13 @@ async function withClients(
       others[0]!.api,
       '/v1/services/shop/events',
     );
-    for (const [n, { answered }] of clients.entries())
-      for (const weight of answered.slice(-20)) {
+    // The oldest are not shown any more.
+    const byPeople = items.filter(({ by }) => names.includes(by));
+    const shownSince = byPeople.length < MOST_EVENTS - 10 ? 0 : Date.parse(byPeople[0]!.at);
+    const shown = clients.map(({ answered }) => answered.filter(({ at }) => at > shownSince));
+    expect(shown.every(({ length }) => length > 2)).toBe(true);
+    for (const [n, weights] of shown.entries())
+      for (const { weight } of weights) {
         const mine = items.filter(
           ({ by, message }) => by === names[n] && message.split(';')[0] === `weight set to ${String(weight)}`,
         );
@@ -187,7 +197,7 @@ test('ended by SIGTERM, again and again: another one leads at once', async () =>
     const asked = performance.now();
     const stopped = broken.stop();
     await until('another one leads', () => leader(others), { timeoutMs: 10_000 });
-    measured('controllers: leader told to end → another one ready', performance.now() - asked);
+    measured('controllers: leader asked to end → another one ready', performance.now() - asked);
     await stopped;
   });
 });
@@ -196,7 +206,9 @@ test('frozen for three sessions and thawed: it writes nothing, and is a standby'
   await withClients(ROUNDS, async (broken) => {
     const others = controllers.filter((one) => one !== broken);
     await broken.freeze();
+    const frozen = performance.now();
     await until('another one leads', () => leader(others), { timeoutMs: 10_000 });
+    measured('controllers: leader frozen → another one ready', performance.now() - frozen);
     await timePasses('longer than its session', 3 * SESSION_MS);
     const epoch = await platform.data.hget('{ebb}:meta', 'epoch');
     broken.thaw();
