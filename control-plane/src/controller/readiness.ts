@@ -7,7 +7,7 @@ import type { Refusal } from './inputs/writability.js';
 /** What /readyz says: ready = leading, knowing the registry, and able to write both stores, which is tried. */
 export function readinessOf(facts: {
   readonly clock: ClockState;
-  readonly leadership: Pick<Leadership, 'state' | 'term' | 'since'>;
+  readonly leadership: Pick<Leadership, 'state' | 'term' | 'since' | 'isElected'>;
   readonly publication: Pick<Publication, 'isOpen' | 'since'>;
   readonly hasView: boolean;
   readonly dataLoss: string | null;
@@ -23,7 +23,9 @@ export function readinessOf(facts: {
   const { leadership, publication } = facts;
   const leading = publication.isOpen;
   const isStandby = leadership.state === 'standby';
-  const zookeeper = refusing(dependency(facts.zookeeper), facts.refusals.zookeeper);
+  const answers = refusing(dependency(facts.zookeeper), facts.refusals.zookeeper);
+  const zookeeper =
+    leadership.state === 'leading' && !leadership.isElected ? withoutElection(answers) : answers;
   const problem = facts.dataLoss ?? facts.registryProblem;
   const registry: DependencyState =
     problem === null || zookeeper.state !== 'ok'
@@ -68,6 +70,12 @@ function refusing(store: DependencyState, refusal: Refusal): DependencyState {
   if (refusal === null || store.state !== 'ok') return store;
   const since = new Date(refusal.since).toISOString();
   return { ...store, state: 'degraded', since, detail: `refuses writes: ${refusal.reason}` };
+}
+
+/** A leader that has no answer whether it still is one: it writes nothing meanwhile. */
+function withoutElection(store: DependencyState): DependencyState {
+  if (store.state !== 'ok') return store;
+  return { ...store, state: 'degraded', detail: 'it does not say which controller leads' };
 }
 
 function worse(a: DependencyState, b: DependencyState): DependencyState {

@@ -107,7 +107,7 @@ export function electionContract(name: string, make: () => Promise<Elections>): 
       a.election.resign();
       await becomes(b, 'elected');
       await becomes(a, 'waiting');
-      expect(await ids(a)).toEqual(['b', 'a']);
+      await until(async () => expect(await ids(a)).toEqual(['b', 'a']));
       await a.election.close();
       b.election.resign();
       await becomes(b, 'elected');

@@ -77,6 +77,10 @@ describe('two controllers', () => {
     expect(await refused(first, { kind: 'isolate', selector: only('a') })).toMatchObject({
       code: 'store_unavailable',
     });
+    expect(first.controller.readiness()).toMatchObject({
+      ready: false,
+      zookeeper: { state: 'degraded', detail: 'it does not say which controller leads' },
+    });
     await register('b');
     await until(() => expect(first.controller.instance('shop', 'b')).toMatchObject({ registered: true }));
     await passes(first, 5);
