@@ -24,7 +24,7 @@ afterEach(() => {
   clock.set(0);
 });
 
-const beat = async (): Promise<Heartbeat> => (await bench.publishing.heartbeat('gw-1'))!;
+const beat = (): Promise<Heartbeat> => until('a heartbeat', () => bench.publishing.heartbeat('gw-1'));
 /** Resolves once `count` more heartbeats have come. */
 async function beats(count: number): Promise<void> {
   const { seq } = await beat();
