@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
@@ -44,6 +44,16 @@ class ZooKeeperRig {
     this.server.kill('SIGCONT');
     for (const one of this.#opened.splice(0).toReversed()) await one.close();
     this.log = createRecordingLog();
+  }
+
+  /** Stops the server; resolves once every thread of it is stopped, so that nothing is answered any more. */
+  async freeze(): Promise<void> {
+    this.server.kill('SIGSTOP');
+    const threads = `/proc/${String(this.server.pid)}/task`;
+    await until(() => {
+      for (const thread of readdirSync(threads))
+        expect(readFileSync(`${threads}/${thread}/stat`, 'utf8')).toMatch(/\) T /);
+    });
   }
 
   /** A path that no other test has. */

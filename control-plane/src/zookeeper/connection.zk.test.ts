@@ -132,7 +132,7 @@ test('ten thousand requests may be under way at once', async () => {
 test('a frozen server is given up within two thirds of the session', async () => {
   const connection = await open();
   const asked = performance.now();
-  zk.server.kill('SIGSTOP');
+  await zk.freeze();
   const answer = await connection.getData('/');
   expect(answer).toMatchObject({ error: { kind: 'lost' } });
   // Plus the grain of the timers and a busy machine.
@@ -143,7 +143,7 @@ test('a frozen server is given up within two thirds of the session', async () =>
 
 test('a frozen server is noticed without anybody asking', async () => {
   const connection = await open();
-  zk.server.kill('SIGSTOP');
+  await zk.freeze();
   expect(await connection.lost).toContain('no answer for');
 });
 
@@ -151,7 +151,7 @@ test('a short freeze is survived, and reported', async () => {
   const connection = await open(zk.port, 30_000);
   let silences = 0;
   connection.onSilence(() => (silences += 1));
-  zk.server.kill('SIGSTOP');
+  await zk.freeze();
   // A signal takes a moment to reach every thread, and one that still runs may answer.
   await delay(50);
   const answer = connection.exists('/');
@@ -203,7 +203,7 @@ test('close does not wait for a frozen server, and leaves nothing behind', async
   const before = resources();
   const connection = await open(zk.port, 30_000);
   expect(resources().length).toBeGreaterThan(before.length);
-  zk.server.kill('SIGSTOP');
+  await zk.freeze();
   void connection.getData('/');
   const asked = performance.now();
   await connection.close();

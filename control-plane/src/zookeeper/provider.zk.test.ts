@@ -123,7 +123,7 @@ test('a lost connection is made good before the old session ends, and nobody see
 test('a frozen server does not lose the registration', async () => {
   const { registration } = await start();
   await registration.set(data());
-  zk.server.kill('SIGSTOP');
+  await zk.freeze();
   const waiting = registration.set(data({ ready: false }));
   await until(() => {
     expect(zk.log.lines.some(({ message }) => message === 'ZooKeeper lost')).toBe(true);

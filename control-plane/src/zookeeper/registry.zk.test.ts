@@ -306,7 +306,7 @@ describe('failures', () => {
       expect(ids()).toEqual(['shop/a']);
     });
     expect(link.state().state).toBe('connected');
-    zk.server.kill('SIGSTOP');
+    await zk.freeze();
     await until(() => {
       expect(last()?.status).toBe('unknown');
     });
@@ -328,7 +328,7 @@ describe('failures', () => {
     await until(() => {
       expect(ids()).toEqual(['shop/a']);
     });
-    zk.server.kill('SIGSTOP');
+    await zk.freeze();
     const frozen = performance.now();
     await until(() => {
       expect(performance.now() - frozen).toBeGreaterThan(2_500);
@@ -366,7 +366,7 @@ describe('failures', () => {
     await until(() => {
       expect(last()?.status).toBe('complete');
     });
-    zk.server.kill('SIGSTOP');
+    await zk.freeze();
     await until(() => {
       expect(last()?.status).toBe('unknown');
     });

@@ -289,7 +289,7 @@ describe('intents', () => {
     const term = await takeLeadership();
     const [first] = await must(store.write(term, [{ service: 'shop', etag: null, record: intent(1) }]));
     const before = pushed.length;
-    zk.server.kill('SIGSTOP');
+    await zk.freeze();
     const edit = { service: 'shop', etag: first!, record: intent(2) };
     expect(await store.write(term, [edit])).toMatchObject({ error: { kind: 'unavailable' } });
     expect(await store.read('shop')).toMatchObject({ error: { kind: 'unavailable' } });
