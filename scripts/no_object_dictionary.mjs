@@ -49,7 +49,8 @@ function isBinary(node, operator) {
   return node.kind === SyntaxKind.BinaryExpression && node.operatorToken.kind === operator;
 }
 
-function isWritten({ parent }, node) {
+function isWritten(node) {
+  const { parent } = node;
   const { kind } = parent;
   if (kind === SyntaxKind.BinaryExpression) {
     const { operatorToken, left } = parent;
@@ -80,7 +81,7 @@ function verdict(checker, node, name, object) {
   if (isFixed(name)) return undefined;
   if (node.kind === SyntaxKind.BinaryExpression) return IN;
   if (!isDictionary(checker, object)) return undefined;
-  if (isWritten(node, node)) return WRITE;
+  if (isWritten(node)) return WRITE;
   return isGuarded(node) ? undefined : READ;
 }
 

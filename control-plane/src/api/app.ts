@@ -167,14 +167,14 @@ async function serve(one: Endpoint, parts: Serving, request: Request, response: 
     signal,
   };
   try {
-    const input = {
-      ...{ params: { ...request.params }, query: { ...request.query }, body: request.body as unknown },
-    };
     const { plane, forwardTo } = parts;
-    const reply =
-      forwardTo !== undefined && isForLeader(plane, one.method)
-        ? await forward({ plane, forwardTo }, request, exchange)
-        : await one.serve(input, exchange);
+    const isForwarded = forwardTo !== undefined && isForLeader(plane, one.method);
+    const reply = isForwarded
+      ? await forward({ plane, forwardTo }, request, exchange)
+      : await one.serve(
+          { params: { ...request.params }, query: { ...request.query }, body: request.body as unknown },
+          exchange,
+        );
     if (one.method !== 'get')
       parts.log.info(
         {
@@ -182,7 +182,8 @@ async function serve(one: Endpoint, parts: Serving, request: Request, response: 
           ...(exchange.idempotencyKey === null ? {} : { idempotency_key: exchange.idempotencyKey }),
           ...reply.logged,
         },
-        'mutated',
+        // Whether it changed anything, the leader knows and logs.
+        isForwarded ? 'forwarded' : 'mutated',
       );
     const stale = one.view ? staleness(parts.plane.readiness()) : null;
     if (stale !== null) response.set(STALE_HEADER, stale);

@@ -5,7 +5,7 @@ import { beforeEach, expect, it } from 'vitest';
 import type { ForwardedRequest, NoAnswer } from '../model/control_plane.js';
 import { err, ok } from '../model/result.js';
 import { createFakeClock } from '../testing/clock.js';
-import { createRecordingLog } from '../testing/log.js';
+import { createRecordingLog, type RecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { makeReadiness } from '../testing/resources.js';
 import { createApp } from './app.js';
@@ -16,10 +16,11 @@ let plane: MemoryPlane;
 /** What was sent on, and where. */
 let sent: { readonly to: string; readonly request: ForwardedRequest }[];
 let failure: NoAnswer | null;
+let log: RecordingLog;
 
 beforeEach(() => {
   plane = new MemoryPlane().add('shop', ['a', 'b']);
-  [sent, failure] = [[], null];
+  [sent, failure, log] = [[], null, createRecordingLog()];
   becomes('standby');
   plane.controllerList = [
     { id: 'one', role: 'leader', address: 'http://one:8090', version: '1', started_at: '' },
@@ -35,7 +36,7 @@ function becomes(state: 'leading' | 'standby' | 'starting'): void {
 function api() {
   return supertest(
     createApp({
-      ...{ plane, log: createRecordingLog(), token: 'secret', clock: createFakeClock(), version: '1' },
+      ...{ plane, log, token: 'secret', clock: createFakeClock(), version: '1' },
       ...{
         randomId: () => 'req-1',
         metrics: () => Promise.resolve(''),
@@ -84,6 +85,8 @@ it('a standby sends a change on to the leader, and gives back what that answers'
     },
   ]);
   expect(plane.mutated).toEqual([]);
+  // Whether it changed anything, the leader says in its own log.
+  expect(log.lines.map(({ message }) => message)).toEqual(['forwarded']);
 });
 
 it('who asks without the right token is not sent on', async () => {

@@ -261,8 +261,9 @@ export class RedisLink implements Lifecycle {
   async #probe(): Promise<void> {
     const turn = this.#turn;
     try {
-      const identity = this.#needsIdentity() ? parseIdentity(await this.#redis.info()) : this.#identity;
-      if (!this.#needsIdentity()) await this.#redis.ping();
+      let identity = this.#identity;
+      if (this.#needsIdentity()) identity = parseIdentity(await this.#redis.info());
+      else await this.#redis.ping();
       if (turn !== this.#turn) return;
       const change = describeChange(this.#identity, identity);
       this.#identity = identity;

@@ -229,10 +229,10 @@ export async function start(changes: Changes = {}): Promise<Running> {
   });
   const url = `redis://127.0.0.1:${String(doors.redis.port)}`;
   const publisher = createPublisher({ url, log, clock, scripts: servers.scripts });
-  const office = createOffice(link, { root: servers.root, owner: `controller-${String(doors.redis.port)}` });
+  const id = `controller-${String(doors.redis.port)}`;
+  const office = createOffice(link, { root: servers.root, owner: id });
   const intents = createIntentStore(link, { root: servers.root });
   let ids = 0;
-  const id = `controller-${String(doors.redis.port)}`;
   const election =
     changes.election ?? servers.elections.election({ id, address: null, version: '0.1.0', started_at: '' });
   const controller = new Controller({

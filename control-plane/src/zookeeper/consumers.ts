@@ -4,6 +4,7 @@ import { atMost, TIDY_MS } from './at_most.js';
 import type { ZooKeeperConnection } from './connection.js';
 import { claim } from './ephemeral.js';
 import type { LinkUser, ZooKeeperLink } from './link.js';
+import { Rounds } from './rounds.js';
 
 export interface ConsumersOptions {
   /** The registry root. */
@@ -36,8 +37,10 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
   /** Where this connection's session has its node. */
   #standing = new Set<string>();
   #connection: ZooKeeperConnection | null = null;
-  #working: Promise<Result<null, string>> | undefined;
-  #again = false;
+  readonly #rounds = new Rounds(
+    () => this.#connection,
+    (connection) => this.#pass(connection),
+  );
   #detach: (() => void) | undefined;
   #timer: Timer | undefined;
   /** Services whose nodes the session may not write, why, and from when on it is tried again. */
@@ -65,7 +68,7 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
     this.#timer?.stop();
     this.#detach?.();
     this.#wanted = new Set();
-    await atMost(this.#link.clock, TIDY_MS, this.#work());
+    await atMost(this.#link.clock, TIDY_MS, this.#rounds.ask());
     this.#connection = null;
   }
 
@@ -79,8 +82,8 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
       this.#wanted = new Set(services);
       for (const service of this.#refused.keys())
         if (!this.#wanted.has(service)) this.#refused.delete(service);
-      void this.#work();
-    } else if (this.#standing.size < this.#wanted.size) void this.#work();
+      void this.#rounds.ask();
+    } else if (this.#standing.size < this.#wanted.size) void this.#rounds.ask();
   }
 
   refused(): ReadonlyMap<string, { readonly path: string; readonly reason: string }> {
@@ -91,28 +94,11 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
     this.#connection = connection;
     this.#standing = new Set();
     this.#refused.clear();
-    return this.#work();
+    return this.#rounds.ask();
   }
 
   lost(): void {
     this.#connection = null;
-  }
-
-  /** One pass at a time; what is asked for during a pass makes one more. */
-  #work(): Promise<Result<null, string>> {
-    this.#again = true;
-    this.#working ??= this.#passes().finally(() => (this.#working = undefined));
-    return this.#working;
-  }
-
-  async #passes(): Promise<Result<null, string>> {
-    let result: Result<null, string> = ok(null);
-    while (this.#again) {
-      this.#again = false;
-      const connection = this.#connection;
-      if (connection !== null) result = await this.#pass(connection);
-    }
-    return result;
   }
 
   async #pass(connection: ZooKeeperConnection): Promise<Result<null, string>> {
@@ -166,9 +152,9 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
   async #check(): Promise<void> {
     const connection = this.#connection;
     const standing = this.#standing;
-    if (connection === null || this.#working !== undefined) return;
+    if (connection === null || this.#rounds.running) return;
     for (const service of await this.#missing(connection, [...standing])) standing.delete(service);
-    if (standing.size < this.#wanted.size) void this.#work();
+    if (standing.size < this.#wanted.size) void this.#rounds.ask();
   }
 
   /** Those of `services` whose node is gone; none where nothing can be said. */

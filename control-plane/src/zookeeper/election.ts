@@ -5,6 +5,7 @@ import { atMost, TIDY_MS } from './at_most.js';
 import type { ZooKeeperConnection } from './connection.js';
 import { createPath } from './create_path.js';
 import type { LinkUser, ZooKeeperLink } from './link.js';
+import { Rounds } from './rounds.js';
 
 export interface ElectionOptions {
   readonly root: string;
@@ -44,8 +45,10 @@ class NumberedElection implements Election, LinkUser {
   /** The own node, of the present connection's session. */
   #own: string | null = null;
   #wantsPlace = true;
-  #again = false;
-  #working: Promise<Result<null, string>> | undefined;
+  readonly #rounds = new Rounds(
+    () => this.#connection,
+    (connection) => this.#look(connection),
+  );
 
   constructor(link: ZooKeeperLink, options: ElectionOptions) {
     this.#link = link;
@@ -63,7 +66,7 @@ class NumberedElection implements Election, LinkUser {
   async close(): Promise<void> {
     this.#detach?.();
     this.#wantsPlace = false;
-    await atMost(this.#link.clock, TIDY_MS, this.#work());
+    await atMost(this.#link.clock, TIDY_MS, this.#rounds.ask());
     this.#connection = null;
     this.#enter('unknown');
   }
@@ -86,7 +89,7 @@ class NumberedElection implements Election, LinkUser {
     this.#own = null;
     this.#enter('waiting');
     // Then it joins again.
-    void connection.remove(`${this.#folder}/${own}`, -1).then(() => this.#work());
+    void connection.remove(`${this.#folder}/${own}`, -1).then(() => this.#rounds.ask());
   }
 
   async members(): Promise<Result<readonly ElectionMember[], string>> {
@@ -111,9 +114,9 @@ class NumberedElection implements Election, LinkUser {
     this.#connection = connection;
     this.#own = null;
     connection.onEvent(() => {
-      void this.#work();
+      void this.#rounds.ask();
     });
-    return this.#work();
+    return this.#rounds.ask();
   }
 
   lost(): void {
@@ -129,23 +132,6 @@ class NumberedElection implements Election, LinkUser {
     return age < connection.sessionTimeoutMs * TRUSTED;
   }
 
-  /** One look at a time; what happens during a look makes one more. */
-  #work(): Promise<Result<null, string>> {
-    this.#again = true;
-    this.#working ??= this.#looks().finally(() => (this.#working = undefined));
-    return this.#working;
-  }
-
-  async #looks(): Promise<Result<null, string>> {
-    let result: Result<null, string> = ok(null);
-    while (this.#again) {
-      this.#again = false;
-      const connection = this.#connection;
-      if (connection !== null) result = await this.#look(connection);
-    }
-    return result;
-  }
-
   async #look(connection: ZooKeeperConnection): Promise<Result<null, string>> {
     if (!this.#wantsPlace) return this.#leave(connection);
     const places = await this.#places(connection);
@@ -156,13 +142,15 @@ class NumberedElection implements Election, LinkUser {
     const at = others.findIndex(({ name }) => name === this.#own);
     if (at < 0) return this.#join(connection);
     const own = this.#own;
+    let isPast = false;
     for (const { name } of others.slice(Math.max(0, at - 1), at + 1)) {
       const stat = await connection.exists(`${this.#folder}/${name}`, true);
       if (!stat.ok) return err(stat.error.message);
-      if (stat.value === null) this.#again = true;
+      isPast ||= stat.value === null;
     }
-    const isNew = connection === this.#connection && own === this.#own && !this.#again;
-    if (isNew) this.#enter(at === 0 ? 'elected' : 'waiting');
+    if (isPast) void this.#rounds.ask();
+    const isNewest = connection === this.#connection && own === this.#own && !this.#rounds.isAsked;
+    if (isNewest) this.#enter(at === 0 ? 'elected' : 'waiting');
     return ok(null);
   }
 
@@ -171,8 +159,9 @@ class NumberedElection implements Election, LinkUser {
     if (!folder.ok) return err(folder.error.message);
     const created = await connection.createNumbered(`${this.#folder}/${this.#options.guid}-`, this.#data);
     if (!created.ok) return err(created.error.message);
-    this.#own = created.value.slice(this.#folder.length + 1);
-    this.#again = true;
+    // What an older session has made is a leftover.
+    if (connection === this.#connection) this.#own = created.value.slice(this.#folder.length + 1);
+    void this.#rounds.ask();
     return ok(null);
   }
 

@@ -16,7 +16,7 @@ electionContract('Memory', () => {
         },
       });
     },
-    remove: ({ id }) => made.get(id)?.remove(),
+    remove: ({ id }) => made.get(id)?.resign(),
     close: () => Promise.resolve(),
   });
 });

@@ -76,11 +76,6 @@ export class MemoryElection implements Election {
     this.#elections.leave(this);
   }
 
-  /** Somebody takes its place away: it joins again. */
-  remove(): void {
-    this.resign();
-  }
-
   state(): ElectionState {
     return this.#state;
   }
