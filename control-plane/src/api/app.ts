@@ -14,6 +14,7 @@ import {
   actor,
   checkLocal,
   checkToken,
+  clientOf,
   idempotencyKey,
   ifMatch,
   requestId,
@@ -37,6 +38,9 @@ import { selectionEndpoints } from './routes/selections.js';
 import { serviceEndpoints } from './routes/services.js';
 import { createWait } from './wait.js';
 import { STALE_HEADER, staleness } from './staleness.js';
+
+/** What the one token is called in records of changes. */
+const STATIC_TOKEN = 'static';
 
 /** What the API is built from. */
 export interface AppParts {
@@ -158,9 +162,11 @@ async function serve(one: Endpoint, parts: Serving, request: Request, response: 
       detail: 'no complete view of the registry exists yet; /readyz says what is missing',
     });
   const { signal, release } = watchEnd(response, parts.closing);
+  const id = response.locals['requestId'] as string;
   const exchange: Exchange = {
-    requestId: response.locals['requestId'] as string,
+    requestId: id,
     by: actor(request, parts.token),
+    origin: { token: parts.token === null ? null : STATIC_TOKEN, from: clientOf(request), request_id: id },
     ifMatch: ifMatch(request, one.ifMatch),
     idempotencyKey: idempotencyKey(request, one.method),
     stream: streamStart(request),

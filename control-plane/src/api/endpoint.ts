@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import type { Origin } from '../model/origin.js';
 import type { ProblemCode } from '../model/problem.js';
 import type { Streaming } from './event_stream.js';
 import { validate } from './validate.js';
@@ -8,6 +9,8 @@ export interface Exchange {
   readonly requestId: string;
   /** Who asks: a name the client gave, else how it came in. */
   readonly by: string;
+  /** By which token, and from where. */
+  readonly origin: Origin;
   /** Without quotes; `*` = whatever it is; null = not given. */
   readonly ifMatch: string | null;
   readonly idempotencyKey: string | null;

@@ -13,6 +13,8 @@ import { invalid, Refusal } from './refusal.js';
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 const IF_MATCH = /^(?:\*|"([\x21\x23-\x7e]{1,128})")$/;
+/** Of the letters of an address: it comes from a header, and goes into records. */
+const ADDRESS = /^[\da-f:.]{2,45}$/i;
 const BEARER = /^Bearer +(\S+) *$/i;
 
 /** The client's own request id: null = it gave none; a refusal if it is unfit for a log line. */
@@ -46,6 +48,23 @@ export function actor(request: Request, token: string | null): string {
       `${field} must not be ${RESERVED_ACTORS.join(' or ')}, which are no people. ${remedy}`,
     );
   return given;
+}
+
+/** Says that another controller has sent the request on, and for the client at which address. */
+export const FORWARDED = 'x-ebbgate-forwarded';
+
+/**
+ * The address of the client. Who sends a request on is named too, because everybody who may ask may claim to be a controller.
+ */
+export function clientOf(request: Request): string {
+  const peer = plainAddress(request.socket.remoteAddress ?? 'unknown');
+  const client = request.get(FORWARDED) ?? '';
+  return ADDRESS.test(client) ? `${client} via ${peer}` : peer;
+}
+
+/** An IPv4 address that came in by IPv6 is one. */
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=[\d.]+$)/, '');
 }
 
 /** The tag in `If-Match` without its quotes. */

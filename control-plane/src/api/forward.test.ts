@@ -78,7 +78,7 @@ it('a standby sends a change on to the leader, and gives back what that answers'
             'if-match': '*',
             'x-ebbgate-actor': 'ann',
             'x-request-id': 'mine',
-            'x-ebbgate-forwarded': 'mine',
+            'x-ebbgate-forwarded': '127.0.0.1',
           },
         },
       },
@@ -105,6 +105,16 @@ it.each(['leading', 'starting'] as const)('one that is %s answers itself', async
   expect((await drain()).headers).toMatchObject({ 'x-ebbgate-role': state });
   expect(sent).toEqual([]);
   expect(plane.mutated).toHaveLength(1);
+});
+
+it('a change that was sent on is recorded with the client and who sent it', async () => {
+  becomes('leading');
+  await drain().set({ 'X-Ebbgate-Forwarded': '10.0.0.7', 'X-Request-Id': 'mine' });
+  await drain().set('X-Ebbgate-Forwarded', 'nobody, really');
+  expect(plane.mutated.map(({ context }) => context.origin)).toEqual([
+    { token: 'static', from: '10.0.0.7 via 127.0.0.1', request_id: 'mine' },
+    { token: 'static', from: '127.0.0.1', request_id: 'req-1' },
+  ]);
 });
 
 it('what another controller has sent on goes no further', async () => {

@@ -2,6 +2,7 @@ import type { Request } from 'express';
 import type { ControlPlane, ForwardedAnswer, ForwardTo } from '../model/control_plane.js';
 import { own } from '../model/dictionary.js';
 import type { Exchange, Reply } from './endpoint.js';
+import { FORWARDED } from './exchange.js';
 import { Refusal } from './refusal.js';
 
 /*
@@ -9,8 +10,6 @@ import { Refusal } from './refusal.js';
  * not know who leads. Once: a standby that is asked by another controller says that nobody leads.
  */
 
-/** Says that another controller has sent the request on. */
-const FORWARDED = 'x-ebbgate-forwarded';
 /** What of a request goes on to the leader, besides its id. */
 const SENT = ['authorization', 'content-type', 'idempotency-key', 'if-match', 'x-ebbgate-actor'];
 /** What of the leader's answer goes back, besides its body. */
@@ -36,7 +35,7 @@ export async function forward(
   const headers = {
     ...Object.fromEntries(SENT.flatMap((name) => given(name, request.get(name)))),
     'x-request-id': exchange.requestId,
-    [FORWARDED]: exchange.requestId,
+    [FORWARDED]: exchange.origin.from,
   };
   const body = request.body === undefined ? '' : JSON.stringify(request.body);
   const sent = { method: request.method, path: request.originalUrl, headers, body };

@@ -29,6 +29,7 @@ export async function mutate(
     );
   const outcome = await plane.mutate(mutation, {
     by: exchange.by,
+    origin: exchange.origin,
     reason: given.reason ?? '',
     dry_run: given.dry_run ?? false,
     force: given.force ?? false,

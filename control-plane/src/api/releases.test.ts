@@ -80,7 +80,10 @@ it('starts with 202 and where the release is; a dry run with 200', async () => {
       supersede: false,
       plan_hash: null,
     },
-    context: { by: 'local', reason: '', dry_run: false, force: false, idempotency_key: 'k-1', if_match: '0' },
+    context: {
+      ...{ by: 'local', reason: '', dry_run: false, force: false, idempotency_key: 'k-1', if_match: '0' },
+      origin: { token: null, from: '127.0.0.1', request_id: 'req-1' },
+    },
   });
   expect((await post('/v1/services/shop/releases?dry_run=true', { target: 'v2' })).status).toBe(200);
 });

@@ -1,4 +1,5 @@
 import type { OnTimeout, ServiceSpec } from './intent.js';
+import type { Origin } from './origin.js';
 import type { GuardVerdict } from './problem.js';
 import type { OperationResource } from './resources.js';
 
@@ -70,6 +71,7 @@ type MergePatch<T> = T extends readonly unknown[] | string | number | boolean
 /** The circumstances of a mutation. */
 export interface MutationContext {
   readonly by: string;
+  readonly origin: Origin;
   readonly reason: string;
   readonly dry_run: boolean;
   /** Guards only warn. */

@@ -1,3 +1,4 @@
+import type { Origin } from './origin.js';
 import type { Problem } from './problem.js';
 import type { ReleaseEvent, Verb } from './release.js';
 import type { Gates } from './release_gates.js';
@@ -56,6 +57,7 @@ export interface ReleaseRequest {
 /** The circumstances of a call. */
 export interface ReleaseContext {
   readonly by: string;
+  readonly origin: Origin;
   readonly reason: string;
   readonly dry_run: boolean;
   readonly force: boolean;

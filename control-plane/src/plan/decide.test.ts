@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { NO_INTENT, type IntentRecord, type ServiceSpec, type StoredIntent } from '../model/intent.js';
 import type { Mutation, MutationContext, SpecPatch } from '../model/mutation.js';
-import { buildHeartbeat, buildRegistration, buildWitnesses } from '../testing/builders.js';
+import { buildHeartbeat, buildRegistration, buildWitnesses, ORIGIN } from '../testing/builders.js';
 import { compileService, countEligible } from './compile.js';
 import { decide, type Decision, type ServiceMutation } from './decide.js';
 import type { DecisionState } from './decision.js';
@@ -12,6 +12,7 @@ import type { Witnesses } from './proof.js';
 
 const NOW = Date.parse('2026-05-01T12:00:00Z');
 const CONTEXT: MutationContext = {
+  origin: ORIGIN,
   by: 'ann',
   reason: '',
   dry_run: false,

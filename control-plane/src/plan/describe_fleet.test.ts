@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
 import { NO_INTENT } from '../model/intent.js';
 import type { MutationContext } from '../model/mutation.js';
-import { buildRegistration, buildWitnesses } from '../testing/builders.js';
+import { buildRegistration, buildWitnesses, ORIGIN } from '../testing/builders.js';
 import { decide } from './decide.js';
 import { describeIntents } from './describe_fleet.js';
 import type { Member } from './membership.js';
 import type { World } from './world.js';
 
 const CONTEXT: MutationContext = {
+  origin: ORIGIN,
   by: 'ann',
   reason: 'canary of v2',
   dry_run: false,

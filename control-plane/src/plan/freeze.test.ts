@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { NO_INTENT, type IntentRecord } from '../model/intent.js';
 import type { Mutation, MutationContext } from '../model/mutation.js';
-import { buildRegistration, buildWitnesses } from '../testing/builders.js';
+import { buildRegistration, buildWitnesses, ORIGIN } from '../testing/builders.js';
 import { buildRelease } from '../testing/releases.js';
 import { decide, type ServiceMutation } from './decide.js';
 import { decideFreezeOfAll } from './decide_freeze.js';
@@ -15,6 +15,7 @@ import type { World } from './world.js';
 
 const WALL = Date.parse('2026-05-01T12:00:00Z');
 const CONTEXT: MutationContext = {
+  origin: ORIGIN,
   ...{ by: 'ann', reason: 'payday', dry_run: false, force: false },
   ...{ if_match: null, idempotency_key: null, expires_ms: null },
 };

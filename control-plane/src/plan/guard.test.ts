@@ -2,12 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { NO_INTENT, type IntentRecord } from '../model/intent.js';
 import type { Heartbeat } from '../model/gateway.js';
 import type { MutationContext } from '../model/mutation.js';
-import { buildRegistration, buildWitnesses } from '../testing/builders.js';
+import { buildRegistration, buildWitnesses, ORIGIN } from '../testing/builders.js';
 import { decide, type ServiceMutation } from './decide.js';
 import type { DecisionState } from './decision.js';
 import type { Member, Presence } from './membership.js';
 
 const CONTEXT: MutationContext = {
+  origin: ORIGIN,
   ...{ by: 'ann', reason: '', dry_run: false, force: false },
   ...{ if_match: null, idempotency_key: null, expires_ms: null },
 };

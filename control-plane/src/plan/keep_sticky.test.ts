@@ -4,7 +4,7 @@ import { NO_INTENT, type InstanceIntent, type IntentRecord, type ServiceSpec } f
 import type { MutationContext } from '../model/mutation.js';
 import type { Registration } from '../model/registration.js';
 import { draws } from '../testing/draws.js';
-import { buildHeartbeat, buildRegistration, buildWitnesses } from '../testing/builders.js';
+import { buildHeartbeat, buildRegistration, buildWitnesses, ORIGIN } from '../testing/builders.js';
 import { compileService } from './compile.js';
 import { decide, type ServiceMutation } from './decide.js';
 import type { DecisionState } from './decision.js';
@@ -22,6 +22,7 @@ const MINUTE = 60_000;
 const STICKY: ServiceSpec = { balancer: { sticky: { cookie: 'shop_at' } } };
 const AT = { epoch: 7, generation: 20 };
 const CONTEXT: MutationContext = {
+  origin: ORIGIN,
   ...{ by: 'ann', reason: '', dry_run: false, force: false },
   ...{ if_match: null, idempotency_key: null, expires_ms: null },
 };

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NO_INTENT, type InstanceIntent, type IntentRecord, type StoredIntent } from '../model/intent.js';
 import type { MutationContext, Selector } from '../model/mutation.js';
-import { buildRegistration, buildWitnesses } from '../testing/builders.js';
+import { buildRegistration, buildWitnesses, ORIGIN } from '../testing/builders.js';
 import { encodeIntentRecord, parseIntentRecord } from '../zookeeper/intent_record.js';
 import { compileService } from './compile.js';
 import { decide, type ServiceMutation } from './decide.js';
@@ -37,6 +37,7 @@ class Shop {
     const decided = decide(
       mutation,
       {
+        origin: ORIGIN,
         ...{ reason: `${by}'s reason`, dry_run: false, force: false, if_match: null, idempotency_key: null },
         ...{ expires_ms: null, by, ...context },
       },

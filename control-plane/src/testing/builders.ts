@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { FleetReport, Heartbeat, RosterEntry } from '../model/gateway.js';
+import type { Origin } from '../model/origin.js';
 import type { Registration, RegistryView } from '../model/registration.js';
 import type { Document, EncodedDocument, Peer, RouteTable, ServiceSet, Tombstone } from '../model/set.js';
 import { ROUTES } from '../model/names.js';
+
+/** Where requests of tests come from. */
+export const ORIGIN: Origin = { token: null, from: '127.0.0.1', request_id: 'req-1' };
 
 /** A ready instance of `shop`, version v1, at 10.0.0.1:8080; `id` follows host and port unless it is given. */
 export function buildRegistration(fields: Partial<Registration> = {}): Registration {

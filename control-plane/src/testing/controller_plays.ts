@@ -6,7 +6,7 @@ import type { Timer } from '../model/ports.js';
 import type { Problem } from '../model/problem.js';
 import type { ServiceSet } from '../model/set.js';
 import { CHANNELS, KEYS } from '../redis/keys.js';
-import { buildHeartbeat } from './builders.js';
+import { buildHeartbeat, ORIGIN } from './builders.js';
 import { command, servers, start, until, type Changes, type Running } from './controller_rig.js';
 
 /*
@@ -141,6 +141,7 @@ export class Gateway implements AsyncDisposable {
 
 /** Who asks, and how, where a test does not say. */
 export const CONTEXT: MutationContext = {
+  origin: ORIGIN,
   by: 'ann',
   reason: 'test',
   dry_run: false,

@@ -225,6 +225,7 @@ function contextOf(
     throw invalid('body.reason', 'body.reason is needed with force: say why the guards are overruled');
   return {
     by: exchange.by,
+    origin: exchange.origin,
     reason: parts.reason ?? '',
     dry_run: parts.dry_run ?? false,
     force: parts.force ?? false,

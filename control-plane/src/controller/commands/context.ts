@@ -1,4 +1,5 @@
 import type { Clock, Feedback, IntentStore, Log, Office, RosterStore } from '../../model/ports.js';
+import type { Origin } from '../../model/origin.js';
 import type { FreezeStore } from '../../model/freeze_ports.js';
 import type { World } from '../../plan/world.js';
 import type { Compilation } from '../compilation.js';
@@ -32,6 +33,7 @@ export interface CommandContext {
 export interface Caller {
   /** The principal. */
   readonly by: string;
+  readonly origin: Origin;
   readonly reason: string;
   readonly force: boolean;
   /** Nothing is written. */

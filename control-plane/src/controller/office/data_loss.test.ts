@@ -8,9 +8,11 @@ import { MemoryRegistry } from '../../testing/memory/registry.js';
 import { MemoryTruth } from '../../testing/memory/truth.js';
 import { must } from '../../testing/must.js';
 import { DataLoss, type DataLossDeps } from './data_loss.js';
+import { ORIGIN } from '../../testing/builders.js';
 import { LossSettlement, type LossStores } from './loss_settlement.js';
 
 const CONTEXT: MutationContext = {
+  origin: ORIGIN,
   by: 'ann',
   reason: 'disk died',
   dry_run: false,
