@@ -137,6 +137,7 @@ function stage(services: readonly string[]) {
       forget: () => Promise.resolve(),
       forgetNeverHeard: () => Promise.resolve(ok(0)),
     },
+    truthView: { heardAt: () => 0, caughtUp: () => Promise.resolve() },
     truthLink: () => fine,
     probeTruth: () => Promise.resolve(null),
     storeClocks: {

@@ -42,10 +42,11 @@ async function get<T>(api: string, path: string): Promise<T> {
 /** The controller that says of itself that it leads, and is ready. */
 async function leader(among = controllers): Promise<AnotherController | undefined> {
   for (const one of among) {
-    const { ready } = await get<{ readonly ready: boolean }>(one.api, '/readyz').catch(() => ({
-      ready: false,
-    }));
-    if (ready) return one;
+    const answer = await request(`${one.api}/readyz?role=leader`, { headersTimeout: 1_000 }).catch(
+      () => null,
+    );
+    await answer?.body.dump();
+    if (answer?.statusCode === 200) return one;
   }
   return undefined;
 }

@@ -99,6 +99,7 @@ export async function startController(
     publisher,
     feedback: createFeedback(redis),
     truthLink: () => link.state(),
+    truthView: { heardAt: () => link.heardAt, caughtUp: () => link.caughtUp() },
     probeTruth: createZooKeeperProbe(link, { root: config.root }),
     storeClocks: { zookeeper: () => readZooKeeperTime(link, config.root), redis: () => publisher.time() },
     clock,

@@ -193,8 +193,9 @@ export abstract class Platform<G extends PlatformGateway = PlatformGateway> impl
     return (await this.#get<{ readonly items: readonly GatewayResource[] }>('/v1/gateways')).items;
   }
   async ready(): Promise<void> {
-    const isReady = async (): Promise<boolean> => (await this.call('GET', '/readyz')).status === 200;
-    await until('the controller is ready', isReady, LONG);
+    const isReady = async (): Promise<boolean> =>
+      (await this.call('GET', '/readyz?role=leader')).status === 200;
+    await until('the controller leads, and is ready', isReady, LONG);
   }
   async converged(service = 'shop'): Promise<void> {
     const isConverged = async (): Promise<boolean | undefined> =>

@@ -37,7 +37,7 @@ import { releaseEndpoints } from './routes/releases.js';
 import { selectionEndpoints } from './routes/selections.js';
 import { serviceEndpoints } from './routes/services.js';
 import { createWait } from './wait.js';
-import { STALE_HEADER, staleness } from './staleness.js';
+import { AGE_HEADER, STALE_HEADER, staleness } from './staleness.js';
 
 /** What the one token is called in records of changes. */
 const STATIC_TOKEN = 'static';
@@ -109,7 +109,7 @@ export function createApp(parts: AppParts): Express {
       'X-Request-Id': id,
       'Cache-Control': 'no-store',
       'X-Content-Type-Options': 'nosniff',
-      'X-Ebbgate-Role': parts.plane.readiness().controller.state,
+      'X-Ebbgate-Role': parts.plane.role(),
     });
     // Whoever asks only whether it lives gets an answer under any id.
     if (given instanceof Refusal && !open.has(request.path)) throw given;
@@ -193,6 +193,8 @@ async function serve(one: Endpoint, parts: Serving, request: Request, response: 
       );
     const stale = one.view ? staleness(parts.plane.readiness()) : null;
     if (stale !== null) response.set(STALE_HEADER, stale);
+    const age = one.view && parts.plane.role() === 'standby' ? parts.plane.viewAge() : null;
+    if (age !== null) response.set(AGE_HEADER, (age / 1_000).toFixed(3));
     if (reply.stream) {
       await parts.streams.serve(response, signal, reply.stream);
       return;

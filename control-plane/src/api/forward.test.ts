@@ -85,6 +85,8 @@ it('a standby sends a change on to the leader, and gives back what that answers'
     },
   ]);
   expect(plane.mutated).toEqual([]);
+  // Before it answers: the next read here shows what was changed.
+  expect(plane.catchUps).toBe(1);
   // Whether it changed anything, the leader says in its own log.
   expect(log.lines.map(({ message }) => message)).toEqual(['forwarded']);
 });
@@ -98,6 +100,31 @@ it('reads are answered by whoever is asked, and say by whom', async () => {
   const answer = await api().get('/v1/services').auth('secret', { type: 'bearer' });
   expect(answer).toMatchObject({ status: 200, headers: { 'x-ebbgate-role': 'standby' } });
   expect(sent).toEqual([]);
+});
+
+it('a standby says how old its view is; one that cannot know, and a leader, say nothing', async () => {
+  const read = () => api().get('/v1/services').auth('secret', { type: 'bearer' });
+  plane.age = 1_234;
+  expect((await read()).headers).toMatchObject({ 'x-ebbgate-view-age': '1.234' });
+  plane.age = null;
+  expect((await read()).headers).not.toHaveProperty('x-ebbgate-view-age');
+  plane.age = 1_234;
+  becomes('leading');
+  expect((await read()).headers).not.toHaveProperty('x-ebbgate-view-age');
+});
+
+it("/v1/leader says who leads, and where; /readyz?role=leader is that one's alone", async () => {
+  const leader = () => api().get('/v1/leader').auth('secret', { type: 'bearer' });
+  expect(await leader()).toMatchObject({ status: 200, body: { id: 'one', address: 'http://one:8090' } });
+  plane.controllerList = [];
+  expect(await leader()).toMatchObject({ status: 503, body: { code: 'no_leader' } });
+  plane.controllerList = null;
+  expect(await leader()).toMatchObject({ status: 503, body: { code: 'store_unavailable' } });
+  expect((await api().get('/readyz')).status).toBe(200);
+  expect((await api().get('/readyz?role=leader')).status).toBe(503);
+  becomes('leading');
+  expect((await api().get('/readyz?role=leader')).status).toBe(200);
+  expect((await api().get('/readyz?role=standby')).status).toBe(400);
 });
 
 it.each(['leading', 'starting'] as const)('one that is %s answers itself', async (state) => {

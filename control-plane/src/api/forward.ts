@@ -18,7 +18,7 @@ const RETRY_AFTER = { 'Retry-After': '1' };
 
 /** True if another controller has to answer it. */
 export function isForLeader(plane: ControlPlane, method: string): boolean {
-  return method !== 'get' && plane.readiness().controller.state === 'standby';
+  return method !== 'get' && plane.role() === 'standby';
 }
 
 /** Has the leader answer. Throws `no_leader` where there is none, or none that answers. */
@@ -40,7 +40,11 @@ export async function forward(
   const body = request.body === undefined ? '' : JSON.stringify(request.body);
   const sent = { method: request.method, path: request.originalUrl, headers, body };
   const answer = await forwardTo(address, sent, exchange.signal);
-  if (answer.ok) return replyOf(answer.value, address);
+  if (answer.ok) {
+    // Whoever asks here next finds what was changed.
+    if (answer.value.status < 300) await plane.caughtUp();
+    return replyOf(answer.value, address);
+  }
   const { reason, maybe } = answer.error;
   const outcome = maybe
     ? 'It may have been done: read before trying again, or repeat it with the same Idempotency-Key.'

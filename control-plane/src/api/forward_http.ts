@@ -13,7 +13,8 @@ const NOT_SENT: ReadonlySet<string> = new Set([
 /** Forwards by HTTP. */
 export const forwardByHttp: ForwardTo = async (address, { method, path, headers, body }, signal) => {
   try {
-    const limits = { headersTimeout: ANSWER_MS, bodyTimeout: ANSWER_MS };
+    // A connection of its own: one that was kept may have been closed by then, and nobody could say whether it was done.
+    const limits = { headersTimeout: ANSWER_MS, bodyTimeout: ANSWER_MS, reset: true };
     const sent = { method: method as 'POST' | 'PATCH', headers, body, signal, ...limits };
     const answer = await request(`${address}${path}`, sent);
     const single = Object.entries(answer.headers).flatMap(([name, value]) =>

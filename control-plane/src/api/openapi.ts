@@ -5,7 +5,7 @@ import * as releases from './schema/releases.js';
 import * as mutation from './schema/mutation.js';
 import * as ready from './schema/readiness.js';
 import * as resource from './schema/resources.js';
-import { STALE_HEADER, STALE_MEANING } from './staleness.js';
+import { AGE_HEADER, AGE_MEANING, STALE_HEADER, STALE_MEANING } from './staleness.js';
 
 type Json = Record<string, unknown>;
 
@@ -172,7 +172,10 @@ function answers(endpoint: Endpoint): Json {
 
 /** `view`: it shows the registry, and says how old what it shows is. */
 function answerObject(answer: Answer, view: boolean): Json {
-  const headers = { ...answer.headers, ...(view ? { [STALE_HEADER]: STALE_MEANING } : {}) };
+  const ages: Readonly<Record<string, string>> = view
+    ? { [STALE_HEADER]: STALE_MEANING, [AGE_HEADER]: AGE_MEANING }
+    : {};
+  const headers = { ...answer.headers, ...ages };
   const schema = answer.schema ? inline(answer.schema) : {};
   return {
     description: answer.description,

@@ -86,8 +86,8 @@ export class Controller implements Lifecycle {
 
   /** One pass: everything from full state, in the way of the data. */
   async #pass(): Promise<void> {
-    const { inputs, standstill, leadership, loss, publication, epochs, desired, catchUp, compilation } =
-      this.#rooms;
+    const { inputs, standstill, leadership, loss, publication, following, epochs } = this.#rooms;
+    const { desired, catchUp, compilation } = this.#rooms;
     const { authority, housekeeping, releases, problems, verification, clock, world } = this.#rooms;
 
     // May anything be published?
@@ -95,6 +95,8 @@ export class Controller implements Lifecycle {
     leadership.look();
     loss.tendHistories();
     const isLost = loss.seen !== null;
+    if (leadership.state === 'standby') await following.look(inputs.fleet.newestApplied());
+    else if (publication.isOpen) following.reset();
     if (isLost) await publication.look();
     const isOpen = !isLost && (await publication.prepare());
     epochs.look();

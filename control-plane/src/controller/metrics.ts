@@ -45,15 +45,23 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
   };
   gauge(
     'ebbgate_controller_ready',
-    '1 while it leads with a complete view and both stores writable',
+    '1 while it has a complete view and can write both stores, and leads or is a standby',
     [],
     (self) => {
       self.set(plane.readiness().ready ? 1 : 0);
     },
   );
-  gauge('ebbgate_controller_epoch', 'The epoch this controller publishes under', [], (self) => {
-    self.set(plane.readiness().controller.epoch ?? 0);
+  gauge('ebbgate_controller_leading', '1 while it leads and may publish', [], (self) => {
+    self.set(plane.role() === 'leading' ? 1 : 0);
   });
+  gauge(
+    'ebbgate_controller_epoch',
+    "The epoch this controller publishes under, or of a standby the leader's",
+    [],
+    (self) => {
+      self.set(plane.readiness().controller.epoch ?? 0);
+    },
+  );
   gauge('ebbgate_controller_data_loss', '1 while a data loss of ZooKeeper waits for a person', [], (self) => {
     self.set(plane.readiness().data_loss === null ? 0 : 1);
   });

@@ -2,7 +2,7 @@ import type { ControlPlane } from '../model/control_plane.js';
 import type { ReadinessResource } from '../model/readiness.js';
 import { ok } from '../model/result.js';
 import { storeProblem } from './inputs/store_problems.js';
-import { readinessOf } from './readiness.js';
+import { readinessOf, roleOf } from './readiness.js';
 import { createReads } from './reads.js';
 import type { Rooms } from './rooms.js';
 
@@ -12,6 +12,13 @@ export function createPlane(rooms: Rooms): ControlPlane {
   return {
     ...createReads(world, releases),
     readiness: () => readinessNow(rooms),
+    role: () => roleOf(rooms.leadership, rooms.publication),
+    viewAge: () => viewAge(rooms),
+    caughtUp: async () => {
+      await deps.truthView.caughtUp();
+      rooms.following.hurry();
+      await passes.settled();
+    },
     hasView: () => inputs.seenWhole,
     controllers: async () => {
       const members = await deps.election.members();
@@ -29,6 +36,7 @@ function readinessNow({
   clock,
   leadership,
   publication,
+  following,
   inputs,
   loss,
   desired,
@@ -40,6 +48,7 @@ function readinessNow({
     clock: clock.state(),
     leadership,
     publication,
+    following,
     hasView: inputs.seenWhole,
     dataLoss: loss.reason,
     registryProblem: desired.problem ?? storeProblem(deps),
@@ -49,4 +58,13 @@ function readinessNow({
     publisher: deps.publisher.state(),
     feedback: deps.feedback.state(),
   });
+}
+
+/** Since the older of the two moments at which each store was heard. */
+function viewAge({ deps, clock, leadership, publication, following }: Rooms): number | null {
+  const truth = deps.truthView.heardAt();
+  if (truth === null) return null;
+  const published = leadership.state === 'standby' ? following.readAt : publication.verifiedAt;
+  const age = clock.monotonic() - Math.min(truth, published);
+  return Number.isFinite(age) ? Math.max(0, age) : null;
 }

@@ -1,14 +1,28 @@
 import type { LinkState } from '../model/ports.js';
 import type { ClockState, DependencyState, ReadinessResource } from '../model/readiness.js';
+import type { Following } from './office/following.js';
 import type { Leadership } from './office/leadership.js';
 import type { Publication } from './office/publication.js';
 import type { Refusal } from './inputs/writability.js';
 
-/** What /readyz says: ready = leading, knowing the registry, and able to write both stores, which is tried. */
+/** What this controller is now. */
+export function roleOf(
+  leadership: Pick<Leadership, 'state'>,
+  publication: Pick<Publication, 'isOpen'>,
+): ReadinessResource['controller']['state'] {
+  if (leadership.state === 'standby') return 'standby';
+  return publication.isOpen ? 'leading' : 'starting';
+}
+
+/**
+ * What /readyz says. Ready = knowing the registry, and able to write both stores, which is tried; and either leading, or a standby
+ * that knows what the leader has published.
+ */
 export function readinessOf(facts: {
   readonly clock: ClockState;
   readonly leadership: Pick<Leadership, 'state' | 'term' | 'since' | 'isElected'>;
   readonly publication: Pick<Publication, 'isOpen' | 'since'>;
+  readonly following: Pick<Following, 'followed'>;
   readonly hasView: boolean;
   readonly dataLoss: string | null;
   readonly registryProblem: string | null;
@@ -21,8 +35,9 @@ export function readinessOf(facts: {
   readonly feedback: LinkState;
 }): ReadinessResource {
   const { leadership, publication } = facts;
-  const leading = publication.isOpen;
-  const isStandby = leadership.state === 'standby';
+  const role = roleOf(leadership, publication);
+  const isStandby = role === 'standby';
+  const isReady = isStandby ? facts.following.followed !== null : role === 'leading';
   const answers = refusing(dependency(facts.zookeeper), facts.refusals.zookeeper);
   const zookeeper =
     leadership.state === 'leading' && !leadership.isElected ? withoutElection(answers) : answers;
@@ -37,10 +52,10 @@ export function readinessOf(facts: {
   );
   return {
     ready:
-      leading && facts.dataLoss === null && facts.hasView && registry.state === 'ok' && redis.state === 'ok',
+      isReady && facts.dataLoss === null && facts.hasView && registry.state === 'ok' && redis.state === 'ok',
     controller: {
-      state: isStandby ? 'standby' : leading ? 'leading' : 'starting',
-      epoch: leadership.term?.epoch ?? null,
+      state: role,
+      epoch: (isStandby ? facts.following.followed?.epoch : leadership.term?.epoch) ?? null,
       since: new Date(isStandby ? leadership.since : publication.since).toISOString(),
     },
     zookeeper: registry,

@@ -19,7 +19,15 @@ import type { Releases } from './releases/releases.js';
 /** What the control plane shows of the world. */
 export type Reads = Omit<
   ControlPlane,
-  'readiness' | 'hasView' | 'controllers' | 'changed' | 'mutate' | 'releases'
+  | 'readiness'
+  | 'role'
+  | 'viewAge'
+  | 'caughtUp'
+  | 'hasView'
+  | 'controllers'
+  | 'changed'
+  | 'mutate'
+  | 'releases'
 >;
 
 /** The reads: each is computed from the world of the moment in which it is asked, and from what people did to releases. */

@@ -14,8 +14,10 @@ import type {
   RegistrySource,
   RosterStore,
   StoreClocks,
+  TruthView,
 } from '../model/ports.js';
 import type { Prometheus } from '../model/prometheus.js';
+import type { PublishedDocument } from '../model/set.js';
 import type { ReleaseStore, TrafficReader } from '../model/release_ports.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
 import type { World } from '../plan/world.js';
@@ -33,6 +35,7 @@ import { CatchUp } from './office/catch_up.js';
 import { CheckedClock } from './office/checked_clock.js';
 import { DataLoss } from './office/data_loss.js';
 import { EpochWatch } from './office/epoch_watch.js';
+import { Following } from './office/following.js';
 import { Leadership } from './office/leadership.js';
 import { LossSettlement } from './office/loss_settlement.js';
 import { Publication } from './office/publication.js';
@@ -60,6 +63,7 @@ export interface ControllerDeps {
   readonly publisher: Publisher;
   readonly feedback: Feedback;
   readonly truthLink: () => LinkState;
+  readonly truthView: TruthView;
   /** Tries to write into ZooKeeper, and changes nothing: null, or why it was refused. */
   readonly probeTruth: () => Promise<string | null>;
   readonly clock: Clock;
@@ -122,15 +126,14 @@ export function buildRooms(given: ControllerDeps) {
     highestEpoch: (own) => inputs.highestEpoch(own),
     settleLoss: (term) => settlement.settle(term),
   });
-  const publication = new Publication({
-    ...{ ...deps, leadership },
-    onFirstRead: (published) => {
-      desired.remember(published, clock.monotonic());
-    },
-  });
+  const onFirstRead = (published: readonly PublishedDocument[]): void => {
+    desired.remember(published, clock.monotonic());
+  };
+  const publication = new Publication({ ...deps, leadership, onFirstRead });
+  const following = new Following({ ...deps, onFirstRead });
   const loss = new DataLoss({ ...deps, stores, settlement, leadership, publication, inputs, passes });
   const authority = new Authority({ leadership, loss, inputs });
-  const epochs = new EpochWatch({ inputs, leadership, publication, clock, settings });
+  const epochs = new EpochWatch({ inputs, leadership, publication, following, clock, settings });
   const catchUp = new CatchUp({ ...stores, inputs, desired, leadership, publication });
   const verification = new Verification(publication, clock);
 
@@ -144,6 +147,7 @@ export function buildRooms(given: ControllerDeps) {
     compilation,
     leadership,
     publication,
+    following,
     epochs,
     problems,
     clock,
@@ -167,6 +171,7 @@ export function buildRooms(given: ControllerDeps) {
     ...{
       leadership,
       publication,
+      following,
       loss,
       authority,
       epochs,

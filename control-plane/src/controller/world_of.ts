@@ -6,6 +6,7 @@ import { damagedRecords, type Stores } from './inputs/store_problems.js';
 import type { CheckedClock } from './office/checked_clock.js';
 import type { EpochWatch } from './office/epoch_watch.js';
 import type { Leadership } from './office/leadership.js';
+import type { Following } from './office/following.js';
 import type { Publication } from './office/publication.js';
 import type { ProblemLog } from './problem_log.js';
 
@@ -17,6 +18,7 @@ export interface Known {
   readonly compilation: Compilation;
   readonly leadership: Leadership;
   readonly publication: Publication;
+  readonly following: Following;
   readonly epochs: EpochWatch;
   readonly problems: ProblemLog;
   readonly clock: CheckedClock;
@@ -25,18 +27,15 @@ export interface Known {
 
 /** Everything that is known now, put together from the rooms. */
 export function worldOf(known: Known): World {
-  const { stores, inputs, desired, compilation, leadership, publication, epochs, problems, clock, settings } =
-    known;
+  const { stores, inputs, desired, compilation, epochs, problems, clock, settings } = known;
   const now = clock.monotonic();
   return {
     wall: clock.wall(),
     due: clock.due(),
-    epoch: leadership.term?.epoch ?? null,
+    ...publishedIn(known),
     membership: desired.membership,
     intents: inputs.intents ?? new Map(),
     compiled: compilation.compiled,
-    published: publication.published,
-    unsettled: publication.unsettled,
     damaged: stores.intents.damaged(),
     protections: desired.protections,
     problems: desired.view?.problems ?? [],
@@ -55,14 +54,34 @@ export function worldOf(known: Known): World {
   };
 }
 
+const NOTHING: ReadonlySet<string> = new Set();
+
+/** What is published, by who leads: of this controller itself while it publishes, else what was read of another one. */
+function publishedIn({
+  leadership,
+  publication,
+  following,
+}: Known): Pick<World, 'epoch' | 'published' | 'unsettled'> {
+  const { followed } = following;
+  if (followed === null || publication.isOpen)
+    return {
+      epoch: leadership.term?.epoch ?? null,
+      published: publication.published,
+      unsettled: publication.unsettled,
+    };
+  return { epoch: followed.epoch, published: followed.published, unsettled: NOTHING };
+}
+
 /** Why nothing can be proven now, or null. */
-function unready({ leadership, publication, inputs, epochs }: Known, now: number): string | null {
-  if (leadership.state === 'standby') return 'this controller does not lead; ask the one that leads';
+function unready({ leadership, publication, following, inputs, epochs }: Known, now: number): string | null {
+  const isStandby = leadership.state === 'standby';
+  if (isStandby && following.followed === null) return 'what the leader has published has not been read yet';
   if (!inputs.fleet.complete) return 'the roster and the heartbeats of the gateways have not been read yet';
   const { turnedAway } = inputs.fleet;
   if (turnedAway > 0)
     return `Redis has more heartbeats of gateways than are read (${String(turnedAway)} more); forget the gateways that do not exist, and give each gateway its own Redis user`;
-  if (now - publication.verifiedAt > epochs.verifiedWithin)
+  const verifiedAt = isStandby ? following.readAt : publication.verifiedAt;
+  if (now - verifiedAt > epochs.verifiedWithin)
     return 'Redis has not confirmed lately that what was published is still there';
   return null;
 }

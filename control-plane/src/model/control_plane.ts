@@ -49,6 +49,12 @@ export type ForwardTo = (
 /** The controller as the API sees it: reads are of one moment and never wait; `undefined` = no such thing. */
 export interface ControlPlane {
   readiness(): ReadinessResource;
+  /** As `readiness` says it, for every answer. */
+  role(): ReadinessResource['controller']['state'];
+  /** How old what the reads show may be, in milliseconds; null = unknown, since a store does not answer. */
+  viewAge(): number | null;
+  /** Resolves once the reads show all that was changed before the call, or after about 2 s. Never rejects. */
+  caughtUp(): Promise<void>;
   /** False until a first complete view exists: reads then answer `not_ready`. */
   hasView(): boolean;
   services(): readonly ServiceResource[];

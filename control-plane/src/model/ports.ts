@@ -27,6 +27,14 @@ export interface LinkState {
   readonly detail: string;
 }
 
+/** How old what is shown of the store of the truth may be. */
+export interface TruthView {
+  /** Monotonic moment at which the store was heard last; null while there is no connection. */
+  heardAt(): number | null;
+  /** Resolves once all that was written before the call is shown, or after a bounded time. Never rejects. */
+  caughtUp(): Promise<void>;
+}
+
 /** The wall clocks of the stores, in milliseconds. A failure says why one cannot be read. */
 export interface StoreClocks {
   readonly zookeeper: () => Promise<Result<number, string>>;
@@ -226,8 +234,11 @@ export interface Publisher extends Lifecycle {
   time(): Promise<Result<number, string>>;
   /** Where the published sets are, or null if there is no meta. */
   meta(): Promise<Result<Meta | null, string>>;
-  /** Every set that can be parsed; a damaged one is left out (it is published again anyway). */
-  sets(): Promise<Result<readonly PublishedDocument[], string>>;
+  /**
+   * Every set above generation `above` (default: every one) that can be parsed; a damaged one is left out (it is published again
+   * anyway).
+   */
+  sets(above?: number): Promise<Result<readonly PublishedDocument[], string>>;
   /** The first of `published` that is not there as it was published, or null. Cheaper than `sets`, which reads them. */
   verify(published: Iterable<PublishedDocument>): Promise<Result<string | null, string>>;
   open(

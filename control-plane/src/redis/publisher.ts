@@ -102,8 +102,8 @@ export class RedisPublisher implements Publisher {
     return ok({ epoch: at.epoch, generation: at.generation, sealed: sealed === '1' });
   }
 
-  async sets(): Promise<Result<readonly PublishedDocument[], string>> {
-    const index = await this.#link.run('ZRANGE', KEYS.index, '0', '-1');
+  async sets(above = 0): Promise<Result<readonly PublishedDocument[], string>> {
+    const index = await this.#link.run('ZRANGE', KEYS.index, `(${String(above)}`, '+inf', 'BYSCORE');
     if (!index.ok) return index.error.startsWith('WRONGTYPE') ? ok([]) : index;
     const names = fields(index.value).filter((name) => name !== null && isSetName(name)) as string[];
     const found: PublishedDocument[] = [];

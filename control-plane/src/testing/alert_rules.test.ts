@@ -43,6 +43,7 @@ const WELL: Series = {
   'ebbgate_uncounted{instance="gw-1:9145"}': '0x40',
   'ebbgate_shared_dict_free_bytes{instance="gw-1:9145",dict="ebb_sets"}': '60000000x40',
   [`ebbgate_controller_ready${CONTROLLER}`]: '1x40',
+  [`ebbgate_controller_leading${CONTROLLER}`]: '1x40',
   [`ebbgate_controller_data_loss${CONTROLLER}`]: '0x40',
   [`ebbgate_controller_clock_in_sync${CONTROLLER}`]: '1x40',
   [ofService('ebbgate_service_converged')]: '1x40',
@@ -66,7 +67,8 @@ const BROKEN: Readonly<Record<string, Readonly<Record<string, string | null>>>> 
   EbbgateMemoryLow: {
     'ebbgate_shared_dict_free_bytes{instance="gw-1:9145",dict="ebb_sets"}': '4096x40',
   },
-  EbbgateNoController: { [`ebbgate_controller_ready${CONTROLLER}`]: '0x40' },
+  // A standby that is ready, and nobody leads.
+  EbbgateNoController: { [`ebbgate_controller_leading${CONTROLLER}`]: '0x40' },
   EbbgateClock: { [`ebbgate_controller_clock_in_sync${CONTROLLER}`]: '0x40' },
   EbbgateDataLoss: { [`ebbgate_controller_data_loss${CONTROLLER}`]: '1x40' },
   EbbgateNotConverged: { [ofService('ebbgate_service_converged')]: '0x40' },

@@ -16,9 +16,15 @@ import { command, servers, start, until, type Changes, type Running } from './co
 /** Starts a controller, and waits until it leads and everything is published. */
 export async function lead(changes: Changes = {}): Promise<Running> {
   const running = await start(changes);
-  await until(() => expect(running.controller.readiness()).toMatchObject({ ready: true }));
+  await leads(running);
   await until(async () => expect(await meta()).toMatchObject({ sealed: '1' }));
   return running;
+}
+
+/** Waits until a controller leads, and can. */
+export async function leads({ controller }: Running): Promise<void> {
+  const leading = { ready: true, controller: { state: 'leading' } };
+  await until(() => expect(controller.readiness()).toMatchObject(leading));
 }
 
 /** Where Redis is. */

@@ -253,6 +253,7 @@ export async function start(changes: Changes = {}): Promise<Running> {
     publisher: changes.publisher?.(publisher) ?? publisher,
     feedback: createFeedback({ url, log, clock, pollMs: 200 }),
     truthLink: () => link.state(),
+    truthView: { heardAt: () => link.heardAt, caughtUp: () => link.caughtUp() },
     probeTruth: createZooKeeperProbe(link, { root: servers.root }),
     storeClocks: { zookeeper: () => readZooKeeperTime(link, servers.root), redis: () => publisher.time() },
     clock: changes.clock ?? clock,

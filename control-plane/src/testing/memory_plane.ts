@@ -37,6 +37,9 @@ export interface Mutated {
 export class MemoryPlane implements ControlPlane {
   ready: ReadinessResource = makeReadiness();
   view = true;
+  age: number | null = 0;
+  /** How often `caughtUp` was asked. */
+  catchUps = 0;
   readonly mutated: Mutated[] = [];
   /** The next mutations answer this. */
   refusal: Problem | null = null;
@@ -62,6 +65,16 @@ export class MemoryPlane implements ControlPlane {
 
   readiness(): ReadinessResource {
     return this.ready;
+  }
+  role(): ReadinessResource['controller']['state'] {
+    return this.ready.controller.state;
+  }
+  viewAge(): number | null {
+    return this.age;
+  }
+  caughtUp(): Promise<void> {
+    this.catchUps += 1;
+    return Promise.resolve();
   }
   hasView(): boolean {
     return this.view;

@@ -304,6 +304,11 @@ export function publisherContract(name: string, make: () => Promise<Published>):
       expect(await sets()).toEqual(
         documents.slice(1).map((one, index) => ({ ...one, epoch: 10, generation: index + 2, at: AT })),
       );
+      const above = async (generation: number): Promise<readonly string[]> =>
+        (await must(publisher.sets(generation))).map(({ service }) => service).toSorted();
+      expect(await above(1)).toEqual(['@routes', 'b', 'gone']);
+      expect(await above(3)).toEqual(['@routes']);
+      expect(await above(4)).toEqual([]);
     });
 
     test('the probe takes what is writable for it, and changes nothing; what is not, it says', async () => {

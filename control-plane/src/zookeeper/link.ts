@@ -2,6 +2,7 @@ import { serversField } from '../model/field.js';
 import { backoffDelay } from '../model/backoff.js';
 import type { Clock, Lifecycle, LinkState, Log } from '../model/ports.js';
 import type { Result } from '../model/result.js';
+import { atMost } from './at_most.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
 import type { ServerAddress } from './protocol.js';
 
@@ -29,11 +30,14 @@ export interface LinkUser {
    * the connection up for all users, and the link tries again later.
    */
   sync(connection: ZooKeeperConnection): Promise<Result<null, string>>;
+  /** Resolves once it shows everything that it was notified of before, or at the next loss. Absent = it shows nothing. */
+  settled?(): Promise<void>;
   /** The connection is gone, or the first attempts failed. Called once per spell without a connection. */
   lost(reason: string): void;
 }
 
 const RECHECK_MS = 300_000;
+const CAUGHT_UP_MS = 1_000;
 const BACKOFF = { first: 100, most: 3_000, jitter: 0.5 };
 
 /**
@@ -97,6 +101,23 @@ export class ZooKeeperLink implements Lifecycle {
   /** The present connection, whether its users have synced or not. */
   get connection(): ZooKeeperConnection | null {
     return this.#connection?.alive === true ? this.#connection : null;
+  }
+
+  /** When (monotonic ms) ZooKeeper was heard last, over the present connection; null without one. */
+  get heardAt(): number | null {
+    return this.connection?.heardAt ?? null;
+  }
+
+  /** Resolves once every user shows all that was committed before the call, as soon as that cannot be known, or after a second. */
+  caughtUp(): Promise<void> {
+    return atMost(this.clock, CAUGHT_UP_MS, this.#catchUp());
+  }
+
+  async #catchUp(): Promise<void> {
+    const { connection } = this;
+    // Events of what was committed before are sent before this answer.
+    if (connection === null || !(await connection.sync('/')).ok) return;
+    await Promise.all([...this.#users].map(async (user) => user.settled?.()));
   }
 
   /** Adds a user, at any time. Returns the way to leave. */

@@ -122,6 +122,15 @@ export class WatchedTree implements LinkUser {
     this.#show({ status: 'unknown', reason });
   }
 
+  /** What waits for the end of a window is read and shown at once. What comes meanwhile is not waited for. */
+  async settled(): Promise<void> {
+    await this.#flushing;
+    if (this.#dirty.size === 0) return;
+    this.#window.close();
+    this.#startFlush();
+    await this.#flushing;
+  }
+
   async sync(connection: ZooKeeperConnection): Promise<Result<null, string>> {
     this.#connection = connection;
     this.#synced = false;

@@ -25,14 +25,16 @@ export function healthEndpoints(
       ...bare,
       path: '/readyz',
       summary: 'ZooKeeper, Redis and the leadership, each with its state and since when',
+      query: request.readyQuery,
       open: true,
       answers: {
         200: { description: 'Ready.', schema: ready.readiness },
         503: { description: 'Not ready; the same members say why.', schema: ready.readiness },
       },
-      handle: () => {
+      handle: ({ query }) => {
         const body = plane.readiness();
-        return { status: body.ready ? 200 : 503, body };
+        const isAsked = query.role === undefined || body.controller.state === 'leading';
+        return { status: body.ready && isAsked ? 200 : 503, body };
       },
     }),
     endpoint({

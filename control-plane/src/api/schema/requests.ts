@@ -18,6 +18,11 @@ import { sectionSchemas } from './spec.js';
  */
 
 export const noQuery = z.strictObject({});
+export const readyQuery = z.strictObject({
+  role: z.literal('leader').optional().meta({
+    description: '`leader`: a standby answers 503 too. For a balancer that wants the leader alone.',
+  }),
+});
 export const waitQuery = z.strictObject({ wait: duration(0, WAIT_MAX_MS).optional() });
 export const mutationQuery = z.strictObject({ dry_run: flag.optional() });
 

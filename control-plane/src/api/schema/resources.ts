@@ -260,7 +260,7 @@ export const gateways = listOf(gateway).extend({
     description: 'Names in Redis’ list that were never heard. The first of them are among the items.',
   }),
 });
-const controller = z.object({
+export const controller = z.object({
   id: z.string(),
   role: z.enum(['leader', 'standby']),
   address: z.string().nullable(),

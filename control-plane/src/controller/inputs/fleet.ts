@@ -1,4 +1,5 @@
 import type { Departure, FleetReport, RosterEntry } from '../../model/gateway.js';
+import type { Position } from '../../model/position.js';
 import { rosterBefore } from '../../plan/acceptance.js';
 import type { Witnesses } from '../../plan/proof.js';
 
@@ -73,6 +74,19 @@ export class Fleet {
       if (epoch <= Math.min(most, MOST_EPOCH)) highest = Math.max(highest, epoch);
     }
     return highest;
+  }
+
+  /** The newest position that a gateway reports; null if none does. */
+  newestApplied(): Position | null {
+    let newest: Position | null = null;
+    for (const { heartbeat } of this.#report.heard.values()) {
+      const { applied } = heartbeat;
+      if (applied === null || applied.epoch > MOST_EPOCH) continue;
+      const [epoch, generation] = [newest?.epoch ?? 0, newest?.generation ?? 0];
+      if (applied.epoch > epoch || (applied.epoch === epoch && applied.generation > generation))
+        newest = applied;
+    }
+    return newest;
   }
 
   witnesses(now: number): Pick<Witnesses, 'roster' | 'gone' | 'fleet' | 'now' | 'left' | 'shared'> {

@@ -1,13 +1,15 @@
 import type { Clock } from '../../model/ports.js';
 import { Backoff } from '../backoff.js';
 import type { Inputs } from '../inputs/inputs.js';
+import type { Following } from './following.js';
 import type { Leadership } from './leadership.js';
 import type { Publication } from './publication.js';
 
 export interface EpochWatchDeps {
   readonly inputs: Inputs;
-  readonly leadership: Pick<Leadership, 'term'>;
+  readonly leadership: Pick<Leadership, 'state' | 'term'>;
   readonly publication: Publication;
+  readonly following: Pick<Following, 'followed'>;
   readonly clock: Clock;
   readonly settings: { readonly gatewaySilentMs: number };
 }
@@ -42,8 +44,9 @@ export class EpochWatch {
 
   /** Looks once. A gateway that follows a higher epoch leads to a new one. */
   look(): void {
-    const { leadership, publication, inputs, clock } = this.#deps;
-    const epoch = leadership.term?.epoch ?? null;
+    const { leadership, publication, following, inputs, clock } = this.#deps;
+    const isStandby = leadership.state === 'standby';
+    const epoch = (isStandby ? following.followed?.epoch : leadership.term?.epoch) ?? null;
     if (epoch !== this.#learning.epoch) this.#learning = { epoch, until: this.#learnUntil() };
     if (epoch === null || publication.state !== 'sealed') return;
     const isHigher = inputs.highestEpoch(epoch) > epoch;

@@ -7,6 +7,7 @@ import {
   drainOf,
   enrolled,
   lead,
+  leads,
   meta,
   only,
   peers,
@@ -88,7 +89,7 @@ describe('Redis', () => {
     expect(await done(second, { kind: 'isolate', selector: only('a') })).toMatchObject({ published: false });
     expect(await peers()).toEqual({ a: 'up 100', b: 'up 100', c: 'up 100' });
     second.doors.redis.setMode('pass');
-    await until(() => expect(second.controller.readiness()).toMatchObject({ ready: true }));
+    await leads(second);
     await until(async () => expect(await peers()).toEqual({ a: 'isolated 0', b: 'up 100', c: 'up 100' }));
   });
 

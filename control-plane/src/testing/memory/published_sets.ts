@@ -131,10 +131,10 @@ class MemoryPublisher implements Publisher {
   meta(): Promise<Result<Meta | null, string>> {
     return this.#ask(() => this.#sets.meta);
   }
-  sets(): Promise<Result<readonly PublishedDocument[], string>> {
+  sets(above = 0): Promise<Result<readonly PublishedDocument[], string>> {
     return this.#ask(() =>
       [...this.#sets.sets.values()]
-        .filter(({ damaged }) => !damaged)
+        .filter(({ damaged, generation }) => !damaged && generation > above)
         .map(({ damaged: _, ...published }) => published),
     );
   }
