@@ -8,7 +8,8 @@
 #
 # usage: ebbgate-leave NGINX_CONF        the conf that `ebbgate render` wrote; the gateway's name is read from it
 #        ebbgate-leave --join NGINX_CONF to be started beside nginx; ends when the gateway is known
-#   EBBGATE_API                          the control API, like http://10.0.0.5:8090; without it nothing is reported
+#   EBBGATE_API                          the control API, like http://10.0.0.5:8090, or those of several controllers with commas, which
+#                                        are asked in turn; without it nothing is reported
 #   EBBGATE_TOKEN_FILE or EBBGATE_TOKEN  its token, or neither
 #   EBBGATE_LEAVE_TIMEOUT                how many seconds to try at most; 10 unless given
 #
@@ -48,19 +49,40 @@ if [ -n "${EBBGATE_TOKEN_FILE:-}" ]; then
   token=$(cat -- "$EBBGATE_TOKEN_FILE") || token=
 fi
 
-# The token goes in by stdin: arguments can be read by everybody on the machine.
-timeout=${EBBGATE_LEAVE_TIMEOUT:-10}
-answer=$(
+# Asks the controller at $1: its answer, and the status in a line of its own.
+ask() {
+  # The token goes in by stdin: arguments can be read by everybody on the machine.
   { [ -z "$token" ] || printf 'Authorization: Bearer %s' "$token" | sed 's/[\\"]/\\&/g; s/^/header = "/; s/$/"/'; } |
     curl --config - --silent --show-error --request POST \
       --header 'Content-Type: application/json' --header "X-Ebbgate-Actor: gateway-$id" \
       --data "{\"reason\":\"$reason\"}" \
       --connect-timeout 2 --max-time 5 \
-      --retry 100 --retry-delay 1 --retry-max-time "$timeout" --retry-all-errors \
-      --write-out '\n%{http_code}' "${EBBGATE_API%/}/v1/gateways/$id/$verb"
-) || true
-status=${answer##*
+      --write-out '\n%{http_code}' "${1%/}/v1/gateways/$id/$verb"
 }
+
+# Seconds since this machine started: no clock that somebody sets.
+uptime() {
+  read -r seconds _ < /proc/uptime
+  echo "${seconds%.*}"
+}
+
+timeout=${EBBGATE_LEAVE_TIMEOUT:-10}
+end=$(($(uptime) + timeout))
+status=000 answer=
+while :; do
+  for api in $(echo "$EBBGATE_API" | tr , ' '); do
+    answer=$(ask "$api") || true
+    status=${answer##*
+}
+    # No answer, or none now: the next one may have a better one.
+    case $status in
+      000 | 408 | 429 | 5??) ;;
+      *) break 2 ;;
+    esac
+  done
+  [ "$(uptime)" -lt "$end" ] || break
+  sleep 1
+done
 if [ "$verb" = join ]; then
   case $status in
     200) rm -f -- "$mark"; say "the control API knows that gateway $id serves"; exit 0 ;;

@@ -4,12 +4,14 @@ import { systemClock } from '../clock.js';
 import { Away, CliFailure, EXIT, Refused, type ShownProblem } from './failure.js';
 import { staleLine } from './staleness.js';
 import { withSecretFiles } from './secret_files.js';
+import { DEFAULT_API, inTurn, parseApiAddresses } from '../model/api_addresses.js';
 import { checkName, RESERVED_ACTORS } from '../model/names.js';
 import type { Terminal } from './terminal.js';
 
-export const DEFAULT_API = 'http://127.0.0.1:8090';
 /** Waits are asked for in slices, so that a lost connection is noticed. */
 const ANSWER_MS = 10_000;
+/** As long is a read waited for where another controller can be asked. */
+const READ_MS = 3_000;
 
 /** The flags by which the API is found. */
 export interface ApiFlags {
@@ -25,13 +27,21 @@ export interface Answer<T> {
 
 /** The control API. Every call throws `Refused` for a problem and `Away` when there is no answer. */
 export interface ApiClient {
-  readonly url: string;
   /** `waitMs` is asked of the API; the answer may take that much longer. */
   get<T>(path: string, options?: { waitMs?: number; signal?: AbortSignal }): Promise<Answer<T>>;
   /** Sends a fresh `Idempotency-Key`. */
   post<T>(path: string, body: object, query?: Query): Promise<Answer<T>>;
   /** Needs the etag that was read, or `*`. */
   patch<T>(path: string, body: object, etag: string, query?: Query): Promise<Answer<T>>;
+}
+
+/** What a request has besides its method and target. */
+interface Init {
+  readonly body?: object;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** How much longer the answer may take. */
+  readonly ms?: number;
 }
 
 export type Query = Readonly<Record<string, string | undefined>>;
@@ -41,9 +51,13 @@ export function path(...segments: readonly string[]): string {
   return `/v1/${segments.map(encodeURIComponent).join('/')}`;
 }
 
-/** Reads flags and environment; what is wrong there is a usage failure. */
+/**
+ * Reads flags and environment; what is wrong there is a usage failure. Of several controllers it asks the one that answered last,
+ * and goes on at the next where there is no answer, or none now; a change is repeated there under its `Idempotency-Key`.
+ */
 export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
-  const url = apiUrl(flags.api ?? (terminal.env['EBBGATE_API'] || DEFAULT_API));
+  const addresses = apiAddresses(flags.api ?? (terminal.env['EBBGATE_API'] || DEFAULT_API));
+  let first = 0;
   const headers = {
     'X-Ebbgate-Actor': actor(terminal),
     ...authorization(flags, terminal),
@@ -57,9 +71,29 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
   const send = async <T>(
     method: Dispatcher.HttpMethod,
     target: string,
-    init: { body?: object; headers?: Record<string, string>; signal?: AbortSignal; ms?: number } = {},
+    init: Init = {},
   ): Promise<Answer<T>> => {
-    using late = systemClock.deadline(ANSWER_MS + (init.ms ?? 0));
+    const failures: CliFailure[] = [];
+    for (const address of inTurn(addresses, first)) {
+      try {
+        const answer = await sendTo<T>(address, method, target, init);
+        first = addresses.indexOf(address);
+        return answer;
+      } catch (error) {
+        if (!mayPass(error) || init.signal?.aborted === true) throw error;
+        failures.push(error);
+      }
+    }
+    throw worstOf(failures);
+  };
+  const sendTo = async <T>(
+    url: string,
+    method: Dispatcher.HttpMethod,
+    target: string,
+    init: Init,
+  ): Promise<Answer<T>> => {
+    const isRead = method === 'GET' && addresses.length > 1;
+    using late = systemClock.deadline((isRead ? READ_MS : ANSWER_MS) + (init.ms ?? 0));
     const signal = init.signal ? AbortSignal.any([late.signal, init.signal]) : late.signal;
     try {
       const { request } = await import('undici'); // fetch would refuse ports like 10080
@@ -81,7 +115,6 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
     }
   };
   return {
-    url,
     get: (target, { waitMs, signal } = {}) =>
       send('GET', waitMs === undefined ? target : `${target}?wait=${String(waitMs)}ms`, {
         ...(signal ? { signal } : {}),
@@ -92,7 +125,7 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
     patch: (target, body, etag, query = {}) =>
       send('PATCH', target + queryText(query), {
         body,
-        headers: { 'If-Match': etag === '*' ? '*' : `"${etag}"` },
+        headers: { 'If-Match': etag === '*' ? '*' : `"${etag}"`, 'Idempotency-Key': terminal.uuid() },
       }),
   };
 }
@@ -102,10 +135,18 @@ function queryText(query: Query): string {
   return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
 }
 
-function apiUrl(text: string): string {
-  if (!URL.canParse(text) || !/^https?:\/\//.test(text))
-    throw new CliFailure(EXIT.usage, `--api must be a URL like ${DEFAULT_API}, not ${JSON.stringify(text)}`);
-  return text.replace(/\/+$/, '');
+function apiAddresses(text: string): readonly string[] {
+  const addresses = parseApiAddresses(text);
+  if (!addresses.ok) throw new CliFailure(EXIT.usage, `--api ${addresses.error}`);
+  return addresses.value;
+}
+
+/** Of what every controller has failed with: what one of them said, else that none can be reached. */
+function worstOf(failures: readonly CliFailure[]): CliFailure {
+  const [only, ...more] = failures as [CliFailure, ...CliFailure[]];
+  const said = failures.find((one) => one instanceof Refused);
+  if (said !== undefined || more.length === 0) return said ?? only;
+  return new Away(failures.map(({ message }) => message).join('; '), only.lines);
 }
 
 function authorization(flags: ApiFlags, { env }: Terminal): Record<string, string> {

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DURATION_HINT, parseDuration } from '../model/duration.js';
-import { DEFAULT_API, type ApiFlags, type Query } from './client.js';
+import { DEFAULT_API } from '../model/api_addresses.js';
+import type { ApiFlags, Query } from './client.js';
 import { addOutput, type Format } from './output.js';
 
 /** What every command that talks to the API takes. */
@@ -13,7 +14,10 @@ export function apiCommand(parent: Command, nameAndArgs: string, description: st
   const command = parent
     .command(nameAndArgs)
     .description(description)
-    .option('--api <URL>', `the control API (EBBGATE_API; default ${DEFAULT_API})`)
+    .option(
+      '--api <URL,...>',
+      `the control API, of several controllers with commas (EBBGATE_API; default ${DEFAULT_API})`,
+    )
     .option('--token-file <FILE>', 'a file with the token (or EBBGATE_TOKEN, EBBGATE_TOKEN_FILE)');
   return addOutput(command);
 }

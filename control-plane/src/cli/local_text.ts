@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { DEFAULT_API } from '../model/api_addresses.js';
 import type { Endpoints } from '../local/state.js';
 import { DEMO_SERVICE } from '../local/demo_names.js';
 
@@ -10,8 +11,6 @@ export function commandFor(verb: 'up' | 'down' | 'status', dir: string): string 
   const words = dir === resolve(DEFAULT_DIR) ? [] : ['--dir', /^[\w./@+-]+$/.test(dir) ? dir : `'${dir}'`];
   return ['npx ebbgate', verb, ...words].join(' ');
 }
-
-const DEFAULT_API = 'http://127.0.0.1:8090';
 
 /** Where things answer, one line each. */
 export function describeEndpoints(endpoints: Endpoints): readonly string[] {

@@ -1,8 +1,10 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ebbgate, listen, served, useApi } from '../testing/cli_rig.js';
+import { ebbgate, listen, mutation, served, useApi } from '../testing/cli_rig.js';
 
 useApi();
 
@@ -21,6 +23,30 @@ describe('finding the API', () => {
     } finally {
       rmSync(dir, { recursive: true });
     }
+  });
+
+  it('asks the next controller where one does not answer, or cannot now; a change takes effect once', async () => {
+    const silent = createServer(() => undefined); // it takes the request, and says nothing
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const away = `http://127.0.0.1:${String((silent.address() as AddressInfo).port)}`;
+    expect((await ebbgate(`get services --api ${away},${served.url}`)).code).toBe(0);
+    await new Promise((resolve) => silent.close(resolve).closeAllConnections());
+    const env = { EBBGATE_API: `${away},${served.url}` };
+    expect((await ebbgate('get services', { env })).code).toBe(0);
+    expect((await ebbgate('weight shop a=7', { env })).code).toBe(0);
+    expect(mutation().context.idempotency_key).toMatch(/./);
+    // One that says no is not asked to be overruled by another.
+    served.plane.refusal = { code: 'guard_refused', detail: 'no' };
+    expect((await ebbgate('weight shop a=8', { env })).code).toBe(5);
+    served.plane.refusal = { code: 'no_leader', detail: 'nobody leads' };
+    const refused = await ebbgate('weight shop a=8', { env });
+    expect(refused).toMatchObject({ code: 7 });
+    expect(refused.err).toMatch(/no_leader: nobody leads/);
+    await served.api.close();
+    const nobody = await ebbgate('get services', { env });
+    expect(nobody.code).toBe(7);
+    for (const one of [away, served.url]) expect(nobody.err).toContain(`${one} cannot be reached`);
+    expect(await ebbgate('get services --api http://a:1,b')).toMatchObject({ code: 2 });
   });
 
   it('prefers --api', async () => {

@@ -35,8 +35,8 @@ export function addRegister(program: Command): void {
     .option('--zookeeper <HOST:PORT,…>', 'or EBBGATE_ZOOKEEPER')
     .option('--registry-root <PATH>', 'where services register; /services unless given')
     .option(
-      '--api <URL>',
-      'or EBBGATE_API; http://127.0.0.1:8090 unless given; its token from EBBGATE_TOKEN or EBBGATE_TOKEN_FILE',
+      '--api <URL,...>',
+      'or EBBGATE_API, of several controllers with commas; http://127.0.0.1:8090 unless given; its token from EBBGATE_TOKEN or EBBGATE_TOKEN_FILE',
     )
     .option(
       '--require-accepted',

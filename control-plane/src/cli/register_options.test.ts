@@ -22,7 +22,7 @@ test('the least that works, with the defaults', () => {
       zookeeper: '127.0.0.1:2181',
       registryRoot: '/services',
       requireAccepted: false,
-      api: 'http://127.0.0.1:8090',
+      api: ['http://127.0.0.1:8090'],
     },
   });
 });
@@ -40,7 +40,7 @@ test('every flag, IPv6 in brackets', () => {
       label: ['team=checkout', 'x='],
     },
     ...{ readyHttp: '/healthz?x=1', readyInterval: '250ms', drainTimeout: '2m', stopTimeout: '0s' },
-    ...{ session: '4s', registryRoot: '/a/b', api: 'https://ebbgate.example/' },
+    ...{ session: '4s', registryRoot: '/a/b', api: 'https://ebbgate.example/, http://10.0.0.6:8090' },
   });
   expect(parsed).toMatchObject({
     ok: true,
@@ -58,7 +58,7 @@ test('every flag, IPv6 in brackets', () => {
       drainTimeoutMs: 120_000,
       stopTimeoutMs: 0,
       sessionMs: 4_000,
-      api: 'https://ebbgate.example',
+      api: ['https://ebbgate.example', 'http://10.0.0.6:8090'],
     },
   });
 });
@@ -83,6 +83,7 @@ test.each<[string, RegisterFlags]>([
   ['--zookeeper', { zookeeper: 'localhost' }],
   ['--registry-root', { registryRoot: 'services' }],
   ['--api', { api: '127.0.0.1:8090' }],
+  ['--api', { api: 'http://10.0.0.5:8090,' }],
 ])('a bad %s is refused by its name: %j', (flag, change) => {
   const parsed = parseRegisterFlags({ ...GOOD, ...change });
   expect(parsed.ok ? [] : parsed.error).toEqual([expect.stringMatching(new RegExp(`^${flag} `))]);

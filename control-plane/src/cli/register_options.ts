@@ -1,5 +1,6 @@
 import { put } from '../model/dictionary.js';
 import ipaddr from 'ipaddr.js';
+import { DEFAULT_API, parseApiAddresses } from '../model/api_addresses.js';
 import { durationField, serversField, wholeField, znodePathField, type Field } from '../model/field.js';
 import { addressId, checkName, type NameKind } from '../model/names.js';
 import type { ProviderData } from '../model/ports.js';
@@ -40,7 +41,8 @@ export interface RegisterOptions {
   readonly sessionMs: number;
   readonly zookeeper: string;
   readonly registryRoot: string;
-  readonly api: string;
+  /** The controllers, in the order in which they are asked. */
+  readonly api: readonly string[];
   readonly requireAccepted: boolean;
 }
 
@@ -89,7 +91,7 @@ export function parseRegisterFlags(flags: RegisterFlags): Result<RegisterOptions
     zookeeper: take(checkServers(flags.zookeeper), ''),
     registryRoot: take(check('--registry-root', flags.registryRoot ?? '/services', znodePathField), ''),
     requireAccepted: flags.requireAccepted === true,
-    api: take(checkApi(flags.api ?? 'http://127.0.0.1:8090'), ''),
+    api: take(checkApi(flags.api ?? DEFAULT_API), []),
   };
   return errors.length === 0 ? ok(options) : err(errors);
 }
@@ -140,8 +142,7 @@ function checkServers(text: string | undefined): Result<string, string> {
   return servers.ok ? ok(text) : servers;
 }
 
-function checkApi(text: string): Result<string, string> {
-  return /^https?:\/\/[^/?#\s]+\/?$/.test(text) && URL.canParse(text)
-    ? ok(text.replace(/\/$/, ''))
-    : err(`--api must be a URL like http://127.0.0.1:8090 (got "${text}")`);
+function checkApi(text: string): Result<readonly string[], string> {
+  const addresses = parseApiAddresses(text);
+  return addresses.ok ? addresses : err(`--api ${addresses.error}`);
 }

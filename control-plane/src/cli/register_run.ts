@@ -1,6 +1,7 @@
 import { systemClock } from '../clock.js';
 import { askAcceptance } from '../registrar/acceptance.js';
 import { askApi } from '../registrar/ask_api.js';
+import { askInTurn } from '../registrar/in_turn.js';
 import { startChild, type SendSignal } from '../registrar/child.js';
 import { answers2xx, READINESS_RULE } from '../registrar/readiness.js';
 import { Registrar } from '../registrar/registrar.js';
@@ -28,6 +29,7 @@ export async function runRegistrar(
     clock: systemClock,
     random: Math.random,
   });
+  const path = `${options.registryRoot}/${service}/providers/${data.id}`;
   const [program, ...args] = command;
   const registrar = new Registrar({
     data,
@@ -38,12 +40,17 @@ export async function runRegistrar(
       node: data.id,
       check: flawOfProvider,
     }),
-    ask: askApi({ api: options.api, service, instance: data.id, token, clock: systemClock }),
+    ask: askInTurn(
+      options.api,
+      (api) => askApi({ api, service, instance: data.id, token, clock: systemClock }),
+      ({ kind }) => kind !== 'away',
+    ),
     accepted: {
-      ask: askAcceptance({
-        ...{ api: options.api, service, data, token, clock: systemClock },
-        path: `${options.registryRoot}/${service}/providers/${data.id}`,
-      }),
+      ask: askInTurn(
+        options.api,
+        (api) => askAcceptance({ ...{ api, path, service, data, token }, clock: systemClock }),
+        ({ kind }) => kind !== 'unknown',
+      ),
       required: options.requireAccepted,
       withinMs: ACCEPTED_WITHIN_MS,
     },

@@ -9,6 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { request } from 'undici';
@@ -252,19 +253,28 @@ describe('the stop', () => {
     expect(await exited).toBe(0);
   });
 
-  it('keeps the token out of every command line', async () => {
-    plane.refusal = { code: 'not_ready', detail: 'ZooKeeper is away' };
-    const { child, exited } = await start({ EBBGATE_LEAVE_TIMEOUT: '20' });
+  it('keeps the token out of every command line, and goes on at the next controller', async () => {
+    const asked: Socket[] = [];
+    const silent = createServer((socket) => asked.push(socket.on('error', () => undefined)));
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const first = `http://127.0.0.1:${String((silent.address() as AddressInfo).port)}`;
+    const { child, exited } = await start({
+      EBBGATE_LEAVE_TIMEOUT: '20',
+      EBBGATE_API: `${first},http://127.0.0.1:${String(api.address().port)}`,
+    });
     child.kill('SIGQUIT');
-    await until(() => plane.mutated.length).toBeGreaterThan(0);
+    await until(() => asked.length).toBeGreaterThan(0);
     const seen = spawn('ps', ['-eo', 'args'], { stdio: ['ignore', 'pipe', 'ignore'] });
     let lines = '';
     seen.stdout.on('data', (chunk: Buffer) => (lines += chunk.toString()));
     await once(seen, 'close');
     expect(lines).toContain('/v1/gateways/gateway-1/leave');
     expect(lines).not.toContain(TOKEN);
-    plane.refusal = null;
+    expect(plane.mutated).toEqual([]);
+    silent.close();
+    for (const socket of asked) socket.destroy();
     expect(await exited).toBe(0);
+    expect(plane.mutated).toMatchObject([{ mutation: { kind: 'leave_gateway', gateway: 'gateway-1' } }]);
   });
 });
 
