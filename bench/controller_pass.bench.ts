@@ -140,6 +140,7 @@ function stage(services: readonly string[]) {
     truthView: { heardAt: () => 0, caughtUp: () => Promise.resolve() },
     truthLink: () => fine,
     probeTruth: () => Promise.resolve(null),
+    accessProblems: () => [],
     storeClocks: {
       zookeeper: () => Promise.resolve(ok(clock.wall())),
       redis: () => Promise.resolve(ok(clock.wall())),

@@ -74,8 +74,11 @@ const FOLDERS = {
   // Lets the event loop turn between two passes.
   'controller/scheduler.ts': { allow: ['setImmediate'] },
   'zookeeper/**': { packages: ['zod'] },
-  // Ends a timer that the package leaves running.
-  'zookeeper/client.ts': { packages: ['node-zookeeper-client', 'node:net'], allow: ['clearTimeout'] },
+  // The files with credentials and certificates.
+  'zookeeper/access.ts': { packages: ['node:fs'] },
+  'zookeeper/credentials.ts': { packages: [{ 'node:crypto': ['createHash'] }] },
+  // Makes the socket that the package works over.
+  'zookeeper/client.ts': { packages: ['node-zookeeper-client', 'node:net', 'node:tls'] },
   // Lets the socket be read before it says that the server is silent.
   'zookeeper/connection.ts': { allow: ['setImmediate'] },
   'redis/**': { packages: ['zod', { 'node:crypto': ['createHash'], 'node:net': ['isIP'] }] },

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { OPTIONS, parseConfig } from './config.js';
 
@@ -18,6 +21,13 @@ it('takes every default, frozen', () => {
   expect(config).toEqual({
     zookeeper: '127.0.0.1:2181',
     zookeeperSessionMs: 6_000,
+    zookeeperAuthFile: '',
+    zookeeperAcl: [],
+    registrationAcl: [{ scheme: 'world', id: 'anyone', permissions: 1 }],
+    zookeeperTls: 'off',
+    zookeeperTlsCa: '',
+    zookeeperTlsCert: '',
+    zookeeperTlsKey: '',
     registryRoots: [{ path: '/services', format: 'json' }],
     root: '/ebbgate',
     redis: 'redis://127.0.0.1:6379',
@@ -57,6 +67,27 @@ it('lists all that is wrong at once, each by its variable', () => {
 
 it('takes an empty variable for an absent one', () => {
   expect(parsed({ EBBGATE_SETTLE: '', EBBGATE_TOKEN: '' })).toEqual(parsed());
+});
+
+it('names the files by which ZooKeeper is reached, and never what is in them', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'ebbgate-config-'));
+  const file = join(dir, 'auth');
+  writeFileSync(file, 'digest:ebbgate secret', { mode: 0o600 });
+  expect(errors({ EBBGATE_ZOOKEEPER_AUTH_FILE: file })).toEqual([
+    `EBBGATE_ZOOKEEPER_AUTH_FILE: ${file}: line 1 must be digest:user:password, without spaces (got "${file}")`,
+  ]);
+  expect(errors({ EBBGATE_ZOOKEEPER_AUTH_FILE: 'auth', EBBGATE_ZOOKEEPER_ACL: 'everybody' })).toEqual([
+    'EBBGATE_ZOOKEEPER_AUTH_FILE: must be an absolute path (got "auth")',
+    expect.stringMatching(/^EBBGATE_ZOOKEEPER_ACL: must be none, or entries .* \(got "everybody"\)$/),
+  ]);
+  writeFileSync(file, '-----BEGIN CERTIFICATE-----');
+  expect(errors({ EBBGATE_ZOOKEEPER_TLS_CA: file })).toEqual([
+    'EBBGATE_ZOOKEEPER_TLS_CA: needs EBBGATE_ZOOKEEPER_TLS=on',
+  ]);
+  expect(parsed({ EBBGATE_ZOOKEEPER_TLS_CA: file, EBBGATE_ZOOKEEPER_TLS: 'on' })).toMatchObject({
+    zookeeperTlsCa: file,
+  });
+  rmSync(dir, { recursive: true });
 });
 
 it('ignores what is not an option', () => {

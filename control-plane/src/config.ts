@@ -1,3 +1,4 @@
+// Longer than other files: one table has every option.
 import { accessSync, constants, statSync } from 'node:fs';
 import { own, put } from './model/dictionary.js';
 import { parsePrefix } from './hooks/allowed.js';
@@ -14,6 +15,14 @@ import { err, ok, type Result } from './model/result.js';
 import { parseRedisUrl } from './redis/address.js';
 import { DEFAULT_FORMAT, parseFormatName, type NamedRoot } from './registry/formats.js';
 import { parseNetworks } from './registry/networks.js';
+import {
+  accessFilesOf,
+  aclField,
+  certificateFileField,
+  credentialsFileField,
+  keyFileField,
+} from './zookeeper/access_fields.js';
+import type { AccessFiles } from './zookeeper/access.js';
 
 /*
  * One table has every option of the controller: its name, environment variable, type, default and meaning. The
@@ -143,6 +152,44 @@ export const OPTIONS = {
     '6s',
     "Session timeout of the controller's own connection.",
   ),
+  zookeeperAuthFile: option(
+    'EBBGATE_ZOOKEEPER_AUTH_FILE',
+    credentialsFileField,
+    '',
+    'Who the controller is to ZooKeeper. With it nodes are created for these users alone, besides those named by the two options below. ' +
+      'Everybody else may not read the file. It is read again for each connection, and looked at every 10 s.',
+  ),
+  zookeeperAcl: option(
+    'EBBGATE_ZOOKEEPER_ACL',
+    aclField,
+    'none',
+    "Who else may do what with Ebbgate's own nodes, as zkCli writes it: world:anyone:r lets everybody read. It counts with EBBGATE_ZOOKEEPER_AUTH_FILE.",
+  ),
+  registrationAcl: option(
+    'EBBGATE_ZOOKEEPER_REGISTRATION_ACL',
+    aclField,
+    'world:anyone:r',
+    'The same for what Ebbgate creates below the registry roots: folders, consumers and, by ebbgate register, instances.',
+  ),
+  zookeeperTls: option(
+    'EBBGATE_ZOOKEEPER_TLS',
+    wordField('off', 'on'),
+    'off',
+    "TLS to ZooKeeper. The servers' certificates are verified, with their names.",
+  ),
+  zookeeperTlsCa: option(
+    'EBBGATE_ZOOKEEPER_TLS_CA',
+    certificateFileField,
+    '',
+    "Who signs the servers' certificates. Empty: whom Node trusts. The three files are read again for each connection.",
+  ),
+  zookeeperTlsCert: option(
+    'EBBGATE_ZOOKEEPER_TLS_CERT',
+    certificateFileField,
+    '',
+    "The controller's own certificate, with those between it and its authority. Empty: none is shown.",
+  ),
+  zookeeperTlsKey: option('EBBGATE_ZOOKEEPER_TLS_KEY', keyFileField, '', 'Its key.'),
   registryRoots: option(
     'EBBGATE_REGISTRY_ROOTS',
     roots,
@@ -275,5 +322,22 @@ export function parseConfig(
         `${variable}: ${parsed.error} (got "${SECRETS.has(variable) ? '…' : (given ?? fallback)}")`,
       );
   }
-  return errors.length === 0 ? ok(Object.freeze(values) as Config) : err(errors);
+  if (errors.length > 0) return err(errors);
+  const config = Object.freeze(values) as Config;
+  const access = zooKeeperAccess(config);
+  return access.ok ? ok(config) : err([access.error]);
+}
+
+/** The files by which the controller reaches ZooKeeper; an error names the options that contradict one another. */
+export function zooKeeperAccess(config: Config): Result<AccessFiles, string> {
+  const choice = {
+    ...{ auth: config.zookeeperAuthFile, tls: config.zookeeperTls },
+    ...{ ca: config.zookeeperTlsCa, cert: config.zookeeperTlsCert, key: config.zookeeperTlsKey },
+  };
+  return accessFilesOf(choice, {
+    tls: 'EBBGATE_ZOOKEEPER_TLS=on',
+    ca: OPTIONS.zookeeperTlsCa.env,
+    cert: OPTIONS.zookeeperTlsCert.env,
+    key: OPTIONS.zookeeperTlsKey.env,
+  });
 }

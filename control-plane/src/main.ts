@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { forwardByHttp } from './api/forward_http.js';
 import { createApi } from './api/server.js';
 import { systemClock } from './clock.js';
-import type { Config } from './config.js';
+import { zooKeeperAccess, type Config } from './config.js';
 import { Controller } from './controller/controller.js';
 import { createMetrics } from './controller/metrics.js';
 import { createHooks } from './hooks/hooks.js';
@@ -16,6 +16,8 @@ import { createPublisher } from './redis/publisher.js';
 import { loadScripts } from './redis/scripts.js';
 import { createTrafficReader } from './redis/traffic.js';
 import { registryRoots } from './registry/formats.js';
+import { readAccess } from './zookeeper/access.js';
+import { accessProblems } from './zookeeper/access_problems.js';
 import { readZooKeeperTime } from './zookeeper/clock.js';
 import { createConsumers } from './zookeeper/consumers.js';
 import { createElection } from './zookeeper/election.js';
@@ -24,6 +26,7 @@ import { createFreezeStore } from './zookeeper/freezes.js';
 import { createHistoryStore } from './zookeeper/histories.js';
 import { createIntentStore } from './zookeeper/intents.js';
 import { ZooKeeperLink } from './zookeeper/link.js';
+import { NodePermissions } from './zookeeper/permissions.js';
 import { createRegistrySource } from './zookeeper/registry.js';
 import { createReleaseStore } from './zookeeper/releases.js';
 import { createRosterStore } from './zookeeper/roster.js';
@@ -53,6 +56,9 @@ export async function startController(
 ): Promise<RunningController> {
   const { log, productRoot, version } = surroundings;
   const clock = systemClock;
+  const registryPaths = config.registryRoots.map(({ path }) => path);
+  const files = zooKeeperAccess(config);
+  if (!files.ok) throw new TypeError(files.error);
   const newLink = (): ZooKeeperLink =>
     new ZooKeeperLink({
       connect: config.zookeeper,
@@ -61,6 +67,11 @@ export async function startController(
       clock,
       random: Math.random,
       recheckMs: config.recheckMs,
+      access: () => readAccess(files.value),
+      acl: {
+        own: { root: config.root, others: config.zookeeperAcl },
+        registry: { roots: registryPaths, others: config.registrationAcl },
+      },
     });
   const [link, electionLink] = [newLink(), newLink()];
   const owner = randomUUID();
@@ -74,6 +85,13 @@ export async function startController(
       ...{ id: config.controllerId, version, started_at: new Date(clock.wall()).toISOString() },
       address: config.apiAdvertise === '' ? `http://${spellListen(config.apiListen)}` : config.apiAdvertise,
     },
+  });
+  const permissions = new NodePermissions(link, {
+    ...{ root: config.root, registryRoots: registryPaths },
+    leads: () => election.state() === 'elected',
+  });
+  election.onChange(() => {
+    permissions.look();
   });
   const controller = new Controller({
     registry: createRegistrySource(link, { roots }),
@@ -93,7 +111,7 @@ export async function startController(
     }),
     prometheus: createPrometheus(config.prometheus, clock),
     consumers: createConsumers(link, {
-      root: config.registryRoots[0]?.path ?? '/services',
+      root: registryPaths[0] ?? '/services',
       node: { id: config.controllerId, host: hostname() },
     }),
     publisher,
@@ -101,6 +119,7 @@ export async function startController(
     truthLink: () => link.state(),
     truthView: { heardAt: () => link.heardAt, caughtUp: () => link.caughtUp() },
     probeTruth: createZooKeeperProbe(link, { root: config.root }),
+    accessProblems: () => accessProblems(link, permissions, config.zookeeperAuthFile),
     storeClocks: { zookeeper: () => readZooKeeperTime(link, config.root), redis: () => publisher.time() },
     clock,
     log,
@@ -123,11 +142,12 @@ export async function startController(
   // From first to last in the way of the data; closed the other way round.
   const parts: readonly Lifecycle[] = [electionLink, controller, link];
   for (const part of parts) await part.start();
+  permissions.start();
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> =>
     (closing ??= (async () => {
       // Another controller leads while this one answers what it has begun.
-      for (const part of [election, api, controller, link, electionLink]) await part.close();
+      for (const part of [election, api, controller, permissions, link, electionLink]) await part.close();
     })());
   return { address: api.address(), close, [Symbol.asyncDispose]: close };
 }

@@ -95,5 +95,6 @@ export { buildHeartbeat, buildRegistration } from './testing/builders.js';
 export { MemoryElections } from './testing/memory/elections.js';
 export { MemorySets } from './testing/memory/published_sets.js';
 export { startKazoo, zkCli, type KazooRegistrant } from './testing/foreign_registrants.js';
+export { Authority, type Certificate } from './testing/certificates.js';
 export { createRecordingLog } from './testing/log.js';
 export { startTcpProxy, type ProxyMode, type TcpProxy } from './testing/tcp_proxy.js';

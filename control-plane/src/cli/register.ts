@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { withSecretFiles } from './secret_files.js';
+import { own } from '../model/dictionary.js';
+import { withSecretFiles, type Environment } from './secret_files.js';
 import { parseRegisterFlags, type RegisterFlags } from './register_options.js';
 
 /**
@@ -33,6 +34,21 @@ export function addRegister(program: Command): void {
     .option('--stop-timeout <DURATION>', 'from SIGTERM to SIGKILL of the command; 10s unless given')
     .option('--session <DURATION>', 'ZooKeeper session: how long a loss stays unnoticed; 10s unless given')
     .option('--zookeeper <HOST:PORT,…>', 'or EBBGATE_ZOOKEEPER')
+    .option(
+      '--zookeeper-auth-file <FILE>',
+      'lines digest:user:password: who registers; or EBBGATE_ZOOKEEPER_AUTH_FILE',
+    )
+    .option(
+      '--registration-acl <ACL>',
+      'what others may do with what is registered by that user, as zkCli writes it, or none; world:anyone:r unless given; or EBBGATE_ZOOKEEPER_REGISTRATION_ACL',
+    )
+    .option('--zookeeper-tls <on|off>', 'or EBBGATE_ZOOKEEPER_TLS; off unless given')
+    .option(
+      '--zookeeper-tls-ca <FILE>',
+      "PEM: who signs the servers' certificates; or EBBGATE_ZOOKEEPER_TLS_CA; whom Node trusts unless given",
+    )
+    .option('--zookeeper-tls-cert <FILE>', 'PEM: the own certificate; or EBBGATE_ZOOKEEPER_TLS_CERT')
+    .option('--zookeeper-tls-key <FILE>', 'PEM: its key; or EBBGATE_ZOOKEEPER_TLS_KEY')
     .option('--registry-root <PATH>', 'where services register; /services unless given')
     .option(
       '--api <URL,...>',
@@ -47,14 +63,9 @@ export function addRegister(program: Command): void {
 
 async function runRegister(command: readonly string[], flags: RegisterFlags): Promise<void> {
   const env = withSecretFiles(process.env);
-  const { EBBGATE_ZOOKEEPER, EBBGATE_API, EBBGATE_TOKEN } = env.ok ? env.value : process.env;
-  const zookeeper = flags.zookeeper ?? EBBGATE_ZOOKEEPER;
-  const api = flags.api ?? (EBBGATE_API || undefined);
-  const parsed = parseRegisterFlags({
-    ...flags,
-    ...(zookeeper === undefined ? {} : { zookeeper }),
-    ...(api === undefined ? {} : { api }),
-  });
+  const given = env.ok ? env.value : process.env;
+  const { EBBGATE_TOKEN } = given;
+  const parsed = parseRegisterFlags({ ...flagsIn(given), ...flags });
   if (!parsed.ok || !env.ok) {
     const errors = [...(parsed.ok ? [] : parsed.error), ...(env.ok ? [] : env.error)];
     for (const message of errors) process.stderr.write(`error: ${message}\n`);
@@ -64,6 +75,26 @@ async function runRegister(command: readonly string[], flags: RegisterFlags): Pr
   // Loaded where it runs: every other command starts without it.
   const { runRegistrar } = await import('./register_run.js');
   process.exitCode = await runRegistrar(parsed.value, command, () => tokenNow() ?? EBBGATE_TOKEN);
+}
+
+/** What a flag that is not given takes from the environment; an empty variable counts as absent. */
+function flagsIn(env: Environment): RegisterFlags {
+  const variables: readonly (readonly [keyof RegisterFlags, string])[] = [
+    ['zookeeper', 'EBBGATE_ZOOKEEPER'],
+    ['zookeeperAuthFile', 'EBBGATE_ZOOKEEPER_AUTH_FILE'],
+    ['registrationAcl', 'EBBGATE_ZOOKEEPER_REGISTRATION_ACL'],
+    ['zookeeperTls', 'EBBGATE_ZOOKEEPER_TLS'],
+    ['zookeeperTlsCa', 'EBBGATE_ZOOKEEPER_TLS_CA'],
+    ['zookeeperTlsCert', 'EBBGATE_ZOOKEEPER_TLS_CERT'],
+    ['zookeeperTlsKey', 'EBBGATE_ZOOKEEPER_TLS_KEY'],
+    ['api', 'EBBGATE_API'],
+  ];
+  return Object.fromEntries(
+    variables.flatMap(([flag, variable]) => {
+      const value = own(env, variable);
+      return value ? [[flag, value]] : [];
+    }),
+  );
 }
 
 /** The token that its file contains now; undefined if that cannot be read. */

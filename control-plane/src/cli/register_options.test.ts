@@ -20,6 +20,8 @@ test('the least that works, with the defaults', () => {
       stopTimeoutMs: 10_000,
       sessionMs: 10_000,
       zookeeper: '127.0.0.1:2181',
+      access: { auth: '', tls: null },
+      registrationAcl: [{ scheme: 'world', id: 'anyone', permissions: 1 }],
       registryRoot: '/services',
       requireAccepted: false,
       api: ['http://127.0.0.1:8090'],
@@ -93,4 +95,26 @@ test('all that is missing is named at once', () => {
   const parsed = parseRegisterFlags({});
   const flags = parsed.ok ? [] : parsed.error.map((sentence) => sentence.split(' ')[0]);
   expect(flags).toEqual(['--service', '--host', '--port', '--zookeeper']);
+});
+
+test('files of the access to ZooKeeper are checked, and what contradicts is named by its flags', () => {
+  const { ok, ...rest } = parseRegisterFlags({
+    ...GOOD,
+    ...{ zookeeperAuthFile: '/nowhere/auth', registrationAcl: 'everybody', zookeeperTls: 'yes' },
+  });
+  expect(ok).toBe(false);
+  expect(rest).toMatchObject({
+    error: [
+      '--zookeeper-auth-file /nowhere/auth cannot be read: ENOENT (got "/nowhere/auth")',
+      '--zookeeper-tls must be one of off, on (got "yes")',
+      expect.stringMatching(/^--registration-acl must be none, or entries/),
+    ],
+  });
+  expect(parseRegisterFlags({ ...GOOD, zookeeperTls: 'on' })).toMatchObject({
+    ok: true,
+    value: { access: { auth: '', tls: { ca: '', cert: '', key: '' } } },
+  });
+  expect(parseRegisterFlags({ ...GOOD, registrationAcl: 'none' })).toMatchObject({
+    value: { registrationAcl: [] },
+  });
 });

@@ -1,11 +1,27 @@
 import { put } from '../model/dictionary.js';
 import ipaddr from 'ipaddr.js';
 import { DEFAULT_API, parseApiAddresses } from '../model/api_addresses.js';
-import { durationField, serversField, wholeField, znodePathField, type Field } from '../model/field.js';
+import {
+  durationField,
+  serversField,
+  wholeField,
+  wordField,
+  znodePathField,
+  type Field,
+} from '../model/field.js';
 import { addressId, checkName, type NameKind } from '../model/names.js';
 import type { ProviderData } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { MAX_WEIGHT } from '../registry/formats/json.js';
+import type { AccessFiles } from '../zookeeper/access.js';
+import {
+  accessFilesOf,
+  aclField,
+  certificateFileField,
+  credentialsFileField,
+  keyFileField,
+} from '../zookeeper/access_fields.js';
+import type { AclEntry } from '../zookeeper/acl.js';
 
 /** The flags of `ebbgate register` as the command line gives them: text, or absent. */
 export interface RegisterFlags {
@@ -24,6 +40,12 @@ export interface RegisterFlags {
   readonly stopTimeout?: string;
   readonly session?: string;
   readonly zookeeper?: string;
+  readonly zookeeperAuthFile?: string;
+  readonly registrationAcl?: string;
+  readonly zookeeperTls?: string;
+  readonly zookeeperTlsCa?: string;
+  readonly zookeeperTlsCert?: string;
+  readonly zookeeperTlsKey?: string;
   readonly registryRoot?: string;
   readonly api?: string;
   readonly requireAccepted?: boolean;
@@ -40,6 +62,9 @@ export interface RegisterOptions {
   readonly stopTimeoutMs: number;
   readonly sessionMs: number;
   readonly zookeeper: string;
+  readonly access: AccessFiles;
+  /** Who may do what with what is registered, besides the user of the credentials. */
+  readonly registrationAcl: readonly AclEntry[];
   readonly registryRoot: string;
   /** The controllers, in the order in which they are asked. */
   readonly api: readonly string[];
@@ -89,6 +114,11 @@ export function parseRegisterFlags(flags: RegisterFlags): Result<RegisterOptions
     stopTimeoutMs: duration('--stop-timeout', flags.stopTimeout, '10s', 0, 86_400_000),
     sessionMs: duration('--session', flags.session, '10s', 1_000, 60_000),
     zookeeper: take(checkServers(flags.zookeeper), ''),
+    access: take(checkAccess(flags, take), NO_FILES),
+    registrationAcl: take(
+      check('--registration-acl', flags.registrationAcl || 'world:anyone:r', aclField),
+      [],
+    ),
     registryRoot: take(check('--registry-root', flags.registryRoot ?? '/services', znodePathField), ''),
     requireAccepted: flags.requireAccepted === true,
     api: take(checkApi(flags.api ?? DEFAULT_API), []),
@@ -140,6 +170,29 @@ function checkServers(text: string | undefined): Result<string, string> {
     return err('--zookeeper is missing: give host:port, or set EBBGATE_ZOOKEEPER');
   const servers = check('--zookeeper', text, serversField);
   return servers.ok ? ok(text) : servers;
+}
+
+const NO_FILES: AccessFiles = { auth: '', tls: null };
+
+function checkAccess(
+  flags: RegisterFlags,
+  take: <T>(result: Result<T, string>, substitute: T) => T,
+): Result<AccessFiles, string> {
+  const file = (flag: string, text: string | undefined, kind: Field<string>): string =>
+    take(check(flag, text ?? '', kind), '');
+  const choice = {
+    auth: file('--zookeeper-auth-file', flags.zookeeperAuthFile, credentialsFileField),
+    tls: take(check('--zookeeper-tls', flags.zookeeperTls || 'off', wordField('off', 'on')), 'on'),
+    ca: file('--zookeeper-tls-ca', flags.zookeeperTlsCa, certificateFileField),
+    cert: file('--zookeeper-tls-cert', flags.zookeeperTlsCert, certificateFileField),
+    key: file('--zookeeper-tls-key', flags.zookeeperTlsKey, keyFileField),
+  };
+  return accessFilesOf(choice, {
+    tls: '--zookeeper-tls on',
+    ca: '--zookeeper-tls-ca',
+    cert: '--zookeeper-tls-cert',
+    key: '--zookeeper-tls-key',
+  });
 }
 
 function checkApi(text: string): Result<readonly string[], string> {

@@ -6,6 +6,7 @@ import { startChild, type SendSignal } from '../registrar/child.js';
 import { answers2xx, READINESS_RULE } from '../registrar/readiness.js';
 import { Registrar } from '../registrar/registrar.js';
 import { flawOfProvider } from '../registry/provider_data.js';
+import { readAccess } from '../zookeeper/access.js';
 import { ZooKeeperLink } from '../zookeeper/link.js';
 import { createProviderRegistration } from '../zookeeper/provider.js';
 import { lineLog } from './line_log.js';
@@ -28,6 +29,8 @@ export async function runRegistrar(
     log,
     clock: systemClock,
     random: Math.random,
+    access: () => readAccess(options.access),
+    acl: { registry: { roots: [options.registryRoot], others: options.registrationAcl } },
   });
   const path = `${options.registryRoot}/${service}/providers/${data.id}`;
   const [program, ...args] = command;

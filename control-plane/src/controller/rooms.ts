@@ -19,6 +19,7 @@ import type {
 import type { Prometheus } from '../model/prometheus.js';
 import type { PublishedDocument } from '../model/set.js';
 import type { ReleaseStore, TrafficReader } from '../model/release_ports.js';
+import type { StandingProblem } from '../model/standing_problem.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
 import type { World } from '../plan/world.js';
 import { Commands } from './commands/commands.js';
@@ -66,6 +67,8 @@ export interface ControllerDeps {
   readonly truthView: TruthView;
   /** Tries to write into ZooKeeper, and changes nothing: null, or why it was refused. */
   readonly probeTruth: () => Promise<string | null>;
+  /** What is wrong with the right to use ZooKeeper, for people; it steers nothing. */
+  readonly accessProblems: () => readonly StandingProblem[];
   readonly clock: Clock;
   readonly storeClocks: StoreClocks;
   readonly log: Log;

@@ -15,6 +15,8 @@ export const PROBLEM_KINDS = {
   persistent_node: 'note',
   unreadable_store: 'error',
   unwritable_consumers: 'note',
+  unusable_credentials: 'error',
+  wrong_permissions: 'error',
   route_taken: 'error',
   no_instance: 'error',
   fell_back: 'error',

@@ -255,6 +255,7 @@ export async function start(changes: Changes = {}): Promise<Running> {
     truthLink: () => link.state(),
     truthView: { heardAt: () => link.heardAt, caughtUp: () => link.caughtUp() },
     probeTruth: createZooKeeperProbe(link, { root: servers.root }),
+    accessProblems: () => [],
     storeClocks: { zookeeper: () => readZooKeeperTime(link, servers.root), redis: () => publisher.time() },
     clock: changes.clock ?? clock,
     log,

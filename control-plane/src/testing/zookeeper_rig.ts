@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { systemClock } from '../clock.js';
 import { reservePort } from '../local/port_reservation.js';
 import type { LocalProcess } from '../local/process.js';
-import { launchZooKeeper } from '../local/zookeeper.js';
+import { launchZooKeeper, type ZooKeeperOptions } from '../local/zookeeper.js';
 import { connect, type ZooKeeperConnection } from '../zookeeper/connection.js';
 import { ZooKeeperLink, type ZooKeeperLinkOptions } from '../zookeeper/link.js';
 import { createRecordingLog } from './log.js';
@@ -19,11 +19,16 @@ type LinkChanges = Partial<Omit<ZooKeeperLinkOptions, 'connect'>> & { readonly t
 class ZooKeeperRig {
   readonly dir = mkdtempSync(join(tmpdir(), 'ebbgate-zookeeper-'));
   readonly #opened: { close(): unknown }[] = [];
+  readonly #options: (dir: string) => Promise<Partial<ZooKeeperOptions>>;
   #paths = 0;
   port = 0;
   server!: LocalProcess;
   /** Of this test's links. */
   log = createRecordingLog();
+
+  constructor(options: (dir: string) => Promise<Partial<ZooKeeperOptions>>) {
+    this.#options = options;
+  }
 
   async start(): Promise<void> {
     this.port = await reservePort();
@@ -32,7 +37,10 @@ class ZooKeeperRig {
 
   /** Starts the server, the first time or with the data that it had. */
   async launch(): Promise<void> {
-    this.server = await launchZooKeeper({ dir: this.dir, port: this.port });
+    this.server = await launchZooKeeper({
+      ...{ dir: this.dir, port: this.port },
+      ...(await this.#options(this.dir)),
+    });
   }
 
   async close(): Promise<void> {
@@ -89,9 +97,11 @@ class ZooKeeperRig {
   }
 }
 
-/** Starts a ZooKeeper for all tests of a file, and closes after each what it opened. */
-export function useZooKeeper(): ZooKeeperRig {
-  const rig = new ZooKeeperRig();
+/** Starts a ZooKeeper for all tests of a file, and closes after each what it opened; `options` makes it another than usual. */
+export function useZooKeeper(
+  options: (dir: string) => Promise<Partial<ZooKeeperOptions>> = () => Promise.resolve({}),
+): ZooKeeperRig {
+  const rig = new ZooKeeperRig(options);
   beforeAll(() => rig.start());
   afterAll(() => rig.close());
   afterEach(() => rig.end());

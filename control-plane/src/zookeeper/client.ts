@@ -1,5 +1,10 @@
-import type { Socket } from 'node:net';
-import { createClient, CreateMode, Exception, type Client, type Stat } from 'node-zookeeper-client';
+// Longer than other files: every operation of the library, and the one place that reaches into it.
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { ACL, createClient, CreateMode, Exception, Id, type Client, type Stat } from 'node-zookeeper-client';
+import { refusedCredentials, type Access, type TlsMaterial } from './access.js';
+import type { AclEntry } from './acl.js';
+import type { Credential } from './credentials.js';
 import {
   errorName,
   eventType,
@@ -34,13 +39,15 @@ export type Done<T> = (code: number, value: () => T) => void;
  */
 interface Manager {
   connect: () => void;
-  findNextServer: (callback: (server: ServerAddress) => void) => void;
+  setState: (state: number) => void;
+  onSocketConnected: () => void;
   onSocketData: (chunk: Buffer) => void;
+  onSocketDrain: () => void;
+  onSocketClosed: (hasError: boolean) => void;
   queue: (request: unknown, callback: (error: unknown) => void) => void;
   on: (event: 'state', listener: (state: number) => void) => void;
   removeAllListeners: (event: 'state') => void;
   socket?: Socket;
-  connectTimeoutHandler: NodeJS.Timeout | null;
   zxid: Buffer;
   packetQueue: { queue: unknown[] };
   pendingQueue: unknown[];
@@ -48,9 +55,18 @@ interface Manager {
 }
 
 /** The manager's states. */
-const STATE = { disconnected: 0, connected: 2, closed: -2, expired: -3, authFailed: -4 } as const;
+const STATE = {
+  disconnected: 0,
+  connecting: 1,
+  connected: 2,
+  closed: -2,
+  expired: -3,
+  authFailed: -4,
+} as const;
 /** A frame that claims more is damage; ZooKeeper's own limit for answers is 1 or 4 MiB as a rule. */
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
+/** The number of every answer to credentials. */
+const AUTH_XID = -4;
 
 /*
  * The library throws on error codes that it does not know (-118 … -127), and it does so inside the socket's handler,
@@ -66,10 +82,17 @@ exceptions.create = (code, path) => {
   }
 };
 
+/** What a client is for, and by what right. */
+export interface ClientOptions {
+  readonly server: ServerAddress;
+  readonly sessionTimeoutMs: number;
+  readonly access: Access;
+}
+
 /**
- * One TCP connection and one session through node-zookeeper-client, with everything taken from the library that it
- * would do by itself: it never reconnects, never throws out of a handler, and splits no frames. It has no deadlines;
- * those belong to its user (connection.ts).
+ * One connection, by TCP or TLS, and one session through node-zookeeper-client, with everything taken from the library that it
+ * would do by itself: it makes no socket, never reconnects, never throws out of a handler, and splits no frames. It is opened once
+ * ZooKeeper has taken all credentials. It has no deadlines; those belong to its user (connection.ts).
  */
 export class DisposableClient {
   readonly #client: Client;
@@ -81,16 +104,25 @@ export class DisposableClient {
   #answer: Buffer = Buffer.alloc(0);
   #closing = false;
   #destroyed = false;
+  /** How many credentials were sent before the session is used, and have no answer yet. */
+  #owed: number;
+  readonly #credentialsFrom: string;
 
-  constructor(server: ServerAddress, sessionTimeoutMs: number, hooks: ClientHooks) {
+  constructor({ server, sessionTimeoutMs, access }: ClientOptions, hooks: ClientHooks) {
     this.#hooks = hooks;
-    // The address is a substitute: the library parses no IPv6, so the server is handed in below.
+    this.#owed = access.credentials.length;
+    this.#credentialsFrom = access.credentialsFrom;
+    // The address is a substitute: the socket is made below.
     this.#client = createClient('127.0.0.1:1', { sessionTimeout: sessionTimeoutMs, retries: 0 });
     this.#manager = (this.#client as unknown as { connectionManager: Manager }).connectionManager;
-    this.#tame(server);
-    this.#client.connect();
-    this.#manager.connect = () => undefined; // one connection: never another by itself
-    this.#manager.socket?.on('error', (error) => (this.#socketError = error.message));
+    this.#tame();
+    for (const one of access.credentials) this.addCredential(one);
+    this.#connect(server, access.tls);
+  }
+
+  /** Gives the session one more user. A refusal ends the client. */
+  addCredential({ user, password }: Credential): void {
+    this.#client.addAuthInfo('digest', Buffer.from(`${user}:${password}`, 'utf8'));
   }
 
   /** 16 hex digits, as in `ephemeralOwner`. */
@@ -127,16 +159,28 @@ export class DisposableClient {
     else this.#client.exists(path, answer);
   }
 
-  create(path: string, data: Buffer, ephemeral: boolean, done: Done<null>): void {
-    this.#client.create(path, data, modeOf(ephemeral), (error) => {
+  create({ path, data, ephemeral, acl }: NewNode, done: Done<null>): void {
+    this.#client.create(path, data, aclOf(acl), modeOf(ephemeral), (error) => {
       done(codeOf(error), () => null);
     });
   }
 
   /** An ephemeral node whose name the server completes by the next number of its folder; the value is its path. */
-  createNumbered(path: string, data: Buffer, done: Done<string>): void {
-    this.#client.create(path, data, CreateMode.EPHEMERAL_SEQUENTIAL, (error, created) => {
+  createNumbered({ path, data, acl }: Omit<NewNode, 'ephemeral'>, done: Done<string>): void {
+    this.#client.create(path, data, aclOf(acl), CreateMode.EPHEMERAL_SEQUENTIAL, (error, created) => {
       done(codeOf(error), () => created);
+    });
+  }
+
+  getAcl(path: string, done: Done<readonly AclEntry[]>): void {
+    this.#client.getACL(path, (error, acls) => {
+      done(codeOf(error), () => entriesOf(acls));
+    });
+  }
+
+  setAcl(path: string, acl: readonly AclEntry[], done: Done<null>): void {
+    this.#client.setACL(path, aclOf(acl), -1, (error) => {
+      done(codeOf(error), () => null);
     });
   }
 
@@ -155,10 +199,11 @@ export class DisposableClient {
   /** `refused` is the index of the operation that failed; -1 if none did or it is not known. */
   transaction(
     operations: readonly TransactionOperation[],
+    aclAt: (path: string) => readonly AclEntry[],
     done: (code: number, value: () => Committed, refused: number) => void,
   ): void {
     const transaction = this.#client.transaction() as LibraryTransaction;
-    for (const operation of operations) addOperation(transaction, operation);
+    for (const operation of operations) addOperation(transaction, operation, aclAt);
     transaction.commit((error, answered: readonly TransactionResult[] | undefined) => {
       const results = answered ?? [];
       const refused = error ? results.findIndex((result) => (result.err ?? 0) !== 0) : -1;
@@ -194,19 +239,34 @@ export class DisposableClient {
     this.#manager.removeAllListeners('state');
     this.#manager.packetQueue.queue = [];
     this.#manager.pendingQueue = [];
-    if (this.#manager.connectTimeoutHandler) clearTimeout(this.#manager.connectTimeoutHandler);
-    this.#manager.socket?.destroy(); // the library's listeners stay: they swallow its last events
+    this.#manager.socket?.destroy(); // its listeners stay: they swallow its last events
   }
 
-  #tame(server: ServerAddress): void {
+  /** What the library would do by itself, with a socket of our own; it never does it again. */
+  #connect(server: ServerAddress, tls: TlsMaterial | null): void {
     const manager = this.#manager;
-    manager.findNextServer = (callback) => {
-      callback(server);
-    };
-    const takeFrame = manager.onSocketData.bind(manager);
-    manager.onSocketData = (chunk) => {
-      this.#onBytes(chunk, takeFrame);
-    };
+    manager.connect = () => undefined;
+    manager.setState(STATE.connecting);
+    const socket = tls === null ? connectTcp(server) : secureSocket(server, tls);
+    manager.socket = socket;
+    socket.setNoDelay();
+    socket.on(tls === null ? 'connect' : 'secureConnect', () => {
+      manager.onSocketConnected();
+    });
+    socket.on('data', (chunk) => {
+      this.#onBytes(chunk);
+    });
+    socket.on('drain', () => {
+      manager.onSocketDrain();
+    });
+    socket.on('close', (hasError) => {
+      manager.onSocketClosed(hasError);
+    });
+    socket.on('error', (error) => (this.#socketError = tls === null ? error.message : reasonOfTls(error)));
+  }
+
+  #tame(): void {
+    const manager = this.#manager;
     const forget = manager.watcherManager.emit.bind(manager.watcherManager);
     manager.watcherManager.emit = (event) => {
       const type = eventType(event.type);
@@ -220,7 +280,7 @@ export class DisposableClient {
   }
 
   /** Hands the library one whole frame at a time: it recurses and copies for every frame that it splits itself. */
-  #onBytes(chunk: Buffer, takeFrame: (bytes: Buffer) => void): void {
+  #onBytes(chunk: Buffer): void {
     if (this.#destroyed) return;
     try {
       this.#hooks.heard();
@@ -230,7 +290,8 @@ export class DisposableClient {
         if (size < 0 || size > MAX_FRAME_BYTES) throw new Error(`a frame of ${size} bytes`);
         if (bytes.length < size + 4) break;
         this.#answer = bytes.subarray(0, size + 4);
-        takeFrame(this.#answer);
+        this.#manager.onSocketData(this.#answer);
+        this.#countCredentials();
         bytes = bytes.subarray(size + 4);
       }
       this.#unread = bytes;
@@ -239,11 +300,19 @@ export class DisposableClient {
     }
   }
 
+  /** The library passes on no answer to credentials but a refusal. */
+  #countCredentials(): void {
+    if (this.#owed === 0 || this.#answer.length < 8 || this.#answer.readInt32BE(4) !== AUTH_XID) return;
+    this.#owed -= 1;
+    if (this.#owed === 0 && !this.#destroyed) this.#hooks.opened(this.#client.getSessionTimeout());
+  }
+
   #onState(state: number): void {
     if (this.#destroyed) return;
-    if (state === STATE.connected) this.#hooks.opened(this.#client.getSessionTimeout());
-    else if (state === STATE.expired) this.#hooks.ended('session expired');
-    else if (state === STATE.authFailed) this.#hooks.ended('authentication failed');
+    if (state === STATE.connected) {
+      if (this.#owed === 0) this.#hooks.opened(this.#client.getSessionTimeout());
+    } else if (state === STATE.expired) this.#hooks.ended('session expired');
+    else if (state === STATE.authFailed) this.#hooks.ended(refusedCredentials(this.#credentialsFrom));
     else if (state === STATE.closed) this.#hooks.ended('closed');
     else if (state === STATE.disconnected && !this.#closing)
       this.#hooks.ended(this.#socketError === '' ? 'the server closed the connection' : this.#socketError);
@@ -258,9 +327,14 @@ interface TransactionResult {
 type LibraryTransaction = ReturnType<Client['transaction']> & { ops: { version?: number }[] };
 
 /** The library turns version 0 into -1 and so skips the check: the version is put right after adding. */
-function addOperation(transaction: LibraryTransaction, operation: TransactionOperation): void {
+function addOperation(
+  transaction: LibraryTransaction,
+  operation: TransactionOperation,
+  aclAt: (path: string) => readonly AclEntry[],
+): void {
   if (operation.kind === 'create') {
-    transaction.create(operation.path, operation.data, modeOf(operation.ephemeral === true));
+    const { path, data, ephemeral } = operation;
+    transaction.create(path, data, aclOf(aclAt(path)), modeOf(ephemeral === true));
     return;
   }
   if (operation.kind === 'check') transaction.check(operation.path, operation.version);
@@ -268,6 +342,35 @@ function addOperation(transaction: LibraryTransaction, operation: TransactionOpe
   else transaction.remove(operation.path, operation.version);
   const added = transaction.ops.at(-1);
   if (added !== undefined) added.version = operation.version;
+}
+
+/** A node to create. */
+interface NewNode {
+  readonly path: string;
+  readonly data: Buffer;
+  readonly ephemeral: boolean;
+  readonly acl: readonly AclEntry[];
+}
+
+function secureSocket(server: ServerAddress, material: TlsMaterial): Socket {
+  // An address has no name to ask for; the certificate must name it all the same.
+  const servername = isIP(server.host) === 0 ? server.host : '';
+  return connectTls({ ...server, ...material, servername, minVersion: 'TLSv1.2', rejectUnauthorized: true });
+}
+
+/** OpenSSL's own words where it has some, without the place in its source. */
+function reasonOfTls(error: Error & { readonly reason?: unknown }): string {
+  return `TLS: ${typeof error.reason === 'string' ? error.reason : error.message}`;
+}
+
+function aclOf(entries: readonly AclEntry[]): ACL[] {
+  return entries.map(({ scheme, id, permissions }) => new ACL(permissions, new Id(scheme, id)));
+}
+
+/** The types of the library say `permissions`, its objects say `permission`. */
+function entriesOf(acls: readonly unknown[]): readonly AclEntry[] {
+  const read = acls as readonly { readonly permission: number; readonly id: Omit<AclEntry, 'permissions'> }[];
+  return read.map(({ permission, id: { scheme, id } }) => ({ scheme, id, permissions: permission }));
 }
 
 function modeOf(ephemeral: boolean): number {

@@ -1,5 +1,8 @@
 import type { Clock, Timer } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
+import { NO_ACCESS, type Access } from './access.js';
+import { aclAt, type AclEntry, type AclRules } from './acl.js';
+import { addedCredentials, type Credential } from './credentials.js';
 import { DisposableClient, type Done } from './client.js';
 import {
   failureOf,
@@ -22,6 +25,10 @@ export interface ConnectOptions {
   /** From the first packet to the session. */
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
+  /** Default: no credentials, plain TCP. */
+  readonly access?: Access;
+  /** Who may do what with the nodes that are created. It counts where there are credentials. */
+  readonly acl?: AclRules;
   /** Gives up while opening. */
   readonly signal?: AbortSignal;
 }
@@ -31,8 +38,9 @@ export type Answer<T> = Promise<Result<T, OperationFailure>>;
 
 /** ZooKeeper refuses packets of 1 MiB by dropping the connection, so nothing larger is sent. */
 const MAX_REQUEST_BYTES = 1_000_000;
-/** What a request costs besides its path and data; generous. */
+/** What a request costs besides its path and data, and what an entry of an ACL does; generous. */
 const OPERATION_BYTES = 128;
+const ACL_ENTRY_BYTES = 256;
 /** An answer that took longer than this means that the server, or this process, was stopped. */
 const SILENCE_MS = 500;
 const CLOSE_MS = 500;
@@ -44,7 +52,13 @@ interface Waiting {
 
 /** Opens one connection with a session of its own. It is used until it is lost, never reconnected. */
 export async function connect(options: ConnectOptions): Promise<Result<ZooKeeperConnection, string>> {
-  const connection = new ZooKeeperConnection(options);
+  let connection: ZooKeeperConnection;
+  try {
+    connection = new ZooKeeperConnection(options);
+  } catch (error) {
+    // A certificate or key that cannot be used.
+    return err(`TLS: ${error instanceof Error ? error.message : String(error)}`);
+  }
   const abort = (): void => {
     connection.kill('closed');
   };
@@ -70,6 +84,10 @@ export class ZooKeeperConnection {
   readonly #eventListeners = new Set<(event: WatchEvent) => void>();
   readonly #silenceListeners = new Set<() => void>();
   readonly #deadline: Timer;
+  readonly #acl: AclRules;
+  /** All that this session was given, and those by which nodes are created. */
+  #given: readonly Credential[];
+  #credentials: readonly Credential[];
   #phase: 'opening' | 'open' | 'closing' | 'dead' = 'opening';
   #sessionTimeoutMs: number;
   #heardAt: number;
@@ -80,29 +98,34 @@ export class ZooKeeperConnection {
   #settleLost: (reason: string) => void = () => undefined;
 
   constructor(options: ConnectOptions) {
-    const { server, clock } = options;
+    const { server, clock, sessionTimeoutMs, access = NO_ACCESS } = options;
     this.#clock = clock;
-    this.#sessionTimeoutMs = options.sessionTimeoutMs;
+    this.#sessionTimeoutMs = sessionTimeoutMs;
+    this.#given = this.#credentials = access.credentials;
+    this.#acl = options.acl ?? {};
     this.#heardAt = clock.monotonic();
     this.opened = new Promise((resolve) => (this.#settleOpened = resolve));
     this.lost = new Promise((resolve) => (this.#settleLost = resolve));
     this.#deadline = clock.after(options.connectTimeoutMs, () => {
       this.kill(`no session from ${server.host}:${server.port} within ${options.connectTimeoutMs} ms`);
     });
-    this.#client = new DisposableClient(server, options.sessionTimeoutMs, {
-      opened: (granted) => {
-        this.#onOpen(granted);
+    this.#client = new DisposableClient(
+      { server, sessionTimeoutMs, access },
+      {
+        opened: (granted) => {
+          this.#onOpen(granted);
+        },
+        heard: () => {
+          this.#onBytes();
+        },
+        event: (event) => {
+          for (const listener of this.#eventListeners) listener(event);
+        },
+        ended: (reason) => {
+          this.kill(reason);
+        },
       },
-      heard: () => {
-        this.#onBytes();
-      },
-      event: (event) => {
-        for (const listener of this.#eventListeners) listener(event);
-      },
-      ended: (reason) => {
-        this.kill(reason);
-      },
-    });
+    );
   }
 
   get alive(): boolean {
@@ -117,6 +140,24 @@ export class ZooKeeperConnection {
   /** 16 hex digits, as in `ephemeralOwner`. */
   get sessionId(): string {
     return this.#client.sessionId;
+  }
+
+  /** By whose right nodes are created now; empty = open to everybody. */
+  get credentials(): readonly Credential[] {
+    return this.#credentials;
+  }
+
+  /** From now on nodes are created for these users. Those that are new join the session; none leaves it before its end. */
+  useCredentials(credentials: readonly Credential[]): void {
+    if (this.#phase !== 'open') return;
+    for (const one of addedCredentials(this.#given, credentials)) this.#client.addCredential(one);
+    this.#given = [...this.#given, ...addedCredentials(this.#given, credentials)];
+    this.#credentials = credentials;
+  }
+
+  /** The ACL that a node is created with at `path`. */
+  aclAt(path: string): readonly AclEntry[] {
+    return aclAt(path, this.#acl, this.#credentials);
   }
 
   /** The state of the server that its newest answer spoke of, 16 hex digits. */
@@ -168,14 +209,27 @@ export class ZooKeeperConnection {
   create(path: string, data: Buffer, options: { readonly ephemeral?: boolean } = {}): Answer<null> {
     if (data.length > MAX_REQUEST_BYTES) return tooLarge(data.length);
     return this.#ask((done) => {
-      this.#client.create(path, data, options.ephemeral === true, done);
+      this.#client.create({ path, data, ephemeral: options.ephemeral === true, acl: this.aclAt(path) }, done);
     });
   }
 
   /** An ephemeral node whose name the server completes by the next number of its folder: its path. */
   createNumbered(path: string, data: Buffer): Answer<string> {
     return this.#ask((done) => {
-      this.#client.createNumbered(path, data, done);
+      this.#client.createNumbered({ path, data, acl: this.aclAt(path) }, done);
+    });
+  }
+
+  getAcl(path: string): Answer<readonly AclEntry[]> {
+    return this.#ask((done) => {
+      this.#client.getAcl(path, done);
+    });
+  }
+
+  /** Replaces the ACL, whichever it is. */
+  setAcl(path: string, acl: readonly AclEntry[]): Answer<null> {
+    return this.#ask((done) => {
+      this.#client.setAcl(path, acl, done);
     });
   }
 
@@ -198,15 +252,19 @@ export class ZooKeeperConnection {
   async transaction(operations: readonly TransactionOperation[]): Answer<Committed> {
     const bytes = operations.reduce(
       (sum, one) => sum + OPERATION_BYTES + one.path.length + ('data' in one ? one.data.length : 0),
-      0,
+      operations.reduce((sum, one) => sum + (one.kind === 'create' ? this.#aclBytes(one.path) : 0), 0),
     );
     if (bytes > MAX_REQUEST_BYTES) return tooLarge(bytes);
     let refused = -1;
     const answer = await this.#ask<Committed>((done) => {
-      this.#client.transaction(operations, (code, value, index) => {
-        refused = index;
-        done(code, value);
-      });
+      this.#client.transaction(
+        operations,
+        (path) => this.aclAt(path),
+        (code, value, index) => {
+          refused = index;
+          done(code, value);
+        },
+      );
     });
     if (answer.ok || answer.error.kind === 'lost' || refused < 0) return answer;
     return err({ ...answer.error, operation: refused });
@@ -254,6 +312,10 @@ export class ZooKeeperConnection {
     this.#waiting.clear();
     this.#settleOpened(reason);
     this.#settleLost(reason);
+  }
+
+  #aclBytes(path: string): number {
+    return this.aclAt(path).length * ACL_ENTRY_BYTES;
   }
 
   #endSession(): void {

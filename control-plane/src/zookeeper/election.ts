@@ -156,9 +156,9 @@ class NumberedElection implements Election, LinkUser {
 
   async #join(connection: ZooKeeperConnection): Promise<Result<null, string>> {
     const folder = await createPath(connection, this.#folder);
-    if (!folder.ok) return err(folder.error.message);
+    if (!folder.ok) return err(`${this.#folder}: ${folder.error.message}`);
     const created = await connection.createNumbered(`${this.#folder}/${this.#options.guid}-`, this.#data);
-    if (!created.ok) return err(created.error.message);
+    if (!created.ok) return err(`${this.#folder}: ${created.error.message}`);
     // What an older session has made is a leftover.
     if (connection === this.#connection) this.#own = created.value.slice(this.#folder.length + 1);
     void this.#rounds.ask();
@@ -175,7 +175,10 @@ class NumberedElection implements Election, LinkUser {
   async #places(connection: ZooKeeperConnection): Promise<Result<readonly Place[], string>> {
     void connection.sync(this.#folder);
     const children = await connection.getChildren(this.#folder);
-    if (!children.ok) return children.error.kind === 'no_node' ? ok([]) : err(children.error.message);
+    if (!children.ok) {
+      const { kind, message } = children.error;
+      return kind === 'no_node' ? ok([]) : err(`${this.#folder}: ${message}`);
+    }
     const places = children.value.names.flatMap((name) => {
       const number = /-(\d{10})$/.exec(name)?.[1];
       return number === undefined ? [] : [{ name, number }];

@@ -43,7 +43,7 @@ async function take(
   const { connection } = link;
   if (connection === null) return err(NO_CONNECTION);
   const created = await createPath(connection, path);
-  if (!created.ok) return err({ kind: 'unavailable', reason: created.error.message });
+  if (!created.ok) return err({ kind: 'unavailable', reason: `${path}: ${created.error.message}` });
   const node = await readNewest(connection, path);
   if (!node.ok) return node;
   const own = node.value === null ? 0 : node.value.epoch;
@@ -53,7 +53,7 @@ async function take(
   const written = await connection.setData(path, data, node.value?.stat.version ?? 0);
   if (written.ok) return ok({ epoch, version: written.value.version });
   if (written.error.kind === 'bad_version') return err({ kind: 'conflict' });
-  return err({ kind: 'unavailable', reason: written.error.message });
+  return err({ kind: 'unavailable', reason: `${path}: ${written.error.message}` });
 }
 
 async function present(

@@ -1,9 +1,12 @@
 import { serversField } from '../model/field.js';
 import { backoffDelay } from '../model/backoff.js';
 import type { Clock, Lifecycle, LinkState, Log } from '../model/ports.js';
-import type { Result } from '../model/result.js';
+import { ok, type Result } from '../model/result.js';
+import { NO_ACCESS, type Access } from './access.js';
+import type { AclRules } from './acl.js';
 import { atMost } from './at_most.js';
 import { connect, type ZooKeeperConnection } from './connection.js';
+import { sameCredentials } from './credentials.js';
 import type { ServerAddress } from './protocol.js';
 
 export interface ZooKeeperLinkOptions {
@@ -19,6 +22,12 @@ export interface ZooKeeperLinkOptions {
   readonly random: () => number;
   /** How often everything that is watched is looked at again, whether an event came or not. Default 5 min. */
   readonly recheckMs?: number;
+  /** By what right, and how: asked for each connection, and every few seconds while one is used. Default: none, plain TCP. */
+  readonly access?: () => Result<Access, string>;
+  /** Who may do what with nodes that are created. */
+  readonly acl?: AclRules;
+  /** How often `access` is asked while a connection is used. Default 10 s. */
+  readonly accessMs?: number;
 }
 
 /** Something that works over the link: everything it has on one connection begins again on the next. */
@@ -38,6 +47,7 @@ export interface LinkUser {
 
 const RECHECK_MS = 300_000;
 const CAUGHT_UP_MS = 1_000;
+const ACCESS_MS = 10_000;
 const BACKOFF = { first: 100, most: 3_000, jitter: 0.5 };
 
 /**
@@ -55,7 +65,9 @@ export class ZooKeeperLink implements Lifecycle {
   readonly #synced = new Set<LinkUser>();
   readonly #syncs = new Set<Promise<void>>();
   readonly #stop = new AbortController();
+  readonly #credentialListeners: (() => void)[] = [];
   #connection: ZooKeeperConnection | null = null;
+  #accessProblem: string | null = null;
   #state: LinkState;
   #failures = 0;
   #next: number;
@@ -120,6 +132,16 @@ export class ZooKeeperLink implements Lifecycle {
     await Promise.all([...this.#users].map(async (user) => user.settled?.()));
   }
 
+  /** Why `access` cannot be used now, or null. The connection in use goes on with what was read before. */
+  get accessProblem(): string | null {
+    return this.#accessProblem;
+  }
+
+  /** Called after the connection in use was given other credentials. */
+  onCredentials(listener: () => void): void {
+    this.#credentialListeners.push(listener);
+  }
+
   /** Adds a user, at any time. Returns the way to leave. */
   attach(user: LinkUser): () => void {
     this.#users.add(user);
@@ -145,13 +167,40 @@ export class ZooKeeperLink implements Lifecycle {
 
   async #open(server: ServerAddress): Promise<Result<ZooKeeperConnection, string>> {
     const third = this.#options.sessionTimeoutMs / 3;
+    const access = this.#readAccess();
+    if (!access.ok) return access;
     return connect({
       server,
+      access: access.value,
+      ...(this.#options.acl ? { acl: this.#options.acl } : {}),
       sessionTimeoutMs: this.#options.sessionTimeoutMs,
       connectTimeoutMs: this.#options.connectTimeoutMs ?? Math.max(1_000, Math.min(5_000, third)),
       clock: this.clock,
       signal: this.#stop.signal,
     });
+  }
+
+  #readAccess(): Result<Access, string> {
+    const access = this.#options.access?.() ?? ok(NO_ACCESS);
+    this.#accessProblem = access.ok ? null : access.error;
+    return access;
+  }
+
+  /** Credentials may be replaced while the connection lives: it gets the new ones, without a new session. */
+  #renewCredentials(connection: ZooKeeperConnection): void {
+    const before = this.#accessProblem;
+    const access = this.#readAccess();
+    if (!access.ok) {
+      if (before === null) this.log.error({ reason: access.error }, 'the access to ZooKeeper cannot be read');
+      return;
+    }
+    if (sameCredentials(connection.credentials, access.value.credentials)) return;
+    connection.useCredentials(access.value.credentials);
+    this.log.info(
+      { users: access.value.credentials.map(({ user }) => user) },
+      'ZooKeeper credentials renewed',
+    );
+    for (const listener of this.#credentialListeners) listener();
   }
 
   /** Lets the users work until the connection is lost; resolves with the reason. */
@@ -171,7 +220,13 @@ export class ZooKeeperLink implements Lifecycle {
     );
     for (const user of this.#users) this.#sync(user, connection);
     this.#checkSynced();
+    const renewal =
+      this.#options.access &&
+      this.clock.every(this.#options.accessMs ?? ACCESS_MS, () => {
+        this.#renewCredentials(connection);
+      });
     const reason = await connection.lost;
+    renewal?.stop();
     this.#connection = null;
     return reason;
   }

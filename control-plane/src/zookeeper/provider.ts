@@ -6,6 +6,7 @@ import type { ZooKeeperConnection } from './connection.js';
 import { createPath } from './create_path.js';
 import { claim, release, type EphemeralOutcome } from './ephemeral.js';
 import type { LinkUser, ZooKeeperLink } from './link.js';
+import type { OperationFailure } from './protocol.js';
 
 export interface ProviderOptions {
   readonly link: ZooKeeperLink;
@@ -209,7 +210,7 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
 
   #report(outcome: EphemeralOutcome): void {
     if (outcome.kind === 'failed' && outcome.failure.kind === 'lost') return;
-    const why = outcome.kind === 'failed' ? outcome.failure.message : outcome.kind;
+    const why = outcome.kind === 'failed' ? whyOf(outcome.failure) : outcome.kind;
     if (this.#reported === why) return;
     this.#reported = why;
     const { log } = this.#options.link;
@@ -220,4 +221,10 @@ class EphemeralProvider implements ProviderRegistration, LinkUser {
       );
     else log.warn({ path: this.#path, reason: why }, 'the provider node cannot be written yet');
   }
+}
+
+function whyOf({ kind, message }: OperationFailure): string {
+  return kind === 'no_auth'
+    ? `${message}: register as a user that may create nodes here (--zookeeper-auth-file)`
+    : message;
 }

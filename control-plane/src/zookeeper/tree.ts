@@ -177,7 +177,7 @@ export class WatchedTree implements LinkUser {
     this.#loss = this.#root.lossAt(connection.zxid) ?? this.#loss;
     if (!this.#root.isKnown && createRoot) {
       const created = await createPath(connection, root);
-      if (!created.ok) return err(created.error.message);
+      if (!created.ok) return err(`${root}: ${created.error.message}`);
     }
     return this.#checkRoot(connection);
   }

@@ -13,6 +13,8 @@ interface TruthStores {
 
 export interface Stores extends TruthStores {
   readonly consumers: Pick<ConsumerRegistration, 'refused'>;
+  /** What is wrong with the right to use the stores. */
+  readonly accessProblems: () => readonly StandingProblem[];
 }
 
 /** What it means that a record of a store is damaged. */
@@ -54,9 +56,10 @@ const DAMAGE: Readonly<Record<keyof TruthStores, Damage>> = {
 
 const KINDS = Object.keys(DAMAGE) as readonly (keyof TruthStores)[];
 
-/** Every record that cannot be read as what it should be, with what follows from that and how to correct it. */
+/** Every record that cannot be read as what it should be, or may not be, with what follows from that and how to correct it. */
 export function damagedRecords(stores: Stores): readonly StandingProblem[] {
   return [
+    ...stores.accessProblems(),
     ...KINDS.flatMap((kind) => unreadable(stores[kind])),
     ...KINDS.flatMap((kind) => damaged(stores[kind], DAMAGE[kind])),
     ...[...stores.consumers.refused()].map(([service, { path, reason }]) => ({
@@ -92,7 +95,9 @@ function damaged(
 }
 
 /** What keeps a whole store from being read, in one sentence for /readyz; null if nothing does. */
-export function storeProblem(stores: Omit<Stores, 'consumers' | 'histories'>): string | null {
+export function storeProblem(
+  stores: Omit<Stores, 'consumers' | 'histories' | 'accessProblems'>,
+): string | null {
   const { intents, releases, freezes, roster } = stores;
   const problem = [intents, releases, freezes, roster]
     .map((store) => store.problem())
