@@ -86,12 +86,13 @@ test('up in the background: endpoints, traffic, scale in by SIGTERM, restarts, s
     out: expect.stringContaining(`curl http://127.0.0.1:${String(base)}/`),
   });
   expect(started.out).toContain(`\`npx ebbgate down --dir ${dir}\` stops it.`);
-  const { gateways, gateway_admin, api, zookeeper, redis, instances } = endpoints();
+  const { gateways, gateway_admin, api, apis, zookeeper, redis, instances } = endpoints();
   const at = (distance: number): string => `127.0.0.1:${String(base + distance)}`;
-  expect({ gateways, gateway_admin, api, zookeeper, redis }).toEqual({
+  expect({ gateways, gateway_admin, api, apis, zookeeper, redis }).toEqual({
     gateways: [`http://${at(0)}`, `http://${at(1)}`],
     gateway_admin: [`http://${at(100)}`, `http://${at(101)}`],
     api: `http://${at(10)}`,
+    apis: [`http://${at(10)}`, `http://${at(11)}`],
     zookeeper: at(4_101),
     redis: at(8_299),
   });
@@ -113,7 +114,7 @@ test('up in the background: endpoints, traffic, scale in by SIGTERM, restarts, s
 
   const pidOf = (name: string): number | undefined =>
     readState(dir)?.processes.find((one) => one.name === name)?.pid;
-  for (const name of ['gateway-1', 'Redis', 'ZooKeeper', 'controller']) {
+  for (const name of ['gateway-1', 'Redis', 'ZooKeeper', 'controller-1', 'controller-2']) {
     const before = pidOf(name);
     send(before ?? 0, 'SIGKILL');
     await until(`${name} runs again`, () => pidOf(name) !== undefined && pidOf(name) !== before, {
@@ -187,7 +188,9 @@ test('a taken port is named before anything starts, a bad flag by its name', asy
   const refused = await upDetached();
   other.close();
   expect(refused.code).toBe(1);
-  expect(refused.out).toContain(`port ${String(base + 10)} is taken; the control API wants it`);
+  expect(refused.out).toContain(
+    `port ${String(base + 10)} is taken; the control API of controller-1 wants it`,
+  );
   expect(refused.out).not.toContain('up after');
   expect(readState(dir)).toBeUndefined();
   for (const [flag, value] of [
@@ -195,6 +198,7 @@ test('a taken port is named before anything starts, a bad flag by its name', asy
     ['--base-port', 'x'],
     ['--gateways', '0'],
     ['--instances', '-1'],
+    ['--controllers', '0'],
   ] as const)
     expect((await ebbgate('up', '--dir', dir, flag, value)).out).toMatch(
       new RegExp(`error: ${flag} must be`),

@@ -91,6 +91,11 @@ it('a standby sends a change on to the leader, and gives back what that answers'
   expect(log.lines.map(({ message }) => message)).toEqual(['forwarded']);
 });
 
+it('a change without a body is sent on as one', async () => {
+  expect(await drain()).toMatchObject({ status: 201 });
+  expect(sent).toMatchObject([{ request: { body: '{}', headers: { 'content-type': 'application/json' } } }]);
+});
+
 it('who asks without the right token is not sent on', async () => {
   expect((await api().post(DRAIN)).status).toBe(401);
   expect(sent).toEqual([]);

@@ -32,12 +32,14 @@ export async function forward(
       'Another controller took this one for the leader, and it is a standby. Nothing was changed.',
     );
   const address = await leaderOf(plane);
+  const body = request.body === undefined ? '' : JSON.stringify(request.body);
   const headers = {
+    // Of a request without a body, which is taken for an empty one.
+    ...(body === '' ? {} : { 'content-type': 'application/json' }),
     ...Object.fromEntries(SENT.flatMap((name) => given(name, request.get(name)))),
     'x-request-id': exchange.requestId,
     [FORWARDED]: exchange.origin.from,
   };
-  const body = request.body === undefined ? '' : JSON.stringify(request.body);
   const sent = { method: request.method, path: request.originalUrl, headers, body };
   const answer = await forwardTo(address, sent, exchange.signal);
   if (answer.ok) {

@@ -13,6 +13,9 @@ const ANSWER_MS = 10_000;
 /** As long is a read waited for where another controller can be asked. */
 const READ_MS = 3_000;
 
+/** Until another controller leads: longer than a session in ZooKeeper. */
+const LEADERLESS = { tries: 12, pauseMs: 1_000 };
+
 /** The flags by which the API is found. */
 export interface ApiFlags {
   readonly api?: string;
@@ -53,7 +56,7 @@ export function path(...segments: readonly string[]): string {
 
 /**
  * Reads flags and environment; what is wrong there is a usage failure. Of several controllers it asks the one that answered last,
- * and goes on at the next where there is no answer, or none now; a change is repeated there under its `Idempotency-Key`.
+ * and goes on at the next where there is no answer, or none now; a change is repeated there under its `Idempotency-Key`, and while no controller leads.
  */
 export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
   const addresses = apiAddresses(flags.api ?? (terminal.env['EBBGATE_API'] || DEFAULT_API));
@@ -72,6 +75,22 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
     method: Dispatcher.HttpMethod,
     target: string,
     init: Init = {},
+  ): Promise<Answer<T>> => {
+    for (let tries = 1; ; tries += 1)
+      try {
+        return await sendInTurn<T>(method, target, init);
+      } catch (error) {
+        const isLeaderless = error instanceof Refused && error.problem.code === 'no_leader';
+        const signal = init.signal ?? terminal.interrupted();
+        if (!isLeaderless || tries === LEADERLESS.tries || signal.aborted) throw error;
+        if (tries === 1) terminal.err(`ebbgate: ${error.message}\n  trying again for some seconds\n`);
+        await terminal.pause(LEADERLESS.pauseMs, signal);
+      }
+  };
+  const sendInTurn = async <T>(
+    method: Dispatcher.HttpMethod,
+    target: string,
+    init: Init,
   ): Promise<Answer<T>> => {
     const failures: CliFailure[] = [];
     for (const address of inTurn(addresses, first)) {

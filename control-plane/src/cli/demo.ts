@@ -76,7 +76,7 @@ function findPlace(dir: string, ebbgate: readonly [string, ...string[]], { env }
 /** The release first, so that its instances get nothing until its first step; then they start. */
 async function canary(terminal: Terminal, place: DemoPlace, version: string, bad: boolean): Promise<void> {
   const say = sayTo(terminal);
-  const client = createClient({ api: place.endpoints.api }, terminal);
+  const client = createClient({ api: place.endpoints.apis.join(',') }, terminal);
   const reason = bad ? 'a demo that fails' : 'a demo';
   // Two instances are to take over from three.
   const body = { target: version, steps: STEPS, gates: GATES, min_ready: '50%', reason };
@@ -106,7 +106,7 @@ async function canary(terminal: Terminal, place: DemoPlace, version: string, bad
  */
 async function upgrade(terminal: Terminal, place: DemoPlace, version: string): Promise<void> {
   const say = sayTo(terminal);
-  const client = createClient({ api: place.endpoints.api }, terminal);
+  const client = createClient({ api: place.endpoints.apis.join(',') }, terminal);
   const in_place = { batch: 1, soak: '2s' };
   const body = { target: version, in_place, gates: { ...GATES, on_inconclusive: 'pass' }, reason: 'a demo' };
   const begun = await client.post<ReleaseOutcome>(path('services', DEMO_SERVICE, 'releases'), body);

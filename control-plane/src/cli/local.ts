@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock } from '../clock.js';
 import { down } from '../local/down.js';
-import { DEFAULT_BASE_PORT, planPorts } from '../local/ports.js';
+import { DEFAULT_BASE_PORT, DEFAULT_CONTROLLERS, planPorts } from '../local/ports.js';
 import type { LocalStatus } from '../local/status.js';
 import type { Timer } from '../model/clock.js';
 import { checkName, type NameKind } from '../model/names.js';
@@ -19,7 +19,7 @@ const DIR_TEXT = 'where state and logs lie';
 export function addLocal(program: Command, terminal: Terminal): void {
   program
     .command('up')
-    .description('run ZooKeeper, Redis, gateways, a controller and demo instances on this machine')
+    .description('run ZooKeeper, Redis, gateways, controllers and demo instances on this machine')
     .option('--detach', 'go to the background once everything is up')
     .option(DIR_FLAG, DIR_TEXT, DEFAULT_DIR)
     .option(
@@ -28,6 +28,7 @@ export function addLocal(program: Command, terminal: Terminal): void {
       String(DEFAULT_BASE_PORT),
     )
     .option('--gateways <N>', 'how many gateways', '2')
+    .option('--controllers <N>', 'how many controllers', String(DEFAULT_CONTROLLERS))
     .option('--instances <N>', 'how many demo instances', '3')
     .option('--no-demo', 'no demo instances and no route')
     .action(runUp);
@@ -62,6 +63,7 @@ interface UpFlags {
   readonly dir: string;
   readonly basePort: string;
   readonly gateways: string;
+  readonly controllers: string;
   readonly instances: string;
   readonly demo: boolean;
 }
@@ -71,9 +73,10 @@ async function runUp(flags: UpFlags): Promise<void> {
   const whole = (flag: string, text: string): number => wholeNumber(flag, text, errors);
   const basePort = whole('--base-port', flags.basePort);
   const gateways = whole('--gateways', flags.gateways);
+  const controllers = whole('--controllers', flags.controllers);
   const instances = flags.demo ? whole('--instances', flags.instances) : 0;
   if (errors.length === 0) {
-    const planned = planPorts(basePort, gateways, instances);
+    const planned = planPorts(basePort, gateways, instances, controllers);
     if (!planned.ok) errors.push(planned.error);
   }
   if (fail(errors, 2)) return;
@@ -81,7 +84,8 @@ async function runUp(flags: UpFlags): Promise<void> {
   try {
     if (flags.detach === true) {
       const args = ['--dir', dir, '--base-port', flags.basePort, '--gateways', flags.gateways];
-      process.exitCode = await detach(dir, ebbgate(), [...args, '--instances', String(instances)]);
+      const more = ['--controllers', flags.controllers, '--instances', String(instances)];
+      process.exitCode = await detach(dir, ebbgate(), [...args, ...more]);
       return;
     }
     // What a command runs is loaded with it: every other one starts without it.
@@ -90,7 +94,8 @@ async function runUp(flags: UpFlags): Promise<void> {
       import('./local_gateway.js'),
     ]);
     await up({
-      ...{ dir, basePort, gateways, instances, ebbgate: ebbgate(), env: process.env, pid: process.pid },
+      ...{ dir, basePort, gateways, controllers, instances },
+      ...{ ebbgate: ebbgate(), env: process.env, pid: process.pid },
       nginx: process.env.EBBGATE_NGINX,
       token: process.env.EBBGATE_TOKEN,
       renderGateway: gatewayRenderer(process.env.EBBGATE_NGINX),

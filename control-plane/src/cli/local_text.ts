@@ -19,7 +19,7 @@ export function describeEndpoints(endpoints: Endpoints): readonly string[] {
     '',
     row('Gateways', endpoints.gateways.join('  ')),
     row('their admin', endpoints.gateway_admin.join('  ')),
-    row('Control API', endpoints.api),
+    row('Control APIs', endpoints.apis.join('  ')),
     row('ZooKeeper', endpoints.zookeeper),
     row('Redis', endpoints.redis),
     ...(endpoints.instances.length > 0

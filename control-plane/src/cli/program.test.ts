@@ -42,6 +42,9 @@ describe('finding the API', () => {
     const refused = await ebbgate('weight shop a=8', { env });
     expect(refused).toMatchObject({ code: 7 });
     expect(refused.err).toMatch(/no_leader: nobody leads/);
+    const waiting = ebbgate('weight shop a=9', { env });
+    served.plane.refusal = null;
+    expect((await waiting).code).toBe(0);
     await served.api.close();
     const nobody = await ebbgate('get services', { env });
     expect(nobody.code).toBe(7);

@@ -7,25 +7,47 @@ export interface ControlApi {
   call(method: 'GET' | 'PATCH' | 'POST', path: string, body?: object): Promise<unknown>;
 }
 
-/** Speaks to `api` with `token`, if there is one. A question takes at most `timeoutMs`. */
-export function controlApi(api: string, token: string | undefined, timeoutMs = 5_000): ControlApi {
+/**
+ * Speaks to the first controller of `apis` that answers and can, with `token`, if there is one. A question takes at most `timeoutMs`
+ * for each. What cannot be done twice is not asked here.
+ */
+export function controlApi(
+  apis: readonly string[],
+  token: string | undefined,
+  timeoutMs = 5_000,
+): ControlApi {
+  const ask = askAt(token, timeoutMs);
   return {
     async call(method, path, body) {
-      const answer = await request(api + path, {
-        method,
-        headers: {
-          ...(token ? { authorization: `Bearer ${token}` } : {}),
-          ...(body ? { 'content-type': 'application/json' } : {}),
-          ...(method === 'PATCH' ? { 'if-match': '*' } : {}),
-        },
-        body: body ? JSON.stringify(body) : null,
-        signal: AbortSignal.timeout(timeoutMs),
-      });
-      const text = await answer.body.text();
-      if (answer.statusCode >= 300)
-        throw new Error(`${method} ${path}: ${String(answer.statusCode)} ${text}`);
-      return JSON.parse(text) as unknown;
+      let failure: unknown;
+      for (const api of apis)
+        try {
+          return await ask(api, method, path, body);
+        } catch (error) {
+          failure ??= error;
+        }
+      throw failure;
     },
+  };
+}
+
+type Ask = (api: string, ...question: Parameters<ControlApi['call']>) => Promise<unknown>;
+
+function askAt(token: string | undefined, timeoutMs: number): Ask {
+  return async (api, method, path, body) => {
+    const answer = await request(api + path, {
+      method,
+      headers: {
+        ...(token ? { authorization: `Bearer ${token}` } : {}),
+        ...(body ? { 'content-type': 'application/json' } : {}),
+        ...(method === 'PATCH' ? { 'if-match': '*' } : {}),
+      },
+      body: body ? JSON.stringify(body) : null,
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    const text = await answer.body.text();
+    if (answer.statusCode >= 300) throw new Error(`${method} ${path}: ${String(answer.statusCode)} ${text}`);
+    return JSON.parse(text) as unknown;
   };
 }
 

@@ -96,7 +96,12 @@ async function launchDemo(
   const { id, registrar } = await demoInstance({
     ...{ ...options, ebbgate, session: SESSION },
     logFile: join(dir, 'instances', `${String(port)}.log`),
-    env: { ...env, [MARK]: dir, EBBGATE_ZOOKEEPER: endpoints.zookeeper, EBBGATE_API: endpoints.api },
+    env: {
+      ...env,
+      [MARK]: dir,
+      EBBGATE_ZOOKEEPER: endpoints.zookeeper,
+      EBBGATE_API: endpoints.apis.join(','),
+    },
   });
   registrar.child.unref(); // it outlives whoever started it
   return { id, port, version, pid: registrar.pid };

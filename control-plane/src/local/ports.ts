@@ -5,14 +5,17 @@ import { err, ok, type Result } from '../model/result.js';
 export interface PortPlan {
   readonly gateways: readonly number[];
   readonly admin: readonly number[];
-  readonly api: number;
+  /** The control API of each controller. */
+  readonly apis: readonly number[];
   readonly zookeeper: number;
   readonly redis: number;
   readonly instances: readonly number[];
 }
 
 export const DEFAULT_BASE_PORT = 8080;
+export const DEFAULT_CONTROLLERS = 2;
 const API = 10;
+const MOST_CONTROLLERS = 5;
 const ADMIN = 100;
 const INSTANCES = 200;
 const ZOOKEEPER = 4_101;
@@ -22,22 +25,29 @@ const LOWEST_BASE = 1_024;
 const HIGHEST_BASE = 65_535 - REDIS;
 
 /**
- * Lays the ports out from `base`: gateways base + 0 …, API base + 10, admin listeners base + 100 …, demo instances
- * base + 200 …, ZooKeeper base + 4101, Redis base + 8299; base 8080 gives 8080, 8090, 8180, 8280, 12181, 16379.
+ * Lays the ports out from `base`: gateways base + 0 …, control APIs base + 10 …, admin listeners base + 100 …, demo instances
+ * base + 200 …, ZooKeeper base + 4101, Redis base + 8299; base 8080 gives 8080, 8090 and 8091, 8180, 8280, 12181, 16379.
  * A failure names the flag.
  */
-export function planPorts(base: number, gateways: number, instances: number): Result<PortPlan, string> {
+export function planPorts(
+  base: number,
+  gateways: number,
+  instances: number,
+  controllers = DEFAULT_CONTROLLERS,
+): Result<PortPlan, string> {
   if (base < LOWEST_BASE || base > HIGHEST_BASE)
     return err(`--base-port must be from ${String(LOWEST_BASE)} to ${String(HIGHEST_BASE)}`);
   if (gateways < 1 || gateways > API) return err(`--gateways must be from 1 to ${String(API)}`);
   if (instances < 0 || instances > MOST_INSTANCES)
     return err(`--instances must be from 0 to ${String(MOST_INSTANCES)}`);
+  if (controllers < 1 || controllers > MOST_CONTROLLERS)
+    return err(`--controllers must be from 1 to ${String(MOST_CONTROLLERS)}`);
   const from = (first: number, count: number): readonly number[] =>
     Array.from({ length: count }, (_, index) => first + index);
   return ok({
     gateways: from(base, gateways),
     admin: from(base + ADMIN, gateways),
-    api: base + API,
+    apis: from(base + API, controllers),
     zookeeper: base + ZOOKEEPER,
     redis: base + REDIS,
     instances: from(base + INSTANCES, instances),
@@ -49,7 +59,7 @@ export async function takenPorts(plan: PortPlan): Promise<readonly string[]> {
   const wanted: readonly (readonly [number, string])[] = [
     ...plan.gateways.map((port, index) => [port, gatewayName(index)] as const),
     ...plan.admin.map((port, index) => [port, `the admin listener of ${gatewayName(index)}`] as const),
-    [plan.api, 'the control API'],
+    ...plan.apis.map((port, index) => [port, `the control API of ${controllerName(index)}`] as const),
     [plan.zookeeper, 'ZooKeeper'],
     [plan.redis, 'Redis'],
     ...plan.instances.map((port, index) => [port, `demo instance ${String(index + 1)}`] as const),
@@ -66,6 +76,11 @@ export async function takenPorts(plan: PortPlan): Promise<readonly string[]> {
 /** `gateway-1`, `gateway-2`, … */
 export function gatewayName(index: number): string {
   return `gateway-${String(index + 1)}`;
+}
+
+/** `controller-1`, `controller-2`, … */
+export function controllerName(index: number): string {
+  return `controller-${String(index + 1)}`;
 }
 
 function listenProblem(port: number): Promise<string | undefined> {

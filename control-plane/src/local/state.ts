@@ -16,7 +16,10 @@ export interface Endpoints {
   /** `http://127.0.0.1:8080`, … */
   readonly gateways: readonly string[];
   readonly gateway_admin: readonly string[];
+  /** The control API of the first controller; each of them answers everything. */
   readonly api: string;
+  /** Those of all controllers. */
+  readonly apis: readonly string[];
   /** host:port */
   readonly zookeeper: string;
   /** host:port */

@@ -29,13 +29,13 @@ export async function status(dir: string, token: string | undefined): Promise<Lo
       running: lives(record),
     })),
     endpoints,
-    problem: alive && endpoints !== null ? await notReady(endpoints.api, token) : null,
+    problem: alive && endpoints !== null ? await notReady(endpoints.apis, token) : null,
   };
 }
 
-async function notReady(api: string, token: string | undefined): Promise<string | null> {
+async function notReady(apis: readonly string[], token: string | undefined): Promise<string | null> {
   try {
-    await controlApi(api, token).call('GET', '/readyz');
+    await controlApi(apis, token).call('GET', '/readyz');
     return null;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

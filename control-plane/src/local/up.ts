@@ -7,7 +7,7 @@ import { all } from './all.js';
 import { DEMO_SERVICE } from './demo_names.js';
 import { routeDemo } from './demo_route.js';
 import { demoInstance, type DemoInstanceProcess } from './demo_process.js';
-import { gatewayName, planPorts, takenPorts, type PortPlan } from './ports.js';
+import { controllerName, gatewayName, planPorts, takenPorts, type PortPlan } from './ports.js';
 import { launch, type LocalProcess } from './process.js';
 import { MARK, recordOf, sweep, type ProcessRecord } from './processes.js';
 import { ask, launchRedis } from './redis.js';
@@ -31,6 +31,7 @@ export interface UpOptions {
   readonly dir: string;
   readonly basePort: number;
   readonly gateways: number;
+  readonly controllers: number;
   readonly instances: number;
   /** How to run `ebbgate`: program and first arguments. */
   readonly ebbgate: readonly [string, ...string[]];
@@ -58,11 +59,11 @@ const SETTLE = '8s';
 const DEMO_VERSION = 'v1';
 
 /**
- * Runs a whole Ebbgate on this machine until `signal` aborts: private ZooKeeper, Redis, gateways, one controller and
+ * Runs a whole Ebbgate on this machine until `signal` aborts: private ZooKeeper, Redis, gateways, controllers and
  * demo instances. Rejects if it cannot start; whatever happens, nothing that it started is left behind.
  */
 export async function up(options: UpOptions): Promise<void> {
-  const planned = planPorts(options.basePort, options.gateways, options.instances);
+  const planned = planPorts(options.basePort, options.gateways, options.instances, options.controllers);
   if (!planned.ok) throw new Error(planned.error);
   mkdirSync(options.dir, { recursive: true });
   const dir = realpathSync(options.dir);
@@ -91,10 +92,10 @@ class LocalEbbgate {
   readonly #ports: PortPlan;
   readonly #state: UpState;
   readonly #api: ControlApi;
-  readonly #apiUrl: string;
+  readonly #apiUrls: readonly string[];
   readonly #gateways: Supervised[] = [];
   readonly #stores: Supervised[] = [];
-  #controller: Supervised | undefined;
+  readonly #controllers: Supervised[] = [];
   readonly #instances = new Set<DemoInstanceProcess>();
   #starting: Promise<void> = Promise.resolve();
   #ready = false;
@@ -104,8 +105,8 @@ class LocalEbbgate {
     this.#options = options;
     this.#ports = ports;
     this.#state = state;
-    this.#apiUrl = url(ports.api);
-    this.#api = controlApi(this.#apiUrl, options.token);
+    this.#apiUrls = ports.apis.map(url);
+    this.#api = controlApi(this.#apiUrls, options.token);
   }
 
   /** Resolves once `signal` has aborted, rejects if the start fails. `stop` is due in either case. */
@@ -128,7 +129,7 @@ class LocalEbbgate {
   }
 
   async #start(): Promise<void> {
-    const { zookeeper, redis, gateways, instances } = this.#ports;
+    const { zookeeper, redis, apis, gateways, instances } = this.#ports;
     const { dir, env, say, signal } = this.#options;
     await all([
       this.#startStore('ZooKeeper', zookeeper, () =>
@@ -137,7 +138,7 @@ class LocalEbbgate {
       this.#startStore('Redis', redis, () => launchRedis({ dir: join(dir, 'redis'), port: redis, env })),
     ]);
     await all([
-      this.#startController(),
+      ...apis.map((_, index) => this.#startController(index)),
       ...gateways.map((_, index) => this.#startGateway(index)),
       ...instances.map((port) => this.#startInstance(port)),
     ]);
@@ -152,8 +153,10 @@ class LocalEbbgate {
     this.#stores.push(await this.#supervised(name, port, start));
   }
 
-  async #startController(): Promise<void> {
-    this.#controller = await this.#supervised('controller', this.#ports.api, () => this.#launchController());
+  async #startController(index: number): Promise<void> {
+    const name = controllerName(index);
+    const port = this.#ports.apis[index] ?? 0;
+    this.#controllers.push(await this.#supervised(name, port, () => this.#launchController(name, port)));
   }
 
   async #startGateway(index: number): Promise<void> {
@@ -189,26 +192,27 @@ class LocalEbbgate {
     return supervised;
   }
 
-  #launchController(): Promise<LocalProcess> {
+  #launchController(name: string, port: number): Promise<LocalProcess> {
     const { dir, env, ebbgate } = this.#options;
-    const { zookeeper, redis, api } = this.#ports;
+    const { zookeeper, redis } = this.#ports;
     const [program, ...args] = ebbgate;
     return launch({
-      name: 'controller',
+      name,
       command: program,
       args: [...args, 'controller'],
       env: {
         ...env,
         EBBGATE_ZOOKEEPER: `127.0.0.1:${String(zookeeper)}`,
         EBBGATE_REDIS: `redis://127.0.0.1:${String(redis)}`,
-        EBBGATE_API_LISTEN: `127.0.0.1:${String(api)}`,
+        EBBGATE_API_LISTEN: `127.0.0.1:${String(port)}`,
+        EBBGATE_CONTROLLER_ID: name,
         EBBGATE_ALLOWED_NETWORKS: '127.0.0.0/8',
         EBBGATE_SETTLE: SETTLE,
       },
-      logFile: join(dir, 'controller', 'controller.log'),
+      logFile: join(dir, name, 'controller.log'),
       readyTimeoutMs: 30_000,
       graceMs: 2_000,
-      ready: () => ask(api, 'GET /readyz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n', ' 200 '),
+      ready: () => ask(port, 'GET /readyz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n', ' 200 '),
     });
   }
 
@@ -220,7 +224,7 @@ class LocalEbbgate {
       env: {
         ...env,
         EBBGATE_ZOOKEEPER: `127.0.0.1:${String(this.#ports.zookeeper)}`,
-        EBBGATE_API: this.#apiUrl,
+        EBBGATE_API: this.#apiUrls.join(','),
       },
     });
     this.#instances.add(instance);
@@ -251,7 +255,8 @@ class LocalEbbgate {
     return {
       gateways: gateways.map(url),
       gateway_admin: admin.map(url),
-      api: this.#apiUrl,
+      api: this.#apiUrls[0] ?? '',
+      apis: this.#apiUrls,
       zookeeper: `127.0.0.1:${String(zookeeper)}`,
       redis: `127.0.0.1:${String(redis)}`,
       instances: [...this.#instances]
@@ -263,7 +268,7 @@ class LocalEbbgate {
   /** Writes down what runs now, for `status`, `down` and whoever cleans up after a kill. */
   #note(): void {
     const { dir } = this.#options;
-    const records = [...this.#stores, this.#controller, ...this.#gateways].map((one) => one?.record());
+    const records = [...this.#stores, ...this.#controllers, ...this.#gateways].map((one) => one.record());
     const instances = [...this.#instances].map(({ id, registrar }) =>
       recordOf(`demo instance ${id}`, registrar.pid),
     );
@@ -274,12 +279,12 @@ class LocalEbbgate {
 
   /**
    * Gateways first, so that open requests end while everything behind them still runs; then the instances, which
-   * ask the controller; then the controller; ZooKeeper and Redis last. At most about 9 s.
+   * ask the controllers; then the controllers; ZooKeeper and Redis last. At most about 9 s.
    */
   async stop(): Promise<void> {
     this.#stopping = true;
     const { dir, pid, token } = this.#options;
-    const api = controlApi(this.#apiUrl, token, 1_000);
+    const api = controlApi(this.#apiUrls, token, 1_000);
     await Promise.all(
       this.#gateways.map(async (gateway) => {
         await gateway.stop();
@@ -293,7 +298,7 @@ class LocalEbbgate {
       }),
     );
     await Promise.all([...this.#instances].map((instance) => instance.stop()));
-    await this.#controller?.stop();
+    await Promise.all(this.#controllers.map((controller) => controller.stop()));
     await Promise.all(this.#stores.map((server) => server.stop()));
     await sweep(dir, [], [pid], 1_000); // what was still starting, and what a killed registrar left
     await this.#starting.catch(() => undefined);
