@@ -38,7 +38,7 @@ compose() {
   $compose "$@" < /dev/null
 }
 ebbgate() {
-  compose exec -T controller ebbgate "$@"
+  compose exec -T controller-1 ebbgate "$@"
 }
 
 services=$(compose config --services) || usage "$compose finds no docker-compose.yml"

@@ -23,6 +23,7 @@ const services = Object.entries(compose.services);
 const named = (pattern: RegExp) => services.filter(([name]) => pattern.test(name));
 const lasting = services.filter(([, { restart }]) => restart !== 'no');
 const gateways = named(/^gateway-\d+$/);
+const controllers = named(/^controller-\d+$/);
 const instances = named(/^shop-\d+$/);
 const networksOf = ({ networks = [] }: Service): readonly string[] =>
   Array.isArray(networks) ? networks : Object.keys(networks);
@@ -69,10 +70,21 @@ describe("the compose specification's schema", () => {
 });
 
 describe('who is there', () => {
-  it('is the main job: a registry, a store, a controller, two gateways, three instances and one more', () => {
+  it('is the main job: a registry, a store, two controllers, two gateways, three instances and one more', () => {
     expect(compose.services.zookeeper?.image).toBe('zookeeper:3.9');
     expect(compose.services.redis?.image).toBe('redis:7-bookworm');
-    expect(compose.services.controller?.command ?? ['controller']).toEqual(['controller']);
+    expect(controllers).toHaveLength(2);
+    for (const [name, { command, environment }] of controllers) {
+      expect(command ?? ['controller']).toEqual(['controller']);
+      // Each by a name of its own, and where the other one reaches it.
+      expect(environment).toMatchObject({
+        EBBGATE_CONTROLLER_ID: name,
+        EBBGATE_API_ADVERTISE: `http://${name}:8090`,
+      });
+    }
+    const apis = controllers.map(([name]) => `http://${name}:8090`).join(',');
+    for (const [, { environment }] of [...gateways, ...instances])
+      expect(environment?.EBBGATE_API).toBe(apis);
     expect(gateways).toHaveLength(2);
     expect(instances.filter(([, { profiles }]) => profiles === undefined)).toHaveLength(3);
     expect(instances.filter(([, { profiles }]) => profiles?.includes('scale-out'))).toHaveLength(1);
@@ -148,7 +160,7 @@ describe('the networks', () => {
   const subnet = compose.networks.services?.ipam?.config[0]?.subnet ?? '';
 
   it('lets instances register from their own network, where nobody else can be aimed at', () => {
-    expect(compose.services.controller?.environment?.EBBGATE_ALLOWED_NETWORKS).toBe(subnet);
+    for (const [, { environment }] of controllers) expect(environment?.EBBGATE_ALLOWED_NETWORKS).toBe(subnet);
     const there = services.filter(([, service]) => networksOf(service).includes('services'));
     expect(there.map(([name]) => name)).toEqual([...gateways, ...instances].map(([name]) => name));
     const addresses = instances.map(([, { networks, environment }]) => {
@@ -217,8 +229,8 @@ describe('what the product gets', () => {
     },
   );
 
-  it('is known to the controller, and passes', () => {
-    const env = compose.services.controller!.environment!;
+  it.each(controllers)('is known to %s, and passes', (_, service) => {
+    const env = service.environment!;
     const known = Object.values(OPTIONS).map((option) => option.env);
     expect(Object.keys(env).filter((name) => !known.includes(name.replace(/_FILE$/, '')))).toEqual([]);
     expect(parseConfig(env)).toMatchObject({ ok: true });

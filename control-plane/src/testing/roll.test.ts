@@ -21,7 +21,7 @@ echo "$*" >> ${dir}/said
 ${answers}
 case "$*" in
   'compose version --short') echo "$VERSION" ;;
-  'compose config --services') printf '%s\\n' controller gateway-2 gateway-10 gateway-1 gateway-1-conf gateway-2-conf shop-1 ;;
+  'compose config --services') printf '%s\\n' controller-1 gateway-2 gateway-10 gateway-1 gateway-1-conf gateway-2-conf shop-1 ;;
   *'get gateways'*) printf '{\\n  "items": [\\n    {\\n      "id": "x",\\n      "boot": "b1",\\n      "workers": 2\\n    }\\n  ]\\n}\\n' ;;
   'compose ps -q '*) echo id-of-$4 ;;
   inspect*) echo healthy ;;
@@ -65,13 +65,13 @@ it('renews one gateway after the other, each until it is heard again and healthy
     'compose version --short',
     'compose config --services',
     ...['gateway-1', 'gateway-2', 'gateway-10'].map(
-      (name) => `compose exec -T controller ebbgate wait gateway ${name} --timeout 30s`,
+      (name) => `compose exec -T controller-1 ebbgate wait gateway ${name} --timeout 30s`,
     ),
     ...['gateway-1', 'gateway-2', 'gateway-10'].flatMap((name) => [
-      `compose exec -T controller ebbgate get gateways ${name} -o json`,
+      `compose exec -T controller-1 ebbgate get gateways ${name} -o json`,
       ...(name === 'gateway-10' ? [] : [`compose run --rm --no-deps -T ${name}-conf`]),
       `compose up -d --force-recreate ${name}`,
-      `compose exec -T controller ebbgate wait gateway ${name} --not-boot b1 --timeout 1s`,
+      `compose exec -T controller-1 ebbgate wait gateway ${name} --not-boot b1 --timeout 1s`,
       `compose ps -q ${name}`,
       `inspect -f {{.State.Health.Status}} id-of-${name}`,
     ]),
@@ -82,7 +82,7 @@ it('renews the one that is named, and looks at all before', () => {
   const { status, calls } = roll('gateway-2');
   expect(status).toBe(0);
   expect(changes(calls)).toEqual(['gateway-2-conf', 'gateway-2']);
-  expect(calls).toContain('compose exec -T controller ebbgate wait gateway gateway-10 --timeout 30s');
+  expect(calls).toContain('compose exec -T controller-1 ebbgate wait gateway gateway-10 --timeout 30s');
 });
 
 it('leaves the others alone under Compose 1, which would recreate them too', () => {
