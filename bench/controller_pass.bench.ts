@@ -151,6 +151,7 @@ function stage(services: readonly string[]) {
     settings: {
       ...{ settleMs: 20_000, suspectMs: 60_000, gatewaySilentMs: 600_000, drainTimeoutMs: 600_000 },
       clockBoundMs: 30_000,
+      contractMost: 2,
     },
   };
   const intents = new Map<string, StoredIntent>(

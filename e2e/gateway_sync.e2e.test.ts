@@ -30,7 +30,7 @@ describe('a set that cannot be trusted', () => {
     ['a wrong hash', 'hash_mismatch', { payload: '{}', hash: sha1('something else') }],
     ['garbage', 'bad_json', { payload: '\u0000\u0001 not json' }],
     ['half a document', 'bad_json', { payload: '{"v":1,"service":"shop","peers":[' }],
-    ['a later contract', 'unknown_version', { payload: JSON.stringify({ v: 2, service: 'shop' }) }],
+    ['a later contract', 'unknown_version', { payload: JSON.stringify({ v: 3, service: 'shop' }) }],
     [
       "another service's set",
       'bad_document',

@@ -2,6 +2,7 @@ import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ALGORITHMS, type OperationResource, type ServiceSet } from '../control-plane/src/testkit.js';
 import { ControlledPlatform } from './harness/controlled_platform.js';
+import { readSet } from './harness/publish.js';
 import type { RegisteredInstance } from './harness/registered_instance.js';
 import { sendMany, startTraffic } from './harness/traffic.js';
 import { until } from './harness/until.js';
@@ -27,11 +28,12 @@ async function inForce(): Promise<ServiceSet> {
     platform.gateways.map(async ({ adminUrl }) => {
       const answer = await request(`${adminUrl}/sets`);
       const { sets: all, rejected } = (await answer.body.json()) as {
-        readonly sets: readonly { readonly service: string; readonly document: ServiceSet }[];
+        readonly sets: readonly { readonly service: string; readonly document: object }[];
         readonly rejected: readonly unknown[];
       };
       expect(rejected).toEqual([]);
-      return all.find((one) => one.service === 'shop')?.document;
+      const found = all.find((one) => one.service === 'shop');
+      return found && readSet(JSON.stringify(found.document));
     }),
   );
   const [first] = sets;

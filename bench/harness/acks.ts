@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import type { Heartbeat, ServiceSet } from '../../control-plane/src/testkit.js';
-import { reached } from '../../e2e/harness/publish.js';
+import { reached, readSet } from '../../e2e/harness/publish.js';
 
 /** Sees in Redis what the controllers see: the published set of a service, and whether every gateway has acked it. */
 export class Acks implements AsyncDisposable {
@@ -49,7 +49,7 @@ export class Acks implements AsyncDisposable {
       .mget(this.gateways.map((id) => `{ebb}:gw:${id}`))
       .exec();
     const [epoch, generation, payload] = (answers?.[0]?.[1] ?? []) as (string | null)[];
-    if (typeof payload !== 'string' || !fits(JSON.parse(payload) as ServiceSet)) return false;
+    if (typeof payload !== 'string' || !fits(readSet(payload))) return false;
     const target = { epoch: Number(epoch), generation: Number(generation) };
     const beats = (answers?.[1]?.[1] ?? []) as (string | null)[];
     return beats.every((beat) => beat !== null && reached((JSON.parse(beat) as Heartbeat).applied, target));

@@ -39,6 +39,7 @@ it('takes every default, frozen', () => {
     suspectMs: 60_000,
     recheckMs: 300_000,
     clockBoundMs: 30_000,
+    contractMost: 2,
     gatewaySilentMs: 5_000,
     drainTimeoutMs: 600_000,
     hooks: [],

@@ -1,5 +1,6 @@
 // Longer than other files: one table has every option.
 import { accessSync, constants, statSync } from 'node:fs';
+import { CONTRACTS, type ContractVersion, NEWEST_CONTRACT } from './model/contract.js';
 import { own, put } from './model/dictionary.js';
 import { parsePrefix } from './hooks/allowed.js';
 import {
@@ -136,6 +137,14 @@ const controllerId: Kind<string> = {
   parse: (value) => {
     const checked = checkName('gateway', value, 'it');
     return checked.ok ? checked : err(checked.error.message.replace(/^it /, ''));
+  },
+};
+
+const contract: Kind<ContractVersion> = {
+  label: CONTRACTS.join(' or '),
+  parse: (value) => {
+    const found = CONTRACTS.find((version) => String(version) === value);
+    return found === undefined ? err(`must be ${CONTRACTS.join(' or ')}`) : ok(found);
   },
 };
 
@@ -288,6 +297,12 @@ export const OPTIONS = {
     controllerId,
     'controller',
     "This controller's name, among the controllers and in its consumer entries. Each needs its own.",
+  ),
+  contractMost: option(
+    'EBBGATE_CONTRACT_MOST',
+    contract,
+    String(NEWEST_CONTRACT),
+    'The highest version of the set document (docs/contract/wire.md) that gateways are given. Lower it before gateways go back to an older release.',
   ),
   logLevel: option(
     'EBBGATE_LOG_LEVEL',

@@ -11,6 +11,7 @@ import {
 } from '../../control-plane/src/testkit.js';
 import { runCli, type Run } from './cli.js';
 import { childrenOf } from './process_tree.js';
+import { readSet } from './publish.js';
 import { startRegisteredInstance, type RegisteredInstance } from './registered_instance.js';
 import { startRegistrar, type Registrar, type RegistrarOptions } from './registrar.js';
 import { startStreams, type Streams } from './streams.js';
@@ -275,7 +276,7 @@ export abstract class Platform<G extends PlatformGateway = PlatformGateway> impl
   async published(service = 'shop'): Promise<ServiceSet> {
     const payload = await this.data.hget(`{ebb}:set:${service}`, 'payload');
     if (payload === null) throw new Error(`Redis has no set of ${service}`);
-    return JSON.parse(payload) as ServiceSet;
+    return readSet(payload);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

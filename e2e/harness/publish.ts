@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
-import type { Heartbeat, Peer, Position, Route, ServiceSet } from '../../control-plane/src/testkit.js';
+import {
+  type Heartbeat,
+  parseDocument,
+  type Peer,
+  type Position,
+  type Route,
+  type ServiceSet,
+} from '../../control-plane/src/testkit.js';
 
 /** What is written for a set: the document, or any bytes with any hash. */
 export interface Written {
@@ -77,6 +84,14 @@ export class Publishing implements AsyncDisposable {
     this.redis.disconnect();
     await Promise.resolve();
   }
+}
+
+/** The set that a payload of any contract version says. */
+export function readSet(payload: string): ServiceSet {
+  const document = parseDocument(payload);
+  if (!document.ok) throw new Error(`${document.error} in ${payload}`);
+  if (!('peers' in document.value)) throw new Error(`no set: ${payload}`);
+  return document.value;
 }
 
 /** A peer that is up, with the weight given, unless `more` says otherwise. */

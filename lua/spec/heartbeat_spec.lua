@@ -9,14 +9,14 @@ describe('the heartbeat', function()
       id = 'gw-1', boot = '6f1c2a9e4b7d8035', host = 'edge-1', seq = 42, workers = 2, started = 1795000000,
       applied = { epoch = 1795000000, generation = 17 },
       rejected = { billing = { generation = '12', code = 'hash_mismatch' } },
-      in_flight = { ['orders|10.0.1.8:8080'] = 3 }, uncounted = 0,
+      in_flight = { ['orders|10.0.1.8:8080'] = 3 }, contracts = { 1, 2 }, uncounted = 0,
     }, tools.quote))
   end)
 
   it('reports health in the bytes of the contract', function()
     assert.equal(tools.example('heartbeat_health'), heartbeat.encode({
       id = 'gw-1', boot = '6f1c2a9e4b7d8035', host = 'edge-1', seq = 43, workers = 2, started = 1795000000,
-      applied = { epoch = 1795000000, generation = 17 }, rejected = {}, in_flight = {}, uncounted = 0,
+      applied = { epoch = 1795000000, generation = 17 }, rejected = {}, in_flight = {}, contracts = { 1, 2 }, uncounted = 0,
       health = {
         ['orders|10.0.1.7:8080'] = {
           state = 'ejected', reason = '3 failures within 10 s: connection failed or broken', since = 1795000100,
@@ -35,7 +35,7 @@ describe('the heartbeat', function()
     assert.equal(tools.example('heartbeat_problems'), heartbeat.encode({
       id = 'gw-1', boot = '6f1c2a9e4b7d8035', host = 'edge-1', seq = 44, workers = 2, started = 1795000000,
       applied = { epoch = 1795000000, generation = 17 },
-      rejected = { billing = { generation = '12', code = 'too_large' } }, in_flight = {}, uncounted = 0,
+      rejected = { billing = { generation = '12', code = 'too_large' } }, in_flight = {}, contracts = { 1, 2 }, uncounted = 0,
       problems = {
         { kind = 'disk', reason = 'No space left on device', since = 1795000200 },
         { kind = 'memory', reason = 'ebb_sets has no free page left: raise its size', since = 1795000210 },
@@ -46,14 +46,16 @@ describe('the heartbeat', function()
 
   it('is null and empty before the first catch-up', function()
     local text = heartbeat.encode({
-      id = 'g', boot = 'b', host = 'h', seq = 0, workers = 1, started = 1, rejected = {}, in_flight = {}, uncounted = 2,
+      id = 'g', boot = 'b', host = 'h', seq = 0, workers = 1, started = 1, rejected = {}, in_flight = {},
+      contracts = { 1, 2 }, uncounted = 2,
     }, tools.quote)
     assert.truthy(text:find('"applied":null,"rejected":[],"in_flight":{},"uncounted":2}', 1, true))
   end)
 
   it('writes large numbers in full', function()
     local text = heartbeat.encode({
-      id = 'g', boot = 'b', host = 'h', seq = 2 ^ 53 - 1, workers = 1, started = 1, rejected = {}, in_flight = {}, uncounted = 0,
+      id = 'g', boot = 'b', host = 'h', seq = 2 ^ 53 - 1, workers = 1, started = 1, rejected = {}, in_flight = {},
+      contracts = { 1, 2 }, uncounted = 0,
       applied = { epoch = 2 ^ 53 - 1, generation = 1e15 },
     }, tools.quote)
     assert.truthy(text:find('"seq":9007199254740991', 1, true))

@@ -196,6 +196,26 @@ describe('peers', function()
   end)
 end)
 
+describe('version 2', function()
+  local function read_lean(document)
+    document.v, document.service = 2, 'orders'
+    return assert(wire.decode('orders', tools.quote(document), tools))
+  end
+
+  it('has every default of the members that version 1 needs', function()
+    local set, seen = read_lean({ peers = { { host = '10.0.0.1', port = 80 } } }), 0
+    for _, field in ipairs(contract.fields) do
+      local section, member = field.path:match('^(%w+)%.([%w_]+)$')
+      if section and field.required then
+        assert.same(field.default, set[section][member])
+        seen = seen + 1
+      end
+    end
+    assert.is_true(seen >= 8)
+    for name, default in pairs(contract.peers.defaults) do assert.equal(default, set.peers[1][name]) end
+  end)
+end)
+
 describe('a payload', function()
   it('is not too long', function()
     local payload = tools.example('set')

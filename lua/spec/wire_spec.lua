@@ -57,6 +57,14 @@ describe('the examples of the contract', function()
     assert.is_true(set.peers[2].keep_sticky and set.peers[3].backup)
   end)
 
+  for _, name in ipairs({ 'set', 'set_full' }) do
+    it('reads ' .. name .. ' of version 2 as the same set of version 1', function()
+      local payload = tools.example(name .. '_v2')
+      assert.is_true(#payload < #tools.example(name))
+      assert.same(assert(decode('orders', tools.example(name))), assert(decode('orders', payload, tools.sha1(payload))))
+    end)
+  end
+
   it('accepts the tombstone', function()
     local payload = tools.example('tombstone')
     assert.same({ kind = 'tombstone', service = 'orders' }, decode('orders', payload, tools.sha1(payload)))
@@ -84,7 +92,7 @@ describe('damage', function()
 
   it('never throws, and gives a code of the contract, when it keeps its hash', function()
     local random = tools.random(2)
-    for _, name in ipairs({ 'set', 'routes', 'tombstone' }) do
+    for _, name in ipairs({ 'set', 'set_full_v2', 'routes', 'tombstone' }) do
       local payload = tools.example(name)
       for _ = 1, 2000 do
         local at = random(#payload)
@@ -104,7 +112,7 @@ describe('a payload that is refused', function()
     { 'a number', 'bad_json', '1' },
     { 'null', 'bad_json', 'null' },
     { 'larger than the limit', 'too_large', string.rep(' ', wire.MAX_BYTES + 1) },
-    { 'of another version', 'unknown_version', function(d) d.v = 2 end },
+    { 'of another version', 'unknown_version', function(d) d.v = 3 end },
     { 'without a version', 'unknown_version', function(d) d.v = nil end },
     { 'with a version as text', 'unknown_version', function(d) d.v = '1' end },
     { 'of another service', 'bad_document', function(d) d.service = 'billing' end },
@@ -170,6 +178,35 @@ describe('a payload that is refused', function()
     assert.equal('too_large', select(2, decode('orders', payload)))
   end)
 
+  local lean = {
+    { 'a version as text', 'unknown_version', function(d) d.v = '2' end },
+    { 'a section of null', 'bad_document', function(d) d.timeouts = null end },
+    { 'a section that is text', 'bad_document', function(d) d.retry = 'often' end },
+    { 'an upstream of null', 'bad_document', function(d) d.upstream = null end },
+    { 'no peers', 'bad_document', function(d) d.peers = nil end },
+    { 'peers of null', 'bad_document', function(d) d.peers = null end },
+    { 'peers that are an object', 'bad_document', function(d) d.peers = { a = d.peers[1] } end },
+    { 'a peer of null', 'bad_document', function(d) d.peers[2] = null end },
+    { 'a peer without a host', 'bad_document', function(d) d.peers[1].host = nil end },
+    { 'a peer without a port', 'bad_document', function(d) d.peers[1].port = nil end },
+    { 'an id of null', 'bad_document', function(d) d.peers[1].id = null end },
+    { 'two peers at one address', 'bad_document', function(d) d.peers[2] = d.peers[1] end },
+    { 'an id that is the address of another', 'bad_document', function(d) d.peers[2].id = '10.0.1.7:8080' end },
+    { 'removed, of version 2', 'unknown_version', function(d) d.removed = true end },
+  }
+  for _, row in ipairs(lean) do
+    it('of version 2 has ' .. row[1] .. ': ' .. row[2], function()
+      local document, code, detail = decode('orders', changed('set_v2', row[3]))
+      assert.is_nil(document)
+      assert.equal(row[2], code)
+      assert.is_string(detail)
+    end)
+  end
+
+  it('is of routes of version 2', function()
+    assert.equal('unknown_version', select(2, decode('@routes', changed('routes', function(d) d.v = 2 end))))
+  end)
+
   local routes = {
     { 'an upper-case host', function(d) d.routes[1].host = 'Example.com' end },
     { 'a host with a port', function(d) d.routes[1].host = 'example.com:80' end },
@@ -191,6 +228,15 @@ describe('a payload that is refused', function()
 end)
 
 describe('a payload that is accepted', function()
+  it('of version 2 names its peers by their address, IPv6 in brackets', function()
+    local set = assert(decode('orders',
+      '{"v":2,"service":"orders","peers":[{"host":"fd00::7","port":80},{"host":"10.0.0.1","port":1}]}'
+    ))
+    assert.equal('[fd00::7]:80', set.peers[1].id)
+    assert.equal('10.0.0.1:1', set.peers[2].id)
+    assert.is_false(set.restless)
+  end)
+
   it('may have members that nobody knows, and states that nobody knows', function()
     local set = assert(decode('orders', changed('set', function(d)
       d.colour, d.peers[1].colour, d.peers[1].state = 'blue', 'red', 'resting'

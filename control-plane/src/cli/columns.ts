@@ -116,6 +116,7 @@ export const GATEWAY: readonly Column<GatewayResource>[] = [
   { head: 'IN-FLIGHT', show: (g) => count(g.in_flight) },
   { head: 'PROBLEMS', show: (g) => g.problems.map((t) => t.kind).join(',') },
   { head: 'REJECTED', show: (g) => g.rejected.map((r) => `${r.service}:${r.code}`).join(',') },
+  { head: 'CONTRACTS', show: (g) => (g.contracts ?? []).join(','), wide: true },
   { head: 'ROSTER', show: (g) => yes(g.in_roster), wide: true },
   { head: 'SINCE', show: (g) => g.since ?? '', wide: true },
   { head: 'SILENT', show: (g) => (g.silent_ms === null ? '' : `${String(g.silent_ms)}ms`), wide: true },

@@ -1,6 +1,7 @@
 import type { EncodedDocument } from '../model/set.js';
 import type { StoredIntent } from '../model/intent.js';
 import type { CompiledService } from '../plan/compile.js';
+import type { ContractChoice } from './contract_choice.js';
 import type { DesiredState, Traffic, Withheld } from './desired_state.js';
 import type { Inputs } from './inputs/inputs.js';
 import type { CheckedClock } from './office/checked_clock.js';
@@ -10,6 +11,7 @@ export interface CompilationDeps {
   readonly inputs: Inputs;
   readonly desired: DesiredState;
   readonly publication: Publication;
+  readonly contract: ContractChoice;
   readonly clock: CheckedClock;
 }
 
@@ -38,13 +40,15 @@ export class Compilation {
 
   /** Brings membership up to now and compiles; null while intents or releases were never read: unknown is not empty. */
   run(): ReadonlyMap<string, EncodedDocument> | null {
-    const { inputs, desired, clock } = this.#deps;
+    const { inputs, desired, clock, contract } = this.#deps;
     const { intents, releases, traffic } = inputs;
     if (!intents || !releases) return null;
     const [wall, due] = [clock.wall(), clock.due()];
     desired.observe(intents, clock.monotonic(), { wall, due }, traffic);
     this.#withhold();
-    const { documents, compiled } = desired.compile(intents, due, this.#withheld, traffic);
+    const { documents, compiled } = desired.compile(
+      ...([intents, due, this.#withheld, traffic, contract.look()] as const),
+    );
     this.#wanted = { documents, compiled, intents, traffic };
     return documents;
   }

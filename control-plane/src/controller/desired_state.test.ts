@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { CONTRACTS, type ContractVersion } from '../model/contract.js';
 import { NO_INTENT, type InstanceIntent, type IntentRecord, type StoredIntent } from '../model/intent.js';
 import { ROUTES } from '../model/names.js';
 import type { Registration, RegistryView } from '../model/registration.js';
@@ -34,6 +35,7 @@ type Step =
   | { readonly do: 'withhold'; readonly service: string; readonly is: boolean }
   | { readonly do: 'drop'; readonly service: string }
   | { readonly do: 'remember'; readonly service: string; readonly ids: readonly string[] }
+  | { readonly do: 'contract'; readonly contract: ContractVersion }
   | { readonly do: 'nothing' };
 
 const service = fc.constantFrom(...SERVICES);
@@ -58,6 +60,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant('withhold' as const), service, is: fc.boolean() }),
   fc.record({ do: fc.constant('drop' as const), service }),
   fc.record({ do: fc.constant('remember' as const), service, ids: fc.subarray([...IDS], { minLength: 1 }) }),
+  fc.record({ do: fc.constant('contract' as const), contract: fc.constantFrom(...CONTRACTS) }),
   fc.constant({ do: 'nothing' as const }),
 );
 
@@ -70,6 +73,7 @@ class Surroundings {
   intents: ReadonlyMap<string, StoredIntent> = new Map();
   traffic: Traffic = new Map();
   withheld: Withheld = { services: new Map(), published: new Map() };
+  contract: ContractVersion = 1;
   settleUntil = -Infinity;
   /** What was published before, and has not joined the membership yet. */
   remembered: { readonly published: readonly PublishedDocument[]; readonly now: number } | null = null;
@@ -192,6 +196,9 @@ class Surroundings {
         this.settleUntil = Math.max(this.settleUntil, this.now + RULES.settle_ms);
         return;
       }
+      case 'contract':
+        this.contract = one.contract;
+        return;
       case 'nothing':
     }
   }
@@ -259,7 +266,7 @@ function spelled(value: unknown): string {
 
 /** Looks and compiles as the controller does, and expects what a controller would find that remembers nothing. */
 function lookAgain(all: Surroundings): void {
-  const { desired, intents, traffic, withheld, now, due, view } = all;
+  const { desired, intents, traffic, withheld, now, due, view, contract } = all;
   const previous = all.previous();
   desired.observe(intents, now, { wall: due, due }, traffic);
   if (!all.away) {
@@ -269,19 +276,21 @@ function lookAgain(all: Surroundings): void {
     expect(spelled(desired.protections)).toBe(spelled(afresh.protections));
     expect(desired.wakeAt).toBe(afresh.wake_at);
   }
-  const { documents, compiled } = desired.compile(intents, due, withheld, traffic);
+  const { documents, compiled } = desired.compile(intents, due, withheld, traffic, contract);
   const names = new Set([...desired.membership.keys(), ...intents.keys(), ...withheld.services.keys()]);
   expect(new Set(compiled.keys())).toEqual(names);
   const routes = new Map<string, readonly { host: string; path: string }[]>();
   for (const name of names) {
     if (withheld.services.has(name)) {
-      expect(documents.get(name)).toBe(withheld.published.get(name));
+      const kept = withheld.published.get(name);
+      if (contract === 1) expect(documents.get(name)).toBe(kept);
+      else expect(documents.get(name)?.payload).toBe(kept && encode(kept.document, contract).payload);
       continue;
     }
     const record = intents.get(name)?.record ?? NO_INTENT;
     const members = desired.membership.get(name) ?? new Map<string, never>();
     const one = compileService(name, members, record, due, traffic.get(name) ?? null);
-    expect(documents.get(name)?.payload).toBe(encode(one.set).payload);
+    expect(documents.get(name)?.payload).toBe(encode(one.set, contract).payload);
     expect(spelled(compiled.get(name))).toBe(spelled(one));
     if (record.spec.routes) routes.set(name, record.spec.routes);
   }

@@ -1,3 +1,4 @@
+import { type ContractVersion, OLDEST_CONTRACT } from '../model/contract.js';
 import { NO_INTENT, type ServiceEvent, type StoredIntent } from '../model/intent.js';
 import { ROUTES } from '../model/names.js';
 import type { RegistryState, RegistryView } from '../model/registration.js';
@@ -10,7 +11,7 @@ import { differing, remembered, sameObjects, sameOr, Successor } from '../plan/i
 import type { Membership, MembershipRules, ServiceMembers } from '../plan/membership.js';
 import { observe, type Observation } from '../plan/observe.js';
 import { membersOf } from '../plan/remembered.js';
-import { asPublished, wantedRoutes, type Withheld } from '../plan/withheld.js';
+import { asPublished, wantedRoutes, writtenAs, type Withheld } from '../plan/withheld.js';
 
 export type { Withheld } from '../plan/withheld.js';
 
@@ -34,13 +35,14 @@ interface Compiled {
   readonly members: ServiceMembers;
   readonly record: StoredIntent['record'];
   readonly release: ReleaseTraffic | null;
+  readonly contract: ContractVersion;
   readonly result: CompiledService;
   readonly encoded: EncodedDocument;
 }
 
 /** All services as they were compiled, and what from. */
 interface CompiledAll {
-  readonly from: readonly [Membership, Intents, Withheld, Traffic];
+  readonly from: readonly [Membership, Intents, Withheld, Traffic, ContractVersion];
   readonly desired: Desired;
 }
 
@@ -194,8 +196,14 @@ export class DesiredState {
   }
 
   /** The same object as before while nothing changed; so are its documents one by one, and the whole map if none did. */
-  compile(intents: Intents, due: number, withheld: Withheld, traffic: Traffic = NO_TRAFFIC): Desired {
-    const from = [this.#membership, intents, withheld, traffic] as const;
+  compile(
+    intents: Intents,
+    due: number,
+    withheld: Withheld,
+    traffic: Traffic = NO_TRAFFIC,
+    contract: ContractVersion = OLDEST_CONTRACT,
+  ): Desired {
+    const from = [this.#membership, intents, withheld, traffic, contract] as const;
     const overdue = [...this.#limited].filter(([, until]) => due >= until).map(([service]) => service);
     if (this.#all && overdue.length === 0 && sameObjects(this.#all.from, from)) return this.#all.desired;
     const before = this.#all?.desired;
@@ -218,9 +226,10 @@ export class DesiredState {
   }
 
   /** The services of which something is another object than the last time. */
-  #changed([membership, intents, withheld, traffic]: CompiledAll['from']): Iterable<string> {
-    const [known, decided, kept, asked] = this.#all?.from ?? [];
-    if (known === undefined || decided === undefined || asked === undefined || kept !== withheld)
+  #changed([membership, intents, withheld, traffic, contract]: CompiledAll['from']): Iterable<string> {
+    const [known, decided, kept, asked, written] = this.#all?.from ?? [];
+    const isOther = kept !== withheld || written !== contract;
+    if (known === undefined || decided === undefined || asked === undefined || isOther)
       return [...servicesIn(known, decided, kept), ...servicesIn(membership, intents, withheld)];
     return [...differing(known, membership), ...differing(decided, intents), ...differing(asked, traffic)];
   }
@@ -228,36 +237,33 @@ export class DesiredState {
   /** What should be published of one service, and what it was compiled from; null if there is no such service. */
   #desire(
     service: string,
-    [membership, intents, withheld, traffic]: CompiledAll['from'],
+    [membership, intents, withheld, traffic, contract]: CompiledAll['from'],
     due: number,
   ): { readonly document: EncodedDocument | undefined; readonly compiled: CompiledService } | null {
     const members = membership.get(service);
     const why = withheld.services.get(service);
     if (why !== undefined) {
-      const document = withheld.published.get(service);
+      const document = writtenAs(withheld.published.get(service), contract);
       return { document, compiled: asPublished(service, members ?? NOBODY, document, why) };
     }
     const stored = intents.get(service);
     if (!members && !stored) return null;
     const record = stored?.record ?? NO_INTENT;
-    const one = this.#compileOne(service, members ?? NOBODY, record, traffic.get(service) ?? null, due);
+    const release = traffic.get(service) ?? null;
+    const one = this.#compileOne(service, { members: members ?? NOBODY, record, release, contract }, due);
     return { document: one.encoded, compiled: one.result };
   }
 
-  #compileOne(
-    service: string,
-    members: ServiceMembers,
-    record: StoredIntent['record'],
-    release: ReleaseTraffic | null,
-    due: number,
-  ): Compiled {
+  #compileOne(service: string, from: Omit<Compiled, 'result' | 'encoded'>, due: number): Compiled {
+    const { members, record, release, contract } = from;
     const cached = this.#cache.get(service);
-    const same = cached?.record === record && cached.release === release && cached.members === members;
+    const isSame = cached?.record === record && cached.release === release && cached.members === members;
+    const same = isSame && cached.contract === contract;
     if (same && due < cached.result.valid_until) return cached;
     const result = compileService(service, members, record, due, release);
-    const encoded = encode(result.set);
+    const encoded = encode(result.set, contract);
     const kept = cached?.encoded.hash === encoded.hash ? cached.encoded : encoded;
-    const compiled = { members, record, release, result, encoded: kept };
+    const compiled = { ...from, result, encoded: kept };
     this.#reportFallback(service, cached?.result.fallback ?? null, compiled);
     this.#cache.set(service, compiled);
     return compiled;

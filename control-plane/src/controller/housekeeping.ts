@@ -1,3 +1,4 @@
+import { OLDEST_CONTRACT } from '../model/contract.js';
 import { dueOf } from '../plan/clock.js';
 import type { IntentRecord, StoredIntent } from '../model/intent.js';
 import type {
@@ -105,12 +106,14 @@ export class Housekeeping {
     const { roster, fleet } = world.witnesses;
     let refusals = 0;
     for (const [id, heard] of fleet.heard) {
-      const { boot, host } = heard.heartbeat;
-      if (isSilent(heard, world.witnesses) || roster.get(id)?.boot === boot) continue;
+      const { boot, host, contracts } = heard.heartbeat;
+      const known = roster.get(id);
+      const isKnown = known?.boot === boot && sameContracts(known.contracts, contracts);
+      if (isSilent(heard, world.witnesses) || isKnown) continue;
       if (world.witnesses.shared.has(id) && roster.has(id)) continue;
       if (!this.#mayWrite(`gateway ${id}`)) continue;
-      const since = new Date(world.wall).toISOString();
-      const put = await this.#deps.roster.write(term, [{ id, entry: { id, boot, host, since } }]);
+      const since = known?.boot === boot ? known.since : new Date(world.wall).toISOString();
+      const put = await this.#deps.roster.write(term, [{ id, entry: { id, boot, host, since, contracts } }]);
       await this.#noteWrite(term, `gateway ${id}`, put.ok ? null : put.error);
       if (put.ok) this.#deps.log.info({ gateway: id, boot, host }, 'gateway joined the roster');
       else if (put.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
@@ -216,6 +219,11 @@ function recordAfter(world: World, service: string, stored: StoredIntent): Inten
   const due = dueOf(world);
   const advanced = advanceOperations(service, stored.record, target, world.witnesses, world.wall, due);
   return expireIntents(advanced ?? stored.record, world.wall, due) ?? advanced;
+}
+
+/** A new leader knows by the roster what a gateway that is silent by then understands. */
+function sameContracts(known: readonly number[] = [OLDEST_CONTRACT], said: readonly number[]): boolean {
+  return known.join() === said.join();
 }
 
 function damageIn(world: World): string | null {

@@ -113,6 +113,23 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
     },
   );
   gauge(
+    'ebbgate_contract_version',
+    'The version of the set document that sets are written in',
+    [],
+    (self) => {
+      self.set(plane.contract().version);
+    },
+  );
+  gauge(
+    'ebbgate_gateway_contract_version',
+    'The highest version of the set document that the gateway understands, as it said last',
+    ['gateway'],
+    (self) => {
+      for (const { id, contracts } of plane.gateways())
+        if (contracts !== null) self.set({ gateway: id }, Math.max(0, ...contracts));
+    },
+  );
+  gauge(
     'ebbgate_gateways_never_heard',
     'Names that Redis lists as gateways and that were never heard; they block nothing',
     [],

@@ -1,5 +1,6 @@
 import type { ControlPlane } from '../model/control_plane.js';
 import {
+  describeContract,
   describeGateways,
   describeOperation,
   describeOperations,
@@ -50,6 +51,7 @@ export function createReads(world: () => World, releases: Pick<Releases, 'events
     },
     problems: () => describeProblems(world()),
     gateways: () => describeGateways(world()),
+    contract: () => describeContract(world()),
     operations: () => describeOperations(world()),
     operation: (id) => describeOperation(world(), id),
   };

@@ -1,3 +1,4 @@
+import type { ContractVersion } from '../model/contract.js';
 import type { Election } from '../model/election.js';
 import type { FreezeStore } from '../model/freeze_ports.js';
 import type { Hooks } from '../model/hooks.js';
@@ -26,6 +27,7 @@ import { Commands } from './commands/commands.js';
 import type { CommandContext } from './commands/context.js';
 import { ServiceQueue } from './commands/service_queue.js';
 import { Compilation } from './compilation.js';
+import { ContractChoice } from './contract_choice.js';
 import { DesiredState } from './desired_state.js';
 import { Housekeeping } from './housekeeping.js';
 import { Inputs } from './inputs/inputs.js';
@@ -79,7 +81,7 @@ export interface ControllerDeps {
   readonly settings: ControllerSettings;
 }
 
-/** Milliseconds. */
+/** Times in milliseconds. */
 export interface ControllerSettings {
   readonly settleMs: number;
   readonly suspectMs: number;
@@ -87,6 +89,8 @@ export interface ControllerSettings {
   readonly drainTimeoutMs: number;
   /** How far the wall clocks of this process and of the stores may be apart. */
   readonly clockBoundMs: number;
+  /** The highest version of the contract that sets may be written in. */
+  readonly contractMost: ContractVersion;
 }
 
 /** What a controller consists of. */
@@ -141,12 +145,14 @@ export function buildRooms(given: ControllerDeps) {
   const verification = new Verification(publication, clock);
 
   // What should be published, and everything that is known.
-  const compilation = new Compilation({ inputs, desired, publication, clock });
+  const contract = new ContractChoice({ ...deps, inputs, publication });
+  const compilation = new Compilation({ inputs, desired, publication, contract, clock });
   const problems = new ProblemLog(log);
   const known = {
     stores,
     inputs,
     desired,
+    contract,
     compilation,
     leadership,
     publication,

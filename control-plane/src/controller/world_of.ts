@@ -1,5 +1,6 @@
 import type { World } from '../plan/world.js';
 import type { Compilation } from './compilation.js';
+import type { ContractChoice } from './contract_choice.js';
 import type { DesiredState } from './desired_state.js';
 import type { Inputs } from './inputs/inputs.js';
 import { damagedRecords, type Stores } from './inputs/store_problems.js';
@@ -15,6 +16,7 @@ export interface Known {
   readonly stores: Stores;
   readonly inputs: Inputs;
   readonly desired: DesiredState;
+  readonly contract: ContractChoice;
   readonly compilation: Compilation;
   readonly leadership: Leadership;
   readonly publication: Publication;
@@ -27,7 +29,7 @@ export interface Known {
 
 /** Everything that is known now, put together from the rooms. */
 export function worldOf(known: Known): World {
-  const { stores, inputs, desired, compilation, epochs, problems, clock, settings } = known;
+  const { stores, inputs, desired, contract, compilation, epochs, problems, clock, settings } = known;
   const now = clock.monotonic();
   return {
     wall: clock.wall(),
@@ -45,6 +47,7 @@ export function worldOf(known: Known): World {
     recent: desired.recent,
     history: inputs.history,
     frozen: inputs.freeze,
+    contract: contract.now,
     witnesses: {
       ...inputs.fleet.witnesses(now),
       silent_ms: settings.gatewaySilentMs,

@@ -3,6 +3,7 @@ import type { Problem } from './problem.js';
 import type { ReadinessResource } from './readiness.js';
 import type { ReleasePlane } from './release_plane.js';
 import type {
+  ContractResource,
   ControllerResource,
   Convergence,
   GatewayResource,
@@ -68,6 +69,7 @@ export interface ControlPlane {
   /** Everything that is wrong now, of all services and of none. */
   problems(): readonly ProblemResource[];
   gateways(): readonly GatewayResource[];
+  contract(): ContractResource;
   /** Those that run, the leader first; a failure says why ZooKeeper does not say. */
   controllers(): Promise<Result<readonly ControllerResource[], string>>;
   /** How many names Redis lists that were never heard; `gateways` shows the first of them. */

@@ -13,6 +13,7 @@ export interface Heartbeat {
   readonly workers: number;
   /** Unix seconds. */
   readonly started: number;
+  /** The versions of the set document that all its workers understand. */
   readonly contracts: readonly number[];
   /** Everything published up to here is in force in every worker; null before the first catch-up. */
   readonly applied: Position | null;
@@ -60,6 +61,8 @@ export interface RosterEntry {
   readonly host: string;
   /** RFC 3339. */
   readonly since: string;
+  /** The versions of the set document that it understood when it was heard last. Absent = only the oldest. */
+  readonly contracts?: readonly number[];
   /** Present once it has gone: it counts no more, until it is heard again. */
   readonly gone?: Departure;
 }

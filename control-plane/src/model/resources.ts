@@ -203,6 +203,17 @@ export interface OperationResource {
   readonly waiting_for: readonly string[];
 }
 
+/** The version of the set document that sets are written in. */
+export interface ContractResource {
+  readonly version: number;
+  /** The highest that this controller may choose. */
+  readonly most: number;
+  /** Gateways that do not understand the next higher one. */
+  readonly limited_by: readonly string[];
+  /** Gateways that do not understand this one: they serve what they had. */
+  readonly left_behind: readonly string[];
+}
+
 export interface GatewayResource {
   readonly id: string;
   /**
@@ -216,6 +227,8 @@ export interface GatewayResource {
   readonly host: string | null;
   readonly boot: string | null;
   readonly workers: number | null;
+  /** The versions of the set document that it understands, as it said last; null of one that was never heard. */
+  readonly contracts: readonly number[] | null;
   readonly applied: Position | null;
   readonly behind: number | null;
   readonly rejected: readonly {

@@ -31,6 +31,9 @@ export interface Peer {
   readonly keep_sticky?: boolean;
 }
 
+/** What the absence of these members says, from version 2 of the contract on; that of `id` is the address. */
+export const PEER_DEFAULTS = { version: '', weight: 100, down: false, state: 'up' } as const;
+
 /*
  * The sections of a set. A member that may be absent has a default (docs/contract/wire.md), and is left out where its
  * value is the default: what nobody asked for changes no bytes.
@@ -120,7 +123,10 @@ export interface Upstream {
   readonly tls?: string;
 }
 
-/** Contract v1: the set of one service. Peers are sorted by id. Bytes and hash are reproducible. */
+/**
+ * The set of one service, in the form of contract version 1 whatever version it was or will be written in (model/contract.ts). Peers
+ * are sorted by id. Bytes and hash are reproducible.
+ */
 export interface ServiceSet {
   readonly v: 1;
   readonly service: string;
@@ -146,7 +152,7 @@ export interface Route {
   readonly service: string;
 }
 
-/** Contract v1: all routes, published under the name `@routes`, sorted by host, then path. */
+/** All routes, published under the name `@routes`, sorted by host, then path. */
 export interface RouteTable {
   readonly v: 1;
   readonly service: '@routes';

@@ -27,6 +27,8 @@ export const PROBLEM_KINDS = {
   damaged_freeze: 'error',
   damaged_roster_entry: 'error',
   damaged_history: 'error',
+  old_contract: 'note',
+  unknown_contract: 'error',
   clock: 'error',
 } as const satisfies Readonly<Record<string, ProblemSeverity>>;
 

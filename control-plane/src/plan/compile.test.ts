@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { CONTRACTS } from '../model/contract.js';
 import { NO_INTENT, type InstanceIntent, type IntentRecord, type ServiceSpec } from '../model/intent.js';
 import type { Registration } from '../model/registration.js';
 import { eligible } from '../model/set.js';
@@ -45,6 +46,7 @@ describe('the bytes of the contract come out of the plan', () => {
       NOW,
     );
     expect(encode(compiled.set).payload).toBe(example('set'));
+    expect(encode(compiled.set, 2).payload).toBe(example('set_v2'));
   });
 
   test('a set with every member', () => {
@@ -94,6 +96,7 @@ describe('the bytes of the contract come out of the plan', () => {
       NOW,
     );
     expect(encode(compiled.set).payload).toBe(example('set_full'));
+    expect(encode(compiled.set, 2).payload).toBe(example('set_full_v2'));
     expect(compiled.valid_until).toBe(Date.parse('2026-05-01T12:10:00Z'));
   });
 
@@ -111,14 +114,15 @@ describe('the bytes of the contract come out of the plan', () => {
         ],
       ]),
     );
-    expect(encode(table).payload).toBe(example('routes'));
+    for (const contract of CONTRACTS) expect(encode(table, contract).payload).toBe(example('routes'));
     expect(clashes).toEqual([
       { route: { host: 'api.example.com', path: '/orders' }, service: 'shop', taken_by: 'orders' },
     ]);
   });
 
   test('a tombstone', () => {
-    expect(encode({ v: 1, service: 'orders', removed: true }).payload).toBe(example('tombstone'));
+    for (const contract of CONTRACTS)
+      expect(encode({ v: 1, service: 'orders', removed: true }, contract).payload).toBe(example('tombstone'));
   });
 });
 

@@ -1,8 +1,15 @@
+import { understoodBy } from './choose_contract.js';
 import { dueOf } from './clock.js';
+import { OLDEST_FLEET as OLDEST } from '../model/contract.js';
 import type { FreezeResource } from '../model/freeze.js';
 import type { GatewayProblem } from '../model/gateway.js';
 import type { Decided, OperationRecord, OperationResult } from '../model/intent.js';
-import type { GatewayResource, OperationResource, IntentResource } from '../model/resources.js';
+import type {
+  ContractResource,
+  GatewayResource,
+  IntentResource,
+  OperationResource,
+} from '../model/resources.js';
 import type { Position } from '../model/position.js';
 import { byCodeUnit } from './encode.js';
 import { freezesOfAll, isFrozen } from './freeze.js';
@@ -36,12 +43,19 @@ function describeGateway(world: World, id: string): GatewayResource {
     host: beat?.host ?? entry?.host ?? null,
     boot: beat?.boot ?? entry?.boot ?? null,
     workers: beat?.workers ?? null,
+    contracts: heard || entry ? understoodBy(id, world.witnesses) : null,
     applied: beat?.applied ?? null,
     behind: live && beat?.applied ? generationsBehind(world, beat.applied) : null,
     rejected: beat?.rejected ?? [],
     in_flight: live ? open : null,
     problems: live ? (beat?.problems ?? []).map(describeProblem) : [],
   };
+}
+
+/** The version that sets are written in, and whom that concerns. */
+export function describeContract({ contract = OLDEST }: World): ContractResource {
+  const { version, most, limited_by, left_behind } = contract;
+  return { version, most, limited_by, left_behind };
 }
 
 function describeProblem({ kind, reason, since }: GatewayProblem): GatewayResource['problems'][number] {

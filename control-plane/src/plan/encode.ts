@@ -1,11 +1,28 @@
 import { createHash } from 'node:crypto';
-import type { Document, EncodedDocument, Peer } from '../model/set.js';
-import { wireSections } from './spec.js';
+import { OLDEST_CONTRACT, type ContractVersion } from '../model/contract.js';
+import { addressId } from '../model/names.js';
+import {
+  type Document,
+  type EncodedDocument,
+  type Peer,
+  PEER_DEFAULTS,
+  type ServiceSet,
+} from '../model/set.js';
+import { decidedIn, wireSections } from './spec.js';
 
-/** A document's bytes as they go to Redis (contract v1) with their SHA-1. Equal documents give equal bytes. */
-export function encode(document: Document): EncodedDocument {
-  const payload = JSON.stringify(ordered(document));
+/**
+ * A document's bytes as they go to Redis, in that version of the contract, with their SHA-1. Equal documents give equal bytes.
+ * Tombstones and routes have not changed since version 1, and are written as that for ever.
+ */
+export function encode(document: Document, contract: ContractVersion = OLDEST_CONTRACT): EncodedDocument {
+  const isLean = contract === 2 && 'peers' in document;
+  const payload = JSON.stringify(isLean ? lean(document) : ordered(document));
   return { service: document.service, document, payload, hash: sha1(payload) };
+}
+
+/** The version that a payload says it is of; 0 if it says none. */
+export function writtenIn(payload: string): number {
+  return Number(/^\{"v":(\d{1,3})[,}]/.exec(payload)?.[1] ?? 0);
 }
 
 /** Lower-case hex SHA-1 of UTF-8 text: a checksum, not a signature. */
@@ -36,6 +53,19 @@ function orderedPeer(peer: Peer): Peer {
     ...(backup === true ? { backup } : {}),
     ...(kept === true ? { keep_sticky: kept } : {}),
   };
+}
+
+/** Version 2: nothing that says what its absence says. */
+function lean(set: ServiceSet): object {
+  return { v: 2, service: set.service, ...decidedIn(set), peers: set.peers.map(leanPeer) };
+}
+
+function leanPeer(peer: Peer): object {
+  const { id, host, port, ...rest } = orderedPeer(peer);
+  const said = Object.entries(rest).filter(
+    ([name, value]) => new Map<string, unknown>(Object.entries(PEER_DEFAULTS)).get(name) !== value,
+  );
+  return { ...(id === addressId(host, port) ? {} : { id }), host, port, ...Object.fromEntries(said) };
 }
 
 /** Orders names by code unit, as the contract wants it, independent of any locale. */

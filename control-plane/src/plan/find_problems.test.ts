@@ -131,3 +131,30 @@ test('what only the controller can see is of its service, and makes it known', (
   expect(describeService(world, 'cart')?.problems).toMatchObject([{ code: 'damaged_intent' }]);
   expect(describeProblems(world).map(({ service }) => service)).toEqual(['cart', 'shop']);
 });
+
+describe('the contract', () => {
+  const NONE = { version: 1, most: 2, limited_by: [], left_behind: [], limited_since: null } as const;
+  const found = (contract: Partial<NonNullable<World['contract']>>, wall = 600_000) =>
+    describeProblems(buildWorld({ wall, contract: { ...NONE, ...contract } }));
+
+  test('that gateways keep down is a note about each of them, after ten minutes', () => {
+    expect(found({ limited_by: ['g1', 'g2'], limited_since: 1 })).toEqual([]);
+    const notes = found({ limited_by: ['g1', 'g2'], limited_since: 0 });
+    expect(notes).toMatchObject([
+      { code: 'old_contract', severity: 'note', field: 'g1', service: null },
+      { code: 'old_contract', field: 'g2' },
+    ]);
+    expect(notes[0]?.message).toMatch(/gateway g1 understands no contract above 1.*upgrade it, or forget it/);
+  });
+
+  test('that a gateway does not understand is an error about it, at once', () => {
+    expect(found({ version: 2, left_behind: ['g3'] }, 0)).toMatchObject([
+      { code: 'unknown_contract', severity: 'error', field: 'g3' },
+    ]);
+  });
+
+  test('that all understand is no problem', () => {
+    expect(found({})).toEqual([]);
+    expect(describeProblems(buildWorld())).toEqual([]);
+  });
+});

@@ -17,6 +17,7 @@ const FINDERS: readonly Finder[] = [
   compiledAs('no_instance'),
   illnesses,
   compiledAs('fell_back'),
+  contracts,
   ({ found }) => found,
 ];
 
@@ -68,6 +69,25 @@ function takenRoutes({ clashes }: World): readonly StandingProblem[] {
     field: `routes ${route.host} ${route.path}`,
     message: `its route ${route.host} ${route.path} is taken by ${taken_by}; take it away from one of the two`,
   }));
+}
+
+/** How long a gateway may keep the contract down before it is a problem: a rolling upgrade takes its time. */
+const LIMITED_MS = 600_000;
+
+/** Gateways of which the version that sets are written in is not what it could be, or not what they understand. */
+function contracts({ contract, wall }: World): readonly StandingProblem[] {
+  if (!contract) return [];
+  const { version, most, limited_by, limited_since = null, left_behind } = contract;
+  const isLimited = limited_since !== null && wall - limited_since >= LIMITED_MS;
+  const old = (isLimited ? limited_by : []).map((id): StandingProblem => {
+    const message = `gateway ${id} understands no contract above ${String(version)}, so all sets are written in that; upgrade it, or forget it if it is gone`;
+    return { code: 'old_contract', service: null, field: id, message };
+  });
+  const behind = left_behind.map((id): StandingProblem => {
+    const message = `gateway ${id} does not understand contract ${String(version)}, which the sets are written in: it serves what it had; run a release of it that knows a contract up to ${String(most)}`;
+    return { code: 'unknown_contract', service: null, field: id, message };
+  });
+  return [...old, ...behind];
 }
 
 /** What services have found to be wrong with themselves when they were compiled. */

@@ -34,14 +34,16 @@ export interface Witnesses {
   readonly learning: boolean;
 }
 
-const COUNTING = new WeakMap<Witnesses, readonly string[]>();
+const COUNTING = new WeakMap<object, readonly string[]>();
 
 /**
  * Every gateway that counts: the roster, and whatever was heard and has not left since. One that fell silent before it
  * could be written into the roster may still be serving. A name that was never heard is no gateway: anybody who may write
  * Redis' list could block every drain by it. Sorted.
  */
-export function gatewaysThatCount(witnesses: Witnesses): readonly string[] {
+export function gatewaysThatCount(
+  witnesses: Pick<Witnesses, 'roster' | 'fleet' | 'left'>,
+): readonly string[] {
   const known = COUNTING.get(witnesses);
   if (known) return known;
   const heard = [...witnesses.fleet.heard]

@@ -1,6 +1,8 @@
+import type { ContractVersion } from '../model/contract.js';
 import { NO_INTENT, type RouteSpec, type StoredIntent } from '../model/intent.js';
 import type { EncodedDocument } from '../model/set.js';
 import { compileService, goneOf, type CompiledService } from './compile.js';
+import { encode, writtenIn } from './encode.js';
 import type { ServiceMembers } from './membership.js';
 import { persistentNodes } from './service_problems.js';
 
@@ -45,4 +47,13 @@ export function wantedRoutes(
   }
   for (const [service, routes] of published) if (withheld.has(service)) wanted.set(service, routes);
   return wanted;
+}
+
+/** What was published, for gateways that may not understand the version that it was written in. */
+export function writtenAs(
+  published: EncodedDocument | undefined,
+  contract: ContractVersion,
+): EncodedDocument | undefined {
+  const isOther = published && 'peers' in published.document && writtenIn(published.payload) !== contract;
+  return isOther ? encode(published.document, contract) : published;
 }

@@ -1,4 +1,5 @@
 import { dueOf } from './clock.js';
+import type { FleetContract } from '../model/contract.js';
 import type { Freeze } from '../model/freeze.js';
 import { NO_INTENT, type IntentRecord, type ServiceEvent, type StoredIntent } from '../model/intent.js';
 import type { Position } from '../model/position.js';
@@ -39,6 +40,8 @@ export interface World {
   /** The freeze of everything; null = none. */
   readonly frozen: Freeze | null | 'unknown';
   readonly witnesses: Witnesses;
+  /** The version that sets are written in, and since when (wall clock) it is below what is allowed. Absent = the oldest. */
+  readonly contract?: FleetContract & { readonly limited_since?: number | null };
   /** What people did, besides what the records report, newest last. */
   readonly history: ReadonlyMap<string, readonly ServiceEvent[]>;
   /** What happened to registrations, newest last; remembered by this controller only. */

@@ -29,10 +29,36 @@ test('members that the contract lacks are dropped, inside sections too', () => {
   });
 });
 
+/** A set of version 2. */
+const lean = (more: object): string =>
+  JSON.stringify({ v: 2, service: 'shop', peers: [{ host: '10.0.0.1', port: 80 }], ...more });
+
 test.each([
   ['text', /is not JSON/, 'peers'],
   ['a number', /object/, '7'],
-  ['another version', /^v: /, JSON.stringify({ ...buildSet(), v: 2 })],
+  ['another version', /^v: /, JSON.stringify({ ...buildSet(), v: 3 })],
+  ['a tombstone of version 2', /^v: /, JSON.stringify({ ...buildTombstone(), v: 2 })],
+  ['routes of version 2', /^v: /, JSON.stringify({ ...buildRoutes(), v: 2 })],
+  ['version 2 without peers', /^v: /, JSON.stringify({ v: 2, service: 'shop' })],
+  ['version 2 with a section of null', /^retry: /, lean({ retry: null })],
+  ['version 2 with peers of null', /^peers: /, lean({ peers: null })],
+  ['version 2 with a peer of null', /^peers.0: /, lean({ peers: [null] })],
+  ['version 2 with a peer without a host', /^peers.0.id: /, lean({ peers: [{ port: 80 }] })],
+  [
+    'version 2 with an id of null',
+    /^peers.0.id: /,
+    lean({ peers: [{ id: null, host: '10.0.0.1', port: 80 }] }),
+  ],
+  [
+    'version 2 with an id that is the address of another',
+    /same id/,
+    lean({
+      peers: [
+        { host: '10.0.0.1', port: 80 },
+        { id: '10.0.0.1:80', host: '10.0.0.2', port: 80 },
+      ],
+    }),
+  ],
   [
     'a host name',
     /^peers.0.host: is not an IP/,

@@ -6,6 +6,7 @@ import { SECTIONS, type SectionName } from '../model/service_spec.js';
 import type { Document, ServiceSet } from '../model/set.js';
 import { MAX_PEERS, MAX_ROUTE_HOST, MAX_ROUTE_PATH, PEER_PORT, PEER_WEIGHT } from '../model/set_limits.js';
 import { readMembers, type Fault } from '../model/shape.js';
+import { filledSet } from './fill_set.js';
 
 /** A name by the rules of `model/names.ts`. */
 export function nameSchema(kind: NameKind): z.ZodString {
@@ -73,11 +74,15 @@ const routeTable = z.object({
   ),
 });
 
-/** Reads a payload of contract version 1. A failure names the field; members that the contract lacks are dropped. */
+/**
+ * Reads a payload of any version of the contract, in the form of version 1. A failure names the field; members that the contract lacks
+ * are dropped.
+ */
 export function parseDocument(payload: string): Result<Document, string> {
   const json = parseJson(payload);
   if (!json.ok) return json;
-  const parsed = schemaFor(json.value).safeParse(json.value);
+  const document = filledSet(json.value);
+  const parsed = schemaFor(document).safeParse(document);
   return parsed.success ? ok(parsed.data) : err(describeIssue(parsed.error));
 }
 

@@ -23,6 +23,13 @@ describe('the examples of the wire contract', () => {
     },
   );
 
+  test.each(['set', 'set_full'])('%s_v2.json is the same set in version 2, and shorter', (name) => {
+    const [first, second] = [parseDocument(example(name)), parseDocument(example(`${name}_v2`))];
+    expect(second).toMatchObject({ ok: true });
+    expect(second).toEqual(first);
+    expect(example(`${name}_v2`).length).toBeLessThan(example(name).length);
+  });
+
   test.each(['heartbeat', 'heartbeat_health', 'heartbeat_problems'])(
     '%s.json is a heartbeat, and nothing of it is dropped',
     (name) => {

@@ -1,3 +1,4 @@
+import { NEWEST_CONTRACT } from '../model/contract.js';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -267,6 +268,7 @@ export async function start(changes: Changes = {}): Promise<Running> {
       gatewaySilentMs: 1_500,
       drainTimeoutMs: 600_000,
       clockBoundMs: 30_000,
+      contractMost: NEWEST_CONTRACT,
     },
   });
   let closing: Promise<void> | undefined;

@@ -1,6 +1,8 @@
+import { OLDEST_FLEET } from '../model/contract.js';
 import type { ControlPlane } from '../model/control_plane.js';
 import type { Problem } from '../model/problem.js';
 import type {
+  ContractResource,
   ControllerResource,
   Convergence,
   GatewayResource,
@@ -112,6 +114,9 @@ export class MemoryPlane implements ControlPlane {
   }
   problems(): readonly ProblemResource[] {
     return this.problemList;
+  }
+  contract(): ContractResource {
+    return OLDEST_FLEET;
   }
   gateways(): readonly GatewayResource[] {
     return this.gatewayList;

@@ -169,6 +169,7 @@ export function makeGateway(parts: Partial<GatewayResource> = {}): GatewayResour
     host: 'edge-1',
     boot: 'b1',
     workers: 2,
+    contracts: [1, 2],
     applied: { epoch: 7, generation: 12 },
     behind: 0,
     rejected: [],

@@ -1,5 +1,6 @@
 import { checkName, LONGEST_NAME } from '../model/names.js';
 import { SECTIONS } from '../model/service_spec.js';
+import { PEER_DEFAULTS } from '../model/set.js';
 import {
   MAX_PEERS,
   MAX_ROUTE_HOST,
@@ -46,6 +47,8 @@ export interface SpecContract {
     readonly most: number;
     readonly port: { readonly min: number; readonly max: number };
     readonly weight: { readonly min: number; readonly max: number };
+    /** What the absence of these says, from version 2 on. */
+    readonly defaults: typeof PEER_DEFAULTS;
   };
   readonly longest: Readonly<Record<string, number>>;
   /** The ASCII characters that may be inside a name, between two letters. */
@@ -60,7 +63,7 @@ export function specContract(): SpecContract {
   return {
     most_bytes: MAX_SET_BYTES,
     fields: fieldsOf(SECTIONS, ''),
-    peers: { most: MAX_PEERS, port: PEER_PORT, weight: PEER_WEIGHT },
+    peers: { most: MAX_PEERS, port: PEER_PORT, weight: PEER_WEIGHT, defaults: PEER_DEFAULTS },
     longest: { service, instance, version, zone, route_host: MAX_ROUTE_HOST, route_path: MAX_ROUTE_PATH },
     inside: {
       service: insideName('service'),

@@ -10,6 +10,7 @@ const entrySchema = z.object({
   boot: z.string(),
   host: z.string(),
   since: z.string(),
+  contracts: z.array(z.int().min(0)).max(16).optional(),
   gone: z.object({ at: z.string(), how: z.enum(['left', 'forgotten']) }).optional(),
 });
 
@@ -42,8 +43,12 @@ function codec(wall: () => number): Codec<RosterEntry, RosterEdit, RosterEntry> 
 
 function entryOf(id: string, data: Buffer): RosterEntry | null {
   try {
-    const { gone, ...entry } = entrySchema.parse(JSON.parse(data.toString('utf8')));
-    return { id, ...entry, ...(gone === undefined ? {} : { gone }) };
+    const { gone, contracts, ...entry } = entrySchema.parse(JSON.parse(data.toString('utf8')));
+    return {
+      ...{ id, ...entry },
+      ...(contracts === undefined ? {} : { contracts }),
+      ...(gone === undefined ? {} : { gone }),
+    };
   } catch {
     return null;
   }

@@ -37,7 +37,7 @@ local function health_text(beat, quote)
 end
 
 --- The heartbeat's JSON, keys in the contract's order.
----   beat {id, boot, host, seq, workers, started, applied = {epoch, generation} | nil,
+---   beat {id, boot, host, seq, workers, started, contracts = list, applied = {epoch, generation} | nil,
 ---         rejected = name → {generation, code}, in_flight = 'service|instance' → n, uncounted,
 ---         health = 'service|instance' → {state, reason, since}, unlisted (those for which there was no room), panic = list
 ---         of services, problems = list of {kind, reason, since}}; the last four may be nil
@@ -54,7 +54,8 @@ function heartbeat.encode(beat, quote)
   end)
   return '{"v":1,"id":' .. quote(beat.id) .. ',"boot":' .. quote(beat.boot) .. ',"host":' .. quote(beat.host)
     .. ',"seq":' .. text(beat.seq) .. ',"workers":' .. text(beat.workers) .. ',"started":' .. text(beat.started)
-    .. ',"contracts":[1],"applied":' .. applied .. ',"rejected":[' .. rejected .. '],"in_flight":{' .. in_flight
+    .. ',"contracts":[' .. table.concat(beat.contracts, ',') .. '],"applied":' .. applied
+    .. ',"rejected":[' .. rejected .. '],"in_flight":{' .. in_flight
     .. '},"uncounted":' .. text(beat.uncounted) .. health_text(beat, quote) .. '}'
 end
 

@@ -8,12 +8,15 @@
 ---   {kind = 'tombstone', service}
 ---   {kind = 'routes', service = '@routes', routes}
 local address = require 'ebbgate.core.address'
+local fill_set = require 'ebbgate.core.fill_set'
 
 local match, find, gsub, floor = string.match, string.find, string.gsub, math.floor
 
 local wire = {}
 
 wire.ROUTES = '@routes'
+--- The versions of the contract that sets may have here. Tombstones and routes are of version 1 for ever.
+wire.CONTRACTS = { 1, 2 }
 wire.MAX_BYTES = 4 * 1024 * 1024
 wire.MAX_PEERS = 10000
 wire.CODES = {
@@ -277,7 +280,11 @@ function wire.decode(name, payload, tools, hash)
   if hash and tools.sha1(payload) ~= hash then return nil, 'hash_mismatch', 'the payload does not have its hash' end
   local parsed, document = pcall(tools.json, payload)
   if not parsed or type(document) ~= 'table' then return nil, 'bad_json', 'the payload is not a JSON object' end
-  if document.v ~= 1 then return nil, 'unknown_version', 'v is ' .. tostring(document.v) end
+  if document.v == 2 and name ~= wire.ROUTES and document.removed == nil then
+    fill_set(document)
+  elseif document.v ~= 1 then
+    return nil, 'unknown_version', 'v is ' .. tostring(document.v)
+  end
   if document.service ~= name then return nil, 'bad_document', 'service is not ' .. name end
   if name == wire.ROUTES then return read_routes(document) end
   if not wire.is_service(name) then return nil, 'bad_document', 'service' end

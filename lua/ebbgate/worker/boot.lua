@@ -142,10 +142,11 @@ function boot.prepare(dicts, state_dir, profiles, start_from_disk)
   load(dicts, state_dir, tools)
 end
 
---- Enters this worker in the list that in_flight_counts.lua reads. Returns its incarnation.
+--- Enters this worker in the list that in_flight_counts.lua reads, with the newest contract that it understands: after a reload
+--- workers of two releases may read one dictionary. Returns its incarnation.
 function boot.enlist(state)
   local incarnation = process.incarnation()
-  local listed, err = state:safe_add(keys.state.worker(incarnation), true)
+  local listed, err = state:safe_add(keys.state.worker(incarnation), wire.CONTRACTS[#wire.CONTRACTS])
   if not listed and err ~= 'exists' then
     ngx.log(ngx.ERR, 'ebbgate: ebb_state is full: this worker cannot be listed')
   end

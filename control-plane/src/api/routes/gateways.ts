@@ -24,7 +24,9 @@ export function gatewayEndpoints(plane: ControlPlane): readonly Endpoint[] {
       body: null,
       view: true,
       answers: { 200: { description: 'The gateways, by id.', schema: resource.gateways } },
-      handle: () => ({ body: { items: plane.gateways(), never_heard: plane.neverHeard() } }),
+      handle: () => ({
+        body: { items: plane.gateways(), never_heard: plane.neverHeard(), contract: plane.contract() },
+      }),
     }),
     endpoint({
       method: 'get',

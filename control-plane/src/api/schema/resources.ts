@@ -183,6 +183,10 @@ export const gateway = z.object({
   host: z.string().nullable(),
   boot: z.string().nullable(),
   workers: count.nullable(),
+  contracts: z
+    .array(count)
+    .nullable()
+    .meta({ description: 'The versions of the set document that it understands, as it said last.' }),
   applied: position.nullable(),
   behind: z.int().nullable(),
   rejected: z.array(z.object({ service: z.string(), generation: count, code: z.string() })),
@@ -248,6 +252,17 @@ export const set = z.object({
   document,
 }) satisfies z.ZodType<model.SetResource>;
 
+const contract = z.object({
+  version: count.meta({ description: 'The version that sets are written in.' }),
+  most: count.meta({ description: 'The highest that this controller may choose.' }),
+  limited_by: z
+    .array(z.string())
+    .meta({ description: 'Gateways that do not understand the next higher one.' }),
+  left_behind: z
+    .array(z.string())
+    .meta({ description: 'Gateways that do not understand this one: they serve what they had.' }),
+}) satisfies z.ZodType<model.ContractResource>;
+
 /** Lists are wrapped, so that they can grow members. */
 function listOf<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item) });
@@ -259,6 +274,7 @@ export const gateways = listOf(gateway).extend({
   never_heard: count.meta({
     description: 'Names in Redis’ list that were never heard. The first of them are among the items.',
   }),
+  contract,
 });
 export const controller = z.object({
   id: z.string(),

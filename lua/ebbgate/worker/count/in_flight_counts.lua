@@ -4,6 +4,7 @@
 --- counters after it therefore sees every request that was picked by an older set: either it had counted by then, or it looks at
 --- the generation later and follows the new set. `made` is read before the counters, for the same reason.
 local keys = require 'ebbgate.core.keys'
+local wire = require 'ebbgate.core.wire'
 local pace = require 'ebbgate.worker.pace'
 local process = require 'ebbgate.worker.process'
 
@@ -19,19 +20,31 @@ function in_flight_counts.new(dicts)
   )
 end
 
---- The incarnations that live, as a set, and their number. Forgets the dead ones.
+--- The incarnations that live, as a set, their number, and the newest contract that all of them understand. Forgets the
+--- dead ones.
 local function living(self)
-  local alive, count = {}, 0
+  local alive, count, newest = {}, 0, wire.CONTRACTS[#wire.CONTRACTS]
   for _, key in ipairs(self.state:get_keys(0)) do
     local incarnation = keys.state.worker_of(key)
     if incarnation and process.alive(incarnation) then
       alive[incarnation], count = true, count + 1
+      -- Those of a release that knew only one contract are listed with `true`.
+      newest = math.min(newest, tonumber(self.state:get(key)) or 1)
     elseif incarnation then
       self.state:delete(key)
       self.inflight:delete(keys.inflight.uncounted_of(incarnation))
     end
   end
-  return alive, count
+  return alive, count, newest
+end
+
+--- The contracts that every living worker understands: old ones after a reload may be of another release.
+local function understood(newest)
+  local list = {}
+  for _, version in ipairs(wire.CONTRACTS) do
+    if version <= newest then list[#list + 1] = version end
+  end
+  return list
 end
 
 --- The list of counters, read again only when one was made: listing locks the dictionary for all workers.
@@ -90,16 +103,16 @@ local function blind(self)
   return 0
 end
 
---- {in_flight = 'service|instance' → n > 0, uncounted, workers}. Yields.
+--- {in_flight = 'service|instance' → n > 0, uncounted, workers, contracts = list}. Yields.
 function in_flight_counts:take()
-  local alive, workers = living(self)
+  local alive, workers, newest = living(self)
   refresh(self)
   local in_flight = sum(self, alive)
   local uncounted = math.max(0, self.inflight:get(keys.inflight.uncounted) or 1) + blind(self)
   for incarnation in pairs(alive) do
     uncounted = uncounted + math.max(0, self.inflight:get(keys.inflight.uncounted_of(incarnation)) or 0)
   end
-  return { in_flight = in_flight, uncounted = uncounted, workers = workers }
+  return { in_flight = in_flight, uncounted = uncounted, workers = workers, contracts = understood(newest) }
 end
 
 return in_flight_counts

@@ -75,6 +75,7 @@ local function gather(self)
   return {
     id = self.identity.id, host = self.identity.host, boot = self.state:get(keys.state.boot),
     started = self.state:get(keys.state.started), seq = self.state:incr(keys.state.seq, 1), workers = counted.workers,
+    contracts = counted.contracts,
     applied = epoch and { epoch = epoch, generation = generation } or nil, rejected = self.json.decode(rejected_text),
     in_flight = counted.in_flight, uncounted = counted.uncounted,
     health = health.health, unlisted = health.unlisted, panic = health.panic, problems = problems,
