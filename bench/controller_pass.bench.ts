@@ -11,6 +11,7 @@ import {
   type Lifecycle,
   loadController,
   MemoryElections,
+  MemoryTruth,
   MemorySets,
   NO_INTENT,
   ok,
@@ -71,6 +72,7 @@ function stage(services: readonly string[]) {
       present: () => Promise.resolve(ok(term && { ...term, ours: true })),
       isPresent: () => Promise.resolve(ok(true)),
     },
+    audit: new MemoryTruth().audit(),
     intents: {
       noun: 'intents',
       ...life(),

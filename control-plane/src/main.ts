@@ -22,6 +22,7 @@ import { readZooKeeperTime } from './zookeeper/clock.js';
 import { createConsumers } from './zookeeper/consumers.js';
 import { createElection } from './zookeeper/election.js';
 import { createOffice } from './zookeeper/epoch.js';
+import { createAuditStore } from './zookeeper/audit.js';
 import { createFreezeStore } from './zookeeper/freezes.js';
 import { createHistoryStore } from './zookeeper/histories.js';
 import { createIntentStore } from './zookeeper/intents.js';
@@ -93,16 +94,19 @@ export async function startController(
   election.onChange(() => {
     permissions.look();
   });
+  const audit = createAuditStore(link, { root: config.root });
+  const truth = { root: config.root, audit };
   const controller = new Controller({
     registry: createRegistrySource(link, { roots }),
     office: createOffice(link, { root: config.root, owner }),
     election,
-    intents: createIntentStore(link, { root: config.root }),
-    histories: createHistoryStore(link, { root: config.root }),
-    roster: createRosterStore(link, { root: config.root }),
-    releases: createReleaseStore(link, { root: config.root }),
+    intents: createIntentStore(link, truth),
+    histories: createHistoryStore(link, truth),
+    roster: createRosterStore(link, truth),
+    releases: createReleaseStore(link, truth),
     traffic: createTrafficReader(redis),
-    freezes: createFreezeStore(link, { root: config.root }),
+    freezes: createFreezeStore(link, truth),
+    audit,
     hooks: createHooks({
       prefixes: config.hooks,
       commands: config.hookCommands,

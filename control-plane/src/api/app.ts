@@ -24,6 +24,7 @@ import { EventStreams } from './event_stream.js';
 import { forward, isForLeader } from './forward.js';
 import { openApi } from './openapi.js';
 import { problemBody, Refusal } from './refusal.js';
+import { auditEndpoints } from './routes/audit.js';
 import { controllerEndpoints } from './routes/controllers.js';
 import { freezeEndpoints } from './routes/freezes.js';
 import { gatewayEndpoints } from './routes/gateways.js';
@@ -76,6 +77,7 @@ export function endpoints(
     operationEndpoints(parts.plane, wait),
     releaseEndpoints(parts.plane, wait, parts.clock),
     intentEndpoints(parts.plane),
+    auditEndpoints(parts.plane, parts.clock),
     problemEndpoints(parts.plane),
     freezeEndpoints(parts.plane),
     gatewayEndpoints(parts.plane),

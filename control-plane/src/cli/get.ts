@@ -20,6 +20,7 @@ import { show } from './watch.js';
 interface GetFlags extends CommonFlags {
   readonly watch?: boolean;
   readonly service?: string;
+  readonly expiring?: boolean;
 }
 
 interface Items<T> {
@@ -33,7 +34,10 @@ export function addGet(program: Command, terminal: Terminal): void {
   noun<GatewayResource>(get, terminal, 'gateways', 'gateway', columns.GATEWAY, (g) => g.id);
   noun<ControllerResource>(get, terminal, 'controllers', 'controller', columns.CONTROLLER, (c) => c.id);
   noun<OperationResource>(get, terminal, 'operations', 'operation', columns.OPERATION, (o) => o.id);
-  noun<IntentResource>(get, terminal, 'intents', 'service', columns.INTENT, (o) => o.service);
+  noun<IntentResource>(get, terminal, 'intents', 'service', columns.INTENT, (o) => o.service).option(
+    '--expiring',
+    'only what ends by itself, the next one first',
+  );
   noun<ProblemResource>(get, terminal, 'problems', 'service', columns.PROBLEM, (p) => p.service ?? '');
   noun<InstanceResource>(get, terminal, 'instances', 'service', columns.INSTANCE, (i) => i.service)
     .option('-s, --service <SVC>', 'the same as naming it')
@@ -57,7 +61,8 @@ function noun<T>(
     const client = createClient(flags, terminal);
     let missing: readonly string[] = [];
     await show(terminal, flags.output, flags.watch === true, async () => {
-      const all = plural === 'instances' ? await instances(client, names) : await items(client, plural);
+      const all =
+        plural === 'instances' ? await instances(client, names) : await items(client, plural, flags);
       const wanted = (all as readonly T[]).filter(
         (item) => names.length === 0 || names.includes(nameOf(item)),
       );
@@ -90,8 +95,9 @@ async function unknown(
   return missing.filter((name) => name !== '*' && !services.includes(name));
 }
 
-async function items(client: ApiClient, plural: string): Promise<readonly unknown[]> {
-  return (await client.get<Items<unknown>>(path(plural))).body.items;
+async function items(client: ApiClient, plural: string, flags: GetFlags): Promise<readonly unknown[]> {
+  const query = flags.expiring === true ? '?expiring=true' : '';
+  return (await client.get<Items<unknown>>(`${path(plural)}${query}`)).body.items;
 }
 
 async function instances(client: ApiClient, given: readonly string[]): Promise<readonly InstanceResource[]> {

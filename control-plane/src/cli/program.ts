@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addAcceptDataLoss } from './accept_data_loss.js';
+import { addAudit } from './audit.js';
 import { addDescribe } from './describe.js';
 import { CliFailure, EXIT } from './failure.js';
 import { addFreeze } from './freeze.js';
@@ -10,6 +11,7 @@ import { addRoute } from './route.js';
 import { addSet } from './set.js';
 import { addSteer } from './steer.js';
 import type { Terminal } from './terminal.js';
+import { addUndoLast } from './undo_last.js';
 import { addWaitCommand } from './wait.js';
 import { addWeight } from './weight.js';
 
@@ -38,6 +40,8 @@ export function addApiCommands(program: Command, terminal: Terminal): void {
   addSet(program, terminal);
   addWaitCommand(program, terminal);
   addFreeze(program, terminal);
+  addAudit(program, terminal);
+  addUndoLast(program, terminal);
   addGateway(program, terminal);
   addAcceptDataLoss(program, terminal);
   addRelease(program, terminal);

@@ -1,4 +1,5 @@
 import { OLDEST_CONTRACT } from '../model/contract.js';
+import type { AuditStore } from '../model/audit_ports.js';
 import { dueOf } from '../plan/clock.js';
 import type { IntentRecord, StoredIntent } from '../model/intent.js';
 import type {
@@ -28,6 +29,7 @@ export interface HousekeepingDeps {
   readonly intents: IntentStore;
   readonly histories: HistoryStore;
   readonly roster: RosterStore;
+  readonly audit: Pick<AuditStore, 'tend'>;
   readonly consumers: ConsumerRegistration;
   readonly clock: Clock;
   readonly log: Log;
@@ -38,6 +40,8 @@ export interface HousekeepingDeps {
   readonly wake: () => void;
 }
 
+/** Between two looks at what of the audit is too much. */
+const TEND_MS = 5_000;
 /** How many gateways that have gone are remembered. */
 const MOST_DEPARTED = 50;
 /** How many gone members a set lists while nobody can prove them empty. */
@@ -59,6 +63,7 @@ export class Housekeeping {
     membership: new Map(),
     services: [],
   };
+  #tendedAt = -Infinity;
   readonly #restsUntil = new PerService(restsUntil);
   /** When the first of all records has something to be written down. */
   readonly #allRestUntil = remembered((intents: World['intents']) => {
@@ -88,6 +93,15 @@ export class Housekeeping {
       await this.#dismiss(world, term);
     }
     await this.#recordEnds(world, term);
+    await this.#tendAudit(term);
+  }
+
+  /** Seldom enough to cost nothing, and often enough that no ring grows far past its bound. */
+  async #tendAudit(term: Term): Promise<void> {
+    const now = this.#deps.clock.monotonic();
+    if (now - this.#tendedAt < TEND_MS) return;
+    this.#tendedAt = now;
+    await this.#deps.audit.tend(term);
   }
 
   /** The names of all services: the same list while there is none more and none less. */

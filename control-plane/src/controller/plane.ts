@@ -26,6 +26,8 @@ export function createPlane(rooms: Rooms): ControlPlane {
       return ok(members.value.map((one, at) => ({ ...one, role: at === 0 ? 'leader' : 'standby' }) as const));
     },
     changed: (signal) => passes.changed(signal),
+    auditPage: (query) => deps.audit.page(query),
+    auditRecord: (n) => deps.audit.record(n),
     mutate: (mutation, caller) => commands.mutate(mutation, caller),
     releases,
   };

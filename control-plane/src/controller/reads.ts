@@ -27,6 +27,8 @@ export type Reads = Omit<
   | 'hasView'
   | 'controllers'
   | 'changed'
+  | 'auditPage'
+  | 'auditRecord'
   | 'mutate'
   | 'releases'
 >;

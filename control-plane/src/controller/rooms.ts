@@ -1,5 +1,6 @@
 import type { ContractVersion } from '../model/contract.js';
 import type { Election } from '../model/election.js';
+import type { AuditStore } from '../model/audit_ports.js';
 import type { FreezeStore } from '../model/freeze_ports.js';
 import type { Hooks } from '../model/hooks.js';
 import type {
@@ -60,6 +61,7 @@ export interface ControllerDeps {
   readonly releases: ReleaseStore;
   readonly traffic: TrafficReader;
   readonly freezes: FreezeStore;
+  readonly audit: AuditStore;
   readonly hooks: Hooks;
   readonly prometheus: Prometheus;
   readonly consumers: ConsumerRegistration;

@@ -1,3 +1,4 @@
+import type { AuditPage, AuditQuery, AuditRecord } from './audit.js';
 import type { Mutation, MutationContext, MutationResource } from './mutation.js';
 import type { Problem } from './problem.js';
 import type { ReadinessResource } from './readiness.js';
@@ -79,6 +80,9 @@ export interface ControlPlane {
   operation(id: string): OperationResource | undefined;
   /** Resolves at the next change of anything the reads above show, or when `signal` aborts. Never rejects. */
   changed(signal: AbortSignal): Promise<void>;
+  /** Every change that somebody asked for, newest first. Read from ZooKeeper when it is asked. */
+  auditPage(query: AuditQuery): Promise<Result<AuditPage, string>>;
+  auditRecord(n: number): Promise<Result<AuditRecord | null, string>>;
   mutate(mutation: Mutation, context: MutationContext): Promise<Result<MutationResource, Problem>>;
   readonly releases: ReleasePlane;
 }

@@ -43,6 +43,8 @@ export type Mutation =
     }
   | { readonly kind: 'undrain' | 'isolate' | 'restore'; readonly selector: Selector }
   | { readonly kind: 'cancel_operation'; readonly id: string }
+  /** Takes back what a record of the audit says; null = the newest change of who asks that is not taken back yet. */
+  | { readonly kind: 'undo'; readonly record: number | null }
   /** The expiry is that of the context. */
   | { readonly kind: 'freeze' | 'unfreeze'; readonly service: string }
   | { readonly kind: 'freeze_all' | 'unfreeze_all' }

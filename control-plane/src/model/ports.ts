@@ -1,3 +1,4 @@
+import type { AuditEntry } from './audit.js';
 import type { FleetReport, RosterEntry } from './gateway.js';
 import type { IntentRecord, StoredIntent } from './intent.js';
 import type { RegistryState, RegistryView } from './registration.js';
@@ -130,9 +131,14 @@ export interface TruthStore<Shown, Edit = never, Stored = Shown>
   read(name: string): Promise<Result<Stored | null, WriteFailure>>;
   /**
    * Makes all edits or none, in one transaction under the fence of `term`, and shows them before it resolves. Answers the new
-   * etag of each edit's record, in their order; null where the record was removed. No edits write nothing.
+   * etag of each edit's record, in their order; null where the record was removed. No edits write nothing. With an `entry`,
+   * which every change that somebody asked for has, its record is written in the same transaction.
    */
-  write(term: Term, edits: readonly Edit[]): Promise<Result<readonly (string | null)[], WriteFailure>>;
+  write(
+    term: Term,
+    edits: readonly Edit[],
+    entry?: AuditEntry,
+  ): Promise<Result<readonly (string | null)[], WriteFailure>>;
 }
 
 /** Any of them, where only what is common to all matters. */

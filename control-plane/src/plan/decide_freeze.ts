@@ -5,12 +5,14 @@ import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
 import { eventOf, recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
-import { isFrozen } from './freeze.js';
+import { changedProblem, notUndoable } from './decide_undo.js';
+import { freezeText, isFrozen } from './freeze.js';
 import { spellAuthor } from './layers.js';
 import { KEPT_HISTORY, revise } from './record.js';
+import { digestOf, spellRecord } from './undo.js';
 
 type ServiceFreeze = Extract<Mutation, { kind: 'freeze' | 'unfreeze' }>;
-type GlobalVerb = Extract<Mutation, { kind: 'freeze_all' | 'unfreeze_all' }>;
+type GlobalVerb = Extract<Mutation, { kind: 'freeze_all' | 'unfreeze_all' | 'undo' }>;
 
 /** The freeze of one service, in its own record. A service that nobody knows is refused: a typing error must not look done. */
 export function decideFreeze(
@@ -61,8 +63,10 @@ export function decideFreezeOfAll(
       field: 'If-Match',
       detail: 'The freeze has changed meanwhile.',
     });
+  if (known) return ok(null);
+  if (mutation.kind === 'undo') return undoFreeze(mutation, context, record, state);
   const freezes = mutation.kind === 'freeze_all';
-  if (known || (!freezes && record.freeze === null)) return ok(null);
+  if (!freezes && record.freeze === null) return ok(null);
   const event = eventOf(state, mutation, context, eventText(freezes, context, record.freeze, state));
   return ok({
     v: 1,
@@ -70,6 +74,23 @@ export function decideFreezeOfAll(
     freeze: freezes ? freezeFrom(context, state.wall) : null,
     events: [...record.events, event].slice(-KEPT_HISTORY),
   });
+}
+
+function undoFreeze(
+  mutation: GlobalVerb,
+  context: MutationContext,
+  record: GlobalFreeze,
+  state: DecisionState,
+): Result<GlobalFreeze, Problem> {
+  const { undo: undone } = state;
+  if (undone?.undo.kind !== 'freeze_all') return err(notUndoable(undone));
+  const { before, after } = undone.undo;
+  if (digestOf(record.freeze) !== after)
+    return err(changedProblem(undone, [`the freeze of everything (now ${freezeText(record.freeze)})`]));
+  const message = `undid ${spellRecord(undone)}`;
+  const event = eventOf(state, mutation, context, { event: 'undone', message });
+  const freeze = isFrozen(before, dueOf(state)) ? before : null;
+  return ok({ v: 1, rev: record.rev + 1, freeze, events: [...record.events, event].slice(-KEPT_HISTORY) });
 }
 
 function needsReason({ kind }: Mutation, { reason }: MutationContext): Problem | null {

@@ -4,7 +4,7 @@ import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
 import { isObject } from '../model/shape.js';
-import { authorOf, eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
+import { authorOf, eventOf, recordOf, takenRoutes, type DecisionState, type Proposal } from './decision.js';
 import { diffSpec, sharesText } from './diff.js';
 import { layersOf, spellAuthor, describeLayerChange, type Layers } from './layers.js';
 import type { Member } from './membership.js';
@@ -23,7 +23,7 @@ export function decideSpec(
   state: DecisionState,
 ): Result<Proposal, Problem> {
   const record = recordOf(state, mutation.service);
-  const taken = takenRoutes(mutation, state);
+  const taken = takenRoutes(mutation.service, mutation.spec.routes ?? [], state);
   if (taken.length > 0)
     return err({
       code: 'route_taken',
@@ -66,17 +66,6 @@ function pathsIn(patch: object): readonly string[] {
     const inner = isObject(value) ? pathsIn(value) : [];
     return inner.length === 0 ? [name] : inner.map((path) => `${name}.${path}`);
   });
-}
-
-function takenRoutes(mutation: PatchSpec, state: DecisionState): readonly string[] {
-  const wanted = mutation.spec.routes ?? [];
-  return [...state.intents]
-    .filter(([service]) => service !== mutation.service)
-    .flatMap(([service, { record }]) =>
-      (record.spec.routes ?? [])
-        .filter((route) => wanted.some((one) => one.host === route.host && one.path === route.path))
-        .map((route) => `The route ${route.host} ${route.path} belongs to ${service}`),
-    );
 }
 
 /** Weights and roles by instance; null takes what is registered back. */

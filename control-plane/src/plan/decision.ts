@@ -1,7 +1,9 @@
+import type { AuditRecord } from '../model/audit.js';
 import {
   NO_INTENT,
   type Decided,
   type IntentRecord,
+  type RouteSpec,
   type ServiceEvent,
   type StoredIntent,
 } from '../model/intent.js';
@@ -24,6 +26,8 @@ export interface DecisionState {
   readonly due?: number;
   readonly newId: string;
   readonly drain_timeout_ms: number;
+  /** The record that is to be undone. */
+  readonly undo?: AuditRecord;
 }
 
 /** What one kind of mutation wants changed, before guards. */
@@ -75,4 +79,19 @@ export function eventOf(
       ? {}
       : { idempotency_key: context.idempotency_key, request: requestHash(mutation, context) }),
   };
+}
+
+/** The routes among `wanted` that another service than `service` has, a sentence each. */
+export function takenRoutes(
+  service: string,
+  wanted: readonly RouteSpec[],
+  { intents }: Pick<DecisionState, 'intents'>,
+): readonly string[] {
+  return [...intents]
+    .filter(([other]) => other !== service)
+    .flatMap(([other, { record }]) =>
+      (record.spec.routes ?? [])
+        .filter((route) => wanted.some((one) => one.host === route.host && one.path === route.path))
+        .map((route) => `The route ${route.host} ${route.path} belongs to ${other}`),
+    );
 }

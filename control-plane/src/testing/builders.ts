@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { AuditEntry } from '../model/audit.js';
 import type { FleetReport, Heartbeat, RosterEntry } from '../model/gateway.js';
 import type { Origin } from '../model/origin.js';
 import type { Registration, RegistryView } from '../model/registration.js';
@@ -7,6 +8,18 @@ import { ROUTES } from '../model/names.js';
 
 /** Where requests of tests come from. */
 export const ORIGIN: Origin = { token: null, from: '127.0.0.1', request_id: 'req-1' };
+
+/** What ann asked for and was done. */
+export function buildEntry(fields: Partial<AuditEntry> = {}): AuditEntry {
+  return {
+    ...ORIGIN,
+    ...{ at: '2026-05-01T12:00:00.000Z', by: 'ann', verb: 'drain', object: 'shop/a', services: ['shop'] },
+    ...{ changes: [], more_changes: 0, reason: '', force: false, overruled: [], until: null },
+    ...{ operation: null, release: null, idempotency_key: null, undoes: null },
+    undo: { kind: 'none', why: 'it is a test' },
+    ...fields,
+  };
+}
 
 /** A ready instance of `shop`, version v1, at 10.0.0.1:8080; `id` follows host and port unless it is given. */
 export function buildRegistration(fields: Partial<Registration> = {}): Registration {

@@ -20,6 +20,7 @@ import { createPublisher } from '../redis/publisher.js';
 import { loadScripts, type PublishingScripts } from '../redis/scripts.js';
 import { createTrafficReader } from '../redis/traffic.js';
 import { registryRoots } from '../registry/formats.js';
+import { createAuditStore } from '../zookeeper/audit.js';
 import { connect, type ZooKeeperConnection } from '../zookeeper/connection.js';
 import { readZooKeeperTime } from '../zookeeper/clock.js';
 import { createConsumers } from '../zookeeper/consumers.js';
@@ -232,7 +233,9 @@ export async function start(changes: Changes = {}): Promise<Running> {
   const publisher = createPublisher({ url, log, clock, scripts: servers.scripts });
   const id = `controller-${String(doors.redis.port)}`;
   const office = createOffice(link, { root: servers.root, owner: id });
-  const intents = createIntentStore(link, { root: servers.root });
+  const audit = createAuditStore(link, { root: servers.root });
+  const truth = { root: servers.root, audit };
+  const intents = createIntentStore(link, truth);
   let ids = 0;
   const election =
     changes.election ?? servers.elections.election({ id, address: null, version: '0.1.0', started_at: '' });
@@ -243,10 +246,11 @@ export async function start(changes: Changes = {}): Promise<Running> {
     office: changes.office?.(office) ?? office,
     election,
     intents: changes.intents?.(intents) ?? intents,
-    histories: createHistoryStore(link, { root: servers.root }),
-    roster: createRosterStore(link, { root: servers.root }),
-    freezes: createFreezeStore(link, { root: servers.root }),
-    releases: createReleaseStore(link, { root: servers.root }),
+    histories: createHistoryStore(link, truth),
+    roster: createRosterStore(link, truth),
+    freezes: createFreezeStore(link, truth),
+    audit,
+    releases: createReleaseStore(link, truth),
     traffic: createTrafficReader({ url, log, clock }),
     hooks: createHooks({ prefixes: [], commands: '', path: '', clock }),
     prometheus: createPrometheus('', clock),

@@ -1,4 +1,5 @@
 import { OLDEST_FLEET } from '../model/contract.js';
+import { isAsked, type AuditPage, type AuditQuery, type AuditRecord } from '../model/audit.js';
 import type { ControlPlane } from '../model/control_plane.js';
 import type { Problem } from '../model/problem.js';
 import type {
@@ -57,6 +58,9 @@ export class MemoryPlane implements ControlPlane {
   gatewayList: GatewayResource[] = [];
   /** Null = ZooKeeper does not say. */
   controllerList: ControllerResource[] | null = [];
+  auditList: AuditRecord[] = [];
+  /** What was asked of the audit. */
+  readonly asked: AuditQuery[] = [];
   private readonly waiters = new Set<() => void>();
   private readonly keys = new Map<string, { request: string; outcome: MutationResource }>();
 
@@ -126,6 +130,17 @@ export class MemoryPlane implements ControlPlane {
   }
   operation(id: string): OperationResource | undefined {
     return this.operationMap.get(id);
+  }
+
+  auditPage(query: AuditQuery): Promise<Result<AuditPage, string>> {
+    this.asked.push(query);
+    const { before, limit } = query;
+    const found = this.auditList.filter((one) => one.n < (before ?? Infinity) && isAsked(one, query));
+    const items = found.slice(0, limit);
+    return Promise.resolve(ok({ items, next: found.length > limit ? (items.at(-1)?.n ?? null) : null }));
+  }
+  auditRecord(n: number): Promise<Result<AuditRecord | null, string>> {
+    return Promise.resolve(ok(this.auditList.find((one) => one.n === n) ?? null));
   }
 
   changed(signal: AbortSignal): Promise<void> {

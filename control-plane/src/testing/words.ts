@@ -23,14 +23,6 @@ const RETIRED: readonly Retired[] = [
   { word: /lottery|lotteries/, say: 'alias sampler' },
   { word: /patience/, say: 'timeouts' },
   { word: /trials?/, say: 'half_open' },
-  {
-    word: /audit|audits|audited/,
-    say: 'verify',
-    except: [
-      { line: /npm audit|--no-audit/, because: 'the command of npm' },
-      { line: /audit log/, because: 'the log of changes to come, which is what the word is kept free for' },
-    ],
-  },
   { word: /hollow/, say: 'unhealthy' },
   { word: /census|censuses|tally|tallies/, say: 'in_flight_counts, request_counts' },
   { word: /troubles?/, say: 'problem' },

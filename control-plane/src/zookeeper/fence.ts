@@ -44,14 +44,19 @@ export interface WriteTarget {
 const TRIES = 3;
 const NOTHING = Buffer.alloc(0);
 
+/** What a conflict names where the record of the change could not be added: nothing was written. */
+export const AUDIT_CONFLICT = '@audit';
+
 /**
  * Makes all changes or none, in one transaction that begins with the check of the term: the one way in which a controller
- * writes. No changes are a check of the term alone.
+ * writes. No changes are a check of the term alone. `audit` writes the record of the changes; the transaction is sent before
+ * this returns, so that two calls are in the order of their records.
  */
 export async function writeFenced(
   target: WriteTarget,
   term: Term,
   changes: readonly NodeChange[],
+  audit: readonly TransactionOperation[] = [],
 ): Promise<Result<WrittenNodes, WriteFailure>> {
   const isThere = new Map<string, boolean>();
   for (const { path, data, etag } of changes)
@@ -61,9 +66,10 @@ export async function writeFenced(
     if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
     const steps: TransactionOperation[] = [
       { kind: 'check', path: epochPath(target.root), version: term.version },
+      ...audit,
     ];
     /** For each step, which change it is of. */
-    const owners: (NodeChange | null)[] = [null];
+    const owners: Owner[] = [null, ...audit.map((): Owner => AUDIT_CONFLICT)];
     for (const change of changes) {
       const own = stepsOf(change, target, isThere);
       if (own === null) return err({ kind: 'conflict', name: change.name });
@@ -79,6 +85,9 @@ export async function writeFenced(
   }
   return err({ kind: 'conflict' });
 }
+
+/** Null = the check of the term. */
+type Owner = NodeChange | typeof AUDIT_CONFLICT | null;
 
 /** The steps of one change; null if it is plain that its etag is of another node. */
 function stepsOf(
@@ -103,7 +112,7 @@ function stepsOf(
 /** What a refused or unanswered transaction means; of a node whose presence did not matter, whether it was found. */
 function meaningOf(
   failure: OperationFailure,
-  owners: readonly (NodeChange | null)[],
+  owners: readonly Owner[],
   folder: string,
 ): WriteFailure | { readonly found: boolean; readonly path: string } {
   const { kind, message } = failure;
@@ -114,14 +123,18 @@ function meaningOf(
     if (kind === 'bad_version') return { kind: 'fenced' };
     return { kind: 'unavailable', reason: `the epoch cannot be checked: ${message}` };
   }
+  const isConflict = kind === 'bad_version' || kind === 'node_exists' || kind === 'no_node';
+  if (change === AUDIT_CONFLICT)
+    return isConflict
+      ? { kind: 'conflict', name: change }
+      : { kind: 'unavailable', reason: `audit: ${message}` };
   const { path, etag, name } = change;
   const isNew = owners.lastIndexOf(change) > owners.indexOf(change);
   const folderIsMissing = kind === 'no_node' && isNew && path.slice(0, path.lastIndexOf('/')) === folder;
   if (folderIsMissing) return { kind: 'unavailable', reason: `${folder} does not exist` };
   if (etag === ANY && (kind === 'no_node' || kind === 'node_exists'))
     return { found: kind === 'node_exists', path };
-  if (kind === 'bad_version' || kind === 'node_exists' || kind === 'no_node')
-    return { kind: 'conflict', name };
+  if (isConflict) return { kind: 'conflict', name };
   return { kind: 'unavailable', reason: `${name}: ${message}` };
 }
 

@@ -3,7 +3,7 @@ import type { FreezeEdit, FreezeStore, GlobalFreeze, StoredFreeze } from '../mod
 import { err, ok, type Result } from '../model/result.js';
 import { eventSchema, freezeSchema } from './intent_record.js';
 import type { ZooKeeperLink } from './link.js';
-import { createTruthStore, showRecord, type Codec } from './truth_store.js';
+import { createTruthStore, showRecord, type Codec, type StorePlace } from './truth_store.js';
 
 const NAME = 'freeze';
 const recordSchema = z.strictObject({
@@ -31,8 +31,8 @@ const CODEC: Codec<StoredFreeze, FreezeEdit, StoredFreeze> = {
 };
 
 /** The store at `<root>/global/freeze`; it creates `<root>/global` at the first contact. */
-export function createFreezeStore(link: ZooKeeperLink, { root }: { readonly root: string }): FreezeStore {
-  return createTruthStore(link, root, CODEC);
+export function createFreezeStore(link: ZooKeeperLink, place: StorePlace): FreezeStore {
+  return createTruthStore(link, place, CODEC);
 }
 
 function parseRecord(data: Buffer): Result<GlobalFreeze, string> {

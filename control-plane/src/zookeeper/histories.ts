@@ -4,11 +4,17 @@ import type { HistoryStore, IntentEdit, StoredHistory } from '../model/ports.js'
 import { err, ok, type Result } from '../model/result.js';
 import { eventSchema } from './intent_record.js';
 import type { ZooKeeperLink } from './link.js';
-import { createTruthStore, showRecord, type Codec, type RecordChange } from './truth_store.js';
+import {
+  createTruthStore,
+  showRecord,
+  type Codec,
+  type RecordChange,
+  type StorePlace,
+} from './truth_store.js';
 
 /** The store at `<root>/history`, which it creates at the first contact. */
-export function createHistoryStore(link: ZooKeeperLink, { root }: { readonly root: string }): HistoryStore {
-  return createTruthStore(link, root, CODEC);
+export function createHistoryStore(link: ZooKeeperLink, place: StorePlace): HistoryStore {
+  return createTruthStore(link, place, CODEC);
 }
 
 /**

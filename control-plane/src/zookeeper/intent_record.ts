@@ -32,9 +32,11 @@ const spec = z.strictObject({
   version_fallback: z.boolean().optional(),
 });
 
-const decided = { by: text, reason: text, at: moment, expires: moment.optional() };
+/** Who decided something, and until when: the members of it. */
+export const decided = { by: text, reason: text, at: moment, expires: moment.optional() };
 
-const instance = z.strictObject({
+/** What people decided for one instance, wherever it is kept. */
+export const instanceSchema = z.strictObject({
   state: z.enum(['draining', 'isolated', 'cut']).optional(),
   weight: z.int().min(0).max(10_000).optional(),
   backup: z.boolean().optional(),
@@ -97,7 +99,7 @@ const record = z.strictObject({
   v: z.literal(1),
   rev: z.int().min(0),
   spec,
-  instances: z.record(name('instance'), instance),
+  instances: z.record(name('instance'), instanceSchema),
   versions: z.record(name('version'), z.number().min(0).max(100)),
   versions_by: z.strictObject(decided).optional(),
   fallback: name('version').optional(),

@@ -4,7 +4,7 @@ import { ok } from '../model/result.js';
 import { historyChange } from './histories.js';
 import { encodeIntentRecord, parseIntentRecord } from './intent_record.js';
 import type { ZooKeeperLink } from './link.js';
-import { createTruthStore, showRecord, type Codec } from './truth_store.js';
+import { createTruthStore, showRecord, type Codec, type StorePlace } from './truth_store.js';
 
 const CODEC: Codec<StoredIntent, IntentEdit, StoredIntent> = {
   noun: 'intents',
@@ -22,6 +22,6 @@ const CODEC: Codec<StoredIntent, IntentEdit, StoredIntent> = {
 };
 
 /** The store at `<root>/intents`, which it creates at the first contact. */
-export function createIntentStore(link: ZooKeeperLink, { root }: { readonly root: string }): IntentStore {
-  return createTruthStore(link, root, CODEC);
+export function createIntentStore(link: ZooKeeperLink, place: StorePlace): IntentStore {
+  return createTruthStore(link, place, CODEC);
 }

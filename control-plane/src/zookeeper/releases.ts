@@ -7,7 +7,13 @@ import type { Found } from './found.js';
 import type { ZooKeeperLink } from './link.js';
 import type { Reading } from './reader.js';
 import { encodeReleaseRecord, parseReleaseRecord } from './release_record.js';
-import { createTruthStore, type Around, type Codec, type RecordChange } from './truth_store.js';
+import {
+  createTruthStore,
+  type Around,
+  type Codec,
+  type RecordChange,
+  type StorePlace,
+} from './truth_store.js';
 
 /** How many ended releases a service keeps. */
 export const KEPT_HISTORY = 10;
@@ -17,8 +23,8 @@ const MOST_BYTES = 1_000_000;
 const NOTHING = Buffer.alloc(0);
 
 /** The store at `<root>/releases`, which it creates at the first contact. */
-export function createReleaseStore(link: ZooKeeperLink, { root }: { readonly root: string }): ReleaseStore {
-  return createTruthStore(link, root, CODEC);
+export function createReleaseStore(link: ZooKeeperLink, place: StorePlace): ReleaseStore {
+  return createTruthStore(link, place, CODEC);
 }
 
 /** `<service>/current` is the lock and the running release, `<service>/history/<n>` what has ended. */

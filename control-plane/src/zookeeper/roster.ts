@@ -4,7 +4,7 @@ import type { RosterEdit, RosterStore } from '../model/ports.js';
 import { err, ok } from '../model/result.js';
 import { ANY } from './fence.js';
 import type { ZooKeeperLink } from './link.js';
-import { createTruthStore, showRecord, type Codec } from './truth_store.js';
+import { createTruthStore, showRecord, type Codec, type StorePlace } from './truth_store.js';
 
 const entrySchema = z.object({
   boot: z.string(),
@@ -15,10 +15,10 @@ const entrySchema = z.object({
 });
 
 /** The roster at `<root>/gateways`, which it creates at the first contact. */
-export function createRosterStore(link: ZooKeeperLink, { root }: { readonly root: string }): RosterStore {
+export function createRosterStore(link: ZooKeeperLink, place: StorePlace): RosterStore {
   return createTruthStore(
     link,
-    root,
+    place,
     codec(() => link.clock.wall()),
   );
 }

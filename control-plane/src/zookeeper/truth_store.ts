@@ -1,8 +1,10 @@
+import type { AuditEntry } from '../model/audit.js';
 import type { Term, TruthStore, WriteFailure } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
+import type { AuditLog, WriteSteps } from './audit_log.js';
 import { DecodeCache } from './decode_cache.js';
 import { etagOf } from './etag.js';
-import { etagIn, writeFenced, type NodeChange } from './fence.js';
+import { etagIn, writeFenced, type NodeChange, type WrittenNodes } from './fence.js';
 import { groupByName, type Found } from './found.js';
 import type { ZooKeeperLink } from './link.js';
 import type { TreeNode } from './mirror.js';
@@ -50,13 +52,21 @@ export interface Around<Shown> {
   readonly shown: (name: string) => Shown | undefined;
 }
 
-/** A store of what `codec` describes, below `root`. */
+/** Where a store is. */
+export interface StorePlace {
+  /** The root of the truth. */
+  readonly root: string;
+  /** What records changes; a store without it refuses a change that has to be recorded. */
+  readonly audit?: { readonly log: AuditLog };
+}
+
+/** A store of what `codec` describes. */
 export function createTruthStore<Shown, Edit, Stored>(
   link: ZooKeeperLink,
-  root: string,
+  place: StorePlace,
   codec: Codec<Shown, Edit, Stored>,
 ): TruthStore<Shown, Edit, Stored> {
-  return new ZooKeeperTruthStore(link, root, codec);
+  return new ZooKeeperTruthStore(link, place, codec);
 }
 
 /**
@@ -67,6 +77,7 @@ class ZooKeeperTruthStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit
   readonly noun: string;
   readonly #link: ZooKeeperLink;
   readonly #root: string;
+  readonly #audit: AuditLog | null;
   readonly #codec: Codec<Shown, Edit, Stored>;
   readonly #folder: string;
   readonly #tree: WatchedTree;
@@ -77,10 +88,11 @@ class ZooKeeperTruthStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit
   #damaged: ReadonlyMap<string, string> = new Map();
   #problem: { readonly path: string; readonly reason: string } | null = null;
 
-  constructor(link: ZooKeeperLink, root: string, codec: Codec<Shown, Edit, Stored>) {
+  constructor(link: ZooKeeperLink, { root, audit }: StorePlace, codec: Codec<Shown, Edit, Stored>) {
     this.noun = codec.noun;
     this.#link = link;
     this.#root = root;
+    this.#audit = audit?.log ?? null;
     this.#codec = codec;
     this.#folder = `${root}/${codec.folder}`;
     this.#tree = new WatchedTree(link, {
@@ -158,7 +170,11 @@ class ZooKeeperTruthStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit
     return err({ kind: 'unavailable', reason: `the record at ${path} is damaged: ${decoded.error}` });
   }
 
-  async write(term: Term, edits: readonly Edit[]): Promise<Result<readonly (string | null)[], WriteFailure>> {
+  async write(
+    term: Term,
+    edits: readonly Edit[],
+    entry?: AuditEntry,
+  ): Promise<Result<readonly (string | null)[], WriteFailure>> {
     const around: Around<Shown> = {
       root: this.#root,
       at: (place) => `${this.#folder}/${place}`,
@@ -175,7 +191,10 @@ class ZooKeeperTruthStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit
       changes.push(...nodes.map((one) => ({ ...one, name })));
     }
     const target = { link: this.#link, root: this.#root, folder: this.#folder, known: around.known };
-    const written = await writeFenced(target, term, changes);
+    const written =
+      entry === undefined
+        ? await writeFenced(target, term, changes)
+        : await this.#recorded(entry, (steps) => writeFenced(target, term, changes, steps));
     if (!written.ok) return written;
     const { nodes, removed, zxid } = written.value;
     const prefix = `${this.#folder}/`;
@@ -183,6 +202,11 @@ class ZooKeeperTruthStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit
     for (const path of removed) if (path.startsWith(prefix)) this.#tree.drop(path, zxid);
     this.#showAgain(names);
     return ok(names.map((name) => etagIn(written.value, this.pathOf(name))));
+  }
+
+  #recorded(entry: AuditEntry, write: WriteSteps): Promise<Result<WrittenNodes, WriteFailure>> {
+    if (this.#audit !== null) return this.#audit.append(entry, write);
+    return Promise.resolve(err({ kind: 'unavailable', reason: `${this.noun}: changes cannot be recorded` }));
   }
 
   /** Shows what was written before anybody can ask for it. */

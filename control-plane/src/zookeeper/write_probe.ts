@@ -5,7 +5,7 @@ import type { TransactionOperation } from './protocol.js';
 /** No znode has this version: what begins with it is refused. */
 const NO_VERSION = 2_147_483_647;
 /** Where a controller makes records, each below its root. */
-const PLACES = ['intents', 'gateways', 'releases'] as const;
+const PLACES = ['intents', 'gateways', 'releases', 'audit/log'] as const;
 const NAME = '@probe';
 
 /**

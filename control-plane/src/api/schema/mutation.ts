@@ -15,17 +15,18 @@ export const guard = z.object({
   message: z.string(),
 });
 
+/** A line of before → after. */
+export const change = z.object({
+  service: z.string(),
+  instance: z.string().nullable(),
+  field: z.string(),
+  from: z.string(),
+  to: z.string(),
+});
+
 export const mutation = z.object({
   dry_run: z.boolean(),
-  changes: z.array(
-    z.object({
-      service: z.string(),
-      instance: z.string().nullable(),
-      field: z.string(),
-      from: z.string(),
-      to: z.string(),
-    }),
-  ),
+  changes: z.array(change),
   guards: z.array(guard),
   blockers: z.array(z.string()),
   operation: operation.nullable(),

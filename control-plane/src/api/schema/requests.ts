@@ -24,6 +24,9 @@ export const readyQuery = z.strictObject({
   }),
 });
 export const waitQuery = z.strictObject({ wait: duration(0, WAIT_MAX_MS).optional() });
+export const intentsQuery = z.strictObject({
+  expiring: flag.optional().meta({ description: 'True: only what ends by itself, the next one first.' }),
+});
 export const mutationQuery = z.strictObject({ dry_run: flag.optional() });
 
 const expires = duration(1_000, EXPIRES_MAX_MS).meta({

@@ -3,10 +3,11 @@ import type { Mutation, MutationContext, MutationResource } from '../../model/mu
 import { err, type Result } from '../../model/result.js';
 import type { DataLoss } from '../office/data_loss.js';
 import type { CommandContext } from './context.js';
+import { entryOf, noUndo } from './entry.js';
 import { forgetGateways } from './forget_gateways.js';
 import { mutateFreeze } from './freeze.js';
 import { joinGateway, takeGatewayOut } from './gateways.js';
-import { record } from './perform.js';
+import { resolveUndo } from './undo.js';
 import { mutateServices } from './services.js';
 
 /** The door of every mutation. Releases come by `perform` too, with the same context. */
@@ -31,6 +32,8 @@ export class Commands {
       case 'freeze_all':
       case 'unfreeze_all':
         return mutateFreeze(this.#context, mutation, caller);
+      case 'undo':
+        return this.#undo(mutation, caller);
       case 'accept_data_loss':
         return this.#acceptDataLoss(mutation, caller);
       default:
@@ -45,8 +48,29 @@ export class Commands {
   ): Promise<Result<MutationResource, Problem>> {
     const { notLeader } = this.#context.authority;
     if (notLeader !== null) return err(notLeader);
-    return this.#loss.accept(mutation, caller, () => {
-      record(this.#context, caller, mutation.kind, { keep_intents: mutation.keep_intents });
+    const { object, undo } = ACCEPTANCE;
+    return this.#loss.accept(mutation, caller, (changes) => {
+      const wall = this.#context.clock.wall();
+      return entryOf(caller, mutation.kind, { object, services: [], changes, undo }, wall);
     });
   }
+
+  /** What is written depends on what the record changed; it is decided, guarded and recorded as every other change is. */
+  async #undo(
+    mutation: Extract<Mutation, { kind: 'undo' }>,
+    caller: MutationContext,
+  ): Promise<Result<MutationResource, Problem>> {
+    const refusal = this.#context.authority.refusal(caller.dry_run);
+    if (refusal) return err(refusal);
+    const record = await resolveUndo(this.#context, mutation, caller);
+    if (!record.ok) return record;
+    const undo = { kind: 'undo', record: record.value.n } as const;
+    const change = record.value.undo.kind === 'freeze_all' ? mutateFreeze : mutateServices;
+    return change(this.#context, undo, caller, record.value);
+  }
 }
+
+const ACCEPTANCE = {
+  object: 'zookeeper',
+  undo: noUndo('what was lost is not known any more; a copy of ZooKeeper is restored by hand'),
+};

@@ -1,5 +1,6 @@
-import type { Clock, Feedback, IntentStore, Log, Office, RosterStore } from '../../model/ports.js';
+import type { Clock, Feedback, IntentStore, Log, RosterStore } from '../../model/ports.js';
 import type { Origin } from '../../model/origin.js';
+import type { AuditStore } from '../../model/audit_ports.js';
 import type { FreezeStore } from '../../model/freeze_ports.js';
 import type { World } from '../../plan/world.js';
 import type { Compilation } from '../compilation.js';
@@ -13,7 +14,7 @@ export interface CommandContext {
   readonly intents: IntentStore;
   readonly roster: RosterStore;
   readonly freezes: FreezeStore;
-  readonly office: Pick<Office, 'isPresent'>;
+  readonly audit: AuditStore;
   readonly feedback: Feedback;
   readonly clock: Clock;
   readonly log: Log;
@@ -38,4 +39,7 @@ export interface Caller {
   readonly force: boolean;
   /** Nothing is written. */
   readonly dry_run: boolean;
+  readonly idempotency_key: string | null;
+  /** How long what is decided lasts; absent where nothing ends by itself. */
+  readonly expires_ms?: number | null;
 }

@@ -3,8 +3,18 @@ import type { Mutation, MutationContext, MutationResource, PlannedChange } from 
 import { err, ok, type Result } from '../../model/result.js';
 import type { World } from '../../plan/world.js';
 import type { CommandContext } from './context.js';
-import { isLive, outcomeOf, ROSTER_QUEUE, rosterChange, stillServes, takeOut } from './gateways.js';
-import { perform, record } from './perform.js';
+import { noUndo } from './entry.js';
+import {
+  departureOf,
+  isLive,
+  outcomeOf,
+  REJOINS,
+  ROSTER_QUEUE,
+  rosterChange,
+  stillServes,
+} from './gateways.js';
+import { perform } from './perform.js';
+import { into } from './writing.js';
 
 type ForgetGateways = Extract<Mutation, { kind: 'forget_gateways' }>;
 
@@ -17,40 +27,33 @@ export async function forgetGateways(
   mutation: ForgetGateways,
   caller: MutationContext,
 ): Promise<Result<MutationResource, Problem>> {
-  const run = {
-    left: [...new Set(mutation.gateways)],
-    gone: [] as string[],
-    problem: null as Problem | null,
-  };
-  const about = () => ({ gateways: run.gone, never_heard: mutation.never_heard });
-  const performed = await perform(context, caller, {
+  const ids = [...new Set(mutation.gateways)];
+  const run = { missed: null as Problem | null };
+  const done = await perform(context, caller, {
     kind: mutation.kind,
     queue: ROSTER_QUEUE,
     decide: () => {
       const world = context.world();
-      // Those that went in a try before are gone for good.
-      const refusal = run.gone.length > 0 ? null : refuse(world, mutation, caller);
+      const refusal = refuse(world, mutation, caller);
       return refusal ? err(refusal) : ok(changesOf(world, mutation));
     },
-    write: async (_, term) => {
-      for (let id = run.left[0]; id !== undefined; id = run.left[0]) {
-        const taken = await takeOut(context, term, id, 'forgotten');
-        if (!taken.ok) return taken;
-        run.gone.push(id);
-        run.left.shift();
-      }
-      if (mutation.never_heard) run.problem = await forgetNeverHeard(context);
-      return ok(undefined);
+    writes: () =>
+      into(
+        context.roster,
+        ids.flatMap((id) => departureOf(context, id, 'forgotten')),
+      ),
+    after: async () => {
+      for (const id of ids) await context.feedback.forget(id);
+      if (mutation.never_heard) run.missed = await forgetNeverHeard(context);
     },
-    about,
+    audit: (changes) => ({ object: objectOf(mutation), services: [], changes, undo: noUndo(REJOINS) }),
   });
-  if (!performed.ok) {
-    const { error } = performed;
-    if (run.gone.length === 0) return performed;
-    record(context, caller, mutation.kind, about());
-    return err({ ...error, detail: `${error.detail} ${String(run.gone.length)} are forgotten already.` });
-  }
-  return run.problem ? err(run.problem) : ok(outcomeOf(performed.value, caller));
+  if (!done.ok) return done;
+  return run.missed ? err(run.missed) : ok(outcomeOf(done.value, caller));
+}
+
+function objectOf({ gateways, never_heard }: ForgetGateways): string {
+  return [...gateways, ...(never_heard ? ['never heard'] : [])].join(' ');
 }
 
 function refuse(world: World, mutation: ForgetGateways, { reason }: MutationContext): Problem | null {

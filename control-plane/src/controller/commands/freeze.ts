@@ -1,13 +1,16 @@
+import type { AuditRecord } from '../../model/audit.js';
 import type { GlobalFreeze, StoredFreeze } from '../../model/freeze_ports.js';
 import type { Problem } from '../../model/problem.js';
 import type { Mutation, MutationContext, MutationResource } from '../../model/mutation.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { decideFreezeOfAll } from '../../plan/decide_freeze.js';
 import { freezeText } from '../../plan/freeze.js';
+import { undoOfFreeze } from '../../plan/undo.js';
 import type { CommandContext } from './context.js';
 import { perform } from './perform.js';
+import { into } from './writing.js';
 
-type FreezeMutation = Extract<Mutation, { kind: 'freeze_all' | 'unfreeze_all' }>;
+type FreezeMutation = Extract<Mutation, { kind: 'freeze_all' | 'unfreeze_all' | 'undo' }>;
 
 const NAME = 'freeze';
 /** No service is called like this, so the freeze has a queue of its own. */
@@ -18,14 +21,20 @@ export async function mutateFreeze(
   context: CommandContext,
   mutation: FreezeMutation,
   caller: MutationContext,
+  undone?: AuditRecord,
 ): Promise<Result<MutationResource, Problem>> {
   const done = await perform(context, caller, {
     kind: mutation.kind,
     queue: QUEUE,
-    decide: () => decideNow(context, mutation, caller),
-    write: ({ before, after }, term) =>
-      after === null ? null : context.freezes.write(term, [{ etag: before?.etag ?? null, record: after }]),
-    about: () => ({}),
+    decide: () => decideNow(context, mutation, caller, undone),
+    writes: ({ before, after }) =>
+      after === null ? null : into(context.freezes, [{ etag: before?.etag ?? null, record: after }]),
+    audit: ({ before, after }) => ({
+      object: undone === undefined ? '*' : `${undone.verb} of ${undone.object}`,
+      ...{ services: [], changes: after ? changesOf(before, after) : [] },
+      undo: undoOfFreeze(before?.record.freeze ?? null, after?.freeze ?? null),
+      ...(undone === undefined ? {} : { undoes: undone.n }),
+    }),
   });
   if (!done.ok) return done;
   const { before, after } = done.value;
@@ -44,6 +53,7 @@ function decideNow(
   context: CommandContext,
   mutation: FreezeMutation,
   caller: MutationContext,
+  undone: AuditRecord | undefined,
 ): Result<Decided, Problem> {
   const before = context.inputs.storedFreeze;
   const damage = context.freezes.damaged().get(NAME);
@@ -53,6 +63,7 @@ function decideNow(
   const state = {
     ...{ intents, membership, witnesses, wall, newId: '', drain_timeout_ms: 0 },
     ...(due === undefined ? {} : { due }),
+    ...(undone === undefined ? {} : { undo: undone }),
   };
   const after = decideFreezeOfAll(mutation, caller, before, state);
   return after.ok ? ok({ before, after: after.value }) : after;

@@ -1,18 +1,24 @@
 import type { Departure, HeardGateway, RosterEntry } from '../../model/gateway.js';
-import type { Office, Term, WriteFailure } from '../../model/ports.js';
+import type { RosterEdit } from '../../model/ports.js';
 import type { Problem } from '../../model/problem.js';
 import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { isSilent } from '../../plan/proof.js';
 import type { World } from '../../plan/world.js';
 import type { CommandContext } from './context.js';
+import { noUndo } from './entry.js';
 import { perform } from './perform.js';
+import { into } from './writing.js';
 
 type GatewayMutation = Extract<Mutation, { kind: 'forget_gateway' | 'leave_gateway' }>;
 type JoinGateway = Extract<Mutation, { kind: 'join_gateway' }>;
 
 /** Changes of the roster queue behind one another: no service has this name. */
 export const ROSTER_QUEUE = '@roster';
+
+/** Why a change of the roster is not undone. */
+export const REJOINS = 'a gateway that serves joins the roster by itself';
+const FORGETS = 'a gateway that does not serve is taken out by `ebbgate forget-gateway`';
 
 /** A gateway beats once a second, so one that makes no sound for this long has really stopped. */
 const QUIET_MS = 1_300;
@@ -43,8 +49,10 @@ export async function takeGatewayOut(
       const refusal = check();
       return refusal ? err(refusal) : ok([rosterChange(id, 'out of the roster')]);
     },
-    write: (_, term) => takeOut(context, term, id, leaves ? 'left' : 'forgotten'),
-    about: () => ({ gateway: id }),
+    writes: () => into(context.roster, departureOf(context, id, leaves ? 'left' : 'forgotten')),
+    // It stays in the roster as one that has gone, so that a proof can name it.
+    after: () => context.feedback.forget(id),
+    audit: (changes) => ({ object: id, services: [], changes, undo: noUndo(REJOINS) }),
   });
   return done.ok ? ok(outcomeOf(done.value, caller)) : done;
 }
@@ -63,12 +71,12 @@ export async function joinGateway(
     kind: 'join_gateway',
     queue: ROSTER_QUEUE,
     decide: () => ok(isIn() ? [] : [rosterChange(id, 'in the roster')]),
-    write: (changes, term) => {
+    writes: (changes) => {
       const since = new Date(context.world().wall).toISOString();
       const entry = { id, boot: '', host: '', since };
-      return changes.length === 0 ? null : context.roster.write(term, [{ id, entry }]);
+      return changes.length === 0 ? null : into(context.roster, [{ id, entry }]);
     },
-    about: () => ({ gateway: id }),
+    audit: (changes) => ({ object: id, services: [], changes, undo: noUndo(FORGETS) }),
   });
   return done.ok ? ok(outcomeOf(done.value, caller)) : done;
 }
@@ -131,31 +139,16 @@ async function fellSilent(context: CommandContext, id: string): Promise<boolean>
   }
 }
 
-/** Takes one gateway out of the roster, then out of Redis. */
-export async function takeOut(
-  { world, roster, feedback, office }: CommandContext,
-  term: Term,
+/** What takes one gateway out of the roster. What was never heard leaves no trace there. */
+export function departureOf(
+  { world }: Pick<CommandContext, 'world'>,
   id: string,
   how: Departure['how'],
-): Promise<Result<unknown, WriteFailure>> {
+): readonly RosterEdit[] {
   const { wall, witnesses } = world();
   const entry = witnesses.roster.get(id) ?? entryOf(witnesses.fleet.heard.get(id), wall);
   const gone = { at: new Date(wall).toISOString(), how };
-  // It stays in the roster as one that has gone, so that a proof can name it. What was never heard leaves no trace there.
-  const taken = await (entry
-    ? roster.write(term, [{ id, entry: { ...entry, gone } }])
-    : stillLeads(office, term));
-  if (taken.ok) await feedback.forget(id);
-  return taken;
-}
-
-/** Redis has no fence: what is taken out of it alone is taken out by the leader only. */
-async function stillLeads(
-  office: Pick<Office, 'isPresent'>,
-  term: Term,
-): Promise<Result<unknown, WriteFailure>> {
-  const present = await office.isPresent(term);
-  return present.ok && !present.value ? err({ kind: 'fenced' }) : present;
+  return entry ? [{ id, entry: { ...entry, gone } }] : [];
 }
 
 /** The entry of one that was heard and is not in the roster yet. */

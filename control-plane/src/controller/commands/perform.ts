@@ -1,8 +1,11 @@
-import type { Term, WriteFailure } from '../../model/ports.js';
+import type { AuditEntry } from '../../model/audit.js';
+import type { WriteFailure } from '../../model/ports.js';
 import type { Problem } from '../../model/problem.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { NOT_LEADER } from '../office/authority.js';
 import type { Caller, CommandContext } from './context.js';
+import { entryOf, type Audited } from './entry.js';
+import { carryOut, type Writing } from './writing.js';
 
 /** How long one change is decided again before the client is asked to try again, in milliseconds. */
 const MOST_TRYING_MS = 5_000;
@@ -15,25 +18,27 @@ type Conflict = WriteFailure & { readonly kind: 'conflict' };
 
 /** A change that somebody asks for. */
 export interface Change<T> {
-  /** What it is called where it is recorded. */
+  /** The verb of its record. */
   readonly kind: string;
   /** The queue it waits in: a service, null = behind all services, `@name` = one of no service. */
   readonly queue: string | null;
   /** What the change comes to on the newest state. Changes nothing. */
   readonly decide: () => Result<T, Problem>;
-  /** Writes what was decided under `term`, all or nothing; null = there is nothing to write. */
-  readonly write: (decided: T, term: Term) => Promise<Result<unknown, WriteFailure>> | null;
+  /** What was decided comes to in the store; null = there is nothing to write. */
+  readonly writes: (decided: T) => Writing | null;
+  /** What follows outside of the store, once it is written. */
+  readonly after?: (decided: T) => Promise<unknown>;
   /** After somebody else wrote first: resolves when that was read, or after a bounded time. Absent = a short pause. */
   readonly updated?: (decided: T, conflict: Conflict) => Promise<void>;
-  /** What was changed, for the record. */
-  readonly about: (decided: T) => object;
+  /** What was changed, for its record. */
+  readonly audit: (decided: T) => Audited;
 }
 
 type Needs = Pick<CommandContext, 'authority' | 'passes' | 'queue' | 'clock' | 'log'>;
 
 /**
- * The one way of every change that people ask for: refuses what may not be decided now, waits for its turn, decides and writes,
- * records the change, and publishes it at once. A dry run is decided and nothing else.
+ * The one way of every change that people ask for: refuses what may not be decided now, waits for its turn, decides, writes the
+ * change with its record, and publishes it at once. A dry run is decided and nothing else. What changes nothing has no record.
  */
 export async function perform<T>(
   context: Needs,
@@ -44,37 +49,34 @@ export async function perform<T>(
     const refusal = context.authority.refusal(true);
     return refusal ? err(refusal) : change.decide();
   }
-  const done = await context.queue.take(change.queue, () => decideAndWrite(context, change));
+  const done = await context.queue.take(change.queue, () => decideAndWrite(context, caller, change));
   if (!done.ok) return done;
-  const { decided, written } = done.value;
-  if (written) record(context, caller, change.kind, change.about(decided));
+  const { decided, entry } = done.value;
+  if (entry) logChange(context, entry);
   await context.passes.settled();
   return ok(decided);
 }
 
-/**
- * Writes down that a change was made. Every mutation comes by here, and none twice; at debug level, since the API's line `mutated`
- * has the answer as well.
- */
-export function record(
-  { log }: Pick<CommandContext, 'log'>,
-  { by, reason, force }: Omit<Caller, 'dry_run'>,
-  kind: string,
-  about: object,
-): void {
-  log.debug({ mutation: kind, by, reason, ...(force ? { force } : {}), ...about }, 'change written');
+/** At debug level, since the API's line `mutated` has the answer as well. */
+function logChange({ log }: Pick<CommandContext, 'log'>, { undo: _undo, ...entry }: AuditEntry): void {
+  log.debug(entry, 'change written');
 }
 
 interface Done<T> {
   readonly decided: T;
-  readonly written: boolean;
+  /** The record that was written; null = there was nothing to write. */
+  readonly entry: AuditEntry | null;
 }
 
 /**
  * Decides and writes. Decides again on the newest state as long as the write was certainly not applied: somebody else wrote
  * first, or the term was an older one of our own. So each change takes effect exactly once.
  */
-async function decideAndWrite<T>(context: Needs, change: Change<T>): Promise<Result<Done<T>, Problem>> {
+async function decideAndWrite<T>(
+  context: Needs,
+  caller: Caller,
+  change: Change<T>,
+): Promise<Result<Done<T>, Problem>> {
   const { authority, clock, passes } = context;
   const until = clock.monotonic() + MOST_TRYING_MS;
   for (;;) {
@@ -84,10 +86,14 @@ async function decideAndWrite<T>(context: Needs, change: Change<T>): Promise<Res
     const decision = change.decide();
     if (!decision.ok) return decision;
     const decided = decision.value;
-    const writing = term === null ? null : change.write(decided, term);
-    if (term === null || writing === null) return ok({ decided, written: false });
-    const written = await writing;
-    if (written.ok) return ok({ decided, written: true });
+    const writing = change.writes(decided);
+    if (term === null || writing === null) return ok({ decided, entry: null });
+    const entry = entryOf(caller, change.kind, change.audit(decided), clock.wall());
+    const written = await carryOut(writing, term, entry);
+    if (written.ok) {
+      await change.after?.(decided);
+      return ok({ decided, entry });
+    }
     const failure = written.error;
     if (failure.kind === 'unavailable') return err(unavailable(failure.reason));
     if (failure.kind === 'conflict') await (change.updated?.(decided, failure) ?? passes.pause(UPDATES_MS));

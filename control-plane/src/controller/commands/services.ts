@@ -1,7 +1,8 @@
+import type { AuditRecord } from '../../model/audit.js';
 import { own } from '../../model/dictionary.js';
 import type { IntentEdit } from '../../model/ports.js';
 import type { Problem } from '../../model/problem.js';
-import type { MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
+import type { MutationContext, MutationResource, PlannedChange, Selector } from '../../model/mutation.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { dueOf } from '../../plan/clock.js';
 import { decide, type Decision, type ServiceMutation } from '../../plan/decide.js';
@@ -9,17 +10,20 @@ import { describeOperation } from '../../plan/describe_fleet.js';
 import { diffRecords } from '../../plan/diff.js';
 import { drainOf } from '../../plan/layers.js';
 import { proveDrained } from '../../plan/proof.js';
+import { undoOf } from '../../plan/undo.js';
 import { drainTarget, membersIn, recordIn, type World } from '../../plan/world.js';
 import type { CommandContext } from './context.js';
 import { perform } from './perform.js';
+import { into } from './writing.js';
 
 /** How long a change waits for a record that somebody else wrote, in milliseconds. */
 const UPDATED_MS = 1_000;
 
-/** What was decided, and on which world. */
+/** What was decided, on which world, and what it changes there. */
 interface Decided {
   readonly world: World;
   readonly decision: Decision;
+  readonly changes: readonly PlannedChange[];
 }
 
 /** Changes the intents of one or several services, in one transaction. */
@@ -27,39 +31,69 @@ export async function mutateServices(
   context: CommandContext,
   mutation: ServiceMutation,
   caller: MutationContext,
+  undone?: AuditRecord,
 ): Promise<Result<MutationResource, Problem>> {
-  const steering =
-    mutation.kind === 'set_versions' ? context.inputs.traffic.get(mutation.service)?.release : undefined;
-  if (steering !== undefined) return err(steeredBy(steering));
+  for (const service of sharedBy(mutation, undone)) {
+    const steering = context.inputs.traffic.get(service)?.release;
+    if (steering !== undefined) return err(steeredBy(steering));
+  }
   const newId = context.newId();
   const done = await perform(context, caller, {
     kind: mutation.kind,
     queue: serviceOf(mutation),
-    decide: () => decideNow(context, mutation, caller, newId),
-    write: ({ world, decision: { records } }, term) => {
+    decide: () => decideNow(context, { mutation, caller, newId, undone }),
+    writes: ({ world, decision: { records } }) => {
       const edits = [...records].map(([service, record]): IntentEdit => {
         return { service, etag: etagIn(world, service), record };
       });
-      return edits.length === 0 ? null : context.intents.write(term, edits);
+      return edits.length === 0 ? null : into(context.intents, edits);
     },
     updated: ({ world }, { name: service = '' }) =>
       context.passes.until(UPDATED_MS, () => etagIn(context.world(), service) !== etagIn(world, service)),
-    about: ({ decision: { services, operation } }) => ({
-      services,
-      ...(operation === null ? {} : { operation }),
+    audit: ({ world, decision, changes }) => ({
+      object: objectOf(mutation, undone),
+      ...{ services: [...decision.records.keys()], changes, operation: decision.operation },
+      guards: decision.guards.map(({ message }) => message),
+      undo: undoOf([...decision.records].map(([name, after]) => [name, recordIn(world, name), after])),
+      ...(undone === undefined ? {} : { undoes: undone.n }),
     }),
   });
   if (!done.ok) return done;
-  const { world, decision } = done.value;
   const describe = caller.dry_run ? describeDryRun : describeDone;
-  return ok(describe(context, world, decision));
+  return ok(describe(context, done.value));
+}
+
+interface Asked {
+  readonly mutation: ServiceMutation;
+  readonly caller: MutationContext;
+  readonly newId: string;
+  readonly undone: AuditRecord | undefined;
+}
+
+/** The services whose shares it sets. */
+function sharedBy(mutation: ServiceMutation, undone: AuditRecord | undefined): readonly string[] {
+  if (mutation.kind === 'set_versions') return [mutation.service];
+  if (mutation.kind !== 'undo' || undone?.undo.kind !== 'services') return [];
+  return undone.undo.services.filter(({ versions }) => versions !== null).map(({ service }) => service);
+}
+
+/** What it is asked for, as it was named. */
+function objectOf(mutation: ServiceMutation, undone: AuditRecord | undefined): string {
+  if (mutation.kind === 'undo') return undone === undefined ? '' : `${undone.verb} of ${undone.object}`;
+  if (mutation.kind === 'cancel_operation') return mutation.id;
+  return 'service' in mutation ? mutation.service : spellSelector(mutation.selector);
+}
+
+function spellSelector({ service, ids, all, ...labels }: Selector): string {
+  if (service !== undefined && ids?.length === 1) return `${service}/${ids[0] ?? ''}`;
+  const named = Object.entries({ service, ...labels, ids: ids?.join(',') });
+  const given = named.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
+  return [...given, ...(all === true ? ['all'] : [])].join(' ');
 }
 
 function decideNow(
   context: CommandContext,
-  mutation: ServiceMutation,
-  caller: MutationContext,
-  newId: string,
+  { mutation, caller, newId, undone }: Asked,
 ): Result<Decided, Problem> {
   const world = context.world();
   const decision = decide(mutation, caller, {
@@ -71,10 +105,12 @@ function decideNow(
     due: dueOf(world),
     newId,
     drain_timeout_ms: context.settings.drainTimeoutMs,
+    ...(undone === undefined ? {} : { undo: undone }),
   });
   if (!decision.ok) return decision;
   const damage = damageIn(world, decision.value);
-  return damage ? err(damage) : ok({ world, decision: decision.value });
+  if (damage) return err(damage);
+  return ok({ world, decision: decision.value, changes: changesOf(context, world, decision.value) });
 }
 
 function etagIn(world: World, service: string): string | null {
@@ -111,7 +147,7 @@ function changesOf(
   });
 }
 
-function describeDryRun(context: CommandContext, world: World, decision: Decision): MutationResource {
+function describeDryRun(_: CommandContext, { world, decision, changes }: Decided): MutationResource {
   const drained = [...decision.records].flatMap(([service, record]) =>
     Object.entries(record.instances)
       .filter(
@@ -122,7 +158,7 @@ function describeDryRun(context: CommandContext, world: World, decision: Decisio
   );
   return {
     dry_run: true,
-    changes: changesOf(context, world, decision),
+    changes,
     guards: decision.guards,
     blockers: [...new Set(drained.flatMap((status) => status.waiting_for))],
     operation: null,
@@ -131,7 +167,7 @@ function describeDryRun(context: CommandContext, world: World, decision: Decisio
   };
 }
 
-function describeDone(context: CommandContext, before: World, decision: Decision): MutationResource {
+function describeDone(context: CommandContext, { decision, changes }: Decided): MutationResource {
   const after = context.world();
   const services = [...decision.records.keys()];
   const operation =
@@ -139,7 +175,7 @@ function describeDone(context: CommandContext, before: World, decision: Decision
   const etags = services.map((service) => [service, after.intents.get(service)?.etag ?? ''] as const);
   return {
     dry_run: false,
-    changes: changesOf(context, before, decision),
+    changes,
     guards: decision.guards,
     blockers: operation?.waiting_for ?? [],
     operation,

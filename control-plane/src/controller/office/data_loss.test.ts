@@ -8,7 +8,7 @@ import { MemoryRegistry } from '../../testing/memory/registry.js';
 import { MemoryTruth } from '../../testing/memory/truth.js';
 import { must } from '../../testing/must.js';
 import { DataLoss, type DataLossDeps } from './data_loss.js';
-import { ORIGIN } from '../../testing/builders.js';
+import { buildEntry, ORIGIN } from '../../testing/builders.js';
 import { LossSettlement, type LossStores } from './loss_settlement.js';
 
 const CONTEXT: MutationContext = {
@@ -30,11 +30,12 @@ function installation(isLost = true): { readonly truth: MemoryTruth; readonly st
     ...{ freezes: truth.freezes(), histories: truth.histories() },
   };
   for (const store of Object.values(stores)) void store.start();
+  const audit = truth.audit();
   if (isLost) {
     truth.wipe();
     registry.nodes.wipe();
   }
-  return { truth, stores };
+  return { truth, stores: { ...stores, audit } };
 }
 
 interface Given {
@@ -73,7 +74,10 @@ function lost(given: Given = {}): {
   return {
     ...{ loss, settlement, begun: () => begun, end: () => ends.forEach((end) => end()) },
     accept: (keep_intents, more = {}) =>
-      loss.accept({ kind: 'accept_data_loss', keep_intents }, { ...CONTEXT, ...more }, () => (begun += 1)),
+      loss.accept({ kind: 'accept_data_loss', keep_intents }, { ...CONTEXT, ...more }, (changes) => {
+        begun += 1;
+        return buildEntry({ verb: 'accept_data_loss', changes });
+      }),
   };
 }
 

@@ -1,8 +1,9 @@
+import type { AuditEntry } from '../../model/audit.js';
 import type { RosterEntry } from '../../model/gateway.js';
 import type { Clock, LinkState } from '../../model/ports.js';
 import type { Problem } from '../../model/problem.js';
 import type { RegistryView } from '../../model/registration.js';
-import type { Mutation, MutationContext, MutationResource } from '../../model/mutation.js';
+import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { changesOfAcceptance } from '../../plan/acceptance.js';
 import { recallRecords } from '../../plan/recall.js';
@@ -74,13 +75,13 @@ export class DataLoss {
   }
 
   /**
-   * Checks an acceptance; unless it is a dry run, begins it and waits for its end for a bounded time. `begun` is called when it
-   * begins: a repeated acceptance joins the one that is under way.
+   * Checks an acceptance; unless it is a dry run, begins it and waits for its end for a bounded time. A repeated acceptance joins
+   * the one that is under way. `entryOf` makes its record, which is written with what it writes back.
    */
   async accept(
     mutation: Acceptance,
     context: MutationContext,
-    begun: () => void,
+    entryOf: (changes: readonly PlannedChange[]) => AuditEntry,
   ): Promise<Result<MutationResource, Problem>> {
     const { settlement, publication, passes } = this.#deps;
     const repeated = this.#repeated(mutation, context);
@@ -99,8 +100,7 @@ export class DataLoss {
     const { dry_run } = context;
     const outcome = { dry_run, changes, guards: [], blockers: [], operation: null, etags: {} };
     if (dry_run) return ok({ ...outcome, published: false });
-    if (settlement.begin(accepted)) {
-      begun();
+    if (settlement.begin(accepted, () => entryOf(changes))) {
       publication.acceptLoss();
       passes.urge();
     }

@@ -1,3 +1,5 @@
+import type { AuditEntry } from '../../model/audit.js';
+import type { AuditStore } from '../../model/audit_ports.js';
 import { checkName } from '../../model/names.js';
 import type { FreezeStore } from '../../model/freeze_ports.js';
 import type {
@@ -28,6 +30,7 @@ export interface LossStores {
   readonly releases: ReleaseStore;
   readonly freezes: FreezeStore;
   readonly histories: HistoryStore;
+  readonly audit: AuditStore;
 }
 
 export interface LossSettlementDeps {
@@ -41,6 +44,8 @@ export interface LossSettlementDeps {
 export class LossSettlement {
   readonly #deps: LossSettlementDeps;
   #accepted: Accepted | null = null;
+  /** Its record, until that is written. */
+  #entry: AuditEntry | null = null;
 
   constructor(deps: LossSettlementDeps) {
     this.#deps = deps;
@@ -57,9 +62,10 @@ export class LossSettlement {
   }
 
   /** Begins: every store reads as if for the first time. False if one is under way. */
-  begin(accepted: Accepted): boolean {
+  begin(accepted: Accepted, entry: () => AuditEntry): boolean {
     if (this.#accepted !== null) return false;
     this.#accepted = accepted;
+    this.#entry = entry();
     for (const store of this.#all) store.acceptDataLoss();
     return true;
   }
@@ -125,7 +131,11 @@ export class LossSettlement {
 
   /** The number of services that were written. */
   async #writeBack(term: Term, accepted: Accepted, present: Present): Promise<Result<number, string>> {
-    const { intents, roster, releases, freezes } = this.#deps.stores;
+    const { intents, roster, releases, freezes, audit } = this.#deps.stores;
+    // First, so that nothing is written back without a record of who wanted it.
+    const recorded = this.#entry === null ? ok(null) : await audit.append(term, this.#entry);
+    if (!recorded.ok) return err(`the audit: ${recorded.error.kind}`);
+    this.#entry = null;
     const facts = this.facts(accepted, present);
     for (const entry of missingGateways(facts)) {
       const put = await roster.write(term, [{ id: entry.id, entry }]);

@@ -1,3 +1,4 @@
+import type { PlannedChange } from '../../model/mutation.js';
 import type { Problem } from '../../model/problem.js';
 import type { ReleaseRecord, ServiceReleases, Verb } from '../../model/release.js';
 import type { ReleaseFacts } from '../../model/release_facts.js';
@@ -12,7 +13,9 @@ import { describePauses } from '../../plan/release/pauses.js';
 import { startRelease } from '../../plan/release/start.js';
 import { guarded, obey } from '../../plan/release/verbs.js';
 import { isKnown, recordIn, type World } from '../../plan/world.js';
+import { noUndo } from '../commands/entry.js';
 import { perform } from '../commands/perform.js';
+import { into } from '../commands/writing.js';
 import type { ReleaseDeps } from './deps.js';
 import { begunBy, checkPrecondition, editOf, refuseStart, requestOf } from './edits.js';
 import type { Looks } from './looks.js';
@@ -22,6 +25,8 @@ import type { ReleaseReads } from './reads.js';
 /** What a client's call comes to before it is written. */
 interface Decision {
   readonly record: ReleaseRecord;
+  /** Before it; absent = there was none. */
+  readonly before?: ReleaseRecord;
   /** False if it was so already, also where its key is written down. */
   readonly changed: boolean;
   readonly edit: ReleaseEdit | null;
@@ -105,7 +110,7 @@ export async function moveRelease(
     if (!obeyed.ok) return obeyed;
     const { record: next, changed } = obeyed.value;
     const edit = current && next !== record ? editOf(current, next) : null;
-    return ok({ record: next, changed, edit, pauses: describePauses(record, next) });
+    return ok({ record: next, before: record, changed, edit, pauses: describePauses(record, next) });
   });
 }
 
@@ -120,10 +125,22 @@ async function change(
     kind,
     queue: `@release ${service}`,
     decide: () => decideNow(deps, service, context, decide),
-    write: ({ edit }, term) => edit && deps.store.write(term, [edit]),
-    about: ({ record }) => ({ service, release: record.id }),
+    writes: ({ edit }) => edit && into(deps.store, [edit]),
+    audit: ({ record, before, guards = [] }) => ({
+      ...{ object: `${service}/${record.id}`, services: [service], release: record.id, guards },
+      changes: [changeOf(record, before)],
+      undo: noUndo(`\`ebbgate release abort ${record.id}\` or \`rollback\` goes back`),
+    }),
   });
   return done.ok ? ok(outcomeOf(deps, done.value, context)) : done;
+}
+
+function changeOf(after: ReleaseRecord, before: ReleaseRecord | undefined): PlannedChange {
+  const [from, to] = [before, after].map((one) =>
+    one === undefined ? '' : `${one.state}, step ${String(one.step + 1)}`,
+  ) as [string, string];
+  const field = `release ${after.stable} → ${after.target}`;
+  return { service: after.service, instance: null, field, from, to };
 }
 
 function decideNow(

@@ -1,3 +1,6 @@
+import { AUDIT_BOUNDS, boundedEntry, type AuditBounds } from '../../model/audit.js';
+import type { AuditEntry, AuditRecord } from '../../model/audit.js';
+import type { AuditStore } from '../../model/audit_ports.js';
 import type { FreezeStore } from '../../model/freeze_ports.js';
 import type {
   HistoryStore,
@@ -11,6 +14,7 @@ import type {
 } from '../../model/ports.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
 import { err, ok, type Result } from '../../model/result.js';
+import { MemoryAudit } from './audit.js';
 import {
   FREEZES,
   HISTORIES,
@@ -35,6 +39,8 @@ export class MemoryTruth {
   readonly #stores = new Set<MemoryStore<unknown, never, unknown>>();
   #term: (Term & { readonly owner: string }) | null = null;
   #writes = 0;
+  /** Every record, oldest first. */
+  readonly records: AuditRecord[] = [];
 
   office(owner: string): Office {
     return {
@@ -73,6 +79,10 @@ export class MemoryTruth {
     return this.#open(RELEASES);
   }
 
+  audit(bounds: AuditBounds = AUDIT_BOUNDS): AuditStore {
+    return new MemoryAudit(this, bounds);
+  }
+
   /** Somebody writes a record by hand. */
   write(noun: string, name: string, value: unknown): void {
     this.#put(noun, name, { value, etag: this.#newEtag(), damage: null });
@@ -96,7 +106,11 @@ export class MemoryTruth {
   }
 
   /** Makes all writes or none. */
-  commit(term: Term, writes: readonly Write[]): Result<ReadonlyMap<Write, string | null>, WriteFailure> {
+  commit(
+    term: Term,
+    writes: readonly Write[],
+    entry?: AuditEntry,
+  ): Result<ReadonlyMap<Write, string | null>, WriteFailure> {
     if (this.away !== null) return err({ kind: 'unavailable', reason: this.away });
     if (this.#term?.version !== term.version) return err({ kind: 'fenced' });
     const refused = writes.find(({ noun, name, etag }) => {
@@ -104,6 +118,7 @@ export class MemoryTruth {
       return etag !== undefined && etag !== presentEtag(row);
     });
     if (refused) return err({ kind: 'conflict', name: refused.name });
+    if (entry) this.records.push({ n: (this.records.at(-1)?.n ?? 0) + 1, ...boundedEntry(entry) });
     const etags = new Map<Write, string | null>();
     for (const write of writes) {
       if (write.value === null) this.#rows.get(write.noun)?.delete(write.name);

@@ -1,3 +1,4 @@
+import type { AuditEntry } from '../../model/audit.js';
 import type { Term, TruthStore, WriteFailure } from '../../model/ports.js';
 import { err, ok, type Result } from '../../model/result.js';
 import type { Noun, Row, Write } from './truth_nouns.js';
@@ -6,7 +7,11 @@ import type { Noun, Row, Write } from './truth_nouns.js';
 export interface Rows {
   readonly away: string | null;
   rowsOf(noun: string): ReadonlyMap<string, Row>;
-  commit(term: Term, writes: readonly Write[]): Result<ReadonlyMap<Write, string | null>, WriteFailure>;
+  commit(
+    term: Term,
+    writes: readonly Write[],
+    entry?: AuditEntry,
+  ): Result<ReadonlyMap<Write, string | null>, WriteFailure>;
 }
 
 /** One store of one controller. `forget` is called when it is closed. */
@@ -79,10 +84,14 @@ export class MemoryStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit,
     return Promise.resolve(err({ kind: 'unavailable', reason }));
   }
 
-  write(term: Term, edits: readonly Edit[]): Promise<Result<readonly (string | null)[], WriteFailure>> {
+  write(
+    term: Term,
+    edits: readonly Edit[],
+    entry?: AuditEntry,
+  ): Promise<Result<readonly (string | null)[], WriteFailure>> {
     const rows = this.#truth.rowsOf(this.noun);
     const writes = edits.map((edit) => this.#how.writes(edit, (name) => rows.get(name)));
-    const done = this.#truth.commit(term, writes.flat());
+    const done = this.#truth.commit(term, writes.flat(), entry);
     return Promise.resolve(done.ok ? ok(writes.map(([own]) => done.value.get(own) ?? null)) : done);
   }
 

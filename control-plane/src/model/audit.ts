@@ -1,0 +1,159 @@
+import type { Freeze } from './freeze.js';
+import type { Decided, InstanceIntent } from './intent.js';
+import type { PlannedChange } from './mutation.js';
+import type { Origin } from './origin.js';
+
+/*
+ * What is kept of every change that somebody asked for. A record is written in the transaction of its change, and never altered.
+ */
+
+/** What a change was, before it has a number. Times are RFC 3339. */
+export interface AuditEntry extends Origin {
+  readonly at: string;
+  /** Who asked, as the client says. */
+  readonly by: string;
+  /** What was asked for: `drain`, `set_weights`, `start_release`, … */
+  readonly verb: string;
+  /** What it was asked for, as it was named: a service, an instance, a selector, a gateway, a release, `*`. */
+  readonly object: string;
+  /** Whose state it changed; at most `MOST_SERVICES`. */
+  readonly services: readonly string[];
+  /** Before → after; at most `MOST_CHANGES`, `more_changes` says how many more there were. */
+  readonly changes: readonly PlannedChange[];
+  readonly more_changes: number;
+  readonly reason: string;
+  /** With it guards were only warnings; what they said. */
+  readonly force: boolean;
+  readonly overruled: readonly string[];
+  /** When what was decided ends by itself; null = never. */
+  readonly until: string | null;
+  readonly operation: string | null;
+  readonly release: string | null;
+  readonly idempotency_key: string | null;
+  /** The number of the record that it took back. */
+  readonly undoes: number | null;
+  /** What takes it back; else why nothing does. */
+  readonly undo: Undo | NoUndo;
+}
+
+/** A record: numbers begin with 1, and none is left out. */
+export interface AuditRecord extends AuditEntry {
+  readonly n: number;
+}
+
+/** Why a record does not say how its change is taken back. */
+export type NoUndo =
+  | { readonly kind: 'none'; readonly why: string }
+  /** It is the copy in the ring of one service. */
+  | { readonly kind: 'in_log' };
+
+/** What was there before a change, and a digest of what the change made of it: only what is still so can be taken back. */
+export interface Was<T> {
+  readonly before: T;
+  readonly after: string;
+}
+
+/** What a change did to one service. Lists, because ids are names that people choose. */
+export interface ServiceUndo {
+  readonly service: string;
+  readonly instances: readonly ({ readonly id: string } & Was<InstanceIntent | null>)[];
+  readonly versions: Was<SharesBefore> | null;
+  /** By section of the spec; null = it was not given. */
+  readonly spec: readonly ({ readonly section: string } & Was<unknown>)[];
+  readonly freeze: Was<Freeze | null> | null;
+}
+
+/** What was decided of a service's shares. */
+export interface SharesBefore {
+  readonly versions: Readonly<Record<string, number>>;
+  readonly versions_by: Decided | null;
+  readonly fallback: string | null;
+}
+
+/** What takes a change back. */
+export type Undo =
+  | { readonly kind: 'services'; readonly services: readonly ServiceUndo[] }
+  | ({ readonly kind: 'freeze_all' } & Was<Freeze | null>);
+
+/** How many services, and how many lines of changes, a record names. */
+export const MOST_SERVICES = 500;
+export const MOST_CHANGES = 50;
+/** How many lines the copy of a record in the ring of one service has. */
+export const MOST_CHANGES_OF_SERVICE = 10;
+/** So many bytes of JSON a record may keep to be undone; a mistaken selector over some hundred instances fits. */
+export const MOST_UNDO_BYTES = 64_000;
+
+/** How many records are kept: of all at least `all`, in whole pages of `page`; of each service at least `service`. */
+export interface AuditBounds {
+  readonly all: number;
+  readonly page: number;
+  readonly service: number;
+}
+
+/** 30 days of 1,000 changes, and a reserve. */
+export const AUDIT_BOUNDS: AuditBounds = { all: 32_000, page: 100, service: 200 };
+
+/** Which records are asked for, newest first; null = whatever it is. */
+export interface AuditQuery {
+  readonly service: string | null;
+  readonly actor: string | null;
+  readonly verb: string | null;
+  /** Milliseconds of the wall clock: none that is older. */
+  readonly since: number | null;
+  /** Only those with a smaller number: the cursor of the page before. */
+  readonly before: number | null;
+  readonly limit: number;
+}
+
+/** A part of what was asked for. There may be more although fewer than the limit are in it: a reading looks at a bounded number. */
+export interface AuditPage {
+  readonly items: readonly AuditRecord[];
+  /** The `before` of the next page; null = there is no more. */
+  readonly next: number | null;
+}
+
+/** True if a record is one of those that are asked for. */
+export function isAsked(record: AuditRecord, query: AuditQuery): boolean {
+  const { service, actor, verb, since } = query;
+  if (actor !== null && record.by !== actor) return false;
+  if (verb !== null && record.verb !== verb) return false;
+  if (service !== null && !record.services.includes(service)) return false;
+  return since === null || Date.parse(record.at) >= since;
+}
+
+/** An entry within its bounds. */
+export function boundedEntry(entry: AuditEntry): AuditEntry {
+  const { services, changes, undo } = entry;
+  const left = changes.length - MOST_CHANGES;
+  const large = JSON.stringify(undo).length > MOST_UNDO_BYTES;
+  return {
+    ...entry,
+    services: services.slice(0, MOST_SERVICES),
+    changes: changes.slice(0, MOST_CHANGES),
+    more_changes: entry.more_changes + Math.max(0, left),
+    undo: large ? { kind: 'none', why: 'it changed too much to be kept for that' } : undo,
+  };
+}
+
+/** The copy of a record in the ring of one service: its own lines, and nothing to undo it with. */
+export function copyFor(service: string, record: AuditRecord): AuditRecord {
+  const own = record.changes.filter((one) => one.service === service);
+  return {
+    ...record,
+    services: [service],
+    changes: own.slice(0, MOST_CHANGES_OF_SERVICE),
+    more_changes: Math.max(0, own.length - MOST_CHANGES_OF_SERVICE),
+    undo: record.undo.kind === 'none' ? record.undo : { kind: 'in_log' },
+  };
+}
+
+/** A record as the API shows it. */
+export interface AuditResource extends Omit<AuditRecord, 'undo'> {
+  /** Why it cannot be undone; null = it may be tried. */
+  readonly not_undoable: string | null;
+}
+
+/** A record without what takes it back. */
+export function describeRecord({ undo, ...record }: AuditRecord): AuditResource {
+  return { ...record, not_undoable: undo.kind === 'none' ? undo.why : null };
+}

@@ -1,0 +1,82 @@
+import { copyFor, isAsked } from '../../model/audit.js';
+import type { AuditBounds, AuditEntry, AuditPage, AuditQuery, AuditRecord } from '../../model/audit.js';
+import type { AuditStore } from '../../model/audit_ports.js';
+import type { Term, WriteFailure } from '../../model/ports.js';
+import { err, ok, type Result } from '../../model/result.js';
+import type { Rows } from './truth_store.js';
+
+/** Where the records are. */
+interface Records extends Pick<Rows, 'away' | 'commit'> {
+  readonly records: AuditRecord[];
+}
+
+/** The records of one truth in memory. A ring of a service is what `tend` leaves of its records, however old. */
+export class MemoryAudit implements AuditStore {
+  readonly #truth: Records;
+  readonly #bounds: AuditBounds;
+  /** Below this, records are gone from all but the rings of services. */
+  #first = 1;
+
+  constructor(truth: Records, bounds: AuditBounds) {
+    this.#truth = truth;
+    this.#bounds = bounds;
+  }
+
+  page(query: AuditQuery): Promise<Result<AuditPage, string>> {
+    const { away } = this.#truth;
+    if (away !== null) return Promise.resolve(err(away));
+    const { service, before, limit } = query;
+    const all = service === null ? this.#log() : this.#ring(service);
+    const found = all
+      .toReversed()
+      .filter((record) => record.n < (before ?? Infinity) && isAsked(record, query));
+    const items = found.slice(0, limit);
+    return Promise.resolve(ok({ items, next: found.length > limit ? (items.at(-1)?.n ?? null) : null }));
+  }
+
+  record(n: number): Promise<Result<AuditRecord | null, string>> {
+    const { away } = this.#truth;
+    if (away !== null) return Promise.resolve(err(away));
+    return Promise.resolve(ok(this.#log().find((one) => one.n === n) ?? null));
+  }
+
+  following(after: number, most: number): Promise<Result<readonly AuditRecord[], string>> {
+    const { away } = this.#truth;
+    if (away !== null) return Promise.resolve(err(away));
+    const following = this.#log().filter(({ n }) => n > after);
+    return Promise.resolve(ok(following.slice(0, most)));
+  }
+
+  append(term: Term, entry: AuditEntry): Promise<Result<null, WriteFailure>> {
+    const done = this.#truth.commit(term, [], entry);
+    return Promise.resolve(done.ok ? ok(null) : done);
+  }
+
+  restore(term: Term, records: readonly AuditRecord[]): Promise<Result<null, WriteFailure>> {
+    const done = this.#truth.commit(term, []);
+    if (!done.ok) return Promise.resolve(done);
+    const known = new Set(this.#truth.records.map(({ n }) => n));
+    this.#truth.records.push(...records.filter(({ n }) => !known.has(n)));
+    this.#truth.records.sort((a, b) => a.n - b.n);
+    return Promise.resolve(ok(null));
+  }
+
+  tend(): Promise<void> {
+    const { all, page } = this.#bounds;
+    const last = this.#truth.records.at(-1)?.n ?? 0;
+    const kept = (Math.floor(last / page) - Math.ceil(all / page)) * page;
+    this.#first = Math.max(this.#first, kept);
+    return Promise.resolve();
+  }
+
+  #log(): readonly AuditRecord[] {
+    return this.#truth.records.filter(({ n }) => n >= this.#first);
+  }
+
+  #ring(service: string): readonly AuditRecord[] {
+    return this.#truth.records
+      .filter(({ services }) => services.includes(service))
+      .map((record) => copyFor(service, record))
+      .slice(-this.#bounds.service);
+  }
+}

@@ -1,0 +1,257 @@
+import {
+  AUDIT_BOUNDS,
+  copyFor,
+  isAsked,
+  type AuditBounds,
+  type AuditPage,
+  type AuditRecord,
+} from '../model/audit.js';
+import type { AuditEntry, AuditQuery } from '../model/audit.js';
+import type { AuditStore } from '../model/audit_ports.js';
+import type { Term, WriteFailure } from '../model/ports.js';
+import { err, ok, type Result } from '../model/result.js';
+import { AuditLog, headData, numbered, numberIn, numbers } from './audit_log.js';
+import { encodeAuditRecord, parseAuditRecord } from './audit_record.js';
+import type { ZooKeeperConnection } from './connection.js';
+import { createPath } from './create_path.js';
+import { ANY, writeFenced, type NodeChange } from './fence.js';
+import type { ZooKeeperLink } from './link.js';
+
+/** How many records one reading looks at, at the most; asked for side by side. */
+const MOST_READ = 2_000;
+const AT_ONCE = 100;
+/** Records of a copy that are written in one transaction, which takes 1 MB. */
+const BATCH = 10;
+
+/** The records at `<root>/audit`, and what the stores of this controller add to them. */
+export interface ZooKeeperAudit extends AuditStore {
+  readonly log: AuditLog;
+}
+
+/** The store at `<root>/audit`, which the first record creates. */
+export function createAuditStore(
+  link: ZooKeeperLink,
+  { root, bounds = AUDIT_BOUNDS }: { readonly root: string; readonly bounds?: AuditBounds },
+): ZooKeeperAudit {
+  return new AuditInZooKeeper(link, root, new AuditLog(link, root, bounds));
+}
+
+class AuditInZooKeeper implements ZooKeeperAudit {
+  readonly log: AuditLog;
+  readonly #link: ZooKeeperLink;
+  readonly #root: string;
+
+  constructor(link: ZooKeeperLink, root: string, log: AuditLog) {
+    this.#link = link;
+    this.#root = root;
+    this.log = log;
+  }
+
+  async page(query: AuditQuery): Promise<Result<AuditPage, string>> {
+    const { service } = query;
+    const candidates = await (service === null
+      ? this.#numbersOfAll(query)
+      : this.#numbersOfService(service, query));
+    if (!candidates.ok) return candidates;
+    const all = candidates.value;
+    const pathOf = (n: number): string =>
+      service === null ? this.log.pathOf(n) : this.log.pathIn(service, n);
+    const items: AuditRecord[] = [];
+    for (let at = 0; at < Math.min(all.length, MOST_READ); at += AT_ONCE) {
+      const chunk = await this.#read(all.slice(at, at + AT_ONCE).map(pathOf));
+      if (!chunk.ok) return chunk;
+      for (const record of chunk.value) {
+        if (record === null || !isAsked(record, query)) continue;
+        items.push(record);
+        if (items.length === query.limit) return ok({ items, next: nextOf(all, record.n) });
+      }
+      // Clocks of two leaders may differ by a little, so a single older one is not the end.
+      const { since } = query;
+      const old = since !== null && chunk.value.every((one) => one === null || Date.parse(one.at) < since);
+      if (old) return ok({ items, next: null });
+    }
+    return ok({ items, next: all.length > MOST_READ ? (all[MOST_READ - 1] ?? null) : null });
+  }
+
+  async record(n: number): Promise<Result<AuditRecord | null, string>> {
+    const read = await this.#read([this.log.pathOf(n)]);
+    return read.ok ? ok(read.value[0] ?? null) : read;
+  }
+
+  async following(after: number, most: number): Promise<Result<readonly AuditRecord[], string>> {
+    const span = await this.#span();
+    if (!span.ok) return span;
+    const found: AuditRecord[] = [];
+    for (let n = Math.max(after + 1, span.value.first); n <= span.value.last && found.length < most;) {
+      const wanted = Math.min(AT_ONCE, span.value.last - n + 1, most - found.length);
+      const read = await this.#read(Array.from({ length: wanted }, (_, at) => this.log.pathOf(n + at)));
+      if (!read.ok) return read;
+      found.push(...read.value.flatMap((one) => one ?? []));
+      n += wanted;
+    }
+    return ok(found);
+  }
+
+  async append(term: Term, entry: AuditEntry): Promise<Result<null, WriteFailure>> {
+    const written = await this.log.append(entry, (steps) => writeFenced(this.#target, term, [], steps));
+    return written.ok ? ok(null) : written;
+  }
+
+  async restore(term: Term, records: readonly AuditRecord[]): Promise<Result<null, WriteFailure>> {
+    const { connection } = this.#link;
+    if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
+    for (let at = 0; at < records.length; at += BATCH) {
+      const batch = records.slice(at, at + BATCH);
+      const done = await this.#restore(connection, term, batch);
+      if (!done.ok) return done;
+    }
+    this.log.forget();
+    return ok(null);
+  }
+
+  async #restore(
+    connection: ZooKeeperConnection,
+    term: Term,
+    batch: readonly AuditRecord[],
+  ): Promise<Result<unknown, WriteFailure>> {
+    const present = await this.#read(batch.map(({ n }) => this.log.pathOf(n)));
+    if (!present.ok) return err({ kind: 'unavailable', reason: present.error });
+    const missing = batch.filter((_, at) => present.value[at] === null);
+    const changes: NodeChange[] = [];
+    for (const record of missing) {
+      const places = [
+        { path: this.log.pathOf(record.n), data: encodeAuditRecord(record) },
+        ...record.services.map((service) => {
+          return {
+            path: this.log.pathIn(service, record.n),
+            data: encodeAuditRecord(copyFor(service, record)),
+          };
+        }),
+      ];
+      for (const { path, data } of places) {
+        const folder = await createPath(connection, path.slice(0, path.lastIndexOf('/')));
+        if (!folder.ok) return err({ kind: 'unavailable', reason: folder.error.message });
+        changes.push({ path, data, etag: ANY, name: path });
+      }
+    }
+    const last = Math.max(0, ...missing.map(({ n }) => n));
+    const span = await this.#span();
+    if (!span.ok) return err({ kind: 'unavailable', reason: span.error });
+    if (last > span.value.last)
+      changes.push({ path: `${this.log.folder}/head`, data: headData(last), etag: ANY, name: 'head' });
+    return writeFenced(this.#target, term, changes);
+  }
+
+  async tend(term: Term): Promise<void> {
+    const { connection } = this.#link;
+    if (connection === null) return;
+    const page = await this.#surplusPage(connection);
+    if (page.length > 0) await writeFenced(this.#target, term, page);
+    const [service] = this.log.grown();
+    if (service === undefined) return;
+    const ring = await this.#surplusOf(connection, service);
+    const gone = ring === null || (await writeFenced(this.#target, term, ring)).ok;
+    if (gone) this.log.looked(service);
+  }
+
+  /** What goes of the oldest page, if there are more records than are kept. */
+  async #surplusPage(connection: ZooKeeperConnection): Promise<readonly NodeChange[]> {
+    const { bounds, folder } = this.log;
+    const pages = await connection.getChildren(`${folder}/log`);
+    if (!pages.ok) return [];
+    const kept = Math.ceil(bounds.all / bounds.page) + 1; // the newest is not full
+    const [oldest] = numbers(pages.value.names).slice(0, Math.max(0, pages.value.names.length - kept));
+    if (oldest === undefined) return [];
+    const path = `${folder}/log/${numbered(oldest)}`;
+    const records = await connection.getChildren(path);
+    if (!records.ok) return [];
+    return [...records.value.names.map((name) => `${path}/${name}`), path].map(removal);
+  }
+
+  /** What goes of the ring of one service; null = nothing. */
+  async #surplusOf(connection: ZooKeeperConnection, service: string): Promise<readonly NodeChange[] | null> {
+    const { bounds, folder } = this.log;
+    const ring = await connection.getChildren(`${folder}/services/${service}`);
+    if (!ring.ok) return null;
+    const all = numbers(ring.value.names);
+    const surplus = all.slice(0, Math.max(0, all.length - bounds.service)).slice(0, MOST_READ);
+    return surplus.length === 0 ? null : surplus.map((n) => removal(this.log.pathIn(service, n)));
+  }
+
+  get #target() {
+    return { link: this.#link, root: this.#root, folder: this.log.folder, known: () => undefined };
+  }
+
+  /** The numbers that a question may find, newest first. */
+  async #numbersOfAll({ before }: AuditQuery): Promise<Result<readonly number[], string>> {
+    const span = await this.#span();
+    if (!span.ok) return span;
+    const { first, last } = span.value;
+    const newest = Math.min(last, (before ?? Infinity) - 1);
+    // One more than is looked at: it says that there is more.
+    const count = Math.max(0, Math.min(newest - first + 1, MOST_READ + 1));
+    return ok(Array.from({ length: count }, (_, at) => newest - at));
+  }
+
+  async #numbersOfService(
+    service: string,
+    { before }: AuditQuery,
+  ): Promise<Result<readonly number[], string>> {
+    const { connection } = this.#link;
+    if (connection === null) return err('no connection to ZooKeeper');
+    const path = `${this.log.folder}/services/${service}`;
+    void connection.sync(path); // answered in order, so the read below is not of the past
+    const ring = await connection.getChildren(path);
+    if (!ring.ok) return ring.error.kind === 'no_node' ? ok([]) : err(ring.error.message);
+    return ok(
+      numbers(ring.value.names)
+        .filter((n) => n < (before ?? Infinity))
+        .toReversed(),
+    );
+  }
+
+  /** The numbers of the oldest and the newest record; 1 and 0 where there is none. */
+  async #span(): Promise<Result<{ readonly first: number; readonly last: number }, string>> {
+    const { connection } = this.#link;
+    if (connection === null) return err('no connection to ZooKeeper');
+    const { folder, bounds } = this.log;
+    void connection.sync(folder); // answered in order, so the reads below are not of the past
+    const [head, pages] = await Promise.all([
+      connection.getData(`${folder}/head`),
+      connection.getChildren(`${folder}/log`),
+    ]);
+    if (!head.ok) return head.error.kind === 'no_node' ? ok({ first: 1, last: 0 }) : err(head.error.message);
+    if (!pages.ok) return err(pages.error.message);
+    const known = numbers(pages.value.names);
+    const [oldest, newest] = [known[0] ?? 0, known.at(-1) ?? 0];
+    const counted = numberIn(head.value.data);
+    const last = counted > 0 || known.length === 0 ? counted : (newest + 1) * bounds.page - 1;
+    return ok({ first: Math.max(1, oldest * bounds.page), last });
+  }
+
+  /** The records at `paths`, in their order; null where there is none, or one that cannot be read. */
+  async #read(paths: readonly string[]): Promise<Result<readonly (AuditRecord | null)[], string>> {
+    const { connection } = this.#link;
+    if (connection === null) return err('no connection to ZooKeeper');
+    const answers = await Promise.all(paths.map((path) => connection.getData(path)));
+    const records: (AuditRecord | null)[] = [];
+    for (const [at, answer] of answers.entries()) {
+      if (!answer.ok && answer.error.kind !== 'no_node')
+        return err(`${paths[at] ?? ''}: ${answer.error.message}`);
+      const parsed = answer.ok ? parseAuditRecord(answer.value.data) : ok(null);
+      if (!parsed.ok)
+        this.#link.log.warn({ path: paths[at], reason: parsed.error }, 'audit record is damaged');
+      records.push(parsed.ok ? parsed.value : null);
+    }
+    return ok(records);
+  }
+}
+
+function removal(path: string): NodeChange {
+  return { path, data: null, etag: ANY, name: path };
+}
+
+/** Where the next page begins after the record `n`; null if it was the last that may be found. */
+function nextOf(all: readonly number[], n: number): number | null {
+  return all.at(-1) === n ? null : n;
+}
