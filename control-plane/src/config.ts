@@ -240,14 +240,13 @@ export const OPTIONS = {
     'EBBGATE_SETTLE',
     durationField(0, 3_600_000),
     '20s',
-    'How long removals wait after ZooKeeper was silent, and for a service that would become empty. ' +
-      "Twice the providers' session timeout is right.",
+    'How long removals wait after ZooKeeper was silent. ' + "Twice the providers' session timeout is right.",
   ),
   suspectMs: option(
     'EBBGATE_SUSPECT',
     durationField(0, 3_600_000),
     '60s',
-    'How long instances that vanished in a crowd stay in use as suspects. 0 turns the shrink guard off.',
+    'How long instances that vanished in a crowd stay in use as suspects. 0 turns the shrink guard off; the last ones of a service stay all the same, until somebody speaks.',
   ),
   recheckMs: option(
     'EBBGATE_RECHECK',

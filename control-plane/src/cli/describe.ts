@@ -77,7 +77,7 @@ function servicePairs(service: ServiceResource): Pairs {
           `${gateway.id} ${gateway.state}${gateway.code === undefined ? '' : ` (${gateway.code})`}`,
       ),
     ],
-    ['Protection', service.protection ?? ''],
+    ['Protection', service.holds.map(({ kind, message }) => `${kind}: ${message}`)],
     ['Frozen', service.freezes.map(freezeLine)],
     ['Panic', service.panic.map((gateway) => `${gateway} ignores health: too many instances are out`)],
     ['Problems', service.problems.map(problemLine)],

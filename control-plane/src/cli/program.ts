@@ -6,6 +6,7 @@ import { CliFailure, EXIT } from './failure.js';
 import { addFreeze } from './freeze.js';
 import { addGateway } from './gateway.js';
 import { addGet } from './get.js';
+import { addHold } from './hold.js';
 import { addRelease } from './release.js';
 import { addRoute } from './route.js';
 import { addSet } from './set.js';
@@ -43,6 +44,7 @@ export function addApiCommands(program: Command, terminal: Terminal): void {
   addAudit(program, terminal);
   addUndoLast(program, terminal);
   addGateway(program, terminal);
+  addHold(program, terminal);
   addAcceptDataLoss(program, terminal);
   addRelease(program, terminal);
 }

@@ -100,11 +100,15 @@ export class Controller implements Lifecycle {
     if (isLost) await publication.look();
     const isOpen = !isLost && (await publication.prepare());
     epochs.look();
-    if (!desired.view) return;
+    if (!desired.view) {
+      this.#noteHolds();
+      return;
+    }
     const mayPublish = isOpen && leadership.mayWrite && (await catchUp.isDone());
 
     // From here to the first publish nothing waits: a change that comes later finds what is under way marked as unsure.
     const documents = compilation.run();
+    this.#noteHolds();
     if (!documents) return;
     inputs.noteSeenWhole();
     if (mayPublish) await publication.publishAll(documents);
@@ -116,6 +120,14 @@ export class Controller implements Lifecycle {
     await releases.run(world(), clock.isKnown ? term : null);
     problems.take(findProblems(world()), clock.wall());
     await verification.run();
+  }
+
+  #noteHolds(): void {
+    const { holds, desired, inputs, loss, clock } = this.#rooms;
+    const { membership } = desired;
+    const [now, wall, due] = [clock.monotonic(), clock.wall(), clock.due()];
+    const intents = inputs.intents ?? new Map<string, never>();
+    holds.take({ holds: desired.holds, intents, membership, loss: loss.reason, now, wall, due });
   }
 
   /** Gateways' findings become events of the service, once for each change. */

@@ -273,7 +273,7 @@ function lookAgain(all: Surroundings): void {
     const { settleUntil: settle_until } = all;
     const afresh = observe({ previous, view, now, due, settle_until, rules: RULES, intents, traffic });
     expect(spelled(desired.membership)).toBe(spelled(afresh.membership));
-    expect(spelled(desired.protections)).toBe(spelled(afresh.protections));
+    expect(spelled(desired.holds)).toBe(spelled(afresh.holds));
     expect(desired.wakeAt).toBe(afresh.wake_at);
   }
   const { documents, compiled } = desired.compile(intents, due, withheld, traffic, contract);

@@ -22,6 +22,7 @@ type Intents = ReadonlyMap<string, StoredIntent>;
 /** What running releases ask for, by service. */
 export type Traffic = ReadonlyMap<string, ReleaseTraffic>;
 const NO_TRAFFIC: Traffic = new Map();
+const NO_HOLDS: Observation['holds'] = new Map();
 const NOBODY: ServiceMembers = new Map();
 
 /** Every set that should be published, by service, and what it was compiled from. */
@@ -84,8 +85,9 @@ export class DesiredState {
   get membership(): Membership {
     return this.#membership;
   }
-  get protections(): ReadonlyMap<string, string> {
-    return this.#seen?.observation.protections ?? new Map();
+  /** Service → why its removals wait; the same object while nothing changed. */
+  get holds(): Observation['holds'] {
+    return this.#seen?.observation.holds ?? NO_HOLDS;
   }
   get recent(): ReadonlyMap<string, readonly ServiceEvent[]> {
     return this.#recent;

@@ -13,12 +13,13 @@ import type {
   Term,
   WriteFailure,
 } from '../model/ports.js';
+import { eligible } from '../model/set.js';
 import { differing, PerService, remembered } from '../plan/incremental.js';
 import { surplusGone, type Membership } from '../plan/membership.js';
-import { advanceOperations, expireIntents } from '../plan/operations.js';
+import { advanceOperations, endAcceptance, expireIntents } from '../plan/operations.js';
 import { isSilent, proveDrained } from '../plan/proof.js';
 import { restsUntil, rollHistory } from '../plan/record.js';
-import { drainTarget, membersIn, type World } from '../plan/world.js';
+import { drainTarget, membersIn, publishedAt, type World } from '../plan/world.js';
 import { Backoff } from './backoff.js';
 import type { DesiredState } from './desired_state.js';
 import type { Authority } from './office/authority.js';
@@ -232,7 +233,17 @@ function recordAfter(world: World, service: string, stored: StoredIntent): Inten
   const target = (of: string, instance: string) => drainTarget(world, of, instance);
   const due = dueOf(world);
   const advanced = advanceOperations(service, stored.record, target, world.witnesses, world.wall, due);
-  return expireIntents(advanced ?? stored.record, world.wall, due) ?? advanced;
+  const expired = expireIntents(advanced ?? stored.record, world.wall, due) ?? advanced;
+  const isOut = (id: string): boolean => isOutOf(world, service, id);
+  return endAcceptance(expired ?? stored.record, membersIn(world, service), isOut) ?? expired;
+}
+
+/** True if the set that is published for sure under this epoch aims no request at `id`. */
+function isOutOf(world: World, service: string, id: string): boolean {
+  const document = world.published.get(service)?.document;
+  if (document === undefined || publishedAt(world, service) === null) return false;
+  if (world.unsettled.has(service) || !('peers' in document)) return false;
+  return document.peers.every((peer) => peer.id !== id || !eligible(peer));
 }
 
 /** A new leader knows by the roster what a gateway that is silent by then understands. */

@@ -1,5 +1,6 @@
 import { Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import type { ControlPlane } from '../model/control_plane.js';
+import type { StandingHold } from '../model/hold.js';
 import type { ServiceResource } from '../model/resources.js';
 
 const PROCESS = 'ebbgate_controller_';
@@ -98,6 +99,32 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
     (self) => {
       for (const { service, code, severity } of plane.problems())
         self.inc({ service: service ?? '', code, severity });
+    },
+  );
+  /** Every hold with its service; a data loss holds all of them. */
+  const holds = (): readonly (Pick<StandingHold, 'kind' | 'until'> & { service: string; kept: number })[] => [
+    ...(plane.readiness().data_loss === null
+      ? []
+      : [{ service: '', kind: 'data_loss' as const, until: null, kept: 0 }]),
+    ...services().flatMap(({ service, holds: those }) =>
+      those.map(({ kind, until, instances }) => ({ service, kind, until, kept: instances.length })),
+    ),
+  ];
+  gauge(
+    'ebbgate_hold_ends_timestamp_seconds',
+    'When what keeps vanished instances in use ends; +Inf: when somebody speaks',
+    ['service', 'kind'],
+    (self) => {
+      for (const { service, kind, until } of holds())
+        self.set({ service, kind }, until === null ? Infinity : Date.parse(until) / 1_000);
+    },
+  );
+  gauge(
+    'ebbgate_held_instances',
+    'Instances whose registrations vanished and that stay in use',
+    ['service', 'kind'],
+    (self) => {
+      for (const { service, kind, kept } of holds()) if (service !== '') self.set({ service, kind }, kept);
     },
   );
   gauge('ebbgate_service_converged', '1 while every gateway obeys the present set', ['service'], (self) => {

@@ -9,6 +9,9 @@ interface Known {
 /** So many lines at most for one look: a registry full of bad nodes must not fill the disk. */
 const MOST_LINES = 100;
 
+/** Their beginning and end are lines of the hold that they are about. */
+const WRITTEN_ELSEWHERE: ReadonlySet<StandingProblem['code']> = new Set(['all_vanished']);
+
 /** Remembers since when each problem is there, and writes one line when it begins and one when it is over. */
 export class ProblemLog {
   readonly #log: Log;
@@ -46,7 +49,8 @@ export class ProblemLog {
     });
   }
 
-  #write(those: readonly (readonly [string, Known])[], line: (one: Known) => void): void {
+  #write(all: readonly (readonly [string, Known])[], line: (one: Known) => void): void {
+    const those = all.filter(([, { problem }]) => !WRITTEN_ELSEWHERE.has(problem.code));
     for (const [, one] of those.slice(0, MOST_LINES)) line(one);
     const more = those.length - MOST_LINES;
     if (more > 0) this.#log.warn({ more }, 'more problems began or ended; ebbgate get problems lists them');

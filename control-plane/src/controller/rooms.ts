@@ -30,6 +30,7 @@ import { ServiceQueue } from './commands/service_queue.js';
 import { Compilation } from './compilation.js';
 import { ContractChoice } from './contract_choice.js';
 import { DesiredState } from './desired_state.js';
+import { HoldBook } from './hold_book.js';
 import { Housekeeping } from './housekeeping.js';
 import { Inputs } from './inputs/inputs.js';
 import { Standstill } from './inputs/standstill.js';
@@ -150,6 +151,7 @@ export function buildRooms(given: ControllerDeps) {
   const contract = new ContractChoice({ ...deps, inputs, publication });
   const compilation = new Compilation({ inputs, desired, publication, contract, clock });
   const problems = new ProblemLog(log);
+  const holds = new HoldBook(log);
   const known = {
     stores,
     inputs,
@@ -161,6 +163,7 @@ export function buildRooms(given: ControllerDeps) {
     following,
     epochs,
     problems,
+    holds,
     clock,
     settings,
   };
@@ -190,6 +193,7 @@ export function buildRooms(given: ControllerDeps) {
       verification,
       compilation,
       problems,
+      holds,
       world,
     },
     ...{ commands, releases, housekeeping },

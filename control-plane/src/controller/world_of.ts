@@ -2,6 +2,7 @@ import type { World } from '../plan/world.js';
 import type { Compilation } from './compilation.js';
 import type { ContractChoice } from './contract_choice.js';
 import type { DesiredState } from './desired_state.js';
+import type { HoldBook } from './hold_book.js';
 import type { Inputs } from './inputs/inputs.js';
 import { damagedRecords, type Stores } from './inputs/store_problems.js';
 import type { CheckedClock } from './office/checked_clock.js';
@@ -23,13 +24,14 @@ export interface Known {
   readonly following: Following;
   readonly epochs: EpochWatch;
   readonly problems: ProblemLog;
+  readonly holds: HoldBook;
   readonly clock: CheckedClock;
   readonly settings: { readonly gatewaySilentMs: number };
 }
 
 /** Everything that is known now, put together from the rooms. */
 export function worldOf(known: Known): World {
-  const { stores, inputs, desired, contract, compilation, epochs, problems, clock, settings } = known;
+  const { stores, inputs, desired, contract, compilation, epochs, problems, holds, clock, settings } = known;
   const now = clock.monotonic();
   return {
     wall: clock.wall(),
@@ -39,7 +41,7 @@ export function worldOf(known: Known): World {
     intents: inputs.intents ?? new Map(),
     compiled: compilation.compiled,
     damaged: stores.intents.damaged(),
-    protections: desired.protections,
+    holds: holds.standing,
     problems: desired.view?.problems ?? [],
     found: [...damagedRecords(stores), ...clock.problem()],
     problems_since: problems.since,

@@ -117,6 +117,12 @@ export interface ServiceEvent {
   readonly request?: string;
 }
 
+/** A person's word that instances whose registrations had vanished are gone. */
+export interface AcceptedLoss extends Decided {
+  /** Instance → the incarnation of its registration that vanished (empty: not known): one that registers anew is another. */
+  readonly instances: Readonly<Record<string, string>>;
+}
+
 /** The data of `/ebbgate/intents/<service>`: one change of it is one compare-and-set. */
 export interface IntentRecord {
   /** Schema of this record. */
@@ -135,6 +141,10 @@ export interface IntentRecord {
   readonly spec_by?: Decided;
   /** Present while its releases are frozen. */
   readonly freeze?: Freeze;
+  /** Nothing that vanished is removed until it expires. */
+  readonly hold?: Decided;
+  /** Present until all of them are out of the published set. */
+  readonly accepted?: AcceptedLoss;
   /** Newest last, at most 20. */
   readonly ops: readonly OperationRecord[];
   /** Newest last: of the controller at most 50, of people at most 100 (the older ones are in the history). */

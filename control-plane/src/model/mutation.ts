@@ -47,6 +47,8 @@ export type Mutation =
   | { readonly kind: 'undo'; readonly record: number | null }
   /** The expiry is that of the context. */
   | { readonly kind: 'freeze' | 'unfreeze'; readonly service: string }
+  /** A person's word about instances that vanished: they live (until the expiry of the context), or they are gone. */
+  | { readonly kind: 'hold' | 'accept'; readonly service: string }
   | { readonly kind: 'freeze_all' | 'unfreeze_all' }
   | { readonly kind: 'forget_gateway' | 'leave_gateway'; readonly gateway: string }
   /** It begins to serve, and may not be heard. */

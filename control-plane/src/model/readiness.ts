@@ -1,3 +1,5 @@
+import type { ServiceResource } from './resources.js';
+
 /*
  * Whether a controller can work, and what it suspends until it can; exactly as the JSON of the API.
  */
@@ -39,6 +41,6 @@ export interface ProtectionResource {
   readonly data_loss: string | null;
   /** Why nothing expires now (drains, isolations, freezes, time-outs of drains); null while all do. */
   readonly expiry_suspended: string | null;
-  /** Services whose removals are suspended. */
-  readonly services: readonly { readonly service: string; readonly protection: string }[];
+  /** Services whose removals are suspended, or would be. */
+  readonly services: readonly Pick<ServiceResource, 'service' | 'protection' | 'holds'>[];
 }

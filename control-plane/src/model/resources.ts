@@ -1,3 +1,4 @@
+import type { HoldResource } from './hold.js';
 import type { FreezeResource } from './freeze.js';
 import type { IntentState, OnTimeout, OperationResult, RouteSpec, ServiceEvent } from './intent.js';
 import type { Asked } from './gateway.js';
@@ -66,6 +67,8 @@ export interface ServiceResource {
   readonly problems: readonly ProblemResource[];
   /** Why removals are suspended now, or null. */
   readonly protection: string | null;
+  /** Everything that keeps instances whose registrations vanished, or would; the strongest first. */
+  readonly holds: readonly HoldResource[];
   /** Why none of its releases may begin a step; its own freeze first. */
   readonly freezes: readonly FreezeResource[];
   /** Gateways that have too few healthy instances and therefore ignore health. */
@@ -246,7 +249,7 @@ export interface IntentResource {
   /** `*` = all services. */
   readonly service: string;
   readonly instance: string | null;
-  readonly kind: IntentState | 'weight' | 'backup' | 'versions' | 'release' | 'freeze';
+  readonly kind: IntentState | 'weight' | 'backup' | 'versions' | 'release' | 'freeze' | 'hold' | 'accepted';
   readonly value: string;
   readonly by: string;
   readonly reason: string;

@@ -19,6 +19,7 @@ export const PROBLEM_KINDS = {
   wrong_permissions: 'error',
   route_taken: 'error',
   no_instance: 'error',
+  all_vanished: 'error',
   fell_back: 'error',
   unhealthy: 'error',
   panic: 'error',

@@ -176,8 +176,7 @@ function evaluate(
   if (drainedBy !== null) say('draining', `drained by ${drainedBy}`);
   if (registration.leaving) say('draining', 'it said that it is leaving');
   if (!registration.ready) say('unready', 'it says that it is not ready');
-  if (presence === 'suspect')
-    say('suspect', 'its registration vanished together with too many others; kept in use');
+  if (presence === 'suspect') say('suspect', 'its registration vanished; kept in use as a suspect');
   if (presence === 'missing') why.push('its registration is missing; kept as it was for now');
   const serving = state === 'up' || state === 'suspect';
   if (set) why.push(`weight ${String(set.value)} set ${given(set)}`);

@@ -5,6 +5,7 @@ import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
 import { decideCancel, decideDrain } from './decide_drain.js';
 import { decideFreeze } from './decide_freeze.js';
+import { decideHold } from './decide_hold.js';
 import { decideUndo } from './decide_undo.js';
 import { decideState } from './decide_state.js';
 import { decideSpec, decideVersions, decideWeights } from './decide_service.js';
@@ -94,6 +95,9 @@ function propose(
     case 'freeze':
     case 'unfreeze':
       return decideFreeze(mutation, context, state);
+    case 'hold':
+    case 'accept':
+      return decideHold(mutation, context, state);
     case 'cancel_operation':
       return decideCancel(mutation, context, state);
     case 'undo':

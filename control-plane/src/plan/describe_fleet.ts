@@ -3,7 +3,7 @@ import { dueOf } from './clock.js';
 import { OLDEST_FLEET as OLDEST } from '../model/contract.js';
 import type { FreezeResource } from '../model/freeze.js';
 import type { GatewayProblem } from '../model/gateway.js';
-import type { Decided, OperationRecord, OperationResult } from '../model/intent.js';
+import type { Decided, IntentRecord, OperationRecord, OperationResult } from '../model/intent.js';
 import type {
   ContractResource,
   GatewayResource,
@@ -13,6 +13,7 @@ import type {
 import type { Position } from '../model/position.js';
 import { byCodeUnit } from './encode.js';
 import { freezesOfAll, isFrozen } from './freeze.js';
+import { holdIn } from './hold.js';
 import { layersOf } from './layers.js';
 import { inForce } from './record.js';
 import { progressOf } from './operations.js';
@@ -93,6 +94,7 @@ export function describeIntents(world: World): readonly IntentResource[] {
     const { freeze } = record;
     if (isFrozen(freeze, dueOf(world)))
       lines.push(freezeLine(service, { ...freeze, since: freeze.at, until: freeze.expires ?? null }));
+    lines.push(...wordsOf(service, record, dueOf(world)));
     const shares = Object.entries(record.versions);
     if (shares.length === 0) continue;
     // In records of before the author was kept, the newest event names the author.
@@ -117,6 +119,19 @@ function freezeLine(
   { by, reason, since, until }: Pick<FreezeResource, 'by' | 'reason' | 'since' | 'until'>,
 ): IntentResource {
   return { service, instance: null, kind: 'freeze', value: 'frozen', by, reason, since, until };
+}
+
+/** What a person said of instances that vanished. */
+function wordsOf(service: string, record: IntentRecord, due: number): readonly IntentResource[] {
+  const hold = holdIn(record, due);
+  const { accepted } = record;
+  const line = (kind: IntentResource['kind'], value: string, { by, reason, at, expires }: Decided) => {
+    return { service, instance: null, kind, value, by, reason, since: at, until: expires ?? null };
+  };
+  return [
+    ...(hold ? [line('hold', 'held', hold)] : []),
+    ...(accepted ? [line('accepted', Object.keys(accepted.instances).join(','), accepted)] : []),
+  ];
 }
 
 /** Every operation that is still remembered, newest first. */

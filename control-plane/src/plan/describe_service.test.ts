@@ -29,7 +29,7 @@ function worldOf(
       found: [],
       problems_since: new Map(),
     },
-    ...{ protections: new Map(), problems: [], clashes: [], history: new Map(), recent: new Map() },
+    ...{ holds: new Map(), problems: [], clashes: [], history: new Map(), recent: new Map() },
     membership: new Map([['shop', members]]),
     intents: new Map([['shop', { service: 'shop', record, etag: '1-1' }]]),
     compiled: new Map([['shop', compileService('shop', members, record, 0)]]),

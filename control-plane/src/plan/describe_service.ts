@@ -5,6 +5,7 @@ import { eligible, type Peer } from '../model/set.js';
 import type { CompiledService } from './compile.js';
 import { keepEvents } from '../model/people.js';
 import { byCodeUnit } from './encode.js';
+import { describeHolds, protectionOf } from './describe_holds.js';
 import { describeProblemsOf } from './find_problems.js';
 import { freezesOf } from './freeze.js';
 import { spellLayers } from './layers.js';
@@ -58,7 +59,8 @@ export function describeService(world: World, service: string): ServiceResource 
     published: position,
     convergence: presentConvergence(world, service) ?? null,
     problems: describeProblemsOf(world, service),
-    protection: world.protections.get(service) ?? null,
+    protection: protectionOf(world, service),
+    holds: describeHolds(world, service),
     freezes: freezesOf(world, service),
     panic: panickingIn(world, service),
   };

@@ -6,6 +6,7 @@ import type { Peer, ServiceSet } from '../model/set.js';
 import { isObject } from '../model/shape.js';
 import { compileService } from './compile.js';
 import { freezeText } from './freeze.js';
+import { holdText, membersAfter } from './hold.js';
 import type { ServiceMembers } from './membership.js';
 import { spellAuthor, spellLayers } from './layers.js';
 import { inForce, instanceIntent } from './record.js';
@@ -26,9 +27,10 @@ export function diffRecords(
   by: string | null = null,
 ): readonly PlannedChange[] {
   const [old, set] = [before, after].map((record): Side => {
-    const compiled = compileService(service, members, record, wall, release).set;
+    const those = membersAfter(members, record);
+    const compiled = compileService(service, those, record, wall, release).set;
     const weights = new Map(
-      [...members].map(([id, member]) => [
+      [...those].map(([id, member]) => [
         id,
         givenWeight(member, inForce(instanceIntent(record.instances, id), wall)),
       ]),
@@ -42,6 +44,8 @@ export function diffRecords(
   changes.push(...diffShares(service, before, after));
   const [from, to] = [freezeText(before.freeze), freezeText(after.freeze)];
   if (from !== to) changes.push({ service, instance: null, field: 'freeze', from, to });
+  const [held, holds] = [holdText(before.hold), holdText(after.hold)];
+  if (held !== holds) changes.push({ service, instance: null, field: 'hold', from: held, to: holds });
   const spec = diffSpec(service, before.spec, after.spec);
   return [...changes, ...spec, ...(spec.length > 0 ? diffAuthor(service, before, after, by) : [])];
 }

@@ -20,7 +20,7 @@ function buildWorld(fields: Partial<World> = {}): World {
     published: new Map(),
     unsettled: new Set(),
     damaged: new Map(),
-    protections: new Map(),
+    holds: new Map(),
     problems: [],
     found: [],
     problems_since: new Map(),

@@ -2,6 +2,7 @@ import type { ProblemResource } from '../model/resources.js';
 import { eligible } from '../model/set.js';
 import { problemKey, severityOf, type StandingProblem } from '../model/standing_problem.js';
 import { findingsOf, findingsOn, panickingIn } from './describe_health.js';
+import { describeHolds } from './describe_holds.js';
 import { byCodeUnit } from './encode.js';
 import { remembered } from './incremental.js';
 import { enumerate, spellFindings } from './serving.js';
@@ -15,6 +16,7 @@ const FINDERS: readonly Finder[] = [
   compiledAs('persistent_node'),
   takenRoutes,
   compiledAs('no_instance'),
+  allVanished,
   illnesses,
   compiledAs('fell_back'),
   contracts,
@@ -88,6 +90,17 @@ function contracts({ contract, wall }: World): readonly StandingProblem[] {
     return { code: 'unknown_contract', service: null, field: id, message };
   });
   return [...old, ...behind];
+}
+
+/** Services of which nobody takes requests but those that vanished: only a person, or a registration, ends that. */
+function allVanished({ holds }: World): readonly StandingProblem[] {
+  return [...holds].flatMap(([service, those]) =>
+    those.some(({ kind }) => kind === 'last')
+      ? describeHolds({ holds }, service)
+          .filter(({ kind }) => kind === 'last')
+          .map(({ message }) => ({ code: 'all_vanished' as const, service, message }))
+      : [],
+  );
 }
 
 /** What services have found to be wrong with themselves when they were compiled. */

@@ -94,7 +94,7 @@ function world(
     ...{
       unsettled: new Set(),
       damaged: new Map(),
-      protections: new Map(),
+      holds: new Map(),
       history: new Map(),
       recent: new Map(),
     },

@@ -2,27 +2,39 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Registration, UnreadNode } from '../model/registration.js';
 import { buildEncoded, buildPeer, buildRegistration, buildSet, buildView } from '../testing/builders.js';
-import { NO_INTENT, type InstanceIntent, type StoredIntent } from '../model/intent.js';
+import { NO_INTENT, type InstanceIntent, type IntentRecord, type StoredIntent } from '../model/intent.js';
 import { DEFAULT_RULES, surplusGone, type Membership } from './membership.js';
 import { observe, type Observation } from './observe.js';
 import { membersOf } from './remembered.js';
 
 const RULES = { ...DEFAULT_RULES, settle_ms: 8_000 };
 
-/** What is decided where somebody isolated `ids` of the shop. */
-function isolating(ids: ReadonlySet<string>): ReadonlyMap<string, StoredIntent> {
-  const isolated: InstanceIntent = { by: 'ann', reason: '', at: '2026-05-01T12:00:00Z', state: 'isolated' };
+/** What is decided where somebody isolated `ids` of the shop, and said something of those that vanished. */
+function decided(ids: ReadonlySet<string>, words: Words): ReadonlyMap<string, StoredIntent> {
+  const isolated: InstanceIntent = { by: 'ann', reason: '', at: AT, state: 'isolated' };
   const instances = Object.fromEntries([...ids].map((id) => [id, isolated]));
-  return new Map([['shop', { service: 'shop', record: { ...NO_INTENT, instances }, etag: '' }]]);
+  return new Map([['shop', { service: 'shop', record: { ...NO_INTENT, ...words, instances }, etag: '' }]]);
 }
+type Words = Pick<IntentRecord, 'hold' | 'accepted'>;
+const AT = '2026-05-01T12:00:00Z';
 
 /** Runs views through `observe`, a moment after the other. */
 function history(rules = RULES) {
   let membership: Membership = new Map();
   let last: Observation | undefined;
   const takenOut = new Set<string>();
+  let words: Words = {};
   return {
     takenOut,
+    /** Says that `id`, whose registration vanished, is gone. */
+    accept(id: string, by: string): void {
+      const { incarnation = '' } = membership.get('shop')?.get(id)?.registration ?? {};
+      words = { ...words, accepted: { by, reason: '', at: AT, instances: { [id]: incarnation } } };
+    },
+    /** Holds the service until `ms` after the beginning. */
+    hold(ms: number): void {
+      words = { hold: { by: 'ann', reason: '', at: AT, expires: new Date(ms).toISOString() } };
+    },
     see(
       now: number,
       instances: readonly Registration[],
@@ -36,8 +48,8 @@ function history(rules = RULES) {
         now,
         settle_until: settleUntil,
         rules,
-        due: 0,
-        intents: isolating(takenOut),
+        due: now,
+        intents: decided(takenOut, words),
         traffic: new Map(),
       });
       membership = last.membership;
@@ -75,7 +87,9 @@ describe('nodes that could not be read', () => {
       const seen = h.see(1_000_000, [b], -Infinity, [node]);
       expect(h.presence()).toEqual({ a: 'missing', b: 'present' });
       expect(seen).toMatchObject({ events: [{ instance: 'b' }], wake_at: Infinity });
-      expect(seen.protections.get('shop')).toMatch(/cannot be read/);
+      expect(seen.holds.get('shop')).toEqual([
+        { kind: 'unread', instances: ['a'], since: 0, until: Infinity },
+      ]);
       h.see(1_000_001, [b]);
       expect(h.presence()).toEqual({ a: 'gone', b: 'present' });
     },
@@ -129,29 +143,41 @@ describe('a registration that vanishes', () => {
       'b deregistered',
     ]);
     h.takenOut.clear();
-    expect(h.see(1_100, [c, d]).protections.size).toBe(0);
+    expect(h.see(1_100, [c, d]).holds.size).toBe(0);
     expect(h.presence()).toEqual({ a: 'gone', b: 'gone', c: 'present', d: 'present' });
     h.see(1_200, [a, c, d]);
     expect(h.presence()).toMatchObject({ a: 'present' });
   });
 
-  test('and leaves its service empty, waits for the settle time', () => {
+  test('and leaves its service empty, stays in use until somebody speaks', () => {
     const h = history();
     h.see(0, [a]);
     const empty = h.see(1_000, []);
-    expect(empty.protections.get('shop')).toMatch(/no instance/);
+    expect(empty.holds.get('shop')).toEqual([
+      { kind: 'last', instances: ['a'], since: 1_000, until: Infinity },
+    ]);
     expect(empty.wake_at).toBe(9_000);
     h.see(8_999, []);
     expect(h.presence()).toEqual({ a: 'missing' });
-    h.see(9_000, []);
+    expect(h.see(9_000, []).wake_at).toBe(Infinity);
+    expect(h.presence()).toEqual({ a: 'suspect' });
+    h.see(9_000_000, []);
+    expect(h.presence()).toEqual({ a: 'suspect' });
+    h.accept('a', 'ann');
+    const gone = h.see(9_000_001, []);
+    expect(gone).toMatchObject({ events: [{ instance: 'a', event: 'lost' }], wake_at: Infinity });
+    expect(gone.events[0]?.message).toMatch(/ann says/);
     expect(h.presence()).toEqual({ a: 'gone' });
+    expect(gone.holds.size).toBe(0);
   });
 
   test('after a gap in the answers, waits until that has settled', () => {
     const h = history();
     h.see(0, [a, b, c, d]);
     const after = h.see(1_000, [b, c, d], 9_000);
-    expect(after.protections.get('shop')).toMatch(/silent/);
+    expect(after.holds.get('shop')).toEqual([
+      { kind: 'settle', instances: ['a'], since: 1_000, until: 9_000 },
+    ]);
     h.see(8_999, [b, c, d], 9_000);
     expect(h.presence()).toMatchObject({ a: 'missing' });
     h.see(9_000, [b, c, d], 9_000);
@@ -166,7 +192,9 @@ describe('the shrink guard', () => {
     h.see(1_000, [a, b]);
     const suspected = h.see(3_000, [a, b]);
     expect(suspected.events.map((event) => event.event)).toEqual(['suspected', 'suspected']);
-    expect(suspected.protections.get('shop')).toMatch(/2 instances/);
+    expect(suspected.holds.get('shop')).toEqual([
+      { kind: 'suspect', instances: ['c', 'd'], since: 1_000, until: 63_000 },
+    ]);
     h.see(62_999, [a, b]);
     expect(h.presence()).toMatchObject({ c: 'suspect', d: 'suspect' });
     h.see(63_000, [a, b]);
@@ -193,6 +221,117 @@ describe('the shrink guard', () => {
     h.see(3_000, [a, b]);
     expect(h.see(4_000, [a, b, c, d]).events.map((event) => event.event)).toEqual(['returned', 'returned']);
     expect(h.presence()).toEqual({ a: 'present', b: 'present', c: 'present', d: 'present' });
+  });
+});
+
+describe('nobody is left who takes requests', () => {
+  test('one that is not ready, is leaving or is taken out counts for nobody', () => {
+    for (const other of [
+      { ...b, ready: false },
+      { ...b, leaving: true },
+    ]) {
+      const h = history();
+      h.see(0, [a, other]);
+      expect(h.see(1_000, [other]).holds.get('shop')).toMatchObject([{ kind: 'last', instances: ['a'] }]);
+      h.see(100_000, [other]);
+      expect(h.presence()).toMatchObject({ a: 'suspect' });
+    }
+    const h = history();
+    h.takenOut.add('b');
+    h.see(0, [a, b]);
+    h.see(1_000, [b]);
+    h.see(100_000, [b]);
+    expect(h.presence()).toEqual({ a: 'suspect', b: 'present' });
+  });
+
+  test('all have left with a word: nothing is kept, not even one that a crowd would be', () => {
+    const leaving = [a, b, c, d].map((one) => ({ ...one, leaving: true }));
+    const h = history();
+    h.see(0, leaving);
+    expect(h.see(10, []).holds.size).toBe(0);
+    expect(h.presence()).toEqual({ a: 'gone', b: 'gone', c: 'gone', d: 'gone' });
+  });
+
+  test('the first is back: the others, which could not come before, have the whole suspect time', () => {
+    const h = history();
+    h.see(0, [a, b, c, d]);
+    h.see(1_000, []);
+    h.see(500_000, []);
+    const back = h.see(600_000, [a]);
+    expect(back.holds.get('shop')).toMatchObject([
+      { kind: 'suspect', instances: ['b', 'c', 'd'], until: 660_000 },
+    ]);
+    h.see(659_999, [a]);
+    expect(h.presence()).toEqual({ a: 'present', b: 'suspect', c: 'suspect', d: 'suspect' });
+    h.see(660_000, [a]);
+    expect(h.presence()).toEqual({ a: 'present', b: 'gone', c: 'gone', d: 'gone' });
+  });
+
+  test('most of a crowd is back within the moment: the last few are no lesser crowd', () => {
+    const h = history();
+    h.see(0, [a, b, c, d]);
+    h.see(1_000, []);
+    h.see(2_000, [a, b, c]);
+    h.see(3_100, [a, b, c]);
+    expect(h.presence()).toEqual({ a: 'present', b: 'present', c: 'present', d: 'suspect' });
+  });
+
+  test('what came back vanishes anew by its own time', () => {
+    const h = history();
+    h.see(0, [a, b, c, d]);
+    h.see(1_000, [b, c, d]);
+    h.see(1_500, [a, b, c, d]);
+    h.see(50_000, [b, c, d]);
+    h.see(51_999, [b, c, d]);
+    expect(h.presence()).toMatchObject({ a: 'missing' });
+    h.see(52_000, [b, c, d]);
+    expect(h.presence()).toMatchObject({ a: 'gone' });
+  });
+});
+
+describe('a person', () => {
+  test('holds: nothing that vanished is removed before the deadline, also a single one, also one that vanishes later', () => {
+    const h = history();
+    h.see(0, [a, b, c, d]);
+    h.hold(200_000);
+    h.see(1_000, [b, c, d]);
+    const held = h.see(3_000, [b, c, d]);
+    expect(h.presence()).toMatchObject({ a: 'suspect' });
+    expect(held.holds.get('shop')).toMatchObject([{ kind: 'person', instances: ['a'], until: 200_000 }]);
+    h.see(150_000, [c, d]);
+    h.see(152_000, [c, d]);
+    h.see(199_999, [c, d]);
+    expect(h.presence()).toMatchObject({ a: 'suspect', b: 'suspect' });
+    h.see(200_000, [c, d]);
+    expect(h.presence()).toMatchObject({ a: 'gone' });
+    h.see(212_000, [c, d]);
+    expect(h.presence()).toMatchObject({ b: 'gone' });
+  });
+
+  test('holds: what leaves with a word, or was taken out, goes nevertheless', () => {
+    const h = history();
+    h.hold(200_000);
+    h.takenOut.add('b');
+    h.see(0, [{ ...a, leaving: true }, b, c]);
+    h.see(1_000, [c]);
+    expect(h.presence()).toEqual({ a: 'gone', b: 'gone', c: 'present' });
+  });
+
+  test('accepts: whoever is meant goes at once; who registered meanwhile, or vanishes later, is another', () => {
+    const h = history();
+    h.see(0, [a, b, c, d]);
+    h.see(1_000, []);
+    h.see(30_000, []);
+    h.accept('a', 'ann');
+    h.see(30_100, [{ ...a, incarnation: 'later' }]);
+    expect(h.presence()).toEqual({ a: 'present', b: 'suspect', c: 'suspect', d: 'suspect' });
+    h.see(30_200, []);
+    expect(h.presence()).toMatchObject({ a: 'missing' });
+    h.see(90_000, []);
+    expect(h.presence()).toMatchObject({ a: 'suspect' });
+    h.accept('a', 'ann');
+    h.see(90_001, []);
+    expect(h.presence()).toMatchObject({ a: 'gone', b: 'suspect' });
   });
 });
 
@@ -257,7 +396,7 @@ test('a service in which nothing changed keeps its very map', () => {
   expect(h.see(50, [{ ...a }, { ...b }]).membership.get('shop')).toBe(first);
 });
 
-test('property: what is registered is present; what vanished is never gone before its time, nor kept for ever', () => {
+test('property: what is registered is present; what vanished is never gone before its time, nor kept for ever beside others, and the last only by a word', () => {
   const views = fc.array(fc.tuple(fc.integer({ min: 1, max: 5_000 }), fc.subarray([a, b, c, d])), {
     maxLength: 40,
   });
@@ -277,11 +416,16 @@ test('property: what is registered is present; what vanished is never gone befor
           expect(presence === 'present').toBe(there.has(id));
           if (presence === 'gone') expect(away).toBeGreaterThanOrEqual(RULES.flap_ms);
         }
+        const kept = Object.values(h.presence());
+        if (kept.length > 0) expect(kept.some((presence) => presence !== 'gone')).toBe(true);
       }
-      h.see(now + 1, []);
-      h.see(now + 1_000_000, []);
-      h.see(now + 2_000_000, []);
-      expect(Object.values(h.presence()).every((presence) => presence === 'gone')).toBe(true);
+      const other = buildRegistration({ id: 'other' });
+      h.see(now + 1, [other]);
+      h.see(now + 1_000_000, [other]);
+      h.see(now + 2_000_000, [other]);
+      const { other: present, ...others } = h.presence();
+      expect(present).toBe('present');
+      expect(Object.values(others).every((presence) => presence === 'gone')).toBe(true);
     }),
   );
 });

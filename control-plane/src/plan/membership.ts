@@ -5,11 +5,12 @@ import type { Registration } from '../model/registration.js';
  *
  *   missing  kept as it was: the view may be wrong (silence before it, an empty service) or the instance may be
  *            back in a moment (a restart under the same identity publishes nothing);
- *   suspect  kept in use, visibly, for a bounded time: it vanished together with too many others;
+ *   suspect  kept in use, visibly: for a bounded time, where it vanished together with too many others or a person holds the
+ *            service; until somebody speaks, where nobody else of the service takes requests (docs/adr/0021);
  *   gone     down, and listed only until its last request is over.
  *
  * present → missing → suspect → gone, each step optional, and back to present from all of them. An instance that
- * said `leaving` and whose node is deleted was deregistered: it is gone at once. So is one that a person had taken out of
+ * said `leaving` and whose node is deleted was deregistered: it is gone at once. So is one of which a person says that it is gone. So is one that a person had taken out of
  * use (drained, isolated): nobody loses it, and giving it back must not aim traffic at where it was. All moments are
  * monotonic milliseconds.
  */
@@ -21,7 +22,7 @@ export interface Member {
   readonly presence: Presence;
   /** When this presence began. */
   readonly since: number;
-  /** When the registration vanished; equal to `since` unless it was missing or suspected first. */
+  /** When the registration vanished; of one that is present, when it did so last, or null. */
   readonly vanished_at: number | null;
 }
 

@@ -53,16 +53,26 @@ function changesIn(from: Registration, to: Registration): readonly string[] {
   ];
 }
 
-/** What the next presence of a member whose registration vanished shows. */
+/** On whose word a member goes whose registration vanished. */
+export interface Departure {
+  /** A person, or a release, had taken it out of use. */
+  readonly takenOut: boolean;
+  /** Who said that it is gone; null = nobody. */
+  readonly accepted: string | null;
+}
+
+/** What the next presence of a member whose registration vanished shows; null where it stays what it was. */
 export function departure(
   old: Before,
   next: Pick<Before, 'presence'>,
-  takenOut: boolean,
+  { takenOut, accepted }: Departure,
 ): [MembershipEventName | null, string] {
+  if (next.presence === old.presence) return [null, ''];
   if (next.presence === 'missing') return ['missing', 'its registration vanished; kept for now'];
   if (next.presence === 'suspect')
-    return ['suspected', 'vanished together with too many others; kept in use as suspect'];
+    return ['suspected', 'its registration vanished; kept in use as a suspect'];
   if (old.registration.leaving) return ['deregistered', 'deregistered after leaving'];
   if (takenOut) return ['deregistered', 'its registration vanished after it had been taken out of use'];
+  if (accepted !== null) return ['lost', `its registration vanished; ${accepted} says that it is gone`];
   return ['lost', 'its registration vanished without a word; taken out'];
 }

@@ -2,14 +2,10 @@ import { NO_INTENT, type StoredIntent } from '../model/intent.js';
 import type { Registration, RegistryView } from '../model/registration.js';
 import type { ReleaseTraffic } from '../model/release.js';
 import { differing, sameOr, Successor } from './incremental.js';
+import type { Hold } from './hold.js';
 import type { Membership, MembershipRules, ServiceMembers } from './membership.js';
-import {
-  observeService,
-  type Moment,
-  type ServiceInput,
-  type ServiceInstanceEvent,
-  type ServiceObservation,
-} from './observe_service.js';
+import { observeService, type ServiceInstanceEvent, type ServiceObservation } from './observe_service.js';
+import type { Moment, ServiceInput } from './service_input.js';
 
 export interface MembershipEvent extends ServiceInstanceEvent {
   readonly service: string;
@@ -34,8 +30,8 @@ export interface Observation {
   /** The same object as before if nothing changed; so are the maps of services in which nothing changed. */
   readonly membership: Membership;
   readonly events: readonly MembershipEvent[];
-  /** Service → why its removals wait. */
-  readonly protections: ReadonlyMap<string, string>;
+  /** Service → why its removals wait; the same list while it is the same. */
+  readonly holds: ReadonlyMap<string, readonly Hold[]>;
   /** When something here changes by time alone: monotonic; Infinity if never. */
   readonly wake_at: number;
   /**
@@ -60,10 +56,7 @@ const NOBODY: ServiceMembers = new Map();
 const NOTHING: ReadonlyMap<string, Registration> = new Map();
 
 /** The membership after `view`. `last` has a memory of what was seen before, which changes no result. */
-export function observe(
-  input: ObserveInput,
-  last?: Pick<Observation, 'memory' | 'protections'>,
-): Observation {
+export function observe(input: ObserveInput, last?: Pick<Observation, 'memory' | 'holds'>): Observation {
   const { previous, view, intents, traffic, rules } = input;
   const unread = new Set(view.unread.map(({ service }) => service));
   const { seen, waiting } = last?.memory ?? {
@@ -92,16 +85,16 @@ export function observe(
     if (isEmpty || output.settled) waiting.delete(service);
     else waiting.set(service, output);
   }
-  const protections = new Map<string, string>();
+  const holds = new Map<string, readonly Hold[]>();
   let wakeAt = Infinity;
-  for (const [service, { protection, wake_at }] of waiting) {
-    if (protection !== null) protections.set(service, protection);
+  for (const [service, { holds: of, wake_at }] of waiting) {
+    if (of.length > 0) holds.set(service, of);
     wakeAt = Math.min(wakeAt, wake_at);
   }
   return {
     membership: membership.map,
     events,
-    protections: sameOr(last?.protections, protections),
+    holds: sameOr(last?.holds, holds),
     wake_at: wakeAt,
     memory: { instances: view.instances, membership: membership.map, seen, waiting },
   };

@@ -1,29 +1,9 @@
-import type { IntentRecord } from '../model/intent.js';
 import type { Registration } from '../model/registration.js';
-import type { ReleaseTraffic } from '../model/release.js';
 import type { Member, MembershipRules, ServiceMembers } from './membership.js';
-import { arrival, departure, type MembershipEventName } from './membership_events.js';
-import { inForce, instanceIntent } from './record.js';
-import { effectiveSpec } from './spec.js';
-
-/** Everything that decides what becomes of the members of one service. What is an object here never changes. */
-export interface ServiceInput {
-  readonly members: ServiceMembers;
-  /** What is registered, by id. */
-  readonly seen: ReadonlyMap<string, Registration>;
-  /** True if nodes of it could not be read. */
-  readonly unread: boolean;
-  readonly record: IntentRecord;
-  readonly release: ReleaseTraffic | null;
-  /** Removals wait until then: the end of the last gap in ZooKeeper's answers plus the settle time. */
-  readonly settle_until: number;
-}
-
-/** `now` is monotonic, `due` the wall clock until which what was to end has expired. */
-export interface Moment {
-  readonly now: number;
-  readonly due: number;
-}
+import { arrival, departure, type Departure, type MembershipEventName } from './membership_events.js';
+import { isAccepted, type Hold } from './hold.js';
+import { isTakenOut, removalsOf } from './removals.js';
+import type { Moment, ServiceInput } from './service_input.js';
 
 export interface ServiceInstanceEvent {
   readonly instance: string;
@@ -35,8 +15,8 @@ export interface ServiceObservation {
   /** The same object as before where nothing changed. */
   readonly members: ServiceMembers;
   readonly events: readonly ServiceInstanceEvent[];
-  /** Why removals wait; null if none does. */
-  readonly protection: string | null;
+  /** Why removals wait; empty if none does, or only for a moment. */
+  readonly holds: readonly Hold[];
   /** True if nothing but what is registered can change the members. */
   readonly settled: boolean;
   /** With the same input nothing changes before `now` is here, whatever expires meanwhile; Infinity if never. */
@@ -65,7 +45,7 @@ export function observeService(
     else
       put(
         id,
-        { registration, presence: 'present', since: now, vanished_at: null },
+        { registration, presence: 'present', since: now, vanished_at: lastVanishing(old) },
         ...arrival(old, registration),
       );
   }
@@ -74,104 +54,31 @@ export function observeService(
   for (const [id, old] of missing) {
     const next = removals.next(id, old);
     if (next === old) put(id, old, null, '');
-    else put(id, next, ...departure(old, next, isTakenOut(input, id, due)));
+    else put(id, next, ...departure(old, next, reasonOf(input, id, old, due)));
   }
   const pending = missing.filter(([id]) => members.get(id)?.presence !== 'gone');
   return {
     members: changed || members.size !== before.size ? members : before,
     events,
-    protection: removals.protection(members),
+    holds: removals.holds(members),
     settled: pending.length === 0,
     wake_at: removals.wakeAt(members),
   };
 }
 
-/** True while a person, or a release, keeps the instance out of use. */
-function isTakenOut({ record, release }: ServiceInput, id: string, due: number): boolean {
-  return (
-    inForce(instanceIntent(record.instances, id), due)?.state !== undefined ||
-    release?.draining.includes(id) === true
-  );
+/**
+ * When a member that is registered vanished last: those that vanished with it and are not back yet were lost together with it. Of
+ * one that is known only from what was published it is not known.
+ */
+function lastVanishing(old: Member | undefined): number | null {
+  return old === undefined || old.registration.path === '' ? null : old.vanished_at;
 }
 
-/** What becomes of the members that are not in the view. */
-function removalsOf(
-  input: ServiceInput,
-  missing: readonly (readonly [string, Member])[],
-  { now, due }: Moment,
-  rules: MembershipRules,
-) {
-  const { settle_until: settleUntil, unread } = input;
-  /** Known only from what was published, and perhaps one of those that cannot be read. */
-  const unknown = (member: Member): boolean => unread && member.registration.path === '';
-  const expected = (id: string, member: Member): boolean =>
-    member.registration.leaving || isTakenOut(input, id, due);
-  const lost = missing.filter(
-    ([id, member]) => member.presence !== 'gone' && !expected(id, member) && !unknown(member),
-  );
-  const vanishedAt = (member: Member): number => member.vanished_at ?? now;
-  const wouldBeEmpty = input.seen.size === 0;
-  const keptUntil = (member: Member): number =>
-    Math.max(
-      unknown(member) ? Infinity : 0,
-      vanishedAt(member) + rules.flap_ms,
-      vanishedAt(member) <= settleUntil ? settleUntil : 0,
-      wouldBeEmpty ? vanishedAt(member) + rules.settle_ms : 0,
-    );
-  const crowd = isCrowd(input, lost.length, { now, due }, rules);
-  const suspectUntil = (member: Member): number =>
-    Math.max(
-      Math.max(vanishedAt(member), member.presence === 'suspect' ? member.since : keptUntil(member)) +
-        rules.suspect_ms,
-      settleUntil,
-    );
-  return {
-    next: (id: string, old: Member): Member => {
-      if (old.presence === 'gone') return old;
-      const at = vanishedAt(old);
-      if (expected(id, old)) return { ...old, presence: 'gone', since: now, vanished_at: at };
-      if (old.presence === 'suspect')
-        return now < suspectUntil(old) ? old : { ...old, presence: 'gone', since: now, vanished_at: at };
-      if (now < keptUntil(old))
-        return old.presence === 'missing'
-          ? old
-          : { ...old, presence: 'missing', since: now, vanished_at: at };
-      if (crowd && rules.suspect_ms > 0) return { ...old, presence: 'suspect', since: now, vanished_at: at };
-      return { ...old, presence: 'gone', since: now, vanished_at: at };
-    },
-    protection: (members: ServiceMembers): string | null => {
-      const suspects = [...members.values()].filter((member) => member.presence === 'suspect').length;
-      if (suspects > 0) return `${String(suspects)} instances vanished together and stay in use as suspects`;
-      const kept = [...members.values()].filter((member) => member.presence === 'missing');
-      if (kept.length === 0) return null;
-      if (kept.some(unknown))
-        return 'nodes of it cannot be read; what was published before stays in use until they are read or gone';
-      if (wouldBeEmpty) return 'no instance is registered any more; removals wait for the settle time';
-      return now < settleUntil ? 'ZooKeeper was silent; removals wait for the settle time' : null;
-    },
-    wakeAt: (members: ServiceMembers): number =>
-      [...members.values()].reduce((earliest, member) => {
-        if (member.presence === 'missing') return Math.min(earliest, keptUntil(member));
-        if (member.presence === 'suspect') return Math.min(earliest, suspectUntil(member));
-        return earliest;
-      }, Infinity),
-  };
-}
-
-/** The shrink guard: more than `crowd_share` (and at least 2) lost within the window, or too few would be left. */
-function isCrowd(input: ServiceInput, lost: number, { now, due }: Moment, rules: MembershipRules): boolean {
-  const recent = [...input.members].filter(
-    ([id, member]) =>
-      member.presence !== 'present' &&
-      !member.registration.leaving &&
-      !isTakenOut(input, id, due) &&
-      member.vanished_at !== null &&
-      now - member.vanished_at <= rules.crowd_ms + rules.settle_ms,
-  ).length;
-  const together = Math.max(lost, recent);
-  const total = input.seen.size + together;
-  if (together >= 2 && together / total > rules.crowd_share) return true;
-  return together >= 2 && input.seen.size < effectiveSpec(input.record.spec).min_available;
+/** On whose word a member that vanished goes. */
+function reasonOf(input: ServiceInput, id: string, old: Member, due: number): Departure {
+  if (isTakenOut(input, id, due)) return { takenOut: true, accepted: null };
+  const { accepted } = input.record;
+  return { takenOut: false, accepted: accepted && isAccepted(input.record, id, old) ? accepted.by : null };
 }
 
 function sameRegistration(a: Registration, b: Registration): boolean {

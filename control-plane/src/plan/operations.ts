@@ -2,6 +2,8 @@ import type { IntentRecord, OperationRecord, OperationResult, ServiceEvent } fro
 import type { Asked } from '../model/gateway.js';
 import type { DrainStatus } from '../model/resources.js';
 import { isFrozen } from './freeze.js';
+import { holdIn, isKept } from './hold.js';
+import type { ServiceMembers } from './membership.js';
 import { askedOf, isUnknowable, proveDrained, type ProofTarget, type Witnesses } from './proof.js';
 import { drainOf, layersOf, spellLayers, describeLayerChange } from './layers.js';
 import { inForce, revise, instanceIntent, withLayers } from './record.js';
@@ -162,9 +164,10 @@ function eventOf(op: OperationRecord, verdict: Verdict, wall: number): ServiceEv
 /** The record without what has expired until `due`, or null if nothing has. */
 export function expireIntents(record: IntentRecord, wall: number, due = wall): IntentRecord | null {
   const expired = Object.entries(record.instances).filter(([, intent]) => inForce(intent, due) !== intent);
-  const { freeze } = record;
+  const { freeze, hold } = record;
   const thawed = freeze !== undefined && !isFrozen(freeze, due);
-  if (expired.length === 0 && !thawed) return null;
+  const released = hold !== undefined && holdIn(record, due) === undefined;
+  if (expired.length === 0 && !thawed && !released) return null;
   let { instances } = record;
   for (const [id, intent] of expired)
     instances = withLayers(instances, id, () => layersOf(inForce(intent, due)));
@@ -176,7 +179,31 @@ export function expireIntents(record: IntentRecord, wall: number, due = wall): I
     return { at: new Date(wall).toISOString(), event: 'expired', by: 'controller', instance: id, message };
   });
   const at = new Date(wall).toISOString();
-  const message = `freeze by ${freeze?.by ?? ''} expired`;
-  if (thawed) events.push({ at, event: 'expired', by: 'controller', message });
-  return revise(record, { instances, ...(thawed ? { freeze: null } : {}) }, events);
+  const by = freeze?.by ?? '';
+  const say = (what: string, whose: string): void => {
+    events.push({ at, event: 'expired', by: 'controller', message: `${what} by ${whose} expired` });
+  };
+  if (thawed) say('freeze', by);
+  if (released) say('hold', hold.by);
+  const over = { ...(thawed ? { freeze: null } : {}), ...(released ? { hold: null } : {}) };
+  return revise(record, { instances, ...over }, events);
+}
+
+/**
+ * The record without an acceptance that is carried out, or null if there is none: each of its instances is registered again,
+ * or `isOut` of the published set. Before that another controller may have to know of it.
+ */
+export function endAcceptance(
+  record: IntentRecord,
+  members: ServiceMembers,
+  isOut: (id: string) => boolean,
+): IntentRecord | null {
+  const { accepted } = record;
+  if (accepted === undefined) return null;
+  const waiting = Object.keys(accepted.instances).some((id) => {
+    const member = members.get(id);
+    if (member?.presence === 'present') return false;
+    return (member !== undefined && isKept(member)) || !isOut(id);
+  });
+  return waiting ? null : revise(record, { accepted: null }, []);
 }

@@ -1,5 +1,6 @@
 import type { Freeze } from '../model/freeze.js';
 import type {
+  AcceptedLoss,
   Decided,
   InstanceIntent,
   IntentRecord,
@@ -35,14 +36,27 @@ export function revise(
     readonly versions_by?: Decided | null;
     /** Null takes it away; absent leaves it. */
     readonly fallback?: string | null;
+    /** Null takes it away; absent leaves it. */
+    readonly hold?: Decided | null;
+    /** Null takes it away; absent leaves it. */
+    readonly accepted?: AcceptedLoss | null;
   },
   events: readonly ServiceEvent[],
 ): IntentRecord {
-  const { freeze: frozen, versions_by: shared, fallback: before, ...rest } = record;
+  const {
+    freeze: frozen,
+    versions_by: shared,
+    fallback: before,
+    hold: held,
+    accepted: lost,
+    ...rest
+  } = record;
   const {
     freeze = frozen ?? null,
     versions_by = shared ?? null,
     fallback = before ?? null,
+    hold = held ?? null,
+    accepted = lost ?? null,
     ...others
   } = changes;
   const next = { ...rest, ...others };
@@ -51,6 +65,8 @@ export function revise(
     ...(versions_by === null ? {} : { versions_by }),
     ...(fallback === null ? {} : { fallback }),
     ...(freeze === null ? {} : { freeze }),
+    ...(hold === null ? {} : { hold }),
+    ...(accepted === null ? {} : { accepted }),
     rev: record.rev + 1,
     ops: keepOperations(next.ops),
     events: keepEvents([...record.events, ...gathered(events).map(clipped)], {
@@ -92,16 +108,17 @@ export function rollHistory(
 }
 
 /**
- * The wall clock in milliseconds before which nothing of `record` ends by itself: an intent or a freeze that expires. -Infinity
- * while an operation may still end, or the record has events for the history; Infinity if nothing ever does.
+ * The wall clock in milliseconds before which nothing of `record` ends by itself: an intent, a freeze or a hold that expires. -Infinity
+ * while an operation or an accepted loss may end, or the record has events for the history; Infinity if nothing ever does.
  */
 export function restsUntil(record: IntentRecord): number {
   const mayEnd = ({ result }: OperationRecord): boolean =>
     result === undefined || result === 'unproven' || result === 'timed_out';
-  if (record.ops.some(mayEnd) || rollHistory(record, []) !== null) return -Infinity;
-  const { freeze, instances } = record;
-  const thaw = freeze?.expires === undefined ? Infinity : Date.parse(freeze.expires);
-  return Math.min(thaw, ...Object.values(instances).map(nextExpiry));
+  if (record.ops.some(mayEnd) || record.accepted !== undefined || rollHistory(record, []) !== null)
+    return -Infinity;
+  const { freeze, hold, instances } = record;
+  const ends = [freeze, hold].flatMap((one) => (one?.expires === undefined ? [] : Date.parse(one.expires)));
+  return Math.min(...ends, ...Object.values(instances).map(nextExpiry));
 }
 
 function clipped(event: ServiceEvent): ServiceEvent {

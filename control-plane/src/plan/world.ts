@@ -1,6 +1,7 @@
 import { dueOf } from './clock.js';
 import type { FleetContract } from '../model/contract.js';
 import type { Freeze } from '../model/freeze.js';
+import type { StandingHold } from '../model/hold.js';
 import { NO_INTENT, type IntentRecord, type ServiceEvent, type StoredIntent } from '../model/intent.js';
 import type { Position } from '../model/position.js';
 import type { Convergence } from '../model/resources.js';
@@ -30,7 +31,8 @@ export interface World {
   readonly unsettled: ReadonlySet<string>;
   /** Service → what is wrong with its intent record. */
   readonly damaged: ReadonlyMap<string, string>;
-  readonly protections: ReadonlyMap<string, string>;
+  /** Service → why its removals wait, the strongest hold first. */
+  readonly holds: ReadonlyMap<string, readonly StandingHold[]>;
   readonly problems: readonly RegistryProblem[];
   /** Problems that only the controller can see, like a record that cannot be read. */
   readonly found: readonly StandingProblem[];

@@ -44,7 +44,8 @@ import { startTcpProxy, type TcpProxy } from './tcp_proxy.js';
  */
 
 const clock = systemClock;
-const log = createRecordingLog();
+/** What all controllers of the file log. */
+export const log = createRecordingLog();
 /** How long removals wait after a gap, in milliseconds. */
 export const SETTLE_MS = 2_500;
 

@@ -54,6 +54,7 @@ export function makeService({
     convergence: null,
     problems: [],
     protection: null,
+    holds: [],
     freezes: [],
     panic: [],
     ...parts,

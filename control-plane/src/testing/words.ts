@@ -30,11 +30,6 @@ const RETIRED: readonly Retired[] = [
   { word: /sight/, say: 'health_view' },
   { word: /crews?/, say: 'group; in tests instances' },
   { word: /retreats?|retreated|retreating/, say: 'roll_back' },
-  {
-    word: /hold|holds|held|holding/,
-    say: 'contains, keeps, owns, is true; in_use, suspended, blocked by',
-    except: [{ line: /held broken packages/, because: 'a message of apt' }],
-  },
   { word: /stands?|stood/, say: 'is, is in force, is published, is written' },
   { word: /tells?|told|telling/, say: 'reports, shows, says; distinguishes' },
   { word: /desks?/, say: 'context' },

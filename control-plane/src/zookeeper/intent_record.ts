@@ -105,6 +105,8 @@ const record = z.strictObject({
   fallback: name('version').optional(),
   spec_by: z.strictObject(decided).optional(),
   freeze: freezeSchema.optional(),
+  hold: z.strictObject(decided).optional(),
+  accepted: z.strictObject({ ...decided, instances: z.record(name('instance'), text) }).optional(),
   ops: z.array(operation),
   events: z.array(eventSchema),
 });

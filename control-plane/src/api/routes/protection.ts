@@ -1,11 +1,14 @@
+import * as z from 'zod';
 import type { ControlPlane } from '../../model/control_plane.js';
 import { endpoint, type Endpoint } from '../endpoint.js';
 import { mutate } from '../mutate.js';
+import { name } from '../schema/atoms.js';
 import * as request from '../schema/requests.js';
 import * as ready from '../schema/readiness.js';
 import { CHANGED, MUTATION_CODES } from './answers.js';
 
 const tag = 'protection';
+const params = z.strictObject({ service: name('service') });
 
 /** Why nothing expires now, or null. */
 function whyNothingExpires(plane: ControlPlane): string | null {
@@ -32,7 +35,9 @@ export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
           expiry_suspended: whyNothingExpires(plane),
           services: plane
             .services()
-            .flatMap(({ service, protection }) => (protection === null ? [] : [{ service, protection }])),
+            .flatMap(({ service, protection, holds }) =>
+              protection === null && holds.length === 0 ? [] : [{ service, protection, holds }],
+            ),
         },
       }),
     }),
@@ -49,6 +54,36 @@ export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
       codes: [...MUTATION_CODES, 'no_data_loss', 'idempotency_conflict'],
       handle: ({ query, body: { reason, keep_intents = false } }, exchange) =>
         mutate(plane, { kind: 'accept_data_loss', keep_intents }, { reason, ...query }, exchange),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/services/{service}/hold',
+      tag,
+      summary:
+        'Say that instances that vanished, or will vanish, live: none of them is removed until it expires',
+      params,
+      query: request.mutationQuery,
+      body: request.holdBody,
+      ifMatch: 'optional',
+      answers: CHANGED,
+      codes: [...MUTATION_CODES, 'idempotency_conflict'],
+      handle: ({ params: { service }, query, body }, exchange) =>
+        mutate(plane, { kind: 'hold', service }, { ...body, ...query }, exchange),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/services/{service}/accept',
+      tag,
+      summary:
+        'Say that the instances that vanished and are kept are gone, even if none is left; ends a hold. One that registers again is another',
+      params,
+      query: request.mutationQuery,
+      body: request.acceptLossBody,
+      ifMatch: 'optional',
+      answers: CHANGED,
+      codes: [...MUTATION_CODES, 'idempotency_conflict'],
+      handle: ({ params: { service }, query, body }, exchange) =>
+        mutate(plane, { kind: 'accept', service }, { ...body, ...query }, exchange),
     }),
   ];
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { ProtectionResource, ReadinessResource } from '../../model/readiness.js';
-import { count, time } from './resources.js';
+import { count, hold, time } from './resources.js';
 
 /*
  * Whether the controller can work, and what it suspends until it can.
@@ -34,6 +34,8 @@ export const readiness = z.object({
 export const protection = z.object({
   data_loss: z.string().nullable(),
   expiry_suspended: z.string().nullable(),
-  services: z.array(z.object({ service: z.string(), protection: z.string() })),
+  services: z.array(
+    z.object({ service: z.string(), protection: z.string().nullable(), holds: z.array(hold) }),
+  ),
 }) satisfies z.ZodType<ProtectionResource>;
 export const liveness = z.object({ live: z.literal(true) });

@@ -70,6 +70,15 @@ export const freezeBody = z.strictObject({
   reason: reason.meta({ description: 'Why; shown to whoever it stops.' }),
   expires: expires.nullable().optional(),
 });
+export const holdBody = z.strictObject({
+  reason: reason.meta({ description: 'How it is known that what vanished, or will vanish, lives.' }),
+  expires: duration(1_000, EXPIRES_MAX_MS).meta({
+    description: 'How long nothing that vanished is removed. Then the usual rules count again.',
+  }),
+});
+export const acceptLossBody = z.strictObject({
+  reason: reason.meta({ description: 'How it is known that what vanished is gone.' }),
+});
 export const forgetBody = z.strictObject({
   reason: reason.meta({ description: 'Why it may be left out of every proof from now on.' }),
 });

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { HOLD_KINDS, type HoldResource } from '../../model/hold.js';
 import type * as model from '../../model/resources.js';
 import { PROBLEM_KINDS, type ProblemKind } from '../../model/standing_problem.js';
 import type { ServiceSet } from '../../model/set.js';
@@ -48,6 +49,16 @@ export const standingProblem = z.object({
   since: time,
 }) satisfies z.ZodType<model.ProblemResource>;
 
+export const hold = z.object({
+  kind: z.enum(HOLD_KINDS),
+  instances: z.array(z.string()),
+  since: time,
+  until: time.nullable().meta({ description: 'Null: until somebody speaks, a registration or a person.' }),
+  by: z.string().nullable(),
+  reason: z.string().nullable(),
+  message: z.string(),
+}) satisfies z.ZodType<HoldResource>;
+
 export const service = z.object({
   service: z.string(),
   etag: z.string().nullable(),
@@ -75,6 +86,7 @@ export const service = z.object({
   convergence: convergence.nullable(),
   problems: z.array(standingProblem),
   protection: z.string().nullable(),
+  holds: z.array(hold),
   freezes: z.array(
     z.object({
       scope: z.enum(['service', 'all']),
@@ -199,7 +211,18 @@ export const gateway = z.object({
 export const intent = z.object({
   service: z.string(),
   instance: z.string().nullable(),
-  kind: z.enum(['draining', 'isolated', 'cut', 'weight', 'backup', 'versions', 'release', 'freeze']),
+  kind: z.enum([
+    'draining',
+    'isolated',
+    'cut',
+    'weight',
+    'backup',
+    'versions',
+    'release',
+    'freeze',
+    'hold',
+    'accepted',
+  ]),
   value: z.string(),
   by: z.string(),
   reason: z.string(),

@@ -117,7 +117,7 @@ class Controller {
       membership: new Map(
         SERVICES.map((service) => [service, new Map([member('a', 'v1'), member('b', 'v2')])]),
       ),
-      ...{ unsettled: new Set(), damaged: new Map(), protections: new Map() },
+      ...{ unsettled: new Set(), damaged: new Map(), holds: new Map() },
       ...{
         problems: [],
         found: [],

@@ -30,7 +30,7 @@ function worldOf(out: Readonly<Record<string, readonly string[]>>): World {
     membership: new Map([
       ['shop', new Map([member('a', 'v1'), member('b', 'v1'), member('c', 'v2'), member('d', 'v2')])],
     ]),
-    ...{ unsettled: new Set(), damaged: new Map(), protections: new Map(), problems: [], clashes: [] },
+    ...{ unsettled: new Set(), damaged: new Map(), holds: new Map(), problems: [], clashes: [] },
     history: new Map(),
     recent: new Map(),
     ...{ found: [], problems_since: new Map() },

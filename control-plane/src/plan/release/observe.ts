@@ -5,6 +5,7 @@ import type { Counts } from '../../model/release_gates.js';
 import type { CallOutcome } from '../../model/release_strategy.js';
 import { eligible, type Peer } from '../../model/set.js';
 import { compileService } from '../compile.js';
+import { protectionOf } from '../describe_holds.js';
 import { frozenBy } from '../freeze.js';
 import { ackOf, gatewaysThatCount } from '../proof.js';
 import { capacityIn, unfitness } from '../serving.js';
@@ -101,10 +102,10 @@ function gatewaysBehind(world: World, service: string): readonly string[] {
 }
 
 function blockersOf(world: World, service: string, around: Surroundings): readonly string[] {
-  const protection = world.protections.get(service);
+  const protection = protectionOf(world, service);
   const damage = world.damaged.get(service);
   return [
-    ...(protection === undefined ? [] : [`protection: ${protection}`]),
+    ...(protection === null ? [] : [`protection: ${protection}`]),
     ...(world.witnesses.unready === null ? [] : [world.witnesses.unready]),
     ...(around.zookeeper === 'connected' ? [] : [`ZooKeeper is ${around.zookeeper}`]),
     ...frozenBy(world, service),
