@@ -163,7 +163,7 @@ export class DesiredState {
     if (this.#unknown) return;
     const known = this.#seen?.observation;
     const from = (): readonly unknown[] => [view, intents, traffic, this.#membership, this.#settleUntil];
-    const isDue = known !== undefined && now >= known.wake_at;
+    const isDue = known !== undefined && (now >= known.wake_at || due >= known.valid_until);
     if (this.#seen && !isDue && sameObjects(this.#seen.from, from())) return;
     const observation = observe(
       {

@@ -34,6 +34,8 @@ export interface Observation {
   readonly holds: ReadonlyMap<string, readonly Hold[]>;
   /** When something here changes by time alone: monotonic; Infinity if never. */
   readonly wake_at: number;
+  /** The same by `due`, because something expires. */
+  readonly valid_until: number;
   /**
    * Goes over to the next `observe`, which looks again only at services of which something is another object, or is due, and
    * is of no use to any other after that.
@@ -86,16 +88,18 @@ export function observe(input: ObserveInput, last?: Pick<Observation, 'memory' |
     else waiting.set(service, output);
   }
   const holds = new Map<string, readonly Hold[]>();
-  let wakeAt = Infinity;
-  for (const [service, { holds: of, wake_at }] of waiting) {
+  let [wakeAt, validUntil] = [Infinity, Infinity];
+  for (const [service, { holds: of, wake_at, valid_until }] of waiting) {
     if (of.length > 0) holds.set(service, of);
     wakeAt = Math.min(wakeAt, wake_at);
+    validUntil = Math.min(validUntil, valid_until);
   }
   return {
     membership: membership.map,
     events,
     holds: sameOr(last?.holds, holds),
-    wake_at: wakeAt,
+    wake_at: Math.min(wakeAt, input.now + validUntil - input.due),
+    valid_until: validUntil,
     memory: { instances: view.instances, membership: membership.map, seen, waiting },
   };
 }
@@ -111,7 +115,7 @@ function suspects({ previous, view }: ObserveInput, memory: Memory | undefined):
 }
 
 /** True if a second look would see what the first saw. */
-function isSame({ input: then, output }: Seen, now: ServiceInput, { now: at }: Moment): boolean {
+function isSame({ input: then, output }: Seen, now: ServiceInput, { now: at, due }: Moment): boolean {
   if (output.members !== now.members || then.seen !== now.seen) return false;
   if (output.settled) return true;
   return (
@@ -119,6 +123,7 @@ function isSame({ input: then, output }: Seen, now: ServiceInput, { now: at }: M
     then.record === now.record &&
     then.release === now.release &&
     then.settle_until === now.settle_until &&
-    at < output.wake_at
+    at < output.wake_at &&
+    due < output.valid_until
   );
 }

@@ -2,7 +2,7 @@ import type { Registration } from '../model/registration.js';
 import type { Member, MembershipRules, ServiceMembers } from './membership.js';
 import { arrival, departure, type Departure, type MembershipEventName } from './membership_events.js';
 import { isAccepted, type Hold } from './hold.js';
-import { isTakenOut, removalsOf } from './removals.js';
+import { isTakenOut, NO_REMOVALS, removalsOf } from './removals.js';
 import type { Moment, ServiceInput } from './service_input.js';
 
 export interface ServiceInstanceEvent {
@@ -19,8 +19,10 @@ export interface ServiceObservation {
   readonly holds: readonly Hold[];
   /** True if nothing but what is registered can change the members. */
   readonly settled: boolean;
-  /** With the same input nothing changes before `now` is here, whatever expires meanwhile; Infinity if never. */
+  /** With the same input nothing changes before `now` is here; Infinity if never. */
   readonly wake_at: number;
+  /** Nor before `due` is here, at which something that people decided expires; Infinity if never. */
+  readonly valid_until: number;
 }
 
 /** The members of one service after what is seen of it at `moment`. */
@@ -50,7 +52,7 @@ export function observeService(
       );
   }
   const missing = [...before].filter(([id]) => !seen.has(id));
-  const removals = removalsOf(input, missing, { now, due }, rules);
+  const removals = missing.length === 0 ? NO_REMOVALS : removalsOf(input, missing, { now, due }, rules);
   for (const [id, old] of missing) {
     const next = removals.next(id, old);
     if (next === old) put(id, old, null, '');
@@ -63,6 +65,7 @@ export function observeService(
     holds: removals.holds(members),
     settled: pending.length === 0,
     wake_at: removals.wakeAt(members),
+    valid_until: removals.validUntil,
   };
 }
 

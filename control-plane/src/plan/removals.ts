@@ -2,6 +2,7 @@ import { HOLD_KINDS, type HoldKind } from '../model/hold.js';
 import type { Registration } from '../model/registration.js';
 import { byCodeUnit } from './encode.js';
 import { holdIn, isAccepted, type Hold } from './hold.js';
+import { nextExpiry } from './layers.js';
 import type { Member, MembershipRules, ServiceMembers } from './membership.js';
 import { inForce, instanceIntent } from './record.js';
 import type { Moment, ServiceInput } from './service_input.js';
@@ -15,7 +16,17 @@ export interface Removals {
   readonly holds: (members: ServiceMembers) => readonly Hold[];
   /** When the next of them changes by time alone; Infinity if never. */
   readonly wakeAt: (members: ServiceMembers) => number;
+  /** The wall clock at which something that people decided ends and the answers above may be others; Infinity if never. */
+  readonly validUntil: number;
 }
+
+/** Of a service in which nobody is missing. */
+export const NO_REMOVALS: Removals = {
+  next: (_id, old) => old,
+  holds: () => [],
+  wakeAt: () => Infinity,
+  validUntil: Infinity,
+};
 
 /** True while a person, or a release, keeps the instance out of use. */
 export function isTakenOut({ record, release }: ServiceInput, id: string, due: number): boolean {
@@ -52,7 +63,8 @@ export function removalsOf(
     ![...input.members].some(
       ([id, { presence, registration }]) => presence === 'present' && takes(id, registration),
     );
-  const heldUntil = personUntil(input, { now, due });
+  const held = holdIn(record, due);
+  const heldUntil = held?.expires === undefined ? 0 : now + Date.parse(held.expires) - due;
   const isLost = isBack || (rules.suspect_ms > 0 && isCrowd(input, lost, { now, due }, rules));
 
   const keptUntil = (member: Member): number =>
@@ -93,8 +105,15 @@ export function removalsOf(
     return until > now ? { kind, until } : null;
   };
 
+  // Who is registered and taken out counts for nobody; once that ends, he counts.
+  const ends = [...input.seen.keys()].map((id) =>
+    nextExpiry(inForce(instanceIntent(record.instances, id), due)),
+  );
+  const validUntil = Math.min(held?.expires === undefined ? Infinity : Date.parse(held.expires), ...ends);
+
   return {
     next,
+    validUntil,
     holds: (members) => gather(members, holdOf, vanishedAt),
     wakeAt: (members) =>
       [...members.values()].reduce((earliest, member) => {
@@ -103,12 +122,6 @@ export function removalsOf(
         return earliest;
       }, Infinity),
   };
-}
-
-/** When the person's hold ends, monotonic; 0 = there is none. */
-function personUntil({ record }: ServiceInput, { now, due }: Moment): number {
-  const hold = holdIn(record, due);
-  return hold?.expires === undefined ? 0 : now + Date.parse(hold.expires) - due;
 }
 
 function gather(
