@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { ProtectionResource, ReadinessResource } from '../../model/readiness.js';
-import { count, hold, time } from './resources.js';
+import { hold, time } from './holds.js';
+import { count } from './resources.js';
 
 /*
  * Whether the controller can work, and what it suspends until it can.

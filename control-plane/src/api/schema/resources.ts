@@ -1,15 +1,14 @@
 import * as z from 'zod';
-import { HOLD_KINDS, type HoldResource } from '../../model/hold.js';
 import type * as model from '../../model/resources.js';
 import { PROBLEM_KINDS, type ProblemKind } from '../../model/standing_problem.js';
 import type { ServiceSet } from '../../model/set.js';
+import { hold, time } from './holds.js';
 import { sectionSchemas } from './spec.js';
 
 /*
  * What the API answers, as schemas. `satisfies` compares them with the model's types; the API does not run them.
  */
 
-export const time = z.iso.datetime().meta({ description: 'RFC 3339.' });
 export const count = z.int().min(0);
 const counts = z.record(z.string(), count.nullable());
 const numbers = z.record(z.string(), z.number());
@@ -48,16 +47,6 @@ export const standingProblem = z.object({
   message: z.string(),
   since: time,
 }) satisfies z.ZodType<model.ProblemResource>;
-
-export const hold = z.object({
-  kind: z.enum(HOLD_KINDS),
-  instances: z.array(z.string()),
-  since: time,
-  until: time.nullable().meta({ description: 'Null: until somebody speaks, a registration or a person.' }),
-  by: z.string().nullable(),
-  reason: z.string().nullable(),
-  message: z.string(),
-}) satisfies z.ZodType<HoldResource>;
 
 export const service = z.object({
   service: z.string(),
