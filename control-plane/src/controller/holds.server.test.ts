@@ -79,6 +79,10 @@ test('a set becomes empty by nobody but a person, through a change of the leader
   expect(events).toMatchObject([{ event: 'loss_accepted', by: 'ann', reason: 'switched off' }]);
   await done(second, accept, key);
   expect((await record()).events).toEqual(events);
+  // It cannot be undone: what is gone comes back by registering.
+  const undo = await refused(second, { kind: 'undo', record: null });
+  expect(undo).toMatchObject({ code: 'conflict' });
+  expect(undo.detail).toMatch(/Accept of shop .*cannot be undone: a word about instances/);
   expect(holds(second)).toEqual([]);
   expect(second.controller.problems()).toEqual([]);
   expect(lines(/^hold ended: 2 gone/)).not.toEqual([]);

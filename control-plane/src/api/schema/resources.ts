@@ -14,7 +14,6 @@ const counts = z.record(z.string(), count.nullable());
 const numbers = z.record(z.string(), z.number());
 
 export const position = z.object({ epoch: count, generation: count });
-const route = z.object({ host: z.string(), path: z.string() });
 const peerState = z.enum(['up', 'suspect', 'draining', 'unready', 'isolated', 'cut', 'gone']);
 const intentState = z.enum(['draining', 'isolated', 'cut']);
 const onTimeout = z.enum(['wait', 'cut', 'undrain']);
@@ -52,7 +51,7 @@ export const service = z.object({
   service: z.string(),
   etag: z.string().nullable(),
   spec: z.object({
-    routes: z.array(route),
+    routes: z.array(z.object({ host: z.string(), path: z.string() })),
     ...sectionSchemas('effective'),
     min_available: count,
     version_fallback: z.boolean(),

@@ -13,6 +13,7 @@ import { proveDrained } from '../../plan/proof.js';
 import { undoOf } from '../../plan/undo.js';
 import { drainTarget, membersIn, recordIn, type World } from '../../plan/world.js';
 import type { CommandContext } from './context.js';
+import { noUndo } from './entry.js';
 import { perform } from './perform.js';
 import { into } from './writing.js';
 
@@ -54,7 +55,10 @@ export async function mutateServices(
       object: objectOf(mutation, undone),
       ...{ services: [...decision.records.keys()], changes, operation: decision.operation },
       guards: decision.guards.map(({ message }) => message),
-      undo: undoOf([...decision.records].map(([name, after]) => [name, recordIn(world, name), after])),
+      undo:
+        mutation.kind === 'hold' || mutation.kind === 'accept'
+          ? noUndo(ANSWERED)
+          : undoOf([...decision.records].map(([name, after]) => [name, recordIn(world, name), after])),
       ...(undone === undefined ? {} : { undoes: undone.n }),
     }),
   });
@@ -62,6 +66,9 @@ export async function mutateServices(
   const describe = caller.dry_run ? describeDryRun : describeDone;
   return ok(describe(context, done.value));
 }
+
+const ANSWERED =
+  'a word about instances that vanished is taken back by the other one, ebbgate hold or ebbgate accept; what is gone comes back by registering';
 
 interface Asked {
   readonly mutation: ServiceMutation;
