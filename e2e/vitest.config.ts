@@ -31,6 +31,7 @@ const LONGEST = [
   'faults_controller',
   'parallel_clients',
   'controllers',
+  'upgrade',
   'known_health',
   'faults_nginx',
   'health',

@@ -30,6 +30,8 @@ run(join(root, 'node_modules/.bin/rolldown'), [
 ]);
 for (const folder of ['nginx', 'lua/ebbgate', 'lua/redis'])
   cpSync(join(root, folder), join(dir, folder), { recursive: true });
+mkdirSync(join(dir, 'scripts'));
+cpSync(join(root, 'scripts/ebbgate.mjs'), join(dir, 'scripts/ebbgate.mjs'));
 rmSync(join(dir, 'nginx/golden'), { recursive: true, force: true });
 writeFileSync(
   join(dir, 'package.json'),

@@ -193,7 +193,7 @@ function gatewayPairs(gateway: GatewayResource): Pairs {
     ['Host', gateway.host ?? ''],
     ['Boot', gateway.boot ?? ''],
     ['Workers', String(gateway.workers ?? '?')],
-    ['Contracts', gateway.contracts === null ? '?' : gateway.contracts.join(', ')],
+    ['Contracts', (gateway.contracts ?? ['?']).join(', ')],
     ['Applied', columns.position(gateway.applied)],
     ['Behind', String(gateway.behind ?? '?')],
     ['In-flight', String(gateway.in_flight ?? '?')],

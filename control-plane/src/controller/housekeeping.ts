@@ -127,8 +127,9 @@ export class Housekeeping {
       if (isSilent(heard, world.witnesses) || isKnown) continue;
       if (world.witnesses.shared.has(id) && roster.has(id)) continue;
       if (!this.#mayWrite(`gateway ${id}`)) continue;
-      const since = known?.boot === boot ? known.since : new Date(world.wall).toISOString();
-      const put = await this.#deps.roster.write(term, [{ id, entry: { id, boot, host, since, contracts } }]);
+      const same = known?.boot === boot ? known : { since: new Date(world.wall).toISOString() };
+      const entry = { ...same, id, boot, host, contracts };
+      const put = await this.#deps.roster.write(term, [{ id, entry }]);
       await this.#noteWrite(term, `gateway ${id}`, put.ok ? null : put.error);
       if (put.ok) this.#deps.log.info({ gateway: id, boot, host }, 'gateway joined the roster');
       else if (put.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;

@@ -3,6 +3,7 @@ import type { FreezeEdit, FreezeStore, GlobalFreeze, StoredFreeze } from '../mod
 import { err, ok, type Result } from '../model/result.js';
 import { eventSchema, freezeSchema } from './intent_record.js';
 import type { ZooKeeperLink } from './link.js';
+import { recordFault, schemaOf, unknownSchema } from './record_fault.js';
 import { createTruthStore, showRecord, type Codec, type StorePlace } from './truth_store.js';
 
 const NAME = 'freeze';
@@ -42,9 +43,9 @@ function parseRecord(data: Buffer): Result<GlobalFreeze, string> {
   } catch {
     return err('not JSON');
   }
+  if (schemaOf(value) !== 1) return err(unknownSchema(schemaOf(value)));
   const parsed = recordSchema.safeParse(value);
   // The schema only checks: what was read is what is handed on, member for member.
   if (parsed.success) return ok(value as GlobalFreeze);
-  const [issue] = parsed.error.issues;
-  return err(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`);
+  return err(recordFault(parsed.error));
 }

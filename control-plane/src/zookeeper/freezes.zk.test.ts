@@ -90,7 +90,7 @@ test('a record that cannot be read is reported, and good again when it is mended
   };
   await set(JSON.stringify({ ...FROZEN, v: 2 }));
   await until(() => {
-    expect(shown.store.damaged().get('freeze')).toContain('v');
+    expect(shown.store.damaged().get('freeze')).toContain('schema 2');
   });
   expect(await shown.store.read('freeze')).toMatchObject({ ok: false, error: { kind: 'unavailable' } });
   await set(JSON.stringify(FROZEN));

@@ -4,6 +4,7 @@ import type { HistoryStore, IntentEdit, StoredHistory } from '../model/ports.js'
 import { err, ok, type Result } from '../model/result.js';
 import { eventSchema } from './intent_record.js';
 import type { ZooKeeperLink } from './link.js';
+import { recordFault } from './record_fault.js';
 import {
   createTruthStore,
   showRecord,
@@ -23,7 +24,7 @@ export function createHistoryStore(link: ZooKeeperLink, place: StorePlace): Hist
  */
 const MOST_BYTES = 700_000;
 
-const schema = z.strictObject({ v: z.literal(1), events: z.array(eventSchema) });
+const schema = z.object({ v: z.literal(1), events: z.array(eventSchema) });
 
 /** The bytes of a history; the oldest events go where it would be too large. */
 export function encodeHistory(events: readonly ServiceEvent[]): Buffer {
@@ -62,6 +63,5 @@ function parseHistory(data: Buffer): Result<readonly ServiceEvent[], string> {
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return ok((value as { readonly events: readonly ServiceEvent[] }).events);
-  const [issue] = parsed.error.issues;
-  return err(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`);
+  return err(recordFault(parsed.error));
 }

@@ -55,8 +55,21 @@ test.each([NO_INTENT, FULL])('what is encoded is read back', (record) => {
 });
 
 test.each<[string, unknown, string]>([
-  ['another schema', { ...FULL, v: 2 }, 'v'],
-  ['an unknown member', { ...FULL, colour: 'red' }, 'colour'],
+  [
+    'another schema',
+    { ...FULL, v: 2 },
+    'schema 2 is not known to this controller: written by a newer release',
+  ],
+  [
+    'an unknown member',
+    { ...FULL, colour: 'red' },
+    'colour: is not known to this release: written by a newer release',
+  ],
+  [
+    'an unknown member of an instance',
+    { ...FULL, instances: { a: { by: '', reason: '', at: AT, burst: 3 } } },
+    'instances.a.burst: is not known to this release: written by a newer release',
+  ],
   ['a missing member', { ...FULL, events: undefined }, 'events'],
   [
     'a bad state',
@@ -98,4 +111,11 @@ test.each<[string, unknown, string]>([
 
 test.each(['', 'no json', '[]', 'null'])('bytes "%s" are damage', (text) => {
   expect(parseIntentRecord(Buffer.from(text)).ok).toBe(false);
+});
+
+test('what a newer release says of an event is kept, and goes back with it', () => {
+  const record = { ...FULL, events: [{ ...FULL.events[0], token: 'ci' }] };
+  const read = parseIntentRecord(Buffer.from(JSON.stringify(record)));
+  expect(read).toEqual({ ok: true, value: record });
+  expect(read.ok && JSON.parse(encodeIntentRecord(read.value).toString())).toEqual(record);
 });

@@ -4,9 +4,10 @@ import { checkName, type NameKind } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 import { SECTION_NAMES, SECTIONS, type SectionName } from '../model/service_spec.js';
 import { readMembers, type Fault } from '../model/shape.js';
+import { recordFault, schemaOf, unknownSchema } from './record_fault.js';
 
 /*
- * Everything is strict: a member that is not known here was written by another release, and writing the record back
+ * Everything but events is strict: a member that is not known here was written by another release, and writing the record back
  * without it would lose somebody's intent.
  */
 const name = (kind: NameKind): z.ZodType<string> =>
@@ -83,8 +84,8 @@ const operation = z.strictObject({
     .optional(),
 });
 
-/** A line of history, wherever it is kept. */
-export const eventSchema = z.strictObject({
+/** A line of history, wherever it is kept. It steers nothing, so what a newer release says beside it is kept as it is. */
+export const eventSchema = z.looseObject({
   at: moment,
   event: text,
   by: text,
@@ -119,11 +120,11 @@ export function parseIntentRecord(data: Buffer): Result<IntentRecord, string> {
   } catch {
     return err('not JSON');
   }
+  if (schemaOf(value) !== 1) return err(unknownSchema(schemaOf(value)));
   const parsed = record.safeParse(value);
   // The schema only checks: what was read is what is handed on, member for member.
   if (parsed.success) return ok(value as IntentRecord);
-  const [issue] = parsed.error.issues;
-  return err(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`);
+  return err(recordFault(parsed.error));
 }
 
 export function encodeIntentRecord(intent: IntentRecord): Buffer {

@@ -12,6 +12,7 @@ import {
 } from '../model/release_strategy.js';
 import { err, ok, type Result } from '../model/result.js';
 import { isObject } from '../model/shape.js';
+import { recordFault, schemaOf, unknownSchema } from './record_fault.js';
 
 /*
  * Everything is strict: a member or a schema that is not known here was written by another release of Ebbgate, and a state
@@ -275,17 +276,12 @@ export function parseReleaseRecord(data: Buffer): Result<ReleaseRecord, string> 
   } catch {
     return err('not JSON');
   }
-  const version = typeof value === 'object' && value !== null && 'v' in value ? value.v : undefined;
-  if (version !== 1) {
-    const schema = version === undefined ? 'missing' : JSON.stringify(version);
-    return err(`schema ${schema} is not known to this controller`);
-  }
+  if (schemaOf(value) !== 1) return err(unknownSchema(schemaOf(value)));
   const all = completed(value);
   const parsed = record.safeParse(all);
   // The schema only checks: what was read is what is handed on, member for member.
   if (parsed.success) return joined(all as Stored);
-  const [issue] = parsed.error.issues;
-  return err(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`);
+  return err(recordFault(parsed.error));
 }
 
 export function encodeReleaseRecord(release: ReleaseRecord): Buffer {

@@ -6,7 +6,8 @@ import { ANY } from './fence.js';
 import type { ZooKeeperLink } from './link.js';
 import { createTruthStore, showRecord, type Codec, type StorePlace } from './truth_store.js';
 
-const entrySchema = z.object({
+/** What a newer release says beside it is kept for as long as the entry is of the same start of the gateway. */
+const entrySchema = z.looseObject({
   boot: z.string(),
   host: z.string(),
   since: z.string(),

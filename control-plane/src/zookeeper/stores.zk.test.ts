@@ -58,6 +58,10 @@ describe('the histories', () => {
     const [second] = await must(intents.write(term, [next]));
     let shown: readonly unknown[] | undefined;
     histories.onChange((newest) => (shown = newest.get('shop')?.events));
+    // A newer release says more: it is read, and goes back.
+    const tomorrow = { v: 1, place: 'here', events: [{ ...events[0]!, token: 'ci' }] };
+    await must(writer.setData(`${root}/history/shop`, Buffer.from(JSON.stringify(tomorrow)), -1));
+    await until(async () => expect((await must(histories.read('shop')))?.events).toEqual(tomorrow.events));
     await must(writer.setData(`${root}/history/shop`, Buffer.from('{'), -1));
     await until(async () => expect((await must(histories.read('shop')))?.events).toEqual([]));
     const damaged = await must(histories.read('shop'));
@@ -385,6 +389,31 @@ describe('the roster', () => {
     await takeLeadership();
     for (const answer of [put(entry('g3', 'b')), remove('g1'), remove('none')])
       expect(await answer).toEqual({ ok: false, error: { kind: 'fenced' } });
+  });
+
+  test('what a newer release says in an entry is kept when the entry is written again', async () => {
+    const store = zk.open(createRosterStore(link, { root }));
+    let roster: ReadonlyMap<string, RosterEntry> = new Map();
+    store.onChange((newest) => (roster = newest));
+    await store.start();
+    const term = await takeLeadership();
+    await must(createPath(writer, `${root}/gateways`));
+    const tomorrow = {
+      boot: 'b',
+      host: 'h',
+      since: '2026-11-21T00:00:00Z',
+      contracts: [1, 2, 7],
+      rack: 'r1',
+    };
+    await must(writer.create(`${root}/gateways/g1`, Buffer.from(JSON.stringify(tomorrow))));
+    await until(() => {
+      expect(roster.get('g1')).toMatchObject({ rack: 'r1', contracts: [1, 2, 7] });
+    });
+    const read = roster.get('g1')!;
+    const gone = { at: '2026-11-21T00:00:00.000Z', how: 'left' as const };
+    await must(store.write(term, [{ id: 'g1', entry: { ...read, gone } }]));
+    const node = await must(writer.getData(`${root}/gateways/g1`));
+    expect(JSON.parse(node.data.toString())).toEqual({ id: 'g1', ...tomorrow, gone });
   });
 
   test('an entry that cannot be read still counts', async () => {

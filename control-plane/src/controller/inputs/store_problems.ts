@@ -83,7 +83,7 @@ function damaged(
 ): readonly StandingProblem[] {
   return [...store.damaged()].map(([name, reason]) => {
     const service = names === 'service' && checkName('service', name).ok ? name : null;
-    const message = `${what} (${reason}); ${consequence}; restore the node from a backup, or delete it`;
+    const message = `${what} (${reason}); ${consequence}; ${remedyOf(reason)}`;
     return {
       code,
       service,
@@ -92,6 +92,12 @@ function damaged(
       message,
     };
   });
+}
+
+function remedyOf(reason: string): string {
+  return reason.endsWith('written by a newer release')
+    ? 'let a controller of that release lead, or undo there what this one does not know'
+    : 'restore the node from a backup, or delete it';
 }
 
 /** What keeps a whole store from being read, in one sentence for /readyz; null if nothing does. */
