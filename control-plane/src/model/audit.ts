@@ -93,6 +93,19 @@ export interface AuditBounds {
 /** 30 days of 1,000 changes, and a reserve. */
 export const AUDIT_BOUNDS: AuditBounds = { all: 32_000, page: 100, service: 200 };
 
+/** The page of a record: `page` numbers, of which the first begins with 0. */
+export function pageOf(n: number, { page }: Pick<AuditBounds, 'page'>): number {
+  return Math.floor(n / page);
+}
+
+/**
+ * Of these pages (in order) those that may go. What is left has at least the newest `all` records, however full the newest page
+ * is, and at most two pages more.
+ */
+export function surplusPages(pages: readonly number[], { all, page }: AuditBounds): readonly number[] {
+  return pages.slice(0, Math.max(0, pages.length - Math.ceil(all / page) - 1));
+}
+
 /** Which records are asked for, newest first; null = whatever it is. */
 export interface AuditQuery {
   readonly service: string | null;

@@ -2,6 +2,7 @@ import {
   AUDIT_BOUNDS,
   copyFor,
   isAsked,
+  surplusPages,
   type AuditBounds,
   type AuditPage,
   type AuditRecord,
@@ -159,8 +160,7 @@ class AuditInZooKeeper implements ZooKeeperAudit {
     const { bounds, folder } = this.log;
     const pages = await connection.getChildren(`${folder}/log`);
     if (!pages.ok) return [];
-    const kept = Math.ceil(bounds.all / bounds.page) + 1; // the newest is not full
-    const [oldest] = numbers(pages.value.names).slice(0, Math.max(0, pages.value.names.length - kept));
+    const [oldest] = surplusPages(numbers(pages.value.names), bounds);
     if (oldest === undefined) return [];
     const path = `${folder}/log/${numbered(oldest)}`;
     const records = await connection.getChildren(path);

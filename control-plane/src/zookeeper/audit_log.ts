@@ -1,6 +1,7 @@
 import {
   boundedEntry,
   copyFor,
+  pageOf,
   type AuditBounds,
   type AuditEntry,
   type AuditRecord,
@@ -64,7 +65,7 @@ export class AuditLog {
 
   /** The page of a record. */
   pageOf(n: number): string {
-    return numbered(Math.floor(n / this.bounds.page));
+    return numbered(pageOf(n, this.bounds));
   }
   pathOf(n: number): string {
     return `${this.folder}/log/${this.pageOf(n)}/${numbered(n)}`;
