@@ -18,7 +18,7 @@ export const ROSTER_QUEUE = '@roster';
 
 /** Why a change of the roster is not undone. */
 export const REJOINS = 'a gateway that serves joins the roster by itself';
-const FORGETS = 'a gateway that does not serve is taken out by `ebbgate forget-gateway`';
+const FORGETS = 'a gateway that does not serve is taken out by `ebbgate gateway forget`';
 
 /** A gateway beats once a second, so one that makes no sound for this long has really stopped. */
 const QUIET_MS = 1_300;
