@@ -23,6 +23,7 @@ export { renderConf } from './render/render.js';
 /** What the API answers. */
 export type { ReleaseOutcome } from './model/release_plane.js';
 export type { ReleaseResource } from './model/release_resources.js';
+export type { AuditResource } from './model/audit.js';
 export type {
   ControllerResource,
   GatewayResource,
