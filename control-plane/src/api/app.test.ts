@@ -19,6 +19,7 @@ describe('the log', () => {
     expect(drained.status).toBe(202);
     const [line] = log.lines.filter(({ message }) => message === 'mutated');
     expect(line?.fields).toMatchObject({
+      ...{ token: null, from: '127.0.0.1', object: 'shop/10.0.1.7:8080' },
       ...{ request_id: 'req-1', by: 'job/42', idempotency_key: 'k-9', verb: 'drain', reason: 'kernel' },
       selector: { service: 'shop', ids: ['10.0.1.7:8080'] },
       changes: expect.arrayContaining([expect.stringMatching(/^shop\/\S+ \w+: \S+ → \S+$/)]) as string[],

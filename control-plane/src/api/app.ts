@@ -186,7 +186,7 @@ async function serve(one: Endpoint, parts: Serving, request: Request, response: 
     if (one.method !== 'get')
       parts.log.info(
         {
-          ...{ request_id: exchange.requestId, by: exchange.by, method: request.method, path: request.path },
+          ...{ by: exchange.by, ...exchange.origin, method: request.method, path: request.path },
           ...(exchange.idempotencyKey === null ? {} : { idempotency_key: exchange.idempotencyKey }),
           ...reply.logged,
         },

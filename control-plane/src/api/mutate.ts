@@ -1,5 +1,6 @@
 import type { ControlPlane } from '../model/control_plane.js';
 import type { Mutation, MutationResource } from '../model/mutation.js';
+import { objectOf } from '../model/mutation_object.js';
 import type { Exchange, Reply } from './endpoint.js';
 import { invalid, Refusal } from './refusal.js';
 
@@ -42,23 +43,19 @@ export async function mutate(
   return { ...answer(outcome.value), logged };
 }
 
-/** How many changes a line of the log lists; the rest is counted. */
-const MOST_LISTED = 50;
-
-/** What the log says of a mutation: verb, what it was about, why, before → after, and the ids to look it up by. */
+/** What the log says of a mutation, in the words of its record in the audit, and complete: every change, and every etag. */
 function logFields(
-  { kind: verb, ...about }: Mutation,
+  mutation: Mutation,
   { changes, guards, operation, dry_run, published, etags }: MutationResource,
   { reason, force, expires }: Circumstances,
 ): object {
-  const lines = changes.map(
-    ({ service, instance, field, from, to }) =>
-      `${service}${instance === null ? '' : `/${instance}`} ${field}: ${from || 'none'} → ${to || 'none'}`,
-  );
-  const left = lines.length - MOST_LISTED;
+  const { kind: verb, ...about } = mutation;
   return {
-    ...{ verb, ...about, reason: reason ?? '', dry_run, published },
-    changes: left > 0 ? [...lines.slice(0, MOST_LISTED), `and ${String(left)} more`] : lines,
+    ...{ verb, object: objectOf(mutation), ...about, reason: reason ?? '', dry_run, published },
+    changes: changes.map(
+      ({ service, instance, field, from, to }) =>
+        `${service}${instance === null ? '' : `/${instance}`} ${field}: ${from || 'none'} → ${to || 'none'}`,
+    ),
     ...(force === true ? { force, overruled: guards.map(({ message }) => message) } : {}),
     ...(expires === undefined || expires === null ? {} : { expires_ms: expires }),
     ...(operation === null ? {} : { operation: operation.id }),

@@ -54,6 +54,8 @@ export class AuditLog {
   readonly bounds: AuditBounds;
   readonly #link: ZooKeeperLink;
   #known: Promise<Result<Known, string>> | null = null;
+  /** The greatest number that this controller ever gave: it is given once, also where ZooKeeper has lost it. */
+  #greatest = 0;
   /** Service → records since its ring was last looked at. */
   readonly #grown = new Map<string, number>();
 
@@ -88,9 +90,11 @@ export class AuditLog {
         return err({ kind: 'unavailable', reason: known.error });
       }
       if (this.#known !== reading) continue;
+      const n = known.value.last + 1;
       const written = await write(this.#steps(known.value, bounded));
       if (written.ok) {
         this.#note(bounded.services);
+        this.#greatest = Math.max(this.#greatest, n);
         return written;
       }
       // Whatever it was, what was expected of the numbers may not have come.
@@ -165,7 +169,7 @@ export class AuditLog {
     if (!newest.ok) return newest;
     return ok({
       // A head that was damaged, or restored from an older copy, takes no number twice.
-      last: Math.max(numberIn(head.value.data), newest.value),
+      last: Math.max(numberIn(head.value.data), newest.value, this.#greatest),
       version: head.value.stat.version,
       pages: new Set(pages.value.names),
       services: new Set(services.value.names),

@@ -3,6 +3,7 @@ import type { AuditBounds, AuditPage, AuditRecord } from '../model/audit.js';
 import type { Term } from '../model/ports.js';
 import { buildEntry } from '../testing/builders.js';
 import { must } from '../testing/must.js';
+import { removeBelow } from '../testing/remove_below.js';
 import { until } from '../testing/until.js';
 import { useZooKeeper } from '../testing/zookeeper_rig.js';
 import { createAuditStore, type ZooKeeperAudit } from './audit.js';
@@ -134,4 +135,17 @@ test('a head that was damaged, or a folder that was emptied by hand, stops no ch
   await must(audit.append(term, buildEntry({ by: 'eve' })));
   expect((await must(audit.page(ALL))).items.map(({ n, by }) => [n, by])).toEqual([[5, 'eve']]);
   expect((await must(audit.page({ ...ALL, service: 'shop' }))).items.map(({ n }) => n)).toEqual([5]);
+});
+
+test('after a loss of all data numbers go on, as long as the leader lives', async () => {
+  const root = zk.path('lost');
+  const link = await zk.connectedLink({ sessionTimeoutMs: 30_000, connectTimeoutMs: 10_000 });
+  const office = createOffice(link, { root, owner: 'one' });
+  const audit = createAuditStore(link, { root });
+  const term = await must(office.take(0));
+  for (let n = 1; n <= 3; n += 1) await must(audit.append(term, buildEntry()));
+  const writer = await zk.connection();
+  await removeBelow(writer, root);
+  await must(audit.append(await must(office.take(term.epoch + 1)), buildEntry({ by: 'bob' })));
+  expect((await must(audit.page(ALL))).items.map(({ n, by }) => [n, by])).toEqual([[4, 'bob']]);
 });

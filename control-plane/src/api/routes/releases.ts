@@ -244,7 +244,15 @@ function answer(
   const { dry_run, changed, release } = body;
   const { id, service, stable, target, state, step, message } = release;
   const logged = {
-    ...{ verb: `release_${verb}`, service, release: id, from: stable, to: target, reason: reason ?? '' },
+    ...{
+      verb: `${verb}_release`,
+      object: `${service}/${id}`,
+      service,
+      release: id,
+      from: stable,
+      to: target,
+      reason: reason ?? '',
+    },
     ...{ dry_run, changed, state, step, message, etag: release.etag },
   };
   if (verb !== 'start' || dry_run) return { status: 200, body, logged };

@@ -1,5 +1,6 @@
 import type { Problem } from '../../model/problem.js';
 import type { Mutation, MutationContext, MutationResource } from '../../model/mutation.js';
+import { objectOf } from '../../model/mutation_object.js';
 import { err, type Result } from '../../model/result.js';
 import type { DataLoss } from '../office/data_loss.js';
 import type { CommandContext } from './context.js';
@@ -48,10 +49,10 @@ export class Commands {
   ): Promise<Result<MutationResource, Problem>> {
     const { notLeader } = this.#context.authority;
     if (notLeader !== null) return err(notLeader);
-    const { object, undo } = ACCEPTANCE;
+    const object = objectOf(mutation);
     return this.#loss.accept(mutation, caller, (changes) => {
       const wall = this.#context.clock.wall();
-      return entryOf(caller, mutation.kind, { object, services: [], changes, undo }, wall);
+      return entryOf(caller, mutation.kind, { object, services: [], changes, undo: FINAL }, wall);
     });
   }
 
@@ -70,7 +71,4 @@ export class Commands {
   }
 }
 
-const ACCEPTANCE = {
-  object: 'zookeeper',
-  undo: noUndo('what was lost is not known any more; a copy of ZooKeeper is restored by hand'),
-};
+const FINAL = noUndo('what was lost is not known any more; a copy of ZooKeeper is restored by hand');

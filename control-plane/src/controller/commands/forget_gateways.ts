@@ -1,5 +1,6 @@
 import type { Problem } from '../../model/problem.js';
 import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
+import { objectOf } from '../../model/mutation_object.js';
 import { err, ok, type Result } from '../../model/result.js';
 import type { World } from '../../plan/world.js';
 import type { CommandContext } from './context.js';
@@ -50,10 +51,6 @@ export async function forgetGateways(
   });
   if (!done.ok) return done;
   return run.missed ? err(run.missed) : ok(outcomeOf(done.value, caller));
-}
-
-function objectOf({ gateways, never_heard }: ForgetGateways): string {
-  return [...gateways, ...(never_heard ? ['never heard'] : [])].join(' ');
 }
 
 function refuse(world: World, mutation: ForgetGateways, { reason }: MutationContext): Problem | null {

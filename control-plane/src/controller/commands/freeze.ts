@@ -2,6 +2,7 @@ import type { AuditRecord } from '../../model/audit.js';
 import type { GlobalFreeze, StoredFreeze } from '../../model/freeze_ports.js';
 import type { Problem } from '../../model/problem.js';
 import type { Mutation, MutationContext, MutationResource } from '../../model/mutation.js';
+import { objectOf } from '../../model/mutation_object.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { decideFreezeOfAll } from '../../plan/decide_freeze.js';
 import { freezeText } from '../../plan/freeze.js';
@@ -30,7 +31,7 @@ export async function mutateFreeze(
     writes: ({ before, after }) =>
       after === null ? null : into(context.freezes, [{ etag: before?.etag ?? null, record: after }]),
     audit: ({ before, after }) => ({
-      object: undone === undefined ? '*' : `${undone.verb} of ${undone.object}`,
+      object: undone === undefined ? objectOf(mutation) : `${undone.verb} of ${undone.object}`,
       ...{ services: [], changes: after ? changesOf(before, after) : [] },
       undo: undoOfFreeze(before?.record.freeze ?? null, after?.freeze ?? null),
       ...(undone === undefined ? {} : { undoes: undone.n }),

@@ -2,7 +2,8 @@ import type { AuditRecord } from '../../model/audit.js';
 import { own } from '../../model/dictionary.js';
 import type { IntentEdit } from '../../model/ports.js';
 import type { Problem } from '../../model/problem.js';
-import type { MutationContext, MutationResource, PlannedChange, Selector } from '../../model/mutation.js';
+import type { MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
+import { objectOf } from '../../model/mutation_object.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { dueOf } from '../../plan/clock.js';
 import { decide, type Decision, type ServiceMutation } from '../../plan/decide.js';
@@ -52,7 +53,7 @@ export async function mutateServices(
     updated: ({ world }, { name: service = '' }) =>
       context.passes.until(UPDATED_MS, () => etagIn(context.world(), service) !== etagIn(world, service)),
     audit: ({ world, decision, changes }) => ({
-      object: objectOf(mutation, undone),
+      object: undone === undefined ? objectOf(mutation) : `${undone.verb} of ${undone.object}`,
       ...{ services: [...decision.records.keys()], changes, operation: decision.operation },
       guards: decision.guards.map(({ message }) => message),
       undo:
@@ -82,20 +83,6 @@ function sharedBy(mutation: ServiceMutation, undone: AuditRecord | undefined): r
   if (mutation.kind === 'set_versions') return [mutation.service];
   if (mutation.kind !== 'undo' || undone?.undo.kind !== 'services') return [];
   return undone.undo.services.filter(({ versions }) => versions !== null).map(({ service }) => service);
-}
-
-/** What it is asked for, as it was named. */
-function objectOf(mutation: ServiceMutation, undone: AuditRecord | undefined): string {
-  if (mutation.kind === 'undo') return undone === undefined ? '' : `${undone.verb} of ${undone.object}`;
-  if (mutation.kind === 'cancel_operation') return mutation.id;
-  return 'service' in mutation ? mutation.service : spellSelector(mutation.selector);
-}
-
-function spellSelector({ service, ids, all, ...labels }: Selector): string {
-  if (service !== undefined && ids?.length === 1) return `${service}/${ids[0] ?? ''}`;
-  const named = Object.entries({ service, ...labels, ids: ids?.join(',') });
-  const given = named.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
-  return [...given, ...(all === true ? ['all'] : [])].join(' ');
 }
 
 function decideNow(
