@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { request } from 'undici';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runCli } from './harness/cli.js';
 import { Hosts } from './harness/hosts.js';
+import { measured } from './harness/measured.js';
+import { statusOf } from './harness/platform.js';
 import { sendMany, startTraffic, type Traffic } from './harness/traffic.js';
 import { compareOutput, readTranscript, Shell, type Step } from './harness/transcript.js';
 import { until } from './harness/until.js';
@@ -21,6 +24,7 @@ let hosts: Hosts;
 let shell: Shell;
 let traffic: Traffic;
 let ids: readonly string[];
+let weight = 100;
 let broken: string | null = null;
 
 beforeAll(async () => {
@@ -64,6 +68,25 @@ async function drainOne(): Promise<void> {
   }
 }
 
+/** Both controllers take a change, whichever releases lead and wait. */
+async function changeByEach(): Promise<void> {
+  for (const name of ['control-1', 'control-2'] as const) {
+    const [id = ''] = ids;
+    const answer = await request(`${hosts.api(name)}/v1/services/shop/instances/${encodeURIComponent(id)}`, {
+      method: 'PATCH',
+      headers: { 'content-type': 'application/json', 'if-match': '*' },
+      body: JSON.stringify({ weight: (weight += 1) }),
+    });
+    expect({ name, status: answer.statusCode, text: await answer.body.text() }).toMatchObject({
+      status: 200,
+    });
+    await until(`the weight that ${name} was asked for is published`, async () => {
+      const { peers } = await hosts.published();
+      return peers.find((peer) => peer.id === id)?.weight === weight;
+    });
+  }
+}
+
 /** The version of the contract that the set of `shop` is written in, and what it says. */
 async function written(): Promise<unknown> {
   const payload = (await hosts.data.hget('{ebb}:set:shop', 'payload')) ?? '{}';
@@ -78,6 +101,25 @@ const CONTRACT_AFTER: Readonly<Record<string, number>> = {
   'The way back': 1,
 };
 
+/** What the page says of older releases, and has no command for. */
+const AFTER: Readonly<Record<string, () => Promise<void>>> = {
+  'The gateways': async () => {
+    for (const noun of ['services', 'gateways', 'operations'])
+      expect(hosts.olderCli('get', noun)).toMatch(/\w/);
+    // One that comes without the contract being lowered first has nothing to serve, for a moment.
+    const older = await hosts.startOlderGateway('edge-3');
+    const began = performance.now();
+    const served = async (): Promise<boolean> => (await statusOf(older.url)) === 200;
+    await until('an older gateway that joined serves', served);
+    measured('upgrade: an older gateway joins a newer fleet → it serves', performance.now() - began);
+    expect(await written()).toBe(1);
+    await drainOne();
+    await older.stop();
+    await hosts.call('POST', '/v1/gateways/edge-3/leave', { reason: 'it was tried' });
+    await until('the contract is the newer one again', async () => (await written()) === 2);
+  },
+};
+
 it('the page has the sections that are looked at here', () => {
   expect(sections.map(({ title }) => title)).toEqual(Object.keys(CONTRACT_AFTER));
 });
@@ -87,10 +129,14 @@ for (const { title, steps } of sections)
     skip(broken !== null, `"${broken ?? ''}" failed, and each section goes on from the one before`);
     broken = title;
     const before = traffic.total();
-    for (const step of steps) await runStep(step);
+    for (const step of steps) {
+      await runStep(step);
+      if (step.command === 'ebbgate get controllers') await changeByEach();
+    }
     await drainOne();
     expect(await written()).toBe(CONTRACT_AFTER[title]);
     await until('requests went through', () => traffic.total() > before + 50);
     expect(traffic.failed).toEqual([]);
+    await AFTER[title]?.();
     broken = null;
   });

@@ -13,14 +13,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   launch,
+  launchGateway,
   launchRedis,
   launchZooKeeper,
+  type LocalGateway,
   type LocalProcess,
   productVersion,
   reservePort,
 } from '../../control-plane/src/testkit.js';
+import { gatewayPlace } from './gateway.js';
 import { Platform, statusOf, type PlatformGateway, type Ports } from './platform.js';
-import { unpackRecorded, type Release } from './recorded.js';
+import { renderAs, renderOptions, unpackRecorded, type Release } from './recorded.js';
 import { until } from './until.js';
 
 /*
@@ -103,6 +106,12 @@ export class Hosts extends Platform {
     return platform;
   }
 
+  /** Starts one more gateway of the older release, which no load balancer knows. */
+  async startOlderGateway(id: string): Promise<LocalGateway> {
+    const place = await gatewayPlace(id, this.dir, this.ports.redis);
+    return launchGateway({ ...place, conf: renderAs(this.#parts.old, place) });
+  }
+
   /** The load balancer in front of the gateways. */
   get url(): string {
     return `http://127.0.0.1:${this.#parts.balancerPort}`;
@@ -111,7 +120,7 @@ export class Hosts extends Platform {
   /** Where the shell of the page runs, and what it knows. */
   get shell(): { readonly cwd: string; readonly env: NodeJS.ProcessEnv } {
     const { PATH = '' } = process.env;
-    const api = CONTROLLERS.map((name) => this.placed(`http://${name}:8090`, name)).join(',');
+    const api = CONTROLLERS.map((name) => this.api(name)).join(',');
     return {
       cwd: join(this.dir, 'operator'),
       env: {
@@ -120,6 +129,22 @@ export class Hosts extends Platform {
         ...{ LB_DIR: join(this.dir, 'balancer'), LEAVE: join(ROOT, 'nginx/leave.sh') },
       },
     };
+  }
+
+  /** The API of a controller. */
+  api(name: (typeof CONTROLLERS)[number]): string {
+    return this.placed(`http://${name}:8090`, name);
+  }
+
+  /** The command line of the older release. */
+  olderCli(...args: readonly string[]): string {
+    const command = [
+      join(this.#parts.old.root, 'scripts/ebbgate.mjs'),
+      ...args,
+      '--api',
+      this.api('control-1'),
+    ];
+    return execFileSync(process.execPath, command, { encoding: 'utf8' });
   }
 
   /** A command of the page, or the line that names one, with this run's places. */
@@ -193,12 +218,10 @@ export class Hosts extends Platform {
       writeFileSync(join(dir, 'etc/controller.env'), controllerEnv(name, port, this.ports));
     }
     for (const host of this.#edges()) {
-      const options = gatewayOptions(host, this.ports.redis);
-      writeFileSync(join(operator, `${host.name}.options`), `${options.join('\n')}\n`);
-      execFileSync(process.execPath, [
-        ...[join(old.root, 'scripts/ebbgate.mjs'), 'render', ...options.flatMap((line) => line.split(' '))],
-        ...['--lua-dir', join(old.root, 'lua'), '--out', join(host.dir, 'etc/nginx.conf')],
-      ]);
+      const { name: id, dir, port, adminPort } = host;
+      const place = { id, port, adminPort, dir: join(dir, 'run'), redisPort: this.ports.redis };
+      writeFileSync(join(operator, `${id}.options`), `${renderOptions(place).join('\n')}\n`);
+      writeFileSync(join(dir, 'etc/nginx.conf'), renderAs(old, place));
     }
     // The first one leads.
     this.#systemctl('control-1', 'start', 'ebbgate-controller');
@@ -211,8 +234,8 @@ export class Hosts extends Platform {
     });
   }
 
-  #leads(name: string): Promise<boolean> {
-    const url = this.placed(`http://${name}:8090/readyz`, name);
+  #leads(name: (typeof CONTROLLERS)[number]): Promise<boolean> {
+    const url = `${this.api(name)}/readyz`;
     return until(`${name} leads`, async () => (await statusOf(url)) === 200, { timeoutMs: 30_000 });
   }
 
@@ -235,19 +258,6 @@ function controllerEnv(name: string, port: number, ports: Ports): string {
     ...['EBBGATE_ALLOWED_NETWORKS=127.0.0.0/8', 'EBBGATE_SETTLE=4s', 'EBBGATE_ZOOKEEPER_SESSION=3s'],
     '',
   ].join('\n');
-}
-
-function gatewayOptions({ name, dir, port, adminPort }: Host, redisPort: number): readonly string[] {
-  return [
-    `--gateway-id ${name}`,
-    `--listen 127.0.0.1:${port}`,
-    `--admin-listen 127.0.0.1:${adminPort}`,
-    `--run-dir ${join(dir, 'run')}`,
-    `--redis-port ${redisPort}`,
-    ...['--workers 2', '--worker-connections 1024'],
-    // A test that runs as root has directories that other users cannot enter.
-    ...(process.getuid?.() === 0 ? ['--user root'] : []),
-  ];
 }
 
 async function launchBalancer(dir: string, port: number, edges: readonly Host[]): Promise<LocalProcess> {

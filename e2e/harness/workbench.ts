@@ -6,6 +6,7 @@ import {
   reservePort,
   type GivenOptions,
   type Heartbeat,
+  launchGateway,
   launchRedis,
   type LocalGateway,
   type LocalProcess,
@@ -67,6 +68,12 @@ export class Workbench implements AsyncDisposable {
       typeof this.options === 'function' ? this.options(this.place) : this.options,
       this.env,
     );
+    return this.running;
+  }
+
+  /** Starts the gateway by a conf of another release. */
+  async startBy(conf: string): Promise<LocalGateway> {
+    this.running = await launchGateway({ ...this.place, conf });
     return this.running;
   }
 

@@ -74,6 +74,7 @@ export async function projection(): Promise<string> {
 export class Gateway implements AsyncDisposable {
   readonly id: string;
   boot = 'boot-1';
+  contracts: readonly number[] = [1];
   /** Instance → open requests. */
   readonly open = new Map<string, number>();
   uncounted = 0;
@@ -133,6 +134,7 @@ export class Gateway implements AsyncDisposable {
     const beat = buildHeartbeat({
       id: this.id,
       boot: this.boot,
+      contracts: this.contracts,
       seq: ++this.#seq,
       applied: this.applied,
       rejected: this.rejects,

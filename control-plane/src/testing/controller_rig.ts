@@ -1,4 +1,4 @@
-import { NEWEST_CONTRACT } from '../model/contract.js';
+import { type ContractVersion, NEWEST_CONTRACT } from '../model/contract.js';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -214,6 +214,8 @@ export interface Changes {
   /** Its door to Redis is shut when it starts. */
   readonly withoutRedis?: boolean;
   readonly suspectMs?: number;
+  /** The highest contract that it may write. Default: the newest. */
+  readonly contractMost?: ContractVersion;
 }
 
 /** Starts a controller. */
@@ -273,7 +275,7 @@ export async function start(changes: Changes = {}): Promise<Running> {
       gatewaySilentMs: 1_500,
       drainTimeoutMs: 600_000,
       clockBoundMs: 30_000,
-      contractMost: NEWEST_CONTRACT,
+      contractMost: changes.contractMost ?? NEWEST_CONTRACT,
     },
   });
   let closing: Promise<void> | undefined;
