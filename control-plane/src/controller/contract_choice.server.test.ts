@@ -127,7 +127,7 @@ test('one that understands nothing that is written is named, and does not limit 
   await until(() => expect(controller.problems()).toEqual([]));
 });
 
-test('it goes no higher than it is told to', async () => {
+test('it goes no higher than the configuration allows', async () => {
   await register('a');
   await register('c', servers.writer, 'cart');
   await newer('g-1');
