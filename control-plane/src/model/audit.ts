@@ -76,8 +76,13 @@ export type Undo =
   | ({ readonly kind: 'freeze_all' } & Was<Freeze | null>);
 
 /** How many services, and how many lines of changes, a record names. */
-export const MOST_SERVICES = 500;
+export const MOST_SERVICES = 2_000;
 export const MOST_CHANGES = 50;
+/**
+ * A record of more services has no copies: their rings name it, and show it for as long as the ring of all has it. Else one
+ * change of a whole host would not fit into one transaction (1 MB).
+ */
+export const MOST_COPIES = 20;
 /** How many lines the copy of a record in the ring of one service has. */
 export const MOST_CHANGES_OF_SERVICE = 10;
 /** So many bytes of JSON a record may keep to be undone; a mistaken selector over some hundred instances fits. */
@@ -146,6 +151,11 @@ export function boundedEntry(entry: AuditEntry): AuditEntry {
     more_changes: entry.more_changes + Math.max(0, left),
     undo: large ? { kind: 'none', why: 'it changed too much to be kept for that' } : undo,
   };
+}
+
+/** True if the rings of its services have copies of it. */
+export function isCopied({ services }: Pick<AuditEntry, 'services'>): boolean {
+  return services.length <= MOST_COPIES;
 }
 
 /** The copy of a record in the ring of one service: its own lines, and nothing to undo it with. */

@@ -126,6 +126,28 @@ export function auditContract(name: string, make: () => Promise<AuditedTruth>): 
       expect(await asked({ service: 'none' })).toEqual([]);
     });
 
+    test('a change of many services is in the ring of each, as long as the ring of all has it', async () => {
+      const services = Array.from({ length: 500 }, (_, at) => `s-${String(at)}`);
+      const changes = services.map((service) => {
+        return { service, instance: 'a', field: 'state', from: 'up', to: 'draining' };
+      });
+      const other = await truth.open({ all: 20, page: 10, service: 5 });
+      const edits = services.map((service) => intent(service));
+      await must(
+        other.intents.write(term, edits, buildEntry({ services, changes, object: 'host=10.0.0.1' })),
+      );
+      expect(await asked({ service: 's-3' }, other)).toMatchObject([
+        { n: 1, services: ['s-3'], changes: [changes[3]], object: 'host=10.0.0.1' },
+      ]);
+      expect(await asked({ service: 's-499' }, other)).toMatchObject([{ n: 1, services: ['s-499'] }]);
+      expect((await asked({}, other))[0]?.services).toEqual(services);
+      for (let at = 0; at < 40; at += 1)
+        await must(other.audit.append(term, buildEntry({ services: ['s-3'] })));
+      for (let round = 0; round < 5; round += 1) await other.audit.tend(term);
+      expect(await asked({ service: 's-499' }, other)).toEqual([]);
+      expect(numbersOf(await asked({ service: 's-3' }, other))).toEqual([41, 40, 39, 38, 37]);
+    });
+
     test('what is asked for: by whom, what, since when; a page goes on where the one before ended', async () => {
       await append(
         ...[1, 2, 3, 4, 5, 6].map((hour) => ({

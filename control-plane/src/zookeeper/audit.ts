@@ -11,7 +11,7 @@ import type { AuditEntry, AuditQuery } from '../model/audit.js';
 import type { AuditStore } from '../model/audit_ports.js';
 import type { Term, WriteFailure } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
-import { AuditLog, headData, numbered, numberIn, numbers } from './audit_log.js';
+import { AuditLog, headData, numbered, numberIn, numbers, ringData } from './audit_log.js';
 import { encodeAuditRecord, parseAuditRecord } from './audit_record.js';
 import type { ZooKeeperConnection } from './connection.js';
 import { createPath } from './create_path.js';
@@ -55,11 +55,10 @@ class AuditInZooKeeper implements ZooKeeperAudit {
       : this.#numbersOfService(service, query));
     if (!candidates.ok) return candidates;
     const all = candidates.value;
-    const pathOf = (n: number): string =>
-      service === null ? this.log.pathOf(n) : this.log.pathIn(service, n);
     const items: AuditRecord[] = [];
     for (let at = 0; at < Math.min(all.length, MOST_READ); at += AT_ONCE) {
-      const chunk = await this.#read(all.slice(at, at + AT_ONCE).map(pathOf));
+      const wanted = all.slice(at, at + AT_ONCE);
+      const chunk = await (service === null ? this.#readLog(wanted) : this.#readRing(service, wanted));
       if (!chunk.ok) return chunk;
       for (const record of chunk.value) {
         if (record === null || !isAsked(record, query)) continue;
@@ -75,7 +74,7 @@ class AuditInZooKeeper implements ZooKeeperAudit {
   }
 
   async record(n: number): Promise<Result<AuditRecord | null, string>> {
-    const read = await this.#read([this.log.pathOf(n)]);
+    const read = await this.#readLog([n]);
     return read.ok ? ok(read.value[0] ?? null) : read;
   }
 
@@ -85,7 +84,7 @@ class AuditInZooKeeper implements ZooKeeperAudit {
     const found: AuditRecord[] = [];
     for (let n = Math.max(after + 1, span.value.first); n <= span.value.last && found.length < most;) {
       const wanted = Math.min(AT_ONCE, span.value.last - n + 1, most - found.length);
-      const read = await this.#read(Array.from({ length: wanted }, (_, at) => this.log.pathOf(n + at)));
+      const read = await this.#readLog(Array.from({ length: wanted }, (_, at) => n + at));
       if (!read.ok) return read;
       found.push(...read.value.flatMap((one) => one ?? []));
       n += wanted;
@@ -115,7 +114,7 @@ class AuditInZooKeeper implements ZooKeeperAudit {
     term: Term,
     batch: readonly AuditRecord[],
   ): Promise<Result<unknown, WriteFailure>> {
-    const present = await this.#read(batch.map(({ n }) => this.log.pathOf(n)));
+    const present = await this.#readLog(batch.map(({ n }) => n));
     if (!present.ok) return err({ kind: 'unavailable', reason: present.error });
     const missing = batch.filter((_, at) => present.value[at] === null);
     const changes: NodeChange[] = [];
@@ -125,7 +124,7 @@ class AuditInZooKeeper implements ZooKeeperAudit {
         ...record.services.map((service) => {
           return {
             path: this.log.pathIn(service, record.n),
-            data: encodeAuditRecord(copyFor(service, record)),
+            data: ringData(service, record),
           };
         }),
       ];
@@ -229,6 +228,29 @@ class AuditInZooKeeper implements ZooKeeperAudit {
     return ok({ first: Math.max(1, oldest * bounds.page), last });
   }
 
+  #readLog(wanted: readonly number[]): Promise<Result<readonly (AuditRecord | null)[], string>> {
+    return this.#read(wanted.map((n) => this.log.pathOf(n)));
+  }
+
+  /** What the ring of a service has of these; what only the log has is read there. */
+  async #readRing(
+    service: string,
+    wanted: readonly number[],
+  ): Promise<Result<readonly (AuditRecord | null)[], string>> {
+    const copies = await this.#read(wanted.map((n) => this.log.pathIn(service, n)));
+    if (!copies.ok) return copies;
+    const named = wanted.filter((_, at) => copies.value[at] === null);
+    const read = await this.#readLog(named);
+    if (!read.ok) return read;
+    const found = new Map(read.value.flatMap((one) => (one === null ? [] : [[one.n, one] as const])));
+    return ok(
+      copies.value.map((copy, at) => {
+        const record = found.get(wanted[at] ?? 0);
+        return copy ?? (record === undefined ? null : copyFor(service, record));
+      }),
+    );
+  }
+
   /** The records at `paths`, in their order; null where there is none, or one that cannot be read. */
   async #read(paths: readonly string[]): Promise<Result<readonly (AuditRecord | null)[], string>> {
     const { connection } = this.#link;
@@ -238,7 +260,8 @@ class AuditInZooKeeper implements ZooKeeperAudit {
     for (const [at, answer] of answers.entries()) {
       if (!answer.ok && answer.error.kind !== 'no_node')
         return err(`${paths[at] ?? ''}: ${answer.error.message}`);
-      const parsed = answer.ok ? parseAuditRecord(answer.value.data) : ok(null);
+      const isThere = answer.ok && answer.value.data.length > 0;
+      const parsed = isThere ? parseAuditRecord(answer.value.data) : ok(null);
       if (!parsed.ok)
         this.#link.log.warn({ path: paths[at], reason: parsed.error }, 'audit record is damaged');
       records.push(parsed.ok ? parsed.value : null);

@@ -1,6 +1,7 @@
 import {
   boundedEntry,
   copyFor,
+  isCopied,
   pageOf,
   type AuditBounds,
   type AuditEntry,
@@ -136,7 +137,7 @@ export class AuditLog {
     for (const service of record.services) {
       if (!known.services.has(service))
         steps.push({ kind: 'create', path: `${this.folder}/services/${service}`, data: NOTHING });
-      const data = encodeAuditRecord(copyFor(service, record));
+      const data = ringData(service, record);
       steps.push({ kind: 'create', path: this.pathIn(service, record.n), data });
       known.services.add(service);
     }
@@ -186,6 +187,11 @@ export class AuditLog {
     if (records.ok) return ok(numbers(records.value.names).at(-1) ?? 0);
     return records.error.kind === 'no_node' ? ok(0) : err(records.error.message);
   }
+}
+
+/** The bytes of a record's node in the ring of a service; none where only the log has the record. */
+export function ringData(service: string, record: AuditRecord): Buffer {
+  return isCopied(record) ? encodeAuditRecord(copyFor(service, record)) : NOTHING;
 }
 
 /** A number as the name of a node. */

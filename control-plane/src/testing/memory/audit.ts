@@ -1,4 +1,4 @@
-import { copyFor, isAsked } from '../../model/audit.js';
+import { copyFor, isAsked, isCopied } from '../../model/audit.js';
 import type { AuditBounds, AuditEntry, AuditPage, AuditQuery, AuditRecord } from '../../model/audit.js';
 import type { AuditStore } from '../../model/audit_ports.js';
 import type { Term, WriteFailure } from '../../model/ports.js';
@@ -76,7 +76,8 @@ export class MemoryAudit implements AuditStore {
   #ring(service: string): readonly AuditRecord[] {
     return this.#truth.records
       .filter(({ services }) => services.includes(service))
-      .map((record) => copyFor(service, record))
-      .slice(-this.#bounds.service);
+      .slice(-this.#bounds.service)
+      .filter((record) => isCopied(record) || record.n >= this.#first)
+      .map((record) => copyFor(service, record));
   }
 }
