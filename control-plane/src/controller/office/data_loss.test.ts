@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { NO_INTENT } from '../../model/intent.js';
 import type { MutationContext } from '../../model/mutation.js';
-import { ok } from '../../model/result.js';
+import { err, ok } from '../../model/result.js';
 import { createFakeClock } from '../../testing/clock.js';
 import { createRecordingLog } from '../../testing/log.js';
 import { MemoryRegistry } from '../../testing/memory/registry.js';
@@ -155,4 +155,20 @@ test('who began after the loss takes no acceptance before Redis has shown which 
   const { accept, begun } = lost({ inputs: { fleet: { before: () => null } } });
   expect(await accept(true)).toMatchObject({ ok: false, error: { code: 'not_ready' } });
   expect(begun()).toBe(0);
+});
+
+test('an acceptance is recorded once, before anything is written back, however often that is tried', async () => {
+  const { truth, stores } = installation();
+  const { settlement, accept, begun } = lost({
+    inputs: { intents: new Map([['shop', { service: 'shop', record: NO_INTENT, etag: '' }]]) },
+    stores,
+  });
+  void accept(true);
+  await expect.poll(begun).toBe(1);
+  const term = await must(truth.office('this one').take(1));
+  vi.spyOn(stores.intents, 'write').mockResolvedValueOnce(err({ kind: 'unavailable', reason: 'no answer' }));
+  expect(await settlement.settle(term)).toEqual(err('the intents: unavailable'));
+  expect(truth.records).toMatchObject([{ n: 1, verb: 'accept_data_loss' }]);
+  expect(await settlement.settle(term)).toEqual(ok(null));
+  expect(truth.records).toHaveLength(1);
 });
