@@ -49,3 +49,19 @@ test('a record is bounded, and says how much is left out', () => {
   const copy = copyFor('s-7', { n: 1, ...entry });
   expect(copy).toMatchObject({ services: ['s-7'], changes: [change('s-7')], more_changes: 0 });
 });
+
+test('texts that are made of many are cut: a thousand routes, or ids', () => {
+  const long = 'x'.repeat(100_000);
+  const change = { service: 'shop', instance: null, field: 'routes', from: long, to: 'none' };
+  const entry = boundedEntry(
+    buildEntry({ object: long, changes: [change], overruled: Array(900).fill('no') }),
+  );
+  expect(JSON.stringify(entry).length).toBeLessThan(2_500);
+  expect([entry.object.at(-1), entry.changes[0]?.from.at(-1), entry.changes[0]?.to]).toEqual([
+    '…',
+    '…',
+    'none',
+  ]);
+  const other = buildEntry();
+  expect(boundedEntry(other)).toEqual(other);
+});

@@ -78,6 +78,8 @@ export type Undo =
 /** How many services, and how many lines of changes, a record names. */
 export const MOST_SERVICES = 2_000;
 export const MOST_CHANGES = 50;
+/** How long a text may be that is made of many: a list of routes, of ids. */
+export const MOST_CHARACTERS = 500;
 /**
  * A record of more services has no copies: their rings name it, and show it for as long as the ring of all has it. Else one
  * change of a whole host would not fit into one transaction (1 MB).
@@ -141,16 +143,24 @@ export function isAsked(record: AuditRecord, query: AuditQuery): boolean {
 
 /** An entry within its bounds. */
 export function boundedEntry(entry: AuditEntry): AuditEntry {
-  const { services, changes, undo } = entry;
+  const { object, services, changes, overruled, undo } = entry;
   const left = changes.length - MOST_CHANGES;
   const large = JSON.stringify(undo).length > MOST_UNDO_BYTES;
   return {
     ...entry,
+    object: clipped(object),
+    overruled: overruled.slice(0, MOST_CHANGES),
     services: services.slice(0, MOST_SERVICES),
-    changes: changes.slice(0, MOST_CHANGES),
+    changes: changes
+      .slice(0, MOST_CHANGES)
+      .map((one) => ({ ...one, from: clipped(one.from), to: clipped(one.to) })),
     more_changes: entry.more_changes + Math.max(0, left),
     undo: large ? { kind: 'none', why: 'it changed too much to be kept for that' } : undo,
   };
+}
+
+function clipped(text: string): string {
+  return text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS - 1)}…`;
 }
 
 /** True if the rings of its services have copies of it. */

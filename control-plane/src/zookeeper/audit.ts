@@ -66,9 +66,10 @@ class AuditInZooKeeper implements ZooKeeperAudit {
         if (items.length === query.limit) return ok({ items, next: nextOf(all, record.n) });
       }
       // Clocks of two leaders may differ by a little, so a single older one is not the end.
-      const { since } = query;
-      const old = since !== null && chunk.value.every((one) => one === null || Date.parse(one.at) < since);
-      if (old) return ok({ items, next: null });
+      const found = chunk.value.filter((one) => one !== null);
+      const isOlder = ({ at: moment }: AuditRecord): boolean =>
+        Date.parse(moment) < (query.since ?? -Infinity);
+      if (found.length > 0 && found.every(isOlder)) return ok({ items, next: null });
     }
     return ok({ items, next: all.length > MOST_READ ? (all[MOST_READ - 1] ?? null) : null });
   }

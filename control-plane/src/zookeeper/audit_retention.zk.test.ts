@@ -146,6 +146,18 @@ test('after a loss of all data numbers go on, as long as the leader lives', asyn
   for (let n = 1; n <= 3; n += 1) await must(audit.append(term, buildEntry()));
   const writer = await zk.connection();
   await removeBelow(writer, root);
-  await must(audit.append(await must(office.take(term.epoch + 1)), buildEntry({ by: 'bob' })));
+  const next = await must(office.take(term.epoch + 1));
+  await must(audit.append(next, buildEntry({ by: 'bob' })));
   expect((await must(audit.page(ALL))).items.map(({ n, by }) => [n, by])).toEqual([[4, 'bob']]);
+  // What a copy has of before has its old number; a gap that is left, however long, ends no reading.
+  await Promise.all(Array.from({ length: 246 }, () => audit.append(next, buildEntry())));
+  expect(await must(audit.following(0, 1))).toMatchObject([{ n: 4 }]);
+  await must(audit.restore(next, [{ n: 2, ...buildEntry() }]));
+  for (let n = 10; n <= 240; n += 1) await must(writer.remove(audit.log.pathOf(n), -1));
+  const since = Date.parse('2026-05-01T10:00:00Z');
+  const { items } = await must(audit.page({ ...ALL, since }));
+  expect(items.map(({ n }) => n)).toEqual([
+    ...[250, 249, 248, 247, 246, 245, 244, 243, 242, 241],
+    ...[9, 8, 7, 6, 5, 4, 2],
+  ]);
 });
