@@ -166,7 +166,9 @@ test('a person sees what was done, and takes a mistaken selector back', async ()
   expect(line).toMatch(
     / drain +host=127\.0\.0\.1 +shop\/127\.0\.0\.1:\d+ {2}state: up → draining \(and \d+ more\) +wrong-host$/,
   );
-  expect(await ebbgate('undo-last --dry-run')).toContain('dry run: nothing was written');
+  const dry = await ebbgate('undo-last --dry-run');
+  expect(dry).toMatch(/^takes back record \d+: drain of host=127\.0\.0\.1, by \S+ at 20\S+\n/);
+  expect(dry).toContain('dry run: nothing was written');
   expect(await ebbgate('undo-last --reason mistake --wait')).toContain('state: draining → up');
   expect((await platform.published()).peers.map(({ state }) => state)).toEqual(Array(CLIENTS).fill('up'));
   const [undone] = (JSON.parse(await ebbgate('audit --limit 1 -o json')) as { items: AuditResource[] }).items;

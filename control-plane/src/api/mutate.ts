@@ -46,7 +46,7 @@ export async function mutate(
 /** What the log says of a mutation, in the words of its record in the audit, and complete: every change, and every etag. */
 function logFields(
   mutation: Mutation,
-  { changes, guards, operation, dry_run, published, etags }: MutationResource,
+  { changes, guards, operation, dry_run, published, etags, undoes }: MutationResource,
   { reason, force, expires }: Circumstances,
 ): object {
   const { kind: verb, ...about } = mutation;
@@ -59,6 +59,7 @@ function logFields(
     ...(force === true ? { force, overruled: guards.map(({ message }) => message) } : {}),
     ...(expires === undefined || expires === null ? {} : { expires_ms: expires }),
     ...(operation === null ? {} : { operation: operation.id }),
+    ...(undoes === undefined ? {} : { undoes: undoes.n }),
     etags,
   };
 }

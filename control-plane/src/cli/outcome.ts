@@ -14,8 +14,13 @@ const GRACE_MS = 15_000;
 
 /** What a mutation changed, for a person; one who waits sees the blockers as they go. */
 function mutationLines(outcome: MutationResource, waits: boolean): string[] {
-  const { changes, guards, blockers } = outcome;
+  const { changes, guards, blockers, undoes } = outcome;
   return [
+    ...(undoes === undefined
+      ? []
+      : [
+          `takes back record ${String(undoes.n)}: ${undoes.verb} of ${undoes.object}, by ${undoes.by} at ${undoes.at}`,
+        ]),
     ...(changes.length === 0 ? ['nothing changes: it is so already'] : []),
     ...changeLines(changes),
     ...guards.map((guard) => `warning: guard ${guard.guard}: ${guard.message}`),

@@ -99,6 +99,15 @@ export interface PlannedChange {
   readonly to: string;
 }
 
+/** A change that is taken back, by its record. */
+export interface UndoneRecord {
+  readonly n: number;
+  readonly at: string;
+  readonly by: string;
+  readonly verb: string;
+  readonly object: string;
+}
+
 /** What a mutation did, or with `dry_run` would do. */
 export interface MutationResource {
   readonly dry_run: boolean;
@@ -110,6 +119,8 @@ export interface MutationResource {
   readonly operation: OperationResource | null;
   /** False when Redis could not be written: accepted, and caught up after. */
   readonly published: boolean;
+  /** The record of the audit that it takes back; absent: it takes none back. */
+  readonly undoes?: UndoneRecord;
   /** The services it touched, with their new etags. */
   readonly etags: Readonly<Record<string, string>>;
 }

@@ -31,6 +31,10 @@ export const mutation = z.object({
   blockers: z.array(z.string()),
   operation: operation.nullable(),
   published: z.boolean(),
+  undoes: z
+    .object({ n: z.int(), at: z.string(), by: z.string(), verb: z.string(), object: z.string() })
+    .optional()
+    .meta({ description: 'The record of the audit that it takes back; absent: it takes none back.' }),
   etags: z.record(z.string(), z.string()),
 }) satisfies z.ZodType<MutationResource>;
 

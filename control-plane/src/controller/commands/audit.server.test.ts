@@ -176,6 +176,7 @@ describe('undo', () => {
       ...{ service: 'cart', instance: 'a', field: 'state', from: 'draining', to: 'up' },
     });
     expect(await records(running)).toHaveLength(1);
+    expect(dry.undoes).toMatchObject({ n: 1, by: 'ann', verb: 'drain', object: 'host=10.0.0.1' });
     const keyed = { idempotency_key: 'u-1', reason: 'wrong host' };
     await done(running, { kind: 'undo', record: null }, keyed);
     expect([await peers('shop'), await peers('cart')]).toMatchObject([{ a: 'up 100' }, { a: 'up 100' }]);

@@ -1,7 +1,7 @@
 import type { Problem } from '../../model/problem.js';
 import type { Mutation, MutationContext, MutationResource } from '../../model/mutation.js';
 import { objectOf } from '../../model/mutation_object.js';
-import { err, type Result } from '../../model/result.js';
+import { err, ok, type Result } from '../../model/result.js';
 import type { DataLoss } from '../office/data_loss.js';
 import type { CommandContext } from './context.js';
 import { entryOf, noUndo } from './entry.js';
@@ -67,7 +67,10 @@ export class Commands {
     if (!record.ok) return record;
     const undo = { kind: 'undo', record: record.value.n } as const;
     const change = record.value.undo.kind === 'freeze_all' ? mutateFreeze : mutateServices;
-    return change(this.#context, undo, caller, record.value);
+    const done = await change(this.#context, undo, caller, record.value);
+    if (!done.ok) return done;
+    const { n, at, by, verb, object } = record.value;
+    return ok({ ...done.value, undoes: { n, at, by, verb, object } });
   }
 }
 
