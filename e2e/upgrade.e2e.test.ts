@@ -6,6 +6,7 @@ import { runCli } from './harness/cli.js';
 import { Hosts } from './harness/hosts.js';
 import { measured } from './harness/measured.js';
 import { statusOf } from './harness/platform.js';
+import type { Registrar } from './harness/registrar.js';
 import { sendMany, startTraffic, type Traffic } from './harness/traffic.js';
 import { compareOutput, readTranscript, Shell, type Step } from './harness/transcript.js';
 import { until } from './harness/until.js';
@@ -24,6 +25,8 @@ let hosts: Hosts;
 let shell: Shell;
 let traffic: Traffic;
 let ids: readonly string[];
+/** An instance under `ebbgate register` of the older release. */
+let registrar: Registrar;
 let weight = 100;
 let broken: string | null = null;
 
@@ -31,6 +34,7 @@ beforeAll(async () => {
   hosts = await Hosts.start();
   const instances = await Promise.all([1, 2, 3].map(() => hosts.startInstance()));
   ids = instances.map(({ id }) => id);
+  registrar = await hosts.register({ ebbgate: hosts.older });
   await hosts.patch('shop', { routes: [{ host: '*', path: '/' }], retry: { tries: 3 } });
   await until(
     'the route is served',
@@ -106,6 +110,7 @@ const AFTER: Readonly<Record<string, () => Promise<void>>> = {
   'The gateways': async () => {
     for (const noun of ['services', 'gateways', 'operations'])
       expect(hosts.olderCli('get', noun)).toMatch(/\w/);
+    expect(await registrar.leave()).toBe(0);
     // One that comes without the contract being lowered first has nothing to serve, for a moment.
     const older = await hosts.startOlderGateway('edge-3');
     const began = performance.now();

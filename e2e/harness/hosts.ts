@@ -136,15 +136,15 @@ export class Hosts extends Platform {
     return this.placed(`http://${name}:8090`, name);
   }
 
-  /** The command line of the older release. */
+  /** `ebbgate` of the older release, as program and first argument. */
+  get older(): readonly [string, string] {
+    return [process.execPath, join(this.#parts.old.root, 'scripts/ebbgate.mjs')];
+  }
+
+  /** What the command line of the older release prints. */
   olderCli(...args: readonly string[]): string {
-    const command = [
-      join(this.#parts.old.root, 'scripts/ebbgate.mjs'),
-      ...args,
-      '--api',
-      this.api('control-1'),
-    ];
-    return execFileSync(process.execPath, command, { encoding: 'utf8' });
+    const [program, script] = this.older;
+    return execFileSync(program, [script, ...args, '--api', this.api('control-1')], { encoding: 'utf8' });
   }
 
   /** A command of the page, or the line that names one, with this run's places. */

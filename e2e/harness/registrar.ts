@@ -14,6 +14,8 @@ export interface RegistrarOptions {
   readonly weight?: number;
   readonly zone?: string;
   readonly backup?: boolean;
+  /** Another `ebbgate` than this checkout's, as program and first argument. */
+  readonly ebbgate?: readonly [string, string];
 }
 
 /** `ebbgate register … -- ebbgate demo instance …`: an instance of the demo service under its registrar. */
@@ -41,7 +43,7 @@ export function startRegistrar(dir: string, env: NodeJS.ProcessEnv, options: Reg
     ...(backup === true ? ['--backup'] : []),
     ...['--session', SESSION, '--ready-http', '/'],
   ];
-  const [program, ...first] = EBBGATE;
+  const [program, ...first] = options.ebbgate ?? EBBGATE;
   const instance = [program, ...first, 'demo', 'instance', ...place, '--instance', id, '--with-parent'];
   const log = openSync(join(dir, `${service}-${String(port)}.log`), 'a');
   const child = spawn(program, [...first, 'register', ...place, ...said, '--', ...instance], {

@@ -3,6 +3,7 @@ import { behind, client, expectProblem, INSTANCE, usePlane } from '../testing/ap
 import { AT, ended, makeGateway, makeOperation, makeProblem, makeReadiness } from '../testing/resources.js';
 import * as ready from './schema/readiness.js';
 import * as resource from './schema/resources.js';
+import * as sets from './schema/sets.js';
 
 usePlane();
 
@@ -33,6 +34,7 @@ describe('reads', () => {
       gateways: [{ id: 'gw-a', applied: { epoch: 7, generation: 12 }, state: 'acked' }],
     });
     behind.plane.setMap.set('@routes', {
+      contract: 1,
       service: '@routes',
       epoch: 7,
       generation: 3,
@@ -47,7 +49,7 @@ describe('reads', () => {
     ['/v1/services/shop', resource.service],
     ['/v1/services/shop/instances', resource.instances],
     [INSTANCE, resource.instance],
-    ['/v1/services/@routes/set', resource.set],
+    ['/v1/services/@routes/set', sets.set],
     ['/v1/services/shop/convergence', resource.convergence],
     ['/v1/services/shop/events', resource.events],
     ['/v1/operations', resource.operations],

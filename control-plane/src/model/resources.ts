@@ -259,6 +259,8 @@ export interface IntentResource {
 
 export interface SetResource {
   readonly service: string;
+  /** The version of the contract that it is written in, and that `hash` is of; `document` has the form of version 1 all the same. */
+  readonly contract: number;
   readonly epoch: number;
   readonly generation: number;
   readonly hash: string;

@@ -4,7 +4,7 @@ import type { InstanceResource, ServiceResource, SetResource } from '../model/re
 import { eligible, type Peer } from '../model/set.js';
 import type { CompiledService } from './compile.js';
 import { keepEvents } from '../model/people.js';
-import { byCodeUnit } from './encode.js';
+import { byCodeUnit, writtenIn } from './encode.js';
 import { describeHolds, protectionOf } from './describe_holds.js';
 import { describeProblemsOf } from './find_problems.js';
 import { freezesOf } from './freeze.js';
@@ -160,8 +160,8 @@ function describeIntent(intent: InstanceIntent): NonNullable<InstanceResource['i
 export function describeSet(world: World, service: string): SetResource | undefined {
   const published = world.published.get(service);
   if (!published) return undefined;
-  const { epoch, generation, hash, at, document } = published;
-  return { service, epoch, generation, hash, at, document };
+  const { epoch, generation, hash, at, document, payload } = published;
+  return { service, contract: writtenIn(payload), epoch, generation, hash, at, document };
 }
 
 /** How many events are shown of people, and how many of the controller and the registry. */

@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import type * as model from '../../model/resources.js';
 import { PROBLEM_KINDS, type ProblemKind } from '../../model/standing_problem.js';
-import type { ServiceSet } from '../../model/set.js';
 import { hold, time } from './holds.js';
 import { sectionSchemas } from './spec.js';
 
@@ -14,7 +13,7 @@ const counts = z.record(z.string(), count.nullable());
 const numbers = z.record(z.string(), z.number());
 
 export const position = z.object({ epoch: count, generation: count });
-const peerState = z.enum(['up', 'suspect', 'draining', 'unready', 'isolated', 'cut', 'gone']);
+export const peerState = z.enum(['up', 'suspect', 'draining', 'unready', 'isolated', 'cut', 'gone']);
 const intentState = z.enum(['draining', 'isolated', 'cut']);
 const onTimeout = z.enum(['wait', 'cut', 'undrain']);
 const operationResult = z
@@ -226,42 +225,6 @@ export const event = z.object({
   message: z.string(),
   reason: z.string().optional(),
 }) satisfies z.ZodType<model.ServiceEvent>;
-
-const peer = z.object({
-  id: z.string(),
-  host: z.string(),
-  port: count,
-  version: z.string(),
-  weight: count,
-  down: z.boolean(),
-  state: peerState,
-  zone: z.string().optional(),
-  backup: z.boolean().optional(),
-  keep_sticky: z.boolean().optional(),
-});
-const serviceSet = z.object({
-  v: z.literal(1),
-  service: z.string(),
-  ...sectionSchemas('wire'),
-  peers: z.array(peer),
-}) as z.ZodType as z.ZodType<ServiceSet>;
-const document = z.union([
-  serviceSet,
-  z.object({ v: z.literal(1), service: z.string(), removed: z.literal(true) }),
-  z.object({
-    v: z.literal(1),
-    service: z.literal('@routes'),
-    routes: z.array(z.object({ host: z.string(), path: z.string(), service: z.string() })),
-  }),
-]);
-export const set = z.object({
-  service: z.string(),
-  epoch: count,
-  generation: count,
-  hash: z.string(),
-  at: time,
-  document,
-}) satisfies z.ZodType<model.SetResource>;
 
 const contract = z.object({
   version: count.meta({ description: 'The version that sets are written in.' }),
