@@ -11,6 +11,7 @@ import { openApi } from './openapi.js';
 import type * as mutation from './schema/mutation.js';
 import type * as ready from './schema/readiness.js';
 import type * as resource from './schema/resources.js';
+import type * as sets from './schema/sets.js';
 import type * as z from 'zod';
 
 interface Operation {
@@ -119,7 +120,7 @@ export type ModelIsCovered = [
   Covers<model.OperationResource, Says<typeof resource.operation>>,
   Covers<model.GatewayResource, Says<typeof resource.gateway>>,
   Covers<model.IntentResource, Says<typeof resource.intent>>,
-  Covers<model.SetResource, Says<typeof resource.set>>,
+  Covers<model.SetResource, Says<typeof sets.set>>,
   Covers<MutationResource, Says<typeof mutation.mutation>>,
   Covers<ReadinessResource, Says<typeof ready.readiness>>,
   Covers<model.Convergence, Says<typeof resource.convergence>>,

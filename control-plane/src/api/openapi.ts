@@ -5,6 +5,7 @@ import * as releases from './schema/releases.js';
 import * as mutation from './schema/mutation.js';
 import * as ready from './schema/readiness.js';
 import * as resource from './schema/resources.js';
+import * as sets from './schema/sets.js';
 import { AGE_HEADER, AGE_MEANING, STALE_HEADER, STALE_MEANING } from './staleness.js';
 
 type Json = Record<string, unknown>;
@@ -27,7 +28,7 @@ const NAMED = {
   StandingProblems: resource.standingProblems,
   Event: resource.event,
   Events: resource.events,
-  Set: resource.set,
+  Set: sets.set,
   Mutation: mutation.mutation,
   Release: releases.release,
   Releases: releases.releases,

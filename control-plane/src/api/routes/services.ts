@@ -8,6 +8,7 @@ import { absent } from '../refusal.js';
 import { name, publishedName } from '../schema/atoms.js';
 import * as request from '../schema/requests.js';
 import * as resource from '../schema/resources.js';
+import * as sets from '../schema/sets.js';
 import type { Wait } from '../wait.js';
 import { CHANGED, ETAG, MUTATION_CODES } from './answers.js';
 
@@ -56,7 +57,7 @@ function readEndpoints(plane: ControlPlane, wait: Wait): readonly Endpoint[] {
       query: request.noQuery,
       body: null,
       view: true,
-      answers: { 200: { description: 'The set.', schema: resource.set } },
+      answers: { 200: { description: 'The set.', schema: sets.set } },
       codes: ['not_found'],
       handle: ({ params: { service } }) => ({ body: foundSet(plane.set(service), service) }),
     }),
