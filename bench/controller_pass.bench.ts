@@ -153,6 +153,8 @@ function stage(services: readonly string[]) {
     settings: {
       ...{ settleMs: 20_000, suspectMs: 60_000, gatewaySilentMs: 600_000, drainTimeoutMs: 600_000 },
       clockBoundMs: 30_000,
+      forgetMs: 2_592_000_000,
+      tombstoneMs: 600_000,
       contractMost: 2,
     },
   };

@@ -38,6 +38,8 @@ it('takes every default, frozen', () => {
     settleMs: 20_000,
     suspectMs: 60_000,
     recheckMs: 300_000,
+    forgetMs: 2_592_000_000,
+    tombstoneMs: 600_000,
     clockBoundMs: 30_000,
     contractMost: 2,
     gatewaySilentMs: 5_000,

@@ -267,6 +267,18 @@ export const OPTIONS = {
     '10m',
     'Deadline of a drain that names none.',
   ),
+  forgetMs: option(
+    'EBBGATE_FORGET',
+    durationField(1_000, 31_536_000_000),
+    '30d',
+    'How long the record of a service that is gone stays after the last thing that happened to it. One in which anything is decided stays.',
+  ),
+  tombstoneMs: option(
+    'EBBGATE_TOMBSTONE',
+    durationField(1_000, 604_800_000),
+    '10m',
+    'How long Redis keeps the tombstone of a service that is gone; and until every gateway has followed it, for a day at most.',
+  ),
   clockBoundMs: option(
     'EBBGATE_CLOCK_BOUND',
     durationField(1_000, 3_600_000),

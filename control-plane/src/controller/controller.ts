@@ -88,7 +88,8 @@ export class Controller implements Lifecycle {
   async #pass(): Promise<void> {
     const { inputs, standstill, leadership, loss, publication, following, epochs } = this.#rooms;
     const { desired, catchUp, compilation } = this.#rooms;
-    const { authority, housekeeping, releases, problems, verification, clock, world } = this.#rooms;
+    const { authority, housekeeping, releases, problems, verification, pruning, forgetting, clock, world } =
+      this.#rooms;
 
     // May anything be published?
     standstill.look();
@@ -118,7 +119,9 @@ export class Controller implements Lifecycle {
     this.#reportHealth();
     await housekeeping.run(world(), term, inputs.fleet.complete);
     await releases.run(world(), clock.isKnown ? term : null);
+    await forgetting.run(world(), term);
     problems.take(findProblems(world()), clock.wall());
+    await pruning.run(world());
     await verification.run();
   }
 

@@ -159,7 +159,7 @@ export class Housekeeping {
       const { record } = edit;
       const written = await this.#deps.intents.write(term, [edit]);
       await this.#noteWrite(term, service, written.ok ? null : written.error);
-      if (written.ok) this.#logEnds(service, stored.record, record);
+      if (written.ok) this.#logEnds(service, stored.record, record ?? stored.record);
       else if (written.error.kind === 'fenced' || ++refusals >= MOST_REFUSALS) return;
     }
   }

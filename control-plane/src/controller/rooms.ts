@@ -30,6 +30,7 @@ import { ServiceQueue } from './commands/service_queue.js';
 import { Compilation } from './compilation.js';
 import { ContractChoice } from './contract_choice.js';
 import { DesiredState } from './desired_state.js';
+import { Forgetting } from './forgetting.js';
 import { HoldBook } from './hold_book.js';
 import { Housekeeping } from './housekeeping.js';
 import { Inputs } from './inputs/inputs.js';
@@ -43,6 +44,7 @@ import { EpochWatch } from './office/epoch_watch.js';
 import { Following } from './office/following.js';
 import { Leadership } from './office/leadership.js';
 import { LossSettlement } from './office/loss_settlement.js';
+import { Pruning } from './office/pruning.js';
 import { Publication } from './office/publication.js';
 import { Verification } from './office/verification.js';
 import { Passes } from './passes.js';
@@ -92,6 +94,10 @@ export interface ControllerSettings {
   readonly drainTimeoutMs: number;
   /** How far the wall clocks of this process and of the stores may be apart. */
   readonly clockBoundMs: number;
+  /** How long the record of a service that is gone stays while nothing in it is decided. */
+  readonly forgetMs: number;
+  /** How long the tombstone of a removed service stays in Redis at least. */
+  readonly tombstoneMs: number;
   /** The highest version of the contract that sets may be written in. */
   readonly contractMost: ContractVersion;
 }
@@ -146,6 +152,9 @@ export function buildRooms(given: ControllerDeps) {
   const epochs = new EpochWatch({ inputs, leadership, publication, following, clock, settings });
   const catchUp = new CatchUp({ ...stores, inputs, desired, leadership, publication });
   const verification = new Verification(publication, clock);
+  const { publisher } = deps;
+  const { tombstoneMs } = settings;
+  const pruning = new Pruning({ publisher, publication, leadership, clock, log, tombstoneMs });
 
   // What should be published, and everything that is known.
   const contract = new ContractChoice({ ...deps, inputs, publication });
@@ -178,6 +187,10 @@ export function buildRooms(given: ControllerDeps) {
   const releases = new Releases({
     ...{ ...deps, ...context, store: deps.releases, reader: deps.traffic, newId: deps.newReleaseId },
   });
+  const forgetting = new Forgetting({
+    ...{ ...deps, authority, traffic: () => inputs.traffic },
+    forgetMs: settings.forgetMs,
+  });
   const housekeeping = new Housekeeping({ ...deps, authority, publication, desired });
 
   return {
@@ -191,11 +204,12 @@ export function buildRooms(given: ControllerDeps) {
       epochs,
       catchUp,
       verification,
+      pruning,
       compilation,
       problems,
       holds,
       world,
     },
-    ...{ commands, releases, housekeeping },
+    ...{ commands, releases, housekeeping, forgetting },
   };
 }

@@ -148,9 +148,10 @@ export type AnyTruthStore = TruthStore<unknown, never, unknown>;
 export interface IntentEdit {
   readonly service: string;
   readonly etag: string | null;
-  readonly record: IntentRecord;
-  /** With it the service's history is written, in the same transaction; its `etag` null = there is none yet. */
-  readonly history?: { readonly etag: string | null; readonly events: readonly ServiceEvent[] };
+  /** Null removes it. */
+  readonly record: IntentRecord | null;
+  /** With it the service's history is written, in the same transaction; its `etag` null = there is none yet, `events` null removes it. */
+  readonly history?: { readonly etag: string | null; readonly events: readonly ServiceEvent[] | null };
 }
 
 /** What people want of the services. A damaged record stays shown as it was last good, or not at all if it never was. */
@@ -230,6 +231,11 @@ export interface Meta {
  * Writes sets by the publishing protocol (design: open, publish, seal). Every call is safe to repeat. No call waits
  * for a connection longer than the command timeout.
  */
+export type PruneAnswer =
+  | { readonly kind: 'pruned' }
+  | { readonly kind: 'unsealed' }
+  | Extract<PublishAnswer, { kind: 'fenced' | 'lost' | 'unavailable' }>;
+
 export interface Publisher extends Lifecycle {
   state(): LinkState;
   /** Called whenever the server may have changed its data: reconnected, other run_id, other master_replid. */
@@ -262,6 +268,11 @@ export interface Publisher extends Lifecycle {
     readonly at: string;
     readonly encoded: EncodedDocument;
   }): Promise<PublishAnswer>;
+  /**
+   * Takes tombstones out that are still as they were published under `epoch`, which must be open and sealed: then absence means removal.
+   * One that was published again stays; one that is absent already counts as taken out.
+   */
+  prune(epoch: number, tombstones: readonly PublishedDocument[]): Promise<PruneAnswer>;
   seal(
     epoch: number,
   ): Promise<

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Clock, LinkState, Log, Meta, PublishAnswer, Publisher } from '../model/ports.js';
+import type { Clock, LinkState, Log, Meta, PruneAnswer, PublishAnswer, Publisher } from '../model/ports.js';
 import { checkName, ROUTES } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 import type { EncodedDocument, PublishedDocument } from '../model/set.js';
@@ -7,6 +7,7 @@ import { parseRedisUrl } from './address.js';
 import { RedisLink } from './client.js';
 import { parseDocument } from './documents.js';
 import { CHANNELS, KEYS } from './keys.js';
+import { pruneTombstones } from './prune.js';
 import type { PublishingScripts } from './scripts.js';
 
 /** How many sets are asked for at a time when all are read. */
@@ -171,10 +172,15 @@ export class RedisPublisher implements Publisher {
     return only(answer, 'published', 'same', 'conflict', 'lost', 'fenced', 'unavailable');
   }
 
+  async prune(epoch: number, tombstones: readonly PublishedDocument[]): Promise<PruneAnswer> {
+    assertWhole('epoch', epoch);
+    return pruneTombstones(this.#link, epoch, this.#seenUnder(epoch), tombstones);
+  }
+
   async seal(epoch: number): Promise<Sealed | Fenced | Lost | Unavailable> {
     assertWhole('epoch', epoch);
-    const seen = this.#seen.epoch === epoch ? this.#seen.generation : 0;
-    const answer = await this.#ask('seal', [KEYS.meta], [String(epoch), String(seen), CHANNELS.changed]);
+    const seen = String(this.#seenUnder(epoch));
+    const answer = await this.#ask('seal', [KEYS.meta], [String(epoch), seen, CHANNELS.changed]);
     return only(answer, 'sealed', 'fenced', 'lost', 'unavailable');
   }
 
@@ -184,9 +190,13 @@ export class RedisPublisher implements Publisher {
     return answer.value === 'writable' ? null : `the probe script answered ${JSON.stringify(answer.value)}`;
   }
 
+  #seenUnder(epoch: number): number {
+    return this.#seen.epoch === epoch ? this.#seen.generation : 0;
+  }
+
   /** Never downwards within an epoch: a server that went back must not make a seal forget what it once kept. */
   #remember(epoch: number, generation: number): void {
-    const before = this.#seen.epoch === epoch ? this.#seen.generation : 0;
+    const before = this.#seenUnder(epoch);
     if (epoch >= this.#seen.epoch) this.#seen = { epoch, generation: Math.max(before, generation) };
   }
 

@@ -216,6 +216,8 @@ export interface Changes {
   readonly suspectMs?: number;
   /** The highest contract that it may write. Default: the newest. */
   readonly contractMost?: ContractVersion;
+  readonly tombstoneMs?: number;
+  readonly forgetMs?: number;
 }
 
 /** Starts a controller. */
@@ -276,6 +278,8 @@ export async function start(changes: Changes = {}): Promise<Running> {
       drainTimeoutMs: 600_000,
       clockBoundMs: 30_000,
       contractMost: changes.contractMost ?? NEWEST_CONTRACT,
+      forgetMs: changes.forgetMs ?? 2_592_000_000,
+      tombstoneMs: changes.tombstoneMs ?? 600_000,
     },
   });
   let closing: Promise<void> | undefined;

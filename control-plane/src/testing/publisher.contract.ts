@@ -291,6 +291,75 @@ export function publisherContract(name: string, make: () => Promise<Published>):
       });
     });
 
+    describe('prune', () => {
+      const gone = buildEncoded(buildTombstone('orders'));
+      const routes = buildEncoded(buildRoutes());
+
+      /** Publishes `encoded` at generation `at`. */
+      const put = async (encoded: EncodedDocument, at: number, expected = 0): Promise<PublishedDocument> => {
+        const request = { epoch: 7, last_generation: at - 1, expected_generation: expected, at: AT, encoded };
+        expect(await publisher.publish(request)).toEqual({ kind: 'published', generation: at });
+        return { ...encoded, epoch: 7, generation: at, at: AT };
+      };
+      const services = async () => (await must(publisher.sets())).map(({ service }) => service);
+
+      test('takes tombstones out of a sealed epoch, as often as it is asked, and generations go on', async () => {
+        await publisher.open(7);
+        await put(routes, 1);
+        const tombstone = await put(gone, 2);
+        expect(await publisher.prune(7, [tombstone])).toEqual({ kind: 'unsealed' });
+        expect(await services()).toContain('orders');
+        await publisher.seal(7);
+        expect(await publisher.prune(7, [tombstone])).toEqual({ kind: 'pruned' });
+        expect(await services()).toEqual(['@routes']);
+        expect(await must(publisher.meta())).toEqual({ epoch: 7, generation: 2, sealed: true });
+        expect(await publisher.prune(7, [tombstone])).toEqual({ kind: 'pruned' });
+        await put(orders(100), 3);
+        expect(await services()).toContain('orders');
+      });
+
+      test('leaves what was published again, be it another tombstone', async () => {
+        await publisher.open(7);
+        const tombstone = await put(gone, 1);
+        await put(orders(100), 2, 1);
+        await publisher.seal(7);
+        expect(await publisher.prune(7, [tombstone])).toEqual({ kind: 'pruned' });
+        expect(await must(publisher.sets())).toMatchObject([{ service: 'orders', generation: 2 }]);
+        await put(gone, 3, 2);
+        expect(await publisher.prune(7, [tombstone])).toEqual({ kind: 'pruned' });
+        expect(await must(publisher.sets())).toMatchObject([{ service: 'orders', generation: 3 }]);
+      });
+
+      test('takes many out', async () => {
+        await publisher.open(7);
+        const all: PublishedDocument[] = [];
+        for (let at = 1; at <= 450; at += 1) {
+          const encoded = buildEncoded(buildTombstone(`s-${String(at)}`));
+          all.push(await put(encoded, at));
+        }
+        await put(routes, 451);
+        await publisher.seal(7);
+        expect(await publisher.prune(7, all)).toEqual({ kind: 'pruned' });
+        expect(await services()).toEqual(['@routes']);
+      });
+
+      test('is fenced below the open epoch, lost above it, where nothing is and where Redis went back', async () => {
+        await publisher.open(7);
+        await where.keep();
+        const tombstone = await put(gone, 1);
+        await publisher.seal(7);
+        const other = await start();
+        expect(await other.prune(6, [tombstone])).toEqual({ kind: 'fenced', epoch: 7 });
+        expect(await other.prune(8, [tombstone])).toEqual({ kind: 'lost' });
+        await where.goBack();
+        expect(await publisher.prune(7, [tombstone])).toEqual({ kind: 'lost' });
+        await where.wipe();
+        expect(await publisher.prune(7, [tombstone])).toEqual({ kind: 'lost' });
+        where.connect('away');
+        expect(await publisher.prune(7, [tombstone])).toMatchObject({ kind: 'unavailable' });
+      });
+    });
+
     test('every set is read, of whatever kind, without the damaged', async () => {
       await publisher.open(10);
       const documents = [

@@ -11,6 +11,7 @@ const BY_ITSELF = new Map([
     'housekeeping.ts',
     'the roster as gateways report, ended operations, expired intents: events of the service',
   ],
+  ['forgetting.ts', 'records in which nothing is decided, of services that are gone'],
   ['releases/writes.ts', 'the steps of a release: events of the release'],
   ['office/loss_settlement.ts', 'what an accepted loss writes back, after the record of the acceptance'],
 ]);

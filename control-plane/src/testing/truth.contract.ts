@@ -163,6 +163,26 @@ export function truthContract(name: string, make: () => Promise<Truth>): void {
       expect((await must(stores.histories.read('shop')))?.events).toEqual([]);
     });
 
+    test('a record goes with its history, or neither does; it can be written anew', async () => {
+      const { intents, histories } = stores;
+      const history = { etag: null, events: [EVENT] };
+      const [etag = null] = await must(
+        intents.write(term, [{ service: 'shop', etag: null, record: intent(1), history }]),
+      );
+      const kept = await must(histories.read('shop'));
+      const gone = { service: 'shop', record: null } as const;
+      const both = { ...gone, history: { etag: kept?.etag ?? '', events: null } };
+      expect(await intents.write(term, [{ ...both, etag: 'another' }])).toMatchObject({
+        error: { kind: 'conflict' },
+      });
+      expect(await must(histories.read('shop'))).not.toBeNull();
+      await must(intents.write(term, [{ ...both, etag }]));
+      expect(await must(intents.read('shop'))).toBeNull();
+      expect(await must(histories.read('shop'))).toBeNull();
+      await must(intents.write(term, [{ service: 'shop', etag: null, record: intent(2) }]));
+      expect((await must(intents.read('shop')))?.record.rev).toBe(2);
+    });
+
     test('one release runs at a time; it ends in the history, and the next one begins', async () => {
       const { releases } = stores;
       const begin = { service: 'shop', etag: null, current: buildRelease({ id: 'rel-1' }), archive: null };

@@ -20,7 +20,8 @@ export const CHECK_MS = 15_000;
 
 /**
  * The nodes `<root>/<service>/consumers/<id>`, ephemeral, with `{id, host}`. A service that does not exist is
- * skipped, never created, and tried again at the next `follow` and every 15 s.
+ * skipped, never created, and tried again at the next `follow` and every 15 s. The folder `consumers` of one that is no longer followed goes
+ * with its last node; what is beside it belongs to registrants.
  */
 export function createConsumers(link: ZooKeeperLink, options: ConsumersOptions): ConsumerRegistration {
   return new EphemeralConsumers(link, options);
@@ -145,7 +146,10 @@ class EphemeralConsumers implements ConsumerRegistration, LinkUser {
     return async (standing: Set<string>): Promise<void> => {
       const path = this.#pathOf(service);
       const removed = await connection.remove(path, -1);
-      if (removed.ok || removed.error.kind === 'no_node') standing.delete(service);
+      if (!removed.ok && removed.error.kind !== 'no_node') return;
+      standing.delete(service);
+      // The last consumer takes the folder along; while anybody else's node is in it ZooKeeper refuses.
+      if (!this.#wanted.has(service)) await connection.remove(path.slice(0, path.lastIndexOf('/')), -1);
     };
   }
 

@@ -51,7 +51,7 @@ export function historyChange(
   service: string,
   { etag, events }: NonNullable<IntentEdit['history']>,
 ): RecordChange['nodes'][number] {
-  return { path: `${root}/${CODEC.folder}/${service}`, data: encodeHistory(events), etag };
+  return { path: `${root}/${CODEC.folder}/${service}`, data: events && encodeHistory(events), etag };
 }
 
 function parseHistory(data: Buffer): Result<readonly ServiceEvent[], string> {

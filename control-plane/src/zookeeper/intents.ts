@@ -16,7 +16,7 @@ const CODEC: Codec<StoredIntent, IntentEdit, StoredIntent> = {
   // The last good one stays in force.
   show: showRecord((_found, last) => last ?? null),
   change: ({ service, etag, record, history }, { root, at }) => {
-    const own = { path: at(service), data: encodeIntentRecord(record), etag };
+    const own = { path: at(service), data: record && encodeIntentRecord(record), etag };
     return ok({ name: service, nodes: history ? [historyChange(root, service, history), own] : [own] });
   },
 };

@@ -3,6 +3,8 @@ import type { PublishedDocument } from '../../model/set.js';
 
 /** How often Redis is asked for what the leader has published since; at once where a gateway reports more than is known. */
 const LOOK_MS = 1_000;
+/** How often everything is read again where there are tombstones: that they are pruned shows only in the whole. */
+const WHOLE_MS = 600_000;
 
 export interface FollowingDeps {
   readonly publisher: Publisher;
@@ -29,6 +31,7 @@ export class Following {
   #followed: Followed | null = null;
   #readAt = -Infinity;
   #lookAt = -Infinity;
+  #wholeAt = -Infinity;
   #isFirst = true;
 
   constructor(deps: FollowingDeps) {
@@ -70,7 +73,9 @@ export class Following {
     }
     const { epoch, generation } = meta.value;
     const known = this.#followed;
-    const goesOn = known !== null && known.epoch === epoch && generation >= known.generation;
+    const isOver = asked >= this.#wholeAt && hasTombstone(known);
+    const goesOn = known !== null && known.epoch === epoch && generation >= known.generation && !isOver;
+    if (!goesOn) this.#wholeAt = asked + WHOLE_MS;
     if (!goesOn || generation > known.generation) {
       const sets = await publisher.sets(goesOn ? known.generation : 0);
       if (!sets.ok) return;
@@ -92,4 +97,8 @@ function isNewer(
 ): boolean {
   if (heard === null || known === null) return false;
   return heard.epoch > known.epoch || (heard.epoch === known.epoch && heard.generation > known.generation);
+}
+
+function hasTombstone(known: Followed | null): boolean {
+  return [...(known?.published.values() ?? [])].some(({ document }) => 'removed' in document);
 }

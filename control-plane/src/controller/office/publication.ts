@@ -61,7 +61,7 @@ export class Publication {
   }
   /** Sets may be published. */
   get isOpen(): boolean {
-    return this.#isOpen();
+    return (this.#state === 'open' || this.#state === 'sealed') && this.#leadership.state === 'leading';
   }
   get published(): ReadonlyMap<string, PublishedDocument> {
     return this.#sets.published;
@@ -90,7 +90,7 @@ export class Publication {
       const epoch = this.#leadership.term?.epoch;
       this.#deps.log.warn({ reason, epoch }, 'Redis is in doubt; a new epoch is needed');
     }
-    if (this.#isOpen()) this.#leadership.spend();
+    if (this.isOpen) this.#leadership.spend();
     this.#enter('unread');
   }
 
@@ -117,7 +117,7 @@ export class Publication {
       return false;
     }
     await this.look();
-    if (this.#isOpen()) return true;
+    if (this.isOpen) return true;
     if (!this.#backoff.over) return false;
     const doubts = this.#doubts;
     const known = this.#state === 'read' || (await this.#read());
@@ -140,7 +140,7 @@ export class Publication {
     await publishSets(due, {
       ...{ publisher: this.#deps.publisher, clock: this.#deps.clock, sets: this.#sets },
       term: () => this.#leadership.term,
-      isOpen: () => this.#isOpen(),
+      isOpen: () => this.isOpen,
       succeeded: (asked) => {
         this.#succeeded(asked);
       },
@@ -151,7 +151,7 @@ export class Publication {
         this.doubt(reason);
       },
     });
-    if (!this.#isOpen() || this.#dueOf(documents).length > 0) return;
+    if (!this.isOpen || this.#dueOf(documents).length > 0) return;
     if (this.#state === 'open' && this.#backoff.over) await this.#seal();
     else if (this.#state === 'sealed') this.#backoff.succeeded();
   }
@@ -159,12 +159,12 @@ export class Publication {
   /** Nothing is due while nothing may be published. */
   #dueOf(documents: ReadonlyMap<string, EncodedDocument>): readonly EncodedDocument[] {
     const { term } = this.#leadership;
-    return term !== null && this.#isOpen() ? this.#sets.due(documents, term.epoch) : [];
+    return term !== null && this.isOpen ? this.#sets.due(documents, term.epoch) : [];
   }
 
   /** True if the set of `service` in Redis is `hash`, under the present epoch, and that is sure. */
   isInForce(service: string, hash: string): boolean {
-    return this.#isOpen() && this.#sets.isPublished(service, hash, this.#leadership.term?.epoch);
+    return this.isOpen && this.#sets.isPublished(service, hash, this.#leadership.term?.epoch);
   }
 
   /**
@@ -173,15 +173,17 @@ export class Publication {
    */
   async verify(): Promise<boolean> {
     const doubts = this.#doubts;
-    if (!this.#isOpen() || this.unsettled.size > 0) return true;
+    const isStill = (): boolean => this.isOpen && doubts === this.#doubts;
+    if (!isStill() || this.unsettled.size > 0) return true;
     const differing = await this.#deps.publisher.verify([...this.#sets.published.values()]);
-    if (!differing.ok || doubts !== this.#doubts || !this.#isOpen()) return true;
+    if (!differing.ok || !isStill()) return true;
     if (differing.value !== null) this.doubt(`the set of ${differing.value} is not what was published`);
     return differing.value === null;
   }
 
-  #isOpen(): boolean {
-    return (this.#state === 'open' || this.#state === 'sealed') && this.#leadership.state === 'leading';
+  /** They are to be pruned: from now on they may be absent. */
+  withdraw(tombstones: readonly PublishedDocument[]): void {
+    for (const { service, generation } of tombstones) this.#sets.withdraw(service, generation);
   }
 
   /** Asks Redis once a second for its epoch and generation. No answer changes nothing: the link's state shows that. */
@@ -194,7 +196,7 @@ export class Publication {
     if (!meta.ok || this.#leadership.term !== term) return;
     const doubt = doubtOf(meta.value, term.epoch, seen);
     if (doubt === null) this.#verifiedAt = asked;
-    if (!this.#isOpen()) return;
+    if (!this.isOpen) return;
     if (doubt !== null) this.doubt(doubt);
     else if (this.#state === 'sealed' && meta.value?.sealed === false) this.#enter('open');
   }

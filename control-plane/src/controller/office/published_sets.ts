@@ -65,6 +65,13 @@ export class PublishedSets {
     this.#unsettled.delete(service);
   }
 
+  /** A tombstone at `generation` may be absent from now on; what was published since stays. */
+  withdraw(service: string, generation: number): void {
+    if (this.#published.get(service)?.generation !== generation) return;
+    this.#published.delete(service);
+    this.#generations.delete(service);
+  }
+
   /** True if the set of `service` is `hash` under `epoch`, and that is sure. */
   isPublished(service: string, hash: string, epoch: number | undefined): boolean {
     const published = this.#published.get(service);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { checkName, ROUTES } from '../../model/names.js';
-import type { Clock, LinkState, Meta, PublishAnswer, Publisher } from '../../model/ports.js';
+import type { Clock, LinkState, Meta, PruneAnswer, PublishAnswer, Publisher } from '../../model/ports.js';
 import { err, ok, type Result } from '../../model/result.js';
 import type { PublishedDocument } from '../../model/set.js';
 
@@ -176,6 +176,23 @@ class MemoryPublisher implements Publisher {
     if (answer.value.kind === 'published' || answer.value.kind === 'same')
       this.#remember(epoch, answer.value.generation);
     return answer.value;
+  }
+
+  async prune(epoch: number, tombstones: readonly PublishedDocument[]): Promise<PruneAnswer> {
+    assertWhole(epoch);
+    const answer = await this.#ask((): PruneAnswer => {
+      const seen = this.#seen.epoch === epoch ? this.#seen.generation : 0;
+      const meta = this.#position(epoch, seen);
+      if ('kind' in meta) return meta;
+      if (!meta.sealed) return { kind: 'unsealed' };
+      for (const { service, generation, hash } of tombstones) {
+        const row = this.#sets.sets.get(service);
+        if (row?.epoch === epoch && row.generation === generation && row.hash === hash)
+          this.#sets.sets.delete(service);
+      }
+      return { kind: 'pruned' };
+    }, 'write');
+    return answer.ok ? answer.value : { kind: 'unavailable', reason: answer.error };
   }
 
   async seal(epoch: number): ReturnType<Publisher['seal']> {
