@@ -102,7 +102,9 @@ describe('a standby', () => {
     await first.close();
     await leads(second);
     await until(() => expect(gateway.applied?.epoch).toBe(second.controller.readiness().controller.epoch));
-    expect(second.controller.instance('shop', 'c')?.drain).toMatchObject({ drained: true });
+    await until(() =>
+      expect(second.controller.instance('shop', 'c')?.drain).toMatchObject({ drained: true }),
+    );
     const third = await standby();
     await done(second, { kind: 'isolate', selector: only('a') });
     await third.controller.caughtUp();
