@@ -44,8 +44,8 @@ export interface AuditRecord extends AuditEntry {
 /** Why a record does not say how its change is taken back. */
 export type NoUndo =
   | { readonly kind: 'none'; readonly why: string }
-  /** It is the copy in the ring of one service. */
-  | { readonly kind: 'in_log' };
+  /** It is kept apart, for the newest records only: whoever reads one record by its number gets it. */
+  | { readonly kind: 'apart' };
 
 /** What was there before a change, and a digest of what the change made of it: only what is still so can be taken back. */
 export interface Was<T> {
@@ -77,7 +77,7 @@ export type Undo =
 
 /** How many services, and how many lines of changes, a record names. */
 export const MOST_SERVICES = 2_000;
-export const MOST_CHANGES = 50;
+export const MOST_CHANGES = 30;
 /** How long a text may be that is made of many: a list of routes, of ids. */
 export const MOST_CHARACTERS = 500;
 /**
@@ -90,15 +90,16 @@ export const MOST_CHANGES_OF_SERVICE = 10;
 /** So many bytes of JSON a record may keep to be undone; a mistaken selector over some hundred instances fits. */
 export const MOST_UNDO_BYTES = 64_000;
 
-/** How many records are kept: of all at least `all`, in whole pages of `page`; of each service at least `service`. */
+/** How many records are kept: of all at least `all`, in whole pages of `page`; of each service at least `service`; `undo` can be undone. */
 export interface AuditBounds {
   readonly all: number;
   readonly page: number;
   readonly service: number;
+  readonly undo: number;
 }
 
-/** 30 days of 1,000 changes, and a reserve. */
-export const AUDIT_BOUNDS: AuditBounds = { all: 32_000, page: 100, service: 200 };
+/** 30 days of 1,000 changes, and a reserve. What undoes a change may be large, and is asked for soon or never. */
+export const AUDIT_BOUNDS: AuditBounds = { all: 32_000, page: 100, service: 200, undo: 2_000 };
 
 /** The page of a record: `page` numbers, of which the first begins with 0. */
 export function pageOf(n: number, { page }: Pick<AuditBounds, 'page'>): number {
@@ -109,7 +110,10 @@ export function pageOf(n: number, { page }: Pick<AuditBounds, 'page'>): number {
  * Of these pages (in order) those that may go. What is left has at least the newest `all` records, however full the newest page
  * is, and at most two pages more.
  */
-export function surplusPages(pages: readonly number[], { all, page }: AuditBounds): readonly number[] {
+export function surplusPages(
+  pages: readonly number[],
+  { all, page }: Pick<AuditBounds, 'all' | 'page'>,
+): readonly number[] {
   return pages.slice(0, Math.max(0, pages.length - Math.ceil(all / page) - 1));
 }
 
@@ -168,7 +172,15 @@ export function isCopied({ services }: Pick<AuditEntry, 'services'>): boolean {
   return services.length <= MOST_COPIES;
 }
 
-/** The copy of a record in the ring of one service: its own lines, and nothing to undo it with. */
+/** A record without what takes it back. */
+export function withoutUndo(record: AuditRecord): AuditRecord {
+  return record.undo.kind === 'none' ? record : { ...record, undo: { kind: 'apart' } };
+}
+
+/** Why a record is not undone whose undo is not kept any more. */
+export const TOO_OLD: NoUndo = { kind: 'none', why: 'it is too old: that is kept for the newest only' };
+
+/** The copy of a record in the ring of one service: its own lines. */
 export function copyFor(service: string, record: AuditRecord): AuditRecord {
   const own = record.changes.filter((one) => one.service === service);
   return {
@@ -176,7 +188,6 @@ export function copyFor(service: string, record: AuditRecord): AuditRecord {
     services: [service],
     changes: own.slice(0, MOST_CHANGES_OF_SERVICE),
     more_changes: Math.max(0, own.length - MOST_CHANGES_OF_SERVICE),
-    undo: record.undo.kind === 'none' ? record.undo : { kind: 'in_log' },
   };
 }
 

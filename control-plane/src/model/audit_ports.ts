@@ -7,11 +7,11 @@ import type { Result } from './result.js';
  * are read, and the oldest go. Nothing is kept in memory: a controller starts without reading any.
  */
 export interface AuditStore {
-  /** What was asked for, newest first, as of now. Looks at a bounded number of records, and says where to go on. */
+  /** What was asked for, newest first, as of now, without what undoes it. Looks at a bounded number of records, and says where to go on. */
   page(query: AuditQuery): Promise<Result<AuditPage, string>>;
-  /** One record; null if there is none of that number, or none any more. */
+  /** One record, with what undoes it while that is kept; null if there is none of that number, or none any more. */
   record(n: number): Promise<Result<AuditRecord | null, string>>;
-  /** Records with a number greater than `after`, oldest first, at most `most`: for a copy of all. Empty = no more. */
+  /** Records with a number greater than `after`, oldest first, at most `most`, without what undoes them: for a copy of all. Empty = no more. */
   following(after: number, most: number): Promise<Result<readonly AuditRecord[], string>>;
   /** Writes an entry whose change is in no store. */
   append(term: Term, entry: AuditEntry): Promise<Result<null, WriteFailure>>;

@@ -132,7 +132,7 @@ export function auditContract(name: string, make: () => Promise<AuditedTruth>): 
       const changes = services.map((service) => {
         return { service, instance: 'a', field: 'state', from: 'up', to: 'draining' };
       });
-      const other = await truth.open({ all: 20, page: 10, service: 5 });
+      const other = await truth.open({ all: 20, page: 10, service: 5, undo: 10 });
       const edits = services.map((service) => intent(service));
       await must(
         other.intents.write(term, edits, buildEntry({ services, changes, object: 'host=10.0.0.1' })),
@@ -167,7 +167,7 @@ export function auditContract(name: string, make: () => Promise<AuditedTruth>): 
     });
 
     test('of all the newest pages are kept, of a service its newest records', async () => {
-      const other = await truth.open({ all: 20, page: 10, service: 5 });
+      const other = await truth.open({ all: 20, page: 10, service: 5, undo: 10 });
       for (let at = 1; at <= 57; at += 1) {
         const services = at <= 7 ? ['quiet'] : ['busy'];
         await must(other.audit.append(term, buildEntry({ services })));
@@ -180,6 +180,26 @@ export function auditContract(name: string, make: () => Promise<AuditedTruth>): 
       expect(numbersOf(await asked({ service: 'busy' }, other))).toEqual([57, 56, 55, 54, 53]);
       expect(numbersOf(await must(other.audit.following(0, 5)))).toEqual([30, 31, 32, 33, 34]);
       expect(await must(other.audit.record(29))).toBeNull();
+    });
+
+    test('what undoes a change is kept apart, for the newest', async () => {
+      const undo = { kind: 'freeze_all', before: null, after: 'abc' } as const;
+      const other = await truth.open({ all: 100, page: 10, service: 5, undo: 10 });
+      for (let at = 0; at < 45; at += 1)
+        await must(other.audit.append(term, buildEntry(at % 5 === 4 ? {} : { undo })));
+      expect(await must(other.audit.record(1))).toMatchObject({ undo });
+      for (let round = 0; round < 5; round += 1) await other.audit.tend(term);
+      for (const n of [31, 44]) expect(await must(other.audit.record(n))).toMatchObject({ n, undo });
+      expect(await must(other.audit.record(45))).toMatchObject({ undo: { why: 'it is a test' } });
+      expect(await must(other.audit.record(1))).toMatchObject({
+        n: 1,
+        undo: { kind: 'none', why: expect.stringMatching(/too old/) },
+      });
+      for (const query of [{}, { service: 'shop' }])
+        expect((await asked({ ...query, limit: 2 }, other)).map((one) => one.undo.kind)).toEqual([
+          'none',
+          'apart',
+        ]);
     });
 
     test('all of it can be copied, and written back where it is missing', async () => {

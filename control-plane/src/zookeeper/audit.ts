@@ -2,7 +2,8 @@ import {
   AUDIT_BOUNDS,
   copyFor,
   isAsked,
-  surplusPages,
+  TOO_OLD,
+  withoutUndo,
   type AuditBounds,
   type AuditPage,
   type AuditRecord,
@@ -11,8 +12,9 @@ import type { AuditEntry, AuditQuery } from '../model/audit.js';
 import type { AuditStore } from '../model/audit_ports.js';
 import type { Term, WriteFailure } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
-import { AuditLog, headData, numbered, numberIn, numbers, ringData } from './audit_log.js';
-import { encodeAuditRecord, parseAuditRecord } from './audit_record.js';
+import { pruneAudit } from './audit_pruning.js';
+import { AuditLog, headData, numberIn, numbers, ringData } from './audit_log.js';
+import { encodeAuditRecord, parseAuditRecord, parseUndo } from './audit_record.js';
 import type { ZooKeeperConnection } from './connection.js';
 import { createPath } from './create_path.js';
 import { ANY, writeFenced, type NodeChange } from './fence.js';
@@ -76,7 +78,21 @@ class AuditInZooKeeper implements ZooKeeperAudit {
 
   async record(n: number): Promise<Result<AuditRecord | null, string>> {
     const read = await this.#readLog([n]);
-    return read.ok ? ok(read.value[0] ?? null) : read;
+    if (!read.ok) return read;
+    const record = read.value[0] ?? null;
+    if (record?.undo.kind !== 'apart') return ok(record);
+    const undo = await this.#undoOf(n);
+    return undo.ok ? ok({ ...record, undo: undo.value }) : undo;
+  }
+
+  /** What undoes a record, if that is kept still. */
+  async #undoOf(n: number): Promise<Result<AuditRecord['undo'], string>> {
+    const { connection } = this.#link;
+    if (connection === null) return err('no connection to ZooKeeper');
+    const node = await connection.getData(this.log.undoPathOf(n));
+    if (!node.ok) return node.error.kind === 'no_node' ? ok(TOO_OLD) : err(node.error.message);
+    const parsed = parseUndo(node.value.data);
+    return parsed.ok ? parsed : ok({ kind: 'none', why: `what undoes it cannot be read: ${parsed.error}` });
   }
 
   async following(after: number, most: number): Promise<Result<readonly AuditRecord[], string>> {
@@ -121,7 +137,7 @@ class AuditInZooKeeper implements ZooKeeperAudit {
     const changes: NodeChange[] = [];
     for (const record of missing) {
       const places = [
-        { path: this.log.pathOf(record.n), data: encodeAuditRecord(record) },
+        { path: this.log.pathOf(record.n), data: encodeAuditRecord(withoutUndo(record)) },
         ...record.services.map((service) => {
           return {
             path: this.log.pathIn(service, record.n),
@@ -145,37 +161,8 @@ class AuditInZooKeeper implements ZooKeeperAudit {
 
   async tend(term: Term): Promise<void> {
     const { connection } = this.#link;
-    if (connection === null) return;
-    const page = await this.#surplusPage(connection);
-    if (page.length > 0) await writeFenced(this.#target, term, page);
-    const [service] = this.log.grown();
-    if (service === undefined) return;
-    const ring = await this.#surplusOf(connection, service);
-    const gone = ring === null || (await writeFenced(this.#target, term, ring)).ok;
-    if (gone) this.log.looked(service);
-  }
-
-  /** What goes of the oldest page, if there are more records than are kept. */
-  async #surplusPage(connection: ZooKeeperConnection): Promise<readonly NodeChange[]> {
-    const { bounds, folder } = this.log;
-    const pages = await connection.getChildren(`${folder}/log`);
-    if (!pages.ok) return [];
-    const [oldest] = surplusPages(numbers(pages.value.names), bounds);
-    if (oldest === undefined) return [];
-    const path = `${folder}/log/${numbered(oldest)}`;
-    const records = await connection.getChildren(path);
-    if (!records.ok) return [];
-    return [...records.value.names.map((name) => `${path}/${name}`), path].map(removal);
-  }
-
-  /** What goes of the ring of one service; null = nothing. */
-  async #surplusOf(connection: ZooKeeperConnection, service: string): Promise<readonly NodeChange[] | null> {
-    const { bounds, folder } = this.log;
-    const ring = await connection.getChildren(`${folder}/services/${service}`);
-    if (!ring.ok) return null;
-    const all = numbers(ring.value.names);
-    const surplus = all.slice(0, Math.max(0, all.length - bounds.service)).slice(0, MOST_READ);
-    return surplus.length === 0 ? null : surplus.map((n) => removal(this.log.pathIn(service, n)));
+    if (connection !== null)
+      await pruneAudit(connection, this.log, (gone) => writeFenced(this.#target, term, gone));
   }
 
   get #target() {
@@ -269,10 +256,6 @@ class AuditInZooKeeper implements ZooKeeperAudit {
     }
     return ok(records);
   }
-}
-
-function removal(path: string): NodeChange {
-  return { path, data: null, etag: ANY, name: path };
 }
 
 /** Where the next page begins after the record `n`; null if it was the last that may be found. */

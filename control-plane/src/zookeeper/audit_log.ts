@@ -3,13 +3,14 @@ import {
   copyFor,
   isCopied,
   pageOf,
+  withoutUndo,
   type AuditBounds,
   type AuditEntry,
   type AuditRecord,
 } from '../model/audit.js';
 import type { WriteFailure } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
-import { encodeAuditRecord } from './audit_record.js';
+import { encodeAuditRecord, encodeUndo } from './audit_record.js';
 import { createPath } from './create_path.js';
 import { AUDIT_CONFLICT, type WrittenNodes } from './fence.js';
 import type { ZooKeeperConnection } from './connection.js';
@@ -21,6 +22,7 @@ import type { TransactionOperation } from './protocol.js';
  *
  *   head                      the number of the newest record; its version is what a writer knew last
  *   log/<page>/<n>            every record, one node each, in pages
+ *   undo/<page>/<n>           what undoes it, of the newest records
  *   services/<service>/<n>    a short copy of each record that changed the service
  *
  * A change adds small nodes and rewrites none but `head`. Numbers are the leader's: two changes under way at once expect the
@@ -45,6 +47,7 @@ interface Known {
   /** Of `head`. */
   version: number;
   readonly pages: Set<string>;
+  readonly undoPages: Set<string>;
   readonly services: Set<string>;
 }
 
@@ -72,6 +75,9 @@ export class AuditLog {
   }
   pathOf(n: number): string {
     return `${this.folder}/log/${this.pageOf(n)}/${numbered(n)}`;
+  }
+  undoPathOf(n: number): string {
+    return `${this.folder}/undo/${this.pageOf(n)}/${numbered(n)}`;
   }
   pathIn(service: string, n: number): string {
     return `${this.folder}/services/${service}/${numbered(n)}`;
@@ -133,7 +139,13 @@ export class AuditLog {
     const page = this.pageOf(record.n);
     if (!known.pages.has(page))
       steps.push({ kind: 'create', path: `${this.folder}/log/${page}`, data: NOTHING });
-    steps.push({ kind: 'create', path: this.pathOf(record.n), data: encodeAuditRecord(record) });
+    steps.push({ kind: 'create', path: this.pathOf(record.n), data: encodeAuditRecord(withoutUndo(record)) });
+    if (record.undo.kind !== 'none') {
+      if (!known.undoPages.has(page))
+        steps.push({ kind: 'create', path: `${this.folder}/undo/${page}`, data: NOTHING });
+      steps.push({ kind: 'create', path: this.undoPathOf(record.n), data: encodeUndo(record.undo) });
+      known.undoPages.add(page);
+    }
     for (const service of record.services) {
       if (!known.services.has(service))
         steps.push({ kind: 'create', path: `${this.folder}/services/${service}`, data: NOTHING });
@@ -147,11 +159,11 @@ export class AuditLog {
     return steps;
   }
 
-  /** Reads where the records end; makes what is missing. Four answers, however many records there are. */
+  /** Reads where the records end; makes what is missing. Five answers, however many records there are. */
   async #read(): Promise<Result<Known, string>> {
     const { connection } = this.#link;
     if (connection === null) return err('no connection to ZooKeeper');
-    const paths = ['head', 'log', 'services'].map((name) => `${this.folder}/${name}`);
+    const paths = ['head', 'log', 'undo', 'services'].map((name) => `${this.folder}/${name}`);
     for (const path of paths) {
       const made = await createPath(connection, path);
       if (!made.ok) return err(`${path}: ${made.error.message}`);
@@ -160,11 +172,13 @@ export class AuditLog {
     const [head, ...folders] = await Promise.all([
       connection.getData(`${this.folder}/head`),
       connection.getChildren(`${this.folder}/log`),
+      connection.getChildren(`${this.folder}/undo`),
       connection.getChildren(`${this.folder}/services`),
     ]);
-    const [pages, services] = folders;
+    const [pages, undoPages, services] = folders;
     if (!head.ok) return err(head.error.message);
     if (!pages.ok) return err(pages.error.message);
+    if (!undoPages.ok) return err(undoPages.error.message);
     if (!services.ok) return err(services.error.message);
     const newest = await this.#newestIn(connection, pages.value.names);
     if (!newest.ok) return newest;
@@ -173,6 +187,7 @@ export class AuditLog {
       last: Math.max(numberIn(head.value.data), newest.value, this.#greatest),
       version: head.value.stat.version,
       pages: new Set(pages.value.names),
+      undoPages: new Set(undoPages.value.names),
       services: new Set(services.value.names),
     });
   }
@@ -191,7 +206,7 @@ export class AuditLog {
 
 /** The bytes of a record's node in the ring of a service; none where only the log has the record. */
 export function ringData(service: string, record: AuditRecord): Buffer {
-  return isCopied(record) ? encodeAuditRecord(copyFor(service, record)) : NOTHING;
+  return isCopied(record) ? encodeAuditRecord(withoutUndo(copyFor(service, record))) : NOTHING;
 }
 
 /** A number as the name of a node. */

@@ -9,9 +9,9 @@ import { decided, freezeSchema, instanceSchema } from './intent_record.js';
 
 const was = <S extends z.ZodType>(before: S) => ({ before: before.nullable(), after: z.string() });
 
-const undo = z.discriminatedUnion('kind', [
+const undoSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('none'), why: z.string() }),
-  z.object({ kind: z.literal('in_log') }),
+  z.object({ kind: z.literal('apart') }),
   z.object({ kind: z.literal('freeze_all'), ...was(freezeSchema) }),
   z.object({
     kind: z.literal('services'),
@@ -57,7 +57,7 @@ const record = z.object({
   ...{ operation: z.string().nullable(), release: z.string().nullable() },
   idempotency_key: z.string().nullable(),
   undoes: z.int().min(1).nullable(),
-  undo,
+  undo: undoSchema,
 });
 
 /** The bytes of a record. */
@@ -67,17 +67,32 @@ export function encodeAuditRecord(entry: AuditRecord): Buffer {
 
 /** Reads a record's bytes; the error names the first member that is wrong. */
 export function parseAuditRecord(data: Buffer): Result<AuditRecord, string> {
+  const read = parsed(record, data);
+  if (!read.ok) return read;
+  const { v: _version, ...rest } = read.value as AuditRecord & { readonly v: 1 };
+  return ok(rest);
+}
+
+/** The bytes of what undoes a record. */
+export function encodeUndo(undo: AuditRecord['undo']): Buffer {
+  return Buffer.from(JSON.stringify(undo), 'utf8');
+}
+
+/** Reads them. */
+export function parseUndo(data: Buffer): Result<AuditRecord['undo'], string> {
+  return parsed(undoSchema, data) as Result<AuditRecord['undo'], string>;
+}
+
+/** The schema only checks: what was read is what is handed on, member for member. */
+function parsed(schema: z.ZodType, data: Buffer): Result<unknown, string> {
   let value: unknown;
   try {
     value = JSON.parse(data.toString('utf8'));
   } catch {
     return err('not JSON');
   }
-  const parsed = record.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    return err(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`);
-  }
-  const { v: _version, ...rest } = value as AuditRecord & { readonly v: 1 };
-  return ok(rest);
+  const checked = schema.safeParse(value);
+  if (checked.success) return ok(value);
+  const [issue] = checked.error.issues;
+  return err(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not valid'}`);
 }

@@ -72,7 +72,7 @@ export const auditRecord = z
     verb: z.string(),
     object: z.string().meta({ description: 'What it was asked for, as it was named.' }),
     services: z.array(z.string()),
-    changes: z.array(mutation.change).meta({ description: 'Before → after; at most 50.' }),
+    changes: z.array(mutation.change).meta({ description: 'Before → after; at most 30.' }),
     more_changes: z.int(),
     reason: z.string(),
     force: z.boolean(),

@@ -55,7 +55,12 @@ describe('the record of a change', () => {
       ...{ n: 1, by: 'ann', verb: 'drain', object: 'shop/a', services: ['shop'], ...origin },
       ...{ reason: 'new kernel', force: false, overruled: [], operation: operation?.id, release: null },
       ...{ idempotency_key: 'k-1', undoes: null, more_changes: 0 },
-      undo: { kind: 'services', services: [{ service: 'shop', instances: [{ id: 'a', before: null }] }] },
+      undo: { kind: 'apart' },
+    });
+    expect(await running.controller.auditRecord(1)).toMatchObject({
+      value: {
+        undo: { kind: 'services', services: [{ service: 'shop', instances: [{ id: 'a', before: null }] }] },
+      },
     });
     expect(record?.changes).toContainEqual({
       ...{ service: 'shop', instance: 'a', field: 'state', from: 'up', to: 'draining' },

@@ -1,4 +1,4 @@
-import { copyFor, isAsked, isCopied } from '../../model/audit.js';
+import { copyFor, isAsked, isCopied, TOO_OLD, withoutUndo } from '../../model/audit.js';
 import type { AuditBounds, AuditEntry, AuditPage, AuditQuery, AuditRecord } from '../../model/audit.js';
 import type { AuditStore } from '../../model/audit_ports.js';
 import type { Term, WriteFailure } from '../../model/ports.js';
@@ -16,6 +16,8 @@ export class MemoryAudit implements AuditStore {
   readonly #bounds: AuditBounds;
   /** Below this, records are gone from all but the rings of services. */
   #first = 1;
+  /** Below this, nothing is kept that undoes one. */
+  #firstUndo = 1;
 
   constructor(truth: Records, bounds: AuditBounds) {
     this.#truth = truth;
@@ -37,7 +39,10 @@ export class MemoryAudit implements AuditStore {
   record(n: number): Promise<Result<AuditRecord | null, string>> {
     const { away } = this.#truth;
     if (away !== null) return Promise.resolve(err(away));
-    return Promise.resolve(ok(this.#log().find((one) => one.n === n) ?? null));
+    const record = this.#truth.records.find((one) => one.n === n && n >= this.#first);
+    if (record === undefined) return Promise.resolve(ok(null));
+    const isKept = record.undo.kind === 'none' || (record.undo.kind !== 'apart' && n >= this.#firstUndo);
+    return Promise.resolve(ok(isKept ? record : { ...record, undo: TOO_OLD }));
   }
 
   following(after: number, most: number): Promise<Result<readonly AuditRecord[], string>> {
@@ -56,21 +61,27 @@ export class MemoryAudit implements AuditStore {
     const done = this.#truth.commit(term, []);
     if (!done.ok) return Promise.resolve(done);
     const known = new Set(this.#truth.records.map(({ n }) => n));
-    this.#truth.records.push(...records.filter(({ n }) => !known.has(n)));
+    this.#truth.records.push(...records.filter(({ n }) => !known.has(n)).map(withoutUndo));
     this.#truth.records.sort((a, b) => a.n - b.n);
     return Promise.resolve(ok(null));
   }
 
   tend(): Promise<void> {
-    const { all, page } = this.#bounds;
-    const last = this.#truth.records.at(-1)?.n ?? 0;
-    const kept = (Math.floor(last / page) - Math.ceil(all / page)) * page;
-    this.#first = Math.max(this.#first, kept);
+    const { all, undo } = this.#bounds;
+    this.#first = Math.max(this.#first, this.#oldestOf(all));
+    this.#firstUndo = Math.max(this.#firstUndo, this.#oldestOf(undo));
     return Promise.resolve();
   }
 
+  /** The first number of the pages that are kept where at least `most` records are. */
+  #oldestOf(most: number): number {
+    const { page } = this.#bounds;
+    const last = this.#truth.records.at(-1)?.n ?? 0;
+    return (Math.floor(last / page) - Math.ceil(most / page)) * page;
+  }
+
   #log(): readonly AuditRecord[] {
-    return this.#truth.records.filter(({ n }) => n >= this.#first);
+    return this.#truth.records.filter(({ n }) => n >= this.#first).map(withoutUndo);
   }
 
   #ring(service: string): readonly AuditRecord[] {
@@ -78,6 +89,6 @@ export class MemoryAudit implements AuditStore {
       .filter(({ services }) => services.includes(service))
       .slice(-this.#bounds.service)
       .filter((record) => isCopied(record) || record.n >= this.#first)
-      .map((record) => copyFor(service, record));
+      .map((record) => withoutUndo(copyFor(service, record)));
   }
 }
