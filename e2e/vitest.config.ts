@@ -32,6 +32,8 @@ const LONGEST = [
   'parallel_clients',
   'controllers',
   'upgrade',
+  'cleanup',
+  'vanished',
   'known_health',
   'faults_nginx',
   'health',

@@ -45,6 +45,8 @@ export class HoldBook {
   );
   #standing: Standing = new Map();
   #loss: string | null = null;
+  /** What was taken in last, and until when it says the same. */
+  #from: (Pick<HoldFacts, 'holds' | 'intents'> & { readonly until: number }) | null = null;
 
   constructor(log: Log) {
     this.#log = log;
@@ -58,9 +60,16 @@ export class HoldBook {
   /** Takes in what holds now. */
   take(facts: HoldFacts): void {
     this.#takeLoss(facts.loss);
+    const { holds, intents, due } = facts;
+    if (this.#from?.holds === holds && this.#from.intents === intents && due < this.#from.until) return;
     const personal = new Map<string, Decided>();
-    for (const { service, hold } of this.#byPerson(facts.intents))
-      if (holdIn({ hold }, facts.due) !== undefined) personal.set(service, hold);
+    let until = Infinity;
+    for (const { service, hold } of this.#byPerson(intents)) {
+      if (holdIn({ hold }, due) === undefined) continue;
+      personal.set(service, hold);
+      until = Math.min(until, Date.parse(hold.expires ?? ''));
+    }
+    this.#from = { holds, intents, until };
     if (this.#standing.size + personal.size + facts.holds.size === 0) return;
     const next = new Map<string, readonly StandingHold[]>();
     for (const service of new Set([...facts.holds.keys(), ...personal.keys()]))

@@ -16,8 +16,8 @@ export interface PruningDeps {
   readonly tombstoneMs: number;
 }
 
-/** How often the tombstones are looked at. */
-const LOOK_MS = 1_000;
+/** How often the tombstones are looked at, at the least. */
+const LOOK_MS = 5_000;
 /** After this a gateway that has not followed is waited for no longer: when it comes back it compares everything. */
 const MOST_MS = 86_400_000;
 /** How many go at a time. */
@@ -41,12 +41,12 @@ export class Pruning {
 
   /** Prunes what may go now. What fails is tried again, and blocks nothing. */
   async run(world: World): Promise<void> {
-    const { publication, publisher, leadership, clock, log } = this.#deps;
+    const { publication, publisher, leadership, clock, log, tombstoneMs } = this.#deps;
     const { term } = leadership;
     const now = clock.monotonic();
     if (term === null || publication.state !== 'sealed') return;
     if (now < this.#lookAt || !this.#backoff.over) return;
-    this.#lookAt = now + LOOK_MS;
+    this.#lookAt = now + Math.min(LOOK_MS, tombstoneMs / 2);
     // Under a new epoch everything was read again.
     if (this.#epoch !== term.epoch) this.#asked = [];
     this.#epoch = term.epoch;
