@@ -1,4 +1,9 @@
+import { expect, test } from 'vitest';
+import { NO_INTENT } from '../model/intent.js';
 import { auditContract } from '../testing/audit.contract.js';
+import { buildEntry } from '../testing/builders.js';
+import { must } from '../testing/must.js';
+import { until } from '../testing/until.js';
 import { useZooKeeper } from '../testing/zookeeper_rig.js';
 import { createAuditStore } from './audit.js';
 import { createOffice } from './epoch.js';
@@ -26,4 +31,17 @@ auditContract('ZooKeeper', async () => {
     },
     close: () => Promise.resolve(),
   };
+});
+
+test('a store that knows no audit writes nothing that must be recorded', async () => {
+  const root = zk.path('without');
+  const link = await zk.connectedLink({ sessionTimeoutMs: 30_000, connectTimeoutMs: 10_000 });
+  const term = await must(createOffice(link, { root, owner: 'one' }).take(0));
+  const intents = zk.open(createIntentStore(link, { root }));
+  await intents.start();
+  const edits = [{ service: 'shop', etag: null, record: NO_INTENT }];
+  const refused = await intents.write(term, edits, buildEntry());
+  expect(refused).toMatchObject({ error: { reason: 'intents: changes cannot be recorded' } });
+  expect(await must(intents.read('shop'))).toBeNull();
+  await until(async () => expect(await intents.write(term, edits)).toMatchObject({ ok: true }));
 });
