@@ -188,7 +188,7 @@ export function buildRooms(given: ControllerDeps) {
     ...{ ...deps, ...context, store: deps.releases, reader: deps.traffic, newId: deps.newReleaseId },
   });
   const forgetting = new Forgetting({
-    ...{ ...deps, authority, traffic: () => inputs.traffic },
+    ...{ ...deps, authority, known: () => inputs.releases },
     forgetMs: settings.forgetMs,
   });
   const housekeeping = new Housekeeping({ ...deps, authority, publication, desired });

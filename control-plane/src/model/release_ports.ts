@@ -16,6 +16,8 @@ export interface ReleaseEdit {
   readonly current: ReleaseRecord | null;
   /** What goes to the history by it, or null. */
   readonly archive: ReleaseRecord | null;
+  /** True: the history goes, and all else of the service; only while none runs. */
+  readonly forget?: true;
 }
 
 /**

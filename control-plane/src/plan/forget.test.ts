@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { NO_INTENT, type Decided, type IntentRecord, type OperationRecord } from '../model/intent.js';
-import { forgettableAt } from './forget.js';
+import { buildRelease } from '../testing/releases.js';
+import { forgettableAt, releasesForgettableAt } from './forget.js';
 
 const AT = '2026-05-01T12:00:00Z';
 const LATER = '2026-05-01T13:00:00Z';
@@ -15,6 +16,13 @@ const event = { at: AT, event: 'drained', by: 'controller', message: 'drained' }
 it('counts from the last thing that happened', () => {
   expect(forgettableAt({ ...NO_INTENT, events: [event], ops: [OP] }, 1_000)).toBe(Date.parse(LATER) + 1_000);
   expect(forgettableAt(NO_INTENT, 1_000)).toBe(1_000);
+});
+
+it('releases count from the end of the last one, and never while one runs', () => {
+  const ended = buildRelease({ state: 'succeeded', ended_at: LATER });
+  expect(releasesForgettableAt({ current: null, history: [ended] }, 1_000)).toBe(Date.parse(LATER) + 1_000);
+  const current = { service: 'shop', record: buildRelease(), etag: '' };
+  expect(releasesForgettableAt({ current, history: [ended] }, 1_000)).toBe(Infinity);
 });
 
 it.each<[string, Partial<IntentRecord>]>([

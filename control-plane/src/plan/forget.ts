@@ -1,3 +1,4 @@
+import type { ServiceReleases } from '../model/release.js';
 import type { IntentRecord, OperationRecord } from '../model/intent.js';
 
 /**
@@ -10,6 +11,12 @@ export function forgettableAt(record: IntentRecord, afterMs: number): number {
   if (decided || freeze || hold || accepted || ops.some(mayEnd)) return Infinity;
   const moments = [...events.map(({ at }) => at), ...ops.map(({ at, ended_at }) => ended_at ?? at)];
   return Math.max(0, ...moments.map((at) => Date.parse(at))) + afterMs;
+}
+
+/** The same of the releases of a service: so long after the last one ended. Infinity while one runs. */
+export function releasesForgettableAt({ current, history }: ServiceReleases, afterMs: number): number {
+  if (current !== null) return Infinity;
+  return Math.max(0, ...history.map(({ ended_at, since }) => Date.parse(ended_at ?? since))) + afterMs;
 }
 
 function mayEnd({ result }: OperationRecord): boolean {

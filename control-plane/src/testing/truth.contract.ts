@@ -198,6 +198,21 @@ export function truthContract(name: string, make: () => Promise<Truth>): void {
       await must(releases.write(term, [{ ...begin, current: buildRelease({ id: 'rel-2', n: 2 }) }]));
     });
 
+    test('the history of releases of a service goes as a whole, but not under one that runs', async () => {
+      const { releases } = stores;
+      const begin = { service: 'shop', etag: null, current: buildRelease({ id: 'rel-1' }), archive: null };
+      const [etag = null] = await must(releases.write(term, [begin]));
+      const forget = { service: 'shop', etag: null, current: null, archive: null, forget: true } as const;
+      expect((await releases.write(term, [forget])).ok).toBe(false);
+      expect(await must(releases.read('shop'))).toMatchObject({ record: { id: 'rel-1' } });
+      const ended = buildRelease({ id: 'rel-1', n: 1, state: 'succeeded', ended_at: EVENT.at });
+      await must(releases.write(term, [{ service: 'shop', etag, current: null, archive: ended }]));
+      await must(releases.write(term, [forget]));
+      expect(shown.get('releases')?.has('shop')).toBe(false);
+      await must(releases.write(term, [begin]));
+      expect(shown.get('releases')?.get('shop')).toMatchObject({ history: [], last_n: 0 });
+    });
+
     test('a damaged record is named; its last good one stays, and is not written over', async () => {
       const { intents, roster, histories } = stores;
       const entry = { id: 'g1', boot: 'b1', host: '10.0.0.1', since: EVENT.at };

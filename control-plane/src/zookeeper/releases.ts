@@ -87,6 +87,7 @@ function isSame(before: ServiceReleases, now: ServiceReleases): boolean {
 function change(edit: ReleaseEdit, around: Around<ServiceReleases>): ReturnType<typeof CODEC.change> {
   const { service, etag, current, archive } = edit;
   const { at, known } = around;
+  if (edit.forget) return ok({ name: service, nodes: allOf(service, around) });
   const nodes: RecordChange['nodes'][number][] = [];
   for (const path of [at(service), at(`${service}/history`)])
     if (known(path) === undefined) nodes.push({ path, data: NOTHING, etag: null });
@@ -101,6 +102,14 @@ function change(edit: ReleaseEdit, around: Around<ServiceReleases>): ReturnType<
   if (etag !== null || data !== null) nodes.push({ path: at(`${service}/current`), data, etag });
   const wrong = unfit(edit, nodes);
   return wrong === null ? ok({ name: service, nodes }) : err(`${service}: ${wrong}`);
+}
+
+/** The removal of everything a service has, what is below first; it fails while there is more than is known, like a release that begins. */
+function allOf(service: string, { at, known, shown }: Around<ServiceReleases>): RecordChange['nodes'] {
+  const ended = (shown(service)?.history ?? []).map(({ n }) => at(`${service}/history/${String(n)}`));
+  return [...ended, at(`${service}/history`), at(service)]
+    .filter((path) => known(path) !== undefined)
+    .map((path) => ({ path, data: null, etag: ANY }));
 }
 
 /** Where the oldest releases are that go when another one comes. */

@@ -95,7 +95,8 @@ export const RELEASES: Noun<ServiceReleases, ReleaseEdit, StoredRelease> = {
   },
   stored: (service, { value, etag }) =>
     isReleases(value) && value.current ? { service, record: value.current, etag } : null,
-  writes: ({ service: name, etag, current, archive }, row) => {
+  writes: ({ service: name, etag, current, archive, forget }, row) => {
+    if (forget) return [{ noun: 'releases', name, etag, value: null }];
     const before = row(name)?.value;
     const known = isReleases(before) ? before.history : [];
     const history = archive ? [...known, archive].slice(-KEPT_HISTORY) : known;
