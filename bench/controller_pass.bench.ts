@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import {
+  createRecordCodec,
   buildHeartbeat,
   buildRegistration,
   type Controller,
@@ -73,6 +74,8 @@ function stage(services: readonly string[]) {
       isPresent: () => Promise.resolve(ok(true)),
     },
     audit: new MemoryTruth().audit(),
+    copyPlaces: [],
+    recordCodec: createRecordCodec(),
     intents: {
       noun: 'intents',
       ...life(),

@@ -1,4 +1,5 @@
-import { cpSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type {
@@ -18,16 +19,22 @@ import { until } from './harness/until.js';
  * ZooKeeper loses everything, under live traffic: nothing moves until a person has decided, and then what it contains counts.
  */
 
+const stateDir = mkdtempSync(join(tmpdir(), 'ebbgate-state-'));
 let platform: ControlledPlatform;
 let instances: readonly RegisteredInstance[];
 
 beforeAll(async () => {
-  platform = await ControlledPlatform.start({ env: { EBBGATE_SETTLE: '6s' } });
+  platform = await ControlledPlatform.start({
+    env: { EBBGATE_SETTLE: '6s', EBBGATE_STATE_DIR: stateDir },
+  });
   instances = await Promise.all([1, 2, 3].map(() => platform.startInstance({ wait: false })));
   await until('all three are in use', async () => (await platform.service()).instances.eligible === 3);
   await platform.route();
 });
-afterAll(() => platform[Symbol.asyncDispose]());
+afterAll(async () => {
+  await platform[Symbol.asyncDispose]();
+  rmSync(stateDir, { recursive: true, force: true });
+});
 
 const cli = (...args: readonly string[]): Promise<Run> => platform.cli(...args);
 /** Accepts as a person would: again while ZooKeeper, which has just come back, does not answer (exit 7). */
@@ -301,4 +308,54 @@ test('restored from an older copy: what was decided since is named, and kept if 
   expect(await platform.published()).toEqual(published);
   expect(await epoch()).toBeGreaterThan(before);
   expect(await traffic.stop()).toEqual([]);
+});
+
+test('wiped together with Redis, and the controller restarted: the copy on its disk brings everything back, and no request fails', async () => {
+  const [isolated, drained] = instances;
+  await platform.ready();
+  const id = await platform.drain(drained!.id);
+  expect(await platform.ended(id)).toMatchObject({ result: 'drained' });
+  const path = `/v1/services/shop/instances/${encodeURIComponent(isolated!.id)}`;
+  expect(await platform.call('PATCH', path, { weight: 31 }, { 'if-match': '*' })).toMatchObject({
+    status: 200,
+  });
+  expect(await platform.call('POST', '/v1/freeze', { reason: 'no releases today' })).toMatchObject({
+    status: 200,
+  });
+  await platform.converged();
+  const written = (): string => readFileSync(join(stateDir, 'copy.json'), 'utf8');
+  await until('the copy has it', () => /"weight":31/.test(written()) && /no releases today/.test(written()));
+  const intents = async (): Promise<readonly unknown[]> =>
+    (await platform.call<{ readonly items: readonly IntentResource[] }>('GET', '/v1/intents')).body.items.map(
+      ({ kind, instance, by, reason }) => [kind, instance, by, reason],
+    );
+  const [published, before, from] = [await platform.published(), await intents(), drained!.requests()];
+  await using traffic = platform.traffic();
+  await platform.controller.kill();
+  await wipe();
+  await platform.data.flushall();
+  await platform.controller.start();
+  expect(await suspended()).toMatch(/A copy of what was decided is of epoch \d+.*restore --from/);
+  const back = (...more: readonly string[]): Promise<Run> =>
+    cli('restore', '--from', 'file', '--reason', 'both disks died', ...more);
+  await until('all have registered again', async () => {
+    const { body } = await platform.call<{ readonly items: readonly { readonly registered: boolean }[] }>(
+      'GET',
+      '/v1/services/shop/instances',
+    );
+    return body.items.filter((one) => one.registered).length >= published.peers.length;
+  });
+  const looked = await until('it can be looked at', async () => {
+    const run = await back();
+    return run.code === 2 && run;
+  });
+  expect(looked.stdout).toMatch(new RegExp(`${drained!.id}  state: up → drain`));
+  expect(looked.stdout).toMatch(/freeze: .*no releases today/);
+  expect(await back('--yes')).toMatchObject({ code: 0 });
+  await platform.ready();
+  await platform.converged();
+  expect((await platform.published()).peers).toEqual(published.peers);
+  expect(await intents()).toEqual(before);
+  expect(await traffic.stop()).toEqual([]);
+  expect(drained!.requests()).toBe(from);
 });

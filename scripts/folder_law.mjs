@@ -84,6 +84,7 @@ const FOLDERS = {
   'redis/**': { packages: ['zod', { 'node:crypto': ['createHash'], 'node:net': ['isIP'] }] },
   'redis/client.ts': { packages: ['ioredis', { 'node:crypto': ['createHash'] }] },
   'redis/scripts.ts': { packages: ['node:fs/promises', 'node:path'] },
+  'disk/**': { packages: ['node:fs', 'node:fs/promises', 'node:path'] },
   'hooks/**': { packages: [] },
   'hooks/http.ts': { packages: ['undici'] },
   'hooks/command.ts': {

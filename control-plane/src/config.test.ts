@@ -36,6 +36,7 @@ it('takes every default, frozen', () => {
     token: '',
     allowedNetworks: [],
     settleMs: 20_000,
+    stateDir: '',
     suspectMs: 60_000,
     recheckMs: 300_000,
     forgetMs: 2_592_000_000,

@@ -132,6 +132,12 @@ const directory: Kind<string> = {
   },
 };
 
+/** It is made when it is missing. */
+const stateDirectory: Kind<string> = {
+  label: 'absolute directory',
+  parse: (value) => (value === '' || value.startsWith('/') ? ok(value) : err('must be an absolute path')),
+};
+
 const controllerId: Kind<string> = {
   label: 'name',
   parse: (value) => {
@@ -314,6 +320,12 @@ export const OPTIONS = {
     contract,
     String(NEWEST_CONTRACT),
     'The highest version of the set document (docs/contract/wire.md) that gateways are given. Lower it before gateways go back to an older release.',
+  ),
+  stateDir: option(
+    'EBBGATE_STATE_DIR',
+    stateDirectory,
+    '',
+    'Where the leader keeps a copy of what was decided, besides the one in Redis: a directory of this controller alone. Empty: nowhere.',
   ),
   logLevel: option(
     'EBBGATE_LOG_LEVEL',

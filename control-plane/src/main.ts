@@ -9,8 +9,11 @@ import { Controller } from './controller/controller.js';
 import { createMetrics } from './controller/metrics.js';
 import { createHooks } from './hooks/hooks.js';
 import { createPrometheus } from './hooks/prometheus.js';
+import { createCopyFile } from './disk/copy_file.js';
 import { addressId } from './model/names.js';
 import type { Lifecycle, Log } from './model/ports.js';
+import { encodeCopy, encodeHead, epochIn, joinCopy } from './plan/copy_document.js';
+import { createRedisCopy } from './redis/copy.js';
 import { createFeedback } from './redis/feedback.js';
 import { createPublisher } from './redis/publisher.js';
 import { loadScripts } from './redis/scripts.js';
@@ -28,6 +31,7 @@ import { createHistoryStore } from './zookeeper/histories.js';
 import { createIntentStore } from './zookeeper/intents.js';
 import { ZooKeeperLink } from './zookeeper/link.js';
 import { NodePermissions } from './zookeeper/permissions.js';
+import { createRecordCodec } from './zookeeper/record_codec.js';
 import { createRegistrySource } from './zookeeper/registry.js';
 import { createReleaseStore } from './zookeeper/releases.js';
 import { createRosterStore } from './zookeeper/roster.js';
@@ -125,6 +129,11 @@ export async function startController(
     probeTruth: createZooKeeperProbe(link, { root: config.root }),
     accessProblems: () => accessProblems(link, permissions, config.zookeeperAuthFile),
     storeClocks: { zookeeper: () => readZooKeeperTime(link, config.root), redis: () => publisher.time() },
+    copyPlaces: [
+      createRedisCopy({ ...redis, script: scripts.copy, headOf: encodeHead, join: joinCopy }),
+      ...(config.stateDir === '' ? [] : [createCopyFile(config.stateDir, encodeCopy, epochIn)]),
+    ],
+    recordCodec: createRecordCodec(),
     clock,
     log,
     newId: () => `op-${randomBytes(6).toString('hex')}`,

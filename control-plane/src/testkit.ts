@@ -95,6 +95,7 @@ export async function loadPublisher() {
 /** Test tools: builders, a recorded log, a TCP proxy that breaks links, registrants of other makers. */
 export { buildHeartbeat, buildRegistration } from './testing/builders.js';
 export { MemoryElections } from './testing/memory/elections.js';
+export { createRecordCodec } from './zookeeper/record_codec.js';
 export { MemoryTruth } from './testing/memory/truth.js';
 export { MemorySets } from './testing/memory/published_sets.js';
 export { startKazoo, zkCli, type KazooRegistrant } from './testing/foreign_registrants.js';

@@ -25,6 +25,7 @@ import { forward, isForLeader } from './forward.js';
 import { openApi } from './openapi.js';
 import { problemBody, Refusal } from './refusal.js';
 import { auditEndpoints } from './routes/audit.js';
+import { copyEndpoints } from './routes/copies.js';
 import { controllerEndpoints } from './routes/controllers.js';
 import { freezeEndpoints } from './routes/freezes.js';
 import { gatewayEndpoints } from './routes/gateways.js';
@@ -83,6 +84,7 @@ export function endpoints(
     gatewayEndpoints(parts.plane),
     controllerEndpoints(parts.plane),
     protectionEndpoints(parts.plane),
+    copyEndpoints(parts.plane),
     healthEndpoints(parts.plane, parts.metrics, () => (document ??= openApi(nouns.flat(), parts.version))),
   ];
   return nouns;
@@ -139,7 +141,7 @@ function router(noun: readonly Endpoint[], parts: Serving): Router {
     const handle = async (request: Request, response: Response): Promise<void> => {
       await serve(one, parts, request, response);
     };
-    if (one.body) made[one.method](path, ...readBody(), handle);
+    if (one.body) made[one.method](path, ...readBody(one.large), handle);
     else made[one.method](path, handle);
     const allowed = one.method === 'get' ? ['GET', 'HEAD'] : [one.method.toUpperCase()];
     methods.set(path, [...(methods.get(path) ?? []), ...allowed]);
@@ -277,7 +279,11 @@ function asRefusal(error: unknown): Refusal {
 
 function thrownProblem(type?: string, status?: number, message = ''): Problem {
   if (type === 'entity.too.large')
-    return { code: 'too_large', field: 'body', detail: 'a body may have 256 KiB at most' };
+    return {
+      code: 'too_large',
+      field: 'body',
+      detail: 'a body may have 256 KiB at most, one of /v1/import 64 MiB',
+    };
   if (type === 'entity.parse.failed')
     return { code: 'invalid_request', field: 'body', detail: `body is not JSON: ${message}` };
   if (type === 'encoding.unsupported' || type === 'charset.unsupported')

@@ -58,6 +58,8 @@ export interface Endpoint {
   readonly ifMatch: 'required' | 'optional' | null;
   /** True if no token is asked for. */
   readonly open: boolean;
+  /** True if its body may be as large as an export. */
+  readonly large: boolean;
   /** True if it shows the registry: refused with `not_ready` until a first complete view exists. */
   readonly view: boolean;
   readonly answers: Readonly<Record<number, Answer>>;
@@ -84,6 +86,7 @@ interface Spec<P extends z.ZodType | null, Q extends z.ZodType, B extends z.ZodT
   readonly body: B;
   readonly ifMatch?: 'required' | 'optional';
   readonly open?: boolean;
+  readonly large?: boolean;
   readonly view?: boolean;
   readonly answers: Readonly<Record<number, Answer>>;
   readonly codes?: readonly ProblemCode[];
@@ -101,6 +104,7 @@ export function endpoint<P extends z.ZodType | null, Q extends z.ZodType, B exte
     ...spec,
     ifMatch: spec.ifMatch ?? null,
     open: spec.open ?? false,
+    large: spec.large ?? false,
     view: spec.view ?? false,
     codes: spec.codes ?? [],
     serve: async (raw, exchange) =>

@@ -39,7 +39,8 @@ export async function mutate(
     expires_ms: given.expires ?? null,
   });
   if (!outcome.ok) throw new Refusal(outcome.error);
-  const logged = logFields(mutation, outcome.value, given);
+  const named = mutation.kind === 'restore_copy' ? { ...mutation, document: null } : mutation;
+  const logged = logFields(named, outcome.value, given);
   return { ...answer(outcome.value), logged };
 }
 

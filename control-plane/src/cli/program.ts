@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { addAcceptDataLoss } from './accept_data_loss.js';
 import { addAudit } from './audit.js';
+import { addCopies } from './copies.js';
 import { addDescribe } from './describe.js';
 import { CliFailure, EXIT } from './failure.js';
 import { addFreeze } from './freeze.js';
@@ -46,6 +47,7 @@ export function addApiCommands(program: Command, terminal: Terminal): void {
   addGateway(program, terminal);
   addHold(program, terminal);
   addAcceptDataLoss(program, terminal);
+  addCopies(program, terminal);
   addRelease(program, terminal);
 }
 

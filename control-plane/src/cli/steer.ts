@@ -1,20 +1,13 @@
 import { Option, type Command } from 'commander';
 import type { MutationResource, Selector } from '../model/mutation.js';
+import { addRestoreFrom, restoreFrom, type RestoreFlags } from './copies.js';
 import { createClient } from './client.js';
 import { CliFailure, EXIT } from './failure.js';
-import {
-  addCircumstances,
-  addWait,
-  apiCommand,
-  circumstances,
-  dryRun,
-  durationOption,
-  type MutationFlags,
-} from './flags.js';
+import { addCircumstances, addWait, apiCommand, circumstances, dryRun, durationOption } from './flags.js';
 import { conclude } from './outcome.js';
 import type { Terminal } from './terminal.js';
 
-interface SteerFlags extends MutationFlags {
+interface SteerFlags extends RestoreFlags {
   readonly service?: string;
   readonly version?: string;
   readonly host?: string;
@@ -53,6 +46,7 @@ export function addSteer(program: Command, terminal: Terminal): void {
     const command = verb(program, terminal, name, text);
     addWait(command, 'until every gateway follows', 'how long to wait at most');
     addCircumstances(command, { lasting });
+    if (name === 'restore') addRestoreFrom(command);
   }
 }
 
@@ -64,6 +58,7 @@ function verb(program: Command, terminal: Terminal, name: string, description: s
     .option('--zone <Z>', 'every instance in this zone, across services')
     .option('--all', 'every instance of the service')
     .action(async (ids: readonly string[], flags: SteerFlags) => {
+      if (flags.from !== undefined) return restoreFrom(terminal, flags);
       const selector = select(name, ids, flags);
       const client = createClient(flags, terminal);
       const body = {

@@ -31,6 +31,7 @@ export class Controller implements Lifecycle {
     this.#parts = new Lifecycles([
       ...rooms.inputs.sources,
       rooms.releases,
+      rooms.copies,
       deps.consumers,
       rooms.writability,
       rooms.clock,
@@ -87,7 +88,7 @@ export class Controller implements Lifecycle {
   /** One pass: everything from full state, in the way of the data. */
   async #pass(): Promise<void> {
     const { inputs, standstill, leadership, loss, publication, following, epochs } = this.#rooms;
-    const { desired, catchUp, compilation } = this.#rooms;
+    const { desired, catchUp, copies, compilation } = this.#rooms;
     const { authority, housekeeping, releases, problems, verification, pruning, forgetting, clock, world } =
       this.#rooms;
 
@@ -113,6 +114,7 @@ export class Controller implements Lifecycle {
     if (!documents) return;
     inputs.noteSeenWhole();
     if (mayPublish) await publication.publishAll(documents);
+    if (mayPublish) copies.look();
 
     // What else a pass does, by the world as it is then.
     const { term } = authority;

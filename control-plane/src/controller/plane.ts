@@ -28,6 +28,7 @@ export function createPlane(rooms: Rooms): ControlPlane {
     changed: (signal) => passes.changed(signal),
     auditPage: (query) => deps.audit.page(query),
     auditRecord: (n) => deps.audit.record(n),
+    copy: () => rooms.copies.document(),
     mutate: (mutation, caller) => commands.mutate(mutation, caller),
     releases,
   };

@@ -29,6 +29,7 @@ export type Reads = Omit<
   | 'changed'
   | 'auditPage'
   | 'auditRecord'
+  | 'copy'
   | 'mutate'
   | 'releases'
 >;

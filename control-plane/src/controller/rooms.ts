@@ -21,12 +21,15 @@ import type {
 import type { Prometheus } from '../model/prometheus.js';
 import type { PublishedDocument } from '../model/set.js';
 import type { ReleaseStore, TrafficReader } from '../model/release_ports.js';
+import type { CopyPlace, RecordCodec } from '../model/truth_copy.js';
 import type { StandingProblem } from '../model/standing_problem.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
 import type { World } from '../plan/world.js';
 import { Commands } from './commands/commands.js';
 import type { CommandContext } from './commands/context.js';
 import { ServiceQueue } from './commands/service_queue.js';
+import { Copies } from './copies/copies.js';
+import { Restoration } from './copies/restoration.js';
 import { Compilation } from './compilation.js';
 import { ContractChoice } from './contract_choice.js';
 import { DesiredState } from './desired_state.js';
@@ -78,6 +81,9 @@ export interface ControllerDeps {
   readonly accessProblems: () => readonly StandingProblem[];
   readonly clock: Clock;
   readonly storeClocks: StoreClocks;
+  /** Where copies of the truth are kept. */
+  readonly copyPlaces: readonly CopyPlace[];
+  readonly recordCodec: RecordCodec;
   readonly log: Log;
   /** A fresh operation id. */
   readonly newId: () => string;
@@ -137,10 +143,11 @@ export function buildRooms(given: ControllerDeps) {
 
   // Office: leadership, and what is published under it.
   const settlement = new LossSettlement({ stores, membership: () => desired.membership, clock, log });
-  const leadership = new Leadership({
+  const leadership: Leadership = new Leadership({
     ...deps,
     highestEpoch: (own) => inputs.highestEpoch(own),
     settleLoss: (term) => settlement.settle(term),
+    copiedEpoch: () => copies.highestEpoch(),
   });
   const onFirstRead = (published: readonly PublishedDocument[]): void => {
     desired.remember(published, clock.monotonic());
@@ -148,6 +155,12 @@ export function buildRooms(given: ControllerDeps) {
   const publication = new Publication({ ...deps, leadership, onFirstRead });
   const following = new Following({ ...deps, onFirstRead });
   const loss = new DataLoss({ ...deps, stores, settlement, leadership, publication, inputs, passes });
+  const lost = (): string | null =>
+    loss.reason ?? (settlement.accepted === null ? null : 'it is being settled');
+  const copies: Copies = new Copies({
+    ...{ places: given.copyPlaces, codec: given.recordCodec },
+    ...{ inputs, leadership, publication, lost, clock, log },
+  });
   const authority = new Authority({ leadership, loss, inputs });
   const epochs = new EpochWatch({ inputs, leadership, publication, following, clock, settings });
   const catchUp = new CatchUp({ ...stores, inputs, desired, leadership, publication });
@@ -183,7 +196,11 @@ export function buildRooms(given: ControllerDeps) {
     ...{ ...deps, authority, passes, inputs, compilation, world },
     queue: new ServiceQueue(clock),
   };
-  const commands = new Commands(context, loss);
+  const membership = () => desired.membership;
+  const restoration = new Restoration({
+    ...{ copies, stores, settlement, loss, authority, membership, passes, clock },
+  });
+  const commands = new Commands(context, loss, restoration);
   const releases = new Releases({
     ...{ ...deps, ...context, store: deps.releases, reader: deps.traffic, newId: deps.newReleaseId },
   });
@@ -201,6 +218,7 @@ export function buildRooms(given: ControllerDeps) {
       following,
       loss,
       authority,
+      copies,
       epochs,
       catchUp,
       verification,

@@ -206,6 +206,7 @@ class LocalEbbgate {
         EBBGATE_REDIS: `redis://127.0.0.1:${String(redis)}`,
         EBBGATE_API_LISTEN: `127.0.0.1:${String(port)}`,
         EBBGATE_CONTROLLER_ID: name,
+        EBBGATE_STATE_DIR: join(dir, name),
         EBBGATE_ALLOWED_NETWORKS: '127.0.0.0/8',
         EBBGATE_SETTLE: SETTLE,
       },

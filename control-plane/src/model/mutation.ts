@@ -1,4 +1,5 @@
 import type { OnTimeout, ServiceSpec } from './intent.js';
+import type { CopyPlaceName } from './copy_places.js';
 import type { Origin } from './origin.js';
 import type { GuardVerdict } from './problem.js';
 import type { OperationResource } from './resources.js';
@@ -64,6 +65,16 @@ export type Mutation =
       readonly kind: 'accept_data_loss';
       /** What was decided, as far as it is known, is written back; else it is lost. */
       readonly keep_intents: boolean;
+    }
+  /** A copy of the truth is brought back. */
+  | {
+      readonly kind: 'restore_copy';
+      readonly from: CopyPlaceName | 'document';
+      readonly which: 'newest' | 'previous';
+      /** Not checked yet; where it is not from a place. */
+      readonly document: unknown;
+      /** The digest of what was shown; null = nothing was. */
+      readonly diff: string | null;
     };
 
 /** A merge patch (RFC 7396): null takes a member back to its default, at every depth; lists are replaced. */
@@ -123,4 +134,6 @@ export interface MutationResource {
   readonly undoes?: UndoneRecord;
   /** The services it touched, with their new etags. */
   readonly etags: Readonly<Record<string, string>>;
+  /** Of bringing a copy back: the digest of the changes, to be sent when they are applied. */
+  readonly diff?: string;
 }

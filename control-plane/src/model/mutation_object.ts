@@ -13,6 +13,7 @@ export function objectOf(mutation: Mutation): string {
     case 'forget_gateways':
       return [...mutation.gateways, ...(mutation.never_heard ? ['never heard'] : [])].join(' ');
     case 'accept_data_loss':
+    case 'restore_copy':
       return 'zookeeper';
     default:
       return '*';

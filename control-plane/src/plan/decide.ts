@@ -41,6 +41,7 @@ export type ServiceMutation = Exclude<
       | 'leave_gateway'
       | 'join_gateway'
       | 'accept_data_loss'
+      | 'restore_copy'
       | 'freeze_all'
       | 'unfreeze_all';
   }

@@ -11,5 +11,14 @@ export const KEYS = {
   stats: (id: string): string => `{ebb}:stats:${id}`,
 } as const;
 
+/** The copy of the truth, which only controllers may read: it has what people decided, and who they are. */
+export const COPY_KEYS = {
+  head: '{ebb}:copy',
+  records: '{ebb}:copy:records',
+  staged: '{ebb}:copy:staged',
+  previous: '{ebb}:copy:previous',
+  previousRecords: '{ebb}:copy:previous:records',
+} as const;
+
 /** Channels carry hints, never data: whoever misses one finds the same by reading. */
 export const CHANNELS = { changed: '{ebb}:changed', report: '{ebb}:report' } as const;

@@ -9,19 +9,21 @@ export interface PublishingScripts {
   readonly probe: string;
   readonly verify: string;
   readonly prune: string;
+  readonly copy: string;
 }
 
 /** Reads the scripts from `directory`, each from the file of its name; rejects with the name of what is missing. */
 export async function loadScripts(directory: string): Promise<PublishingScripts> {
-  const [open, publish, seal, probe, verify, prune] = await Promise.all([
+  const [open, publish, seal, probe, verify, prune, copy] = await Promise.all([
     load(directory, 'open.lua'),
     load(directory, 'publish.lua'),
     load(directory, 'seal.lua'),
     load(directory, 'probe.lua'),
     load(directory, 'verify.lua'),
     load(directory, 'prune.lua'),
+    load(directory, 'copy.lua'),
   ]);
-  return { open, publish, seal, probe, verify, prune };
+  return { open, publish, seal, probe, verify, prune, copy };
 }
 
 async function load(directory: string, file: string): Promise<string> {

@@ -14,6 +14,10 @@ import { launchRedis } from '../local/redis.js';
 import { launchZooKeeper } from '../local/zookeeper.js';
 import type { ControlPlane } from '../model/control_plane.js';
 import type { Clock, IntentStore, Office, Publisher } from '../model/ports.js';
+import { createCopyFile } from '../disk/copy_file.js';
+import { encodeCopy, encodeHead, epochIn, joinCopy } from '../plan/copy_document.js';
+import { createRedisCopy } from '../redis/copy.js';
+import { createRecordCodec } from '../zookeeper/record_codec.js';
 import { RedisLink } from '../redis/client.js';
 import { createFeedback } from '../redis/feedback.js';
 import { createPublisher } from '../redis/publisher.js';
@@ -214,6 +218,8 @@ export interface Changes {
   /** Its door to Redis is shut when it starts. */
   readonly withoutRedis?: boolean;
   readonly suspectMs?: number;
+  /** Where it keeps a copy on the disk. */
+  readonly stateDir?: string;
   /** The highest contract that it may write. Default: the newest. */
   readonly contractMost?: ContractVersion;
   readonly tombstoneMs?: number;
@@ -267,6 +273,11 @@ export async function start(changes: Changes = {}): Promise<Running> {
     probeTruth: createZooKeeperProbe(link, { root: servers.root }),
     accessProblems: () => [],
     storeClocks: { zookeeper: () => readZooKeeperTime(link, servers.root), redis: () => publisher.time() },
+    copyPlaces: [
+      createRedisCopy({ url, log, clock, script: servers.scripts.copy, headOf: encodeHead, join: joinCopy }),
+      ...(changes.stateDir === undefined ? [] : [createCopyFile(changes.stateDir, encodeCopy, epochIn)]),
+    ],
+    recordCodec: createRecordCodec(),
     clock: changes.clock ?? clock,
     log,
     newId: () => `op-${String(doors.redis.port)}-${String(++ids)}`,

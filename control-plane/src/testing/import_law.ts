@@ -11,6 +11,7 @@ const LAW: Readonly<Record<string, { readonly may: readonly string[] | 'all'; re
   registry: { may: ['model'], because: 'a format reads bytes, whatever store they came from' },
   zookeeper: { may: ['model'], because: 'I/O folders meet only through model/ports.ts' },
   redis: { may: ['model'], because: 'I/O folders meet only through model/ports.ts' },
+  disk: { may: ['model'], because: 'I/O folders meet only through the ports of the model' },
   render: { may: ['model'], because: 'rendering is text from options, whoever asks' },
   api: { may: ['model'], because: 'the API sees the controller only as the port ControlPlane' },
   registrar: { may: ['model'], because: 'I/O folders meet only through model/ports.ts' },

@@ -75,6 +75,10 @@ export class MemoryPlane implements ControlPlane {
   role(): ReadinessResource['controller']['state'] {
     return this.ready.controller.state;
   }
+  copyText: string | null = null;
+  copy(): string | null {
+    return this.copyText;
+  }
   viewAge(): number | null {
     return this.age;
   }

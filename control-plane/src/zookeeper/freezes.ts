@@ -21,7 +21,7 @@ const CODEC: Codec<StoredFreeze, FreezeEdit, StoredFreeze> = {
   reading: (names) =>
     names.length === 0 ? 'list' : names.length === 1 && names[0] === NAME ? 'data' : 'ignore',
   decode: (data, { etag }) => {
-    const record = parseRecord(data);
+    const record = parseFreezeRecord(data);
     return record.ok ? ok({ record: record.value, etag }) : record;
   },
   show: showRecord<StoredFreeze>(() => null),
@@ -36,7 +36,8 @@ export function createFreezeStore(link: ZooKeeperLink, place: StorePlace): Freez
   return createTruthStore(link, place, CODEC);
 }
 
-function parseRecord(data: Buffer): Result<GlobalFreeze, string> {
+/** Reads the bytes of the freeze of everything; the error names the first member that is wrong. */
+export function parseFreezeRecord(data: Buffer): Result<GlobalFreeze, string> {
   let value: unknown;
   try {
     value = JSON.parse(data.toString('utf8'));

@@ -54,7 +54,8 @@ export function historyChange(
   return { path: `${root}/${CODEC.folder}/${service}`, data: events && encodeHistory(events), etag };
 }
 
-function parseHistory(data: Buffer): Result<readonly ServiceEvent[], string> {
+/** Reads the bytes of a history; the error names the first member that is wrong. */
+export function parseHistory(data: Buffer): Result<readonly ServiceEvent[], string> {
   let value: unknown;
   try {
     value = JSON.parse(data.toString('utf8'));

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { RosterEntry } from '../model/gateway.js';
 import type { RosterEdit, RosterStore } from '../model/ports.js';
-import { err, ok } from '../model/result.js';
+import { err, ok, type Result } from '../model/result.js';
 import { ANY } from './fence.js';
 import type { ZooKeeperLink } from './link.js';
 import { createTruthStore, showRecord, type Codec, type StorePlace } from './truth_store.js';
@@ -29,10 +29,7 @@ function codec(wall: () => number): Codec<RosterEntry, RosterEdit, RosterEntry> 
   return {
     noun: 'roster',
     folder: 'gateways',
-    decode: (data, { name }) => {
-      const entry = entryOf(name, data);
-      return entry ? ok(entry) : err('it is no JSON object with boot, host and since');
-    },
+    decode: (data, { name }) => parseRosterEntry(name, data),
     show: showRecord((found, last) => last ?? unread(found.name, found.nodes.get('')?.ctime ?? wall())),
     substitute: (name, { ctime }) => unread(name, ctime),
     change: ({ id, entry }, { at }) => {
@@ -40,6 +37,12 @@ function codec(wall: () => number): Codec<RosterEntry, RosterEdit, RosterEntry> 
       return ok({ name: id, nodes: [{ path: at(id), data, etag: ANY }] });
     },
   };
+}
+
+/** Reads the bytes of the entry of gateway `id`. */
+export function parseRosterEntry(id: string, data: Buffer): Result<RosterEntry, string> {
+  const entry = entryOf(id, data);
+  return entry ? ok(entry) : err('it is no JSON object with boot, host and since');
 }
 
 function entryOf(id: string, data: Buffer): RosterEntry | null {

@@ -36,6 +36,10 @@ export const mutation = z.object({
     .optional()
     .meta({ description: 'The record of the audit that it takes back; absent: it takes none back.' }),
   etags: z.record(z.string(), z.string()),
+  diff: z.string().optional().meta({
+    description:
+      'Of a copy that is brought back: the digest of the changes, to be sent when they are applied.',
+  }),
 }) satisfies z.ZodType<MutationResource>;
 
 const codes = Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]];

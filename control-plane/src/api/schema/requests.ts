@@ -10,6 +10,7 @@ import {
   WEIGHT_MAX,
   whole,
 } from './atoms.js';
+import { COPY_PLACES } from '../../model/copy_places.js';
 import { MAX_ROUTE_HOST, MAX_ROUTE_PATH } from '../../model/set_limits.js';
 import { sectionSchemas } from './spec.js';
 
@@ -101,6 +102,28 @@ export const acceptBody = z.strictObject({
     description:
       'Write back the intents (routes, drains, isolations, weights, shares), as this controller remembers them or as the published sets show them. Default false: it is lost.',
   }),
+});
+
+const restoring = {
+  reason: reason.meta({ description: 'Why what is in it is right.' }),
+  diff: z.string().max(100).optional().meta({
+    description:
+      'The `diff` that the dry run answered. If it would change anything else by now, it is refused.',
+  }),
+};
+export const restoreBody = z.strictObject({
+  from: z
+    .enum(COPY_PLACES)
+    .meta({ description: 'Where the copy is: in Redis, or on the disk of the leader.' }),
+  which: z.enum(['newest', 'previous']).optional().meta({
+    description:
+      '`previous`: the copy before a loss was settled or a copy brought back; at most a day older otherwise.',
+  }),
+  ...restoring,
+});
+export const importBody = z.strictObject({
+  document: z.record(z.string(), z.unknown()).meta({ description: 'What `GET /v1/export` answered.' }),
+  ...restoring,
 });
 
 /** Which instances, across services. */

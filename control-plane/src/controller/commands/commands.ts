@@ -2,6 +2,7 @@ import type { Problem } from '../../model/problem.js';
 import type { Mutation, MutationContext, MutationResource } from '../../model/mutation.js';
 import { objectOf } from '../../model/mutation_object.js';
 import { err, ok, type Result } from '../../model/result.js';
+import type { Restoration } from '../copies/restoration.js';
 import type { DataLoss } from '../office/data_loss.js';
 import type { CommandContext } from './context.js';
 import { entryOf, noUndo } from './entry.js';
@@ -15,8 +16,10 @@ import { mutateServices } from './services.js';
 export class Commands {
   readonly #context: CommandContext;
   readonly #loss: Pick<DataLoss, 'accept'>;
+  readonly #restoration: Restoration;
 
-  constructor(context: CommandContext, loss: Pick<DataLoss, 'accept'>) {
+  constructor(context: CommandContext, loss: Pick<DataLoss, 'accept'>, restoration: Restoration) {
+    this.#restoration = restoration;
     this.#context = context;
     this.#loss = loss;
   }
@@ -35,6 +38,8 @@ export class Commands {
         return mutateFreeze(this.#context, mutation, caller);
       case 'undo':
         return this.#undo(mutation, caller);
+      case 'restore_copy':
+        return this.#restoration.restore(mutation, caller);
       case 'accept_data_loss':
         return this.#acceptDataLoss(mutation, caller);
       default:

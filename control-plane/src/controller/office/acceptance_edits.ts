@@ -16,6 +16,8 @@ export interface Accepted {
   readonly history: ReadonlyMap<string, readonly ServiceEvent[]>;
   readonly releases: readonly ReleaseRecord[];
   readonly freeze: GlobalFreeze | null;
+  /** Releases that have ended, of a copy. */
+  readonly ended?: readonly ReleaseRecord[];
 }
 
 /** What is in ZooKeeper now, read past everything that is shown. */

@@ -70,7 +70,7 @@ export class DataLoss {
     if (seen === null) return this.#deps.leadership.suspended;
     return (
       `ZooKeeper has lost data (${seen}). Nothing is published, and no change is taken. Restore ZooKeeper; or, if what is ` +
-      'in it now is right, say so: ebbgate accept-data-loss'
+      'in it now is right, say so: ebbgate accept-data-loss; or bring the copy back: ebbgate restore --from redis|file'
     );
   }
 
@@ -108,6 +108,27 @@ export class DataLoss {
     if (context.idempotency_key !== null)
       this.#answered = { key: context.idempotency_key, keep: mutation.keep_intents, outcome: answer };
     return ok(answer);
+  }
+
+  /**
+   * Ends the loss by a copy: `settled` makes what is accepted of the gateways and intents that are known now. True if everything is
+   * published again.
+   */
+  async restore(
+    settled: (roster: Accepted['roster'], known: Accepted['known']) => Accepted,
+    entry: () => AuditEntry,
+  ): Promise<Result<boolean, Problem>> {
+    const { settlement, publication, passes, inputs, clock } = this.#deps;
+    const present = await settlement.read();
+    if (!present.ok) return err(unreadable(present.error));
+    const roster = this.#gateways();
+    if (roster === null) return err(GATEWAYS_UNKNOWN);
+    const shown = [...(inputs.intents ?? [])].map(([service, { record }]) => [service, record] as const);
+    const recalled = recallRecords(publication.remembered, present.value.view, clock.wall());
+    if (!settlement.begin(settled(roster, new Map([...recalled, ...shown])), entry)) return err(UNDER_WAY);
+    publication.acceptLoss();
+    passes.urge();
+    return ok(await this.#ended());
   }
 
   /** Resolves once leadership was taken again and everything is published again, or with false after a bounded time. */
@@ -168,6 +189,10 @@ const NO_LOSS: Problem = {
 const GATEWAYS_UNKNOWN: Problem = {
   code: 'not_ready',
   detail: 'Redis has not shown yet which gateways there may be. Nothing was changed. Try again.',
+};
+const UNDER_WAY: Problem = {
+  code: 'conflict',
+  detail: 'An acceptance of this data loss is under way. Wait for its end.',
 };
 const KEY_TAKEN: Problem = {
   code: 'idempotency_conflict',

@@ -41,6 +41,8 @@ export interface LeadershipDeps {
   readonly log: Log;
   /** The highest epoch that any gateway follows and that is to be believed where `own` is the present one; 0 if none. */
   readonly highestEpoch: (own: number) => number;
+  /** The highest epoch of a copy of the truth; 0 if there is none. */
+  readonly copiedEpoch: () => Promise<number>;
   /** A person has accepted a data loss: writes under `term` what must be in ZooKeeper before anything is published. */
   readonly settleLoss: (term: Term) => Promise<Result<null, string>>;
 }
@@ -146,12 +148,14 @@ export class Leadership {
   /** Leads under an epoch that may be opened over `redisEpoch`, where Redis is. */
   async settle(redisEpoch: number): Promise<Answer> {
     const ensured = await this.ensure();
+    const copied = await this.#deps.copiedEpoch();
     const term = this.#term;
     if (ensured.kind !== 'leading' || term === null) return ensured;
-    const checked = this.#accepting ? await this.#settleLoss(term) : await this.#compare(term, redisEpoch);
+    const known = { redis: redisEpoch, copy: copied };
+    const checked = this.#accepting ? await this.#settleLoss(term) : await this.#compare(term, known);
     const present = this.#term;
     if (checked.kind !== 'leading' || present === null) return checked;
-    const needed = Math.max(redisEpoch, this.#deps.highestEpoch(present.epoch)) + 1;
+    const needed = Math.max(redisEpoch, copied, this.#deps.highestEpoch(present.epoch)) + 1;
     if (!this.#spent && present.epoch >= Math.max(needed, this.#leastEpoch)) return LEADING;
     return this.#take(Math.max(needed, Math.floor(this.#deps.clock.wall() / 1000)));
   }
@@ -174,15 +178,16 @@ export class Leadership {
    * An epoch comes from ZooKeeper and is raised there before it is opened in Redis. So if Redis is at or above the
    * one that a start was given, ZooKeeper has forgotten: what is in it now is not "no services".
    */
-  async #compare(term: Term, redisEpoch: number): Promise<Answer> {
-    const isStrange = (): boolean => !this.#spent && redisEpoch >= (this.#term?.epoch ?? 0);
+  async #compare(term: Term, { redis, copy }: { redis: number; copy: number }): Promise<Answer> {
+    const newest = Math.max(redis, copy);
+    const isStrange = (): boolean => !this.#spent && newest >= (this.#term?.epoch ?? 0);
     const still = isStrange() ? await this.#verify(term) : LEADING;
     if (still.kind !== 'leading') return still;
     const strange = isStrange();
     this.#suspended = strange
-      ? `Redis has sets of epoch ${String(redisEpoch)}, which ZooKeeper does not remember: its data is lost, ` +
+      ? `${redis >= copy ? 'Redis has sets' : 'A copy of what was decided is'} of epoch ${String(newest)}, which ZooKeeper does not remember: its data is lost, ` +
         'older, or of another installation. Nothing is published. Restore ZooKeeper; or, if what is in it now is ' +
-        'right, say so: ebbgate accept-data-loss'
+        'right, say so: ebbgate accept-data-loss; or bring the copy back: ebbgate restore --from redis|file'
       : null;
     return strange ? { kind: 'forgotten' } : LEADING;
   }

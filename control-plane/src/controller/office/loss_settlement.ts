@@ -19,6 +19,7 @@ import {
   recordsOfAcceptance,
   type LossFacts,
 } from '../../plan/acceptance.js';
+import { writeReleases } from '../copies/write_copy.js';
 import type { Membership } from '../../plan/membership.js';
 import { batchesOf, editsOf, type Accepted, type Present } from './acceptance_edits.js';
 
@@ -146,11 +147,12 @@ export class LossSettlement {
       const written = await intents.write(term, batch);
       if (!written.ok) return err(`the intents: ${written.error.kind}`);
     }
-    for (const record of accepted.keep ? missingReleases(facts) : []) {
-      const { service } = record;
-      const written = await releases.write(term, [{ service, etag: null, current: record, archive: null }]);
-      if (!written.ok) return err(`the release of ${service}: ${written.error.kind}`);
-    }
+    const missing = new Map(
+      (accepted.keep ? missingReleases(facts) : []).map((record) => [record.service, record]),
+    );
+    const back = { ended: accepted.ended ?? [], releases: missing };
+    const put = await writeReleases(releases, term, back, present.releases);
+    if (!put.ok) return err(`the releases: ${put.error.kind}`);
     const { freeze } = accepted;
     if (accepted.keep && freeze !== null && !present.freeze) {
       const written = await freezes.write(term, [{ etag: null, record: freeze }]);

@@ -110,7 +110,10 @@ function subjects(
     },
   });
   const office = over.office ?? counter;
-  const leadership = new Leadership({ office, election, clock, log, settleLoss, highestEpoch: () => heard });
+  const leadership = new Leadership({
+    ...{ office, election, clock, log, settleLoss, highestEpoch: () => heard },
+    copiedEpoch: () => Promise.resolve(0),
+  });
   const deps = { publisher: bound, leadership, clock, log, onFirstRead: () => undefined };
   return { leadership, publication: new Publication(deps) };
 }

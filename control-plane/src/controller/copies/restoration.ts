@@ -1,0 +1,155 @@
+import type { MutationContext, MutationResource, PlannedChange, Mutation } from '../../model/mutation.js';
+import type { Problem } from '../../model/problem.js';
+import { err, ok, type Result } from '../../model/result.js';
+import type { ReadCopy, TruthRecords } from '../../model/truth_copy.js';
+import { changesOfRestore, digestOf, restorable } from '../../plan/restore.js';
+import type { Membership } from '../../plan/membership.js';
+import { entryOf, noUndo } from '../commands/entry.js';
+import type { Authority } from '../office/authority.js';
+import type { Accepted, Present } from '../office/acceptance_edits.js';
+import type { DataLoss } from '../office/data_loss.js';
+import type { LossSettlement, LossStores } from '../office/loss_settlement.js';
+import type { Passes } from '../passes.js';
+import type { Copies } from './copies.js';
+import { writeCopy } from './write_copy.js';
+
+type Restore = Extract<Mutation, { kind: 'restore_copy' }>;
+
+export interface RestorationDeps {
+  readonly copies: Copies;
+  readonly stores: LossStores;
+  readonly settlement: Pick<LossSettlement, 'read'>;
+  readonly loss: Pick<DataLoss, 'reason' | 'restore'>;
+  readonly authority: Pick<Authority, 'notLeader' | 'refusal' | 'term'>;
+  readonly membership: () => Membership;
+  readonly passes: Pick<Passes, 'settled'>;
+  readonly clock: { readonly wall: () => number };
+}
+
+const FINAL = noUndo('export before you import, and import that');
+
+/** Brings a copy back: over a ZooKeeper that has lost data, and ends that; or beside what is there. */
+export class Restoration {
+  readonly #deps: RestorationDeps;
+
+  constructor(deps: RestorationDeps) {
+    this.#deps = deps;
+  }
+
+  /** What it changes is shown with a digest; it is applied only with the digest of what it changes now. */
+  async restore(mutation: Restore, context: MutationContext): Promise<Result<MutationResource, Problem>> {
+    const { authority, loss, settlement, clock, membership, copies } = this.#deps;
+    if (authority.notLeader !== null) return err(authority.notLeader);
+    if (context.reason.trim() === '') return err(NO_REASON);
+    const copy = await this.#copyOf(mutation);
+    if (!copy.ok) return err(bad(copy.error, mutation));
+    const isLost = loss.reason !== null;
+    const refusal = isLost ? null : authority.refusal(context.dry_run);
+    if (refusal !== null) return err(refusal);
+    const present = await settlement.read();
+    if (!present.ok) return err(unreadable(present.error));
+    const wall = clock.wall();
+    const { records, left } = restorable(copy.value, { by: context.by, wall });
+    const frozen = await this.#deps.stores.freezes.peek();
+    if (!frozen.ok) return err(unreadable(frozen.error));
+    const found = {
+      intents: new Map([...present.value.intents].map(([service, { record }]) => [service, record])),
+      ...{ roster: present.value.roster, running: present.value.releases },
+      freeze: frozen.value.get('freeze')?.record ?? null,
+    };
+    const changes = [...changesOfRestore(records, found, membership(), wall), ...left];
+    const digest = digestOf(changes);
+    const outcome = { changes, guards: [], blockers: [], operation: null, etags: {}, diff: digest };
+    if (context.dry_run) return ok({ ...outcome, dry_run: true, published: false });
+    if (mutation.diff !== digest) return err(OTHERWISE);
+    copies.keepPrevious();
+    const published = isLost
+      ? await this.#settle(records, context, changes, present.value)
+      : await this.#apply(records, context, changes, present.value);
+    return published.ok ? ok({ ...outcome, dry_run: false, published: published.value }) : published;
+  }
+
+  #copyOf({ from, which, document }: Restore): Promise<Result<ReadCopy, string>> {
+    const { copies } = this.#deps;
+    return from === 'document' ? Promise.resolve(copies.parse(document)) : copies.read(from, which);
+  }
+
+  async #settle(
+    records: TruthRecords,
+    context: MutationContext,
+    changes: readonly PlannedChange[],
+    present: Present,
+  ): Promise<Result<boolean, Problem>> {
+    const { by, reason } = context;
+    const entry = this.#entry(context, changes);
+    return this.#deps.loss.restore(
+      (roster, known): Accepted => ({
+        ...{ keep: true, by, reason, history: records.histories, freeze: records.freeze },
+        known: new Map([...known, ...[...present.intents].map(asRecord), ...records.intents]),
+        roster: new Map([...records.roster, ...roster]),
+        releases: [...records.releases.values()],
+        ended: records.ended,
+      }),
+      () => entry,
+    );
+  }
+
+  async #apply(
+    records: TruthRecords,
+    context: MutationContext,
+    changes: readonly PlannedChange[],
+    present: Present,
+  ): Promise<Result<boolean, Problem>> {
+    const { authority, stores, passes } = this.#deps;
+    const { term } = authority;
+    if (term === null) return err(unreadable('this controller does not lead any more'));
+    const recorded = await stores.audit.append(term, this.#entry(context, changes));
+    const written = recorded.ok ? await writeCopy(stores, term, records, present) : recorded;
+    await passes.settled();
+    if (written.ok) return ok(true);
+    const { error } = written;
+    if (error.kind === 'conflict') return err(OTHERWISE);
+    return err(interrupted(error.kind === 'unavailable' ? error.reason : error.kind));
+  }
+
+  #entry(context: MutationContext, changes: readonly PlannedChange[]) {
+    const services = [...new Set(changes.map(({ service }) => service))].filter((one) => /^[^*]/.test(one));
+    const audited = { object: 'zookeeper', services, changes, undo: FINAL };
+    return entryOf(context, 'restore_copy', audited, this.#deps.clock.wall());
+  }
+}
+
+function asRecord<T>([service, { record }]: readonly [string, { readonly record: T }]): readonly [string, T] {
+  return [service, record];
+}
+
+const NO_REASON: Problem = {
+  code: 'invalid_request',
+  field: 'reason',
+  detail: 'Bringing a copy back needs a reason: say why what is in it is right',
+};
+const OTHERWISE: Problem = {
+  code: 'conflict',
+  field: 'diff',
+  detail:
+    'What it would change is not what was shown: look again with dry_run, and send the diff that it answers.',
+};
+
+function bad(reason: string, { from }: Restore): Problem {
+  const field = from === 'document' ? 'document' : 'from';
+  return { code: 'invalid_request', field, detail: `The copy cannot be used. ${reason}` };
+}
+
+function unreadable(reason: string): Problem {
+  return {
+    code: 'store_unavailable',
+    detail: `What is in ZooKeeper now cannot be read (${reason}). Nothing was changed.`,
+  };
+}
+
+function interrupted(reason: string): Problem {
+  return {
+    code: 'store_unavailable',
+    detail: `ZooKeeper did not take all of it (${reason}). What was written stays; run it again: it goes on with the rest.`,
+  };
+}

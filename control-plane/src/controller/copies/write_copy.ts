@@ -1,0 +1,75 @@
+import type { FreezeStore } from '../../model/freeze_ports.js';
+import type { IntentStore, RosterStore, Term, WriteFailure } from '../../model/ports.js';
+import type { ReleaseStore } from '../../model/release_ports.js';
+import { ok, type Result } from '../../model/result.js';
+import type { TruthRecords } from '../../model/truth_copy.js';
+import { batchesOf, type Present } from '../office/acceptance_edits.js';
+
+/** The stores that a copy is written into. */
+export interface CopiedStores {
+  readonly intents: IntentStore;
+  readonly roster: RosterStore;
+  readonly releases: ReleaseStore;
+  readonly freezes: FreezeStore;
+}
+
+/** Writes the records of a copy that differ from those that are present, a bounded part in each transaction. What else is there stays. */
+export async function writeCopy(
+  { intents, roster, releases, freezes }: CopiedStores,
+  term: Term,
+  copy: TruthRecords,
+  present: Present,
+): Promise<Result<null, WriteFailure>> {
+  for (const entry of copy.roster.values()) {
+    if (present.roster.has(entry.id)) continue;
+    const put = await roster.write(term, [{ id: entry.id, entry }]);
+    if (!put.ok) return put;
+  }
+  const names = new Set([...copy.intents.keys(), ...copy.histories.keys()]);
+  const edits = [...names].flatMap((service) => {
+    const [before, there] = [present.intents.get(service), present.histories.get(service)];
+    const record = copy.intents.get(service) ?? before?.record;
+    const events = copy.histories.get(service);
+    const hasOther = events !== undefined && JSON.stringify(events) !== JSON.stringify(there?.events);
+    if (record === undefined || (!hasOther && JSON.stringify(record) === JSON.stringify(before?.record)))
+      return [];
+    const edit = { service, etag: before?.etag ?? null, record };
+    return [hasOther ? { ...edit, history: { etag: there?.etag ?? null, events } } : edit];
+  });
+  for (const batch of batchesOf(edits)) {
+    const written = await intents.write(term, batch);
+    if (!written.ok) return written;
+  }
+  const frozen = await freezes.read('freeze');
+  if (!frozen.ok) return frozen;
+  if (copy.freeze !== null && JSON.stringify(copy.freeze) !== JSON.stringify(frozen.value?.record)) {
+    const written = await freezes.write(term, [{ etag: frozen.value?.etag ?? null, record: copy.freeze }]);
+    if (!written.ok) return written;
+  }
+  return writeReleases(releases, term, copy, present.releases);
+}
+
+/** Ended releases first, where none runs; then those that run. What is in the history already stays as it is. */
+export async function writeReleases(
+  releases: ReleaseStore,
+  term: Term,
+  { ended, releases: current }: Pick<TruthRecords, 'ended' | 'releases'>,
+  running: ReadonlySet<string>,
+): Promise<Result<null, WriteFailure>> {
+  const shown = await releases.peek();
+  if (!shown.ok) return { ok: false, error: { kind: 'unavailable', reason: shown.error } };
+  for (const record of ended) {
+    const { service, n } = record;
+    const there = shown.value.get(service);
+    if (running.has(service) || (there?.last_n ?? 0) >= n) continue;
+    const written = await releases.write(term, [{ service, etag: null, current: null, archive: record }]);
+    if (!written.ok && written.error.kind !== 'conflict') return written;
+  }
+  for (const record of current.values()) {
+    const { service } = record;
+    if (running.has(service)) continue;
+    const written = await releases.write(term, [{ service, etag: null, current: record, archive: null }]);
+    if (!written.ok) return written;
+  }
+  return ok(null);
+}
