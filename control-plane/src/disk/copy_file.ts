@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, rename, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { err, ok, type Result } from '../model/result.js';
 import type { CopyPlace, KeptCopy } from '../model/truth_copy.js';
@@ -55,8 +55,10 @@ export function createCopyFile(
 }
 
 async function writeWhole(path: string, text: string): Promise<void> {
-  const { O_CREAT, O_WRONLY, O_TRUNC, O_NOFOLLOW } = constants;
-  await using file = await open(path, O_CREAT | O_WRONLY | O_TRUNC | O_NOFOLLOW, 0o600);
+  const { O_CREAT, O_WRONLY, O_EXCL } = constants;
+  // What a crash has left has whatever rights it has.
+  await rm(path, { force: true });
+  await using file = await open(path, O_CREAT | O_WRONLY | O_EXCL, 0o600);
   await file.writeFile(text, 'utf8');
   await file.sync();
 }

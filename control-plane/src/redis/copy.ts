@@ -104,13 +104,9 @@ class RedisCopy implements CopyPlace {
   async #replace(copy: KeptCopy, keep: boolean): Promise<Result<string, string>> {
     const begun = await this.#ask('begin', copy, false, '0', []);
     if (!begun.ok) return begun;
-    let batch: CopyRecord[] = [];
-    for (const [index, record] of copy.records.entries()) {
-      batch.push(record);
-      if (size(batch) < BATCH_CHARACTERS && index + 1 < copy.records.length) continue;
+    for (const batch of batches(copy.records)) {
       const staged = await this.#ask('stage', copy, false, '0', batch);
       if (!staged.ok) return staged;
-      batch = [];
     }
     return this.#ask('replace', copy, keep, '0', []);
   }
@@ -124,11 +120,18 @@ class RedisCopy implements CopyPlace {
     records: readonly CopyRecord[],
   ): Promise<Result<string, string>> {
     const { head, previous, previousRecords, staged } = COPY_KEYS;
+    const needsHead = step === 'replace' || step === 'change';
     const answer = await this.#link.runScript(
       'copy',
       [KEYS.meta, head, COPY_KEYS.records, staged, previous, previousRecords],
       [
-        ...[step, String(copy.epoch), expected, this.#options.headOf(copy), keep ? '1' : '0'],
+        ...[
+          step,
+          String(copy.epoch),
+          expected,
+          needsHead ? this.#options.headOf(copy) : '',
+          keep ? '1' : '0',
+        ],
         ...records.flatMap(({ record, value }) => [record, value]),
       ],
     );
@@ -153,6 +156,22 @@ function changes(
     ...changed.map(([record, value]) => ({ record, value })),
     ...gone.map((record) => ({ record, value: '' })),
   ];
+}
+
+/** Parts that one call takes; at least one record each. */
+function* batches(records: readonly CopyRecord[]): Generator<readonly CopyRecord[]> {
+  let batch: CopyRecord[] = [];
+  let characters = 0;
+  for (const one of records) {
+    const more = one.record.length + one.value.length;
+    if (batch.length > 0 && (characters + more > BATCH_CHARACTERS || batch.length >= MOST_CHANGED)) {
+      yield batch;
+      [batch, characters] = [[], 0];
+    }
+    batch.push(one);
+    characters += more;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 function size(records: readonly CopyRecord[]): number {
