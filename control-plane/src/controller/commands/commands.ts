@@ -56,6 +56,7 @@ export class Commands {
     if (notLeader !== null) return err(notLeader);
     const object = objectOf(mutation);
     return this.#loss.accept(mutation, caller, (changes) => {
+      this.#restoration.keepPrevious();
       const wall = this.#context.clock.wall();
       return entryOf(caller, mutation.kind, { object, services: [], changes, undo: FINAL }, wall);
     });

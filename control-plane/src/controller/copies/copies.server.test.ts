@@ -114,7 +114,14 @@ test('a wiped ZooKeeper never replaces the copy, and what is accepted in spite o
   await copied();
   await before.close();
   const good = readFileSync(join(stateDir, 'copy.json'), 'utf8');
+  // It is not old enough to be replaced without a reason.
+  writeFileSync(join(stateDir, 'copy.previous.json'), good.replace(/"epoch":\d+/, '"epoch":1'));
   wipe();
+  // One that ends takes a copy of what has changed, if there is one to be taken.
+  const held = await start({ stateDir });
+  await until(() => expect(held.controller.readiness().data_loss).not.toBeNull());
+  await held.close();
+  expect(readFileSync(join(stateDir, 'copy.json'), 'utf8')).toBe(good);
   const running = await start({ stateDir });
   const { controller } = running;
   await until(() => expect(controller.readiness().data_loss).not.toBeNull());

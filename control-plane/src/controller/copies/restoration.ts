@@ -69,6 +69,11 @@ export class Restoration {
     return published.ok ? ok({ ...outcome, dry_run: false, published: published.value }) : published;
   }
 
+  /** A loss is accepted: the copy of before it becomes the previous one. */
+  keepPrevious(): void {
+    this.#deps.copies.keepPrevious();
+  }
+
   #copyOf({ from, which, document }: Restore): Promise<Result<ReadCopy, string>> {
     const { copies } = this.#deps;
     return from === 'document' ? Promise.resolve(copies.parse(document)) : copies.read(from, which);
