@@ -1,6 +1,7 @@
 import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AuditResource, IntentResource } from '../control-plane/src/testkit.js';
+import { auditRecords } from './harness/audit.js';
 import { ControlledPlatform, type AnotherController } from './harness/controlled_platform.js';
 import { measured } from './harness/measured.js';
 import type { RegisteredInstance } from './harness/registered_instance.js';
@@ -90,19 +91,6 @@ async function send(turn: number, path: string, key: string, actor: string): Pro
   return false;
 }
 
-/** Every record, as `api` shows them page by page; oldest first. */
-async function records(api: string, query = ''): Promise<readonly AuditResource[]> {
-  const all: AuditResource[] = [];
-  for (let before: number | null = null, first = true; first || before !== null; first = false) {
-    const from = before === null ? '' : `&before=${String(before)}`;
-    const answer = await request(`${api}/v1/audit?limit=200${query}${from}`);
-    const page = (await answer.body.json()) as { items: readonly AuditResource[]; next: number | null };
-    all.push(...page.items);
-    before = page.next;
-  }
-  return all.toReversed();
-}
-
 test('the leader killed -9 under eight people: one record for each change that was answered, and no other', async () => {
   const answered: Answered[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -122,7 +110,7 @@ test('the leader killed -9 under eight people: one record for each change that w
     await until('both answer', async () => (await leader()) !== undefined && broken.running());
     if (round < ROUNDS - 1) continue;
     // The one that was killed is a standby now, and shows the same.
-    const [one, two] = [await records(controllers[0]!.api), await records(controllers[1]!.api)];
+    const [one, two] = [await auditRecords(controllers[0]!.api), await auditRecords(controllers[1]!.api)];
     expect(one).toEqual(two);
     expect(one.map(({ n }) => n)).toEqual(one.map((_, at) => at + 1));
     const kept = one.map(({ idempotency_key, by, verb }) => `${idempotency_key ?? ''} ${by} ${verb}`);
@@ -138,7 +126,7 @@ test('the leader killed -9 under eight people: one record for each change that w
     // Half of the requests came to the standby, and say so.
     expect(one.some(({ from }) => from.includes(' via '))).toBe(true);
     measured('audit: changes that were answered', one.length);
-    const mine = await records(controllers[0]!.api, '&service=shop&actor=person-3&verb=isolate');
+    const mine = await auditRecords(controllers[0]!.api, '&service=shop&actor=person-3&verb=isolate');
     expect(mine.map(({ n }) => n)).toEqual(
       one
         .filter(({ by, verb }) => by === 'person-3' && verb === 'isolate')

@@ -31,6 +31,7 @@ const LONGEST = [
   'faults_controller',
   'parallel_clients',
   'controllers',
+  'controllers_cut',
   'upgrade',
   'cleanup',
   'vanished',

@@ -1,4 +1,4 @@
-// `npm run test:long [-- histories | soak]`: the long versions of all suites, or one kind alone. What they found is in
+// `npm run test:long [-- histories | soak | controllers | cleanup]`: the long versions of all suites, or one kind alone. What they found is in
 // docs/results. EBBGATE_HISTORIES and EBBGATE_SEED choose how many histories and which, EBBGATE_SOAK_SECONDS how long the
 // soak takes. Histories alone are played in three groups at once, each on servers of its own: most of their time is waiting.
 import { spawn } from 'node:child_process';
@@ -14,6 +14,7 @@ const GROUPS = 3;
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-long-'));
 const histories = join(dir, 'histories.jsonl');
 const soak = join(dir, 'soak.json');
+const controllers = join(dir, 'controllers.jsonl');
 const wanted = Number(process.env.EBBGATE_HISTORIES ?? 300);
 const first = Number(process.env.EBBGATE_SEED ?? 1);
 const [kind = 'all'] = process.argv.slice(2);
@@ -27,6 +28,7 @@ function run(command, args, seed = first, count = wanted) {
     EBBGATE_SEED: String(seed),
     EBBGATE_HISTORIES_REPORT: histories,
     EBBGATE_SOAK_REPORT: soak,
+    EBBGATE_CONTROLLERS_REPORT: controllers,
   };
   return new Promise((resolve) => {
     spawn(command, args, { cwd: ROOT, stdio: 'inherit', env }).once('close', (code) => resolve(code ?? 1));
@@ -50,8 +52,10 @@ function reported() {
   return existsSync(histories) ? readFileSync(histories, 'utf8') : '';
 }
 
-if (!['all', 'histories', 'soak'].includes(kind)) {
-  console.error(`There is no long test ${kind}; there are histories and soak, and all without a name.`);
+if (!['all', 'histories', 'soak', 'controllers', 'cleanup'].includes(kind)) {
+  console.error(
+    `There is no long test ${kind}; there are histories, soak, controllers and cleanup, and all without a name.`,
+  );
   process.exit(2);
 }
 const groups = historyGroups(first, wanted, kind === 'all' ? 1 : GROUPS);
@@ -60,11 +64,18 @@ if (kind === 'all')
 else {
   await readyMachine({ tests: true });
   readyDependencies();
-  const runs = kind === 'soak' ? [scenario('soak')] : groups.map(playGroup);
+  const runs = kind === 'histories' ? groups.map(playGroup) : [scenario(kind)];
   process.exitCode = Math.max(...(await Promise.all(runs)));
 }
 if (existsSync(histories)) writeHistories(readReport(reported(), groups));
 if (existsSync(soak)) writeSoak(JSON.parse(readFileSync(soak, 'utf8')));
+if (existsSync(controllers))
+  writeControllers(
+    readFileSync(controllers, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  );
 rmSync(dir, { recursive: true, force: true });
 
 function writeHistories({ played, unfinished, notStarted }) {
@@ -120,4 +131,38 @@ function writeSoak(found) {
     ],
   });
   console.log(`soak: ${whole(found.requests)} requests, ${found.failed} failed; see docs/results/soak.md`);
+}
+
+/** `rounds`: how the leader was broken, the milliseconds until another one was ready (null where none had to), changes, failed requests. */
+function writeControllers(rounds) {
+  const kinds = [...new Set(rounds.map(({ how }) => how))];
+  const rows = kinds.flatMap((how) => {
+    const took = rounds
+      .flatMap((one) => (one.how === how && one.ms !== null ? [one.ms] : []))
+      .sort((a, b) => a - b);
+    const at = (share) => (took[Math.ceil(took.length * share) - 1] / 1000).toFixed(2);
+    const spread =
+      took.length === 0
+        ? ''
+        : `: another one ready after ${at(0.5)} s (half), ${at(0.99)} s (99 %), ${at(1)} s (all)`;
+    return [[`leader ${how}${spread}`, `${rounds.filter((one) => one.how === how).length} rounds`]];
+  });
+  writeResults('controllers', {
+    title: 'Leaders that go',
+    intro: [
+      'Two controllers with ZooKeeper sessions of 1 s, traffic through two gateways, and eight clients that change a weight all the time at',
+      'whichever controller answers. Each round breaks the leader; afterwards every change that was answered has exactly one record in the',
+      'audit, there is no record besides, and the last weights are published. A round in which that does not hold, or with a failed',
+      'request, ends the run. Written by `npm run test:long -- controllers`.',
+    ],
+    rows: [
+      ['rounds', whole(rounds.length)],
+      [
+        'changes that were answered, each in force once',
+        whole(rounds.reduce((sum, one) => sum + one.changes, 0)),
+      ],
+      ...rows,
+    ],
+  });
+  console.log(`${whole(rounds.length)} leaders went; see docs/results/controllers.md`);
 }

@@ -108,9 +108,13 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
     return platform;
   }
 
-  /** Starts a controller beside the first one. */
-  async addController(id: string, env: Readonly<Record<string, string>> = {}): Promise<AnotherController> {
-    const ports = { ...this.ports, api: await reservePort() };
+  /** Starts a controller beside the first one; its API listens on a port of its own, or on `api`. */
+  async addController(
+    id: string,
+    env: Readonly<Record<string, string>> = {},
+    api?: number,
+  ): Promise<AnotherController> {
+    const ports = { ...this.ports, api: api ?? (await reservePort()) };
     const own = { ...SHORT, ...env, EBBGATE_CONTROLLER_ID: id };
     const controller = breakable(id, () => launchController(this.dir, ports, own, id));
     await controller.start();

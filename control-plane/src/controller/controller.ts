@@ -87,7 +87,7 @@ export class Controller implements Lifecycle {
 
   /** One pass: everything from full state, in the way of the data. */
   async #pass(): Promise<void> {
-    const { inputs, standstill, leadership, loss, publication, following, epochs } = this.#rooms;
+    const { inputs, standstill, leadership, loss, publication, following, handover, epochs } = this.#rooms;
     const { desired, catchUp, copies, compilation } = this.#rooms;
     const { authority, housekeeping, releases, problems, verification, pruning, forgetting, clock, world } =
       this.#rooms;
@@ -95,6 +95,7 @@ export class Controller implements Lifecycle {
     // May anything be published?
     standstill.look();
     leadership.look();
+    await handover.look();
     loss.tendHistories();
     const isLost = loss.seen !== null;
     if (leadership.state === 'standby') await following.look(inputs.fleet.newestApplied());

@@ -45,6 +45,7 @@ import { CheckedClock } from './office/checked_clock.js';
 import { DataLoss } from './office/data_loss.js';
 import { EpochWatch } from './office/epoch_watch.js';
 import { Following } from './office/following.js';
+import { Handover } from './office/handover.js';
 import { Leadership } from './office/leadership.js';
 import { LossSettlement } from './office/loss_settlement.js';
 import { Pruning } from './office/pruning.js';
@@ -153,6 +154,7 @@ export function buildRooms(given: ControllerDeps) {
     desired.remember(published, clock.monotonic());
   };
   const publication = new Publication({ ...deps, leadership, onFirstRead });
+  const handover = new Handover({ ...deps, leadership });
   const following = new Following({ ...deps, onFirstRead });
   const loss = new DataLoss({ ...deps, stores, settlement, leadership, publication, inputs, passes });
   const lost = (): string | null =>
@@ -216,6 +218,7 @@ export function buildRooms(given: ControllerDeps) {
       leadership,
       publication,
       following,
+      handover,
       loss,
       authority,
       copies,

@@ -138,6 +138,23 @@ describe('two controllers', () => {
     expect(second.controller.readiness()).toMatchObject({ ready: true });
   });
 
+  test('a leader that is cut off from Redis alone lets the other one lead, which publishes what was decided', async () => {
+    for (const id of ['a', 'b']) await register(id);
+    const first = await lead();
+    const second = await start();
+    await until(() => expect(second.controller.readiness().controller.state).toBe('standby'));
+    first.doors.redis.setMode('cut');
+    expect(await done(first, drainOf('a'))).toMatchObject({ published: false });
+    await leads(second);
+    await until(() => expect(first.controller.readiness().controller.state).toBe('standby'));
+    await until(async () => expect(await peers()).toEqual({ a: 'draining 0', b: 'up 100' }));
+    const epoch = second.controller.readiness().controller.epoch ?? 0;
+    first.doors.redis.setMode('pass');
+    await until(() => expect(first.controller.readiness()).toMatchObject({ ready: true }));
+    // It stays so: nobody is preferred.
+    expect(second.controller.readiness().controller).toMatchObject({ state: 'leading', epoch });
+  });
+
   test('who takes over publishes nothing before it knows the last changes', async () => {
     for (const id of ['a', 'b']) await register(id);
     const first = await lead();
