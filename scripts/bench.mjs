@@ -16,6 +16,8 @@ const NAMES = [
   'pick',
   'change',
   'control',
+  'fleet',
+  'failover',
   'stall',
   'memory',
   'releases',
