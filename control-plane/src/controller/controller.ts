@@ -34,6 +34,7 @@ export class Controller implements Lifecycle {
       rooms.copies,
       deps.consumers,
       rooms.writability,
+      rooms.namesakes,
       rooms.clock,
       rooms.standstill,
       // Last, so that it is the first to go: another controller leads before this one has ended.

@@ -37,6 +37,7 @@ import { Forgetting } from './forgetting.js';
 import { HoldBook } from './hold_book.js';
 import { Housekeeping } from './housekeeping.js';
 import { Inputs } from './inputs/inputs.js';
+import { Namesakes } from './inputs/namesakes.js';
 import { Standstill } from './inputs/standstill.js';
 import { Writability } from './inputs/writability.js';
 import { Authority } from './office/authority.js';
@@ -133,6 +134,7 @@ export function buildRooms(given: ControllerDeps) {
   // What comes in, and the membership that it makes.
   const inputs = new Inputs(deps);
   const writability = new Writability(deps);
+  const namesakes = new Namesakes(deps);
   const desired = new DesiredState({
     ...DEFAULT_RULES,
     settle_ms: settings.settleMs,
@@ -187,6 +189,7 @@ export function buildRooms(given: ControllerDeps) {
     following,
     epochs,
     problems,
+    namesakes,
     holds,
     clock,
     settings,
@@ -213,7 +216,7 @@ export function buildRooms(given: ControllerDeps) {
   const housekeeping = new Housekeeping({ ...deps, authority, publication, desired });
 
   return {
-    ...{ deps, scheduler, passes, clock, inputs, writability, desired, standstill },
+    ...{ deps, scheduler, passes, clock, inputs, writability, namesakes, desired, standstill },
     ...{
       leadership,
       publication,

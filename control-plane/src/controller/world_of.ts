@@ -3,6 +3,7 @@ import type { Compilation } from './compilation.js';
 import type { ContractChoice } from './contract_choice.js';
 import type { DesiredState } from './desired_state.js';
 import type { HoldBook } from './hold_book.js';
+import type { Namesakes } from './inputs/namesakes.js';
 import type { Inputs } from './inputs/inputs.js';
 import { damagedRecords, type Stores } from './inputs/store_problems.js';
 import type { CheckedClock } from './office/checked_clock.js';
@@ -25,13 +26,26 @@ export interface Known {
   readonly epochs: EpochWatch;
   readonly problems: ProblemLog;
   readonly holds: HoldBook;
+  readonly namesakes: Pick<Namesakes, 'problems'>;
   readonly clock: CheckedClock;
   readonly settings: { readonly gatewaySilentMs: number };
 }
 
 /** Everything that is known now, put together from the rooms. */
 export function worldOf(known: Known): World {
-  const { stores, inputs, desired, contract, compilation, epochs, problems, holds, clock, settings } = known;
+  const {
+    stores,
+    inputs,
+    desired,
+    contract,
+    compilation,
+    epochs,
+    problems,
+    holds,
+    namesakes,
+    clock,
+    settings,
+  } = known;
   const now = clock.monotonic();
   return {
     wall: clock.wall(),
@@ -43,7 +57,7 @@ export function worldOf(known: Known): World {
     damaged: stores.intents.damaged(),
     holds: holds.standing,
     problems: desired.view?.problems ?? [],
-    found: [...damagedRecords(stores), ...clock.problem()],
+    found: [...damagedRecords(stores), ...clock.problem(), ...namesakes.problems()],
     problems_since: problems.since,
     clashes: desired.clashes,
     recent: desired.recent,

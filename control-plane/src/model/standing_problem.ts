@@ -30,6 +30,7 @@ export const PROBLEM_KINDS = {
   damaged_history: 'error',
   old_contract: 'note',
   unknown_contract: 'error',
+  duplicate_controller: 'error',
   clock: 'error',
 } as const satisfies Readonly<Record<string, ProblemSeverity>>;
 
