@@ -14,9 +14,10 @@ import {
   type TcpProxy,
 } from '../../control-plane/src/testkit.js';
 import { EBBGATE } from './cli.js';
+import { Ensemble } from './ensemble.js';
 import { breakable, type Breakable } from './faults.js';
 import { gatewayPlace, startGateway, type GatewayPlace } from './gateway.js';
-import { Platform, type PlatformGateway, type Ports } from './platform.js';
+import { Platform, zookeeperServers, type PlatformGateway, type Ports } from './platform.js';
 import { until } from './until.js';
 
 /** The times that scenarios can wait for; everything else is the product's default. */
@@ -36,6 +37,8 @@ export interface ControlledOptions {
   readonly gateway?: GivenOptions;
   /** Gateways and controller reach Redis through doors of their own (`platform.doors`). */
   readonly doors?: boolean;
+  /** Three ZooKeeper servers (`platform.ensemble`) in place of the one. */
+  readonly ensemble?: boolean;
 }
 
 /** One gateway that a scenario may break. */
@@ -63,6 +66,7 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
     servers: Servers,
     /** To Redis, by who goes through: a gateway's id, or `controller`. Empty unless asked for. */
     readonly doors: ReadonlyMap<string, TcpProxy>,
+    readonly asked: Ensemble | null,
   ) {
     super(dir, ports, servers.gateways);
     this.zookeeper = servers.zookeeper;
@@ -73,14 +77,19 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
   /** Starts ZooKeeper and Redis, then the controller and the gateways. No instance. */
   static async start(options: ControlledOptions = {}): Promise<ControlledPlatform> {
     const dir = mkdtempSync(join(tmpdir(), 'ebbgate-e2e-'));
-    const ports = { zookeeper: await reservePort(), redis: await reservePort(), api: await reservePort() };
+    const ensemble = options.ensemble === true ? await Ensemble.start(dir) : null;
+    const single = await reservePort();
+    const ports = {
+      ...{ zookeeper: ensemble?.ports[0] ?? single, redis: await reservePort(), api: await reservePort() },
+      ...(ensemble ? { ensemble: ensemble.ports } : {}),
+    };
     const names = Array.from({ length: options.gateways ?? 2 }, (_, n) => `gateway-${String(n + 1)}`);
     const doors = new Map<string, TcpProxy>();
     if (options.doors)
       for (const name of [...names, 'controller']) doors.set(name, await startTcpProxy(ports.redis));
     const redisOf = (name: string): number => doors.get(name)?.port ?? ports.redis;
     const zookeeper = breakable('ZooKeeper', () =>
-      launchZooKeeper({ dir: join(dir, 'zookeeper'), port: ports.zookeeper }),
+      launchZooKeeper({ dir: join(dir, 'zookeeper'), port: single }),
     );
     const redis = breakable('Redis', () => launchRedis({ dir: join(dir, 'redis'), port: ports.redis }));
     const env = { ...SHORT, ...options.env };
@@ -93,9 +102,15 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
       const [url, adminUrl] = [place.port, place.adminPort].map((port) => `http://127.0.0.1:${String(port)}`);
       gateways.push(Object.assign(gateway, { id, url: url ?? '', adminUrl: adminUrl ?? '', place }));
     }
-    const platform = new ControlledPlatform(dir, ports, { zookeeper, redis, controller, gateways }, doors);
+    const platform = new ControlledPlatform(
+      dir,
+      ports,
+      { zookeeper, redis, controller, gateways },
+      doors,
+      ensemble,
+    );
     try {
-      await Promise.all([zookeeper.start(), redis.start()]);
+      await Promise.all([ensemble ?? zookeeper.start(), redis.start()]);
       await Promise.all([controller, ...gateways].map((one) => one.start()));
       await until('all gateways are in the roster and on the newest sets', async () => {
         const fleet = await platform.fleet();
@@ -106,6 +121,12 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
       throw error;
     }
     return platform;
+  }
+
+  /** The three servers of ZooKeeper, if they were asked for. */
+  get ensemble(): Ensemble {
+    if (this.asked === null) throw new Error('this platform has one ZooKeeper');
+    return this.asked;
   }
 
   /** Starts a controller beside the first one; its API listens on a port of its own, or on `api`. */
@@ -131,6 +152,7 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
     await Promise.all(this.gateways.map((one) => one.kill().catch(() => undefined)));
     for (const one of [this.controller, ...this.#added]) await one.kill().catch(() => undefined);
     for (const one of [this.redis, this.zookeeper]) await one.kill().catch(() => undefined);
+    await this.asked?.[Symbol.asyncDispose]();
     for (const door of this.doors.values()) await door.close();
     if (process.env.EBBGATE_KEEP === undefined) rmSync(this.dir, { recursive: true, force: true });
   }
@@ -155,7 +177,7 @@ function launchController(
     args: [...first, 'controller'],
     env: {
       ...process.env,
-      EBBGATE_ZOOKEEPER: `127.0.0.1:${String(ports.zookeeper)}`,
+      EBBGATE_ZOOKEEPER: zookeeperServers(ports),
       EBBGATE_REDIS: `redis://127.0.0.1:${String(ports.redis)}`,
       EBBGATE_API_LISTEN: `127.0.0.1:${String(ports.api)}`,
       ...env,

@@ -26,7 +26,10 @@ export interface PlatformGateway {
 
 /** Where a platform listens, on 127.0.0.1. */
 export interface Ports {
+  /** The server, or the first of an ensemble. */
   readonly zookeeper: number;
+  /** All servers of an ensemble. */
+  readonly ensemble?: readonly number[];
   readonly redis: number;
   readonly api: number;
 }
@@ -74,7 +77,7 @@ export abstract class Platform<G extends PlatformGateway = PlatformGateway> impl
     this.data.on('error', () => undefined); // a server that is away is part of the scenarios
     this.env = {
       EBBGATE_API: `http://127.0.0.1:${String(ports.api)}`,
-      EBBGATE_ZOOKEEPER: `127.0.0.1:${String(ports.zookeeper)}`,
+      EBBGATE_ZOOKEEPER: zookeeperServers(ports),
       EBBGATE_ACTOR: 'ann',
     };
   }
@@ -96,7 +99,7 @@ export abstract class Platform<G extends PlatformGateway = PlatformGateway> impl
     wait = true,
     ...options
   }: InstanceOptions & { readonly wait?: boolean } = {}): Promise<RegisteredInstance> {
-    const { zookeeper } = this.ports;
+    const zookeeper = zookeepers(this.ports);
     const one = await startRegisteredInstance({ service: 'shop', ...options, zookeeper });
     this.#instances.push(one);
     if (wait) await this.#inForce(one.id, one.service, one.version);
@@ -287,6 +290,18 @@ export abstract class Platform<G extends PlatformGateway = PlatformGateway> impl
     ]);
     await this.end();
   }
+}
+
+/** The ports of all ZooKeeper servers. */
+function zookeepers({ ensemble, zookeeper }: Ports): readonly number[] {
+  return ensemble ?? [zookeeper];
+}
+
+/** How the ZooKeeper servers are named to whom connects to them. */
+export function zookeeperServers(ports: Ports): string {
+  return zookeepers(ports)
+    .map((port) => `127.0.0.1:${String(port)}`)
+    .join(',');
 }
 
 /** The status of one GET; 0 without an answer. */

@@ -3,6 +3,7 @@ import {
   flawOfProvider,
   createRecordingLog,
   startTcpProxy,
+  type ProxyMode,
   ZooKeeperLink,
   systemClock,
 } from '../../control-plane/src/testkit.js';
@@ -30,7 +31,8 @@ export const PROVIDER_SESSION_MS = 2_000;
 /** Starts an instance and registers it as `ebbgate register` would. */
 export async function startRegisteredInstance(options: {
   readonly service: string;
-  readonly zookeeper: number;
+  /** The ports of the servers. */
+  readonly zookeeper: readonly number[];
   readonly port?: number;
   readonly id?: string;
   readonly version?: string;
@@ -42,10 +44,14 @@ export async function startRegisteredInstance(options: {
 }): Promise<RegisteredInstance> {
   const instance = await startInstance(options);
   const { id, service, host, port, version } = instance;
-  // Through a door that can be slammed, so that a death leaves the session open as a real one does.
-  const door = await startTcpProxy(options.zookeeper);
+  // Through doors that can be slammed, so that a death leaves the session open as a real one does.
+  const doors = await Promise.all(options.zookeeper.map((server) => startTcpProxy(server)));
+  const setDoors = (mode: ProxyMode): void => {
+    for (const door of doors) door.setMode(mode);
+  };
+  const closeDoors = () => Promise.all(doors.map((door) => door.close()));
   const link = new ZooKeeperLink({
-    connect: `127.0.0.1:${door.port}`,
+    connect: doors.map((door) => `127.0.0.1:${String(door.port)}`).join(','),
     sessionTimeoutMs: PROVIDER_SESSION_MS,
     log: createRecordingLog(),
     clock: systemClock,
@@ -72,7 +78,7 @@ export async function startRegisteredInstance(options: {
   return {
     ...instance,
     cutOff: (cut) => {
-      door.setMode(cut ? 'cut' : 'pass');
+      setDoors(cut ? 'cut' : 'pass');
     },
     become: (next) => registration.set({ ...data, version: next }),
     weigh: (next) => registration.set({ ...data, weight: next }),
@@ -82,15 +88,15 @@ export async function startRegisteredInstance(options: {
         await registration.withdraw();
         await registration.close();
         await link.close();
-        await door.close();
+        await closeDoors();
         await instance.stop();
       })()),
     die: () =>
       (ended ??= (async () => {
-        door.setMode('cut');
+        setDoors('cut');
         await Promise.all([instance.stop(), link.close()]);
         await registration.close();
-        await door.close();
+        await closeDoors();
       })()),
   };
 }
