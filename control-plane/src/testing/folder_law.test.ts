@@ -51,7 +51,7 @@ beforeAll(async () => {
       diagnostics.filter(({ filename }) => filename.startsWith(`${String(i)}/`)).map(sentence),
     ]),
   );
-});
+}, 60_000);
 afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
