@@ -32,6 +32,7 @@ const LONGEST = [
   'parallel_clients',
   'controllers',
   'controllers_cut',
+  'ensemble',
   'upgrade',
   'cleanup',
   'vanished',
