@@ -82,7 +82,7 @@ const FOLDERS = {
   // Lets the socket be read before it says that the server is silent.
   'zookeeper/connection.ts': { allow: ['setImmediate'] },
   'redis/**': { packages: ['zod', { 'node:crypto': ['createHash'], 'node:net': ['isIP'] }] },
-  'redis/client.ts': { packages: ['ioredis', { 'node:crypto': ['createHash'] }] },
+  'redis/connection.ts': { packages: ['ioredis', 'node:fs/promises', 'node:net', 'node:tls'] },
   'redis/scripts.ts': { packages: ['node:fs/promises', 'node:path'] },
   'disk/**': { packages: ['node:fs', 'node:fs/promises', 'node:path'] },
   'hooks/**': { packages: [] },

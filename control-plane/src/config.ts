@@ -13,7 +13,7 @@ import {
 } from './model/field.js';
 import { checkName } from './model/names.js';
 import { err, ok, type Result } from './model/result.js';
-import { parseRedisUrl } from './redis/address.js';
+import { parseRedisUrl } from './model/redis_url.js';
 import { DEFAULT_FORMAT, parseFormatName, type NamedRoot } from './registry/formats.js';
 import { parseNetworks } from './registry/networks.js';
 import {

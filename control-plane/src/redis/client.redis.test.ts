@@ -9,6 +9,7 @@ import { reservePort } from '../local/port_reservation.js';
 import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import type { LinkState } from '../model/ports.js';
+import { localRedis } from '../testing/redis_address.js';
 import { buildEncoded, buildPeer, buildSet } from '../testing/builders.js';
 import { createRecordingLog, type RecordingLog } from '../testing/log.js';
 import { startTcpProxy, type TcpProxy } from '../testing/tcp_proxy.js';
@@ -50,13 +51,7 @@ afterEach(async () => {
   await proxy.close();
 });
 
-const address = (to: number): LinkOptions['address'] => ({
-  host: '127.0.0.1',
-  port: to,
-  username: null,
-  password: null,
-  database: 0,
-});
+const address = (to: number): LinkOptions['address'] => localRedis(to);
 
 async function link(options: Partial<LinkOptions> = {}): Promise<RedisLink & { readonly doubts: string[] }> {
   const made = new RedisLink({ address: address(proxy.port), name: 'test', log, clock, ...options });

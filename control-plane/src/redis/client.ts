@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { Redis, type RedisOptions } from 'ioredis';
 import { backoffDelay } from '../model/backoff.js';
 import type { Clock, Lifecycle, LinkState, Log, Timer } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
-import { describeAddress, type RedisAddress } from './address.js';
+import type { RedisAddress } from '../model/redis_url.js';
+import { openConnection, type Connection } from './connection.js';
 import { describeError } from './describe_error.js';
 import { describeChange, parseIdentity, type ServerIdentity } from './identity.js';
+import { Target } from './target.js';
 
 /** Every second the link asks for a sign of life, so silence is noticed after at most this and the socket timeout. */
 const PROBE_MS = 1_000;
@@ -35,7 +36,8 @@ export interface LinkOptions {
 export class RedisLink implements Lifecycle {
   readonly #options: LinkOptions;
   readonly #timeoutMs: number;
-  readonly #redis: Redis;
+  readonly #redis: Connection;
+  readonly #target: Target;
   readonly #scripts = new Map<string, { readonly sha: string; readonly text: string }>();
   readonly #doubtListeners: ((reason: string) => void)[] = [];
   readonly #usableListeners: (() => void)[] = [];
@@ -61,7 +63,16 @@ export class RedisLink implements Lifecycle {
     for (const [name, text] of Object.entries(options.scripts ?? {}))
       this.#scripts.set(name, { text, sha: createHash('sha1').update(text).digest('hex') });
     this.#state = { state: 'connecting', since: options.clock.wall(), detail: this.#lastError };
-    this.#redis = new Redis<'legacy'>(this.#clientOptions());
+    const { address, clock } = options;
+    this.#target = new Target(address, clock);
+    this.#redis = openConnection({
+      ...this.#target.access,
+      locate: () => this.#target.locate(),
+      database: address.database,
+      name: options.name,
+      commandTimeoutMs: this.#timeoutMs,
+      retryMs: () => backoffDelay(this.#failures++, BACKOFF, 0),
+    });
     this.#redis.on('error', (error: Error) => {
       this.#lastError = describeError(error, this.#timeoutMs);
       if (!this.#usable) this.#setState('connecting', this.#lastError);
@@ -114,7 +125,12 @@ export class RedisLink implements Lifecycle {
       this.#heard = true;
       return ok(answer);
     } catch (error) {
-      return err(describeError(error, this.#timeoutMs));
+      const reason = describeError(error, this.#timeoutMs);
+      const redirected = await this.#target.redirect(reason, command, args);
+      if (redirected === null) return err(reason);
+      if ('answer' in redirected) return redirected.answer;
+      this.#leave(redirected.leave);
+      return err(reason);
     }
   }
 
@@ -143,6 +159,7 @@ export class RedisLink implements Lifecycle {
 
   async #end(): Promise<void> {
     this.#timer?.stop();
+    this.#target.closeAside();
     this.#turn += 1;
     this.#usable = false;
     const open = ['connecting', 'connect', 'ready'].includes(this.#redis.status);
@@ -155,36 +172,6 @@ export class RedisLink implements Lifecycle {
     }
     await this.#pending;
     this.#setState('connecting', 'closed');
-  }
-
-  /** The way of replies is named, because inferring it costs the compiler seconds. */
-  #clientOptions(): RedisOptions & { readonly replyMapping?: 'legacy' } {
-    const { address, name } = this.#options;
-    return {
-      host: address.host,
-      port: address.port,
-      db: address.database,
-      ...(address.username === null ? {} : { username: address.username }),
-      ...(address.password === null ? {} : { password: address.password }),
-      connectionName: name,
-      disableClientInfo: true,
-      lazyConnect: true,
-      // The library waits by its own timers: it knows neither the clock nor a way to be given one.
-      connectTimeout: 2_000,
-      disconnectTimeout: 100,
-      commandTimeout: this.#timeoutMs,
-      // Armed while an answer is owed; longer than the command timeout, so that one slow command is not a lost link.
-      socketTimeout: this.#timeoutMs + 500,
-      // A command that lost its connection may have been applied: its caller decides, the client never sends it again.
-      autoResendUnfulfilledCommands: false,
-      // 0 fails what is in flight as soon as the connection is lost, 1 only after the command timeout.
-      maxRetriesPerRequest: 0,
-      enableOfflineQueue: false,
-      autoResubscribe: false,
-      // `#prepare` does it, with the rest of what it needs from INFO.
-      enableReadyCheck: false,
-      retryStrategy: () => backoffDelay(this.#failures++, BACKOFF, 0),
-    };
   }
 
   #connect(): void {
@@ -216,6 +203,8 @@ export class RedisLink implements Lifecycle {
   async #greet(): Promise<ServerIdentity> {
     const identity = parseIdentity(await this.#redis.info());
     if (identity.loading) throw new Error('the server is still loading its data');
+    if (identity.role === 'slave' && this.#target.mayMove)
+      throw new Error(`${this.#target.describe()} is a replica`);
     const loads = [...this.#scripts.values()].map(({ text }) => this.#redis.call('SCRIPT', ['LOAD', text]));
     await Promise.allSettled(loads); // only saves the first call a round trip
     return identity;
@@ -236,18 +225,35 @@ export class RedisLink implements Lifecycle {
   #lost(): void {
     this.#turn += 1;
     this.#usable = false;
+    this.#target.closeAside();
     if (this.#closing === undefined) this.#setState('connecting', this.#lastError);
     this.#lastError = 'the connection was lost';
   }
 
   #tick(): void {
     if (this.#redis.status === 'end') this.#connect(); // never on its own account, but nothing else would revive it
+    this.#lookAround();
     const [heard, needsMore] = [this.#heard, this.#needsIdentity()];
     this.#heard = false;
     if (!this.#usable || this.#probing || (heard && !needsMore)) return;
     this.#probing = true;
     this.#pending = this.#probe().finally(() => {
       this.#probing = false;
+    });
+  }
+
+  /** Gives the present connection up, and finds the right server. */
+  #leave(reason: string): void {
+    this.#lastError = reason;
+    if (this.#redis.status === 'ready') this.#redis.disconnect(true);
+  }
+
+  /** Goes elsewhere if another server is the one that is written by now. */
+  #lookAround(): void {
+    if (!this.#usable) return;
+    const turn = this.#turn;
+    void this.#target.lookAround().then((elsewhere) => {
+      if (elsewhere !== null && turn === this.#turn) this.#leave(elsewhere);
     });
   }
 
@@ -269,6 +275,7 @@ export class RedisLink implements Lifecycle {
       this.#identity = identity;
       this.#healthy(identity);
       if (change !== null) this.#doubt(change);
+      if (identity?.role === 'slave' && this.#target.mayMove) this.#leave('the server became a replica');
     } catch (error) {
       if (turn !== this.#turn) return;
       this.#lastError = describeError(error, this.#timeoutMs);
@@ -279,7 +286,7 @@ export class RedisLink implements Lifecycle {
   #healthy(identity: ServerIdentity | null): void {
     if (identity?.role === 'slave')
       this.#setState('degraded', 'the server is a replica, which cannot be written');
-    else this.#setState('connected', describeAddress(this.#options.address));
+    else this.#setState('connected', this.#target.describe());
   }
 
   #doubt(reason: string): void {

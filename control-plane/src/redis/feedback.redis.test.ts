@@ -8,6 +8,7 @@ import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import type { FleetReport, Heartbeat } from '../model/gateway.js';
 import type { Clock } from '../model/ports.js';
+import { localRedis } from '../testing/redis_address.js';
 import { buildHeartbeat } from '../testing/builders.js';
 import { createFakeClock, type FakeClock } from '../testing/clock.js';
 import { feedbackContract } from '../testing/feedback.contract.js';
@@ -34,7 +35,7 @@ beforeAll(async () => {
   port = await reservePort();
   redis = await launchRedis({ dir, port });
   cli = new RedisLink({
-    address: { host: '127.0.0.1', port, username: null, password: null, database: 0 },
+    address: localRedis(port),
     name: 'cli',
     log: createRecordingLog(),
     clock: systemClock,

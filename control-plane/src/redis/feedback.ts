@@ -3,7 +3,7 @@ import { worseLink } from '../model/link.js';
 import { checkName } from '../model/names.js';
 import type { Clock, Feedback, LinkState, Log, Timer } from '../model/ports.js';
 import { ok, type Result } from '../model/result.js';
-import { parseRedisUrl } from './address.js';
+import { parseRedisUrl } from '../model/redis_url.js';
 import { RedisLink } from './client.js';
 import { Complaints } from './complaints.js';
 import { GatewayList, MOST_LISTED, type GatewayListing } from './gateway_list.js';

@@ -9,6 +9,7 @@ import { reservePort } from '../local/port_reservation.js';
 import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import { comparePositions, type Position } from '../model/position.js';
+import { localRedis } from '../testing/redis_address.js';
 import { buildEncoded, buildPeer, buildSet } from '../testing/builders.js';
 import { createRecordingLog } from '../testing/log.js';
 import { RedisLink } from './client.js';
@@ -31,7 +32,7 @@ beforeAll(async () => {
   const scripts = await loadScripts(SCRIPTS);
   publisher = createPublisher({ url: `redis://127.0.0.1:${port}`, scripts, ...shared });
   gateway = new RedisLink({
-    address: { host: '127.0.0.1', port, username: null, password: null, database: 0 },
+    address: localRedis(port),
     name: 'gateway',
     scripts: { follow: readFileSync(join(SCRIPTS, 'follow.lua'), 'utf8') },
     ...shared,

@@ -9,6 +9,7 @@ import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import type { LinkState, PublishAnswer } from '../model/ports.js';
 import type { PublishedDocument } from '../model/set.js';
+import { localRedis } from '../testing/redis_address.js';
 import { buildEncoded, buildPeer, buildRoutes, buildSet, buildTombstone } from '../testing/builders.js';
 import { createRecordingLog } from '../testing/log.js';
 import { publisherContract } from '../testing/publisher.contract.js';
@@ -37,7 +38,7 @@ beforeAll(async () => {
   url = `redis://127.0.0.1:${port}`;
   scripts = await loadScripts(SCRIPTS);
   redis = await launchRedis({ dir, port });
-  const address = { host: '127.0.0.1', port, username: null, password: null, database: 0 };
+  const address = localRedis(port);
   cli = new RedisLink({ address, name: 'cli', log, clock, commandTimeoutMs: 10_000 });
   hints = new RedisLink({ address, name: 'hints', log, clock, channel: CHANNELS.changed });
   hints.onMessage((text) => heard.push(text));

@@ -3,7 +3,7 @@ import type { Clock, LinkState, Log, Meta, PruneAnswer, PublishAnswer, Publisher
 import { checkName, ROUTES } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 import type { EncodedDocument, PublishedDocument } from '../model/set.js';
-import { parseRedisUrl } from './address.js';
+import { parseRedisUrl } from '../model/redis_url.js';
 import { RedisLink } from './client.js';
 import { parseDocument } from './documents.js';
 import { CHANNELS, KEYS } from './keys.js';

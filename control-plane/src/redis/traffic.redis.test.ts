@@ -8,6 +8,7 @@ import type { LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
 import type { Counts } from '../model/release_gates.js';
 import type { GatewayTraffic } from '../model/release_ports.js';
+import { localRedis } from '../testing/redis_address.js';
 import { createRecordingLog } from '../testing/log.js';
 import { startTcpProxy } from '../testing/tcp_proxy.js';
 import { trafficContract } from '../testing/traffic.contract.js';
@@ -25,7 +26,7 @@ let cli: RedisLink;
 beforeAll(async () => {
   port = await reservePort();
   redis = await launchRedis({ dir, port });
-  const address = { host: '127.0.0.1', port, username: null, password: null, database: 0 };
+  const address = localRedis(port);
   cli = new RedisLink({ address, name: 'cli', log, clock, commandTimeoutMs: 10_000 });
   await cli.start();
   await until(() => expect(cli.state().state).toBe('connected'));

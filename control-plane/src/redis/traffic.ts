@@ -6,7 +6,7 @@ import type { Counts } from '../model/release_gates.js';
 import type { GatewayTraffic, TrafficReader } from '../model/release_ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { isObject } from '../model/shape.js';
-import { parseRedisUrl } from './address.js';
+import { parseRedisUrl } from '../model/redis_url.js';
 import { RedisLink } from './client.js';
 import { describeIssue, nameSchema, parseJson } from './documents.js';
 import { KEYS } from './keys.js';

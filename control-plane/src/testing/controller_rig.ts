@@ -40,6 +40,7 @@ import { createRosterStore } from '../zookeeper/roster.js';
 import { createZooKeeperProbe } from '../zookeeper/write_probe.js';
 import { type MemoryElection, MemoryElections } from './memory/elections.js';
 import { createRecordingLog } from './log.js';
+import { localRedis } from './redis_address.js';
 import { startTcpProxy, type TcpProxy } from './tcp_proxy.js';
 
 /*
@@ -74,13 +75,7 @@ class Servers {
     this.ports = { redis: await reservePort(), zookeeper: await reservePort() };
     this.scripts = await loadScripts(fileURLToPath(new URL('../../../lua/redis', import.meta.url)));
     [this.redis, this.zookeeper] = await Promise.all([this.#launchRedis(), this.#launchZooKeeper()]);
-    const address = {
-      host: '127.0.0.1',
-      port: this.ports.redis,
-      username: null,
-      password: null,
-      database: 0,
-    };
+    const address = localRedis(this.ports.redis);
     this.cli = new RedisLink({ address, name: 'cli', log, clock, commandTimeoutMs: 10_000 });
     await this.cli.start();
   }

@@ -178,7 +178,7 @@ for (const [path, source, reason] of REFUSED) {
 
 const ALLOWED = [
   ['plan/a.ts', "import { createHash } from 'node:crypto';"],
-  ['redis/client.ts', "import { Redis } from 'ioredis';"],
+  ['redis/connection.ts', "import { Redis } from 'ioredis';"],
   ['zookeeper/client.ts', "import zk from 'node-zookeeper-client';"],
   ['controller/metrics.ts', "import { Counter } from 'prom-client';"],
   ['api/a.ts', "import express from 'express'; import { z } from 'zod';"],

@@ -55,7 +55,7 @@ describe('the law sees', () => {
 
   test.each([
     ['controller/a.ts', "import { x } from '../plan/b.js'; import { y } from '../model/c.js';"],
-    ['redis/client.ts', "import { Redis } from 'ioredis';"],
+    ['redis/connection.ts', "import { Redis } from 'ioredis';"],
     ['testkit.ts', "export { x } from './testing/builders.js'; export { y } from './redis/keys.js';"],
   ])('nothing wrong in %s: %s', (path, source) => {
     expect(check(path, source)).toEqual([]);

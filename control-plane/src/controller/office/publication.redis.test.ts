@@ -16,6 +16,7 @@ import { createPublisher } from '../../redis/publisher.js';
 import { loadScripts, type PublishingScripts } from '../../redis/scripts.js';
 import { buildEncoded, buildPeer, buildSet } from '../../testing/builders.js';
 import { createFakeClock, type FakeClock } from '../../testing/clock.js';
+import { localRedis } from '../../testing/redis_address.js';
 import { createRecordingLog } from '../../testing/log.js';
 import { Leadership } from './leadership.js';
 import { Publication } from './publication.js';
@@ -37,7 +38,7 @@ beforeAll(async () => {
   url = `redis://127.0.0.1:${String(port)}`;
   scripts = await loadScripts(fileURLToPath(new URL('../../../../lua/redis', import.meta.url)));
   redis = await launchRedis({ dir, port });
-  const address = { host: '127.0.0.1', port, username: null, password: null, database: 0 };
+  const address = localRedis(port);
   cli = new RedisLink({ address, name: 'cli', log, clock: systemClock, commandTimeoutMs: 10_000 });
   await cli.start();
 });
