@@ -205,7 +205,8 @@ describe('what may contain a secret is named and not repeated', () => {
   it.each([
     ['EBBGATE_REDIS', 'foo', /must look like redis:\/\//],
     ['EBBGATE_REDIS', 'redis://:hunter2@host:0', /port must be a whole number from 1 to 65535/],
-    ['EBBGATE_REDIS', 'rediss://:hunter2@host', /TLS is not supported/],
+    ['EBBGATE_REDIS', 'redis://user@host', /a user but no password/],
+    ['EBBGATE_REDIS', 'rediss://:hunter2@10.0.0.5', /needs server_name/],
     ['EBBGATE_TOKEN', 'hunter2 b', /must be visible ASCII characters without spaces/],
     ['EBBGATE_TOKEN', 'hunter2\n', /must be visible ASCII/],
   ])('%s=%j', (variable, given, message) => {

@@ -13,7 +13,7 @@ import {
 } from './model/field.js';
 import { checkName } from './model/names.js';
 import { err, ok, type Result } from './model/result.js';
-import { parseRedisUrl } from './model/redis_url.js';
+import { parseRedisUrl, withPasswords } from './model/redis_url.js';
 import { DEFAULT_FORMAT, parseFormatName, type NamedRoot } from './registry/formats.js';
 import { parseNetworks } from './registry/networks.js';
 import {
@@ -58,10 +58,12 @@ const servers: Kind<string> = {
 };
 
 const redisUrl: Kind<string> = {
-  label: 'redis:// URL',
+  label: 'Redis URL',
   parse: (value) => {
     const address = parseRedisUrl(value);
-    return address.ok ? ok(value) : address;
+    if (!address.ok) return address;
+    const complete = withPasswords(address.value, { password: '', sentinelPassword: '' });
+    return complete.ok ? ok(value) : complete;
   },
 };
 
@@ -221,7 +223,7 @@ export const OPTIONS = {
     'EBBGATE_REDIS',
     redisUrl,
     'redis://127.0.0.1:6379',
-    'Redis, as redis://user:password@host:port/0.',
+    'Redis, as redis://user:password@host:port/0, redis+sentinel://…host,…/master or redis+cluster://…host,…; rediss for TLS, with ca=, server_name=, cert= and key= behind a ?.',
   ),
   apiListen: option('EBBGATE_API_LISTEN', listenField, '127.0.0.1:8090', 'Where the control API listens.'),
   apiAdvertise: option(

@@ -115,7 +115,7 @@ function parseNodes(text: string, kind: RedisAddress['kind']): Result<readonly H
     const host = parseHost(rawHost);
     if (host === null) return err(`a host of the Redis URL must be a host name or an IP address: ${FORM}`);
     const port = portField.parse(rawPort ?? (kind === 'sentinel' ? '26379' : '6379'));
-    if (!port.ok) return err(`a port of the Redis URL ${port.error}: ${FORM}`);
+    if (!port.ok) return err(`the Redis URL's port ${port.error}: ${FORM}`);
     nodes.push({ host, port: port.value });
   }
   if (kind === 'single' && nodes.length > 1)

@@ -63,12 +63,11 @@ export class RedisLink implements Lifecycle {
     for (const [name, text] of Object.entries(options.scripts ?? {}))
       this.#scripts.set(name, { text, sha: createHash('sha1').update(text).digest('hex') });
     this.#state = { state: 'connecting', since: options.clock.wall(), detail: this.#lastError };
-    const { address, clock } = options;
-    this.#target = new Target(address, clock);
+    this.#target = new Target(options.address, options.clock);
     this.#redis = openConnection({
       ...this.#target.access,
       locate: () => this.#target.locate(),
-      database: address.database,
+      database: options.address.database,
       name: options.name,
       commandTimeoutMs: this.#timeoutMs,
       retryMs: () => backoffDelay(this.#failures++, BACKOFF, 0),
@@ -127,9 +126,8 @@ export class RedisLink implements Lifecycle {
     } catch (error) {
       const reason = describeError(error, this.#timeoutMs);
       const redirected = await this.#target.redirect(reason, command, args);
-      if (redirected === null) return err(reason);
-      if ('answer' in redirected) return redirected.answer;
-      this.#leave(redirected.leave);
+      if (redirected !== null && 'answer' in redirected) return redirected.answer;
+      if (redirected !== null) this.#leave(redirected.leave);
       return err(reason);
     }
   }
@@ -232,7 +230,7 @@ export class RedisLink implements Lifecycle {
 
   #tick(): void {
     if (this.#redis.status === 'end') this.#connect(); // never on its own account, but nothing else would revive it
-    this.#lookAround();
+    void this.#lookAround();
     const [heard, needsMore] = [this.#heard, this.#needsIdentity()];
     this.#heard = false;
     if (!this.#usable || this.#probing || (heard && !needsMore)) return;
@@ -249,12 +247,10 @@ export class RedisLink implements Lifecycle {
   }
 
   /** Goes elsewhere if another server is the one that is written by now. */
-  #lookAround(): void {
-    if (!this.#usable) return;
+  async #lookAround(): Promise<void> {
     const turn = this.#turn;
-    void this.#target.lookAround().then((elsewhere) => {
-      if (elsewhere !== null && turn === this.#turn) this.#leave(elsewhere);
-    });
+    const elsewhere = this.#usable ? await this.#target.lookAround() : null;
+    if (elsewhere !== null && turn === this.#turn) this.#leave(elsewhere);
   }
 
   /** True if it matters who answers, and not only that somebody does. */
@@ -267,9 +263,8 @@ export class RedisLink implements Lifecycle {
   async #probe(): Promise<void> {
     const turn = this.#turn;
     try {
-      let identity = this.#identity;
-      if (this.#needsIdentity()) identity = parseIdentity(await this.#redis.info());
-      else await this.#redis.ping();
+      const identity = this.#needsIdentity() ? parseIdentity(await this.#redis.info()) : this.#identity;
+      if (identity === this.#identity) await this.#redis.ping();
       if (turn !== this.#turn) return;
       const change = describeChange(this.#identity, identity);
       this.#identity = identity;

@@ -1,7 +1,7 @@
 import type { Clock, Log } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import type { CopyPlace, CopyRecord, KeptCopy } from '../model/truth_copy.js';
-import { describeAddress, parseRedisUrl } from './address.js';
+import { describeAddress, parseRedisUrl } from '../model/redis_url.js';
 import { RedisLink } from './client.js';
 import { COPY_KEYS, KEYS } from './keys.js';
 

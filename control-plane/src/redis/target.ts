@@ -5,7 +5,8 @@ import type { Result } from '../model/result.js';
 import { Aside } from './aside.js';
 import { askOnce, type Access } from './connection.js';
 import { parseRedirect } from './redirect.js';
-import { topologyOf, type Topology } from './topology/topology.js';
+import { topologyOf } from './topology/choose.js';
+import type { Topology } from './topology/topology.js';
 
 /** How often it is asked who may be written: the server of before may live on, cut off from the others. */
 const LOCATE_MS = 3_000;

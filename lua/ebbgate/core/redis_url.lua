@@ -54,7 +54,7 @@ local function parse_nodes(text, kind)
     end
     local port = rest == '' and (kind == 'sentinel' and 26379 or 6379) or whole(sub(rest, 2), 1, 65535)
     if not port then
-      return nil, 'a port of the Redis URL must be a whole number from 1 to 65535: ' .. FORM
+      return nil, "the Redis URL's port must be a whole number from 1 to 65535: " .. FORM
     end
     nodes[#nodes + 1] = { host = host, port = port }
   end

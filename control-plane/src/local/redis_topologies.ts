@@ -1,0 +1,98 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { launch, type LocalProcess } from './process.js';
+import { reservePort } from './port_reservation.js';
+import { ask, launchRedis } from './redis.js';
+
+/** One of several servers, by its port. */
+export interface RigServer {
+  readonly port: number;
+  readonly server: LocalProcess;
+}
+
+/** A Redis with one replica, and three sentinels of which two must agree. */
+export interface SentinelRig extends AsyncDisposable {
+  readonly master: RigServer;
+  readonly replica: RigServer;
+  readonly sentinels: readonly RigServer[];
+  readonly url: string;
+}
+
+/** Asks a server by redis-cli, for tests that arrange things: its answer, or throws what it said. */
+export function redisCli(port: number, ...args: readonly string[]): string {
+  return execFileSync('redis-cli', ['-e', '-p', String(port), ...args], { encoding: 'utf8' }).trim();
+}
+
+async function startServer(dir: string, ...extraArgs: readonly string[]): Promise<RigServer> {
+  const port = await reservePort();
+  return { port, server: await launchRedis({ dir: join(dir, String(port)), port, extraArgs }) };
+}
+
+/** Starts all of it; a master is called down after 500 ms. `more` are arguments of both Redis servers. */
+export async function startSentinelRig(dir: string, more: readonly string[] = []): Promise<SentinelRig> {
+  const fast = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1', ...more];
+  const master = await startServer(dir, ...fast);
+  const replica = await startServer(dir, '--replicaof', `127.0.0.1 ${String(master.port)}`, ...fast);
+  const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(dir, master.port)));
+  const hosts = sentinels.map(({ port }) => `127.0.0.1:${String(port)}`).join(',');
+  return {
+    ...{ master, replica, sentinels, url: `redis+sentinel://${hosts}/ebbgate` },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([master, replica, ...sentinels].map(({ server }) => server.stop()));
+    },
+  };
+}
+
+async function startSentinel(dir: string, masterPort: number): Promise<RigServer> {
+  const port = await reservePort();
+  const own = join(dir, `sentinel-${String(port)}`);
+  mkdirSync(own, { recursive: true });
+  const conf = join(own, 'sentinel.conf');
+  writeFileSync(
+    conf,
+    [
+      ...[`port ${String(port)}`, 'bind 127.0.0.1', `dir ${own}`, 'daemonize no'],
+      `sentinel monitor ebbgate 127.0.0.1 ${String(masterPort)} 2`,
+      ...['down-after-milliseconds ebbgate 500', 'failover-timeout ebbgate 3000'].map(
+        (line) => `sentinel ${line}`,
+      ),
+      '',
+    ].join('\n'),
+  );
+  const server = await launch({
+    name: `sentinel on port ${String(port)}`,
+    command: 'redis-server',
+    args: [conf, '--sentinel'],
+    logFile: join(own, 'sentinel.log'),
+    ready: () => ask(port, 'PING\r\n', '+PONG'),
+  });
+  return { port, server };
+}
+
+/** Three masters of a cluster, all slots at the first. */
+export interface ClusterRig extends AsyncDisposable {
+  readonly nodes: readonly RigServer[];
+  readonly url: string;
+}
+
+/** Starts the cluster; resolves once every node says that it is well. */
+export async function startClusterRig(dir: string): Promise<ClusterRig> {
+  const nodes = await Promise.all(
+    [1, 2, 3].map(() => startServer(dir, '--cluster-enabled', 'yes', '--cluster-node-timeout', '1000')),
+  );
+  const [first, ...others] = nodes;
+  if (first === undefined) throw new Error('no node');
+  redisCli(first.port, 'CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+  for (const { port } of others) redisCli(port, 'CLUSTER', 'MEET', '127.0.0.1', String(first.port));
+  for (const { port } of nodes)
+    while (!redisCli(port, 'CLUSTER', 'INFO').includes('cluster_state:ok'))
+      await new Promise((resolve) => setTimeout(resolve, 50));
+  return {
+    nodes,
+    url: `redis+cluster://${nodes.map(({ port }) => `127.0.0.1:${String(port)}`).join(',')}`,
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(nodes.map(({ server }) => server.stop()));
+    },
+  };
+}
