@@ -94,6 +94,15 @@ function stage(services: readonly string[]) {
       read: () => Promise.resolve(ok(null)),
       write: () => Promise.resolve(ok([])),
     },
+    tokens: {
+      noun: 'tokens',
+      ...life(),
+      ...whole,
+      ...undamaged,
+      onChange: () => undefined,
+      read: () => Promise.resolve(ok(null)),
+      write: () => Promise.resolve(ok([])),
+    },
     roster: {
       noun: 'roster',
       ...life(),

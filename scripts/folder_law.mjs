@@ -97,7 +97,7 @@ const FOLDERS = {
       'zod',
       'node:events',
       'node:http',
-      { 'node:crypto': ['createHash', 'timingSafeEqual'] },
+      { 'node:crypto': ['createHash', 'createHmac', 'timingSafeEqual'] },
     ],
   },
   'api/forward_http.ts': { packages: ['undici'] },

@@ -35,6 +35,7 @@ import { createRecordCodec } from './zookeeper/record_codec.js';
 import { createRegistrySource } from './zookeeper/registry.js';
 import { createReleaseStore } from './zookeeper/releases.js';
 import { createRosterStore } from './zookeeper/roster.js';
+import { createTokenStore } from './zookeeper/tokens.js';
 import { createZooKeeperProbe } from './zookeeper/write_probe.js';
 
 /** What the controller needs besides its configuration. */
@@ -111,6 +112,7 @@ export async function startController(
     traffic: createTrafficReader(redis),
     freezes: createFreezeStore(link, truth),
     audit,
+    tokens: createTokenStore(link, truth),
     hooks: createHooks({
       prefixes: config.hooks,
       commands: config.hookCommands,
@@ -148,6 +150,7 @@ export async function startController(
     clock,
     version,
     randomId: randomUUID,
+    randomBytes,
     metrics: createMetrics(controller.plane),
     forwardTo: forwardByHttp,
   });

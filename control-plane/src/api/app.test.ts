@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import supertest from 'supertest';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../clock.js';
@@ -11,7 +12,15 @@ describe('the log', () => {
   it('logs of a mutation who, what, why, before and after, and by which ids', async () => {
     const log = createRecordingLog();
     const app = createApp({
-      ...{ plane: behind.plane, log, token: null, clock: systemClock, version: '1', randomId: () => 'req-1' },
+      ...{
+        plane: behind.plane,
+        log,
+        token: null,
+        clock: systemClock,
+        version: '1',
+        randomId: () => 'req-1',
+        randomBytes,
+      },
       ...{ metrics: () => Promise.resolve(''), closing: behind.closing.signal },
     });
     const headers = { 'X-Ebbgate-Actor': 'job/42', 'Idempotency-Key': 'k-9' };
@@ -77,8 +86,8 @@ describe('who may ask', () => {
     ['job/42', null, 'job/42'],
     ['ci:deploy.7+rerun', null, 'ci:deploy.7+rerun'],
     [undefined, null, 'local'],
-    [undefined, 't', 'token'],
-    ['bob', 't', 'bob'],
+    [undefined, 't', 'static'],
+    ['job/42', 't', 'static for job/42'],
   ])('calls the actor %s with token %s: %s', async (given, token, by) => {
     const post = client(token).post(`${INSTANCE}/undrain`);
     if (given !== undefined) void post.set('X-Ebbgate-Actor', given);

@@ -10,16 +10,11 @@ import type { Clock, Log } from '../model/ports.js';
 import { PROBLEMS, type Problem } from '../model/problem.js';
 import { readBody } from './body.js';
 import type { Endpoint, Exchange, Reply } from './endpoint.js';
-import {
-  actor,
-  checkLocal,
-  checkToken,
-  clientOf,
-  idempotencyKey,
-  ifMatch,
-  requestId,
-  streamStart,
-} from './exchange.js';
+import { checkAccess, checkMembers, reachOf } from './auth/access.js';
+import { Authenticator } from './auth/authenticator.js';
+import type { Identity } from './auth/identity.js';
+import type { RandomBytes } from './auth/secret.js';
+import { actor, clientOf, idempotencyKey, ifMatch, requestId, streamStart } from './exchange.js';
 import { EventStreams } from './event_stream.js';
 import { forward, isForLeader } from './forward.js';
 import { openApi } from './openapi.js';
@@ -38,21 +33,24 @@ import { protectionEndpoints } from './routes/protection.js';
 import { releaseEndpoints } from './routes/releases.js';
 import { selectionEndpoints } from './routes/selections.js';
 import { serviceEndpoints } from './routes/services.js';
+import { tokenEndpoints } from './routes/tokens.js';
 import { createWait } from './wait.js';
 import { AGE_HEADER, STALE_HEADER, staleness } from './staleness.js';
-
-/** What the one token is called in records of changes. */
-const STATIC_TOKEN = 'static';
 
 /** What the API is built from. */
 export interface AppParts {
   readonly plane: ControlPlane;
   readonly log: Log;
-  /** Null = no authentication: only loopback is served then. */
+  /** The token of the configuration; null = none. */
   readonly token: string | null;
+  /** True: nobody gets in without a token. Default: if `token` is one. Else only loopback is served. */
+  readonly tokenRequired?: boolean;
   readonly clock: Clock;
   readonly version: string;
   readonly randomId: () => string;
+  readonly randomBytes: RandomBytes;
+  /** How many wrong tokens at once may come from one address. */
+  readonly failures?: { readonly burst: number };
   readonly metrics: () => Promise<string>;
   /** How a standby reaches the leader; without it a standby refuses what it would send on. */
   readonly forwardTo?: ForwardTo;
@@ -67,7 +65,7 @@ interface Serving extends AppParts {
 
 /** Every route, one list per noun. */
 export function endpoints(
-  parts: Pick<AppParts, 'plane' | 'clock' | 'metrics' | 'version'>,
+  parts: Pick<AppParts, 'plane' | 'clock' | 'metrics' | 'version' | 'randomBytes'>,
 ): readonly (readonly Endpoint[])[] {
   const wait = createWait(parts.plane, parts.clock);
   let document: unknown;
@@ -85,6 +83,7 @@ export function endpoints(
     controllerEndpoints(parts.plane),
     protectionEndpoints(parts.plane),
     copyEndpoints(parts.plane),
+    tokenEndpoints(parts.plane, parts.randomBytes),
     healthEndpoints(parts.plane, parts.metrics, () => (document ??= openApi(nouns.flat(), parts.version))),
   ];
   return nouns;
@@ -102,9 +101,14 @@ export function createApp(parts: AppParts): Express {
   const open = new Set(
     nouns
       .flat()
-      .filter((e) => e.open)
+      .filter((e) => e.access.role === 'open')
       .map((e) => e.path),
   );
+  const authenticator = new Authenticator({
+    ...{ token: parts.token, tokens: parts.plane.tokens, clock: parts.clock },
+    required: parts.tokenRequired ?? parts.token !== null,
+    ...parts.failures,
+  });
   app.use((request, response, next) => {
     const given = requestId(request);
     const id = typeof given === 'string' ? given : parts.randomId();
@@ -117,8 +121,7 @@ export function createApp(parts: AppParts): Express {
     });
     // Whoever asks only whether it lives gets an answer under any id.
     if (given instanceof Refusal && !open.has(request.path)) throw given;
-    if (parts.token === null) checkLocal(request);
-    else if (!open.has(request.path)) checkToken(request, parts.token);
+    response.locals['identity'] = authenticator.identify(request, { open: open.has(request.path) });
     next();
   });
   const serving = { ...parts, streams: new EventStreams(parts.clock) };
@@ -141,8 +144,12 @@ function router(noun: readonly Endpoint[], parts: Serving): Router {
     const handle = async (request: Request, response: Response): Promise<void> => {
       await serve(one, parts, request, response);
     };
-    if (one.body) made[one.method](path, ...readBody(one.large), handle);
-    else made[one.method](path, handle);
+    // Before the body is read: who may not do it need not be listened to.
+    const gate = (request: Request, response: Response, next: () => void): void => {
+      checkAccess(one.access, response.locals['identity'] as Identity, request.params);
+      next();
+    };
+    made[one.method](path, gate, ...(one.body ? readBody(one.large) : []), handle);
     const allowed = one.method === 'get' ? ['GET', 'HEAD'] : [one.method.toUpperCase()];
     methods.set(path, [...(methods.get(path) ?? []), ...allowed]);
   }
@@ -165,12 +172,18 @@ async function serve(one: Endpoint, parts: Serving, request: Request, response: 
       code: 'not_ready',
       detail: 'no complete view of the registry exists yet; /readyz says what is missing',
     });
+  const identity = response.locals['identity'] as Identity;
+  checkMembers(one.access, identity, request.body);
   const { signal, release } = watchEnd(response, parts.closing);
   const id = response.locals['requestId'] as string;
   const exchange: Exchange = {
     requestId: id,
-    by: actor(request, parts.token),
-    origin: { token: parts.token === null ? null : STATIC_TOKEN, from: clientOf(request), request_id: id },
+    by: actor(request, identity),
+    ...{ identity, reach: reachOf(identity) },
+    origin: {
+      token: identity.proof === 'none' ? null : identity.name,
+      ...{ from: clientOf(request), request_id: id },
+    },
     ifMatch: ifMatch(request, one.ifMatch),
     idempotencyKey: idempotencyKey(request, one.method),
     stream: streamStart(request),

@@ -1,6 +1,8 @@
 import type * as z from 'zod';
 import type { Origin } from '../model/origin.js';
 import type { ProblemCode } from '../model/problem.js';
+import type { Access, Reach } from './auth/access.js';
+import type { Identity } from './auth/identity.js';
 import type { Streaming } from './event_stream.js';
 import { validate } from './validate.js';
 
@@ -9,6 +11,9 @@ export interface Exchange {
   readonly requestId: string;
   /** Who asks: a name the client gave, else how it came in. */
   readonly by: string;
+  readonly identity: Identity;
+  /** What of the services the caller may see and touch. */
+  readonly reach: Reach;
   /** By which token, and from where. */
   readonly origin: Origin;
   /** Without quotes; `*` = whatever it is; null = not given. */
@@ -43,7 +48,7 @@ export interface Answer {
   readonly stream?: string;
 }
 
-export type Method = 'get' | 'patch' | 'post';
+export type Method = 'delete' | 'get' | 'patch' | 'post';
 
 /** What the router and the OpenAPI document need to know of a route. */
 export interface Endpoint {
@@ -56,10 +61,10 @@ export interface Endpoint {
   readonly query: z.ZodType;
   readonly body: z.ZodType | null;
   readonly ifMatch: 'required' | 'optional' | null;
-  /** True if no token is asked for. */
-  readonly open: boolean;
   /** True if its body may be as large as an export. */
   readonly large: boolean;
+  /** Whom it is for. */
+  readonly access: Access;
   /** True if it shows the registry: refused with `not_ready` until a first complete view exists. */
   readonly view: boolean;
   readonly answers: Readonly<Record<number, Answer>>;
@@ -85,8 +90,8 @@ interface Spec<P extends z.ZodType | null, Q extends z.ZodType, B extends z.ZodT
   readonly query: Q;
   readonly body: B;
   readonly ifMatch?: 'required' | 'optional';
-  readonly open?: boolean;
   readonly large?: boolean;
+  readonly access: Access;
   readonly view?: boolean;
   readonly answers: Readonly<Record<number, Answer>>;
   readonly codes?: readonly ProblemCode[];
@@ -103,7 +108,6 @@ export function endpoint<P extends z.ZodType | null, Q extends z.ZodType, B exte
   return {
     ...spec,
     ifMatch: spec.ifMatch ?? null,
-    open: spec.open ?? false,
     large: spec.large ?? false,
     view: spec.view ?? false,
     codes: spec.codes ?? [],

@@ -1,8 +1,8 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Request } from 'express';
 import type { Endpoint } from './endpoint.js';
-import { checkName, RESERVED_ACTORS } from '../model/names.js';
+import { actorOf, checkName, NO_TOKEN, RESERVED_ACTORS } from '../model/names.js';
 import { spellCharacter } from '../model/texts.js';
+import type { Identity } from './auth/identity.js';
 import { invalid, Refusal } from './refusal.js';
 
 /*
@@ -15,7 +15,6 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 const IF_MATCH = /^(?:\*|"([\x21\x23-\x7e]{1,128})")$/;
 /** Of the letters of an address: it comes from a header, and goes into records. */
 const ADDRESS = /^[\da-f:.]{2,45}$/i;
-const BEARER = /^Bearer +(\S+) *$/i;
 
 /** The client's own request id: null = it gave none; a refusal if it is unfit for a log line. */
 export function requestId(request: Request): string | Refusal | null {
@@ -34,10 +33,15 @@ function containing(text: string, stranger: RegExp): string {
   return found === undefined ? '' : `; it contains ${spellCharacter(found)}`;
 }
 
-/** Who acts. */
-export function actor(request: Request, token: string | null): string {
+/** What records call the caller: its token, and on whose behalf it says that it acts; where no token is needed that alone. */
+export function actor(request: Request, { name, proof }: Identity): string {
+  const behalf = behalfOf(request);
+  return proof === 'none' ? (behalf ?? NO_TOKEN) : actorOf(name, behalf);
+}
+
+function behalfOf(request: Request): string | null {
   const given = request.get('x-ebbgate-actor');
-  if (given === undefined) return token === null ? 'local' : 'token';
+  if (given === undefined) return null;
   const field = 'header.x-ebbgate-actor';
   const checked = checkName('actor', given, field);
   const remedy = 'Send a name like ann@example.org or job/42, or leave the header out';
@@ -91,56 +95,6 @@ export function idempotencyKey(request: Request, method: Endpoint['method']): st
   if (IDEMPOTENCY_KEY.test(given)) return given;
   const hint = 'header.idempotency-key must be 1 to 255 visible ASCII characters';
   throw invalid('header.idempotency-key', `${hint}${containing(given, /[^\x21-\x7e]/)}`);
-}
-
-/** Refuses what does not carry the token. Digests are compared, so the time reveals nothing, not even a length. */
-export function checkToken(request: Request, token: string): void {
-  const given = BEARER.exec(request.get('authorization') ?? '')?.[1];
-  if (given !== undefined && timingSafeEqual(digest(given), digest(token))) return;
-  throw new Refusal(
-    {
-      code: 'unauthorized',
-      field: 'header.authorization',
-      detail:
-        given === undefined ? 'send Authorization: Bearer <token>' : 'the token is not the one of this API',
-    },
-    { 'WWW-Authenticate': 'Bearer realm="ebbgate"' },
-  );
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
-}
-
-/**
- * Without a token the loopback address is the only protection, and a web page in the operator's browser can reach
- * that: under a name that its owner re-points at 127.0.0.1 (seen by Host), or straight (seen by Origin).
- */
-export function checkLocal(request: Request): void {
-  const host = request.get('host') ?? '';
-  if (!isLoopback(hostname(host)))
-    throw new Refusal({
-      code: 'forbidden',
-      field: 'header.host',
-      detail: `without a token the API answers only to loopback names and addresses, not to ${JSON.stringify(host)}; set EBBGATE_TOKEN to serve others`,
-    });
-  const origin = request.get('origin');
-  if (origin !== undefined && origin !== `http://${host}`)
-    throw new Refusal({
-      code: 'forbidden',
-      field: 'header.origin',
-      detail: 'without a token the API takes no requests from web pages of another origin',
-    });
-}
-
-function hostname(host: string): string {
-  return /^(\[[^\]]*\]|[^:]*)(?::\d+)?$/.exec(host)?.[1]?.toLowerCase() ?? '';
-}
-
-/** True if `host` names this machine's loopback: localhost, 127.0.0.0/8 or ::1 (with or without brackets). */
-export function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host === '::1' || host === '[::1]') return true;
-  return /^127(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}$/.test(host);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import supertest from 'supertest';
@@ -39,6 +40,7 @@ function api() {
       ...{ plane, log, token: 'secret', clock: createFakeClock(), version: '1' },
       ...{
         randomId: () => 'req-1',
+        randomBytes,
         metrics: () => Promise.resolve(''),
         closing: new AbortController().signal,
       },

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import supertest from 'supertest';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../clock.js';
@@ -140,6 +141,7 @@ describe('inputs', () => {
       clock: systemClock,
       version: '1',
       randomId: () => 'r',
+      randomBytes,
       metrics: () => Promise.reject(new Error('secret')),
       closing: behind.closing.signal,
     });

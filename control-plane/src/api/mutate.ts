@@ -31,6 +31,7 @@ export async function mutate(
   const outcome = await plane.mutate(mutation, {
     by: exchange.by,
     origin: exchange.origin,
+    services: exchange.reach.services,
     reason: given.reason ?? '',
     dry_run: given.dry_run ?? false,
     force: given.force ?? false,
@@ -50,7 +51,7 @@ function logFields(
   { changes, guards, operation, dry_run, published, etags, undoes }: MutationResource,
   { reason, force, expires }: Circumstances,
 ): object {
-  const { kind: verb, ...about } = mutation;
+  const { kind: verb, ...about } = publicPart(mutation);
   return {
     ...{ verb, object: objectOf(mutation), ...about, reason: reason ?? '', dry_run, published },
     changes: changes.map(
@@ -63,6 +64,11 @@ function logFields(
     ...(undoes === undefined ? {} : { undoes: undoes.n }),
     etags,
   };
+}
+
+/** What of it may be read by whoever reads the log. */
+function publicPart(mutation: Mutation): Mutation {
+  return mutation.kind === 'create_token' ? { ...mutation, verifier: null } : mutation;
 }
 
 function answer(body: MutationResource): Reply {

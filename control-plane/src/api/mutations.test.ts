@@ -25,6 +25,7 @@ describe('mutations', () => {
         },
         context: {
           by: 'ann',
+          services: '*',
           origin: { token: null, from: '127.0.0.1', request_id: expect.any(String) },
           reason: 'kernel',
           dry_run: false,

@@ -1,11 +1,13 @@
 import * as z from 'zod';
 import { PROBLEMS, type ProblemCode } from '../model/problem.js';
+import { spellAccess } from './auth/access.js';
 import type { Answer, Endpoint } from './endpoint.js';
 import * as releases from './schema/releases.js';
 import * as mutation from './schema/mutation.js';
 import * as ready from './schema/readiness.js';
 import * as resource from './schema/resources.js';
 import * as sets from './schema/sets.js';
+import * as tokens from './schema/tokens.js';
 import { AGE_HEADER, AGE_MEANING, STALE_HEADER, STALE_MEANING } from './staleness.js';
 
 type Json = Record<string, unknown>;
@@ -35,6 +37,10 @@ const NAMED = {
   ReleasePlan: releases.plan,
   ReleaseOutcome: releases.outcome,
   ReleaseEvents: releases.releaseEvents,
+  Token: tokens.token,
+  Tokens: tokens.tokens,
+  CreatedToken: tokens.created,
+  Identity: tokens.whoami,
   Readiness: ready.readiness,
   Protection: ready.protection,
   Liveness: ready.liveness,
@@ -93,7 +99,7 @@ function operation(endpoint: Endpoint): Json {
     operationId: operationId(endpoint),
     tags: [endpoint.tag],
     summary: endpoint.summary,
-    ...(endpoint.open ? { security: [] } : {}),
+    ...(endpoint.access.role === 'open' ? { security: [] } : { 'x-ebbgate-access': accessOf(endpoint) }),
     parameters: [
       ...members(endpoint.params).map(({ name, schema }) => ({ name, in: 'path', required: true, schema })),
       ...members(endpoint.query).map(({ name, schema, required }) => ({
@@ -107,6 +113,11 @@ function operation(endpoint: Endpoint): Json {
     ...(endpoint.body ? { requestBody: requestBody(endpoint, endpoint.body) } : {}),
     responses: { ...answers(endpoint), ...refusals(endpoint) },
   };
+}
+
+/** Who may call it: the role, and what the token has to be for. */
+function accessOf({ access }: Endpoint): Json {
+  return { ...spellAccess(access) };
 }
 
 /** Verbs that one object and several of them take: those of several end in `_many`. */
@@ -202,7 +213,10 @@ function answerObject(answer: Answer, view: boolean): Json {
 /** The codes a route may answer, by status; one problem schema for all. */
 function refusals(endpoint: Endpoint): Json {
   const codes = new Set<ProblemCode>(['invalid_request', ...endpoint.codes]);
-  if (!endpoint.open) codes.add('unauthorized');
+  if (endpoint.access.role !== 'open') {
+    codes.add('unauthorized');
+    codes.add('too_many_failures');
+  }
   codes.add('forbidden');
   if (endpoint.ifMatch === 'required') codes.add('precondition_required');
   if (endpoint.view) codes.add('not_ready');

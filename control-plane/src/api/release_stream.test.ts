@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { request } from 'undici';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ReleaseEvent } from '../model/release.js';
@@ -20,7 +21,7 @@ beforeEach(async () => {
   clock = createFakeClock();
   api = createApi({
     ...{ plane, log: createRecordingLog(), token: null, clock, version: '1' },
-    ...{ listen: { host: '127.0.0.1', port: 0 }, randomId: () => 'req-1' },
+    ...{ listen: { host: '127.0.0.1', port: 0 }, randomId: () => 'req-1', randomBytes },
     metrics: () => Promise.resolve(''),
   });
   await api.start();

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import request from 'supertest';
 import { beforeEach, expect, it } from 'vitest';
 import { systemClock } from '../clock.js';
@@ -19,6 +20,7 @@ beforeEach(() => {
     clock: systemClock,
     version: '1',
     randomId: () => 'req-1',
+    randomBytes,
     metrics: () => Promise.resolve(''),
     closing: new AbortController().signal,
   });

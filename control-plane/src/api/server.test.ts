@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { request as ask } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../clock.js';
@@ -16,6 +17,7 @@ function api(parts: Partial<ApiOptions> = {}): Api {
     clock: systemClock,
     version: '1',
     randomId: () => 'r',
+    randomBytes,
     metrics: () => Promise.resolve(''),
     ...parts,
   });

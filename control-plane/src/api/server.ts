@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { ControlPlane, ForwardTo } from '../model/control_plane.js';
 import type { Clock, Lifecycle, Log } from '../model/ports.js';
 import { createApp } from './app.js';
-import { isLoopback } from './exchange.js';
+import { isLoopback } from './auth/loopback.js';
 
 export interface ApiOptions {
   readonly plane: ControlPlane;
@@ -15,6 +15,7 @@ export interface ApiOptions {
   readonly clock: Clock;
   readonly version: string;
   readonly randomId: () => string;
+  readonly randomBytes: (bytes: number) => Uint8Array;
   /** The controller's metrics in Prometheus' text format. */
   readonly metrics: () => Promise<string>;
   readonly forwardTo?: ForwardTo;

@@ -34,6 +34,8 @@ export interface ApiClient {
   get<T>(path: string, options?: { waitMs?: number; signal?: AbortSignal }): Promise<Answer<T>>;
   /** Sends a fresh `Idempotency-Key`. */
   post<T>(path: string, body: object, query?: Query): Promise<Answer<T>>;
+  /** Sends a fresh `Idempotency-Key`. */
+  delete<T>(path: string, query?: Query): Promise<Answer<T>>;
   /** Needs the etag that was read, or `*`. */
   patch<T>(path: string, body: object, etag: string, query?: Query): Promise<Answer<T>>;
 }
@@ -141,6 +143,8 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
       }),
     post: (target, body, query = {}) =>
       send('POST', target + queryText(query), { body, headers: { 'Idempotency-Key': terminal.uuid() } }),
+    delete: (target, query = {}) =>
+      send('DELETE', target + queryText(query), { headers: { 'Idempotency-Key': terminal.uuid() } }),
     patch: (target, body, etag, query = {}) =>
       send('PATCH', target + queryText(query), {
         body,

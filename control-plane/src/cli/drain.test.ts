@@ -22,6 +22,7 @@ describe('verbs on instances', () => {
       },
       context: {
         by: 'ann',
+        services: '*',
         origin: { token: null, from: '127.0.0.1', request_id: expect.any(String) },
         reason: 'kernel',
         dry_run: false,

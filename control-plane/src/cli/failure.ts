@@ -82,7 +82,8 @@ const EXITS: Readonly<Partial<Record<ProblemCode, number>>> = {
 export const NEXT: Readonly<Record<ProblemCode, string>> = {
   invalid_request: 'correct what is named; --help shows what the command takes',
   unauthorized: 'give the token by --token-file or EBBGATE_TOKEN',
-  forbidden: 'ask under a loopback address, or give the controller a token',
+  forbidden:
+    'ebbgate whoami shows what your token may do; an admin makes another: ebbgate token create --help',
   not_found: 'ebbgate get services|instances|gateways|operations and ebbgate release get show what there is',
   method_not_allowed: 'this ebbgate and the controller are of different releases: use the same for both',
   conflict: 'look with ebbgate get intents and ebbgate release get, then decide again',
@@ -95,6 +96,7 @@ export const NEXT: Readonly<Record<ProblemCode, string>> = {
   unsupported_media_type:
     'is there something between that changes requests? Ask the controller directly by --api',
   precondition_required: 'read the object first, and send the ETag that came with it',
+  too_many_failures: 'wait a moment, then give the right token by --token-file or EBBGATE_TOKEN',
   internal: "look in the controller's log for the request id",
   not_leader: 'another controller is the leader: send the command to that one by --api',
   no_leader: 'try again in a moment; ebbgate get controllers shows who leads',
@@ -108,6 +110,7 @@ const NEXT_OF_ABSENT: readonly (readonly [RegExp, string])[] = [
   [/has no (such )?instance/i, 'ebbgate get instances SVC shows those that there are'],
   [/no gateway/i, 'ebbgate get gateways shows those that there are'],
   [/no operation/i, 'ebbgate get operations shows those that are remembered'],
+  [/no token/i, 'ebbgate token list shows those that there are'],
   [/no release/i, 'ebbgate release get shows those that run, with SVC all that are remembered'],
   [/no service/i, 'ebbgate get services shows those that there are'],
   [/no path/i, 'this ebbgate and the controller are of different releases: use the same for both'],

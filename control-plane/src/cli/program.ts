@@ -14,6 +14,7 @@ import { addSet } from './set.js';
 import { addSteer } from './steer.js';
 import type { Terminal } from './terminal.js';
 import { addUndoLast } from './undo_last.js';
+import { addToken } from './token.js';
 import { addWaitCommand } from './wait.js';
 import { addWeight } from './weight.js';
 
@@ -46,6 +47,7 @@ export function addApiCommands(program: Command, terminal: Terminal): void {
   addUndoLast(program, terminal);
   addGateway(program, terminal);
   addHold(program, terminal);
+  addToken(program, terminal);
   addAcceptDataLoss(program, terminal);
   addCopies(program, terminal);
   addRelease(program, terminal);

@@ -5,6 +5,7 @@ import { storeProblem } from './inputs/store_problems.js';
 import { readinessOf, roleOf } from './readiness.js';
 import { createReads } from './reads.js';
 import type { Rooms } from './rooms.js';
+import { createTokenPlane } from './tokens.js';
 
 /** The controller as the API sees it: every call goes to the room that answers it. */
 export function createPlane(rooms: Rooms): ControlPlane {
@@ -31,6 +32,7 @@ export function createPlane(rooms: Rooms): ControlPlane {
     copy: () => rooms.copies.document(),
     mutate: (mutation, caller) => commands.mutate(mutation, caller),
     releases,
+    tokens: createTokenPlane({ tokens: () => inputs.tokens, wall: () => rooms.clock.wall() }),
   };
 }
 

@@ -32,6 +32,7 @@ export type Reads = Omit<
   | 'copy'
   | 'mutate'
   | 'releases'
+  | 'tokens'
 >;
 
 /** The reads: each is computed from the world of the moment in which it is asked, and from what people did to releases. */

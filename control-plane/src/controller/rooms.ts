@@ -23,6 +23,7 @@ import type { PublishedDocument } from '../model/set.js';
 import type { ReleaseStore, TrafficReader } from '../model/release_ports.js';
 import type { CopyPlace, RecordCodec } from '../model/truth_copy.js';
 import type { StandingProblem } from '../model/standing_problem.js';
+import type { TokenStore } from '../model/token.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
 import type { World } from '../plan/world.js';
 import { Commands } from './commands/commands.js';
@@ -70,6 +71,7 @@ export interface ControllerDeps {
   readonly traffic: TrafficReader;
   readonly freezes: FreezeStore;
   readonly audit: AuditStore;
+  readonly tokens: TokenStore;
   readonly hooks: Hooks;
   readonly prometheus: Prometheus;
   readonly consumers: ConsumerRegistration;

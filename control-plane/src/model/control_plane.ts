@@ -17,6 +17,7 @@ import type {
   SetResource,
 } from './resources.js';
 import type { Result } from './result.js';
+import type { TokenPlane } from './token.js';
 
 /** A request for a change, as it came in. */
 export interface ForwardedRequest {
@@ -87,4 +88,5 @@ export interface ControlPlane {
   copy(): string | null;
   mutate(mutation: Mutation, context: MutationContext): Promise<Result<MutationResource, Problem>>;
   readonly releases: ReleasePlane;
+  readonly tokens: TokenPlane;
 }

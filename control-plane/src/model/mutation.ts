@@ -3,6 +3,8 @@ import type { CopyPlaceName } from './copy_places.js';
 import type { Origin } from './origin.js';
 import type { GuardVerdict } from './problem.js';
 import type { OperationResource } from './resources.js';
+import type { Role } from './role.js';
+import type { Verifier } from './token.js';
 
 /*
  * What a client may ask to be changed, and what it is answered.
@@ -60,6 +62,17 @@ export type Mutation =
       /** Also every name that was never heard. */
       readonly never_heard: boolean;
     }
+  | {
+      readonly kind: 'create_token';
+      readonly name: string;
+      readonly id: string;
+      readonly role: Role;
+      readonly scope: string;
+      /** What proves its secret; nothing of it is ever written into a log. Null = it is proven by `certificate`. */
+      readonly verifier: Verifier | null;
+      readonly certificate: string | null;
+    }
+  | { readonly kind: 'revoke_token'; readonly name: string }
   /** A person's word that what ZooKeeper contains after a data loss is right. */
   | {
       readonly kind: 'accept_data_loss';
@@ -87,6 +100,8 @@ type MergePatch<T> = T extends readonly unknown[] | string | number | boolean
 export interface MutationContext {
   readonly by: string;
   readonly origin: Origin;
+  /** Which services the caller may touch, as a pattern; a change of others is refused whole. */
+  readonly services: string;
   readonly reason: string;
   readonly dry_run: boolean;
   /** Guards only warn. */

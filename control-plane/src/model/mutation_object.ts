@@ -6,6 +6,9 @@ export function objectOf(mutation: Mutation): string {
   if ('selector' in mutation) return spellSelector(mutation.selector);
   if ('gateway' in mutation) return mutation.gateway;
   switch (mutation.kind) {
+    case 'create_token':
+    case 'revoke_token':
+      return mutation.name;
     case 'cancel_operation':
       return mutation.id;
     case 'undo':

@@ -51,6 +51,13 @@ const RULES = {
     stranger: /[^A-Za-z0-9._-]/u,
     hint: 'A-Z a-z 0-9 . _ -, starting with a letter or digit',
   },
+  /** A token: what records call whoever presents it, so it is a znode's name and the beginning of an actor. */
+  token: {
+    most: 63,
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._@+-]*$/,
+    stranger: /[^A-Za-z0-9._@+-]/u,
+    hint: 'A-Z a-z 0-9 . _ @ + -, starting with a letter or digit',
+  },
   /** Who acts: a person, a team's bot, a job of a build server. */
   actor: {
     most: 128,
@@ -69,6 +76,15 @@ export const LONGEST_NAME = Object.fromEntries(
 
 /** What events call the controller itself, the registry and the gateways; nobody else may take these names. */
 export const RESERVED_ACTORS: readonly string[] = ['controller', 'registry', 'gateways'];
+
+/** The name of the token in EBBGATE_TOKEN, and of whoever asks where no token is needed; no other token may take them. */
+export const STATIC_TOKEN = 'static';
+export const NO_TOKEN = 'local';
+
+/** What records call who acts by a token: its name, and on whose behalf where that was said. */
+export function actorOf(token: string, behalf: string | null): string {
+  return behalf === null ? token : `${token} for ${behalf}`;
+}
 
 /** Checks `value` as a name of `kind`; a failure names `field`, says what is allowed, and which character is not. */
 export function checkName(kind: NameKind, value: unknown, field: string = kind): Result<string, BadName> {

@@ -14,6 +14,7 @@ export const PROBLEMS = {
   too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body must be JSON' },
   precondition_required: { status: 428, title: 'If-Match is needed' },
+  too_many_failures: { status: 429, title: 'Too many wrong tokens came from this address' },
   internal: { status: 500, title: 'Ebbgate failed' },
   not_leader: { status: 503, title: 'Another controller is the leader' },
   no_leader: { status: 503, title: 'No controller leads, or it cannot be reached' },

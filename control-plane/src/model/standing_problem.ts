@@ -31,6 +31,7 @@ export const PROBLEM_KINDS = {
   old_contract: 'note',
   unknown_contract: 'error',
   duplicate_controller: 'error',
+  damaged_token: 'error',
   clock: 'error',
 } as const satisfies Readonly<Record<string, ProblemSeverity>>;
 

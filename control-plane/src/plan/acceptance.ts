@@ -4,6 +4,7 @@ import { NO_INTENT, type IntentRecord, type ServiceEvent } from '../model/intent
 import type { RegistryView } from '../model/registration.js';
 import type { ReleaseRecord } from '../model/release.js';
 import type { PlannedChange } from '../model/mutation.js';
+import type { StoredToken, TokenEdit } from '../model/token.js';
 import { byCodeUnit } from './encode.js';
 import { freezeText } from './freeze.js';
 import { diffRecords } from './diff.js';
@@ -31,6 +32,11 @@ export interface LossFacts {
   readonly releases: { readonly known: readonly ReleaseRecord[]; readonly found: ReadonlySet<string> };
   /** The freeze of everything that was known, and whether ZooKeeper contains a record of it now. */
   readonly freeze?: { readonly known: Freeze | null; readonly found: boolean };
+  /** The tokens that were valid, and those that ZooKeeper contains now. */
+  readonly tokens?: {
+    readonly known: ReadonlyMap<string, StoredToken>;
+    readonly found: ReadonlyMap<string, StoredToken>;
+  };
   /** Known intents are written back, over what ZooKeeper contains. */
   readonly keep: boolean;
   readonly wall: number;
@@ -44,6 +50,7 @@ export function changesOfAcceptance(facts: LossFacts): readonly PlannedChange[] 
     ...lostReleases(facts),
     ...lostFreeze(facts),
     ...regained(facts),
+    ...missingTokens(facts).map(changedToken),
   ];
 }
 
@@ -144,6 +151,32 @@ export function missingGateways({ roster: { known, found } }: LossFacts): readon
       return there === undefined || (there.gone === undefined) !== (gone === undefined);
     })
     .sort((a, b) => byCodeUnit(a.id, b.id));
+}
+
+/**
+ * The tokens to write, so that exactly those are valid that were: one that an older copy lacks is not lost, and one that was
+ * revoked since then does not come back.
+ */
+export function missingTokens({ tokens }: LossFacts): readonly TokenEdit[] {
+  if (tokens === undefined) return [];
+  const { known, found } = tokens;
+  const names = [...new Set([...known.keys(), ...found.keys()])].sort(byCodeUnit);
+  return names.flatMap((name): readonly TokenEdit[] => {
+    const [before, now] = [known.get(name)?.record, found.get(name)];
+    if (JSON.stringify(before) === JSON.stringify(now?.record)) return [];
+    return [{ name, etag: now?.etag ?? null, record: before ?? null }];
+  });
+}
+
+function changedToken({ name, etag, record }: TokenEdit): PlannedChange {
+  const from = etag === null ? 'lost' : record === null ? 'valid' : 'another';
+  return {
+    service: '',
+    instance: null,
+    field: `token ${name}`,
+    from,
+    to: record === null ? 'none' : 'valid',
+  };
 }
 
 /** That a gateway which has gone is remembered again as such takes nothing away and brings nothing back. */

@@ -14,6 +14,7 @@ const NOW = Date.parse('2026-05-01T12:00:00Z');
 const CONTEXT: MutationContext = {
   origin: ORIGIN,
   by: 'ann',
+  services: '*',
   reason: '',
   dry_run: false,
   force: false,

@@ -9,6 +9,7 @@ import { decideHold } from './decide_hold.js';
 import { decideUndo } from './decide_undo.js';
 import { decideState } from './decide_state.js';
 import { decideSpec, decideVersions, decideWeights } from './decide_service.js';
+import { beyond } from '../model/role.js';
 import { guardCapacity } from './guard.js';
 import { recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
 
@@ -43,7 +44,9 @@ export type ServiceMutation = Exclude<
       | 'accept_data_loss'
       | 'restore_copy'
       | 'freeze_all'
-      | 'unfreeze_all';
+      | 'unfreeze_all'
+      | 'create_token'
+      | 'revoke_token';
   }
 >;
 
@@ -60,9 +63,11 @@ export function decide(
       detail: 'force needs a reason: say why the guard may be passed',
     });
   const repeated = findRepeated(mutation, context, state);
-  if (repeated) return repeated;
-  const proposal = propose(mutation, context, state);
+  const proposal = repeated ?? propose(mutation, context, state);
   if (!proposal.ok) return proposal;
+  const foreign = beyond(context.services, proposal.value.services);
+  if (foreign) return err(foreign);
+  if (repeated) return repeated;
   const stale = checkPrecondition(proposal.value, context, state);
   if (stale) return err(stale);
   const guards = guardAll(proposal.value, state);

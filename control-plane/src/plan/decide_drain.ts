@@ -21,7 +21,7 @@ export function decideDrain(
   context: MutationContext,
   state: DecisionState,
 ): Result<Proposal, Problem> {
-  const selection = select(mutation.selector, state);
+  const selection = select(mutation.selector, state, context.services);
   if (!selection.ok) return selection;
   const refused = checkKept([...selection.value.keys()], mutation, context, state);
   if (refused) return err(refused);

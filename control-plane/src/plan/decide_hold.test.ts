@@ -13,7 +13,7 @@ import type { World } from './world.js';
 
 const WALL = Date.parse('2026-05-01T12:00:00Z');
 const CONTEXT: MutationContext = {
-  ...{ origin: ORIGIN, by: 'ann', reason: 'I looked', dry_run: false, force: false },
+  ...{ origin: ORIGIN, by: 'ann', services: '*', reason: 'I looked', dry_run: false, force: false },
   ...{ if_match: null, idempotency_key: null, expires_ms: null },
 };
 

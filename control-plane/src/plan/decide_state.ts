@@ -19,7 +19,7 @@ export function decideState(
   context: MutationContext,
   state: DecisionState,
 ): Result<Proposal, Problem> {
-  const selection = select(mutation.selector, state);
+  const selection = select(mutation.selector, state, context.services);
   if (!selection.ok) return selection;
   const records = new Map<string, IntentRecord>();
   for (const [service, ids] of selection.value) {

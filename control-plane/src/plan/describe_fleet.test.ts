@@ -10,6 +10,7 @@ import type { World } from './world.js';
 const CONTEXT: MutationContext = {
   origin: ORIGIN,
   by: 'ann',
+  services: '*',
   reason: 'canary of v2',
   dry_run: false,
   force: false,

@@ -16,7 +16,7 @@ import type { World } from './world.js';
 const WALL = Date.parse('2026-05-01T12:00:00Z');
 const CONTEXT: MutationContext = {
   origin: ORIGIN,
-  ...{ by: 'ann', reason: 'payday', dry_run: false, force: false },
+  ...{ by: 'ann', services: '*', reason: 'payday', dry_run: false, force: false },
   ...{ if_match: null, idempotency_key: null, expires_ms: null },
 };
 

@@ -9,7 +9,7 @@ import type { Member, Presence } from './membership.js';
 
 const CONTEXT: MutationContext = {
   origin: ORIGIN,
-  ...{ by: 'ann', reason: '', dry_run: false, force: false },
+  ...{ by: 'ann', services: '*', reason: '', dry_run: false, force: false },
   ...{ if_match: null, idempotency_key: null, expires_ms: null },
 };
 const applied = { epoch: 1, generation: 1 };

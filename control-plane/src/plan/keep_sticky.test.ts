@@ -23,7 +23,7 @@ const STICKY: ServiceSpec = { balancer: { sticky: { cookie: 'shop_at' } } };
 const AT = { epoch: 7, generation: 20 };
 const CONTEXT: MutationContext = {
   origin: ORIGIN,
-  ...{ by: 'ann', reason: '', dry_run: false, force: false },
+  ...{ by: 'ann', services: '*', reason: '', dry_run: false, force: false },
   ...{ if_match: null, idempotency_key: null, expires_ms: null },
 };
 

@@ -38,7 +38,14 @@ class Shop {
       mutation,
       {
         origin: ORIGIN,
-        ...{ reason: `${by}'s reason`, dry_run: false, force: false, if_match: null, idempotency_key: null },
+        ...{
+          services: '*',
+          reason: `${by}'s reason`,
+          dry_run: false,
+          force: false,
+          if_match: null,
+          idempotency_key: null,
+        },
         ...{ expires_ms: null, by, ...context },
       },
       {

@@ -1,6 +1,7 @@
 import type { Problem } from '../model/problem.js';
 import type { Selector } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
+import { beyond } from '../model/role.js';
 import type { DecisionState } from './decision.js';
 
 /** Instance ids by service, both sorted as they are known. */
@@ -8,9 +9,14 @@ export type Selection = ReadonlyMap<string, readonly string[]>;
 
 /**
  * The instances a selector means: all its members must match. Ids may also name an instance that is not registered
- * but has an intent. Selecting nothing, or an id that nobody knows, is a failure: a typing error must not look done.
+ * but has an intent. Selecting nothing, or an id that nobody knows, is a failure: a typing error must not look done. So is to
+ * select anything of a service that `services` does not match: before anything else of that service is said.
  */
-export function select(selector: Selector, state: DecisionState): Result<Selection, Problem> {
+export function select(
+  selector: Selector,
+  state: DecisionState,
+  services: string,
+): Result<Selection, Problem> {
   const { service, ids, version, host, zone, all } = selector;
   if (ids === undefined && version === undefined && host === undefined && zone === undefined && !all)
     return err({
@@ -24,6 +30,8 @@ export function select(selector: Selector, state: DecisionState): Result<Selecti
       field: 'selector.service',
       detail: ids === undefined ? 'all needs a service' : 'ids need the service they belong to',
     });
+  const foreign = service === undefined ? null : beyond(services, [service]);
+  if (foreign) return err(foreign);
   const known =
     service === undefined ? [...new Set([...state.membership.keys(), ...state.intents.keys()])] : [service];
   const selection = new Map<string, readonly string[]>();
@@ -40,7 +48,8 @@ export function select(selector: Selector, state: DecisionState): Result<Selecti
     });
   if (selection.size === 0)
     return err({ code: 'not_found', field: 'selector', detail: 'No instance matches the selector' });
-  return ok(selection);
+  const others = beyond(services, selection.keys());
+  return others ? err(others) : ok(selection);
 }
 
 function matching(service: string, selector: Selector, state: DecisionState): readonly string[] {

@@ -14,7 +14,7 @@ import { digestOf, undoOf } from './undo.js';
 const NOW = Date.parse('2026-05-01T12:00:00Z');
 const CONTEXT: MutationContext = {
   origin: ORIGIN,
-  ...{ by: 'ann', reason: '', dry_run: false, force: false },
+  ...{ by: 'ann', services: '*', reason: '', dry_run: false, force: false },
   ...{ if_match: null, idempotency_key: null, expires_ms: null },
 };
 const IDS = ['a', 'b', 'c', 'd'];

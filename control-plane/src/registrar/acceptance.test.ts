@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -20,7 +21,7 @@ beforeEach(async () => {
   plane = new MemoryPlane();
   const app = createApp({
     ...{ plane, log: createRecordingLog(), token: null, clock: systemClock, version: '1' },
-    ...{ randomId: () => 'id', metrics: () => Promise.resolve(''), closing: signal },
+    ...{ randomId: () => 'id', randomBytes, metrics: () => Promise.resolve(''), closing: signal },
   });
   const server = app.listen(0, '127.0.0.1');
   await once(server, 'listening');

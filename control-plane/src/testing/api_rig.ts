@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import supertest from 'supertest';
 import { beforeEach, expect } from 'vitest';
 import { createApp } from '../api/app.js';
@@ -35,6 +36,7 @@ export function client(token: string | null = null, metrics = () => Promise.reso
     clock: systemClock,
     version: '9.9.9',
     randomId: () => `id-${String(++ids)}`,
+    randomBytes,
     metrics,
     closing: behind.closing.signal,
   });

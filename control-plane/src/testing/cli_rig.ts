@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect } from 'vitest';
 import { createApi, type Api } from '../api/server.js';
 import { addApiCommands, createProgram, run } from '../cli/program.js';
@@ -34,6 +35,7 @@ export function listen(port = 0, token: string | null = null): Api {
     clock: systemClock,
     version: '1',
     randomId: () => 'req-1',
+    randomBytes,
     metrics: () => Promise.resolve(''),
   });
 }

@@ -151,6 +151,7 @@ export class Gateway implements AsyncDisposable {
 export const CONTEXT: MutationContext = {
   origin: ORIGIN,
   by: 'ann',
+  services: '*',
   reason: 'test',
   dry_run: false,
   force: false,

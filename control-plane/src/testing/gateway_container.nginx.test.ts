@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -165,6 +166,7 @@ beforeEach(async () => {
   api = createApi({
     ...{ plane, log, clock, version: '1', token: TOKEN, listen: { host: '127.0.0.1', port: 0 } },
     randomId: () => 'req-1',
+    randomBytes,
     metrics: () => Promise.resolve(''),
   });
   await api.start();

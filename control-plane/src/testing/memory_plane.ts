@@ -24,7 +24,9 @@ import type {
 } from '../model/mutation.js';
 import type { ReadinessResource } from '../model/readiness.js';
 import { err, ok, type Result } from '../model/result.js';
+import { beyond } from '../model/role.js';
 import { MemoryReleases } from './memory_releases.js';
+import { MemoryTokens } from './memory_tokens.js';
 import { makeInstance, makeOperation, makeReadiness, makeService } from './resources.js';
 
 /** One call of `mutate`, as it arrived. */
@@ -53,6 +55,7 @@ export class MemoryPlane implements ControlPlane {
   readonly eventMap = new Map<string, ServiceEvent[]>();
   readonly operationMap = new Map<string, OperationResource>();
   readonly releases = new MemoryReleases();
+  readonly tokens = new MemoryTokens();
   intentList: IntentResource[] = [];
   problemList: ProblemResource[] = [];
   gatewayList: GatewayResource[] = [];
@@ -212,10 +215,15 @@ export class MemoryPlane implements ControlPlane {
   private apply(mutation: Mutation, context: MutationContext): Result<MutationResource, Problem> {
     if (mutation.kind === 'cancel_operation' && !this.operationMap.has(mutation.id))
       return err({ code: 'not_found', detail: `there is no operation ${mutation.id}` });
-    const changes = this.planned(mutation);
+    const isOfTokens = mutation.kind === 'create_token' || mutation.kind === 'revoke_token';
+    const ofTokens = isOfTokens ? this.tokens.change(mutation, context) : null;
+    if (ofTokens?.ok === false) return ofTokens;
+    const changes = ofTokens ? [ofTokens.value] : this.planned(mutation);
     if ('selector' in mutation && changes.length === 0)
       return err({ code: 'not_found', detail: 'the selector finds no instance' });
-    const touched = [...new Set(changes.map((change) => change.service))];
+    const touched = isOfTokens ? [] : [...new Set(changes.map((change) => change.service))];
+    const foreign = beyond(context.services, touched);
+    if (foreign) return err(foreign);
     if (!context.dry_run)
       this.change(() => {
         for (const service of touched) this.bump(service);

@@ -2,10 +2,16 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { randomBytes } from 'node:crypto';
+import { spellAccess } from '../api/auth/access.js';
+import { endpoints } from '../api/app.js';
+import { systemClock } from '../clock.js';
 import { OPTIONS } from '../config.js';
+import { ROLES } from '../model/role.js';
 import { SECTIONS } from '../model/service_spec.js';
 import type { Member, Members, Rule } from '../model/shape.js';
 import { GATEWAY_OPTIONS, type GatewayOption } from '../render/options.js';
+import { MemoryPlane } from './memory_plane.js';
 import { regenerate, REWRITE, table } from './page.js';
 import { specContract } from './spec_contract.js';
 
@@ -161,7 +167,37 @@ This page is generated from \`control-plane/src/model/service_spec.ts\`: \`${REW
 `;
 }
 
+function rolesPage(): string {
+  const routes = endpoints({
+    ...{ plane: new MemoryPlane(), clock: systemClock, version: '', randomBytes },
+    metrics: () => Promise.resolve(''),
+  }).flat();
+  const rows = routes.map(({ method, path, access }) => {
+    const { role, about } = spellAccess(access);
+    return [code(`${method.toUpperCase()} ${path}`), role, about];
+  });
+  return `# Roles
+
+What each role of a token is for. \`viewer\`, \`operator\`, \`releaser\` and \`admin\` each contain those before them; \`gateway\` and \`registrar\` are for machines
+and contain nothing else. [Who may do what](../how-to/roles.md) says which to give to whom.
+
+${table(
+  ['role', 'for'],
+  Object.entries(ROLES).map(([role, use]) => [code(role), use]),
+)}
+
+## What each route needs
+
+A token is also for services: a pattern like \`shop-*\`, or \`*\` for all; of role \`gateway\` for gateways. The last column says what of a request it has to match.
+
+${table(['route', 'least role', 'what the token has to be for'], rows)}
+
+This page is generated from the routes: \`${REWRITE}\` writes it again.
+`;
+}
+
 it.each([
+  ['reference/roles.md', rolesPage],
   ['reference/configuration.md', configurationPage],
   ['reference/service-spec.md', specPage],
   ['contract/spec.json', () => JSON.stringify(specContract())],

@@ -11,8 +11,10 @@ import type {
   Term,
 } from '../model/ports.js';
 import type { ReleaseStore } from '../model/release_ports.js';
+import type { TokenStore } from '../model/token.js';
 import { must } from './must.js';
 import { buildRelease } from './releases.js';
+import { buildToken } from './tokens.js';
 import { until } from './until.js';
 
 /** The stores of one controller. */
@@ -22,6 +24,7 @@ export interface OpenStores {
   readonly roster: RosterStore;
   readonly freezes: FreezeStore;
   readonly releases: ReleaseStore;
+  readonly tokens: TokenStore;
 }
 
 /** One truth, empty at first, and what happens to it behind the stores' backs. */
@@ -73,12 +76,13 @@ export function truthContract(name: string, make: () => Promise<Truth>): void {
         await store.start();
         opened.push(store);
       }
-      await until(() => expect(heard.size).toBe(5));
+      await until(() => expect(heard.size).toBe(6));
       return made;
     }
 
     test('each has its own noun, shows that it is empty, and has no problem', () => {
-      expect([...shown.keys()].sort()).toEqual(['freezes', 'histories', 'intents', 'releases', 'roster']);
+      const nouns = ['freezes', 'histories', 'intents', 'releases', 'roster', 'tokens'];
+      expect([...shown.keys()].sort()).toEqual(nouns);
       for (const map of shown.values()) expect(map.size).toBe(0);
       for (const store of Object.values(stores) as AnyTruthStore[]) {
         expect(shown.has(store.noun)).toBe(true);
@@ -211,6 +215,25 @@ export function truthContract(name: string, make: () => Promise<Truth>): void {
       expect(shown.get('releases')?.has('shop')).toBe(false);
       await must(releases.write(term, [begin]));
       expect(shown.get('releases')?.get('shop')).toMatchObject({ history: [], last_n: 0 });
+    });
+
+    test('a token is written once, and removed as it was read; a damaged one is valid for nobody', async () => {
+      const { tokens } = stores;
+      const record = buildToken({ name: 'ci' });
+      const [etag] = await must(tokens.write(term, [{ name: 'ci', etag: null, record }]));
+      const conflict = { ok: false, error: { kind: 'conflict', name: 'ci' } };
+      expect(await tokens.write(term, [{ name: 'ci', etag: null, record }])).toEqual(conflict);
+      expect(shown.get('tokens')).toEqual(new Map([['ci', { record, etag }]]));
+      expect(await must(tokens.read('ci'))).toEqual({ record, etag });
+      await truth.damage(tokens, 'ci');
+      await until(() => expect([...tokens.damaged().keys()]).toEqual(['ci']));
+      expect(shown.get('tokens')?.size).toBe(0);
+      expect(await tokens.write(term, [{ name: 'ci', etag: etag ?? '', record: null }])).toEqual(conflict);
+      const other = buildToken({ name: 'wall' });
+      const [written] = await must(tokens.write(term, [{ name: 'wall', etag: null, record: other }]));
+      await must(tokens.write(term, [{ name: 'wall', etag: written ?? '', record: null }]));
+      expect(await must(tokens.read('wall'))).toBeNull();
+      expect(shown.get('tokens')?.size).toBe(0);
     });
 
     test('a damaged record is named; its last good one stays, and is not written over', async () => {

@@ -8,6 +8,7 @@ import { createHistoryStore } from './histories.js';
 import { createIntentStore } from './intents.js';
 import { createReleaseStore } from './releases.js';
 import { createRosterStore } from './roster.js';
+import { createTokenStore } from './tokens.js';
 
 const zk = useZooKeeper();
 let candidates = 0;
@@ -24,12 +25,13 @@ truthContract('ZooKeeper', async (): Promise<Truth> => {
       roster: createRosterStore(link, { root }),
       freezes: createFreezeStore(link, { root }),
       releases: createReleaseStore(link, { root }),
+      tokens: createTokenStore(link, { root }),
     }),
     damage: async (store, name) => {
       await must(writer.setData(store.pathOf(name), Buffer.from('{'), -1));
     },
     wipe: async () => {
-      for (const folder of ['intents', 'history', 'gateways', 'global', 'releases'])
+      for (const folder of ['intents', 'history', 'gateways', 'global', 'releases', 'tokens'])
         await removeBelow(writer, `${root}/${folder}`);
     },
     close: () => Promise.resolve(),

@@ -1,7 +1,8 @@
-import { describeRecord } from '../../model/audit.js';
+import { describeRecord, type AuditRecord } from '../../model/audit.js';
 import type { ControlPlane } from '../../model/control_plane.js';
 import type { Clock } from '../../model/ports.js';
 import type { Result } from '../../model/result.js';
+import type { Reach } from '../auth/access.js';
 import { endpoint, type Endpoint } from '../endpoint.js';
 import { mutate } from '../mutate.js';
 import { absent, Refusal } from '../refusal.js';
@@ -20,10 +21,11 @@ export function auditEndpoints(plane: ControlPlane, clock: Pick<Clock, 'wall'>):
       ...shared,
       path: '/v1/audit',
       summary: 'Every change that somebody asked for, newest first',
+      access: { role: 'viewer', about: 'shown' },
       params: null,
       query: schema.auditQuery,
       answers: { 200: { description: 'The records.', schema: schema.auditPage } },
-      handle: async ({ query: { service, actor, verb, since, before, limit } }) => {
+      handle: async ({ query: { service, actor, verb, since, before, limit } }, { reach }) => {
         const page = read(
           await plane.auditPage({
             ...{ service: service ?? null, actor: actor ?? null, verb: verb ?? null },
@@ -31,20 +33,23 @@ export function auditEndpoints(plane: ControlPlane, clock: Pick<Clock, 'wall'>):
             ...{ before: before ?? null, limit: limit ?? USUAL_LIMIT },
           }),
         );
-        return { body: { items: page.items.map(describeRecord), next: page.next } };
+        const seen = page.items.filter((record) => isSeen(record, reach));
+        return { body: { items: seen.map(describeRecord), next: page.next } };
       },
     }),
     endpoint({
       ...shared,
       path: '/v1/audit/{record}',
       summary: 'One record',
+      access: { role: 'viewer', about: 'named' },
       params: schema.recordParams,
       query: request.noQuery,
       answers: { 200: { description: 'The record.', schema: schema.auditRecord } },
       codes: ['not_found', 'store_unavailable'],
-      handle: async ({ params: { record: n } }) => {
+      handle: async ({ params: { record: n } }, { reach }) => {
         const record = read(await plane.auditRecord(n));
-        if (record === null) throw absent(`there is no record ${String(n)}, or none any more`);
+        if (record === null || !isSeen(record, reach))
+          throw absent(`there is no record ${String(n)}, or none any more`);
         return { body: describeRecord(record) };
       },
     }),
@@ -53,6 +58,8 @@ export function auditEndpoints(plane: ControlPlane, clock: Pick<Clock, 'wall'>):
       path: '/v1/audit/{record}/undo',
       tag,
       summary: 'Give what a change touched back what it had before, unless it was changed since',
+      // It may bring back whatever anybody had decided, routes among it.
+      access: { role: 'admin', about: 'all' },
       params: schema.undoParams,
       query: request.mutationQuery,
       body: schema.undoBody,
@@ -68,6 +75,12 @@ export function auditEndpoints(plane: ControlPlane, clock: Pick<Clock, 'wall'>):
         ),
     }),
   ];
+}
+
+/** One of no service, or of several, is shown to whoever may see all of them. */
+function isSeen({ services }: AuditRecord, reach: Reach): boolean {
+  if (reach.seesAll) return true;
+  return services.length > 0 && services.every((service) => reach.sees(service));
 }
 
 function momentOf(since: string | number, wall: number): number {

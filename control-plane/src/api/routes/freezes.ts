@@ -24,6 +24,7 @@ export function freezeEndpoints(plane: ControlPlane): readonly Endpoint[] {
       ...answers,
       path: `/v1/services/{service}/${kind}`,
       summary,
+      access: { role: 'operator', about: 'service' },
       params,
       body,
       handle: ({ params: { service }, query, body: given }, exchange) =>
@@ -36,6 +37,7 @@ export function freezeEndpoints(plane: ControlPlane): readonly Endpoint[] {
       ...answers,
       path: `/v1/${verb}`,
       summary,
+      access: { role: 'operator', about: 'all' },
       params: null,
       body,
       handle: ({ query, body: given }, exchange) => mutate(plane, mutation, { ...given, ...query }, exchange),

@@ -19,6 +19,7 @@ export function gatewayEndpoints(plane: ControlPlane): readonly Endpoint[] {
       path: '/v1/gateways',
       tag,
       summary: 'All gateways',
+      access: { role: 'viewer', about: 'all' },
       params: null,
       query: request.noQuery,
       body: null,
@@ -33,6 +34,7 @@ export function gatewayEndpoints(plane: ControlPlane): readonly Endpoint[] {
       path: '/v1/gateways/{gateway}',
       tag,
       summary: 'One gateway',
+      access: { role: 'viewer', about: 'all' },
       params,
       query: request.noQuery,
       body: null,
@@ -50,6 +52,7 @@ export function gatewayEndpoints(plane: ControlPlane): readonly Endpoint[] {
       path: '/v1/gateways/forgets',
       tag,
       summary: 'Leave several silent gateways out of every proof, and names that were never heard',
+      access: { role: 'operator', about: 'all' },
       params: null,
       query: request.mutationQuery,
       body: request.forgetManyBody,
@@ -91,6 +94,11 @@ function roster(
     path: `/v1/gateways/{gateway}/${verb}`,
     tag,
     summary,
+    // A gateway may say that it has gone; that another one has, only a person vouches for.
+    access:
+      verb === 'forget'
+        ? { role: 'operator', about: 'all' }
+        : { role: 'operator', about: 'gateway', also: 'gateway' },
     params,
     query: request.mutationQuery,
     body,

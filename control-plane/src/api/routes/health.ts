@@ -17,7 +17,7 @@ export function healthEndpoints(
       ...bare,
       path: '/livez',
       summary: 'The process answers',
-      open: true,
+      access: { role: 'open', about: 'nothing' },
       answers: { 200: { description: 'Alive.', schema: ready.liveness } },
       handle: () => ({ body: { live: true } }),
     }),
@@ -26,7 +26,7 @@ export function healthEndpoints(
       path: '/readyz',
       summary: 'ZooKeeper, Redis and the leadership, each with its state and since when',
       query: request.readyQuery,
-      open: true,
+      access: { role: 'open', about: 'nothing' },
       answers: {
         200: { description: 'Ready.', schema: ready.readiness },
         503: { description: 'Not ready; the same members say why.', schema: ready.readiness },
@@ -41,6 +41,7 @@ export function healthEndpoints(
       ...bare,
       path: '/metrics',
       summary: "The controller's own metrics, in Prometheus' text format",
+      access: { role: 'viewer', about: 'all' },
       answers: { 200: { description: 'The metrics.', type: 'text/plain' } },
       handle: async () => ({
         text: { type: 'text/plain; version=0.0.4; charset=utf-8', content: await metrics() },
@@ -50,6 +51,7 @@ export function healthEndpoints(
       ...bare,
       path: '/openapi.json',
       summary: 'This API as an OpenAPI 3.1 document',
+      access: { role: 'any', about: 'nothing' },
       answers: { 200: { description: 'The document.' } },
       handle: () => ({ body: document() }),
     }),

@@ -12,6 +12,7 @@ export function intentEndpoints(plane: ControlPlane): readonly Endpoint[] {
       path: '/v1/intents',
       tag: 'intents',
       summary: 'Everything drained, isolated, weighted, shared or frozen: who, why, since, until',
+      access: { role: 'viewer', about: 'shown' },
       params: null,
       query: request.intentsQuery,
       body: null,
@@ -19,8 +20,8 @@ export function intentEndpoints(plane: ControlPlane): readonly Endpoint[] {
       answers: {
         200: { description: 'What people want of services and instances.', schema: resource.intents },
       },
-      handle: ({ query: { expiring } }) => {
-        const all = plane.intents();
+      handle: ({ query: { expiring } }, { reach }) => {
+        const all = plane.intents().filter(({ service }) => reach.sees(service));
         return { body: { items: expiring === true ? endingByThemselves(all) : all } };
       },
     }),

@@ -16,13 +16,16 @@ export function problemEndpoints(plane: ControlPlane): readonly Endpoint[] {
       path: '/v1/problems',
       tag: 'problems',
       summary: 'Everything that is wrong now: what, where, since when, how to correct it',
+      access: { role: 'viewer', about: 'shown', also: 'registrar' },
       params: null,
       query,
       body: null,
       view: true,
       answers: { 200: { description: 'The problems.', schema: resource.standingProblems } },
-      handle: ({ query: { service } }) => {
-        const items = plane.problems();
+      handle: ({ query: { service } }, { reach }) => {
+        const items = plane
+          .problems()
+          .filter((one) => (one.service === null ? reach.seesAll : reach.sees(one.service)));
         return {
           body: { items: service === undefined ? items : items.filter((one) => one.service === service) },
         };

@@ -25,16 +25,18 @@ export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
       tag,
       summary:
         'Whether a data loss of ZooKeeper waits for a person, and which services keep lost instances for now',
+      access: { role: 'viewer', about: 'shown' },
       params: null,
       query: request.noQuery,
       body: null,
       answers: { 200: { description: 'What is suspended, and why.', schema: ready.protection } },
-      handle: () => ({
+      handle: (_, { reach }) => ({
         body: {
           data_loss: plane.readiness().data_loss,
           expiry_suspended: whyNothingExpires(plane),
           services: plane
             .services()
+            .filter(({ service }) => reach.sees(service))
             .flatMap(({ service, protection, holds }) =>
               protection === null && holds.length === 0 ? [] : [{ service, protection, holds }],
             ),
@@ -46,6 +48,7 @@ export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
       path: '/v1/protection/accept_data_loss',
       tag,
       summary: 'Say that what ZooKeeper contains after a data loss is right; refused while there is none',
+      access: { role: 'admin', about: 'all' },
       params: null,
       query: request.mutationQuery,
       body: request.acceptBody,
@@ -61,6 +64,7 @@ export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
       tag,
       summary:
         'Say that instances that vanished, or will vanish, live: none of them is removed until it expires',
+      access: { role: 'operator', about: 'service' },
       params,
       query: request.mutationQuery,
       body: request.holdBody,
@@ -76,6 +80,7 @@ export function protectionEndpoints(plane: ControlPlane): readonly Endpoint[] {
       tag,
       summary:
         'Say that the instances that vanished and are kept are gone, even if none is left; ends a hold. One that registers again is another',
+      access: { role: 'operator', about: 'service' },
       params,
       query: request.mutationQuery,
       body: request.acceptLossBody,

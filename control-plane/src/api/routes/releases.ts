@@ -5,7 +5,9 @@ import type { ProblemCode } from '../../model/problem.js';
 import { type VerbName, hasEnded } from '../../model/release.js';
 import type { Gates } from '../../model/release_gates.js';
 import type { ReleaseContext, ReleaseOutcome } from '../../model/release_plane.js';
+import type { ReleaseResource } from '../../model/release_resources.js';
 import { endpoint, type Answer, type Endpoint, type Exchange, type Reply } from '../endpoint.js';
+import type { Reach } from '../auth/access.js';
 import { streamRelease } from '../release_stream.js';
 import { absent, invalid, Refusal } from '../refusal.js';
 import { name } from '../schema/atoms.js';
@@ -44,26 +46,26 @@ export function releaseEndpoints(plane: ControlPlane, wait: Wait, clock: Clock):
 }
 
 function readEndpoints(plane: ControlPlane, wait: Wait, clock: Clock): readonly Endpoint[] {
-  const found = <T>(value: T | undefined, id: string): T => {
-    if (value === undefined) throw absent(`there is no release ${id}; old ones are forgotten`);
-    return value;
-  };
   const shared = { method: 'get', tag, body: null, view: true, codes: ['not_found'] } as const;
   return [
     endpoint({
       ...shared,
       path: '/v1/releases',
       summary: 'The releases that run, by service',
+      access: { role: 'viewer', about: 'shown' },
       params: null,
       query: request.noQuery,
       answers: { 200: { description: 'The releases.', schema: schema.releases } },
       codes: [],
-      handle: () => ({ body: { items: plane.releases.running() } }),
+      handle: (_, { reach }) => ({
+        body: { items: plane.releases.running().filter(({ service }) => reach.sees(service)) },
+      }),
     }),
     endpoint({
       ...shared,
       path: '/v1/services/{service}/releases',
       summary: 'The releases of a service, newest first',
+      access: { role: 'viewer', about: 'service' },
       params: ofService,
       query: request.noQuery,
       answers: { 200: { description: 'The releases.', schema: schema.releases } },
@@ -77,13 +79,14 @@ function readEndpoints(plane: ControlPlane, wait: Wait, clock: Clock): readonly 
       ...shared,
       path: '/v1/releases/{release}',
       summary: 'One release and what it waits for; `wait` ends when it has ended',
+      access: { role: 'viewer', about: 'named' },
       params,
       query: request.waitQuery,
       answers: {
         200: { description: 'The state at the end of the wait.', schema: schema.release, headers: ETAG },
       },
       handle: async ({ params: { release }, query }, exchange) => {
-        const read = () => found(plane.releases.byId(release), release);
+        const read = () => seen(plane, release, exchange.reach);
         const body = await wait(read, ({ state }) => hasEnded(state), query.wait ?? 0, exchange.signal);
         return { headers: { ETag: `"${body.etag}"` }, body };
       },
@@ -92,26 +95,32 @@ function readEndpoints(plane: ControlPlane, wait: Wait, clock: Clock): readonly 
       ...shared,
       path: '/v1/releases/{release}/plan',
       summary: 'What it does step by step, and what blocks the next step',
+      access: { role: 'viewer', about: 'named' },
       params,
       query: request.noQuery,
       answers: { 200: { description: 'The plan.', schema: schema.plan } },
-      handle: ({ params: { release } }) => ({ body: found(plane.releases.plan(release), release) }),
+      handle: ({ params: { release } }, { reach }) => {
+        seen(plane, release, reach);
+        return { body: found(plane.releases.plan(release), release) };
+      },
     }),
     endpoint({
       ...shared,
       path: '/v1/releases/{release}/events',
       summary:
         'Its last 50 events of people, and of the controller: what, who, when; or a stream of them and of every state',
+      access: { role: 'viewer', about: 'named' },
       params,
       query: request.noQuery,
       answers: {
         200: { description: 'The events, newest last.', schema: schema.releaseEvents, stream: STREAM },
       },
       codes: ['not_found', 'too_many_streams'],
-      handle: ({ params: { release } }, { stream }) => {
+      handle: ({ params: { release } }, { stream, reach }) => {
+        const { state } = seen(plane, release, reach);
         const items = found(plane.releases.events(release), release);
         if (!stream) return { body: { items } };
-        const ended = hasEnded(found(plane.releases.byId(release), release).state);
+        const ended = hasEnded(state);
         // Nothing can come any more: this is how a client that reconnects by itself learns to stop.
         if (ended && stream.after === items.at(-1)?.n)
           return { status: 204, text: { type: 'text/event-stream', content: '' } };
@@ -121,12 +130,24 @@ function readEndpoints(plane: ControlPlane, wait: Wait, clock: Clock): readonly 
   ];
 }
 
+function found<T>(value: T | undefined, id: string): T {
+  if (value === undefined) throw absent(`there is no release ${id}; old ones are forgotten`);
+  return value;
+}
+
+/** The release, if the caller may see its service; to others it does not exist. */
+function seen(plane: ControlPlane, id: string, reach: Reach): ReleaseResource {
+  const release = plane.releases.byId(id);
+  return found(release && reach.sees(release.service) ? release : undefined, id);
+}
+
 function startEndpoint(plane: ControlPlane): Endpoint {
   return endpoint({
     method: 'post',
     path: '/v1/services/{service}/releases',
     tag,
     summary: 'Start a release, or with `dry_run` see its plan',
+    access: { role: 'releaser', about: 'service' },
     params: ofService,
     query: request.mutationQuery,
     body: asked.releaseBody,
@@ -177,6 +198,9 @@ const SUMMARIES: Readonly<Record<VerbName, string>> = {
   rollback: 'Go back; it ends `rolled_back`',
 };
 
+/** Whoever looks after instances at night may stop a release and go back; forward goes who releases. */
+const ROLE_OF = { pause: 'operator', abort: 'operator', rollback: 'operator', resume: 'releaser' } as const;
+
 function verbEndpoints(plane: ControlPlane): readonly Endpoint[] {
   const query = request.mutationQuery;
   const shared = { method: 'post', tag, params, query, ifMatch: 'optional', answers: MOVED } as const;
@@ -185,10 +209,12 @@ function verbEndpoints(plane: ControlPlane): readonly Endpoint[] {
       ...shared,
       path: `/v1/releases/{release}/${verb}`,
       summary: SUMMARIES[verb],
+      access: { role: ROLE_OF[verb], about: 'named' },
       body: asked.verbBody,
       codes: CODES,
       handle: async ({ params: { release }, query, body }, exchange) => {
         const what = { verb, expected_step: null, full: false };
+        if (!exchange.reach.seesAll) seen(plane, release, exchange.reach);
         const context = contextOf(exchange, { ...query, ...body });
         return answer(await plane.releases.move(release, what, context), verb, body.reason);
       },
@@ -199,11 +225,13 @@ function verbEndpoints(plane: ControlPlane): readonly Endpoint[] {
       ...shared,
       path: `/v1/releases/{release}/${verb}`,
       summary: SUMMARIES[verb],
+      access: { role: 'releaser', about: 'named' },
       body: verb === 'promote' ? asked.promoteBody : asked.stepBody,
       codes: [...CODES, 'guard_refused'],
       handle: async ({ params: { release }, query, body }, exchange) => {
         const { expected_step } = body;
         const full = 'full' in body && body.full === true;
+        if (!exchange.reach.seesAll) seen(plane, release, exchange.reach);
         const context = contextOf(exchange, { ...query, ...body });
         const what = { verb, expected_step, full };
         return answer(await plane.releases.move(release, what, context), verb, body.reason);

@@ -26,6 +26,13 @@ export const publishedName = z.union([z.literal(ROUTES), name('service')], {
   error: `${hint('service')}, or ${ROUTES}`,
 });
 
+/** Who acted, as records say it: a name, or `ci for job/42`. */
+export const actorName = z
+  .string()
+  .refine((text) => text.split(' for ').every((part) => checkName('actor', part).ok), {
+    error: `${hint('actor')}, or two of them like ci for job/42`,
+  });
+
 /** A duration like `90s`, read into milliseconds between `min` and `max`. */
 export function duration(min: number, max: number) {
   const bounds = `${formatDuration(min)} to ${formatDuration(max)}`;

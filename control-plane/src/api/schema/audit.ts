@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { AuditResource } from '../../model/audit.js';
-import { duration, name, reason, whole } from './atoms.js';
+import { actorName, duration, name, reason, whole } from './atoms.js';
 import * as mutation from './mutation.js';
 
 /** So far back is asked for by a duration. */
@@ -17,7 +17,7 @@ const number = z
 /** What is asked for of the records. */
 export const auditQuery = z.strictObject({
   service: name('service').optional(),
-  actor: name('actor').optional().meta({ description: 'Who asked, as the records say `by`.' }),
+  actor: actorName.optional().meta({ description: 'Who asked, as the records say `by`.' }),
   verb: z
     .string()
     .regex(/^[a-z_]{1,40}$/, 'must be a verb like drain, set_weights or start_release')

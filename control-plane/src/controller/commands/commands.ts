@@ -11,6 +11,7 @@ import { mutateFreeze } from './freeze.js';
 import { joinGateway, takeGatewayOut } from './gateways.js';
 import { resolveUndo } from './undo.js';
 import { mutateServices } from './services.js';
+import { mutateTokens } from './tokens.js';
 
 /** The door of every mutation. Releases come by `perform` too, with the same context. */
 export class Commands {
@@ -40,6 +41,9 @@ export class Commands {
         return this.#undo(mutation, caller);
       case 'restore_copy':
         return this.#restoration.restore(mutation, caller);
+      case 'create_token':
+      case 'revoke_token':
+        return mutateTokens(this.#context, mutation, caller);
       case 'accept_data_loss':
         return this.#acceptDataLoss(mutation, caller);
       default:

@@ -2,6 +2,7 @@ import type { Clock, Feedback, IntentStore, Log, RosterStore } from '../../model
 import type { Origin } from '../../model/origin.js';
 import type { AuditStore } from '../../model/audit_ports.js';
 import type { FreezeStore } from '../../model/freeze_ports.js';
+import type { TokenStore } from '../../model/token.js';
 import type { World } from '../../plan/world.js';
 import type { Compilation } from '../compilation.js';
 import type { Inputs } from '../inputs/inputs.js';
@@ -15,6 +16,7 @@ export interface CommandContext {
   readonly roster: RosterStore;
   readonly freezes: FreezeStore;
   readonly audit: AuditStore;
+  readonly tokens: TokenStore;
   readonly feedback: Feedback;
   readonly clock: Clock;
   readonly log: Log;
@@ -26,7 +28,7 @@ export interface CommandContext {
   readonly queue: ServiceQueue;
   /** Everything that is known now. */
   readonly world: () => World;
-  readonly inputs: Pick<Inputs, 'releases' | 'running' | 'traffic' | 'storedFreeze'>;
+  readonly inputs: Pick<Inputs, 'releases' | 'running' | 'traffic' | 'storedFreeze' | 'tokens'>;
   readonly compilation: Pick<Compilation, 'isInForce'>;
 }
 

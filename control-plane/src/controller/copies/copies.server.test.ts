@@ -27,7 +27,7 @@ afterEach(() => {
 });
 
 const CONTEXT: MutationContext = {
-  ...{ origin: ORIGIN, by: 'ann', reason: 'disk died', dry_run: false, force: false },
+  ...{ origin: ORIGIN, by: 'ann', services: '*', reason: 'disk died', dry_run: false, force: false },
   ...{ if_match: null, idempotency_key: null, expires_ms: null },
 };
 

@@ -88,7 +88,7 @@ export class Restoration {
     const { by, reason } = context;
     const entry = this.#entry(context, changes);
     return this.#deps.loss.restore(
-      (roster, known): Accepted => ({
+      (roster, known): Omit<Accepted, 'tokens'> => ({
         ...{ keep: true, by, reason, history: records.histories, freeze: records.freeze },
         known: new Map([...known, ...[...present.intents].map(asRecord), ...records.intents]),
         roster: new Map([...records.roster, ...roster]),

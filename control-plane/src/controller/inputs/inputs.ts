@@ -15,6 +15,7 @@ import type {
 import type { RegistryState } from '../../model/registration.js';
 import type { ReleaseTraffic, ServiceReleases, StoredRelease } from '../../model/release.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
+import type { StoredToken, TokenStore } from '../../model/token.js';
 import { trafficOf } from '../../plan/release/traffic.js';
 import { Fleet } from './fleet.js';
 
@@ -26,6 +27,7 @@ export interface Sources {
   readonly roster: RosterStore;
   readonly releases: ReleaseStore;
   readonly freezes: FreezeStore;
+  readonly tokens: TokenStore;
   readonly feedback: Feedback;
   readonly publisher: Publisher;
 }
@@ -62,6 +64,7 @@ export class Inputs {
   #releases: ByService<ServiceReleases> | null = null;
   #traffic: ByService<ReleaseTraffic> = new Map();
   #freezes: ReadonlyMap<string, StoredFreeze> | null = null;
+  #tokens: ReadonlyMap<string, StoredToken> | null = null;
   #seenWhole = false;
 
   constructor(deps: InputsDeps) {
@@ -70,8 +73,8 @@ export class Inputs {
 
   /** Subscribes to every source. Call it once, before any of them starts. */
   subscribe({ registry: membership, doubt }: Takers): void {
-    const { registry, intents, histories, roster, releases, freezes, feedback, publisher, clock } =
-      this.#deps;
+    const { registry, intents, histories, roster, releases, freezes, tokens } = this.#deps;
+    const { feedback, publisher, clock } = this.#deps;
     const into =
       <T>(take: (newest: T, now: number) => void) =>
       (newest: T): void => {
@@ -97,6 +100,7 @@ export class Inputs {
       }),
     );
     freezes.onChange(into((newest) => (this.#freezes = newest)));
+    tokens.onChange(into((newest) => (this.#tokens = newest)));
     feedback.onReport(
       into((report, now) => {
         this.fleet.takeReport(report, now);
@@ -107,8 +111,9 @@ export class Inputs {
 
   /** The sources, in the order in which they are to be started. */
   get sources(): readonly Lifecycle[] {
-    const { publisher, feedback, intents, freezes, histories, releases, roster, registry } = this.#deps;
-    return [publisher, feedback, intents, freezes, histories, releases, roster, registry];
+    const { publisher, feedback, intents, freezes, tokens, histories, releases, roster, registry } =
+      this.#deps;
+    return [publisher, feedback, tokens, intents, freezes, histories, releases, roster, registry];
   }
 
   /** A pass has seen registry, intents and releases complete: from then on what is not known does not exist. */
@@ -150,6 +155,11 @@ export class Inputs {
     const stored = this.storedFreeze;
     if (stored === undefined || this.#deps.freezes.damaged().size > 0) return 'unknown';
     return stored?.record.freeze ?? null;
+  }
+
+  /** By name; null before they were read. */
+  get tokens(): ReadonlyMap<string, StoredToken> | null {
+    return this.#tokens;
   }
 
   /** Service → why: its record, or its release, is damaged and was never seen whole. Its set stays as it was published. */

@@ -9,6 +9,7 @@ interface TruthStores {
   readonly freezes: AnyTruthStore;
   readonly roster: AnyTruthStore;
   readonly histories: AnyTruthStore;
+  readonly tokens: AnyTruthStore;
 }
 
 export interface Stores extends TruthStores {
@@ -51,6 +52,11 @@ const DAMAGE: Readonly<Record<keyof TruthStores, Damage>> = {
     ...{ code: 'damaged_history', names: 'service' },
     what: 'the history of what people did cannot be read',
     consequence: 'it is begun again with the next changes',
+  },
+  tokens: {
+    ...{ code: 'damaged_token', names: 'field' },
+    what: 'a token cannot be read',
+    consequence: 'nobody gets in by it',
   },
 };
 
@@ -104,8 +110,8 @@ function remedyOf(reason: string): string {
 export function storeProblem(
   stores: Omit<Stores, 'consumers' | 'histories' | 'accessProblems'>,
 ): string | null {
-  const { intents, releases, freezes, roster } = stores;
-  const problem = [intents, releases, freezes, roster]
+  const { intents, releases, freezes, roster, tokens } = stores;
+  const problem = [intents, releases, freezes, roster, tokens]
     .map((store) => store.problem())
     .find((one) => one !== null);
   return problem ? `${problem.path} may not be read (${problem.reason})` : null;

@@ -4,6 +4,7 @@ import type { IntentRecord, ServiceEvent, StoredIntent } from '../../model/inten
 import type { IntentEdit, StoredHistory } from '../../model/ports.js';
 import type { RegistryView } from '../../model/registration.js';
 import type { ReleaseRecord } from '../../model/release.js';
+import type { StoredToken } from '../../model/token.js';
 import { missingHistories } from '../../plan/acceptance.js';
 
 /** What a person accepted, and what was known at that moment. */
@@ -18,6 +19,8 @@ export interface Accepted {
   readonly freeze: GlobalFreeze | null;
   /** Releases that have ended, of a copy. */
   readonly ended?: readonly ReleaseRecord[];
+  /** Null: none were read before. */
+  readonly tokens: ReadonlyMap<string, StoredToken> | null;
 }
 
 /** What is in ZooKeeper now, read past everything that is shown. */
@@ -30,6 +33,7 @@ export interface Present {
   readonly releases: ReadonlySet<string>;
   /** True if there is a freeze record. */
   readonly freeze: boolean;
+  readonly tokens: ReadonlyMap<string, StoredToken>;
 }
 
 /** Records written in one transaction, which takes 1 MB; one that has its history with it goes alone. */

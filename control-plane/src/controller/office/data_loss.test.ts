@@ -14,6 +14,7 @@ import { LossSettlement, type LossStores } from './loss_settlement.js';
 const CONTEXT: MutationContext = {
   origin: ORIGIN,
   by: 'ann',
+  services: '*',
   reason: 'disk died',
   dry_run: false,
   force: false,
@@ -27,7 +28,7 @@ function installation(isLost = true): { readonly truth: MemoryTruth; readonly st
   const stores = {
     registry: registry.source(registry.nodes.link()),
     ...{ intents: truth.intents(), roster: truth.roster(), releases: truth.releases() },
-    ...{ freezes: truth.freezes(), histories: truth.histories() },
+    ...{ freezes: truth.freezes(), histories: truth.histories(), tokens: truth.tokens() },
   };
   for (const store of Object.values(stores)) void store.start();
   const audit = truth.audit();

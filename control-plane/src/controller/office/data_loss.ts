@@ -19,7 +19,7 @@ export interface DataLossDeps {
   readonly settlement: LossSettlement;
   readonly leadership: Pick<Leadership, 'suspended'>;
   readonly publication: Pick<Publication, 'state' | 'remembered' | 'acceptLoss'>;
-  readonly inputs: Pick<Inputs, 'intents' | 'history' | 'running' | 'storedFreeze' | 'fleet'>;
+  readonly inputs: Pick<Inputs, 'intents' | 'history' | 'running' | 'storedFreeze' | 'tokens' | 'fleet'>;
   readonly passes: Pick<Passes, 'urge' | 'until'>;
   readonly clock: Pick<Clock, 'wall'>;
   /** Connected = every store has looked at what the present connection shows. */
@@ -56,8 +56,8 @@ export class DataLoss {
 
   /** What was lost, as far as ZooKeeper itself shows it; nothing may be written or published meanwhile. */
   get seen(): string | null {
-    const { registry, intents, roster, releases, freezes } = this.#deps.stores;
-    for (const store of [registry, intents, roster, releases, freezes]) {
+    const { registry, intents, roster, releases, freezes, tokens } = this.#deps.stores;
+    for (const store of [registry, intents, roster, releases, freezes, tokens]) {
       const loss = store.loss();
       if (loss !== null) return loss;
     }
@@ -115,7 +115,7 @@ export class DataLoss {
    * published again.
    */
   async restore(
-    settled: (roster: Accepted['roster'], known: Accepted['known']) => Accepted,
+    settled: (roster: Accepted['roster'], known: Accepted['known']) => Omit<Accepted, 'tokens'>,
     entry: () => AuditEntry,
   ): Promise<Result<boolean, Problem>> {
     const { settlement, publication, passes, inputs, clock } = this.#deps;
@@ -125,7 +125,9 @@ export class DataLoss {
     if (roster === null) return err(GATEWAYS_UNKNOWN);
     const shown = [...(inputs.intents ?? [])].map(([service, { record }]) => [service, record] as const);
     const recalled = recallRecords(publication.remembered, present.value.view, clock.wall());
-    if (!settlement.begin(settled(roster, new Map([...recalled, ...shown])), entry)) return err(UNDER_WAY);
+    // A copy has no tokens: those stay valid that were.
+    const accepted = { ...settled(roster, new Map([...recalled, ...shown])), tokens: inputs.tokens };
+    if (!settlement.begin(accepted, entry)) return err(UNDER_WAY);
     publication.acceptLoss();
     passes.urge();
     return ok(await this.#ended());
@@ -165,6 +167,7 @@ export class DataLoss {
       history: inputs.history,
       releases: inputs.running.map(({ record }) => record),
       freeze: inputs.storedFreeze?.record ?? null,
+      tokens: inputs.tokens,
     };
   }
 

@@ -12,10 +12,12 @@ import type {
   Term,
 } from '../../model/ports.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
+import type { TokenStore } from '../../model/token.js';
 import { allOf, err, ok, type Result } from '../../model/result.js';
 import {
   missingGateways,
   missingReleases,
+  missingTokens,
   recordsOfAcceptance,
   type LossFacts,
 } from '../../plan/acceptance.js';
@@ -32,6 +34,7 @@ export interface LossStores {
   readonly freezes: FreezeStore;
   readonly histories: HistoryStore;
   readonly audit: AuditStore;
+  readonly tokens: TokenStore;
 }
 
 export interface LossSettlementDeps {
@@ -53,8 +56,8 @@ export class LossSettlement {
   }
 
   get #all(): readonly { acceptDataLoss(): void }[] {
-    const { registry, intents, roster, releases, freezes, histories } = this.#deps.stores;
-    return [registry, intents, roster, releases, freezes, histories];
+    const { registry, intents, roster, releases, freezes, histories, tokens } = this.#deps.stores;
+    return [registry, intents, roster, releases, freezes, histories, tokens];
   }
 
   /** What was accepted and is not settled yet, or null. */
@@ -73,7 +76,7 @@ export class LossSettlement {
 
   /** What is in ZooKeeper now; or why it cannot be read. */
   async read(): Promise<Result<Present, string>> {
-    const { registry, intents, roster, releases, freezes, histories } = this.#deps.stores;
+    const { registry, intents, roster, releases, freezes, histories, tokens } = this.#deps.stores;
     const answers = await Promise.all([
       registry.peek(),
       intents.peek(),
@@ -81,10 +84,11 @@ export class LossSettlement {
       releases.peek(),
       freezes.peek(),
       histories.peek(),
+      tokens.peek(),
     ]);
     const peeked = allOf(answers);
     if (!peeked.ok) return peeked;
-    const [view, records, gateways, found, frozen, events] = peeked.value;
+    const [view, records, gateways, found, frozen, events, secrets] = peeked.value;
     const running = [...found].filter(([, { current }]) => current !== null);
     const named = [...records].filter(([service]) => checkName('service', service).ok);
     return ok({
@@ -94,11 +98,12 @@ export class LossSettlement {
       histories: events,
       releases: new Set(running.map(([service]) => service)),
       freeze: frozen.size > 0,
+      tokens: secrets,
     });
   }
 
   /** What an acceptance is worked out from. */
-  facts({ keep, known, roster, releases, freeze }: Accepted, present: Present): LossFacts {
+  facts({ keep, known, roster, releases, freeze, tokens }: Accepted, present: Present): LossFacts {
     const records = new Map([...present.intents].map(([service, { record }]) => [service, record]));
     return {
       membership: this.#deps.membership(),
@@ -108,6 +113,7 @@ export class LossSettlement {
       roster: { known: roster, found: present.roster },
       releases: { known: releases, found: present.releases },
       freeze: { known: freeze?.freeze ?? null, found: present.freeze },
+      tokens: { known: tokens ?? present.tokens, found: present.tokens },
       keep,
       wall: this.#deps.clock.wall(),
     };
@@ -141,6 +147,11 @@ export class LossSettlement {
     for (const entry of missingGateways(facts)) {
       const put = await roster.write(term, [{ id: entry.id, entry }]);
       if (!put.ok) return err(`the roster: ${put.error.kind}`);
+    }
+    for (const edit of missingTokens(facts)) {
+      const put = await this.#deps.stores.tokens.write(term, [edit]);
+      // What is there and cannot be read is nobody's token, and shown as a problem.
+      if (!put.ok && put.error.kind !== 'conflict') return err(`the token ${edit.name}: ${put.error.kind}`);
     }
     const edits = editsOf(recordsOfAcceptance(facts, accepted), accepted, present);
     for (const batch of batchesOf(edits)) {

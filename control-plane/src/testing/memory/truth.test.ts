@@ -13,6 +13,7 @@ truthContract('the memory', () => {
       roster: truth.roster(),
       freezes: truth.freezes(),
       releases: truth.releases(),
+      tokens: truth.tokens(),
     }),
     damage: (store, name) => {
       truth.damage(store.noun, name);

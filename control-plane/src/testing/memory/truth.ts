@@ -13,6 +13,7 @@ import type {
   WriteFailure,
 } from '../../model/ports.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
+import type { TokenStore } from '../../model/token.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { MemoryAudit } from './audit.js';
 import {
@@ -21,6 +22,7 @@ import {
   INTENTS,
   RELEASES,
   ROSTER,
+  TOKENS,
   presentEtag,
   type Noun,
   type Row,
@@ -74,6 +76,9 @@ export class MemoryTruth {
   }
   freezes(): FreezeStore {
     return this.#open(FREEZES);
+  }
+  tokens(): TokenStore {
+    return this.#open(TOKENS);
   }
   releases(): ReleaseStore {
     return this.#open(RELEASES);

@@ -4,6 +4,7 @@ import type { IntentRecord, ServiceEvent, StoredIntent } from '../../model/inten
 import type { IntentEdit, RosterEdit, StoredHistory } from '../../model/ports.js';
 import type { ReleaseRecord, ServiceReleases, StoredRelease } from '../../model/release.js';
 import type { ReleaseEdit } from '../../model/release_ports.js';
+import type { StoredToken, TokenEdit, TokenRecord } from '../../model/token.js';
 
 /*
  * The kinds of records of the truth in memory: how each reads and writes its rows.
@@ -72,6 +73,13 @@ export const FREEZES: Noun<StoredFreeze, FreezeEdit, StoredFreeze> = {
   show: (name, row) => (row.damage === null ? FREEZES.stored(name, row) : null),
   stored: (_name, { value, etag }) => ({ record: value as GlobalFreeze, etag }),
   writes: ({ etag, record }) => [{ noun: 'freezes', name: 'freeze', etag, value: record }],
+};
+
+export const TOKENS: Noun<StoredToken, TokenEdit, StoredToken> = {
+  noun: 'tokens',
+  show: (name, row) => (row.damage === null ? TOKENS.stored(name, row) : null),
+  stored: (_name, { value, etag }) => ({ record: value as TokenRecord, etag }),
+  writes: ({ name, etag, record }) => [{ noun: 'tokens', name, etag, value: record }],
 };
 
 /** How many ended releases a service keeps. */

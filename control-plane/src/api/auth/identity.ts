@@ -1,0 +1,40 @@
+import { EVERYTHING } from '../../model/glob.js';
+import { NO_TOKEN, STATIC_TOKEN } from '../../model/names.js';
+import type { Role } from '../../model/role.js';
+import type { TokenRecord } from '../../model/token.js';
+
+/** Who asks, and what it may do. */
+export interface Identity {
+  /** The token's name. */
+  readonly name: string;
+  /** How it was proven: `none` = no token is needed here, and none was given. */
+  readonly proof: 'none' | 'static' | 'token' | 'certificate';
+  readonly role: Role;
+  /** The services it is for, as a pattern; of role `gateway` the gateways. */
+  readonly scope: string;
+  /** RFC 3339; null = never. */
+  readonly expires: string | null;
+}
+
+/** Whoever asks an API that needs no token. */
+export const NOBODY: Identity = {
+  ...{ name: NO_TOKEN, proof: 'none', role: 'admin', scope: EVERYTHING, expires: null },
+};
+
+/** Who has EBBGATE_TOKEN. */
+export const BOOTSTRAP: Identity = {
+  ...{ name: STATIC_TOKEN, proof: 'static', role: 'admin', scope: EVERYTHING, expires: null },
+};
+
+/** Who has proven a token of the store. */
+export function identityOf(
+  { name, role, scope, expires }: TokenRecord,
+  proof: 'token' | 'certificate',
+): Identity {
+  return { name, proof, role, scope, expires };
+}
+
+/** Whoever asks what is open to everybody. */
+export const ANYBODY: Identity = {
+  ...{ name: NO_TOKEN, proof: 'none', role: 'viewer', scope: '', expires: null },
+};

@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { parseGlob } from '../model/glob.js';
+import { checkName } from '../model/names.js';
+import { err, ok, type Result } from '../model/result.js';
+import { ROLE_NAMES, type Role } from '../model/role.js';
+import type { StoredToken, TokenEdit, TokenRecord, TokenStore } from '../model/token.js';
+import type { ZooKeeperLink } from './link.js';
+import { recordFault, schemaOf, unknownSchema } from './record_fault.js';
+import { createTruthStore, showRecord, type Codec, type StorePlace } from './truth_store.js';
+
+const moment = z.iso.datetime({ offset: true });
+const text = z.string().max(4_096);
+const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${String(digits)}}$`));
+
+/** Strict: a member that is not known here could be a limit that another release has set. */
+const schema = z.strictObject({
+  v: z.literal(1),
+  name: z.string().refine((value) => checkName('token', value).ok, { error: 'not a name of a token' }),
+  id: hex(16),
+  role: z.enum(ROLE_NAMES as [Role, ...Role[]]),
+  scope: z.string().refine((value) => parseGlob(value).ok, { error: 'not a pattern' }),
+  verifier: z.strictObject({ salt: hex(32), hash: hex(64) }).nullable(),
+  certificate: z.string().min(1).max(64).nullable(),
+  by: text,
+  reason: text,
+  at: moment,
+  expires: moment.nullable(),
+});
+
+const CODEC: Codec<StoredToken, TokenEdit, StoredToken> = {
+  noun: 'tokens',
+  folder: 'tokens',
+  decode: (data, { name, etag }) => {
+    const record = parseRecord(data);
+    if (!record.ok) return record;
+    if (record.value.name !== name) return err(`name: it is that of ${record.value.name}`);
+    return ok({ record: record.value, etag });
+  },
+  // Whoever damages one must not keep it valid by that.
+  show: showRecord<StoredToken>(() => null),
+  change: ({ name, etag, record }, { at }) => {
+    const data = record && Buffer.from(JSON.stringify(record), 'utf8');
+    return ok({ name, nodes: [{ path: at(name), data, etag }] });
+  },
+};
+
+/** The store at `<root>/tokens`, which it creates at the first contact. */
+export function createTokenStore(link: ZooKeeperLink, place: StorePlace): TokenStore {
+  return createTruthStore(link, place, CODEC);
+}
+
+function parseRecord(data: Buffer): Result<TokenRecord, string> {
+  let value: unknown;
+  try {
+    value = JSON.parse(data.toString('utf8'));
+  } catch {
+    return err('not JSON');
+  }
+  if (schemaOf(value) !== 1) return err(unknownSchema(schemaOf(value)));
+  const parsed = schema.safeParse(value);
+  return parsed.success ? ok(parsed.data) : err(recordFault(parsed.error));
+}
