@@ -15,26 +15,10 @@ import { Authenticator } from './auth/authenticator.js';
 import type { Identity } from './auth/identity.js';
 import type { RandomBytes } from './auth/secret.js';
 import { actor, clientOf, idempotencyKey, ifMatch, requestId, streamStart } from './exchange.js';
+import { endpoints } from './endpoints.js';
 import { EventStreams } from './event_stream.js';
 import { forward, isForLeader } from './forward.js';
-import { openApi } from './openapi.js';
 import { problemBody, Refusal } from './refusal.js';
-import { auditEndpoints } from './routes/audit.js';
-import { copyEndpoints } from './routes/copies.js';
-import { controllerEndpoints } from './routes/controllers.js';
-import { freezeEndpoints } from './routes/freezes.js';
-import { gatewayEndpoints } from './routes/gateways.js';
-import { healthEndpoints } from './routes/health.js';
-import { instanceEndpoints } from './routes/instances.js';
-import { operationEndpoints } from './routes/operations.js';
-import { intentEndpoints } from './routes/intents.js';
-import { problemEndpoints } from './routes/problems.js';
-import { protectionEndpoints } from './routes/protection.js';
-import { releaseEndpoints } from './routes/releases.js';
-import { selectionEndpoints } from './routes/selections.js';
-import { serviceEndpoints } from './routes/services.js';
-import { tokenEndpoints } from './routes/tokens.js';
-import { createWait } from './wait.js';
 import { AGE_HEADER, STALE_HEADER, staleness } from './staleness.js';
 
 /** What the API is built from. */
@@ -61,32 +45,6 @@ export interface AppParts {
 /** The parts, and what the app makes of its own. */
 interface Serving extends AppParts {
   readonly streams: EventStreams;
-}
-
-/** Every route, one list per noun. */
-export function endpoints(
-  parts: Pick<AppParts, 'plane' | 'clock' | 'metrics' | 'version' | 'randomBytes'>,
-): readonly (readonly Endpoint[])[] {
-  const wait = createWait(parts.plane, parts.clock);
-  let document: unknown;
-  const nouns: readonly (readonly Endpoint[])[] = [
-    serviceEndpoints(parts.plane, wait),
-    instanceEndpoints(parts.plane),
-    selectionEndpoints(parts.plane),
-    operationEndpoints(parts.plane, wait),
-    releaseEndpoints(parts.plane, wait, parts.clock),
-    intentEndpoints(parts.plane),
-    auditEndpoints(parts.plane, parts.clock),
-    problemEndpoints(parts.plane),
-    freezeEndpoints(parts.plane),
-    gatewayEndpoints(parts.plane),
-    controllerEndpoints(parts.plane),
-    protectionEndpoints(parts.plane),
-    copyEndpoints(parts.plane),
-    tokenEndpoints(parts.plane, parts.randomBytes),
-    healthEndpoints(parts.plane, parts.metrics, () => (document ??= openApi(nouns.flat(), parts.version))),
-  ];
-  return nouns;
 }
 
 /** The express application: one router per noun, and the conventions of all of them. */

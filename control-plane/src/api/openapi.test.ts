@@ -7,7 +7,7 @@ import type { MutationResource } from '../model/mutation.js';
 import type { ReadinessResource } from '../model/readiness.js';
 import type * as model from '../model/resources.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
-import { endpoints } from './app.js';
+import { endpoints } from './endpoints.js';
 import { openApi } from './openapi.js';
 import type * as mutation from './schema/mutation.js';
 import type * as ready from './schema/readiness.js';

@@ -23,7 +23,7 @@ import type { PublishedDocument } from '../model/set.js';
 import type { ReleaseStore, TrafficReader } from '../model/release_ports.js';
 import type { CopyPlace, RecordCodec } from '../model/truth_copy.js';
 import type { StandingProblem } from '../model/standing_problem.js';
-import type { TokenStore } from '../model/token.js';
+import type { TokenStore } from '../model/token_ports.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
 import type { World } from '../plan/world.js';
 import { Commands } from './commands/commands.js';

@@ -1,4 +1,5 @@
-import type { KnownToken, StoredToken, TokenPlane, TokenRecord, TokenResource } from '../model/token.js';
+import type { KnownToken, TokenPlane, TokenRecord, TokenResource } from '../model/token.js';
+import type { StoredToken } from '../model/token_ports.js';
 
 type ByName = ReadonlyMap<string, StoredToken>;
 

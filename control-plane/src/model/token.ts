@@ -1,4 +1,3 @@
-import type { TruthStore } from './ports.js';
 import type { Role } from './role.js';
 
 /*
@@ -32,21 +31,6 @@ export interface TokenRecord {
   /** After this moment it is refused; null = never. */
   readonly expires: string | null;
 }
-
-export interface StoredToken {
-  readonly record: TokenRecord;
-  readonly etag: string;
-}
-
-/** One token to write; `record` null removes it, `etag` null = it must not exist yet. */
-export interface TokenEdit {
-  readonly name: string;
-  readonly etag: string | null;
-  readonly record: TokenRecord | null;
-}
-
-/** The tokens. A damaged one is not shown: nobody gets in by what cannot be read. */
-export type TokenStore = TruthStore<StoredToken, TokenEdit>;
 
 /** A token as the API shows it: nothing of it helps to guess the secret. */
 export interface TokenResource {

@@ -4,7 +4,7 @@ import { NO_INTENT, type IntentRecord, type ServiceEvent } from '../model/intent
 import type { RegistryView } from '../model/registration.js';
 import type { ReleaseRecord } from '../model/release.js';
 import type { PlannedChange } from '../model/mutation.js';
-import type { StoredToken, TokenEdit } from '../model/token.js';
+import type { StoredToken, TokenEdit } from '../model/token_ports.js';
 import { byCodeUnit } from './encode.js';
 import { freezeText } from './freeze.js';
 import { diffRecords } from './diff.js';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { randomBytes } from 'node:crypto';
 import { spellAccess } from '../api/auth/access.js';
-import { endpoints } from '../api/app.js';
+import { endpoints } from '../api/endpoints.js';
 import { systemClock } from '../clock.js';
 import { OPTIONS } from '../config.js';
 import { ROLES } from '../model/role.js';

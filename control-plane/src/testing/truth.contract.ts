@@ -11,7 +11,7 @@ import type {
   Term,
 } from '../model/ports.js';
 import type { ReleaseStore } from '../model/release_ports.js';
-import type { TokenStore } from '../model/token.js';
+import type { TokenStore } from '../model/token_ports.js';
 import { must } from './must.js';
 import { buildRelease } from './releases.js';
 import { buildToken } from './tokens.js';

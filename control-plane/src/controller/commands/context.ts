@@ -2,7 +2,7 @@ import type { Clock, Feedback, IntentStore, Log, RosterStore } from '../../model
 import type { Origin } from '../../model/origin.js';
 import type { AuditStore } from '../../model/audit_ports.js';
 import type { FreezeStore } from '../../model/freeze_ports.js';
-import type { TokenStore } from '../../model/token.js';
+import type { TokenStore } from '../../model/token_ports.js';
 import type { World } from '../../plan/world.js';
 import type { Compilation } from '../compilation.js';
 import type { Inputs } from '../inputs/inputs.js';

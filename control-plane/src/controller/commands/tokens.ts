@@ -1,7 +1,8 @@
 import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
 import type { Problem } from '../../model/problem.js';
 import { err, ok, type Result } from '../../model/result.js';
-import type { StoredToken, TokenEdit, TokenRecord } from '../../model/token.js';
+import type { TokenRecord } from '../../model/token.js';
+import type { StoredToken, TokenEdit } from '../../model/token_ports.js';
 import type { CommandContext } from './context.js';
 import { noUndo } from './entry.js';
 import { perform } from './perform.js';

@@ -15,7 +15,7 @@ import type {
 import type { RegistryState } from '../../model/registration.js';
 import type { ReleaseTraffic, ServiceReleases, StoredRelease } from '../../model/release.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
-import type { StoredToken, TokenStore } from '../../model/token.js';
+import type { StoredToken, TokenStore } from '../../model/token_ports.js';
 import { trafficOf } from '../../plan/release/traffic.js';
 import { Fleet } from './fleet.js';
 

@@ -4,7 +4,7 @@ import type { IntentRecord, ServiceEvent, StoredIntent } from '../../model/inten
 import type { IntentEdit, StoredHistory } from '../../model/ports.js';
 import type { RegistryView } from '../../model/registration.js';
 import type { ReleaseRecord } from '../../model/release.js';
-import type { StoredToken } from '../../model/token.js';
+import type { StoredToken } from '../../model/token_ports.js';
 import { missingHistories } from '../../plan/acceptance.js';
 
 /** What a person accepted, and what was known at that moment. */

@@ -12,7 +12,7 @@ import type {
   Term,
 } from '../../model/ports.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
-import type { TokenStore } from '../../model/token.js';
+import type { TokenStore } from '../../model/token_ports.js';
 import { allOf, err, ok, type Result } from '../../model/result.js';
 import {
   missingGateways,

@@ -13,7 +13,7 @@ import type {
   WriteFailure,
 } from '../../model/ports.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
-import type { TokenStore } from '../../model/token.js';
+import type { TokenStore } from '../../model/token_ports.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { MemoryAudit } from './audit.js';
 import {

@@ -4,7 +4,8 @@ import type { IntentRecord, ServiceEvent, StoredIntent } from '../../model/inten
 import type { IntentEdit, RosterEdit, StoredHistory } from '../../model/ports.js';
 import type { ReleaseRecord, ServiceReleases, StoredRelease } from '../../model/release.js';
 import type { ReleaseEdit } from '../../model/release_ports.js';
-import type { StoredToken, TokenEdit, TokenRecord } from '../../model/token.js';
+import type { TokenRecord } from '../../model/token.js';
+import type { StoredToken, TokenEdit } from '../../model/token_ports.js';
 
 /*
  * The kinds of records of the truth in memory: how each reads and writes its rows.
