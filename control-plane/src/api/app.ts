@@ -45,7 +45,11 @@ export interface AppParts {
 /** The parts, and what the app makes of its own. */
 interface Serving extends AppParts {
   readonly streams: EventStreams;
+  readonly authenticator: Authenticator;
 }
+
+/** So often an open stream asks whether its token is still valid. */
+const LOOK_AGAIN_MS = 1_000;
 
 /** The express application: one router per noun, and the conventions of all of them. */
 export function createApp(parts: AppParts): Express {
@@ -82,7 +86,7 @@ export function createApp(parts: AppParts): Express {
     response.locals['identity'] = authenticator.identify(request, { open: open.has(request.path) });
     next();
   });
-  const serving = { ...parts, streams: new EventStreams(parts.clock) };
+  const serving = { ...parts, authenticator, streams: new EventStreams(parts.clock) };
   for (const noun of nouns) app.use(router(noun, serving));
   app.use((request) => {
     throw new Refusal({
@@ -171,6 +175,10 @@ async function serve(one: Endpoint, parts: Serving, request: Request, response: 
     const age = one.view && parts.plane.role() === 'standby' ? parts.plane.viewAge() : null;
     if (age !== null) response.set(AGE_HEADER, (age / 1_000).toFixed(3));
     if (reply.stream) {
+      // Whoever is revoked sees no more of it.
+      using _revoked = parts.clock.every(LOOK_AGAIN_MS, () => {
+        if (!parts.authenticator.isValid(identity)) response.destroy();
+      });
       await parts.streams.serve(response, signal, reply.stream);
       return;
     }

@@ -6,6 +6,8 @@ import { createFakeClock, type FakeClock } from '../testing/clock.js';
 import { createRecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { makeRelease } from '../testing/memory_releases.js';
+import { buildToken } from '../testing/tokens.js';
+import { makeToken } from './auth/secret.js';
 import { createApi, type Api } from './server.js';
 
 const AT = '2026-05-01T12:00:00.000Z';
@@ -41,12 +43,13 @@ function event(n: number): ReleaseEvent {
 }
 
 /** A stream that is being read: what came so far, as `id type`, and whether it is over. */
-async function open(lastEventId?: string) {
+async function open(lastEventId?: string, token?: string) {
   const stop = new AbortController();
   const answer = await request(url, {
     headers: {
       accept: 'text/event-stream',
       ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     },
     signal: stop.signal,
   });
@@ -146,4 +149,17 @@ it('only so many at a time', { timeout: 30_000 }, async () => {
   expect(await refused.body.json()).toMatchObject({ code: 'too_many_streams' });
   for (const one of open100) one.stop();
   await expect.poll(async () => (await open()).read.status, { timeout: 10_000 }).toBe(200);
+});
+
+it('ends within a second when the token that opened it is revoked, and goes on for others', async () => {
+  const { text, id, verifier } = makeToken(randomBytes);
+  plane.tokens.records.set('wall', buildToken({ name: 'wall', id, verifier }));
+  const [{ read: of }, { read: other }] = [await open(undefined, text), await open()];
+  await expect.poll(() => [of.text, other.text].map((one) => one.includes('id: 2'))).toEqual([true, true]);
+  await clock.advance(1_000);
+  expect(of.over).toBe(false);
+  plane.tokens.records.delete('wall');
+  await clock.advance(1_000);
+  await expect.poll(() => of.over).toBe(true);
+  expect(other.over).toBe(false);
 });

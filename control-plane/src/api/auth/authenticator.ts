@@ -58,6 +58,12 @@ export class Authenticator {
     );
   }
 
+  /** False once the token that was proven is revoked or has expired: what is still open for it has to end. */
+  isValid({ id, name }: Identity): boolean {
+    if (id === null) return true;
+    return this.#parts.tokens.list().some((one) => one.name === name && one.id === id && !one.expired);
+  }
+
   /**
    * A token of the store cannot be guessed, so its holder gets in also from an address that has failed too often: a neighbour behind
    * the same address locks nobody out. What may be guessed, and every further failure, waits.

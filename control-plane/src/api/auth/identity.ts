@@ -14,27 +14,29 @@ export interface Identity {
   readonly scope: string;
   /** RFC 3339; null = never. */
   readonly expires: string | null;
+  /** Of the record that was proven; null = of none. */
+  readonly id: string | null;
 }
 
 /** Whoever asks an API that needs no token. */
 export const NOBODY: Identity = {
-  ...{ name: NO_TOKEN, proof: 'none', role: 'admin', scope: EVERYTHING, expires: null },
+  ...{ name: NO_TOKEN, proof: 'none', role: 'admin', scope: EVERYTHING, expires: null, id: null },
 };
 
 /** Who has EBBGATE_TOKEN. */
 export const BOOTSTRAP: Identity = {
-  ...{ name: STATIC_TOKEN, proof: 'static', role: 'admin', scope: EVERYTHING, expires: null },
+  ...{ name: STATIC_TOKEN, proof: 'static', role: 'admin', scope: EVERYTHING, expires: null, id: null },
 };
 
 /** Who has proven a token of the store. */
 export function identityOf(
-  { name, role, scope, expires }: TokenRecord,
+  { name, role, scope, expires, id }: TokenRecord,
   proof: 'token' | 'certificate',
 ): Identity {
-  return { name, proof, role, scope, expires };
+  return { name, proof, role, scope, expires, id };
 }
 
 /** Whoever asks what is open to everybody. */
 export const ANYBODY: Identity = {
-  ...{ name: NO_TOKEN, proof: 'none', role: 'viewer', scope: '', expires: null },
+  ...{ name: NO_TOKEN, proof: 'none', role: 'viewer', scope: '', expires: null, id: null },
 };
