@@ -5,6 +5,7 @@ import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../clock.js';
 import { ROLE_NAMES, type Role } from '../model/role.js';
+import { buildEntry } from '../testing/builders.js';
 import { createRecordingLog } from '../testing/log.js';
 import { MemoryPlane } from '../testing/memory_plane.js';
 import { makeRelease } from '../testing/memory_releases.js';
@@ -28,7 +29,15 @@ const RANK: Readonly<Record<Role, number>> = {
   ...{ viewer: 1, operator: 2, releaser: 3, admin: 4 },
 };
 const NAMES: Readonly<Record<string, string>> = {
-  ...{ service: 'shop', instance: 'a', operation: 'op-1', release: 'rel-1', gateway: 'gw-1', token: 'spare' },
+  ...{
+    service: 'shop',
+    instance: 'a',
+    operation: 'op-1',
+    release: 'rel-1',
+    gateway: 'gw-1',
+    record: '1',
+    token: 'spare',
+  },
 };
 
 /** Who asks for what there is not. */
@@ -58,6 +67,8 @@ function fill(): void {
   ];
   plane.operationMap.set('op-1', makeOperation({ targets: [['shop', 'a']] }));
   plane.releases.map.set('rel-1', makeRelease());
+  plane.auditList = [{ n: 1, ...buildEntry() }];
+  plane.copyText = '{}';
   plane.gatewayList = [makeGateway({ id: 'gw-1' })];
 }
 
