@@ -3,6 +3,7 @@ import type { Endpoint } from './endpoint.js';
 import { actorOf, checkName, NO_TOKEN, RESERVED_ACTORS } from '../model/names.js';
 import { spellCharacter } from '../model/texts.js';
 import type { Identity } from './auth/identity.js';
+import { plainAddress } from './plain_address.js';
 import { invalid, Refusal } from './refusal.js';
 
 /*
@@ -64,11 +65,6 @@ export function clientOf(request: Request): string {
   const peer = plainAddress(request.socket.remoteAddress ?? 'unknown');
   const client = request.get(FORWARDED) ?? '';
   return ADDRESS.test(client) ? `${client} via ${peer}` : peer;
-}
-
-/** An IPv4 address that came in by IPv6 is one. */
-function plainAddress(address: string): string {
-  return address.replace(/^::ffff:(?=[\d.]+$)/, '');
 }
 
 /** The tag in `If-Match` without its quotes. */

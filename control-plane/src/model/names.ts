@@ -81,9 +81,9 @@ export const RESERVED_ACTORS: readonly string[] = ['controller', 'registry', 'ga
 export const STATIC_TOKEN = 'static';
 export const NO_TOKEN = 'local';
 
-/** What records call who acts by a token: its name, and on whose behalf where that was said. */
+/** What records call who acts by a token: its name, and on whose behalf where that is somebody else. */
 export function actorOf(token: string, behalf: string | null): string {
-  return behalf === null ? token : `${token} for ${behalf}`;
+  return behalf === null || behalf === token ? token : `${token} for ${behalf}`;
 }
 
 /** Checks `value` as a name of `kind`; a failure names `field`, says what is allowed, and which character is not. */

@@ -27,6 +27,14 @@ it('of an IPv6 host its network counts, however it is spelled', () => {
   expect(limit.wait('::1')).toBe(0);
 });
 
+it('an IPv4 host counts alone, also where it came in by IPv6', () => {
+  const limit = new FailureLimit(createFakeClock());
+  for (let n = 0; n < 20; n += 1) limit.failed('::ffff:10.0.0.1');
+  expect(limit.wait('::ffff:10.0.0.1')).toBe(1);
+  expect(limit.wait('10.0.0.1')).toBe(1);
+  expect(limit.wait('::ffff:10.0.0.2')).toBe(0);
+});
+
 it('remembers 10,000 addresses at most, and forgets the one that failed longest ago', () => {
   const limit = new FailureLimit(createFakeClock());
   for (let n = 0; n < 20; n += 1) limit.failed('10.0.0.1');

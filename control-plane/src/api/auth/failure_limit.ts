@@ -1,4 +1,5 @@
 import type { Time } from '../../model/clock.js';
+import { plainAddress } from '../plain_address.js';
 
 /** So many failures at once, then one every so often. */
 export const BURST = 20;
@@ -54,7 +55,8 @@ export class FailureLimit {
   }
 }
 
-function networkOf(address: string): string {
+function networkOf(given: string): string {
+  const address = plainAddress(given);
   if (!address.includes(':')) return address;
   const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];
   const groups = head === '' ? [] : head.split(':');
