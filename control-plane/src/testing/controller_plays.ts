@@ -55,10 +55,10 @@ export async function peers(service = 'shop'): Promise<Record<string, string>> {
   );
 }
 
-/** Everything in Redis that a controller writes, as one text. */
+/** Everything in Redis that gateways follow, as one text. */
 export async function projection(): Promise<string> {
   const keys = ((await command('KEYS', '{ebb}:*')) as string[]).filter(
-    (key) => !/:(gateways|gw|stats)/.test(key),
+    (key) => !/:(gateways|gw|stats|copy)/.test(key),
   );
   const values = await Promise.all(
     keys.sort().map(async (key) => {

@@ -194,7 +194,7 @@ describe.each(['SIGQUIT', 'SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
     expect(left()).toEqual([]);
     expect(await answer.status).toBe(200);
     expect(await exited).toBe(0);
-    expect(left()).toEqual(['leave_gateway gateway-gateway-1']);
+    expect(left()).toEqual(['leave_gateway static for gateway-gateway-1']);
     expect(said()).toContain('gateway gateway-1 has left');
   });
 });
@@ -350,7 +350,7 @@ describe('a gateway that has left and starts again without Redis', () => {
     plane.refusal = null;
     await until(third.said).toContain('knows that gateway gateway-1 serves');
     await until(ready).toBe(true);
-    expect(left()).toContain('join_gateway gateway-gateway-1');
+    expect(left()).toContain('join_gateway static for gateway-gateway-1');
     expect(existsSync(mark)).toBe(false);
     const served = await request(`http://127.0.0.1:${port}/`);
     expect([served.statusCode, await served.body.json()]).toMatchObject([200, { instance: 'a' }]);

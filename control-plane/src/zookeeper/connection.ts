@@ -106,9 +106,6 @@ export class ZooKeeperConnection {
     this.#heardAt = clock.monotonic();
     this.opened = new Promise((resolve) => (this.#settleOpened = resolve));
     this.lost = new Promise((resolve) => (this.#settleLost = resolve));
-    this.#deadline = clock.after(options.connectTimeoutMs, () => {
-      this.kill(`no session from ${server.host}:${server.port} within ${options.connectTimeoutMs} ms`);
-    });
     this.#client = new DisposableClient(
       { server, sessionTimeoutMs, access },
       {
@@ -126,6 +123,10 @@ export class ZooKeeperConnection {
         },
       },
     );
+    // After the client: where that cannot be made, nothing is left that goes off later.
+    this.#deadline = clock.after(options.connectTimeoutMs, () => {
+      this.kill(`no session from ${server.host}:${server.port} within ${options.connectTimeoutMs} ms`);
+    });
   }
 
   get alive(): boolean {
