@@ -62,7 +62,8 @@ const UNSURE: Problem = {
   code: 'store_unavailable',
   detail: 'ZooKeeper does not say which controller leads. Nothing was changed. Try again.',
 };
+/** Whoever waits for a leader waits for this one. */
 const NO_TERM: Problem = {
-  code: 'not_ready',
-  detail: 'This controller does not lead yet. See /readyz, and try again.',
+  code: 'no_leader',
+  detail: 'This controller does not lead yet. Nothing was changed. See /readyz, and try again.',
 };
