@@ -33,7 +33,7 @@ stds.machine = {
 }
 
 --- The parts of nginx that HTTP and any other protocol have: no request, no answer.
-local SHARED = 'ERR WARN NOTICE INFO log null sleep timer worker shared config md5 sha1_bin hmac_sha1 socket'
+local SHARED = 'ERR WARN NOTICE INFO log null sleep timer worker shared config md5 sha1_bin hmac_sha1 socket thread'
 stds.nginx = { read_globals = { ngx = only(SHARED) } }
 stds.nginx_clock = { read_globals = { ngx = only(SHARED .. ' now update_time') } }
 

@@ -12,8 +12,7 @@ function init.init(given)
   if not checked then error('ebbgate: ' .. err, 2) end
   require 'resty.core'
   local boot, shm = require 'ebbgate.worker.boot', require 'ebbgate.worker.shm'
-  checked.password = os.getenv(checked.redis_password_env)
-  if checked.password == '' then checked.password = nil end
+  checked.redis_address = boot.redis(checked)
   checked.follow = boot.script('follow')
   checked.names = boot.names(checked.sticky_key_file)
   settings = checked

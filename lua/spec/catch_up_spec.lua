@@ -3,7 +3,14 @@ local nginx = require 'nginx'
 local host = nginx.install()
 local tools = require 'tools'
 local answers = {}
-package.loaded['ebbgate.worker.follow.redis'] = { script = function() return answers.index end }
+package.loaded['ebbgate.worker.follow.redis'] = {
+  script = function() return answers.index end,
+  pipeline = function(connection, commands)
+    connection:init_pipeline(#commands)
+    for _, command in ipairs(commands) do connection[command[1]](connection, unpack(command, 2)) end
+    return connection:commit_pipeline()
+  end,
+}
 local cjson = require 'cjson'
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'

@@ -201,6 +201,7 @@ describe('the background', function()
           if counted.refuse then return nil, 'no' end
           return { close = function() end }
         end,
+        is_elsewhere = function() return false end,
       },
       catch_up = {
         run = function()

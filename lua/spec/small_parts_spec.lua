@@ -207,7 +207,7 @@ describe('the exposition', function()
 end)
 
 describe('the options of init', function()
-  local good = { gateway_id = 'gw-1', redis_host = '127.0.0.1', redis_port = 6379, state_dir = '/var/lib/ebbgate' }
+  local good = { gateway_id = 'gw-1', redis = 'redis://127.0.0.1', state_dir = '/var/lib/ebbgate' }
 
   it('fill in what is not given', function()
     local checked = assert(options.check(good))
@@ -216,7 +216,7 @@ describe('the options of init', function()
   end)
 
   local rows = {
-    gateway_id = 'a|b', redis_host = 'a b', redis_port = 0, redis_username = 'a b', redis_password_env = '1', redis_database = -1,
+    gateway_id = 'a|b', redis = 'a b', redis_password_env = '1', redis_sentinel_password_env = '1',
     state_dir = 'relative', start_wait_ms = 'x', poll_ms = 1, heartbeat_ms = 1.5, max_tries = 6, version = '',
   }
   for field, bad in pairs(rows) do

@@ -9,6 +9,7 @@ import {
   wordField,
   type Field as TextField,
 } from '../model/field.js';
+import { parseRedisUrl } from '../model/redis_url.js';
 import { checkName } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 
@@ -113,6 +114,21 @@ export const path = text(PATH, PATH_HINT);
 
 /** A user of the operating system, or nothing. */
 export const osUser = text(/^([a-z_][a-z0-9_-]{0,31})?$/, 'must be the name of a system user, or empty');
+
+/** A Redis URL without passwords, because nginx.conf is no secret. */
+export const redisUrl = field((value): Result<string, string> => {
+  const url = asText(value);
+  const parsed = parseRedisUrl(url);
+  if (!parsed.ok) return err(`must be a Redis URL: ${parsed.error}`);
+  const { password, sentinel } = parsed.value;
+  if (password !== null || sentinel.password !== null)
+    return err(
+      'must have no password: give it to nginx in EBBGATE_REDIS_PASSWORD or EBBGATE_REDIS_SENTINEL_PASSWORD',
+    );
+  return /^[A-Za-z0-9:/?@,.&=%_+~[\]-]*$/.test(url)
+    ? ok(url)
+    : err('must be of A-Z a-z 0-9 : / ? @ , . & = _ + ~ [ ] - alone; write all else percent-encoded');
+});
 
 /** A user name of Redis, or nothing. */
 export const redisUser = text(/^[A-Za-z0-9._-]{0,64}$/, 'must be up to 64 of A-Z a-z 0-9 . _ -');

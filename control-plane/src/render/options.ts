@@ -16,6 +16,7 @@ import {
   osUser,
   path,
   plainListen,
+  redisUrl,
   redisUser,
   size,
   tlsProfile,
@@ -134,7 +135,18 @@ export const GATEWAY_OPTIONS = {
     'off',
     'After a reload or a graceful stop, cut what is still open after this time. off never cuts a running request.',
   ),
-  redis_host: option('--redis-host HOST', host, '127.0.0.1', 'The Redis with the published sets.'),
+  redis: option(
+    '--redis URL',
+    or('', redisUrl),
+    '',
+    'The Redis with the published sets, as EBBGATE_REDIS of the controller, but without passwords: redis://edge-1@host:port/0, redis+sentinel://edge-1@host,host/master?sentinel_user=NAME, redis+cluster://edge-1@host,host; rediss with ca=, server_name=, cert=, key= behind a ? for TLS. The passwords come from EBBGATE_REDIS_PASSWORD and EBBGATE_REDIS_SENTINEL_PASSWORD. Empty: what the next four options say.',
+  ),
+  redis_host: option(
+    '--redis-host HOST',
+    host,
+    '127.0.0.1',
+    'The Redis with the published sets, if --redis is empty.',
+  ),
   redis_port: option('--redis-port PORT', whole(1, 65_535), 6379, 'Its port.'),
   redis_username: option(
     '--redis-username NAME',

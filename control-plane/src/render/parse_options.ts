@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { own, put } from '../model/dictionary.js';
 import { err, ok, type Result } from '../model/result.js';
+import { parseRedisUrl } from '../model/redis_url.js';
 import { isAddress } from './field.js';
 import { LOG_MEMBERS } from './log_members.js';
 import { GATEWAY_OPTIONS, type GatewayOption, type GatewayOptions, type GivenOptions } from './options.js';
@@ -61,7 +62,11 @@ function crossErrors(options: GatewayOptions): OptionError[] {
     if (profiles.has(name)) errors.push(optionError('upstream_tls', `${name} is there twice`));
     profiles.add(name);
   }
-  if (!isAddress(options.redis_host) && options.resolver.length === 0)
-    errors.push(optionError('redis_host', 'is a name: give its IP address, or add --resolver ADDRESS'));
+  const redis = options.redis === '' ? null : parseRedisUrl(options.redis);
+  const hosts = redis?.ok === true ? redis.value.nodes.map(({ host }) => host) : [options.redis_host];
+  if (!hosts.every(isAddress) && options.resolver.length === 0) {
+    const [name, what] = redis === null ? ['redis_host', 'is a name'] : ['redis', 'has a name as a host'];
+    errors.push(optionError(name, `${what}: give its IP address, or add --resolver ADDRESS`));
+  }
   return errors;
 }

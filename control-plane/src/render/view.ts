@@ -1,4 +1,5 @@
 import { parseDuration } from '../model/duration.js';
+import { describeNode, parseRedisUrl } from '../model/redis_url.js';
 import { type Listen } from './field.js';
 import { proxyLocationsOf, upstreamsOf } from './proxy_locations.js';
 import { LOG_MEMBERS } from './log_members.js';
@@ -15,6 +16,7 @@ export function viewOf(options: GatewayOptions, version: string): View {
   return {
     ...options,
     version,
+    ...redisView(options),
     debian: options.lua_module === 'debian',
     image: options.lua_module === 'image',
     state_dir: options.state_dir || `${options.run_dir}/state`,
@@ -52,6 +54,21 @@ export function viewOf(options: GatewayOptions, version: string): View {
       .map(({ variable, source }) => `${variable}=${source}`)
       .join(' '),
   };
+}
+
+/** The URL that Lua reads, and whom TLS believes. */
+function redisView(options: GatewayOptions): View {
+  const {
+    redis,
+    redis_host: host,
+    redis_port: port,
+    redis_username: user,
+    redis_database: database,
+  } = options;
+  const login = user === '' ? '' : `${user}@`;
+  const url = redis || `redis://${login}${describeNode({ host, port })}/${String(database)}`;
+  const parsed = parseRedisUrl(url);
+  return { redis_url: url, redis_ca: parsed.ok ? (parsed.value.tls?.ca ?? '') : '' };
 }
 
 /** Of a duration that has passed. */

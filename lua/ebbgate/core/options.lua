@@ -29,11 +29,11 @@ end
 
 local RULES = {
   gateway_id = { text('^[A-Za-z0-9][A-Za-z0-9._-]*$', '1 to 63 of A-Z a-z 0-9 . _ -, starting with a letter or digit') },
-  redis_host = { text('^[A-Za-z0-9.:_-]+$', 'a host name or an IP literal') },
-  redis_port = { whole(1, 65535) },
-  redis_username = { text('^[^%c%s]*$', 'a user name without white space, or ""'), '' },
+  redis = { text('^rediss?[+a-z]*://[^%c%s]+$', 'a Redis URL') },
   redis_password_env = { text('^[A-Za-z_][A-Za-z0-9_]*$', 'the name of an environment variable'), 'EBBGATE_REDIS_PASSWORD' },
-  redis_database = { whole(0, 9999), 0 },
+  redis_sentinel_password_env = {
+    text('^[A-Za-z_][A-Za-z0-9_]*$', 'the name of an environment variable'), 'EBBGATE_REDIS_SENTINEL_PASSWORD',
+  },
   state_dir = { text('^/[^%c]*$', 'an absolute path') },
   start_from_disk = { text('^[a-z-]+$', 'always or unless-left'), 'always' },
   sticky_key_file = { text('^[^%c]*$', 'an absolute path, or ""'), '' },

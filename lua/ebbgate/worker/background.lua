@@ -50,10 +50,7 @@ end
 --- Everything that works beside requests: who follows Redis, who reports, who checks. `dicts` and the options are as in `start`.
 local function build(settings, dicts, incarnation)
   local identity = { id = settings.gateway_id, version = settings.version, host = process.hostname() }
-  local connection = redis.new({
-    host = settings.redis_host, port = settings.redis_port, database = settings.redis_database,
-    username = settings.redis_username, password = settings.password,
-  })
+  local connection = redis.new(settings.redis_address)
   local syncing = lock.new(dicts.state, keys.state.lock, incarnation)
   local checking = lock.new(dicts.health, keys.health.lock, incarnation)
   local files = disk.new(settings.state_dir)

@@ -1,6 +1,7 @@
 --- What the master does before it forks, and what a new worker needs: shared memory, the sets on disk, an identity.
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
+local redis_url = require 'ebbgate.core.redis_url'
 local sticky = require 'ebbgate.core.sticky'
 local wire = require 'ebbgate.core.wire'
 local clock = require 'ebbgate.worker.clock'
@@ -100,6 +101,31 @@ local function reject_unknown_profiles(dicts, names, tools)
     end
   end
   if changed then state:safe_set(keys.state.rejected, cjson.encode(rejected)) end
+end
+
+local function read_file(path)
+  local file, err = io.open(path, 'rb')
+  local text = file and file:read('*a')
+  if file then file:close() end
+  return assert(text, err)
+end
+
+--- The address of Redis with its passwords from the environment and the client's certificate from its files, which workers may
+--- not be allowed to read. Throws if it cannot be had, so that nginx does not start, or goes on with the conf before.
+function boot.redis(settings)
+  local found, why = redis_url.parse(settings.redis)
+  if not found then error('ebbgate: the option redis: ' .. why, 0) end
+  local password, sentinel_password = os.getenv(settings.redis_password_env), os.getenv(settings.redis_sentinel_password_env)
+  local complete, lacks = redis_url.with_passwords(found, password, sentinel_password)
+  -- Not an end: whoever tries the conf has not the environment of the gateway, and this is said at every connection too.
+  if not complete then ngx.log(ngx.ERR, 'ebbgate: the option redis: ', lacks, ' in the environment') end
+  local client = found.tls and found.tls.client
+  if client then
+    local ssl = require 'ngx.ssl'
+    found.tls.chain = assert(ssl.parse_pem_cert(read_file(client.cert)))
+    found.tls.private = assert(ssl.parse_pem_priv_key(read_file(client.key)))
+  end
+  return found
 end
 
 --- How sticky cookies name instances, by the keys in `file` ('' = without keys). Throws if they cannot be read, so that nginx

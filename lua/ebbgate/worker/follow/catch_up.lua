@@ -167,16 +167,15 @@ local function read_sets(self, pass, names)
   for first = 1, #names, SLICE do
     local last, light = math.min(first + SLICE - 1, #names), {}
     local replies, err = self.redis:run(function(connection)
-      connection:init_pipeline(last - first + 1)
+      local commands = {}
       for i = first, last do
         light[i] = is_known(self, pass, names[i])
-        if light[i] then
-          connection:hmget(keys.redis.set(names[i]), 'epoch', 'generation', 'hash')
-        else
-          connection:hmget(keys.redis.set(names[i]), 'epoch', 'generation', 'hash', 'payload')
-        end
+        -- Without the payload, which we have: `unpack` ends at a nil.
+        commands[#commands + 1] = {
+          'hmget', keys.redis.set(names[i]), 'epoch', 'generation', 'hash', not light[i] and 'payload' or nil,
+        }
       end
-      return connection:commit_pipeline()
+      return redis.pipeline(connection, commands)
     end)
     if not replies then
       pass.complete, pass.failure = false, err

@@ -74,6 +74,7 @@ local function follow_hints(self, subscription)
       if not sent then return nil, why end
       asked = true
     end
+    if self.redis:is_elsewhere(subscription) then return nil, 'another Redis is the one to follow now' end
     if clock.now() >= poll_at or (hint and hint ~= '' and is_newer(self, hint)) then
       local answered, why = catch_up(self, false)
       if not answered then return nil, why end

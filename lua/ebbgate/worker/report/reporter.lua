@@ -4,6 +4,7 @@ local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
 local wire = require 'ebbgate.core.wire'
 local clock = require 'ebbgate.worker.clock'
+local redis = require 'ebbgate.worker.follow.redis'
 local link_state = require 'ebbgate.worker.report.link_state'
 local timer = require 'ebbgate.worker.timer'
 
@@ -86,12 +87,13 @@ local function send(self, beat, changed, with_stats)
   local id, quote = self.identity.id, self.json.encode
   local stats = with_stats and heartbeat.encode_stats(beat, self.request_counts:versions(), quote)
   return self.redis:run(function(connection)
-    connection:init_pipeline(4)
-    connection:set(keys.redis.heartbeat(id), heartbeat.encode(beat, quote), 'PX', HEARTBEAT_TTL_MS)
-    connection:zadd(keys.redis.gateways, math.floor(clock.wall()), id)
-    if stats then connection:set(keys.redis.stats(id), stats, 'PX', STATS_TTL_MS) end
-    if changed then connection:publish(keys.redis.report, id) end
-    local replies, err = connection:commit_pipeline()
+    local commands = {
+      { 'set', keys.redis.heartbeat(id), heartbeat.encode(beat, quote), 'PX', HEARTBEAT_TTL_MS },
+      { 'zadd', keys.redis.gateways, math.floor(clock.wall()), id },
+    }
+    if stats then commands[#commands + 1] = { 'set', keys.redis.stats(id), stats, 'PX', STATS_TTL_MS } end
+    if changed then commands[#commands + 1] = { 'publish', keys.redis.report, id } end
+    local replies, err = redis.pipeline(connection, commands)
     for _, reply in ipairs(replies or {}) do
       if type(reply) == 'table' and reply[1] == false then return nil, reply[2] end
     end
