@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { launch, type LocalProcess } from './process.js';
 import { reservePort } from './port_reservation.js';
@@ -70,21 +71,66 @@ async function startSentinel(dir: string, masterPort: number): Promise<RigServer
   return { port, server };
 }
 
+/** Starts a Redis that speaks nothing but TLS, and asks for a certificate that `ca` has signed. */
+export async function startTlsRedis(
+  dir: string,
+  files: { readonly cert: string; readonly key: string; readonly ca: string },
+): Promise<RigServer & AsyncDisposable> {
+  const port = await reservePort();
+  const tls = ['--tls-cert-file', files.cert, '--tls-key-file', files.key, '--tls-ca-cert-file', files.ca];
+  const server = await launch({
+    name: `redis-server with TLS on port ${String(port)}`,
+    command: 'redis-server',
+    args: [
+      ...['--port', '0', '--tls-port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', ''],
+      ...tls,
+    ],
+    logFile: join(dir, `tls-${String(port)}.log`),
+    ready: () => isOpen(port),
+  });
+  return { port, server, [Symbol.asyncDispose]: () => server.stop() };
+}
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => {
+      resolve(false);
+    });
+  });
+}
+
 /** Three masters of a cluster, all slots at the first. */
 export interface ClusterRig extends AsyncDisposable {
   readonly nodes: readonly RigServer[];
   readonly url: string;
 }
 
+/** Its port for other nodes is reserved too: by itself it would be one that may be taken. */
+async function startNode(dir: string): Promise<RigServer & { readonly bus: number }> {
+  const bus = await reservePort();
+  const cluster = [
+    '--cluster-enabled',
+    'yes',
+    '--cluster-node-timeout',
+    '1000',
+    '--cluster-port',
+    String(bus),
+  ];
+  return { bus, ...(await startServer(dir, ...cluster)) };
+}
+
 /** Starts the cluster; resolves once every node says that it is well. */
 export async function startClusterRig(dir: string): Promise<ClusterRig> {
-  const nodes = await Promise.all(
-    [1, 2, 3].map(() => startServer(dir, '--cluster-enabled', 'yes', '--cluster-node-timeout', '1000')),
-  );
+  const nodes = await Promise.all([1, 2, 3].map(() => startNode(dir)));
   const [first, ...others] = nodes;
   if (first === undefined) throw new Error('no node');
   redisCli(first.port, 'CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
-  for (const { port } of others) redisCli(port, 'CLUSTER', 'MEET', '127.0.0.1', String(first.port));
+  for (const { port } of others)
+    redisCli(port, 'CLUSTER', 'MEET', '127.0.0.1', String(first.port), String(first.bus));
   for (const { port } of nodes)
     while (!redisCli(port, 'CLUSTER', 'INFO').includes('cluster_state:ok'))
       await new Promise((resolve) => setTimeout(resolve, 50));

@@ -1,13 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../clock.js';
-import { reservePort } from '../../local/port_reservation.js';
-import { launch } from '../../local/process.js';
-import { redisCli, startClusterRig, startSentinelRig } from '../../local/redis_topologies.js';
+import { redisCli, startClusterRig, startSentinelRig, startTlsRedis } from '../../local/redis_topologies.js';
 import { buildEncoded, buildSet } from '../../testing/builders.js';
 import { Authority } from '../../testing/certificates.js';
 import { createRecordingLog } from '../../testing/log.js';
@@ -33,30 +30,6 @@ afterAll(() => {
 function keep<T extends AsyncDisposable>(one: T): T {
   opened.push(one);
   return one;
-}
-
-/** A Redis that speaks nothing but TLS. */
-async function launchTls(port: number, args: readonly string[]): Promise<AsyncDisposable> {
-  const tls = await launch({
-    name: 'redis-server with TLS',
-    command: 'redis-server',
-    args: ['--port', '0', '--bind', '127.0.0.1', '--dir', dir, '--save', '', ...args],
-    logFile: join(dir, 'tls.log'),
-    ready: () => isOpen(port),
-  });
-  return { [Symbol.asyncDispose]: () => tls.stop() };
-}
-
-function isOpen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => {
-      resolve(false);
-    });
-  });
 }
 
 /** A publisher that is connected, and the doubts that it has had. */
@@ -158,13 +131,7 @@ test('Cluster: MOVED is a doubt, the link follows, and ASK is followed key by ke
 test('TLS: believed by its authority and under its name, with a certificate of the client, and never without', async () => {
   const [good, other] = [new Authority(dir, 'good'), new Authority(dir, 'other')];
   const [server, client] = [good.sign('redis.internal'), good.sign('controller')];
-  const port = await reservePort();
-  keep(
-    await launchTls(port, [
-      ...['--tls-port', String(port), '--tls-cert-file', server.cert, '--tls-key-file', server.key],
-      ...['--tls-ca-cert-file', good.ca],
-    ]),
-  );
+  const { port } = keep(await startTlsRedis(dir, { ...server, ca: good.ca }));
   const log = createRecordingLog();
   const members = `&cert=${client.cert}&key=${client.key}`;
   const link = (more: string): RedisLink => {
