@@ -24,6 +24,10 @@ export function createCopyFile(
       return err((error as Error).message);
     }
   };
+  const epochOfNewest = async (): Promise<Result<number | null, string>> => {
+    const newest = await read('newest');
+    return newest.ok ? ok(newest.value === null ? null : epochOf(newest.value)) : newest;
+  };
   const replace = async (copy: KeptCopy, keep: boolean): Promise<Result<null, string>> => {
     const present = await read('newest');
     if (!present.ok) return present;
@@ -49,7 +53,7 @@ export function createCopyFile(
   };
   const close = (): Promise<void> => Promise.resolve();
   return {
-    ...{ place: 'file', spelled: pathOf('newest'), read, replace },
+    ...{ place: 'file', spelled: pathOf('newest'), epoch: epochOfNewest, read, replace },
     ...{ start: () => Promise.resolve(), close, [Symbol.asyncDispose]: close },
   };
 }

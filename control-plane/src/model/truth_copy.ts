@@ -71,6 +71,8 @@ export interface CopyPlace extends Lifecycle {
   readonly place: CopyPlaceName;
   /** For people. */
   readonly spelled: string;
+  /** The epoch of the newest copy, without reading the rest of it where that can be; null = there is none, or none with an epoch. */
+  epoch(): Promise<Result<number | null, string>>;
   /** The document of the newest copy, or of the one before it; null = there is none. */
   read(which: 'newest' | 'previous'): Promise<Result<string | null, string>>;
   /** Replaces the newest. `keep` = what it was becomes the previous one. One of a higher epoch is not replaced: that is a failure. */

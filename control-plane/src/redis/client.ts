@@ -10,7 +10,7 @@ import { Target } from './target.js';
 
 /** Every second the link asks for a sign of life, so silence is noticed after at most this and the socket timeout. */
 const PROBE_MS = 1_000;
-const BACKOFF = { first: 50, most: 250, jitter: 0 };
+const BACKOFF = { first: 50, most: 1_000, jitter: 0 };
 const CLOSE_MS = 2_000;
 
 export interface LinkOptions {

@@ -60,6 +60,14 @@ class RedisCopy implements CopyPlace {
     return this.close();
   }
 
+  async epoch(): Promise<Result<number | null, string>> {
+    const answer = await this.#link.run('HGET', COPY_KEYS.head, 'epoch');
+    if (!answer.ok) return answer.error.startsWith('WRONGTYPE') ? ok(null) : answer;
+    return ok(
+      typeof answer.value === 'string' && /^\d{1,16}$/.test(answer.value) ? Number(answer.value) : null,
+    );
+  }
+
   async read(which: 'newest' | 'previous'): Promise<Result<string | null, string>> {
     const [headKey, recordsKey] =
       which === 'newest'

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CopyPlace, KeptCopy } from '../model/truth_copy.js';
+import { ok } from '../model/result.js';
 import { must } from './must.js';
 import { until } from './until.js';
 
@@ -63,6 +64,14 @@ export function describeCopyPlace(name: string, openPlace: () => Promise<OpenedP
       await must(place.replace(copyOf(2, { a: 3 }), false));
       expect(await revs('previous')).toEqual([1, 'intents/a 1']);
       expect(await revs('newest')).toEqual([2, 'intents/a 3']);
+    });
+
+    test('says the epoch of the newest, to each that opens it', async () => {
+      expect(await place.epoch()).toEqual(ok(null));
+      await must(place.replace(copyOf(7, { a: 1 }), false));
+      await must(place.replace(copyOf(9, { a: 1 }), true));
+      expect(await place.epoch()).toEqual(ok(9));
+      expect(await (await open()).epoch()).toEqual(ok(9));
     });
 
     test('one of a higher epoch is not replaced', async () => {

@@ -2,7 +2,7 @@ import type { Clock, Lifecycle, Log, Term, Timer } from '../../model/ports.js';
 import { err, ok, type Result } from '../../model/result.js';
 import type { CopyPlaceName } from '../../model/copy_places.js';
 import type { CopyPlace, ReadCopy, RecordCodec, TruthRecords } from '../../model/truth_copy.js';
-import { encodeCopy, parseCopy, parseCopyText, epochIn } from '../../plan/copy_document.js';
+import { encodeCopy, parseCopy, parseCopyText } from '../../plan/copy_document.js';
 import type { Inputs } from '../inputs/inputs.js';
 import type { Leadership } from '../office/leadership.js';
 import type { Publication } from '../office/publication.js';
@@ -84,8 +84,8 @@ export class Copies implements Lifecycle {
   async highestEpoch(): Promise<number> {
     const found = await Promise.all(
       this.#deps.places.map(async (place) => {
-        const text = await place.read('newest');
-        return text.ok && text.value !== null ? (epochIn(text.value) ?? 0) : 0;
+        const epoch = await place.epoch();
+        return epoch.ok ? (epoch.value ?? 0) : 0;
       }),
     );
     return Math.max(0, ...found);

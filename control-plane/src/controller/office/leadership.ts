@@ -41,7 +41,7 @@ export interface LeadershipDeps {
   readonly log: Log;
   /** The highest epoch that any gateway follows and that is to be believed where `own` is the present one; 0 if none. */
   readonly highestEpoch: (own: number) => number;
-  /** The highest epoch of a copy of the truth; 0 if there is none. */
+  /** The highest epoch of a copy of the truth; 0 if there is none. Asked while another controller may have led before. */
   readonly copiedEpoch: () => Promise<number>;
   /** A person has accepted a data loss: writes under `term` what must be in ZooKeeper before anything is published. */
   readonly settleLoss: (term: Term) => Promise<Result<null, string>>;
@@ -148,7 +148,8 @@ export class Leadership {
   /** Leads under an epoch that may be opened over `redisEpoch`, where Redis is. */
   async settle(redisEpoch: number): Promise<Answer> {
     const ensured = await this.ensure();
-    const copied = await this.#deps.copiedEpoch();
+    // Nobody else has written a copy since a term that ours follows: a place that is slow to answer delays no recovery.
+    const copied = this.#takenOver === null ? 0 : await this.#deps.copiedEpoch();
     const term = this.#term;
     if (ensured.kind !== 'leading' || term === null) return ensured;
     const known = { redis: redisEpoch, copy: copied };

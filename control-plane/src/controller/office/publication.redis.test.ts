@@ -71,6 +71,8 @@ async function command(...words: readonly string[]): Promise<unknown> {
 }
 
 let ours: Term | null;
+/** How often the epochs of copies were asked for. */
+let copiesAsked = 0;
 /** What is assigned to `office` by a test was taken by another controller. */
 const counter: Office = {
   take: (floor) => {
@@ -113,7 +115,10 @@ function subjects(
   const office = over.office ?? counter;
   const leadership = new Leadership({
     ...{ office, election, clock, log, settleLoss, highestEpoch: () => heard },
-    copiedEpoch: () => Promise.resolve(0),
+    copiedEpoch: () => {
+      copiesAsked += 1;
+      return Promise.resolve(0);
+    },
   });
   const deps = { publisher: bound, leadership, clock, log, onFirstRead: () => undefined };
   return { leadership, publication: new Publication(deps) };
@@ -134,6 +139,21 @@ test('a set that vanished or was changed in Redis is found by verifying, and put
   expect(await subject.verify()).toBe(true);
   expect(subject.state).toBe('sealed');
   expect(subject.isInForce('shop', documents(1).get('shop')!.hash)).toBe(true);
+});
+
+test('copies are asked while another controller may have led before, and not for each doubt about Redis', async () => {
+  copiesAsked = 0;
+  const { publication: subject, leadership } = subjects();
+  expect(await subject.prepare()).toBe(true);
+  expect(copiesAsked).toBe(1);
+  leadership.caughtUp();
+  subject.doubt('tried');
+  expect(await subject.prepare()).toBe(true);
+  expect(copiesAsked).toBe(1);
+  leadership.acceptLoss();
+  subject.doubt('tried');
+  expect(await subject.prepare()).toBe(true);
+  expect(copiesAsked).toBe(2);
 });
 
 test('an answer that is lost leaves unsettled what is published, until a later one shows it', async () => {
