@@ -2,7 +2,7 @@ import { request } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AuditResource, IntentResource } from '../control-plane/src/testkit.js';
 import { auditRecords } from './harness/audit.js';
-import { ControlledPlatform, type AnotherController } from './harness/controlled_platform.js';
+import { ControlledPlatform, leaderOf, type AnotherController } from './harness/controlled_platform.js';
 import { measured } from './harness/measured.js';
 import type { RegisteredInstance } from './harness/registered_instance.js';
 import { timePasses, until } from './harness/until.js';
@@ -29,16 +29,7 @@ beforeAll(async () => {
 });
 afterAll(() => platform[Symbol.asyncDispose]());
 
-async function leader(): Promise<AnotherController | undefined> {
-  for (const one of controllers) {
-    const answer = await request(`${one.api}/readyz?role=leader`, { headersTimeout: 1_000 }).catch(
-      () => null,
-    );
-    await answer?.body.dump();
-    if (answer?.statusCode === 200) return one;
-  }
-  return undefined;
-}
+const leader = (): Promise<AnotherController | undefined> => leaderOf(controllers);
 
 interface Answered {
   readonly key: string;

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { request } from 'undici';
 import {
   ask,
   reservePort,
@@ -156,6 +157,20 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
     for (const door of this.doors.values()) await door.close();
     if (process.env.EBBGATE_KEEP === undefined) rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+/** The one of `controllers` that says of itself that it leads, and is ready. */
+export async function leaderOf<C extends Pick<AnotherController, 'api'>>(
+  controllers: readonly C[],
+): Promise<C | undefined> {
+  for (const one of controllers) {
+    const answer = await request(`${one.api}/readyz?role=leader`, { headersTimeout: 1_000 }).catch(
+      () => null,
+    );
+    await answer?.body.dump();
+    if (answer?.statusCode === 200) return one;
+  }
+  return undefined;
 }
 
 /** One of several controllers. */

@@ -3,7 +3,7 @@ import { request } from 'undici';
 import { expect } from 'vitest';
 import { reservePort, startTcpProxy, type TcpProxy } from '../../control-plane/src/testkit.js';
 import { auditRecords } from './audit.js';
-import { ControlledPlatform, type AnotherController } from './controlled_platform.js';
+import { ControlledPlatform, leaderOf, type AnotherController } from './controlled_platform.js';
 import { measured } from './measured.js';
 import type { RegisteredInstance } from './registered_instance.js';
 import { timePasses, until } from './until.js';
@@ -121,16 +121,9 @@ export class TwoControllers implements AsyncDisposable {
     for (const { doors } of this.controllers) for (const door of Object.values(doors)) await door.close();
   }
 
-  /** The controller that says of itself that it leads, and is ready. */
-  async leader(among = this.controllers): Promise<Controller | undefined> {
-    for (const one of among) {
-      const answer = await request(`${one.api}/readyz?role=leader`, { headersTimeout: 1_000 }).catch(
-        () => null,
-      );
-      await answer?.body.dump();
-      if (answer?.statusCode === 200) return one;
-    }
-    return undefined;
+  /** The one that leads, and is ready. */
+  leader(among = this.controllers): Promise<Controller | undefined> {
+    return leaderOf(among);
   }
 
   /** Waits until one of `others` leads; how long that took, in milliseconds. */

@@ -79,6 +79,13 @@ export function parseRedisUrl(url: string): Result<RedisAddress, string> {
   return ok({ kind, nodes: nodes.value, ...login.value, ...place.value, sentinel, tls: tls.value });
 }
 
+/** The address that a URL spells which was checked before; any other throws. */
+export function addressOf(url: string): RedisAddress {
+  const address = parseRedisUrl(url);
+  if (!address.ok) throw new Error(address.error);
+  return address.value;
+}
+
 /** The address for logs and messages, without credentials. */
 export function describeAddress({ kind, nodes, name, database, tls }: RedisAddress): string {
   const scheme = (tls === null ? 'redis' : 'rediss') + (kind === 'single' ? '' : `+${kind}`);

@@ -4,7 +4,14 @@ import { NOT_FROZEN, type GlobalFreeze, type StoredFreeze } from '../model/freez
 import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
-import { eventOf, recordOf, requestHash, type DecisionState, type Proposal } from './decision.js';
+import {
+  eventOf,
+  recordOf,
+  requestHash,
+  unknownService,
+  type DecisionState,
+  type Proposal,
+} from './decision.js';
 import { changedProblem, notUndoable } from './decide_undo.js';
 import { freezeText, isFrozen } from './freeze.js';
 import { spellAuthor } from './layers.js';
@@ -21,8 +28,8 @@ export function decideFreeze(
   state: DecisionState,
 ): Result<Proposal, Problem> {
   const { service } = mutation;
-  if (!state.intents.has(service) && !state.membership.has(service))
-    return err({ code: 'not_found', field: 'service', detail: `There is no service ${service}` });
+  const unknown = unknownService(state, service);
+  if (unknown) return err(unknown);
   const refused = needsReason(mutation, context);
   if (refused) return err(refused);
   const record = recordOf(state, service);

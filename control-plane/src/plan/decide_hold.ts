@@ -3,7 +3,14 @@ import type { AcceptedLoss } from '../model/intent.js';
 import type { Mutation, MutationContext } from '../model/mutation.js';
 import type { Problem } from '../model/problem.js';
 import { err, ok, type Result } from '../model/result.js';
-import { authorOf, eventOf, recordOf, type DecisionState, type Proposal } from './decision.js';
+import {
+  authorOf,
+  eventOf,
+  recordOf,
+  unknownService,
+  type DecisionState,
+  type Proposal,
+} from './decision.js';
 import { holdIn, isKept } from './hold.js';
 import { spellAuthor } from './layers.js';
 import { inForce, instanceIntent, revise } from './record.js';
@@ -21,8 +28,8 @@ export function decideHold(
   state: DecisionState,
 ): Result<Proposal, Problem> {
   const { service } = mutation;
-  if (!state.intents.has(service) && !state.membership.has(service))
-    return err({ code: 'not_found', field: 'service', detail: `There is no service ${service}` });
+  const unknown = unknownService(state, service);
+  if (unknown) return err(unknown);
   if (context.reason.trim() === '') return err(needsReason(mutation));
   return mutation.kind === 'hold' ? hold(mutation, context, state) : accept(mutation, context, state);
 }

@@ -9,6 +9,7 @@ import {
 } from '../model/intent.js';
 import type { ReleaseTraffic } from '../model/release.js';
 import type { Mutation, MutationContext } from '../model/mutation.js';
+import type { Problem } from '../model/problem.js';
 import { sha1 } from './encode.js';
 import type { Membership } from './membership.js';
 import type { Witnesses } from './proof.js';
@@ -46,6 +47,15 @@ export function requestHash(mutation: Mutation, context: MutationContext): strin
 /** The present record of `service`. */
 export function recordOf(state: Pick<DecisionState, 'intents'>, service: string): IntentRecord {
   return state.intents.get(service)?.record ?? NO_INTENT;
+}
+
+/** The refusal of a decision about a service that nobody knows: a typing error must not look done. Null if it is known. */
+export function unknownService(
+  state: Pick<DecisionState, 'intents' | 'membership'>,
+  service: string,
+): Problem | null {
+  if (state.intents.has(service) || state.membership.has(service)) return null;
+  return { code: 'not_found', field: 'service', detail: `There is no service ${service}` };
 }
 
 /** Who decides, for what is written down. */

@@ -1,7 +1,7 @@
 import type { Clock, Log } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import type { CopyPlace, CopyRecord, KeptCopy } from '../model/truth_copy.js';
-import { describeAddress, parseRedisUrl } from '../model/redis_url.js';
+import { addressOf, describeAddress } from '../model/redis_url.js';
 import { RedisLink } from './client.js';
 import { COPY_KEYS, KEYS } from './keys.js';
 
@@ -26,14 +26,13 @@ export interface RedisCopyOptions {
 
 /** The copy in Redis, over a connection of its own. A bad url throws. */
 export function createRedisCopy(options: RedisCopyOptions): CopyPlace {
-  const address = parseRedisUrl(options.url);
-  if (!address.ok) throw new Error(address.error);
+  const address = addressOf(options.url);
   const { log, clock, script } = options;
   const link = new RedisLink({
-    ...{ address: address.value, log, clock, name: 'ebbgate-copy', scripts: { copy: script } },
+    ...{ address, log, clock, name: 'ebbgate-copy', scripts: { copy: script } },
     commandTimeoutMs: 5_000,
   });
-  return new RedisCopy(link, `${describeAddress(address.value)} (${COPY_KEYS.head})`, options);
+  return new RedisCopy(link, `${describeAddress(address)} (${COPY_KEYS.head})`, options);
 }
 
 /** Written incrementally: what is there since the last write is remembered, and a copy that is not it is written anew. */

@@ -3,7 +3,7 @@ import { worseLink } from '../model/link.js';
 import { checkName } from '../model/names.js';
 import type { Clock, Feedback, LinkState, Log, Timer } from '../model/ports.js';
 import { ok, type Result } from '../model/result.js';
-import { parseRedisUrl } from '../model/redis_url.js';
+import { addressOf } from '../model/redis_url.js';
 import { RedisLink } from './client.js';
 import { Complaints } from './complaints.js';
 import { GatewayList, MOST_LISTED, type GatewayListing } from './gateway_list.js';
@@ -27,9 +27,8 @@ export interface FeedbackOptions {
 
 /** The feedback of `model/ports.ts` over two connections, one for hints and one for reads; start it before use. */
 export function createFeedback(options: FeedbackOptions): RedisFeedback {
-  const address = parseRedisUrl(options.url);
-  if (!address.ok) throw new Error(address.error);
-  const shared = { address: address.value, log: options.log, clock: options.clock };
+  const address = addressOf(options.url);
+  const shared = { address, log: options.log, clock: options.clock };
   return new RedisFeedback({
     hints: new RedisLink({ ...shared, name: 'ebbgate-hints', channel: CHANNELS.report }),
     reads: new RedisLink({ ...shared, name: 'ebbgate-feedback' }),

@@ -3,7 +3,7 @@ import type { Clock, LinkState, Log, Meta, PruneAnswer, PublishAnswer, Publisher
 import { checkName, ROUTES } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 import type { EncodedDocument, PublishedDocument } from '../model/set.js';
-import { parseRedisUrl } from '../model/redis_url.js';
+import { addressOf } from '../model/redis_url.js';
 import { RedisLink } from './client.js';
 import { parseDocument } from './documents.js';
 import { CHANNELS, KEYS } from './keys.js';
@@ -36,11 +36,10 @@ export interface PublisherOptions {
 
 /** The publisher of `model/ports.ts` over one connection; start it before use. */
 export function createPublisher(options: PublisherOptions): RedisPublisher {
-  const address = parseRedisUrl(options.url);
-  if (!address.ok) throw new Error(address.error);
+  const address = addressOf(options.url);
   return new RedisPublisher(
     new RedisLink({
-      address: address.value,
+      address,
       name: 'ebbgate-publisher',
       log: options.log,
       clock: options.clock,

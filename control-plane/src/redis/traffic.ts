@@ -6,7 +6,7 @@ import type { Counts } from '../model/release_gates.js';
 import type { GatewayTraffic, TrafficReader } from '../model/release_ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { isObject } from '../model/shape.js';
-import { parseRedisUrl } from '../model/redis_url.js';
+import { addressOf } from '../model/redis_url.js';
 import { RedisLink } from './client.js';
 import { describeIssue, nameSchema, parseJson } from './documents.js';
 import { KEYS } from './keys.js';
@@ -77,13 +77,9 @@ export function createTrafficReader(options: {
   readonly log: Log;
   readonly clock: Clock;
 }): TrafficReader {
-  const address = parseRedisUrl(options.url);
-  if (!address.ok) throw new Error(address.error);
+  const address = addressOf(options.url);
   const { log, clock } = options;
-  return new RedisTrafficReader(
-    new RedisLink({ address: address.value, log, clock, name: 'ebbgate-traffic' }),
-    log,
-  );
+  return new RedisTrafficReader(new RedisLink({ address, log, clock, name: 'ebbgate-traffic' }), log);
 }
 
 class RedisTrafficReader implements TrafficReader {

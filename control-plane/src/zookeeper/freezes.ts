@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { FreezeEdit, FreezeStore, GlobalFreeze, StoredFreeze } from '../model/freeze_ports.js';
-import { err, ok, type Result } from '../model/result.js';
+import { ok, type Result } from '../model/result.js';
 import { eventSchema, freezeSchema } from './intent_record.js';
 import type { ZooKeeperLink } from './link.js';
-import { recordFault, schemaOf, unknownSchema } from './record_fault.js';
+import { parseRecord } from './parse_record.js';
 import { createTruthStore, showRecord, type Codec, type StorePlace } from './truth_store.js';
 
 const NAME = 'freeze';
@@ -38,15 +38,5 @@ export function createFreezeStore(link: ZooKeeperLink, place: StorePlace): Freez
 
 /** Reads the bytes of the freeze of everything; the error names the first member that is wrong. */
 export function parseFreezeRecord(data: Buffer): Result<GlobalFreeze, string> {
-  let value: unknown;
-  try {
-    value = JSON.parse(data.toString('utf8'));
-  } catch {
-    return err('not JSON');
-  }
-  if (schemaOf(value) !== 1) return err(unknownSchema(schemaOf(value)));
-  const parsed = recordSchema.safeParse(value);
-  // The schema only checks: what was read is what is handed on, member for member.
-  if (parsed.success) return ok(value as GlobalFreeze);
-  return err(recordFault(parsed.error));
+  return parseRecord(recordSchema, data);
 }

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { IntentRecord } from '../model/intent.js';
 import { checkName, type NameKind } from '../model/names.js';
-import { err, ok, type Result } from '../model/result.js';
+import type { Result } from '../model/result.js';
 import { SECTION_NAMES, SECTIONS, type SectionName } from '../model/service_spec.js';
 import { readMembers, type Fault } from '../model/shape.js';
-import { recordFault, schemaOf, unknownSchema } from './record_fault.js';
+import { parseRecord } from './parse_record.js';
 
 /*
  * Everything but events is strict: a member that is not known here was written by another release, and writing the record back
@@ -114,17 +114,7 @@ const record = z.strictObject({
 
 /** Reads a record's bytes; the error names the first member that is wrong. */
 export function parseIntentRecord(data: Buffer): Result<IntentRecord, string> {
-  let value: unknown;
-  try {
-    value = JSON.parse(data.toString('utf8'));
-  } catch {
-    return err('not JSON');
-  }
-  if (schemaOf(value) !== 1) return err(unknownSchema(schemaOf(value)));
-  const parsed = record.safeParse(value);
-  // The schema only checks: what was read is what is handed on, member for member.
-  if (parsed.success) return ok(value as IntentRecord);
-  return err(recordFault(parsed.error));
+  return parseRecord(record, data);
 }
 
 export function encodeIntentRecord(intent: IntentRecord): Buffer {

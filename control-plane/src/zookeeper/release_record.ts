@@ -12,7 +12,7 @@ import {
 } from '../model/release_strategy.js';
 import { err, ok, type Result } from '../model/result.js';
 import { isObject } from '../model/shape.js';
-import { recordFault, schemaOf, unknownSchema } from './record_fault.js';
+import { checkRecord, recordJson } from './parse_record.js';
 
 /*
  * Everything is strict: a member or a schema that is not known here was written by another release of Ebbgate, and a state
@@ -270,18 +270,10 @@ function parted({ strategy, ...rest }: ReleaseRecord): object {
 
 /** Reads a record's bytes; the error names the first member that is wrong. */
 export function parseReleaseRecord(data: Buffer): Result<ReleaseRecord, string> {
-  let value: unknown;
-  try {
-    value = JSON.parse(data.toString('utf8'));
-  } catch {
-    return err('not JSON');
-  }
-  if (schemaOf(value) !== 1) return err(unknownSchema(schemaOf(value)));
-  const all = completed(value);
-  const parsed = record.safeParse(all);
-  // The schema only checks: what was read is what is handed on, member for member.
-  if (parsed.success) return joined(all as Stored);
-  return err(recordFault(parsed.error));
+  const json = recordJson(data);
+  if (!json.ok) return json;
+  const stored = checkRecord<Stored>(record, completed(json.value));
+  return stored.ok ? joined(stored.value) : stored;
 }
 
 export function encodeReleaseRecord(release: ReleaseRecord): Buffer {

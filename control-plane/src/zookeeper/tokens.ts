@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { parseGlob } from '../model/glob.js';
 import { checkName } from '../model/names.js';
-import { err, ok, type Result } from '../model/result.js';
+import { err, ok } from '../model/result.js';
 import { ROLE_NAMES, type Role } from '../model/role.js';
 import type { TokenRecord } from '../model/token.js';
 import type { StoredToken, TokenEdit, TokenStore } from '../model/token_ports.js';
 import type { ZooKeeperLink } from './link.js';
-import { recordFault, schemaOf, unknownSchema } from './record_fault.js';
+import { parseRecord } from './parse_record.js';
 import { createTruthStore, showRecord, type Codec, type StorePlace } from './truth_store.js';
 
 const moment = z.iso.datetime({ offset: true });
@@ -32,7 +32,7 @@ const CODEC: Codec<StoredToken, TokenEdit, StoredToken> = {
   noun: 'tokens',
   folder: 'tokens',
   decode: (data, { name, etag }) => {
-    const record = parseRecord(data);
+    const record = parseRecord<TokenRecord>(schema, data);
     if (!record.ok) return record;
     if (record.value.name !== name) return err(`name: it is that of ${record.value.name}`);
     return ok({ record: record.value, etag });
@@ -48,16 +48,4 @@ const CODEC: Codec<StoredToken, TokenEdit, StoredToken> = {
 /** The store at `<root>/tokens`, which it creates at the first contact. */
 export function createTokenStore(link: ZooKeeperLink, place: StorePlace): TokenStore {
   return createTruthStore(link, place, CODEC);
-}
-
-function parseRecord(data: Buffer): Result<TokenRecord, string> {
-  let value: unknown;
-  try {
-    value = JSON.parse(data.toString('utf8'));
-  } catch {
-    return err('not JSON');
-  }
-  if (schemaOf(value) !== 1) return err(unknownSchema(schemaOf(value)));
-  const parsed = schema.safeParse(value);
-  return parsed.success ? ok(parsed.data) : err(recordFault(parsed.error));
 }
