@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { reservePort } from '../local/port_reservation.js';
 import { type LocalProcess } from '../local/process.js';
 import { launchRedis } from '../local/redis.js';
-import { KEYS } from './keys.js';
+import { COPY_KEYS, KEYS } from './keys.js';
 
 /*
  * The user that docs/how-to/redis-users.md gives a gateway: what a gateway does must pass, and what would steer traffic
@@ -64,8 +64,19 @@ it.each<readonly [string, ...string[]]>([
   ['SET', '{ebb}:gw:edge-2', '{}'],
   ['PUBLISH', '{ebb}:changed', '9:9'],
   ['FLUSHALL'],
+  // What was decided, who decided it, and the hashes of tokens.
+  ...Object.values(COPY_KEYS).flatMap((key): readonly [string, ...string[]][] => [
+    ['HMGET', key, 'head'],
+    ['HGETALL', key],
+    ['HSCAN', key, '0'],
+    ['EVAL', "return redis.call('HMGET', KEYS[1], 'head')", '1', key],
+    ['EVAL', `return redis.call('HMGET', '${key}', 'head')`, '1', KEYS.meta],
+    ['SET', key, 'x'],
+  ]),
 ])('may not %s', async (command, ...args) => {
-  await expect(gateway.call(command, ...args)).rejects.toThrow(/NOPERM|can't run this command/);
+  await expect(gateway.call(command, ...args)).rejects.toThrow(
+    /NOPERM|can't (?:run this command|access at least one of the keys)/,
+  );
 });
 
 const ENDLESS = 'while true do end';

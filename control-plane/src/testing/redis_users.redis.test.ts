@@ -10,7 +10,9 @@ import { reservePort } from '../local/port_reservation.js';
 import { launch, type LocalProcess } from '../local/process.js';
 import { ask } from '../local/redis.js';
 import { createFeedback } from '../redis/feedback.js';
-import { CHANNELS, KEYS } from '../redis/keys.js';
+import { encodeHead, joinCopy } from '../plan/copy_document.js';
+import { createRedisCopy } from '../redis/copy.js';
+import { CHANNELS, COPY_KEYS, KEYS } from '../redis/keys.js';
 import { createPublisher } from '../redis/publisher.js';
 import { loadScripts } from '../redis/scripts.js';
 import { buildEncoded, buildSet } from './builders.js';
@@ -134,7 +136,28 @@ describe('the controller', () => {
     expect(log.lines.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
     await gateway.publish(CHANNELS.report, 'gateway-1');
   });
+
+  it('keeps the copy of the truth: writes it whole, changes it, keeps the one before, reads both', async () => {
+    const url = secret('controller/redis-url');
+    const { copy: script } = await loadScripts(join(root, 'lua/redis'));
+    await using copies = createRedisCopy({ url, log, clock, script, headOf: encodeHead, join: joinCopy });
+    await copies.start();
+    await vi.waitFor(async () => expect(await copies.epoch()).toMatchObject({ ok: true }), {
+      timeout: 15_000,
+    });
+    const copyOf = (...names: readonly string[]) => ({
+      ...{ epoch: 7, at: '2026-05-01T12:00:00.000Z' },
+      records: names.map((name) => ({ record: `intents/${name}`, value: '{}' })),
+    });
+    expect(await copies.replace(copyOf('a', 'b'), false)).toEqual({ ok: true, value: null });
+    expect(await copies.replace(copyOf('a', 'c'), true)).toEqual({ ok: true, value: null });
+    expect(await copies.epoch()).toEqual({ ok: true, value: 7 });
+    expect(await copies.read('newest')).toMatchObject({ ok: true, value: expect.stringMatching(/\/c"/) });
+    expect(await copies.read('previous')).toMatchObject({ ok: true, value: expect.stringMatching(/\/b"/) });
+  });
 });
+
+const unnamed = (key: string): string => `return redis.call('HMGET', '${key}', 'head')`;
 
 describe('a gateway', () => {
   it('follows: the script, the sets, the channel', async () => {
@@ -170,6 +193,11 @@ describe('a gateway', () => {
     ['say that something changed', () => gateway.publish(CHANNELS.changed, '9:9')],
     ['read what others report', () => gateway.get(KEYS.heartbeat('gateway-2'))],
     ['read other keys', () => gateway.hmget('elsewhere', 'a')],
+    ...Object.values(COPY_KEYS).flatMap((key): [string, () => Promise<unknown>][] => [
+      [`read ${key}`, () => gateway.hmget(key, 'head')],
+      [`read ${key} in a script`, () => gateway.eval("return redis.call('HGETALL', KEYS[1])", 1, key)],
+      [`read ${key} in a script that does not name it`, () => gateway.eval(unnamed(key), 1, KEYS.meta)],
+    ]),
     ['delete', () => gateway.del(KEYS.meta)],
     ['empty the server', () => gateway.flushall()],
     ['list keys', () => gateway.keys('*')],
