@@ -112,6 +112,16 @@ describe('one of three instances', () => {
     },
   );
 
+  test('that fails gets as many requests as are needed to know it, from all workers together', async () => {
+    const [bad, good] = await fresh(2);
+    bad.mode = 'failing';
+    await bench.serve(service, [peer(bad), peer(good)], set({ fail_statuses: [500] }));
+    // On connections of their own, so that all workers get some.
+    for (let i = 0; i < 200; i++) await bench.ask(service, '/', { headers: { connection: 'close' } });
+    expect(bad.requests.length).toBe(3);
+    expect(good.requests.length).toBe(197);
+  });
+
   test('that answers what nobody calls a failure stays in', async () => {
     const fleet = await fresh(3);
     fleet[0].mode = 'failing';

@@ -151,7 +151,7 @@ local function settle(self, entry, member, status, taken)
   local name, now, noted = keys.health.name(entry.service, member), clock.now(), self.dict:get(entry.health_key)
   local conclude = taken and end_of_half_open or failed
   conclude(self, entry, settings, name, member, status, now, taken)
-  -- The others learn it by their watch; this worker's next pick must know it already.
+  -- The others see it with their next request (live.upstream); this worker's next pick must know it already.
   if self.dict:get(entry.health_key) ~= noted then self.rebuild(entry) end
 end
 
