@@ -35,6 +35,8 @@ const LONGEST = [
   'ensemble',
   'upgrade',
   'cleanup',
+  'tokens_of_machines',
+  'high_availability',
   'vanished',
   'known_health',
   'faults_nginx',

@@ -2,19 +2,26 @@
 # Makes the secrets that are not there yet, each in the directory of those who may read it, and the users of Redis from
 # them. Run again it changes nothing; a secret that was taken away is made again, one that was put there is used.
 #
-#   DIR/controller/{token,redis-url}            the control API's token; Redis with the controller's password
-#   DIR/gateway/{token,redis-password}          the token, to say that it has left; the password of Redis' user `gateway`
-#   DIR/gateway/sticky-keys                     the keys of the cookies of sticky sessions, one a line, the newest first
-#   DIR/instance/token                          the token, to hear that it is drained
+#   DIR/controller/{token,redis-url}      the control API's token, which may do everything; Redis with the controller's password
+#   DIR/gateway/redis-password            the password of Redis' user `gateway`
+#   DIR/gateway/sticky-keys               the keys of the cookies of sticky sessions, one a line, the newest first
 #   DIR/redis/{users.acl,health-password}
+# and where sentinels know the master:
+#   DIR/gateway/sentinel-password         by which gateways and controllers ask the sentinels; in redis-url, too
+#   DIR/redis/replica-password            by which a replica follows the master
+#   DIR/redis/sentinel-password           by which sentinels reach Redis and one another
+#   DIR/redis/sentinels.acl               the users of the sentinels
+# Gateways and instances have tokens of their own: make-tokens.sh.
 #
-# usage: make-secrets.sh DIR TEMPLATE REDIS_HOST:PORT [VERB]
+# usage: make-secrets.sh DIR TEMPLATE REDIS [VERB]
+#   TEMPLATE     users.acl; beside it lie users_sentinel.acl and sentinels.acl
+#   REDIS        HOST:PORT, or redis+sentinel://HOST,HOST,…/NAME
 #   make         what is said above; the default
 #   put SECRET   takes this one from standard input, in place of the present one
 #   new SECRET   makes another one in place of the present one
 #   retire       Redis takes former passwords no more
-# SECRET: token, controller/redis-password, gateway/redis-password, redis/health-password. After `put` and `new` Redis
-# takes the former password beside the new one until `retire`, so that everybody may change in their own time.
+# SECRET: token, or a password by its name above, or controller/redis-password. After `put` and `new` Redis takes the former
+# password beside the new one until `retire`, so that everybody may change in their own time.
 #
 # Exit: 0 · 1 a directory cannot be written, or the secret does not pass · 2 usage
 set -eu
@@ -32,16 +39,26 @@ refuse() {
   exit 1
 }
 
-[ $# -ge 3 ] || usage 'DIR, TEMPLATE and REDIS_HOST:PORT must be given'
+[ $# -ge 3 ] || usage 'DIR, TEMPLATE and REDIS must be given'
 dir=$1 template=$2 redis=$3 verb=${4:-make} name=${5:-}
+passwords='controller/redis-password gateway/redis-password redis/health-password'
+case $redis in
+  redis+sentinel://*@*) usage 'REDIS must have no user and no password: they are made' ;;
+  redis+sentinel://*/*)
+    sentinels=${redis#redis+sentinel://}
+    passwords="$passwords gateway/sentinel-password redis/replica-password redis/sentinel-password"
+    ;;
+  *://*) usage "REDIS must be HOST:PORT or redis+sentinel://HOST,HOST,…/NAME (got \"$redis\")" ;;
+  *) sentinels='' ;;
+esac
 
-# Where the secret NAME lies. The token's other copies follow this one.
+# Where the secret NAME lies.
 file_of() {
-  case $1 in
-    token) echo "$dir/controller/token" ;;
-    controller/redis-password | gateway/redis-password | redis/health-password) echo "$dir/$1" ;;
-    *) usage "SECRET must be token, controller/redis-password, gateway/redis-password or redis/health-password (got \"$1\")" ;;
-  esac
+  for one in $passwords; do
+    [ "$1" != "$one" ] || { echo "$dir/$1"; return; }
+  done
+  [ "$1" = token ] || usage "SECRET must be token or one of $passwords (got \"$1\")"
+  echo "$dir/controller/token"
 }
 
 # put FILE TEXT: all of it or nothing
@@ -73,7 +90,7 @@ hashes() {
 # check NAME TEXT: it must not change the meaning of a line, a header or a URL
 check() {
   case $1 in
-    controller/*) allowed='A-Za-z0-9._~-' ;;
+    controller/* | gateway/sentinel-password) allowed='A-Za-z0-9._~-' ;; # a part of the URL
     *) allowed='!-~' ;;
   esac
   [ -n "$2" ] || refuse "$1 is empty"
@@ -92,7 +109,7 @@ replace() {
 
 # Docker gives an empty volume to the owner of the directory it is mounted on, and leaves one that is not empty as it is.
 closed=''
-for part in controller gateway instance redis; do
+for part in controller gateway redis; do
   mkdir -p "$dir/$part" 2> /dev/null || :
   [ -w "$dir/$part" ] || closed="$closed $dir/$part"
 done
@@ -114,25 +131,41 @@ case $verb in
 esac
 
 token=$(keep "$dir/controller/token")
-put "$dir/gateway/token" "$token"
-put "$dir/instance/token" "$token"
-controller=$(keep "$dir/controller/redis-password")
-keep "$dir/gateway/redis-password" > /dev/null
-keep "$dir/redis/health-password" > /dev/null
+rm -f "$dir/gateway/token" # of before there was make-tokens.sh
+for name in $passwords; do keep "$dir/$name" > /dev/null; done
 keep "$dir/gateway/sticky-keys" > /dev/null
 # Those that were put there by hand have not been looked at yet.
 check token "$token"
-for name in controller/redis-password gateway/redis-password redis/health-password; do
+for name in $passwords; do
   check "$name" "$(cat "$dir/$name")"
 done
-put "$dir/controller/redis-url" "redis://controller:$controller@$redis/0"
+controller=$(cat "$dir/controller/redis-password")
+if [ -z "$sentinels" ]; then
+  put "$dir/controller/redis-url" "redis://controller:$controller@$redis/0"
+else
+  asking="sentinel_user=ebbgate&sentinel_password=$(cat "$dir/gateway/sentinel-password")"
+  put "$dir/controller/redis-url" "redis+sentinel://controller:$controller@$sentinels?$asking"
+fi
 
 # users NAME USER: every `#@USER@` becomes the hashes of its passwords
 users() {
   sed "s/#@$2@/$(hashes "$1" | sed 's/^/#/' | paste -sd ' ' -)/"
 }
-sed -e '/^#/d' "$template" |
+beside=$(dirname "$template")
+{
+  cat "$template"
+  [ -z "$sentinels" ] || cat "$beside/users_sentinel.acl"
+} | sed -e '/^#/d' |
   users controller/redis-password controller |
   users gateway/redis-password gateway |
-  users redis/health-password health > "$dir/redis/users.acl.new"
+  users redis/health-password health |
+  if [ -z "$sentinels" ]; then cat; else
+    users redis/replica-password replica | users redis/sentinel-password sentinel
+  fi > "$dir/redis/users.acl.new"
 mv "$dir/redis/users.acl.new" "$dir/redis/users.acl"
+[ -n "$sentinels" ] || exit 0
+sed -e '/^#/d' "$beside/sentinels.acl" |
+  users gateway/sentinel-password ebbgate |
+  users redis/sentinel-password sentinel |
+  users redis/health-password health > "$dir/redis/sentinels.acl.new"
+mv "$dir/redis/sentinels.acl.new" "$dir/redis/sentinels.acl"

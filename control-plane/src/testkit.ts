@@ -102,4 +102,5 @@ export { MemorySets } from './testing/memory/published_sets.js';
 export { startKazoo, zkCli, type KazooRegistrant } from './testing/foreign_registrants.js';
 export { Authority, type Certificate } from './testing/certificates.js';
 export { createRecordingLog } from './testing/log.js';
+export { HIGH_AVAILABILITY, readCompose, type Service } from './testing/compose.js';
 export { startTcpProxy, type ProxyMode, type TcpProxy } from './testing/tcp_proxy.js';

@@ -17,13 +17,30 @@ export function runCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): Pr
   return startCli(args, env).ended;
 }
 
+/** Runs a program to its end, in this environment and that of the process. */
+export function runProgram(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Run> {
+  return start(program, args, env).ended;
+}
+
 /** Starts the command line; `stdout` is what it has printed so far. */
 export function startCli(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): { readonly stdout: () => string; readonly ended: Promise<Run> } {
   const [program, ...first] = EBBGATE;
-  const child = spawn(program, [...first, ...args], {
+  return start(program, [...first, ...args], env);
+}
+
+function start(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): { readonly stdout: () => string; readonly ended: Promise<Run> } {
+  const child = spawn(program, args, {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -36,6 +36,8 @@ export interface ControlledOptions {
   /** The controller's environment, over the short times. */
   readonly env?: Readonly<Record<string, string>>;
   readonly gateway?: GivenOptions;
+  /** The controller's EBBGATE_TOKEN, without which its API answers nobody. */
+  readonly token?: string;
   /** Gateways and controller reach Redis through doors of their own (`platform.doors`). */
   readonly doors?: boolean;
   /** Three ZooKeeper servers (`platform.ensemble`) in place of the one. */
@@ -68,8 +70,9 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
     /** To Redis, by who goes through: a gateway's id, or `controller`. Empty unless asked for. */
     readonly doors: ReadonlyMap<string, TcpProxy>,
     readonly asked: Ensemble | null,
+    token?: string,
   ) {
-    super(dir, ports, servers.gateways);
+    super(dir, ports, servers.gateways, token);
     this.zookeeper = servers.zookeeper;
     this.redis = servers.redis;
     this.controller = servers.controller;
@@ -93,7 +96,7 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
       launchZooKeeper({ dir: join(dir, 'zookeeper'), port: single }),
     );
     const redis = breakable('Redis', () => launchRedis({ dir: join(dir, 'redis'), port: ports.redis }));
-    const env = { ...SHORT, ...options.env };
+    const env = { ...SHORT, ...(options.token ? { EBBGATE_TOKEN: options.token } : {}), ...options.env };
     const controllerPorts = { ...ports, redis: redisOf('controller') };
     const controller = breakable('the controller', () => launchController(dir, controllerPorts, env));
     const gateways: ControlledGateway[] = [];
@@ -109,6 +112,7 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
       { zookeeper, redis, controller, gateways },
       doors,
       ensemble,
+      options.token,
     );
     try {
       await Promise.all([ensemble ?? zookeeper.start(), redis.start()]);

@@ -58,6 +58,7 @@ export abstract class Platform<G extends PlatformGateway = PlatformGateway> impl
     readonly EBBGATE_API: string;
     readonly EBBGATE_ZOOKEEPER: string;
     readonly EBBGATE_ACTOR: string;
+    readonly EBBGATE_TOKEN?: string;
   };
   readonly #instances: RegisteredInstance[] = [];
   readonly #registrars: Registrar[] = [];
@@ -66,6 +67,8 @@ export abstract class Platform<G extends PlatformGateway = PlatformGateway> impl
     readonly dir: string,
     readonly ports: Ports,
     readonly gateways: readonly G[],
+    /** For all that this platform asks of the API; without it the API takes everybody for an admin. */
+    readonly token?: string,
   ) {
     this.data = new Redis<'legacy'>({
       port: ports.redis,
@@ -79,6 +82,7 @@ export abstract class Platform<G extends PlatformGateway = PlatformGateway> impl
       EBBGATE_API: `http://127.0.0.1:${String(ports.api)}`,
       EBBGATE_ZOOKEEPER: zookeeperServers(ports),
       EBBGATE_ACTOR: 'ann',
+      ...(token === undefined ? {} : { EBBGATE_TOKEN: token }),
     };
   }
 
@@ -118,7 +122,8 @@ export abstract class Platform<G extends PlatformGateway = PlatformGateway> impl
   /** Starts an instance under `ebbgate register`; resolves once every gateway obeys. */
   async register(options: Partial<RegistrarOptions> = {}): Promise<Registrar> {
     const { service = 'shop', version = 'v1', port = await reservePort() } = options;
-    const registrar = startRegistrar(this.dir, this.env, { ...options, service, version, port });
+    const env = { ...this.env, ...options.env };
+    const registrar = startRegistrar(this.dir, env, { ...options, service, version, port });
     this.#registrars.push(registrar);
     await this.#inForce(registrar.id, service, version, () => {
       const { exitCode } = registrar.process;
@@ -158,7 +163,11 @@ export abstract class Platform<G extends PlatformGateway = PlatformGateway> impl
   ): Promise<ApiAnswer<T>> {
     const answer = await request(this.env.EBBGATE_API + path, {
       method,
-      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(this.token === undefined ? {} : { authorization: `Bearer ${this.token}` }),
+        ...headers,
+      },
       body: body === undefined ? null : JSON.stringify(body),
     });
     const text = await answer.body.text();

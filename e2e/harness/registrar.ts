@@ -14,6 +14,8 @@ export interface RegistrarOptions {
   readonly weight?: number;
   readonly zone?: string;
   readonly backup?: boolean;
+  /** Over the environment of the platform. */
+  readonly env?: NodeJS.ProcessEnv;
   /** Another `ebbgate` than this checkout's, as program and first argument. */
   readonly ebbgate?: readonly [string, string];
 }

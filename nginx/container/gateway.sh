@@ -7,6 +7,7 @@
 #
 #   EBBGATE_CONF                   the conf that `ebbgate render` wrote; /etc/ebbgate/nginx.conf unless given
 #   EBBGATE_REDIS_PASSWORD(_FILE)  the password of Redis, or the file that has it
+#   EBBGATE_REDIS_SENTINEL_PASSWORD(_FILE)  the same for its sentinels
 #   EBBGATE_API and its token      see ebbgate-leave
 #
 # Exit: 0 stopped as asked, and reported · 2 cannot start · 75 stopped as asked, but not reported · else how nginx
@@ -54,6 +55,11 @@ if [ -n "${EBBGATE_REDIS_PASSWORD_FILE:-}" ]; then
   EBBGATE_REDIS_PASSWORD=$(cat -- "$EBBGATE_REDIS_PASSWORD_FILE") ||
     cannot_start "cannot read EBBGATE_REDIS_PASSWORD_FILE"
   export EBBGATE_REDIS_PASSWORD
+fi
+if [ -n "${EBBGATE_REDIS_SENTINEL_PASSWORD_FILE:-}" ]; then
+  EBBGATE_REDIS_SENTINEL_PASSWORD=$(cat -- "$EBBGATE_REDIS_SENTINEL_PASSWORD_FILE") ||
+    cannot_start "cannot read EBBGATE_REDIS_SENTINEL_PASSWORD_FILE"
+  export EBBGATE_REDIS_SENTINEL_PASSWORD
 fi
 program=$(command -v nginx || command -v openresty) || cannot_start "neither nginx nor openresty is on the PATH"
 # A conf for another platform fails at every start, in nginx' words, which do not say what to do.

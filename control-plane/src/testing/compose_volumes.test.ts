@@ -2,17 +2,18 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { productRoot } from '../cli/product.js';
-import { readCompose, type Service } from './compose.js';
+import { HIGH_AVAILABILITY, readCompose, type Service } from './compose.js';
 import { mountPoints, type Owners } from './mount_points.js';
 
 /*
- * Who owns each volume of docker-compose.yml once its containers were created, in whatever order. Docker gives an empty
+ * Who owns each volume of the compose files once its containers were created, in whatever order. Docker gives an empty
  * volume to the owner of the mount point at every `create`, read-only mounts included, unless they say `nocopy`; Compose
  * 1.29 starts what others wait for before it creates those, Compose 2 creates all before it starts one.
  */
 
 const root = productRoot();
 const compose = readCompose(root);
+const available = readCompose(root, HIGH_AVAILABILITY);
 
 interface Mount {
   readonly service: string;
@@ -89,9 +90,16 @@ function permutations<T>(items: readonly T[]): readonly (readonly T[])[] {
   );
 }
 
-const mounts = mountsOf(compose.services);
-
-describe.each(Object.keys(compose.volumes))('the volume %s', (volume) => {
+describe.each(
+  [compose, available].flatMap(({ volumes, services }, index) =>
+    Object.keys(volumes).map((volume) => ({
+      volume,
+      services,
+      where: index === 0 ? '' : ' of the highly available',
+    })),
+  ),
+)('the volume $volume$where', ({ volume, services }) => {
+  const mounts = mountsOf(services);
   const all = mounts.filter((mount) => mount.volume === volume);
 
   it('is written by one service, which everybody else leaves the owner', () => {
@@ -103,13 +111,13 @@ describe.each(Object.keys(compose.volumes))('the volume %s', (volume) => {
 
   it('belongs to who writes it, in whatever order containers are created', () => {
     const writer = writersOf(mounts, volume)[0]!;
-    const uid = runner(compose.services[writer.service]!);
-    for (const order of permutations(all)) expect(ownerAfter(order, compose.services)).toBe(uid);
+    const uid = runner(services[writer.service]!);
+    for (const order of permutations(all)) expect(ownerAfter(order, services)).toBe(uid);
   });
 
   it('can be given to who writes it', () => {
     const given = all.find(({ service }) => service === 'give-volumes')?.target;
-    const uid = runner(compose.services[writersOf(mounts, volume)[0]!.service]!);
+    const uid = runner(services[writersOf(mounts, volume)[0]!.service]!);
     expect(given).toBe(`/volumes/${uid}/${volume}`);
   });
 });
@@ -146,6 +154,7 @@ describe('the same with readers that copy', () => {
 describe('the images', () => {
   it.each([
     ['control-plane/Dockerfile', '/secrets/gateway', 'node:0'],
+    ['control-plane/Dockerfile', '/tokens/gateway', 'node:0'],
     ['control-plane/Dockerfile', '/etc/ebbgate', 'node:0'],
     ['nginx/Dockerfile', '/var/lib/ebbgate', 'ebbgate:0'],
   ])('of %s give %s to %s, so that any user with group 0 may write', (file, path, owner) => {

@@ -319,6 +319,11 @@ it.each([
     { EBBGATE_REDIS_PASSWORD_FILE: '/nonexistent' },
     'EBBGATE_REDIS_PASSWORD_FILE',
   ],
+  [
+    'the sentinels’ password cannot be read',
+    { EBBGATE_REDIS_SENTINEL_PASSWORD_FILE: '/nonexistent' },
+    'EBBGATE_REDIS_SENTINEL_PASSWORD_FILE',
+  ],
 ])('does not start when %s', async (_, env, why) => {
   const { exited, said } = await start(env, false);
   expect(await exited).toBe(2);

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { productRoot } from '../cli/product.js';
+import { parseRedisUrl } from '../model/redis_url.js';
 
 /*
  * make-secrets.sh as the container runs it: what it makes, takes, replaces, and what it says to whoever brought a volume
@@ -35,17 +36,22 @@ beforeEach(() => {
   mkdirSync(dir);
   chmodSync(dir, 0o777);
   // A checkout may lie where a stranger cannot look.
-  for (const file of ['container/make-secrets.sh', 'redis/users.acl'])
+  for (const file of [
+    'container/make-secrets.sh',
+    ...['users', 'users_sentinel', 'sentinels'].map((name) => `redis/${name}.acl`),
+  ])
     copyFileSync(join(productRoot(), 'control-plane', file), join(base, file.split('/')[1]!));
 });
 afterEach(() => {
   rmSync(base, { recursive: true, force: true });
 });
 
-function makeSecrets(words: readonly string[] = [], input = '') {
+const SENTINELS = 'redis+sentinel://10.0.0.1,10.0.0.2,10.0.0.3/ebbgate';
+
+function makeSecrets(words: readonly string[] = [], input = '', redis = 'redis:6379') {
   const { status, stderr } = spawnSync(
     '/bin/sh',
-    [join(base, 'make-secrets.sh'), dir, join(base, 'users.acl'), 'redis:6379', ...words],
+    [join(base, 'make-secrets.sh'), dir, join(base, 'users.acl'), redis, ...words],
     { encoding: 'utf8', input, ...(isRoot ? { uid: STRANGER, gid: STRANGER } : {}) },
   );
   return { status, said: stderr };
@@ -53,8 +59,8 @@ function makeSecrets(words: readonly string[] = [], input = '') {
 const secret = (file: string): string => readFileSync(join(dir, file), 'utf8').trim();
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 /** The passwords that Redis takes from a user, as hashes. */
-const taken = (user: string): readonly string[] => {
-  const line = secret('redis/users.acl')
+const taken = (user: string, file = 'redis/users.acl'): readonly string[] => {
+  const line = secret(file)
     .split('\n')
     .find((one) => one.startsWith(`user ${user} `))!;
   return [...line.matchAll(/#([0-9a-f]{64})/g)].map((match) => match[1]!);
@@ -62,7 +68,7 @@ const taken = (user: string): readonly string[] => {
 
 describe('put', () => {
   it.each([
-    ['token', 'my.own-token/+=', ['controller/token', 'gateway/token', 'instance/token']],
+    ['token', 'my.own-token/+=', ['controller/token']],
     ['gateway/redis-password', 'a:b@c/d', ['gateway/redis-password']],
     ['controller/redis-password', 'a_b~c', ['controller/redis-password']],
     ['redis/health-password', 'x', ['redis/health-password']],
@@ -124,6 +130,74 @@ describe('a password that is replaced', () => {
   });
 });
 
+describe('a Redis that sentinels watch', () => {
+  const MORE = ['gateway/sentinel-password', 'redis/replica-password', 'redis/sentinel-password'];
+
+  it('has users for replicas and sentinels, the sentinels have theirs, and the URL says all that a controller needs', () => {
+    expect(makeSecrets([], '', SENTINELS)).toMatchObject({ status: 0, said: '' });
+    const url = parseRedisUrl(secret('controller/redis-url'));
+    expect(url).toMatchObject({
+      ok: true,
+      value: {
+        ...{ kind: 'sentinel', name: 'ebbgate', username: 'controller' },
+        password: secret('controller/redis-password'),
+        nodes: [1, 2, 3].map((n) => ({ host: `10.0.0.${String(n)}`, port: 26_379 })),
+        sentinel: { username: 'ebbgate', password: secret('gateway/sentinel-password') },
+      },
+    });
+    for (const [user, name, file] of [
+      ['replica', 'redis/replica-password', undefined],
+      ['sentinel', 'redis/sentinel-password', undefined],
+      ['sentinel', 'redis/sentinel-password', 'redis/sentinels.acl'],
+      ['ebbgate', 'gateway/sentinel-password', 'redis/sentinels.acl'],
+      ['health', 'redis/health-password', 'redis/sentinels.acl'],
+    ] as const)
+      expect(taken(user, file)).toEqual([sha256(secret(name))]);
+    const before = MORE.map(secret);
+    expect(new Set(before).size).toBe(MORE.length);
+    makeSecrets([], '', SENTINELS);
+    expect(MORE.map(secret)).toEqual(before);
+  });
+
+  it.each(MORE)('changes %s as any other', (name) => {
+    makeSecrets([], '', SENTINELS);
+    const before = secret(name);
+    expect(makeSecrets(['new', name], '', SENTINELS).status).toBe(0);
+    const both = [sha256(secret(name)), sha256(before)];
+    if (name.startsWith('redis/')) expect(taken(name.split(/[/-]/)[1]!)).toEqual(both);
+    if (name !== 'redis/replica-password')
+      expect(taken(name.startsWith('redis/') ? 'sentinel' : 'ebbgate', 'redis/sentinels.acl')).toEqual(both);
+  });
+
+  it('leaves none of that where there is one Redis', () => {
+    makeSecrets();
+    expect(MORE.filter((name) => existsSync(join(dir, name)))).toEqual([]);
+    expect(secret('redis/users.acl')).not.toMatch(/^user (replica|sentinel) /m);
+    expect(makeSecrets(['new', MORE[0]!])).toMatchObject({ status: 2 });
+  });
+
+  it.each([
+    ['redis+sentinel://me@10.0.0.1/ebbgate', 'no user and no password'],
+    ['redis+sentinel://10.0.0.1', 'REDIS must be'],
+    ['redis+cluster://10.0.0.1', 'REDIS must be'],
+  ])('refuses %s', (redis, why) => {
+    const { status, said } = makeSecrets([], '', redis);
+    expect(status).toBe(2);
+    expect(said).toContain(why);
+  });
+});
+
+describe('the token', () => {
+  it('is the controller’s alone; what an older version gave to gateways is taken away', () => {
+    mkdirSync(join(dir, 'gateway'), { mode: 0o777 });
+    chmodSync(join(dir, 'gateway'), 0o777);
+    writeFileSync(join(dir, 'gateway/token'), 'everything');
+    expect(makeSecrets().status).toBe(0);
+    expect(existsSync(join(dir, 'gateway/token'))).toBe(false);
+    expect(secret('controller/token')).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
 describe('a volume of somebody else', () => {
   /** As a volume looks that was filled as root before the first start. */
   function close(part: string): void {
@@ -132,7 +206,7 @@ describe('a volume of somebody else', () => {
     chmodSync(join(dir, part), 0o555);
   }
 
-  it.each([[['controller']], [['gateway', 'instance']]])('is named, with the way out: %s', (parts) => {
+  it.each([[['controller']], [['gateway', 'redis']]])('is named, with the way out: %s', (parts) => {
     for (const part of parts) close(part);
     const { status, said } = makeSecrets();
     expect(status).toBe(1);
@@ -143,6 +217,6 @@ describe('a volume of somebody else', () => {
     );
     for (const part of parts) chmodSync(join(dir, part), 0o777); // what giving it away does
     expect(makeSecrets().status).toBe(0);
-    if (parts.includes('controller')) expect(secret('gateway/token')).toBe('my-own');
+    if (parts.includes('controller')) expect(secret('controller/token')).toBe('my-own');
   });
 });
