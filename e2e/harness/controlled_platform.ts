@@ -40,6 +40,8 @@ export interface ControlledOptions {
   readonly token?: string;
   /** Gateways and controller reach Redis through doors of their own (`platform.doors`). */
   readonly doors?: boolean;
+  /** Lines of its zoo.cfg over the usual ones. */
+  readonly zooCfg?: readonly string[];
   /** Three ZooKeeper servers (`platform.ensemble`) in place of the one. */
   readonly ensemble?: boolean;
 }
@@ -93,7 +95,7 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
       for (const name of [...names, 'controller']) doors.set(name, await startTcpProxy(ports.redis));
     const redisOf = (name: string): number => doors.get(name)?.port ?? ports.redis;
     const zookeeper = breakable('ZooKeeper', () =>
-      launchZooKeeper({ dir: join(dir, 'zookeeper'), port: single }),
+      launchZooKeeper({ dir: join(dir, 'zookeeper'), port: single, config: options.zooCfg ?? [] }),
     );
     const redis = breakable('Redis', () => launchRedis({ dir: join(dir, 'redis'), port: ports.redis }));
     const env = { ...SHORT, ...(options.token ? { EBBGATE_TOKEN: options.token } : {}), ...options.env };

@@ -107,11 +107,13 @@ export class DisposableClient {
   /** How many credentials were sent before the session is used, and have no answer yet. */
   #owed: number;
   readonly #credentialsFrom: string;
+  readonly #isPlain: boolean;
 
   constructor({ server, sessionTimeoutMs, access }: ClientOptions, hooks: ClientHooks) {
     this.#hooks = hooks;
     this.#owed = access.credentials.length;
     this.#credentialsFrom = access.credentialsFrom;
+    this.#isPlain = access.tls === null;
     // The address is a substitute: the socket is made below.
     this.#client = createClient('127.0.0.1:1', { sessionTimeout: sessionTimeoutMs, retries: 0 });
     this.#manager = (this.#client as unknown as { connectionManager: Manager }).connectionManager;
@@ -315,7 +317,15 @@ export class DisposableClient {
     else if (state === STATE.authFailed) this.#hooks.ended(refusedCredentials(this.#credentialsFrom));
     else if (state === STATE.closed) this.#hooks.ended('closed');
     else if (state === STATE.disconnected && !this.#closing)
-      this.#hooks.ended(this.#socketError === '' ? 'the server closed the connection' : this.#socketError);
+      this.#hooks.ended(this.#socketError === '' ? this.#reasonOfClose() : this.#socketError);
+  }
+
+  /** A port for TLS has no other answer to a client without; nor has a server with too many connections. */
+  #reasonOfClose(): string {
+    const before = this.#isPlain && this.#answer.length === 0;
+    return before
+      ? 'the server closed the connection before it answered: does this port want TLS (EBBGATE_ZOOKEEPER_TLS=on)?'
+      : 'the server closed the connection';
   }
 }
 
@@ -358,9 +368,20 @@ function secureSocket(server: ServerAddress, material: TlsMaterial): Socket {
   return connectTls({ ...server, ...material, servername, minVersion: 'TLSv1.2', rejectUnauthorized: true });
 }
 
+/** Errors of Node for a certificate that nobody signed whom we believe. */
+const UNBELIEVED = [
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+];
+
 /** OpenSSL's own words where it has some, without the place in its source. */
-function reasonOfTls(error: Error & { readonly reason?: unknown }): string {
-  return `TLS: ${typeof error.reason === 'string' ? error.reason : error.message}`;
+function reasonOfTls(error: Error & { readonly reason?: unknown; readonly code?: unknown }): string {
+  const reason = `TLS: ${typeof error.reason === 'string' ? error.reason : error.message}`;
+  return typeof error.code === 'string' && UNBELIEVED.includes(error.code)
+    ? `${reason}: EBBGATE_ZOOKEEPER_TLS_CA must name the authority that signed it`
+    : reason;
 }
 
 function aclOf(entries: readonly AclEntry[]): ACL[] {
