@@ -30,10 +30,10 @@ export interface Answer<T> {
 
 /** The control API. Every call throws `Refused` for a problem and `Away` when there is no answer. */
 export interface ApiClient {
-  /** `waitMs` is asked of the API; the answer may take that much longer. */
-  get<T>(path: string, options?: { waitMs?: number; signal?: AbortSignal }): Promise<Answer<T>>;
-  /** Sends a fresh `Idempotency-Key`. */
-  post<T>(path: string, body: object, query?: Query): Promise<Answer<T>>;
+  /** `waitMs` is asked of the API; the answer may take that much longer, or `ms`. */
+  get<T>(path: string, options?: { waitMs?: number; ms?: number; signal?: AbortSignal }): Promise<Answer<T>>;
+  /** Sends a fresh `Idempotency-Key`. The answer may take `ms` longer than usual. */
+  post<T>(path: string, body: object, query?: Query, ms?: number): Promise<Answer<T>>;
   /** Sends a fresh `Idempotency-Key`. */
   delete<T>(path: string, query?: Query): Promise<Answer<T>>;
   /** Needs the etag that was read, or `*`. */
@@ -136,13 +136,16 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
     }
   };
   return {
-    get: (target, { waitMs, signal } = {}) =>
+    get: (target, { waitMs, ms = 0, signal } = {}) =>
       send('GET', waitMs === undefined ? target : `${target}?wait=${String(waitMs)}ms`, {
         ...(signal ? { signal } : {}),
-        ms: waitMs ?? 0,
+        ms: waitMs ?? ms,
       }),
-    post: (target, body, query = {}) =>
-      send('POST', target + queryText(query), { body, headers: { 'Idempotency-Key': terminal.uuid() } }),
+    post: (target, body, query = {}, ms = 0) =>
+      send('POST', target + queryText(query), {
+        ...{ body, ms },
+        headers: { 'Idempotency-Key': terminal.uuid() },
+      }),
     delete: (target, query = {}) =>
       send('DELETE', target + queryText(query), { headers: { 'Idempotency-Key': terminal.uuid() } }),
     patch: (target, body, etag, query = {}) =>

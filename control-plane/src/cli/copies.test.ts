@@ -26,6 +26,39 @@ it('export prints the document, or writes it to a new file that nobody else read
   });
 });
 
+it('export has no tokens, unless they are asked for; import --prune removes what is not in the file', async () => {
+  served.plane.copyText = JSON.stringify(document);
+  await ebbgate('export');
+  expect(served.plane.copiedWithTokens).toBe(false);
+  await ebbgate('export --with-tokens');
+  expect(served.plane.copiedWithTokens).toBe(true);
+  const file = join(dir, 'pruned.json');
+  writeFileSync(file, JSON.stringify(document));
+  expect(await ebbgate(`import ${file} --prune --reason x`)).toMatchObject({
+    code: 2,
+    err: expect.stringMatching(/needs --yes\n.*pruned\.json --prune --reason/) as string,
+  });
+  expect(served.plane.mutated.at(-1)).toMatchObject({
+    mutation: { prune: true },
+    context: { dry_run: true },
+  });
+  expect(await ebbgate(`import ${file} --reason x --yes`)).toMatchObject({ code: 0 });
+  expect(served.plane.mutated.at(-1)).toMatchObject({
+    mutation: { prune: false },
+    context: { dry_run: false },
+  });
+});
+
+it('a copy of a controller goes with the audit that is beside it', async () => {
+  const file = join(dir, 'copy.previous.json');
+  writeFileSync(file, JSON.stringify(document));
+  writeFileSync(join(dir, 'copy.audit-0.jsonl'), '{"v":1,"n":7,"by":"ann"}\n{"v":1,"n":8,"b');
+  expect(await ebbgate(`restore --from file --file ${file} --reason burnt --yes`)).toMatchObject({ code: 0 });
+  expect(served.plane.mutated.at(-1)).toMatchObject({
+    mutation: { document: { ...document, audit: { count: 1, records: [{ v: 1, n: 7, by: 'ann' }] } } },
+  });
+});
+
 it('restore --from looks only, without --yes; with it, it applies what it has just seen', async () => {
   const line = 'restore --from redis --reason burnt';
   expect(await ebbgate(line)).toMatchObject({

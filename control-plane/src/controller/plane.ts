@@ -29,7 +29,7 @@ export function createPlane(rooms: Rooms): ControlPlane {
     changed: (signal) => passes.changed(signal),
     auditPage: (query) => deps.audit.page(query),
     auditRecord: (n) => deps.audit.record(n),
-    copy: () => rooms.copies.document(),
+    copy: (asked) => rooms.copies.document(asked),
     mutate: (mutation, caller) => commands.mutate(mutation, caller),
     releases,
     tokens: createTokenPlane({ tokens: () => inputs.tokens, wall: () => rooms.clock.wall() }),

@@ -160,12 +160,15 @@ export function buildRooms(given: ControllerDeps) {
   const publication = new Publication({ ...deps, leadership, onFirstRead });
   const handover = new Handover({ ...deps, leadership });
   const following = new Following({ ...deps, onFirstRead });
-  const loss = new DataLoss({ ...deps, stores, settlement, leadership, publication, inputs, passes });
+  const loss = new DataLoss({
+    ...{ ...deps, stores, settlement, leadership, publication, inputs, passes },
+    copiedAudit: () => copies.newestAudit(),
+  });
   const lost = (): string | null =>
     loss.reason ?? (settlement.accepted === null ? null : 'it is being settled');
   const copies: Copies = new Copies({
     ...{ places: given.copyPlaces, codec: given.recordCodec },
-    ...{ inputs, leadership, publication, lost, clock, log },
+    ...{ audit: stores.audit, inputs, leadership, publication, lost, clock, log },
   });
   const authority = new Authority({ leadership, loss, inputs });
   const epochs = new EpochWatch({ inputs, leadership, publication, following, clock, settings });

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import { createCopyFile } from './copy_file.js';
 
 const COPY = {
   epoch: 5,
+  tokens: true,
   at: '2026-05-01T12:00:00.000Z',
   records: [{ record: 'intents/a', value: '{"rev":1}' }],
 };
@@ -40,6 +41,24 @@ test('a controller that was killed while it wrote leaves the copy whole, and the
   await must(place.replace({ ...COPY, epoch: 6 }, true));
   expect(readdirSync(dir).sort()).toEqual(['copy.json', 'copy.previous.json']);
   for (const name of readdirSync(dir)) expect(statSync(join(dir, name)).mode & 0o777).toBe(0o600);
+  rmSync(dir, { recursive: true });
+});
+
+test('a controller that was killed while it added to the audit leaves whole records, and the next one goes on behind them', async () => {
+  const dir = directory();
+  const record = (n: number) => ({ n, text: JSON.stringify({ v: 1, n, by: 'ann'.repeat(n) }) });
+  const place = () => createCopyFile(dir, encodeCopy, epochIn);
+  await must(place().audit.append(5, 0, [record(1), record(2)]));
+  const file = join(dir, 'copy.audit-0.jsonl');
+  const whole = readFileSync(file, 'utf8');
+  const line = `${record(3).text}\n`;
+  for (let end = 0; end < line.length; end += 1) {
+    writeFileSync(file, whole + line.slice(0, end));
+    expect(await must(place().audit.read())).toEqual([record(1).text, record(2).text]);
+    expect(await must(place().audit.append(5, 2, [record(3), record(4)]))).toBe('done');
+    expect(readFileSync(file, 'utf8')).toBe(`${whole}${line}${record(4).text}\n`);
+  }
+  expect(statSync(file).mode & 0o777).toBe(0o600);
   rmSync(dir, { recursive: true });
 });
 

@@ -1,9 +1,13 @@
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { err, ok, type Result } from '../model/result.js';
 import type { CopyPlace, KeptCopy } from '../model/truth_copy.js';
+import { createCopiedAuditFiles } from './copied_audit_files.js';
+import { headOf, syncDirectory } from './files.js';
 
+/** The epoch is among the first members. */
+const HEAD_BYTES = 256;
 const FILES = { newest: 'copy.json', previous: 'copy.previous.json' } as const;
 
 /**
@@ -24,24 +28,27 @@ export function createCopyFile(
       return err((error as Error).message);
     }
   };
+  /** Null = there is none, or none with an epoch; the rest of the file is not read. */
   const epochOfNewest = async (): Promise<Result<number | null, string>> => {
-    const newest = await read('newest');
-    return newest.ok ? ok(newest.value === null ? null : epochOf(newest.value)) : newest;
+    const head = await headOf(pathOf('newest'), HEAD_BYTES);
+    return head.ok ? ok(head.value === null ? null : epochOf(head.value)) : head;
+  };
+  const fence = async (epoch: number): Promise<Result<number | null, string>> => {
+    const present = await epochOfNewest();
+    if (!present.ok || present.value === null || present.value <= epoch) return present;
+    return err(`${pathOf('newest')} is of epoch ${String(present.value)}, which is newer`);
   };
   const replace = async (copy: KeptCopy, keep: boolean): Promise<Result<null, string>> => {
-    const present = await read('newest');
-    if (!present.ok) return present;
-    const epoch = present.value === null ? null : epochOf(present.value);
-    if (epoch !== null && epoch > copy.epoch)
-      return err(`${pathOf('newest')} is of epoch ${String(epoch)}, which is newer`);
+    const epoch = await fence(copy.epoch);
+    if (!epoch.ok) return epoch;
     const next = join(directory, 'copy.next.json');
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await writeWhole(next, encode(copy));
       // One that cannot be read is no copy to go back to.
-      if (keep && present.value !== null && epoch !== null) {
+      if (keep && epoch.value !== null) {
         const kept = join(directory, 'copy.kept.json');
-        await writeWhole(kept, present.value);
+        await writeWhole(kept, await readFile(pathOf('newest'), 'utf8'));
         await rename(kept, pathOf('previous'));
       }
       await rename(next, pathOf('newest'));
@@ -54,6 +61,7 @@ export function createCopyFile(
   const close = (): Promise<void> => Promise.resolve();
   return {
     ...{ place: 'file', spelled: pathOf('newest'), epoch: epochOfNewest, read, replace },
+    audit: createCopiedAuditFiles(directory, fence),
     ...{ start: () => Promise.resolve(), close, [Symbol.asyncDispose]: close },
   };
 }
@@ -65,14 +73,4 @@ async function writeWhole(path: string, text: string): Promise<void> {
   await using file = await open(path, O_CREAT | O_WRONLY | O_EXCL, 0o600);
   await file.writeFile(text, 'utf8');
   await file.sync();
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(directory, 'r');
-    await handle.sync();
-  } finally {
-    await handle?.close();
-  }
 }

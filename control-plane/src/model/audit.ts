@@ -101,6 +101,9 @@ export interface AuditBounds {
 /** 30 days of 1,000 changes, and a reserve. What undoes a change may be large, and is asked for soon or never. */
 export const AUDIT_BOUNDS: AuditBounds = { all: 32_000, page: 100, service: 200, undo: 2_000 };
 
+/** A copy of the truth has the newest of so many numbers: at 1 KB each it is read back in seconds, and kept in Redis beside the rest. */
+export const MOST_COPIED = 10_000;
+
 /** The page of a record: `page` numbers, of which the first begins with 0. */
 export function pageOf(n: number, { page }: Pick<AuditBounds, 'page'>): number {
   return Math.floor(n / page);
@@ -170,6 +173,11 @@ function clipped(text: string): string {
 /** True if the rings of its services have copies of it. */
 export function isCopied({ services }: Pick<AuditEntry, 'services'>): boolean {
   return services.length <= MOST_COPIES;
+}
+
+/** True if both are of one change: a number that was given twice is of two. */
+export function isSameRecord(a: AuditRecord, b: AuditRecord): boolean {
+  return a.n === b.n && a.at === b.at && a.request_id === b.request_id && a.verb === b.verb && a.by === b.by;
 }
 
 /** A record without what takes it back. */

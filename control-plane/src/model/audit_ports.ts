@@ -13,6 +13,10 @@ export interface AuditStore {
   record(n: number): Promise<Result<AuditRecord | null, string>>;
   /** Records with a number greater than `after`, oldest first, at most `most`, without what undoes them: for a copy of all. Empty = no more. */
   following(after: number, most: number): Promise<Result<readonly AuditRecord[], string>>;
+  /** The number of the newest record; 0 = there is none. */
+  newest(): Promise<Result<number, string>>;
+  /** The next record has a number greater than `n`, also where ZooKeeper has lost the ones before. */
+  goOnAfter(n: number): void;
   /** Writes an entry whose change is in no store. */
   append(term: Term, entry: AuditEntry): Promise<Result<null, WriteFailure>>;
   /**

@@ -84,8 +84,8 @@ export interface ControlPlane {
   /** Every change that somebody asked for, newest first. Read from ZooKeeper when it is asked. */
   auditPage(query: AuditQuery): Promise<Result<AuditPage, string>>;
   auditRecord(n: number): Promise<Result<AuditRecord | null, string>>;
-  /** What is decided, all of it, as one document; null before it was read. */
-  copy(): string | null;
+  /** What is decided, all of it, and the newest of the audit, as one document; with the tokens if they are asked for. */
+  copy(asked: { readonly tokens: boolean }): Promise<Result<string, string>>;
   mutate(mutation: Mutation, context: MutationContext): Promise<Result<MutationResource, Problem>>;
   readonly releases: ReleasePlane;
   readonly tokens: TokenPlane;

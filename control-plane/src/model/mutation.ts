@@ -88,6 +88,8 @@ export type Mutation =
       readonly document: unknown;
       /** The digest of what was shown; null = nothing was. */
       readonly diff: string | null;
+      /** What is not in it is removed. */
+      readonly prune: boolean;
     };
 
 /** A merge patch (RFC 7396): null takes a member back to its default, at every depth; lists are replaced. */

@@ -4,6 +4,7 @@ import { NO_INTENT, type IntentRecord, type ServiceEvent } from '../model/intent
 import type { RegistryView } from '../model/registration.js';
 import type { ReleaseRecord } from '../model/release.js';
 import type { PlannedChange } from '../model/mutation.js';
+import type { TokenRecord } from '../model/token.js';
 import type { StoredToken, TokenEdit } from '../model/token_ports.js';
 import { byCodeUnit } from './encode.js';
 import { freezeText } from './freeze.js';
@@ -34,7 +35,7 @@ export interface LossFacts {
   readonly freeze?: { readonly known: Freeze | null; readonly found: boolean };
   /** The tokens that were valid, and those that ZooKeeper contains now. */
   readonly tokens?: {
-    readonly known: ReadonlyMap<string, StoredToken>;
+    readonly known: ReadonlyMap<string, TokenRecord>;
     readonly found: ReadonlyMap<string, StoredToken>;
   };
   /** Known intents are written back, over what ZooKeeper contains. */
@@ -162,7 +163,7 @@ export function missingTokens({ tokens }: LossFacts): readonly TokenEdit[] {
   const { known, found } = tokens;
   const names = [...new Set([...known.keys(), ...found.keys()])].sort(byCodeUnit);
   return names.flatMap((name): readonly TokenEdit[] => {
-    const [before, now] = [known.get(name)?.record, found.get(name)];
+    const [before, now] = [known.get(name), found.get(name)];
     if (JSON.stringify(before) === JSON.stringify(now?.record)) return [];
     return [{ name, etag: now?.etag ?? null, record: before ?? null }];
   });

@@ -15,6 +15,7 @@ const VERSION = 1;
 /** A document that was read; the values are not checked yet. */
 export interface ParsedCopy extends CopyHead {
   readonly records: readonly { readonly record: string; readonly value: unknown }[];
+  readonly audit: readonly unknown[];
 }
 
 /** The document as text, a record a line. */
@@ -23,8 +24,8 @@ export function encodeCopy(copy: KeptCopy): string {
 }
 
 /** The document without its records, as JSON. */
-export function encodeHead({ epoch, at, records }: KeptCopy): string {
-  const head = { format: EXPORT_FORMAT, v: VERSION, epoch, at, count: records.length };
+export function encodeHead({ epoch, at, tokens, records }: KeptCopy): string {
+  const head = { format: EXPORT_FORMAT, v: VERSION, epoch, at, tokens, count: records.length };
   return JSON.stringify({ ...head, checksum: checksumOf(records) });
 }
 
@@ -33,6 +34,25 @@ export function joinCopy(head: string, records: readonly CopyRecord[]): string |
   if (!head.startsWith('{') || !head.endsWith('}')) return null;
   const lines = records.map(({ record, value }) => `{"record":${JSON.stringify(record)},"value":${value}}`);
   return `${head.slice(0, -1)},"records":[\n${lines.join(',\n')}\n]}\n`;
+}
+
+/** The document as text, with the records of the audit, oldest first. */
+export function encodeWhole(copy: KeptCopy, audit: readonly string[]): string {
+  const { count, checksum } = auditSummary(audit);
+  const member = `"audit":{"count":${String(count)},"checksum":"${checksum}","records":[\n${audit.join(',\n')}\n]}`;
+  return `${encodeCopy(copy).trimEnd().slice(0, -1)},${member}}\n`;
+}
+
+/** The same of a document that was read from a file, whose audit is in files beside it. */
+export function withAudit(document: object, audit: readonly string[]): object {
+  const records = audit.map((text): unknown => JSON.parse(text));
+  return { ...document, audit: { ...auditSummary(audit), records } };
+}
+
+function auditSummary(audit: readonly string[]): { readonly count: number; readonly checksum: string } {
+  const hash = createHash('sha256');
+  for (const text of audit) hash.update(`${text}\n`);
+  return { count: audit.length, checksum: `sha256:${hash.digest('hex')}` };
 }
 
 /** `sha256:` and the hash of a line for each record: its name and its value. */
@@ -63,7 +83,7 @@ export function parseCopyText(text: string): Result<ParsedCopy, string> {
 /** The same of a value. */
 export function parseCopy(value: unknown): Result<ParsedCopy, string> {
   if (!isObject(value)) return err('it is no object');
-  const { format, v, epoch, at, count, checksum, records } = value;
+  const { format, v, epoch, at, tokens = false, count, checksum, records, audit = NO_AUDIT } = value;
   if (format !== EXPORT_FORMAT) return err(`format: must be ${EXPORT_FORMAT}`);
   if (v !== VERSION)
     return err(
@@ -72,6 +92,7 @@ export function parseCopy(value: unknown): Result<ParsedCopy, string> {
   if (typeof epoch !== 'number' || !Number.isSafeInteger(epoch) || epoch < 0)
     return err('epoch: must be a whole number');
   if (typeof at !== 'string' || Number.isNaN(Date.parse(at))) return err('at: must be a time (RFC 3339)');
+  if (typeof tokens !== 'boolean') return err('tokens: must be true or false');
   if (!Array.isArray(records)) return err('records: must be a list');
   const read: { readonly record: string; readonly value: unknown }[] = [];
   const names = new Set<string>();
@@ -87,7 +108,22 @@ export function parseCopy(value: unknown): Result<ParsedCopy, string> {
     return err(`count: is ${spell(count)}, and ${String(read.length)} records are there`);
   const kept = read.map((one) => ({ record: one.record, value: JSON.stringify(one.value) }));
   if (checksum !== checksumOf(kept)) return err('checksum: the records are not those that were written');
-  return ok({ epoch, at, records: read });
+  const audited = parseAudit(audit);
+  return audited.ok ? ok({ epoch, at, tokens, records: read, audit: audited.value }) : audited;
+}
+
+/** A document of before the audit was part of it, or without it. */
+const NO_AUDIT = { count: 0, checksum: auditSummary([]).checksum, records: [] };
+
+function parseAudit(value: unknown): Result<readonly unknown[], string> {
+  if (!isObject(value) || !Array.isArray(value['records'])) return err('audit.records: must be a list');
+  const records = value['records'] as readonly unknown[];
+  const { count, checksum } = auditSummary(records.map((one) => JSON.stringify(one)));
+  if (value['count'] !== count)
+    return err(`audit.count: is ${spell(value['count'])}, and ${String(count)} records are there`);
+  if (value['checksum'] !== checksum)
+    return err('audit.checksum: the records are not those that were written');
+  return ok(records);
 }
 
 function spell(value: unknown): string {

@@ -2,6 +2,7 @@ import { own } from '../model/dictionary.js';
 import { NO_INTENT, type IntentRecord } from '../model/intent.js';
 import type { PlannedChange } from '../model/mutation.js';
 import type { ReleaseRecord } from '../model/release.js';
+import type { TokenEdit } from '../model/token_ports.js';
 import type { ReadCopy, TruthRecords } from '../model/truth_copy.js';
 import { diffRecords } from './diff.js';
 import { byCodeUnit, sha1 } from './encode.js';
@@ -102,7 +103,11 @@ function line(service: string, field: string, from: string, to: string): Planned
   return { service, instance: null, field, from, to };
 }
 
-/** A digest of what was shown. What instances and traffic do meanwhile is no part of it. */
-export function digestOf(changes: readonly PlannedChange[]): string {
-  return sha1(JSON.stringify(changes.filter(({ field }) => !['traffic', 'down'].includes(field))));
+/**
+ * A digest of what was shown, and of the tokens behind it: who could get in by them is not shown. What instances and traffic do
+ * meanwhile is no part of it.
+ */
+export function digestOf(changes: readonly PlannedChange[], tokens: readonly TokenEdit[] = []): string {
+  const shown = changes.filter(({ field }) => !['traffic', 'down'].includes(field));
+  return sha1(JSON.stringify([shown, ...tokens.map(({ record }) => record)]));
 }

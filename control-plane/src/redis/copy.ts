@@ -3,14 +3,10 @@ import { err, ok, type Result } from '../model/result.js';
 import type { CopyPlace, CopyRecord, KeptCopy } from '../model/truth_copy.js';
 import { addressOf, describeAddress } from '../model/redis_url.js';
 import { RedisLink } from './client.js';
-import { COPY_KEYS, KEYS } from './keys.js';
-
-/** Characters of records in one call, so that nothing else of Redis waits long. */
-const BATCH_CHARACTERS = 256_000;
-/** A change of more than this is written as a new copy: it is staged in parts, and replaces the other in one step. */
-const MOST_CHANGED = 500;
-/** Records read by one call. */
-const SCAN = '200';
+import { askCopy, hashOf, type CopyStep } from './copy_script.js';
+import { batches, BATCH_CHARACTERS, MOST_CHANGED, sizeOf } from './batches.js';
+import { RedisCopiedAudit } from './copied_audit.js';
+import { COPY_KEYS } from './keys.js';
 
 export interface RedisCopyOptions {
   readonly url: string;
@@ -39,6 +35,7 @@ export function createRedisCopy(options: RedisCopyOptions): CopyPlace {
 class RedisCopy implements CopyPlace {
   readonly place = 'redis';
   readonly spelled: string;
+  readonly audit: RedisCopiedAudit;
   readonly #link: RedisLink;
   readonly #options: Pick<RedisCopyOptions, 'headOf' | 'join'>;
   #written: { readonly revision: string; readonly records: ReadonlyMap<string, string> } | null = null;
@@ -46,6 +43,7 @@ class RedisCopy implements CopyPlace {
   constructor(link: RedisLink, spelled: string, options: Pick<RedisCopyOptions, 'headOf' | 'join'>) {
     this.#link = link;
     this.spelled = spelled;
+    this.audit = new RedisCopiedAudit(link);
     this.#options = options;
   }
 
@@ -75,16 +73,9 @@ class RedisCopy implements CopyPlace {
     const head = await this.#link.run('HGET', headKey, 'head');
     if (!head.ok) return head.error.startsWith('WRONGTYPE') ? ok(null) : head;
     if (typeof head.value !== 'string') return ok(null);
-    const records = new Map<string, string>();
-    for (let cursor = '0'; ;) {
-      const part = await this.#link.run('HSCAN', recordsKey, cursor, 'COUNT', SCAN);
-      if (!part.ok) return part;
-      const [next, pairs] = part.value as readonly [string, readonly string[]];
-      for (let at = 0; at < pairs.length; at += 2) records.set(pairs[at] ?? '', pairs[at + 1] ?? '');
-      if (next === '0') break;
-      cursor = next;
-    }
-    const listed = [...records].map(([record, value]) => ({ record, value }));
+    const records = await hashOf(this.#link, recordsKey);
+    if (!records.ok) return records;
+    const listed = [...records.value].map(([record, value]) => ({ record, value }));
     listed.sort((a, b) => (a.record < b.record ? -1 : 1));
     const document = this.#options.join(head.value, listed);
     return document === null ? err(`${headKey} cannot be read`) : ok(document);
@@ -99,7 +90,7 @@ class RedisCopy implements CopyPlace {
       before !== null &&
       changed !== null &&
       changed.length <= MOST_CHANGED &&
-      size(changed) <= BATCH_CHARACTERS;
+      sizeOf(changed) <= BATCH_CHARACTERS;
     const revision = small ? await this.#ask('change', copy, keep, before.revision, changed) : ok('conflict');
     if (!revision.ok) return revision;
     const done = revision.value === 'conflict' ? await this.#replace(copy, keep) : revision;
@@ -119,36 +110,17 @@ class RedisCopy implements CopyPlace {
   }
 
   /** The revision after it, or `conflict`. */
-  async #ask(
-    step: string,
+  #ask(
+    step: CopyStep,
     copy: KeptCopy,
     keep: boolean,
     expected: string,
     records: readonly CopyRecord[],
   ): Promise<Result<string, string>> {
-    const { head, previous, previousRecords, staged } = COPY_KEYS;
     const needsHead = step === 'replace' || step === 'change';
-    const answer = await this.#link.runScript(
-      'copy',
-      [KEYS.meta, head, COPY_KEYS.records, staged, previous, previousRecords],
-      [
-        ...[
-          step,
-          String(copy.epoch),
-          expected,
-          needsHead ? this.#options.headOf(copy) : '',
-          keep ? '1' : '0',
-        ],
-        ...records.flatMap(({ record, value }) => [record, value]),
-      ],
-    );
-    if (!answer.ok) return answer;
-    const [kind, detail] = Array.isArray(answer.value) ? (answer.value as readonly unknown[]) : [];
-    if (kind === 'done' && typeof detail === 'string') return ok(detail);
-    if (kind === 'conflict') return ok('conflict');
-    return err(
-      kind === 'fenced' ? `a copy of epoch ${String(detail)} is there` : 'the copy script answered nonsense',
-    );
+    const head = needsHead ? this.#options.headOf(copy) : '';
+    const pairs = records.flatMap(({ record, value }) => [record, value]);
+    return askCopy(this.#link, { step, epoch: copy.epoch, expected, head, keep, pairs });
   }
 }
 
@@ -163,24 +135,4 @@ function changes(
     ...changed.map(([record, value]) => ({ record, value })),
     ...gone.map((record) => ({ record, value: '' })),
   ];
-}
-
-/** Parts that one call takes; at least one record each. */
-function* batches(records: readonly CopyRecord[]): Generator<readonly CopyRecord[]> {
-  let batch: CopyRecord[] = [];
-  let characters = 0;
-  for (const one of records) {
-    const more = one.record.length + one.value.length;
-    if (batch.length > 0 && (characters + more > BATCH_CHARACTERS || batch.length >= MOST_CHANGED)) {
-      yield batch;
-      [batch, characters] = [[], 0];
-    }
-    batch.push(one);
-    characters += more;
-  }
-  if (batch.length > 0) yield batch;
-}
-
-function size(records: readonly CopyRecord[]): number {
-  return records.reduce((sum, { record, value }) => sum + record.length + value.length, 0);
 }

@@ -18,6 +18,8 @@ export const COPY_KEYS = {
   staged: '{ebb}:copy:staged',
   previous: '{ebb}:copy:previous',
   previousRecords: '{ebb}:copy:previous:records',
+  /** Of both. */
+  audit: '{ebb}:copy:audit',
 } as const;
 
 /** Channels carry hints, never data: whoever misses one finds the same by reading. */

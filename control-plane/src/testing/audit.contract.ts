@@ -221,6 +221,18 @@ export function auditContract(name: string, make: () => Promise<AuditedTruth>): 
       await fresh.close();
     });
 
+    test('the newest number is known, and the next one is greater than any that is named', async () => {
+      expect(await must(side.audit.newest())).toBe(0);
+      await append({}, {});
+      expect(await must(side.audit.newest())).toBe(2);
+      side.audit.goOnAfter(1);
+      await append({});
+      side.audit.goOnAfter(1_500);
+      await append({}, {});
+      expect(await must(side.audit.newest())).toBe(1_502);
+      expect(numbersOf(await must(side.audit.following(0, 10)))).toEqual([1, 2, 3, 1_501, 1_502]);
+    });
+
     test('only a leader writes records back', async () => {
       await append({});
       const copy = await must(side.audit.following(0, 10));

@@ -15,7 +15,7 @@ function copyOf(epoch: number, values: Readonly<Record<string, number>>): KeptCo
   const records = Object.entries(values)
     .map(([name, rev]) => ({ record: `intents/${name}`, value: JSON.stringify({ rev }) }))
     .sort((a, b) => (a.record < b.record ? -1 : 1));
-  return { epoch, at: '2026-05-01T12:00:00.000Z', records };
+  return { epoch, at: '2026-05-01T12:00:00.000Z', tokens: true, records };
 }
 
 /** What every place of a copy promises. */
@@ -87,6 +87,54 @@ export function describeCopyPlace(name: string, openPlace: () => Promise<OpenedP
       await must(other.replace(copyOf(2, { c: 1 }), false));
       await must(place.replace(copyOf(3, { a: 1, b: 2 }), false));
       expect(await revs('newest', other)).toEqual([3, 'intents/a 1', 'intents/b 2']);
+    });
+
+    const audited = (from: number, to: number) =>
+      Array.from({ length: to - from + 1 }, (_, at) => {
+        const n = from + at;
+        return { n, text: JSON.stringify({ v: 1, n, by: 'ann' }) };
+      });
+    const numbers = async (of = place): Promise<readonly number[]> =>
+      (await must(of.audit.read())).map((text) => (JSON.parse(text) as { readonly n: number }).n);
+
+    test('the audit is empty, then has what was added, in order, and says what it ends with', async () => {
+      expect([await must(place.audit.newest()), await numbers()]).toEqual([null, []]);
+      expect(await must(place.audit.append(1, 0, audited(7, 9)))).toBe('done');
+      expect(await must(place.audit.append(1, 9, audited(10, 1_250)))).toBe('done');
+      expect(await numbers()).toEqual(audited(7, 1_250).map(({ n }) => n));
+      const other = await open();
+      expect(await must(other.audit.newest())).toEqual(audited(1_250, 1_250)[0]);
+      expect(await numbers(other)).toHaveLength(1_244);
+      await must(place.audit.clear(1));
+      expect([await must(other.audit.newest()), await numbers(other)]).toEqual([null, []]);
+    });
+
+    test('no record is added twice, nor behind another one than is believed', async () => {
+      await must(place.audit.append(1, 0, audited(1, 5)));
+      for (const after of [0, 3, 6])
+        expect(await must(place.audit.append(1, after, audited(after + 1, 9)))).toBe('conflict');
+      expect(await numbers()).toEqual([1, 2, 3, 4, 5]);
+    });
+
+    test('the audit of a copy of a higher epoch is not touched, and outlives a new copy', async () => {
+      await must(place.audit.append(7, 0, audited(1, 5)));
+      await must(place.replace(copyOf(7, { a: 1 }), false));
+      expect(await place.audit.append(6, 5, audited(6, 7))).toMatchObject({ ok: false });
+      expect(await place.audit.clear(6)).toMatchObject({ ok: false });
+      await must(place.replace(copyOf(8, { a: 2 }), true));
+      expect(await numbers()).toEqual([1, 2, 3, 4, 5]);
+    });
+
+    test('of the audit the newest 10,000 are kept, and not many more', async () => {
+      for (let n = 1; n < 12_500; n += 500)
+        expect(await must(place.audit.append(1, n - 1, audited(n, n + 499)))).toBe('done');
+      const kept = await numbers();
+      expect(kept.slice(-10_000)).toEqual(audited(2_501, 12_500).map(({ n }) => n));
+      expect(kept.length).toBeLessThan(11_000);
+      // A gap, however long, is no reason to keep what is old.
+      for (let n = 1_000_000; n < 1_010_000; n += 500)
+        await must(place.audit.append(1, (await must(place.audit.newest()))?.n ?? 0, audited(n, n + 499)));
+      expect((await numbers()).at(0)).toBeGreaterThanOrEqual(999_000);
     });
 
     test('what does not fit into one step replaces all the same', async () => {

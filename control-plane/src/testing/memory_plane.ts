@@ -79,8 +79,10 @@ export class MemoryPlane implements ControlPlane {
     return this.ready.controller.state;
   }
   copyText: string | null = null;
-  copy(): string | null {
-    return this.copyText;
+  copiedWithTokens: boolean | null = null;
+  copy({ tokens }: { readonly tokens: boolean }): Promise<Result<string, string>> {
+    this.copiedWithTokens = tokens;
+    return Promise.resolve(this.copyText === null ? err('nothing was read yet') : ok(this.copyText));
   }
   viewAge(): number | null {
     return this.age;

@@ -143,12 +143,16 @@ describe('the controller', () => {
       timeout: 15_000,
     });
     const copyOf = (...names: readonly string[]) => ({
-      ...{ epoch: 7, at: '2026-05-01T12:00:00.000Z' },
+      ...{ epoch: 7, at: '2026-05-01T12:00:00.000Z', tokens: true },
       records: names.map((name) => ({ record: `intents/${name}`, value: '{}' })),
     });
     expect(await copies.replace(copyOf('a', 'b'), false)).toEqual({ ok: true, value: null });
     expect(await copies.replace(copyOf('a', 'c'), true)).toEqual({ ok: true, value: null });
     expect(await copies.epoch()).toEqual({ ok: true, value: 7 });
+    expect(await copies.audit.append(7, 0, [{ n: 1, text: '{}' }])).toEqual({ ok: true, value: 'done' });
+    expect(await copies.audit.newest()).toEqual({ ok: true, value: { n: 1, text: '{}' } });
+    expect(await copies.audit.read()).toEqual({ ok: true, value: ['{}'] });
+    expect(await copies.audit.clear(7)).toEqual({ ok: true, value: null });
     expect(await copies.read('newest')).toMatchObject({ ok: true, value: expect.stringMatching(/\/c"/) });
     expect(await copies.read('previous')).toMatchObject({ ok: true, value: expect.stringMatching(/\/b"/) });
   });

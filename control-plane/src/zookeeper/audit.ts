@@ -3,7 +3,6 @@ import {
   copyFor,
   isAsked,
   TOO_OLD,
-  withoutUndo,
   type AuditBounds,
   type AuditPage,
   type AuditRecord,
@@ -13,18 +12,15 @@ import type { AuditStore } from '../model/audit_ports.js';
 import type { Term, WriteFailure } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { pruneAudit } from './audit_pruning.js';
-import { AuditLog, headData, numberIn, numbers, ringData } from './audit_log.js';
-import { encodeAuditRecord, parseAuditRecord, parseUndo } from './audit_record.js';
-import type { ZooKeeperConnection } from './connection.js';
-import { createPath } from './create_path.js';
-import { ANY, writeFenced, type NodeChange } from './fence.js';
+import { AuditLog, numberIn, numbers } from './audit_log.js';
+import { restoreAudit } from './audit_restoring.js';
+import { parseAuditRecord, parseUndo } from './audit_record.js';
+import { writeFenced } from './fence.js';
 import type { ZooKeeperLink } from './link.js';
 
 /** How many records one reading looks at, at the most; asked for side by side. */
 const MOST_READ = 2_000;
 const AT_ONCE = 100;
-/** Records of a copy that are written in one transaction, which takes 1 MB. */
-const BATCH = 10;
 
 /** The records at `<root>/audit`, and what the stores of this controller add to them. */
 export interface ZooKeeperAudit extends AuditStore {
@@ -114,49 +110,27 @@ class AuditInZooKeeper implements ZooKeeperAudit {
     return written.ok ? ok(null) : written;
   }
 
+  async newest(): Promise<Result<number, string>> {
+    const span = await this.#span();
+    return span.ok ? ok(span.value.last) : span;
+  }
+
+  goOnAfter(n: number): void {
+    this.log.goOnAfter(n);
+  }
+
   async restore(term: Term, records: readonly AuditRecord[]): Promise<Result<null, WriteFailure>> {
     const { connection } = this.#link;
     if (connection === null) return err({ kind: 'unavailable', reason: 'no connection to ZooKeeper' });
-    for (let at = 0; at < records.length; at += BATCH) {
-      const batch = records.slice(at, at + BATCH);
-      const done = await this.#restore(connection, term, batch);
-      if (!done.ok) return done;
-    }
+    const last = await this.newest();
+    if (!last.ok) return err({ kind: 'unavailable', reason: last.error });
+    const done = await restoreAudit(records, {
+      ...{ connection, log: this.log, last: last.value },
+      read: (wanted) => this.#readLog(wanted),
+      write: (changes, steps) => writeFenced(this.#target, term, changes, steps),
+    });
     this.log.forget();
-    return ok(null);
-  }
-
-  async #restore(
-    connection: ZooKeeperConnection,
-    term: Term,
-    batch: readonly AuditRecord[],
-  ): Promise<Result<unknown, WriteFailure>> {
-    const present = await this.#readLog(batch.map(({ n }) => n));
-    if (!present.ok) return err({ kind: 'unavailable', reason: present.error });
-    const missing = batch.filter((_, at) => present.value[at] === null);
-    const changes: NodeChange[] = [];
-    for (const record of missing) {
-      const places = [
-        { path: this.log.pathOf(record.n), data: encodeAuditRecord(withoutUndo(record)) },
-        ...record.services.map((service) => {
-          return {
-            path: this.log.pathIn(service, record.n),
-            data: ringData(service, record),
-          };
-        }),
-      ];
-      for (const { path, data } of places) {
-        const folder = await createPath(connection, path.slice(0, path.lastIndexOf('/')));
-        if (!folder.ok) return err({ kind: 'unavailable', reason: folder.error.message });
-        changes.push({ path, data, etag: ANY, name: path });
-      }
-    }
-    const last = Math.max(0, ...missing.map(({ n }) => n));
-    const span = await this.#span();
-    if (!span.ok) return err({ kind: 'unavailable', reason: span.error });
-    if (last > span.value.last)
-      changes.push({ path: `${this.log.folder}/head`, data: headData(last), etag: ANY, name: 'head' });
-    return writeFenced(this.#target, term, changes);
+    return done;
   }
 
   async tend(term: Term): Promise<void> {

@@ -120,6 +120,18 @@ export class AuditLog {
     this.#grown.set(service, 0);
   }
 
+  /** Records were written into the rings of these. */
+  grow(services: readonly string[]): void {
+    this.#note(services);
+  }
+
+  /** The next record has a number greater than `n`. */
+  goOnAfter(n: number): void {
+    if (n <= this.#greatest) return;
+    this.#greatest = n;
+    this.#known = null;
+  }
+
   /** Writes of records that were read elsewhere; what they are named after is known anew. */
   forget(): void {
     this.#known = null;

@@ -1,15 +1,22 @@
+import { withoutUndo, type AuditRecord } from '../model/audit.js';
 import type { GlobalFreeze } from '../model/freeze_ports.js';
 import type { RosterEntry } from '../model/gateway.js';
 import type { IntentRecord, ServiceEvent } from '../model/intent.js';
 import { checkName, type NameKind } from '../model/names.js';
 import type { ReleaseRecord } from '../model/release.js';
 import { err, ok, type Result } from '../model/result.js';
-import type { CopyRecord, RecordCodec, SkippedRecord, TruthRecords } from '../model/truth_copy.js';
+import type { TokenRecord } from '../model/token.js';
+import type { CopyRecord, RecordCodec, SkippedRecord } from '../model/truth_copy.js';
+import { encodeAuditRecord, parseAuditRecord } from './audit_record.js';
 import { parseFreezeRecord } from './freezes.js';
 import { encodeHistory, parseHistory } from './histories.js';
 import { encodeIntentRecord, parseIntentRecord } from './intent_record.js';
 import { encodeReleaseRecord, parseReleaseRecord } from './release_record.js';
 import { parseRosterEntry } from './roster.js';
+import { parseTokenRecord } from './tokens.js';
+
+/** Numbers of the audit have ten digits: whoever writes a copy must not use them up. */
+const MOST_NUMBER = 1_000_000_000;
 
 /** The records of a copy have the bytes that they have in ZooKeeper, and the names of their places there. */
 export function createRecordCodec(): RecordCodec {
@@ -22,7 +29,7 @@ export function createRecordCodec(): RecordCodec {
     return text;
   };
   return {
-    encode: ({ intents, histories, roster, releases, ended, freeze }) => {
+    encode: ({ intents, histories, roster, releases, ended, freeze, tokens }) => {
       const records: CopyRecord[] = [
         ...[...intents].map(([service, one]) => ({
           record: `intents/${service}`,
@@ -44,24 +51,27 @@ export function createRecordCodec(): RecordCodec {
           record: `releases/${one.service}/history/${String(one.n)}`,
           value: once(one, () => encodeReleaseRecord(one).toString('utf8')),
         })),
+        ...[...(tokens ?? [])].map(([name, one]) => ({
+          record: `tokens/${name}`,
+          value: JSON.stringify(one),
+        })),
         ...(freeze === null ? [] : [{ record: 'freezes/freeze', value: JSON.stringify(freeze) }]),
       ];
       return records.sort((a, b) => (a.record < b.record ? -1 : 1));
     },
     decode,
+    encodeAudit: (record) => ({ n: record.n, text: encodeAuditRecord(withoutUndo(record)).toString('utf8') }),
   };
 }
 
-function decode(given: readonly { readonly record: string; readonly value: unknown }[]): {
-  readonly records: TruthRecords;
-  readonly skipped: readonly SkippedRecord[];
-} {
+const decode: RecordCodec['decode'] = ({ records: given, tokens: hasTokens, audit }) => {
   const intents = new Map<string, IntentRecord>();
   const histories = new Map<string, readonly ServiceEvent[]>();
   const roster = new Map<string, RosterEntry>();
   const releases = new Map<string, ReleaseRecord>();
   const ended: ReleaseRecord[] = [];
   let freeze: GlobalFreeze | null = null;
+  const tokens = new Map<string, TokenRecord>();
   const skipped: SkippedRecord[] = [];
   for (const { record, value } of given) {
     const [noun = '', name = '', place, n] = record.split('/');
@@ -92,12 +102,44 @@ function decode(given: readonly { readonly record: string; readonly value: unkno
       case 'freezes':
         take('service', parseFreezeRecord(data), (read) => (freeze = read));
         break;
+      case 'tokens':
+        take('token', parseTokenRecord(name, data), (read) => tokens.set(name, read));
+        break;
       default:
         skipped.push({ record, reason: 'this release knows no such store' });
     }
   }
   ended.sort((a, b) => a.n - b.n);
-  return { records: { intents, histories, roster, releases, ended, freeze }, skipped };
+  const read = readAudit(audit);
+  return {
+    records: { intents, histories, roster, releases, ended, freeze, tokens: hasTokens ? tokens : null },
+    audit: read.records,
+    skipped: [...skipped, ...read.skipped],
+  };
+};
+
+/** Many that cannot be read are one line. */
+function readAudit(given: readonly unknown[]): {
+  readonly records: readonly AuditRecord[];
+  readonly skipped: readonly SkippedRecord[];
+} {
+  const read = given.map((value) => {
+    const parsed = parseAuditRecord(Buffer.from(JSON.stringify(value), 'utf8'));
+    return parsed.ok && parsed.value.n > MOST_NUMBER
+      ? err(`n: ${String(parsed.value.n)} is too large`)
+      : parsed;
+  });
+  const byNumber = new Map(
+    read.flatMap((one) => (one.ok ? [[one.value.n, withoutUndo(one.value)] as const] : [])),
+  );
+  const records = [...byNumber.values()].sort((a, b) => a.n - b.n);
+  const faults = read.flatMap((one) => (one.ok ? [] : [one.error]));
+  const [first] = faults;
+  if (first === undefined) return { records, skipped: [] };
+  return {
+    records,
+    skipped: [{ record: 'audit', reason: `${String(faults.length)} records, the first: ${first}` }],
+  };
 }
 
 function releaseOf(service: string, data: Buffer): Result<ReleaseRecord, string> {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseGlob } from '../model/glob.js';
 import { checkName } from '../model/names.js';
-import { err, ok } from '../model/result.js';
+import { err, ok, type Result } from '../model/result.js';
 import { ROLE_NAMES, type Role } from '../model/role.js';
 import type { TokenRecord } from '../model/token.js';
 import type { StoredToken, TokenEdit, TokenStore } from '../model/token_ports.js';
@@ -32,10 +32,8 @@ const CODEC: Codec<StoredToken, TokenEdit, StoredToken> = {
   noun: 'tokens',
   folder: 'tokens',
   decode: (data, { name, etag }) => {
-    const record = parseRecord<TokenRecord>(schema, data);
-    if (!record.ok) return record;
-    if (record.value.name !== name) return err(`name: it is that of ${record.value.name}`);
-    return ok({ record: record.value, etag });
+    const record = parseTokenRecord(name, data);
+    return record.ok ? ok({ record: record.value, etag }) : record;
   },
   // Whoever damages one must not keep it valid by that.
   show: showRecord<StoredToken>(() => null),
@@ -48,4 +46,11 @@ const CODEC: Codec<StoredToken, TokenEdit, StoredToken> = {
 /** The store at `<root>/tokens`, which it creates at the first contact. */
 export function createTokenStore(link: ZooKeeperLink, place: StorePlace): TokenStore {
   return createTruthStore(link, place, CODEC);
+}
+
+/** Reads the bytes of the token of that name; the error names the first member that is wrong. */
+export function parseTokenRecord(name: string, data: Buffer): Result<TokenRecord, string> {
+  const record = parseRecord<TokenRecord>(schema, data);
+  if (record.ok && record.value.name !== name) return err(`name: it is that of ${record.value.name}`);
+  return record;
 }

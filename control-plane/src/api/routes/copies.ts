@@ -17,15 +17,14 @@ export function copyEndpoints(plane: ControlPlane): readonly Endpoint[] {
       path: '/v1/export',
       summary: 'Everything that was decided, as one document; each record is consistent in itself',
       access: { role: 'admin', about: 'all' },
-      query: request.noQuery,
+      query: request.exportQuery,
       body: null,
       codes: ['not_ready'],
       answers: { 200: { description: 'The document, docs/reference/export.md.' } },
-      handle: () => {
-        const content = plane.copy();
-        if (content === null)
-          throw new Refusal({ code: 'not_ready', detail: 'not everything has been read yet; see /readyz' });
-        return { text: { type: 'application/json; charset=utf-8', content } };
+      handle: async ({ query: { tokens = false } }) => {
+        const document = await plane.copy({ tokens });
+        if (!document.ok) throw new Refusal({ code: 'not_ready', detail: document.error });
+        return { text: { type: 'application/json; charset=utf-8', content: document.value } };
       },
     }),
     endpoint({
@@ -40,7 +39,7 @@ export function copyEndpoints(plane: ControlPlane): readonly Endpoint[] {
       answers: CHANGED,
       codes: MUTATION_CODES,
       handle: ({ query, body: { from, which = 'newest', reason, diff = null } }, exchange) => {
-        const mutation = { kind: 'restore_copy', from, which, document: null, diff } as const;
+        const mutation = { kind: 'restore_copy', from, which, document: null, diff, prune: false } as const;
         return mutate(plane, mutation, { reason, ...query }, exchange);
       },
     }),
@@ -56,8 +55,9 @@ export function copyEndpoints(plane: ControlPlane): readonly Endpoint[] {
       large: true,
       answers: CHANGED,
       codes: MUTATION_CODES,
-      handle: ({ query, body: { document, reason, diff = null } }, exchange) => {
-        const mutation = { kind: 'restore_copy', from: 'document', which: 'newest', document, diff } as const;
+      handle: ({ query, body: { document, reason, diff = null, prune = false } }, exchange) => {
+        const from = { from: 'document', which: 'newest' } as const;
+        const mutation = { kind: 'restore_copy', ...from, document, diff, prune } as const;
         return mutate(plane, mutation, { reason, ...query }, exchange);
       },
     }),

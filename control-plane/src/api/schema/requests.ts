@@ -104,6 +104,10 @@ export const acceptBody = z.strictObject({
   }),
 });
 
+export const exportQuery = z.strictObject({
+  tokens: flag.optional().meta({ description: '`true`: with the salted hashes of the tokens.' }),
+});
+
 const restoring = {
   reason: reason.meta({ description: 'Why what is in it is right.' }),
   diff: z.string().max(100).optional().meta({
@@ -123,6 +127,14 @@ export const restoreBody = z.strictObject({
 });
 export const importBody = z.strictObject({
   document: z.record(z.string(), z.unknown()).meta({ description: 'What `GET /v1/export` answered.' }),
+  prune: z
+    .boolean()
+    .optional()
+    .meta({
+      description:
+        'Remove what is not in the document: records and histories of services, the freeze of everything, and tokens if the ' +
+        'document has them. Gateways of the roster, releases and the audit stay. Not while data is lost.',
+    }),
   ...restoring,
 });
 

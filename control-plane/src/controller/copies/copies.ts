@@ -1,21 +1,27 @@
+import { MOST_COPIED } from '../../model/audit.js';
 import type { Clock, Lifecycle, Log, Term, Timer } from '../../model/ports.js';
 import { err, ok, type Result } from '../../model/result.js';
 import type { CopyPlaceName } from '../../model/copy_places.js';
-import type { CopyPlace, ReadCopy, RecordCodec, TruthRecords } from '../../model/truth_copy.js';
-import { encodeCopy, parseCopy, parseCopyText } from '../../plan/copy_document.js';
+import type { CopyPlace, KeptCopy, ReadCopy, RecordCodec, TruthRecords } from '../../model/truth_copy.js';
+import { encodeWhole, parseCopy, parseCopyText, type ParsedCopy } from '../../plan/copy_document.js';
+import { remembered } from '../../plan/incremental.js';
 import type { Inputs } from '../inputs/inputs.js';
 import type { Leadership } from '../office/leadership.js';
 import type { Publication } from '../office/publication.js';
+import { AuditCopy, type AuditCopyDeps } from './audit_copy.js';
 
 /** How often it is asked whether anything has changed. */
 const EVERY_MS = 5_000;
 /** So old the previous copy becomes, before the newest takes its place. */
 const KEPT_MS = 24 * 3_600_000;
+/** Parts of the audit that a planned stop waits for. */
+const MOST_PARTS_AT_STOP = 4;
 
 export interface CopiesDeps {
   readonly places: readonly CopyPlace[];
   readonly codec: RecordCodec;
-  readonly inputs: Pick<Inputs, 'intents' | 'history' | 'releases' | 'storedFreeze' | 'fleet'>;
+  readonly audit: AuditCopyDeps['audit'];
+  readonly inputs: Pick<Inputs, 'intents' | 'history' | 'releases' | 'storedFreeze' | 'fleet' | 'tokens'>;
   readonly leadership: Pick<Leadership, 'state' | 'term' | 'mayWrite' | 'takenOver'>;
   readonly publication: Pick<Publication, 'isOpen'>;
   /** Why nothing may be written until a person has decided, or null. */
@@ -24,7 +30,10 @@ export interface CopiesDeps {
   readonly log: Log;
 }
 
-type Taken = TruthRecords & { readonly epoch: number };
+interface Taken {
+  readonly records: TruthRecords;
+  readonly epoch: number;
+}
 
 /**
  * Keeps copies of the truth where ZooKeeper is not. One is taken only by the leader, of stores that were read whole and have lost
@@ -40,11 +49,15 @@ export class Copies implements Lifecycle {
   /** Where what is there has to be kept when it is replaced. */
   readonly #keep = new Set<CopyPlace>();
   readonly #complaints = new Map<CopyPlace, string>();
+  readonly #audit: AuditCopy;
+  /** The same object for as long as nothing has changed, so that a look at nothing new costs nothing. */
+  readonly #recordsOf = remembered(recordsOf);
   #taking: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   constructor(deps: CopiesDeps) {
     this.#deps = deps;
+    this.#audit = new AuditCopy(deps);
   }
 
   async start(): Promise<void> {
@@ -91,11 +104,24 @@ export class Copies implements Lifecycle {
     return Math.max(0, ...found);
   }
 
-  /** All that is shown now, as a document; null before it was read. */
-  document(): string | null {
+  /** The greatest number of a record of the audit in any copy; 0 if there is none, or none that can be read. */
+  async newestAudit(): Promise<number> {
+    const found = await Promise.all(this.#deps.places.map((place) => place.audit.newest()));
+    return Math.max(0, ...found.map((one) => (one.ok ? (one.value?.n ?? 0) : 0)));
+  }
+
+  /** All that is shown now and the newest of the audit, as a document; the error says why there is none. */
+  async document({ tokens }: { readonly tokens: boolean }): Promise<Result<string, string>> {
     const records = this.#shown();
-    if (records === null) return null;
-    return encodeCopy(this.#copyOf({ ...records, epoch: this.#deps.leadership.term?.epoch ?? 0 }));
+    if (records === null) return err('not everything has been read yet; see /readyz');
+    const { audit, codec, leadership } = this.#deps;
+    const newest = await audit.newest();
+    if (!newest.ok) return newest;
+    const read = await audit.following(Math.max(0, newest.value - MOST_COPIED), MOST_COPIED);
+    if (!read.ok) return read;
+    const texts = read.value.map((one) => codec.encodeAudit(one).text);
+    const asked = tokens ? records : { ...records, tokens: null };
+    return ok(encodeWhole(this.#copyOf({ records: asked, epoch: leadership.term?.epoch ?? 0 }), texts));
   }
 
   /** Reads a copy. The error says what is wrong with it. */
@@ -106,15 +132,20 @@ export class Copies implements Lifecycle {
     if (!text.ok) return err(`${place.spelled}: ${text.error}`);
     if (text.value === null) return err(`${place.spelled}: there is no ${which} copy`);
     const parsed = parseCopyText(text.value);
-    return parsed.ok
-      ? ok({ ...parsed.value, ...this.#deps.codec.decode(parsed.value.records) })
-      : err(`${place.spelled}: ${parsed.error}`);
+    if (!parsed.ok) return err(`${place.spelled}: ${parsed.error}`);
+    const audit = await place.audit.read();
+    if (!audit.ok) return err(`${place.spelled}: the audit: ${audit.error}`);
+    return ok(this.#decoded({ ...parsed.value, audit: audit.value.map(valueOf) }));
   }
 
   /** Reads a document that somebody sent. */
   parse(document: unknown): Result<ReadCopy, string> {
     const parsed = parseCopy(document);
-    return parsed.ok ? ok({ ...parsed.value, ...this.#deps.codec.decode(parsed.value.records) }) : parsed;
+    return parsed.ok ? ok(this.#decoded(parsed.value)) : parsed;
+  }
+
+  #decoded(parsed: ParsedCopy): ReadCopy {
+    return { ...parsed, ...this.#deps.codec.decode(parsed) };
   }
 
   /** Writes what has changed since the last copy into every place, unless no copy may be taken now. Never rejects. */
@@ -123,42 +154,45 @@ export class Copies implements Lifecycle {
     const { term } = leadership;
     const mayTake = (): boolean =>
       leadership.state === 'leading' && term !== null && term === this.#sure && lost() === null;
+    if (term === null || !mayTake()) return;
     const records = this.#shown();
-    if (term === null || records === null || !mayTake()) return;
-    const taken: Taken = { ...records, epoch: term.epoch };
+    if (records === null) return;
+    const taken: Taken = { records, epoch: term.epoch };
+    let parts = 0;
+    // A planned stop does not wait for the whole of a long audit.
+    const goesOn = (): boolean => mayTake() && (this.#closing === undefined || parts++ < MOST_PARTS_AT_STOP);
     for (const place of places) {
-      if (isSame(this.#taken.get(place), taken)) continue;
-      const keep = this.#keep.has(place) || (await this.#isOld(place));
-      if (!mayTake()) return;
-      const written = await place.replace(this.#copyOf(taken), keep);
-      if (written.ok) {
-        this.#taken.set(place, taken);
-        this.#keep.delete(place);
-      }
-      this.#complain(place, written.ok ? null : written.error);
+      // First, so that no change is in a copy without its record.
+      const followed = await this.#audit.follow(place, term, goesOn);
+      const written = await this.#replace(place, taken, mayTake);
+      const failed = [written, followed].find((one) => !one.ok);
+      this.#complain(place, failed?.ok === false ? failed.error : null);
     }
   }
 
-  #shown(): TruthRecords | null {
-    const { intents, history, releases, storedFreeze, fleet } = this.#deps.inputs;
-    const roster = fleet.before({ began: 'before', wall: 0 });
-    if (intents === null || releases === null || storedFreeze === undefined || roster === null) return null;
-    return {
-      intents: new Map([...intents].map(([service, { record }]) => [service, record])),
-      ...{ histories: history, roster },
-      releases: new Map(
-        [...releases].flatMap(([service, { current }]) =>
-          current ? [[service, current.record] as const] : [],
-        ),
-      ),
-      ended: [...releases.values()].flatMap((one) => one.history),
-      freeze: storedFreeze?.record ?? null,
-    };
+  async #replace(place: CopyPlace, taken: Taken, mayTake: () => boolean): Promise<Result<null, string>> {
+    if (isSame(this.#taken.get(place), taken)) return ok(null);
+    const keep = this.#keep.has(place) || (await this.#isOld(place));
+    if (!mayTake()) return ok(null);
+    const written = await place.replace(this.#copyOf(taken), keep);
+    if (written.ok) {
+      this.#taken.set(place, taken);
+      this.#keep.delete(place);
+    }
+    return written;
   }
 
-  #copyOf({ epoch, ...records }: Taken) {
+  #shown(): TruthRecords | null {
+    const { intents, history, releases, storedFreeze, fleet, tokens } = this.#deps.inputs;
+    const roster = fleet.before({ began: 'before', wall: 0 });
+    if (intents === null || releases === null || storedFreeze === undefined) return null;
+    if (roster === null || tokens === null) return null;
+    return this.#recordsOf(intents, history, releases, storedFreeze, roster, tokens);
+  }
+
+  #copyOf({ epoch, records }: Taken): KeptCopy {
     const at = new Date(this.#deps.clock.wall()).toISOString();
-    return { epoch, at, records: this.#deps.codec.encode(records) };
+    return { epoch, at, tokens: records.tokens !== null, records: this.#deps.codec.encode(records) };
   }
 
   /** True if the previous copy is missing, or so old that the newest may take its place. */
@@ -179,13 +213,47 @@ export class Copies implements Lifecycle {
   }
 }
 
-/** Records are never changed, only replaced. */
-function isSame(before: Taken | undefined, now: Taken): boolean {
-  if (before === undefined || before.epoch !== now.epoch || before.freeze !== now.freeze) return false;
-  const maps = ['intents', 'histories', 'roster', 'releases'] as const;
-  if (!maps.every((name) => sameEntries<unknown>(before[name], now[name]))) return false;
-  return before.ended.length === now.ended.length && before.ended.every((one, at) => one === now.ended[at]);
+function recordsOf(
+  intents: NonNullable<Inputs['intents']>,
+  histories: Inputs['history'],
+  releases: NonNullable<Inputs['releases']>,
+  freeze: NonNullable<Inputs['storedFreeze']> | null,
+  roster: TruthRecords['roster'],
+  tokens: NonNullable<Inputs['tokens']>,
+): TruthRecords {
+  const running = [...releases].flatMap(([service, { current }]) =>
+    current ? [[service, current.record] as const] : [],
+  );
+  return {
+    intents: new Map([...intents].map(([service, { record }]) => [service, record])),
+    ...{ histories, roster, freeze: freeze?.record ?? null },
+    releases: new Map(running),
+    ended: [...releases.values()].flatMap((one) => one.history),
+    tokens: new Map([...tokens].map(([name, { record }]) => [name, record])),
+  };
 }
+
+/** What cannot be read as JSON is named with the records that are wrong. */
+function valueOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Records are never changed, only replaced. */
+function isSame(before: Taken | undefined, after: Taken): boolean {
+  if (before?.epoch !== after.epoch) return false;
+  const [was, now] = [before.records, after.records];
+  if (was === now) return true;
+  const maps = ['intents', 'histories', 'roster', 'releases', 'tokens'] as const;
+  if (was.freeze !== now.freeze) return false;
+  if (!maps.every((name) => sameEntries<unknown>(was[name] ?? NONE, now[name] ?? NONE))) return false;
+  return was.ended.length === now.ended.length && was.ended.every((one, at) => one === now.ended[at]);
+}
+
+const NONE: ReadonlyMap<string, unknown> = new Map();
 
 function sameEntries<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean {
   if (a === b) return true;

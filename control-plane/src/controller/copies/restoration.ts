@@ -1,8 +1,18 @@
+import type { AuditRecord } from '../../model/audit.js';
 import type { MutationContext, MutationResource, PlannedChange, Mutation } from '../../model/mutation.js';
+import type { WriteFailure } from '../../model/ports.js';
 import type { Problem } from '../../model/problem.js';
 import { err, ok, type Result } from '../../model/result.js';
 import type { ReadCopy, TruthRecords } from '../../model/truth_copy.js';
+import { NOTHING_PRUNED, pruned, type Pruned } from '../../plan/prune.js';
 import { changesOfRestore, digestOf, restorable } from '../../plan/restore.js';
+import {
+  restoredAudit,
+  revocationsIn,
+  type RestoredAudit,
+  type Revocation,
+} from '../../plan/restore_audit.js';
+import { restoredTokens, type RestoredTokens } from '../../plan/restore_tokens.js';
 import type { Membership } from '../../plan/membership.js';
 import { entryOf, noUndo } from '../commands/entry.js';
 import type { Authority } from '../office/authority.js';
@@ -19,11 +29,24 @@ export interface RestorationDeps {
   readonly copies: Copies;
   readonly stores: LossStores;
   readonly settlement: Pick<LossSettlement, 'read'>;
-  readonly loss: Pick<DataLoss, 'reason' | 'restore'>;
+  readonly loss: Pick<DataLoss, 'reason' | 'restore' | 'tokensBefore'>;
   readonly authority: Pick<Authority, 'notLeader' | 'refusal' | 'term'>;
   readonly membership: () => Membership;
   readonly passes: Pick<Passes, 'settled'>;
   readonly clock: { readonly wall: () => number };
+}
+
+/** Records of the audit that are read at once. */
+const PART = 2_000;
+
+type ComparedAudit = RestoredAudit & { readonly revoked: ReadonlyMap<string, Revocation> };
+
+/** All that a restoration writes. */
+interface Whole {
+  readonly records: TruthRecords;
+  readonly tokens: RestoredTokens;
+  readonly audit: RestoredAudit;
+  readonly pruned: Pruned;
 }
 
 const FINAL = noUndo('export before you import, and import that');
@@ -46,6 +69,7 @@ export class Restoration {
     const isLost = loss.reason !== null;
     const refusal = isLost ? null : authority.refusal(context.dry_run);
     if (refusal !== null) return err(refusal);
+    if (isLost && mutation.prune) return err(PRUNE_AND_LOSS);
     const present = await settlement.read();
     if (!present.ok) return err(unreadable(present.error));
     const wall = clock.wall();
@@ -53,25 +77,57 @@ export class Restoration {
     const frozen = await this.#deps.stores.freezes.peek();
     if (!frozen.ok) return err(unreadable(frozen.error));
     const found = {
-      intents: new Map([...present.value.intents].map(([service, { record }]) => [service, record])),
+      intents: new Map([...present.value.intents].map(asRecord)),
       ...{ roster: present.value.roster, running: present.value.releases },
       freeze: frozen.value.get('freeze')?.record ?? null,
+      histories: present.value.histories.keys(),
     };
-    const changes = [...changesOfRestore(records, found, membership(), wall), ...left];
-    const digest = digestOf(changes);
+    const audit = await this.#audit(copy.value);
+    if (!audit.ok) return err(unreadable(audit.error));
+    const tokens = restoredTokens({
+      ...{ copied: records.tokens, found: present.value.tokens, before: loss.tokensBefore, isLost },
+      ...{ revoked: audit.value.revoked, prune: mutation.prune },
+    });
+    const gone = mutation.prune ? pruned(copy.value, found, membership(), wall) : NOTHING_PRUNED;
+    const changes = [
+      // First, so that the record of a large restoration names them.
+      ...[...tokens.changes, ...gone.changes],
+      ...[...changesOfRestore(records, found, membership(), wall), ...audit.value.changes, ...left],
+    ];
+    const digest = digestOf(changes, tokens.edits);
     const outcome = { changes, guards: [], blockers: [], operation: null, etags: {}, diff: digest };
     if (context.dry_run) return ok({ ...outcome, dry_run: true, published: false });
     if (mutation.diff !== digest) return err(OTHERWISE);
     copies.keepPrevious();
+    const whole = { records, tokens, audit: audit.value, pruned: gone };
     const published = isLost
-      ? await this.#settle(records, context, changes, present.value)
-      : await this.#apply(records, context, changes, present.value);
+      ? await this.#settle(whole, context, changes, present.value)
+      : await this.#apply(whole, context, changes, present.value);
     return published.ok ? ok({ ...outcome, dry_run: false, published: published.value }) : published;
   }
 
-  /** A loss is accepted: the copy of before it becomes the previous one. */
+  /** An acceptance gives up what is there now. */
   keepPrevious(): void {
     this.#deps.copies.keepPrevious();
+  }
+
+  /** What of the copy's audit is brought back, and which tokens the copy and ZooKeeper know to be revoked. */
+  async #audit({ audit: copied, records: { tokens } }: ReadCopy): Promise<Result<ComparedAudit, string>> {
+    const { audit } = this.#deps.stores;
+    const newest = await audit.newest();
+    if (!newest.ok) return newest;
+    const present: AuditRecord[] = [];
+    const isNeeded = copied.length > 0 || (tokens?.size ?? 0) > 0;
+    for (let after = (copied[0]?.n ?? 1) - 1; isNeeded;) {
+      const part = await audit.following(after, PART);
+      if (!part.ok) return part;
+      present.push(...part.value);
+      const last = part.value.at(-1)?.n;
+      if (last === undefined) break;
+      after = last;
+    }
+    const revoked = revocationsIn([...copied, ...present]);
+    return ok({ ...restoredAudit(copied, present, newest.value), revoked });
   }
 
   #copyOf({ from, which, document }: Restore): Promise<Result<ReadCopy, string>> {
@@ -80,27 +136,37 @@ export class Restoration {
   }
 
   async #settle(
-    records: TruthRecords,
+    { records, tokens, audit }: Whole,
     context: MutationContext,
     changes: readonly PlannedChange[],
     present: Present,
   ): Promise<Result<boolean, Problem>> {
     const { by, reason } = context;
     const entry = this.#entry(context, changes);
-    return this.#deps.loss.restore(
-      (roster, known): Omit<Accepted, 'tokens'> => ({
+    const goOnAfter = Math.max(audit.goOnAfter, await this.#deps.copies.newestAudit());
+    const published = await this.#deps.loss.restore(
+      (roster, known): Accepted => ({
         ...{ keep: true, by, reason, history: records.histories, freeze: records.freeze },
         known: new Map([...known, ...[...present.intents].map(asRecord), ...records.intents]),
         roster: new Map([...records.roster, ...roster]),
         releases: [...records.releases.values()],
         ended: records.ended,
+        tokens: tokens.valid,
+        goOnAfter,
       }),
       () => entry,
     );
+    if (!published.ok) return published;
+    // It steers nothing, and may take some seconds: what is published does not wait for it.
+    const { authority, stores } = this.#deps;
+    const { term } = authority;
+    if (term === null) return err(interrupted('this controller does not lead yet'));
+    const read = await stores.audit.restore(term, audit.missing);
+    return read.ok ? published : err(interruptedBy(read.error));
   }
 
   async #apply(
-    records: TruthRecords,
+    { records, tokens, audit, pruned: gone }: Whole,
     context: MutationContext,
     changes: readonly PlannedChange[],
     present: Present,
@@ -108,13 +174,15 @@ export class Restoration {
     const { authority, stores, passes } = this.#deps;
     const { term } = authority;
     if (term === null) return err(unreadable('this controller does not lead any more'));
+    stores.audit.goOnAfter(audit.goOnAfter);
     const recorded = await stores.audit.append(term, this.#entry(context, changes));
-    const written = recorded.ok ? await writeCopy(stores, term, records, present) : recorded;
+    const beside = { tokens: tokens.edits, audit: audit.missing, pruned: gone };
+    const written = recorded.ok ? await writeCopy(stores, term, records, present, beside) : recorded;
     await passes.settled();
     if (written.ok) return ok(true);
     const { error } = written;
     if (error.kind === 'conflict') return err(OTHERWISE);
-    return err(interrupted(error.kind === 'unavailable' ? error.reason : error.kind));
+    return err(interruptedBy(error));
   }
 
   #entry(context: MutationContext, changes: readonly PlannedChange[]) {
@@ -133,6 +201,12 @@ const NO_REASON: Problem = {
   field: 'reason',
   detail: 'Bringing a copy back needs a reason: say why what is in it is right',
 };
+const PRUNE_AND_LOSS: Problem = {
+  code: 'conflict',
+  field: 'prune',
+  detail:
+    'ZooKeeper has lost data. Bring the document back without prune, which ends the loss; then remove what is too much.',
+};
 const OTHERWISE: Problem = {
   code: 'conflict',
   field: 'diff',
@@ -150,6 +224,10 @@ function unreadable(reason: string): Problem {
     code: 'store_unavailable',
     detail: `What is in ZooKeeper now cannot be read (${reason}). Nothing was changed.`,
   };
+}
+
+function interruptedBy(failure: WriteFailure): Problem {
+  return interrupted(failure.kind === 'unavailable' ? failure.reason : failure.kind);
 }
 
 function interrupted(reason: string): Problem {

@@ -1,8 +1,13 @@
 import type { FreezeStore } from '../../model/freeze_ports.js';
-import type { IntentStore, RosterStore, Term, WriteFailure } from '../../model/ports.js';
+import type { IntentEdit, IntentStore, RosterStore, Term, WriteFailure } from '../../model/ports.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
 import { ok, type Result } from '../../model/result.js';
 import type { TruthRecords } from '../../model/truth_copy.js';
+import type { TokenEdit, TokenStore } from '../../model/token_ports.js';
+import type { AuditRecord } from '../../model/audit.js';
+import type { AuditStore } from '../../model/audit_ports.js';
+import { NOT_FROZEN } from '../../model/freeze_ports.js';
+import type { Pruned } from '../../plan/prune.js';
 import { batchesOf, type Present } from '../office/acceptance_edits.js';
 
 /** The stores that a copy is written into. */
@@ -11,15 +16,30 @@ export interface CopiedStores {
   readonly roster: RosterStore;
   readonly releases: ReleaseStore;
   readonly freezes: FreezeStore;
+  readonly tokens: TokenStore;
+  readonly audit: AuditStore;
 }
 
-/** Writes the records of a copy that differ from those that are present, a bounded part in each transaction. What else is there stays. */
+/** What is written besides the records. */
+export interface CopiedBeside {
+  readonly tokens: readonly TokenEdit[];
+  /** Oldest first. */
+  readonly audit: readonly AuditRecord[];
+  readonly pruned: Pruned;
+}
+
+/** Writes the records of a copy that differ from those that are present, a bounded part in each transaction. What else is there stays, or is pruned. */
 export async function writeCopy(
-  { intents, roster, releases, freezes }: CopiedStores,
+  { intents, roster, releases, freezes, tokens, audit }: CopiedStores,
   term: Term,
   copy: TruthRecords,
   present: Present,
+  beside: CopiedBeside,
 ): Promise<Result<null, WriteFailure>> {
+  for (const edit of beside.tokens) {
+    const put = await tokens.write(term, [edit]);
+    if (!put.ok) return put;
+  }
   for (const entry of copy.roster.values()) {
     if (present.roster.has(entry.id)) continue;
     const put = await roster.write(term, [{ id: entry.id, entry }]);
@@ -36,7 +56,7 @@ export async function writeCopy(
     const edit = { service, etag: before?.etag ?? null, record };
     return [hasOther ? { ...edit, history: { etag: there?.etag ?? null, events } } : edit];
   });
-  for (const batch of batchesOf(edits)) {
+  for (const batch of batchesOf([...edits, ...removals(beside.pruned, present)])) {
     const written = await intents.write(term, batch);
     if (!written.ok) return written;
   }
@@ -46,7 +66,23 @@ export async function writeCopy(
     const written = await freezes.write(term, [{ etag: frozen.value?.etag ?? null, record: copy.freeze }]);
     if (!written.ok) return written;
   }
-  return writeReleases(releases, term, copy, present.releases);
+  if (beside.pruned.freeze && frozen.value !== null) {
+    const record = { ...NOT_FROZEN, rev: frozen.value.record.rev + 1, events: frozen.value.record.events };
+    const written = await freezes.write(term, [{ etag: frozen.value.etag, record }]);
+    if (!written.ok) return written;
+  }
+  const put = await writeReleases(releases, term, copy, present.releases);
+  // Last: it is the longest, and steers nothing.
+  return put.ok ? audit.restore(term, beside.audit) : put;
+}
+
+/** The edits that remove what is pruned, with their histories. */
+function removals({ services }: Pruned, present: Present): readonly IntentEdit[] {
+  return [...services].map((service) => {
+    const [before, there] = [present.intents.get(service), present.histories.get(service)];
+    const edit = { service, etag: before?.etag ?? null, record: null };
+    return there === undefined ? edit : { ...edit, history: { etag: there.etag, events: null } };
+  });
 }
 
 /** Ended releases first, where none runs; then those that run. What is in the history already stays as it is. */

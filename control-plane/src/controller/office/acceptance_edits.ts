@@ -4,6 +4,7 @@ import type { IntentRecord, ServiceEvent, StoredIntent } from '../../model/inten
 import type { IntentEdit, StoredHistory } from '../../model/ports.js';
 import type { RegistryView } from '../../model/registration.js';
 import type { ReleaseRecord } from '../../model/release.js';
+import type { TokenRecord } from '../../model/token.js';
 import type { StoredToken } from '../../model/token_ports.js';
 import { missingHistories } from '../../plan/acceptance.js';
 
@@ -19,8 +20,10 @@ export interface Accepted {
   readonly freeze: GlobalFreeze | null;
   /** Releases that have ended, of a copy. */
   readonly ended?: readonly ReleaseRecord[];
-  /** Null: none were read before. */
-  readonly tokens: ReadonlyMap<string, StoredToken> | null;
+  /** Those that are to be valid; null: none were read before. */
+  readonly tokens: ReadonlyMap<string, TokenRecord> | null;
+  /** The record of the acceptance has a number greater than this. */
+  readonly goOnAfter: number;
 }
 
 /** What is in ZooKeeper now, read past everything that is shown. */

@@ -65,11 +65,12 @@ function lost(given: Given = {}): {
     leadership: { suspended: null },
     publication: { state: 'open', remembered: new Map(), acceptLoss: () => undefined },
     inputs: {
-      ...{ intents: new Map(), history: new Map(), running: [], storedFreeze: null },
+      ...{ intents: new Map(), history: new Map(), running: [], storedFreeze: null, tokens: null },
       ...{ fleet: { before: () => new Map() }, ...given.inputs },
     },
     passes: { urge: () => undefined, until: () => new Promise<void>((resolve) => ends.push(resolve)) },
     truthLink: given.truthLink,
+    copiedAudit: () => Promise.resolve(0),
   } as unknown as DataLossDeps;
   const loss = new DataLoss(deps);
   return {

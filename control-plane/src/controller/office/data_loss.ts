@@ -5,12 +5,13 @@ import type { Problem } from '../../model/problem.js';
 import type { RegistryView } from '../../model/registration.js';
 import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
 import { err, ok, type Result } from '../../model/result.js';
+import type { StoredToken } from '../../model/token_ports.js';
 import { changesOfAcceptance } from '../../plan/acceptance.js';
 import { recallRecords } from '../../plan/recall.js';
 import type { Inputs } from '../inputs/inputs.js';
 import type { Passes } from '../passes.js';
 import type { Accepted } from './acceptance_edits.js';
-import type { LossSettlement, LossStores } from './loss_settlement.js';
+import { tokenRecords, type LossSettlement, type LossStores } from './loss_settlement.js';
 import type { Leadership } from './leadership.js';
 import type { Publication } from './publication.js';
 
@@ -20,6 +21,8 @@ export interface DataLossDeps {
   readonly leadership: Pick<Leadership, 'suspended'>;
   readonly publication: Pick<Publication, 'state' | 'remembered' | 'acceptLoss'>;
   readonly inputs: Pick<Inputs, 'intents' | 'history' | 'running' | 'storedFreeze' | 'tokens' | 'fleet'>;
+  /** The greatest number of a record of the audit in any copy. */
+  readonly copiedAudit: () => Promise<number>;
   readonly passes: Pick<Passes, 'urge' | 'until'>;
   readonly clock: Pick<Clock, 'wall'>;
   /** Connected = every store has looked at what the present connection shows. */
@@ -64,6 +67,12 @@ export class DataLoss {
     return null;
   }
 
+  /** The tokens that were valid before a loss that this controller has seen happen; null: it has seen none, or only what came after. */
+  get tokensBefore(): ReadonlyMap<string, StoredToken> | null {
+    const { inputs, leadership } = this.#deps;
+    return this.seen === null || leadership.suspended !== null ? null : inputs.tokens;
+  }
+
   /** Why nothing is published or written until a person has decided, or null. */
   get reason(): string | null {
     const { seen } = this;
@@ -91,10 +100,11 @@ export class DataLoss {
     if (this.reason === null && settlement.accepted === null) return err(NO_LOSS);
     const present = await settlement.read();
     if (!present.ok) return err(unreadable(present.error));
+    const copied = await this.#deps.copiedAudit();
     // After the reading: of two at the same time one has begun by now.
     const underWay = settlement.accepted;
     if (underWay !== null && underWay.keep !== mutation.keep_intents) return err(decidedOtherwise(underWay));
-    const accepted = underWay ?? this.#remember(mutation, context, present.value.view);
+    const accepted = underWay ?? this.#remember(mutation, context, present.value.view, copied);
     if (accepted === null) return err(GATEWAYS_UNKNOWN);
     const changes = changesOfAcceptance(settlement.facts(accepted, present.value));
     const { dry_run } = context;
@@ -115,7 +125,7 @@ export class DataLoss {
    * published again.
    */
   async restore(
-    settled: (roster: Accepted['roster'], known: Accepted['known']) => Omit<Accepted, 'tokens'>,
+    settled: (roster: Accepted['roster'], known: Accepted['known']) => Accepted,
     entry: () => AuditEntry,
   ): Promise<Result<boolean, Problem>> {
     const { settlement, publication, passes, inputs, clock } = this.#deps;
@@ -125,8 +135,7 @@ export class DataLoss {
     if (roster === null) return err(GATEWAYS_UNKNOWN);
     const shown = [...(inputs.intents ?? [])].map(([service, { record }]) => [service, record] as const);
     const recalled = recallRecords(publication.remembered, present.value.view, clock.wall());
-    // A copy has no tokens: those stay valid that were.
-    const accepted = { ...settled(roster, new Map([...recalled, ...shown])), tokens: inputs.tokens };
+    const accepted = settled(roster, new Map([...recalled, ...shown]));
     if (!settlement.begin(accepted, entry)) return err(UNDER_WAY);
     publication.acceptLoss();
     passes.urge();
@@ -156,6 +165,7 @@ export class DataLoss {
     { keep_intents }: Acceptance,
     { by, reason }: MutationContext,
     view: RegistryView,
+    copied: number,
   ): Accepted | null {
     const { inputs, publication, clock } = this.#deps;
     const roster = this.#gateways();
@@ -167,7 +177,8 @@ export class DataLoss {
       history: inputs.history,
       releases: inputs.running.map(({ record }) => record),
       freeze: inputs.storedFreeze?.record ?? null,
-      tokens: inputs.tokens,
+      tokens: inputs.tokens === null ? null : tokenRecords(inputs.tokens),
+      goOnAfter: copied,
     };
   }
 

@@ -12,7 +12,8 @@ import type {
   Term,
 } from '../../model/ports.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
-import type { TokenStore } from '../../model/token_ports.js';
+import type { TokenRecord } from '../../model/token.js';
+import type { StoredToken, TokenStore } from '../../model/token_ports.js';
 import { allOf, err, ok, type Result } from '../../model/result.js';
 import {
   missingGateways,
@@ -113,7 +114,7 @@ export class LossSettlement {
       roster: { known: roster, found: present.roster },
       releases: { known: releases, found: present.releases },
       freeze: { known: freeze?.freeze ?? null, found: present.freeze },
-      tokens: { known: tokens ?? present.tokens, found: present.tokens },
+      tokens: { known: tokens ?? tokenRecords(present.tokens), found: present.tokens },
       keep,
       wall: this.#deps.clock.wall(),
     };
@@ -139,6 +140,7 @@ export class LossSettlement {
   /** The number of services that were written. */
   async #writeBack(term: Term, accepted: Accepted, present: Present): Promise<Result<number, string>> {
     const { intents, roster, releases, freezes, audit } = this.#deps.stores;
+    audit.goOnAfter(accepted.goOnAfter);
     // First, so that nothing is written back without a record of who wanted it.
     const recorded = this.#entry === null ? ok(null) : await audit.append(term, this.#entry);
     if (!recorded.ok) return err(`the audit: ${recorded.error.kind}`);
@@ -171,4 +173,9 @@ export class LossSettlement {
     }
     return ok(edits.length);
   }
+}
+
+/** The tokens by name, without their etags. */
+export function tokenRecords(stored: ReadonlyMap<string, StoredToken>): ReadonlyMap<string, TokenRecord> {
+  return new Map([...stored].map(([name, { record }]) => [name, record]));
 }

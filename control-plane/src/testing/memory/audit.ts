@@ -8,6 +8,8 @@ import type { Rows } from './truth_store.js';
 /** Where the records are. */
 interface Records extends Pick<Rows, 'away' | 'commit'> {
   readonly records: AuditRecord[];
+  /** The next record has a number greater than `n`. */
+  goOnAfter(n: number): void;
 }
 
 /** The records of one truth in memory. A ring of a service is what `tend` leaves of its records, however old. */
@@ -50,6 +52,15 @@ export class MemoryAudit implements AuditStore {
     if (away !== null) return Promise.resolve(err(away));
     const following = this.#log().filter(({ n }) => n > after);
     return Promise.resolve(ok(following.slice(0, most)));
+  }
+
+  newest(): Promise<Result<number, string>> {
+    const { away } = this.#truth;
+    return Promise.resolve(away === null ? ok(this.#log().at(-1)?.n ?? 0) : err(away));
+  }
+
+  goOnAfter(n: number): void {
+    this.#truth.goOnAfter(n);
   }
 
   append(term: Term, entry: AuditEntry): Promise<Result<null, WriteFailure>> {

@@ -41,6 +41,7 @@ export class MemoryTruth {
   readonly #stores = new Set<MemoryStore<unknown, never, unknown>>();
   #term: (Term & { readonly owner: string }) | null = null;
   #writes = 0;
+  #greatest = 0;
   /** Every record, oldest first. */
   readonly records: AuditRecord[] = [];
 
@@ -88,6 +89,10 @@ export class MemoryTruth {
     return new MemoryAudit(this, bounds);
   }
 
+  goOnAfter(n: number): void {
+    this.#greatest = Math.max(this.#greatest, n);
+  }
+
   /** Somebody writes a record by hand. */
   write(noun: string, name: string, value: unknown): void {
     this.#put(noun, name, { value, etag: this.#newEtag(), damage: null });
@@ -123,7 +128,10 @@ export class MemoryTruth {
       return etag !== undefined && etag !== presentEtag(row);
     });
     if (refused) return err({ kind: 'conflict', name: refused.name });
-    if (entry) this.records.push({ n: (this.records.at(-1)?.n ?? 0) + 1, ...boundedEntry(entry) });
+    if (entry) {
+      const n = Math.max(this.records.at(-1)?.n ?? 0, this.#greatest) + 1;
+      this.records.push({ n, ...boundedEntry(entry) });
+    }
     const etags = new Map<Write, string | null>();
     for (const write of writes) {
       if (write.value === null) this.#rows.get(write.noun)?.delete(write.name);
