@@ -33,6 +33,7 @@ const LONGEST = [
   'controllers',
   'controllers_cut',
   'ensemble',
+  'redis_replica',
   'upgrade',
   'cleanup',
   'tokens_of_machines',

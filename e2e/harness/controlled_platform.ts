@@ -42,6 +42,8 @@ export interface ControlledOptions {
   readonly doors?: boolean;
   /** Lines of its zoo.cfg over the usual ones. */
   readonly zooCfg?: readonly string[];
+  /** Gateways read sets from a replica (`platform.replica`), which follows Redis through the door `replica`. */
+  readonly replica?: boolean;
   /** Three ZooKeeper servers (`platform.ensemble`) in place of the one. */
   readonly ensemble?: boolean;
 }
@@ -54,8 +56,14 @@ export interface ControlledGateway extends PlatformGateway, Breakable<LocalGatew
 interface Servers {
   readonly zookeeper: Breakable;
   readonly redis: Breakable;
+  readonly replica: Replica | null;
   readonly controller: Breakable;
   readonly gateways: readonly ControlledGateway[];
+}
+
+/** A replica of Redis, by its port. */
+export interface Replica extends Breakable {
+  readonly port: number;
 }
 
 /** A platform of which the scenario controls every process: nothing supervises them, so what dies stays dead until the scenario starts it. */
@@ -63,6 +71,7 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
   readonly zookeeper: Breakable;
   readonly redis: Breakable;
   readonly controller: Breakable;
+  readonly #replica: Replica | null;
   readonly #added: AnotherController[] = [];
 
   private constructor(
@@ -77,6 +86,7 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
     super(dir, ports, servers.gateways, token);
     this.zookeeper = servers.zookeeper;
     this.redis = servers.redis;
+    this.#replica = servers.replica;
     this.controller = servers.controller;
   }
 
@@ -98,26 +108,28 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
       launchZooKeeper({ dir: join(dir, 'zookeeper'), port: single, config: options.zooCfg ?? [] }),
     );
     const redis = breakable('Redis', () => launchRedis({ dir: join(dir, 'redis'), port: ports.redis }));
+    const replica = options.replica === true ? await replicaOf(dir, ports.redis, doors) : null;
+    const fromReplica = replica ? { redis_replica: `redis://127.0.0.1:${String(replica.port)}` } : {};
     const env = { ...SHORT, ...(options.token ? { EBBGATE_TOKEN: options.token } : {}), ...options.env };
     const controllerPorts = { ...ports, redis: redisOf('controller') };
     const controller = breakable('the controller', () => launchController(dir, controllerPorts, env));
     const gateways: ControlledGateway[] = [];
     for (const id of names) {
       const place = await gatewayPlace(id, dir, redisOf(id));
-      const gateway = breakable(id, () => startGateway(place, options.gateway));
+      const gateway = breakable(id, () => startGateway(place, { ...fromReplica, ...options.gateway }));
       const [url, adminUrl] = [place.port, place.adminPort].map((port) => `http://127.0.0.1:${String(port)}`);
       gateways.push(Object.assign(gateway, { id, url: url ?? '', adminUrl: adminUrl ?? '', place }));
     }
     const platform = new ControlledPlatform(
       dir,
       ports,
-      { zookeeper, redis, controller, gateways },
+      { zookeeper, redis, replica, controller, gateways },
       doors,
       ensemble,
       options.token,
     );
     try {
-      await Promise.all([ensemble ?? zookeeper.start(), redis.start()]);
+      await Promise.all([ensemble ?? zookeeper.start(), redis.start(), replica?.start()]);
       await Promise.all([controller, ...gateways].map((one) => one.start()));
       await until('all gateways are in the roster and on the newest sets', async () => {
         const fleet = await platform.fleet();
@@ -128,6 +140,12 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
       throw error;
     }
     return platform;
+  }
+
+  /** The replica, if it was asked for. */
+  get replica(): Replica {
+    if (this.#replica === null) throw new Error('this platform has no replica of Redis');
+    return this.#replica;
   }
 
   /** The three servers of ZooKeeper, if they were asked for. */
@@ -158,7 +176,7 @@ export class ControlledPlatform extends Platform<ControlledGateway> {
   protected override async end(): Promise<void> {
     await Promise.all(this.gateways.map((one) => one.kill().catch(() => undefined)));
     for (const one of [this.controller, ...this.#added]) await one.kill().catch(() => undefined);
-    for (const one of [this.redis, this.zookeeper]) await one.kill().catch(() => undefined);
+    for (const one of [this.redis, this.#replica, this.zookeeper]) await one?.kill().catch(() => undefined);
     await this.asked?.[Symbol.asyncDispose]();
     for (const door of this.doors.values()) await door.close();
     if (process.env.EBBGATE_KEEP === undefined) rmSync(this.dir, { recursive: true, force: true });
@@ -183,6 +201,18 @@ export async function leaderOf<C extends Pick<AnotherController, 'api'>>(
 export interface AnotherController extends Breakable {
   readonly id: string;
   readonly api: string;
+}
+
+/** Adds the door through which it follows to `doors`. Nothing is started yet. */
+async function replicaOf(dir: string, redisPort: number, doors: Map<string, TcpProxy>): Promise<Replica> {
+  const [port, door] = [await reservePort(), await startTcpProxy(redisPort)];
+  doors.set('replica', door);
+  const extraArgs = [
+    ...['--replicaof', `127.0.0.1 ${String(door.port)}`],
+    ...['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1'],
+  ];
+  const launchIt = (): Promise<LocalProcess> => launchRedis({ dir: join(dir, 'replica'), port, extraArgs });
+  return Object.assign(breakable('the replica', launchIt), { port });
 }
 
 function launchController(

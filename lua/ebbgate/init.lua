@@ -12,7 +12,7 @@ function init.init(given)
   if not checked then error('ebbgate: ' .. err, 2) end
   require 'resty.core'
   local boot, shm = require 'ebbgate.worker.boot', require 'ebbgate.worker.shm'
-  checked.redis_address = boot.redis(checked)
+  checked.redis_address, checked.replica_address = boot.redis(checked, 'redis'), boot.redis(checked, 'redis_replica')
   checked.follow = boot.script('follow')
   checked.names = boot.names(checked.sticky_key_file)
   settings = checked

@@ -188,6 +188,14 @@ describe('the background', function()
   local function following()
     local state, counted = host.dictionary(), { passes = 0, silent = 0, sessions = 0 }
     state:safe_set(keys.state.serving, true)
+    local server = {
+      subscribe = function()
+        counted.sessions = counted.sessions + 1
+        if counted.refuse then return nil, 'no' end
+        return { close = function() end }
+      end,
+      is_elsewhere = function() return false end,
+    }
     local subject = sync.new({
       state = state, store = {}, poll = 2, lock = { take = function() return true end },
       reporter = { watch_all = function() end, beat = function() end },
@@ -195,13 +203,9 @@ describe('the background', function()
         raise = function(_, _, detail) if detail == 'the subscription is silent' then counted.silent = counted.silent + 1 end end,
         settle = function() end,
       },
-      redis = {
-        subscribe = function()
-          counted.sessions = counted.sessions + 1
-          if counted.refuse then return nil, 'no' end
-          return { close = function() end }
-        end,
-        is_elsewhere = function() return false end,
+      source = {
+        server = function() return server end, is_replica = function() return false end, show = function() end,
+        late_in = function() return nil end,
       },
       catch_up = {
         run = function()

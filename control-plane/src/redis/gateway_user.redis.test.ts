@@ -45,6 +45,7 @@ afterAll(async () => {
 
 it.each<readonly [string, ...string[]]>([
   ['EVAL', follow, '2', KEYS.meta, '{ebb}:index', '0', '0'],
+  ['HMGET', KEYS.meta, 'epoch', 'generation', 'sealed'],
   ['HMGET', KEYS.set('shop'), 'epoch', 'generation', 'hash', 'payload'],
   ['SET', '{ebb}:gw:edge-1', '{}', 'PX', '86400000'],
   ['SET', '{ebb}:stats:edge-1', '{}', 'PX', '120000'],

@@ -9,7 +9,6 @@ import {
   wordField,
   type Field as TextField,
 } from '../model/field.js';
-import { parseRedisUrl } from '../model/redis_url.js';
 import { checkName } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 
@@ -22,7 +21,8 @@ import { err, ok, type Result } from '../model/result.js';
 /** A value with its way in from outside: text from a flag, or the native value from code. */
 export type Field<T> = z.ZodType<T>;
 
-function field<T>(read: (value: unknown) => Result<T, string>): Field<T> {
+/** A field that `read` reads; its failure is what the value must be. */
+export function field<T>(read: (value: unknown) => Result<T, string>): Field<T> {
   return z.unknown().transform((value, context): T => {
     const result = read(value);
     if (result.ok) return result.value;
@@ -35,7 +35,8 @@ function field<T>(read: (value: unknown) => Result<T, string>): Field<T> {
 function of<T>(kind: TextField<T>): Field<T> {
   return field((value) => kind.parse(asText(value)));
 }
-function asText(value: unknown): string {
+/** The value if it is text, else what no kind takes. */
+export function asText(value: unknown): string {
   return typeof value === 'string' ? value : '\0';
 }
 
@@ -114,21 +115,6 @@ export const path = text(PATH, PATH_HINT);
 
 /** A user of the operating system, or nothing. */
 export const osUser = text(/^([a-z_][a-z0-9_-]{0,31})?$/, 'must be the name of a system user, or empty');
-
-/** A Redis URL without passwords, because nginx.conf is no secret. */
-export const redisUrl = field((value): Result<string, string> => {
-  const url = asText(value);
-  const parsed = parseRedisUrl(url);
-  if (!parsed.ok) return err(`must be a Redis URL: ${parsed.error}`);
-  const { password, sentinel } = parsed.value;
-  if (password !== null || sentinel.password !== null)
-    return err(
-      'must have no password: give it to nginx in EBBGATE_REDIS_PASSWORD or EBBGATE_REDIS_SENTINEL_PASSWORD',
-    );
-  return /^[A-Za-z0-9:/?@,.&=%_+~[\]-]*$/.test(url)
-    ? ok(url)
-    : err('must be of A-Z a-z 0-9 : / ? @ , . & = _ + ~ [ ] - alone; write all else percent-encoded');
-});
 
 /** A user name of Redis, or nothing. */
 export const redisUser = text(/^[A-Za-z0-9._-]{0,64}$/, 'must be up to 64 of A-Z a-z 0-9 . _ -');

@@ -16,13 +16,13 @@ import {
   osUser,
   path,
   plainListen,
-  redisUrl,
   redisUser,
   size,
   tlsProfile,
   whole,
   zoneName,
 } from './field.js';
+import { redisUrl, replicaUrl } from './redis_field.js';
 
 // Longer than other files: it is one table, a row per option.
 
@@ -139,7 +139,13 @@ export const GATEWAY_OPTIONS = {
     '--redis URL',
     or('', redisUrl),
     '',
-    'The Redis with the published sets, as EBBGATE_REDIS of the controller, but without passwords: redis://edge-1@host:port/0, redis+sentinel://edge-1@host,host/master?sentinel_user=NAME, redis+cluster://edge-1@host,host; rediss with ca=, server_name=, cert=, key= behind a ? for TLS. The passwords come from EBBGATE_REDIS_PASSWORD and EBBGATE_REDIS_SENTINEL_PASSWORD. Empty: what the next four options say.',
+    'The Redis with the published sets, as EBBGATE_REDIS of the controller, but without passwords: redis://edge-1@host:port/0, redis+sentinel://edge-1@host,host/master?sentinel_user=NAME, redis+cluster://edge-1@host,host; rediss with ca=, server_name=, cert=, key= behind a ? for TLS. The passwords come from EBBGATE_REDIS_PASSWORD and EBBGATE_REDIS_SENTINEL_PASSWORD. Empty: what --redis-host, --redis-port, --redis-username and --redis-database say.',
+  ),
+  redis_replica: option(
+    '--redis-replica URL',
+    or('', replicaUrl),
+    '',
+    'A replica from which the sets are read, while everything is written to the Redis of --redis: redis://edge-1@host:port/0, or rediss, of one server; the password is that of EBBGATE_REDIS_PASSWORD. While it fails, or lacks for 2 s what the primary has, sets are read from the primary. Empty: always from the primary.',
   ),
   redis_host: option(
     '--redis-host HOST',

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { own, put } from '../model/dictionary.js';
 import { err, ok, type Result } from '../model/result.js';
-import { parseRedisUrl } from '../model/redis_url.js';
+import { addressOf } from '../model/redis_url.js';
 import { isAddress } from './field.js';
 import { LOG_MEMBERS } from './log_members.js';
+import { redisAuthorities } from './redis_field.js';
 import { GATEWAY_OPTIONS, type GatewayOption, type GatewayOptions, type GivenOptions } from './options.js';
 
 /** A value that did not pass, with the flag that takes it. */
@@ -62,11 +63,24 @@ function crossErrors(options: GatewayOptions): OptionError[] {
     if (profiles.has(name)) errors.push(optionError('upstream_tls', `${name} is there twice`));
     profiles.add(name);
   }
-  const redis = options.redis === '' ? null : parseRedisUrl(options.redis);
-  const hosts = redis?.ok === true ? redis.value.nodes.map(({ host }) => host) : [options.redis_host];
-  if (!hosts.every(isAddress) && options.resolver.length === 0) {
-    const [name, what] = redis === null ? ['redis_host', 'is a name'] : ['redis', 'has a name as a host'];
-    errors.push(optionError(name, `${what}: give its IP address, or add --resolver ADDRESS`));
-  }
+  return [...errors, ...redisErrors(options)];
+}
+
+function redisErrors(options: GatewayOptions): OptionError[] {
+  const errors: OptionError[] = [];
+  const isNamed = (url: string): boolean =>
+    url !== '' && !addressOf(url).nodes.every(({ host }) => isAddress(host));
+  const named = [
+    ...(options.redis === '' && !isAddress(options.redis_host) ? [['redis_host', 'is a name'] as const] : []),
+    ...(isNamed(options.redis) ? [['redis', 'has a name as a host'] as const] : []),
+    ...(isNamed(options.redis_replica) ? [['redis_replica', 'has a name as a host'] as const] : []),
+  ];
+  if (options.resolver.length === 0)
+    for (const [name, what] of named)
+      errors.push(optionError(name, `${what}: give its IP address, or add --resolver ADDRESS`));
+  if (redisAuthorities([options.redis, options.redis_replica]).length > 1)
+    errors.push(
+      optionError('redis_replica', 'must have the ca of --redis: one file has the authorities of both'),
+    );
   return errors;
 }

@@ -125,6 +125,19 @@ describe('what is refused', () => {
     [{ redis: 'redis://u:p@10.0.0.1' }, /no password/],
     [{ redis: "redis://u'@10.0.0.1" }, /percent-encoded/],
     [{ redis: 'foo' }, /^--redis must be empty, or a Redis URL/],
+    [
+      { redis_replica: 'redis+sentinel://10.0.0.1/m' },
+      /^--redis-replica must be empty, or redis:.* one server/,
+    ],
+    [{ redis_replica: 'redis://u:p@10.0.0.1' }, /^--redis-replica must .*no password/],
+    [{ redis_replica: 'redis://replica' }, /^--redis-replica has a name as a host/],
+    [
+      {
+        redis: 'rediss://10.0.0.1?server_name=a&ca=/a.pem',
+        redis_replica: 'rediss://10.0.0.2?server_name=a&ca=/b.pem',
+      },
+      /^--redis-replica must have the ca of --redis/,
+    ],
     [{ redis_host: '1.2.3' }, /^--redis-host must be an IP address or a DNS name/],
     [{ run_dir: 'relative' }, /^--run-dir must be an absolute path/],
     [{ run_dir: '/a/../b' }, /^--run-dir must be an absolute path/],

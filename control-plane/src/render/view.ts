@@ -1,5 +1,6 @@
 import { parseDuration } from '../model/duration.js';
-import { describeNode, parseRedisUrl } from '../model/redis_url.js';
+import { describeNode } from '../model/redis_url.js';
+import { redisAuthorities } from './redis_field.js';
 import { type Listen } from './field.js';
 import { proxyLocationsOf, upstreamsOf } from './proxy_locations.js';
 import { LOG_MEMBERS } from './log_members.js';
@@ -67,8 +68,7 @@ function redisView(options: GatewayOptions): View {
   } = options;
   const login = user === '' ? '' : `${user}@`;
   const url = redis || `redis://${login}${describeNode({ host, port })}/${String(database)}`;
-  const parsed = parseRedisUrl(url);
-  return { redis_url: url, redis_ca: parsed.ok ? (parsed.value.tls?.ca ?? '') : '' };
+  return { redis_url: url, redis_ca: redisAuthorities([url, options.redis_replica])[0] ?? '' };
 }
 
 /** Of a duration that has passed. */

@@ -28,6 +28,7 @@ metrics.applied_epoch = gauge('ebbgate_applied_epoch', {}, 'The epoch of what is
 metrics.applied_generation = gauge('ebbgate_applied_generation', {}, 'The generation of what is acked.')
 metrics.applied_age = gauge('ebbgate_applied_age_seconds', {}, 'Since Redis last answered a catch-up.')
 metrics.rejected_sets = gauge('ebbgate_rejected_sets', {}, 'Sets in Redis that were kept out.')
+metrics.from_replica = gauge('ebbgate_sets_from_replica', {}, '1 while sets are read from the replica, 0 from the primary.')
 metrics.ejections = counter('ebbgate_ejections_total', { 'service', 'reason' },
   'Instances taken out after failed requests.')
 metrics.health = gauge('ebbgate_health', { 'service', 'instance', 'state' }, '1 for an instance that is not plainly healthy.')
@@ -48,7 +49,7 @@ metrics.bucket = part { 'service', 'version', 'index' }
 --- The order in which Prometheus sees them.
 local ORDER = {
   'requests', 'broken', 'duration', 'retries', 'budget_exhausted', 'in_flight', 'uncounted', 'workers', 'set_generation',
-  'applied_epoch', 'applied_generation', 'applied_age', 'rejected_sets', 'ejections', 'health', 'panic', 'probes',
+  'applied_epoch', 'applied_generation', 'applied_age', 'rejected_sets', 'from_replica', 'ejections', 'health', 'panic', 'probes',
   'sync_error', 'headers_dropped', 'problem', 'free_bytes',
 }
 

@@ -3,8 +3,10 @@ local match = string.match
 
 local options = {}
 
-local function text(pattern, hint)
-  return function(value) return type(value) == 'string' and match(value, pattern) ~= nil, hint end
+local function text(pattern, hint, may_be_empty)
+  return function(value)
+    return type(value) == 'string' and (match(value, pattern) ~= nil or (may_be_empty and value == '')), hint
+  end
 end
 
 local function whole(low, high)
@@ -30,6 +32,7 @@ end
 local RULES = {
   gateway_id = { text('^[A-Za-z0-9][A-Za-z0-9._-]*$', '1 to 63 of A-Z a-z 0-9 . _ -, starting with a letter or digit') },
   redis = { text('^rediss?[+a-z]*://[^%c%s]+$', 'a Redis URL') },
+  redis_replica = { text('^rediss?://[^%c%s]+$', 'the Redis URL of one server, or ""', true), '' },
   redis_password_env = { text('^[A-Za-z_][A-Za-z0-9_]*$', 'the name of an environment variable'), 'EBBGATE_REDIS_PASSWORD' },
   redis_sentinel_password_env = {
     text('^[A-Za-z_][A-Za-z0-9_]*$', 'the name of an environment variable'), 'EBBGATE_REDIS_SENTINEL_PASSWORD',

@@ -17,6 +17,7 @@ local process = require 'ebbgate.worker.process'
 local redis = require 'ebbgate.worker.follow.redis'
 local reporter = require 'ebbgate.worker.report.reporter'
 local self_check = require 'ebbgate.worker.report.self_check'
+local source = require 'ebbgate.worker.follow.source'
 local store = require 'ebbgate.worker.follow.store'
 local sync = require 'ebbgate.worker.follow.sync'
 local request_counts = require 'ebbgate.worker.count.request_counts'
@@ -51,6 +52,7 @@ end
 local function build(settings, dicts, incarnation)
   local identity = { id = settings.gateway_id, version = settings.version, host = process.hostname() }
   local connection = redis.new(settings.redis_address)
+  local replica = settings.replica_address and redis.new(settings.replica_address)
   local syncing = lock.new(dicts.state, keys.state.lock, incarnation)
   local checking = lock.new(dicts.health, keys.health.lock, incarnation)
   local files = disk.new(settings.state_dir)
@@ -58,13 +60,15 @@ local function build(settings, dicts, incarnation)
   local sets = store.new(dicts.sets, files, function() return syncing:is_owned() end)
   local counts, totals = in_flight_counts.new(dicts), request_counts.new(dicts.metrics, membership)
   local found = problems.new(live.counters, dicts.state)
+  local reading = source.new({ primary = connection, replica = replica, state = dicts.state, problems = found })
   local unwell = health_report.new({ dict = dicts.health, store = sets })
   local report = reporter.new({
-    redis = connection, state = dicts.state, in_flight_counts = counts, request_counts = totals, json = boot.json,
-    tools = live.tools, problems = found, identity = identity, health = unwell, every = settings.heartbeat_ms / 1000,
+    redis = connection, source = reading, state = dicts.state, in_flight_counts = counts, request_counts = totals,
+    json = boot.json, tools = live.tools, problems = found, identity = identity, health = unwell,
+    every = settings.heartbeat_ms / 1000,
   })
   local pass = catch_up.new({
-    redis = connection, store = sets, state = dicts.state, tools = live.tools, json = boot.json, lock = syncing,
+    source = reading, store = sets, state = dicts.state, tools = live.tools, json = boot.json, lock = syncing,
     script = settings.follow, problems = found, reporter = report, health = live.health, profiles = settings.tls_profiles,
   })
   live.inspection = inspection.new({
@@ -75,10 +79,11 @@ local function build(settings, dicts, incarnation)
     problems = found,
   })
   return {
-    syncing = syncing, checking = checking, report = report, totals = totals, watch = health_watch.new(dicts.health),
+    syncing = syncing, checking = checking, report = report, totals = totals, source = reading,
+    watch = health_watch.new(dicts.health),
     self_check = self_check.new({ dicts = dicts, disk = files, problems = found }),
     sync = sync.new({
-      redis = connection, state = dicts.state, state_dir = settings.state_dir, store = sets, lock = syncing,
+      source = reading, state = dicts.state, state_dir = settings.state_dir, store = sets, lock = syncing,
       reporter = report, problems = found, poll = settings.poll_ms / 1000, catch_up = pass,
     }),
     prober = prober.new({
@@ -94,6 +99,7 @@ local function start_sync(parts)
   timer.every('tick', TICK, function()
     if not parts.syncing:take() then return end
     parts.sync:ensure()
+    parts.source:tick(clock.now())
     parts.self_check:tick(clock.now())
     parts.report:tick(clock.now())
   end, function()

@@ -110,15 +110,17 @@ local function read_file(path)
   return assert(text, err)
 end
 
---- The address of Redis with its passwords from the environment and the client's certificate from its files, which workers may
---- not be allowed to read. Throws if it cannot be had, so that nginx does not start, or goes on with the conf before.
-function boot.redis(settings)
-  local found, why = redis_url.parse(settings.redis)
-  if not found then error('ebbgate: the option redis: ' .. why, 0) end
+--- The address of Redis in the option `name`, or nil if that is empty, with its passwords from the environment and the client's
+--- certificate from its files, which workers may not be allowed to read. Throws if it cannot be had, so that nginx does not
+--- start, or goes on with the conf before.
+function boot.redis(settings, name)
+  if settings[name] == '' then return nil end
+  local found, why = redis_url.parse(settings[name])
+  if not found then error('ebbgate: the option ' .. name .. ': ' .. why, 0) end
   local password, sentinel_password = os.getenv(settings.redis_password_env), os.getenv(settings.redis_sentinel_password_env)
   local complete, lacks = redis_url.with_passwords(found, password, sentinel_password)
   -- Not an end: whoever tries the conf has not the environment of the gateway, and this is said at every connection too.
-  if not complete then ngx.log(ngx.ERR, 'ebbgate: the option redis: ', lacks, ' in the environment') end
+  if not complete then ngx.log(ngx.ERR, 'ebbgate: the option ', name, ': ', lacks, ' in the environment') end
   local client = found.tls and found.tls.client
   if client then
     local ssl = require 'ngx.ssl'

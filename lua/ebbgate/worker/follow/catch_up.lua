@@ -4,6 +4,7 @@
 --- Unknown is not empty: a pass that cannot read something removes nothing, and `applied` stays as it was.
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
+local publication = require 'ebbgate.core.publication'
 local utf8 = require 'ebbgate.core.utf8'
 local wire = require 'ebbgate.core.wire'
 local clock = require 'ebbgate.worker.clock'
@@ -16,7 +17,7 @@ catch_up.__index = catch_up
 --- Sets per round trip.
 local SLICE = 32
 
---- parts {redis, store, state, tools, json {encode, decode}, script {text, sha1}, problems, reporter, lock, health,
+--- parts {source, store, state, tools, json {encode, decode}, script {text, sha1}, problems, reporter, lock, health,
 --- profiles (the names of the TLS profiles in this worker's conf, as ebb_state has those of the newest one)}
 function catch_up.new(parts)
   return setmetatable(parts, catch_up)
@@ -30,27 +31,16 @@ end
 
 --- What Redis has above our position, or the whole of it: {epoch, generation, sealed, whole, names, at = name →
 --- generation}; false if it has no meta; nil and why.
-local function ask(self, whole)
+local function ask(self, server, whole)
   local epoch, generation = self:applied()
   local arguments = {
     keys.redis.meta, keys.redis.index, whole and '0' or position.text(epoch), position.text(generation),
   }
-  local answer, err = self.redis:run(function(connection)
+  local answer, err = server:run(function(connection)
     return redis.script(connection, self.script, 2, arguments)
   end)
   if not answer then return nil, err end
-  if type(answer) ~= 'table' then return nil, 'follow.lua gave no list' end
-  if #answer == 0 then return false end
-  local found = {
-    epoch = position.whole(answer[1]), generation = position.whole(answer[2]),
-    sealed = answer[3] == '1', whole = answer[4] == '1', names = {}, at = {},
-  }
-  if not found.epoch or not found.generation then return nil, 'meta is not readable' end
-  for i = 5, #answer, 2 do
-    found.names[#found.names + 1] = answer[i]
-    found.at[answer[i]] = position.whole(answer[i + 1]) or 0
-  end
-  return found
+  return publication.read_missed(answer)
 end
 
 --- True if Redis is below what we have seen: it was restarted with older data. Nothing in it counts then.
@@ -125,26 +115,22 @@ local function take(self, pass, name, found)
   if outcome == 'unsaved' then incomplete(self, pass, 'disk', why) end
 end
 
---- The answer to one HMGET → the publication, or nil and 'missing' | 'damaged'.
-local function read_reply(reply)
-  if type(reply) ~= 'table' or reply[1] == false then return nil, 'damaged' end
-  if reply[1] == ngx.null and reply[2] == ngx.null and reply[3] == ngx.null then return nil, 'missing' end
-  local found = {
-    epoch = position.whole(reply[1]), generation = position.whole(reply[2]),
-    hash = reply[3] ~= ngx.null and reply[3] or nil, payload = reply[4] ~= ngx.null and reply[4] or nil,
-  }
-  if not found.epoch or not found.generation or not found.hash then return nil, 'damaged' end
-  return found
+--- True if what was read is older than the index that named it: another server has answered since, or this one went back.
+local function is_older(pass, name, found)
+  return pass.at[name] ~= nil and found.generation < pass.at[name]
 end
 
 local function handle(self, pass, name, reply, light)
-  local found, wrong = read_reply(reply)
+  local found, wrong = publication.read(reply, ngx.null)
   if wrong == 'missing' then
     -- A name that only our list of rejected ones has may be no more.
     if pass.at[name] then incomplete(self, pass, 'missing_set', name) end
     return
   end
   if not found then return reject(pass, name, pass.at[name] or 0, 'bad_document', 'its hash in Redis is damaged') end
+  if is_older(pass, name, found) then
+    return incomplete(self, pass, 'missing_set', name .. ' is older than the index says')
+  end
   local record = self.store:record(name)
   if record and not position.newer(found.epoch, found.generation, record.epoch, record.generation) then
     return compare(self, pass, name, found, record)
@@ -166,7 +152,7 @@ end
 local function read_sets(self, pass, names)
   for first = 1, #names, SLICE do
     local last, light = math.min(first + SLICE - 1, #names), {}
-    local replies, err = self.redis:run(function(connection)
+    local replies, err = pass.server:run(function(connection)
       local commands = {}
       for i = first, last do
         light[i] = is_known(self, pass, names[i])
@@ -259,11 +245,23 @@ local function rejected_before(self)
   return text and self.json.decode(text) or {}
 end
 
---- Runs one pass; with `whole` it compares everything by hash. True if Redis answered, whatever it had; nil and why if it did
---- not.
-function catch_up:run(whole)
-  local pass, err = ask(self, whole)
+--- Why the replica is not to be read, after what it has answered; nil if it may.
+local function unfit(self, pass)
+  if pass == false then return 'the replica has no sets' end
+  if went_back(self, pass) then return 'the replica is below what was applied' end
+  return nil
+end
+
+--- Runs one pass at `server` (worker/follow/redis.lua), all of it at that one; with `whole` it compares everything by hash.
+--- True if the server answered, whatever it had; nil and why if it did not, or if it is a replica without what is needed.
+function catch_up:run(whole, server)
+  local pass, err = ask(self, server, whole)
   if pass == nil then return nil, err end
+  if self.source:is_replica(server) then
+    self.source:said(server, pass or nil)
+    local why = unfit(self, pass)
+    if why then return nil, why end
+  end
   self.state:safe_set(keys.state.caught_up_at, clock.now())
   if pass == false then
     self.problems:raise('no_meta', 'Redis has no sets')
@@ -276,7 +274,7 @@ function catch_up:run(whole)
   end
   self.problems:settle('went_back')
   pass.complete, pass.again, pass.rejected, pass.rejected_changed = true, {}, rejected_before(self), false
-  pass.turn = pace.new()
+  pass.turn, pass.server = pace.new(), server
   if read_sets(self, pass, names_to_read(pass)) and #pass.again > 0 then
     -- Moved between the index and the hash: now with the payload. `at` no longer matches, so none of them is light.
     for _, name in ipairs(pass.again) do pass.at[name] = 0 end
@@ -287,7 +285,7 @@ function catch_up:run(whole)
   if pass.failure then return nil, pass.failure end
   -- Sealed since we last looked: only the whole index shows which sets are no more.
   if pass.complete and pass.sealed and not pass.whole and self.state:get(keys.state.sealed_epoch) ~= pass.epoch then
-    return self:run(true)
+    return self:run(true, server)
   end
   return true
 end

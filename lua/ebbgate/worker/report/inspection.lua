@@ -47,11 +47,12 @@ function inspection:readiness(now)
   local ready = routes_are_known(self) and state:get(keys.state.serving) == true
   local caught_up_at, changed_at = state:get(keys.state.caught_up_at), state:get(keys.state.redis_since)
   local since = changed_at and clock.wall_of(changed_at) or state:get(keys.state.started)
+  local source = state:get(keys.state.source)
   local left = state:get(keys.state.left) and '"left":true,' or ''
   return ready, '{"ready":' .. tostring(ready) .. ',' .. left .. '"id":' .. self.json.encode(self.identity.id)
     .. ',"version":' .. self.json.encode(self.identity.version)
     .. ',"redis":{"state":"' .. (state:get(keys.state.redis) or 'connecting') .. '","since":'
-    .. position.text(since) .. '},"applied":' .. applied_text(self)
+    .. position.text(since) .. '},' .. (source and '"sets_from":"' .. source .. '",' or '') .. '"applied":' .. applied_text(self)
     .. ',"caught_up_seconds_ago":' .. (caught_up_at and string.format('%.3f', now - caught_up_at) or 'null')
     .. ',"sets":' .. size(self.store:records()) .. ',"rejected":' .. size(rejected(self))
     .. ',"problems":' .. heartbeat.problems_text(self.problems:list(), self.json.encode) .. '}\n'

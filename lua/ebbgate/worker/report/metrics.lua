@@ -58,6 +58,8 @@ local function add_sets(self, add, now)
     add(names.applied_generation, generation)
   end
   if caught_up_at then add(names.applied_age, now - caught_up_at) end
+  local source = state:get(keys.state.source)
+  if source then add(names.from_replica, source == 'replica' and 1 or 0) end
   local rejected = 0
   for _ in pairs(self.json.decode(state:get(keys.state.rejected) or '{}')) do rejected = rejected + 1 end
   add(names.rejected_sets, rejected)

@@ -15,7 +15,8 @@ reporter.__index = reporter
 --- Only `seq` shows whether the gateway lives.
 local HEARTBEAT_TTL_MS, STATS_TTL_MS = 86400000, 120000
 
---- parts {redis, state, in_flight_counts, request_counts, json, tools, problems, health, identity {id, host}, every (seconds)}
+--- parts {redis, source, state, in_flight_counts, request_counts, json, tools, problems, health, identity {id, host}, every
+--- (seconds)}
 function reporter.new(parts)
   parts.running, parts.again, parts.beat_at, parts.watched, parts.reported = false, false, 0, {}, nil
   return setmetatable(parts, reporter)
@@ -93,7 +94,13 @@ local function send(self, beat, changed, with_stats)
     }
     if stats then commands[#commands + 1] = { 'set', keys.redis.stats(id), stats, 'PX', STATS_TTL_MS } end
     if changed then commands[#commands + 1] = { 'publish', keys.redis.report, id } end
+    local asked = #commands + 1
+    commands[asked] = self.source:question()
     local replies, err = redis.pipeline(connection, commands)
+    if replies and commands[asked] then
+      self.source:primary_said(replies[asked])
+      replies[asked] = nil
+    end
     for _, reply in ipairs(replies or {}) do
       if type(reply) == 'table' and reply[1] == false then return nil, reply[2] end
     end
@@ -114,6 +121,8 @@ local function beat_once(self)
     return
   end
   self.problems:settle('heartbeat')
+  -- While sets are read from the replica nobody else speaks to the primary.
+  if self.source:is_replica(self.source:server()) then link_state.note(self.state, true) end
   self.reported = summary
   if with_stats then self.stats_at = now end
 end
