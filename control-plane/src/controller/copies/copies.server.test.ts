@@ -15,6 +15,7 @@ import {
   type Running,
 } from '../../testing/controller_rig.js';
 import { must } from '../../testing/must.js';
+import { removeBelow } from '../../testing/remove_below.js';
 
 useServers();
 
@@ -171,6 +172,10 @@ test('a wiped ZooKeeper never replaces the copy, and what is accepted in spite o
   await until(() => expect(held.controller.readiness().data_loss).not.toBeNull());
   await held.close();
   expect(readFileSync(join(stateDir, 'copy.json'), 'utf8')).toBe(good);
+  expect(readFileSync(join(stateDir, 'copy.audit-0.jsonl'), 'utf8').split('\n')).toHaveLength(
+    DONE.length + 1,
+  );
+  expect(await command('HGET', '{ebb}:copy:audit', 'last')).toBe(String(DONE.length));
   const running = await start({ stateDir });
   const { controller } = running;
   await until(() => expect(controller.readiness().data_loss).not.toBeNull());
@@ -215,6 +220,38 @@ test('a token that was revoked does not come back with an older copy, and is nam
   ]);
   await must(restore(controller, 'document', older));
   expect(controller.tokens.list()).toEqual([]);
+});
+
+test('ZooKeeper is wiped under the controller: what a document has is brought back, and tokens are those that were valid', async () => {
+  const { controller } = await installation();
+  const older = JSON.parse(await must(controller.copy({ tokens: true }))) as object;
+  await must(controller.mutate({ kind: 'revoke_token', name: 'ci' }, CONTEXT));
+  await must(controller.mutate(tokenOf('new'), CONTEXT));
+  const published = controller.set('shop');
+  await removeBelow(servers.writer, servers.root);
+  await until(() => expect(controller.readiness().data_loss).not.toBeNull());
+  const seen = await until(() => look(controller, 'document', older));
+  expect((seen as MutationResource).changes).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({
+        field: 'token ci',
+        from: 'viewer of shop: it was not valid any more before the loss',
+        to: 'left out',
+      }),
+      expect.objectContaining({ field: 'token new', from: 'none', to: 'viewer of shop' }),
+      expect.objectContaining({ field: 'audit', from: 'missing', to: '6 records, 1 to 6' }),
+    ]),
+  );
+  const pruning = { kind: 'restore_copy', from: 'document', which: 'newest', document: older } as const;
+  expect(await controller.mutate({ ...pruning, diff: null, prune: true }, CONTEXT)).toMatchObject({
+    error: { code: 'conflict', field: 'prune' },
+  });
+  await must(restore(controller, 'document', older));
+  await until(() => expect(controller.readiness()).toMatchObject({ ready: true, data_loss: null }));
+  expect(controller.tokens.list().map(({ name }) => name)).toEqual(['new']);
+  expect(controller.set('shop')?.document).toEqual(published?.document);
+  // Numbers 7 and 8 were given, and are not given again.
+  expect(await audited(controller)).toEqual([...RECORDS, '9 restore_copy']);
 });
 
 test('a copy of before the audit and the tokens were part of it is read, and takes neither away', async () => {
