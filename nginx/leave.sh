@@ -8,8 +8,10 @@
 #
 # usage: ebbgate-leave NGINX_CONF        the conf that `ebbgate render` wrote; the gateway's name is read from it
 #        ebbgate-leave --join NGINX_CONF to be started beside nginx; ends when the gateway is known
-#   EBBGATE_API                          the control API, like http://10.0.0.5:8090, or those of several controllers with commas, which
+#   EBBGATE_API                          the control API, like https://10.0.0.5:8090, or those of several controllers with commas, which
 #                                        are asked in turn; without it nothing is reported
+#   EBBGATE_API_CA                       of https: PEM file with the authority that signed its certificate; else whom the system trusts
+#   EBBGATE_API_CERT, EBBGATE_API_KEY    of https: PEM files of a client certificate that a token is for, and its key
 #   EBBGATE_TOKEN_FILE or EBBGATE_TOKEN  its token, or neither
 #   EBBGATE_LEAVE_TIMEOUT                how many seconds to try at most; 10 unless given
 #
@@ -51,13 +53,28 @@ fi
 
 # Asks the controller at $1: its answer, and the status in a line of its own.
 ask() {
+  url=${1%/}/v1/gateways/$id/$verb
+  set --
+  [ -z "${EBBGATE_API_CA:-}" ] || set -- "$@" --cacert "$EBBGATE_API_CA"
+  [ -z "${EBBGATE_API_CERT:-}" ] || set -- "$@" --cert "$EBBGATE_API_CERT"
+  [ -z "${EBBGATE_API_KEY:-}" ] || set -- "$@" --key "$EBBGATE_API_KEY"
   # The token goes in by stdin: arguments can be read by everybody on the machine.
   { [ -z "$token" ] || printf 'Authorization: Bearer %s' "$token" | sed 's/[\\"]/\\&/g; s/^/header = "/; s/$/"/'; } |
     curl --config - --silent --show-error --request POST \
       --header 'Content-Type: application/json' --header "X-Ebbgate-Actor: gateway-$id" \
       --data "{\"reason\":\"$reason\"}" \
       --connect-timeout 2 --max-time 5 \
-      --write-out '\n%{http_code}' "${1%/}/v1/gateways/$id/$verb"
+      --write-out '\n%{http_code}' "$@" "$url"
+}
+
+# Keeps in $hint what to do about the failure $1 of curl at $2, if TLS was not spoken.
+hint=
+why() {
+  case $1 in
+    51 | 60) hint="the certificate of $2 is not believed: EBBGATE_API_CA must be the file with the authority that signed it, and it must name that host" ;;
+    58 | 77) hint='a file in EBBGATE_API_CA, EBBGATE_API_CERT or EBBGATE_API_KEY cannot be used' ;;
+    35) hint="$2 speaks no TLS, or takes no such client: look at EBBGATE_API and EBBGATE_API_CERT" ;;
+  esac
 }
 
 # Seconds since this machine started: no clock that somebody sets.
@@ -71,7 +88,9 @@ end=$(($(uptime) + timeout))
 status=000 answer=
 while :; do
   for api in $(echo "$EBBGATE_API" | tr , ' '); do
-    answer=$(ask "$api") || true
+    failed=0
+    answer=$(ask "$api") || failed=$?
+    why "$failed" "$api"
     status=${answer##*
 }
     # No answer, or none now: the next one may have a better one.
@@ -88,7 +107,7 @@ if [ "$verb" = join ]; then
     200) rm -f -- "$mark"; say "the control API knows that gateway $id serves"; exit 0 ;;
   esac
   [ -e "$mark" ] || exit 0
-  say "gateway $id serves nothing yet: neither Redis nor $EBBGATE_API knows of it (${status})"
+  say "gateway $id serves nothing yet: neither Redis nor $EBBGATE_API knows of it (${status}${hint:+; $hint})"
   exec "$0" --join "$@"
 fi
 case $status in
@@ -105,7 +124,7 @@ case $status in
     ;;
 esac
 case $status in
-  000) say "gateway $id could not leave: $EBBGATE_API gave no answer within $timeout s" ;;
+  000) say "gateway $id could not leave: $EBBGATE_API gave no answer within $timeout s${hint:+; $hint}" ;;
   *) say "gateway $id could not leave (${status}): ${answer%
 *}" ;;
 esac

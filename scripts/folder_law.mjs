@@ -74,8 +74,6 @@ const FOLDERS = {
   // Lets the event loop turn between two passes.
   'controller/scheduler.ts': { allow: ['setImmediate'] },
   'zookeeper/**': { packages: ['zod'] },
-  // The files with credentials and certificates.
-  'zookeeper/access.ts': { packages: ['node:fs'] },
   'zookeeper/credentials.ts': { packages: [{ 'node:crypto': ['createHash'] }] },
   // Makes the socket that the package works over.
   'zookeeper/client.ts': { packages: ['node-zookeeper-client', 'node:net', 'node:tls'] },
@@ -85,6 +83,13 @@ const FOLDERS = {
   'redis/connection.ts': { packages: ['ioredis', 'node:fs/promises', 'node:net', 'node:tls'] },
   'redis/scripts.ts': { packages: ['node:fs/promises', 'node:path'] },
   'disk/**': { packages: ['node:fs', 'node:fs/promises', 'node:path'] },
+  // Whether key and certificate belong together, and OpenSSL takes them.
+  'disk/api_identity.ts': {
+    packages: [
+      { 'node:crypto': ['createPrivateKey', 'X509Certificate'] },
+      { 'node:net': ['isIP'], 'node:tls': ['createSecureContext'] },
+    ],
+  },
   'hooks/**': { packages: [] },
   'hooks/http.ts': { packages: ['undici'] },
   'hooks/command.ts': {
@@ -101,6 +106,10 @@ const FOLDERS = {
     ],
   },
   'api/forward_http.ts': { packages: ['undici'] },
+  'api/tls/outgoing.ts': { packages: ['undici'] },
+  'api/tls/secure_server.ts': {
+    packages: ['node:http', 'node:https', 'node:net', 'node:tls', { 'node:crypto': ['constants'] }],
+  },
   'registrar/**': { packages: ['undici', 'node:child_process', 'node:os'] },
   'local/**': {
     packages: ['undici', 'ws', 'node:*'],

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { OPTIONS, parseConfig } from './config.js';
+import { OPTIONS, parseConfig, apiTlsFiles } from './config.js';
+import { Authority } from './testing/certificates.js';
 
 /** The parsed configuration; fails the test if it does not parse. */
 function parsed(env: Record<string, string> = {}) {
@@ -32,6 +33,10 @@ it('takes every default, frozen', () => {
     root: '/ebbgate',
     redis: 'redis://127.0.0.1:6379',
     apiListen: { host: '127.0.0.1', port: 8090 },
+    apiTlsCert: '',
+    apiTlsKey: '',
+    apiClientCa: '',
+    apiCa: '',
     apiAdvertise: '',
     token: '',
     allowedNetworks: [],
@@ -91,6 +96,38 @@ it('names the files by which ZooKeeper is reached, and never what is in them', (
   expect(parsed({ EBBGATE_ZOOKEEPER_TLS_CA: file, EBBGATE_ZOOKEEPER_TLS: 'on' })).toMatchObject({
     zookeeperTlsCa: file,
   });
+  rmSync(dir, { recursive: true });
+});
+
+it('takes a certificate of the API with its key, and names what is missing or does not fit', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'ebbgate-config-'));
+  const authority = new Authority(dir, 'ours');
+  const [one, other] = [authority.sign('one'), authority.sign('other')];
+  const pair = { EBBGATE_API_TLS_CERT: one.cert, EBBGATE_API_TLS_KEY: one.key };
+  const good = parsed({ ...pair, EBBGATE_API_CLIENT_CA: authority.ca, EBBGATE_API_CA: authority.ca });
+  expect(good).toMatchObject({ apiTlsCert: one.cert, apiTlsKey: one.key, apiClientCa: authority.ca });
+  expect(apiTlsFiles(good)).toEqual({ ...one, clientCa: authority.ca });
+  expect(apiTlsFiles(parsed({ EBBGATE_API_CA: authority.ca }))).toBeNull();
+  expect(errors({ EBBGATE_API_TLS_CERT: one.cert })).toEqual([
+    'EBBGATE_API_TLS_KEY: is missing; EBBGATE_API_TLS_CERT needs its key',
+  ]);
+  expect(errors({ EBBGATE_API_TLS_KEY: one.key })).toEqual([
+    'EBBGATE_API_TLS_CERT: is missing; EBBGATE_API_TLS_KEY needs its certificate',
+  ]);
+  expect(errors({ EBBGATE_API_CLIENT_CA: authority.ca })).toEqual([
+    'EBBGATE_API_CLIENT_CA: needs EBBGATE_API_TLS_CERT and EBBGATE_API_TLS_KEY',
+  ]);
+  expect(errors({ ...pair, EBBGATE_API_TLS_KEY: other.key })).toEqual([
+    `EBBGATE_API_TLS_KEY: ${other.key} is not the key of the certificate in ${one.cert}; write both anew`,
+  ]);
+  expect(errors({ ...pair, EBBGATE_API_TLS_CERT: join(dir, 'none') })).toEqual([
+    expect.stringMatching(/^EBBGATE_API_TLS_CERT: .*none cannot be read: ENOENT/),
+  ]);
+  const advertised = { ...pair, EBBGATE_API_ADVERTISE: 'http://10.0.0.5:8090' };
+  expect(errors({ ...advertised, EBBGATE_ZOOKEEPER_TLS_CA: authority.ca })).toEqual([
+    'EBBGATE_ZOOKEEPER_TLS_CA: needs EBBGATE_ZOOKEEPER_TLS=on',
+    'EBBGATE_API_ADVERTISE: must be https://… with EBBGATE_API_TLS_CERT (got "http://10.0.0.5:8090")',
+  ]);
   rmSync(dir, { recursive: true });
 });
 

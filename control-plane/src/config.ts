@@ -1,7 +1,10 @@
 // Longer than other files: one table has every option.
 import { accessSync, constants, statSync } from 'node:fs';
+import type { ServerFiles } from './model/api_tls.js';
 import { CONTRACTS, type ContractVersion, NEWEST_CONTRACT } from './model/contract.js';
 import { own, put } from './model/dictionary.js';
+import { readServerIdentity } from './disk/api_identity.js';
+import { certificateFileField, keyFileField } from './disk/pem_fields.js';
 import { parsePrefix } from './hooks/allowed.js';
 import {
   durationField,
@@ -16,13 +19,7 @@ import { err, ok, type Result } from './model/result.js';
 import { parseRedisUrl, withPasswords } from './model/redis_url.js';
 import { DEFAULT_FORMAT, parseFormatName, type NamedRoot } from './registry/formats.js';
 import { parseNetworks } from './registry/networks.js';
-import {
-  accessFilesOf,
-  aclField,
-  certificateFileField,
-  credentialsFileField,
-  keyFileField,
-} from './zookeeper/access_fields.js';
+import { accessFilesOf, aclField, credentialsFileField } from './zookeeper/access_fields.js';
 import type { AccessFiles } from './zookeeper/access.js';
 
 /*
@@ -226,11 +223,30 @@ export const OPTIONS = {
     'Redis, as redis://user:password@host:port/0, redis+sentinel://…host,…/master or redis+cluster://…host,…; rediss for TLS, with ca=, server_name=, cert= and key= behind a ?.',
   ),
   apiListen: option('EBBGATE_API_LISTEN', listenField, '127.0.0.1:8090', 'Where the control API listens.'),
+  apiTlsCert: option(
+    'EBBGATE_API_TLS_CERT',
+    certificateFileField,
+    '',
+    'The certificate of the control API, with those between it and its authority. With it the API speaks TLS 1.2 and above, and nothing else. The files are looked at every 5 s.',
+  ),
+  apiTlsKey: option('EBBGATE_API_TLS_KEY', keyFileField, '', 'Its key, without a passphrase.'),
+  apiClientCa: option(
+    'EBBGATE_API_CLIENT_CA',
+    certificateFileField,
+    '',
+    'Who signs the certificates of clients: one that a token is for proves that token. Empty: none is asked for.',
+  ),
+  apiCa: option(
+    'EBBGATE_API_CA',
+    certificateFileField,
+    '',
+    "Who signs the certificates of the other controllers' APIs, to which a standby sends changes on. Empty: whom Node trusts.",
+  ),
   apiAdvertise: option(
     'EBBGATE_API_ADVERTISE',
     baseUrl,
     '',
-    'Where other controllers reach the control API, like http://10.0.0.5:8090. Empty: the address on which it listens; on every address: the name of the host.',
+    'Where other controllers reach the control API, like http://10.0.0.5:8090, with a certificate https://. Empty: the address on which it listens; on every address: the name of the host.',
   ),
   token: option(
     'EBBGATE_TOKEN',
@@ -364,8 +380,37 @@ export function parseConfig(
   }
   if (errors.length > 0) return err(errors);
   const config = Object.freeze(values) as Config;
-  const access = zooKeeperAccess(config);
-  return access.ok ? ok(config) : err([access.error]);
+  const contradictions = [zooKeeperAccess(config), apiIdentity(config)].flatMap((one) =>
+    one.ok ? [] : [one.error],
+  );
+  return contradictions.length === 0 ? ok(config) : err(contradictions);
+}
+
+/** What the variables of the certificate's files are called. */
+export const API_TLS_NAMES = {
+  cert: OPTIONS.apiTlsCert.env,
+  key: OPTIONS.apiTlsKey.env,
+  clientCa: OPTIONS.apiClientCa.env,
+} as const;
+
+/** The files that the API is served with; null = plain HTTP. */
+export function apiTlsFiles(config: Config): ServerFiles | null {
+  const { apiTlsCert: cert, apiTlsKey: key, apiClientCa: clientCa } = config;
+  return cert === '' ? null : { cert, key, clientCa };
+}
+
+/** An error names the option that is missing, contradicts another one, or names what cannot be used. */
+function apiIdentity(config: Config): Result<unknown, string> {
+  const { apiTlsCert: cert, apiTlsKey: key, apiClientCa: clientCa, apiAdvertise } = config;
+  const names = API_TLS_NAMES;
+  if (cert === '' && key !== '') return err(`${names.cert}: is missing; ${names.key} needs its certificate`);
+  if (cert !== '' && key === '') return err(`${names.key}: is missing; ${names.cert} needs its key`);
+  if (cert === '')
+    return clientCa === '' ? ok(null) : err(`${names.clientCa}: needs ${names.cert} and ${names.key}`);
+  if (apiAdvertise.startsWith('http://'))
+    return err(`${OPTIONS.apiAdvertise.env}: must be https://… with ${names.cert} (got "${apiAdvertise}")`);
+  const identity = readServerIdentity({ cert, key, clientCa });
+  return identity.ok ? identity : err(`${names[identity.error.of]}: ${identity.error.message}`);
 }
 
 /** The files by which the controller reaches ZooKeeper; an error names the options that contradict one another. */

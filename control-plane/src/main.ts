@@ -3,12 +3,15 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { forwardByHttp } from './api/forward_http.js';
 import { createApi } from './api/server.js';
+import { ApiCertificate } from './api/tls/certificate.js';
+import { connectionsOf } from './api/tls/outgoing.js';
 import { systemClock } from './clock.js';
-import { zooKeeperAccess, type Config } from './config.js';
+import { API_TLS_NAMES, apiTlsFiles, zooKeeperAccess, type Config } from './config.js';
 import { Controller } from './controller/controller.js';
 import { createMetrics } from './controller/metrics.js';
 import { createHooks } from './hooks/hooks.js';
 import { createPrometheus } from './hooks/prometheus.js';
+import { readClientIdentity, readServerIdentity } from './disk/api_identity.js';
 import { createCopyFile } from './disk/copy_file.js';
 import { addressId } from './model/names.js';
 import type { Lifecycle, Log } from './model/ports.js';
@@ -81,6 +84,7 @@ export async function startController(
     });
   const [link, electionLink] = [newLink(), newLink()];
   const owner = randomUUID();
+  const certificate = apiCertificate(config, log);
   const redis = { url: config.redis, log, clock };
   const roots = registryRoots(config.registryRoots, config.allowedNetworks);
   const scripts = await loadScripts(join(productRoot, 'lua', 'redis'));
@@ -89,7 +93,7 @@ export async function startController(
     ...{ root: config.root, guid: owner },
     controller: {
       ...{ id: config.controllerId, version, started_at: new Date(clock.wall()).toISOString() },
-      address: config.apiAdvertise === '' ? `http://${spellListen(config.apiListen)}` : config.apiAdvertise,
+      address: advertisedAddress(config),
     },
   });
   const permissions = new NodePermissions(link, {
@@ -129,7 +133,10 @@ export async function startController(
     truthLink: () => link.state(),
     truthView: { heardAt: () => link.heardAt, caughtUp: () => link.caughtUp() },
     probeTruth: createZooKeeperProbe(link, { root: config.root }),
-    accessProblems: () => accessProblems(link, permissions, config.zookeeperAuthFile),
+    accessProblems: () => [
+      ...accessProblems(link, permissions, config.zookeeperAuthFile),
+      ...(certificate?.problems() ?? []),
+    ],
     storeClocks: { zookeeper: () => readZooKeeperTime(link, config.root), redis: () => publisher.time() },
     copyPlaces: [
       createRedisCopy({ ...redis, script: scripts.copy, headOf: encodeHead, join: joinCopy }),
@@ -151,8 +158,11 @@ export async function startController(
     version,
     randomId: randomUUID,
     randomBytes,
-    metrics: createMetrics(controller.plane),
-    forwardTo: forwardByHttp,
+    metrics: createMetrics(controller.plane, () => certificate?.present.ends ?? null),
+    forwardTo: forwardByHttp(
+      connectionsOf(() => readClientIdentity({ ca: config.apiCa, cert: '', key: '' })),
+    ),
+    certificate,
   });
   await api.start();
   // From first to last in the way of the data; closed the other way round.
@@ -166,6 +176,28 @@ export async function startController(
       for (const part of [election, api, controller, permissions, link, electionLink]) await part.close();
     })());
   return { address: api.address(), close, [Symbol.asyncDispose]: close };
+}
+
+/** The certificate of the API; null = plain HTTP. Throws if its files cannot be used. */
+function apiCertificate(config: Config, log: Log): ApiCertificate | null {
+  const files = apiTlsFiles(config);
+  if (files === null) return null;
+  const read = () => readServerIdentity(files);
+  const first = read();
+  if (!first.ok) throw new TypeError(`${API_TLS_NAMES[first.error.of]}: ${first.error.message}`);
+  const address = advertisedAddress(config);
+  if (!first.value.isFor(new URL(address).hostname.replaceAll(/[[\]]/g, '')))
+    log.warn(
+      { address },
+      'the certificate of the control API does not name the address under which other controllers reach this one: they can send no changes on to it; set EBBGATE_API_ADVERTISE to a name that it has',
+    );
+  return new ApiCertificate(first.value, { read, names: API_TLS_NAMES, clock: systemClock, log });
+}
+
+/** Where other controllers reach the API. */
+function advertisedAddress(config: Config): string {
+  if (config.apiAdvertise !== '') return config.apiAdvertise;
+  return `${apiTlsFiles(config) === null ? 'http' : 'https'}://${spellListen(config.apiListen)}`;
 }
 
 /** Where others reach what listens there: this host, if it listens on every address. */

@@ -11,6 +11,7 @@ import { MemoryPlane } from '../testing/memory_plane.js';
 import { makeReadiness } from '../testing/resources.js';
 import { createApp } from './app.js';
 import { forwardByHttp } from './forward_http.js';
+import { connectionsOf } from './tls/outgoing.js';
 
 const DRAIN = '/v1/services/shop/instances/a/drain';
 let plane: MemoryPlane;
@@ -196,17 +197,18 @@ it('by HTTP: the answer as it is; a refused connection is certain, a broken one 
   const address = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
   const request = { method: 'PATCH', path: '/v1/x?y=1', headers: { 'x-a': 'b' }, body: '{}' };
   const { signal } = new AbortController();
-  expect(await forwardByHttp(address, request, signal)).toMatchObject({
+  const send = forwardByHttp(connectionsOf(() => ok({})));
+  expect(await send(address, request, signal)).toMatchObject({
     ok: true,
     value: { status: 409, headers: { etag: '"1"' }, body: '{"code":"x"}' },
   });
   expect(seen).toEqual([['PATCH', '/v1/x?y=1', 'b']]);
-  expect(await forwardByHttp(address, { ...request, path: '/broken' }, signal)).toMatchObject({
+  expect(await send(address, { ...request, path: '/broken' }, signal)).toMatchObject({
     error: { maybe: true },
   });
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
-  expect(await forwardByHttp(address, request, signal)).toEqual({
+  expect(await send(address, request, signal)).toEqual({
     ok: false,
     error: { reason: 'ECONNREFUSED', maybe: false },
   });

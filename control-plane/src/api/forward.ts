@@ -7,7 +7,7 @@ import { Refusal } from './refusal.js';
 
 /*
  * A standby sends what asks for a change on to the leader, with the caller's credentials, request id and key: whoever asks need
- * not know who leads. Once: a standby that is asked by another controller says that nobody leads.
+ * not know who leads. A client certificate is no such credential: it is proven on the connection, and no header says so for somebody else. Once: a standby that is asked by another controller says that nobody leads.
  */
 
 /** What of a request goes on to the leader, besides its id. */
@@ -32,6 +32,14 @@ export async function forward(
       'Another controller took this one for the leader, and it is a standby. Nothing was changed.',
     );
   const address = await leaderOf(plane);
+  if (exchange.identity.proof === 'certificate')
+    throw new Refusal(
+      {
+        code: 'not_leader',
+        detail: `This controller is a standby, and a client certificate proves who asks to the controller that it is shown to, and to no other. Nothing was changed. Send the change to the leader at ${address}, or give the addresses of all controllers; a bearer token is sent on.`,
+      },
+      RETRY_AFTER,
+    );
   const body = request.body === undefined ? '' : JSON.stringify(request.body);
   const headers = {
     // Of a request without a body, which is taken for an empty one.

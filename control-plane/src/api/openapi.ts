@@ -62,13 +62,14 @@ export function openApi(endpoints: readonly Endpoint[], version: string): Json {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
-    security: [{ token: [] }, {}],
+    security: [{ token: [] }, { certificate: [] }, {}],
     tags: [...new Set(endpoints.map((endpoint) => endpoint.tag))].map((name) => ({ name })),
     paths: Object.fromEntries(paths),
     components: {
       schemas: namedSchemas(),
       securitySchemes: {
         token: { type: 'http', scheme: 'bearer', description: 'When the controller was given a token.' },
+        certificate: { type: 'mutualTLS', description: 'When it has an authority for client certificates.' },
       },
     },
   };

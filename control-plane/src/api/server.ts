@@ -1,9 +1,11 @@
 import { setMaxListeners } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { ControlPlane, ForwardTo } from '../model/control_plane.js';
 import type { Clock, Lifecycle, Log } from '../model/ports.js';
 import { createApp } from './app.js';
 import { isLoopback } from './auth/loopback.js';
+import type { ApiCertificate } from './tls/certificate.js';
+import { createSecureServer, type SecureServer } from './tls/secure_server.js';
 
 export interface ApiOptions {
   readonly plane: ControlPlane;
@@ -19,6 +21,8 @@ export interface ApiOptions {
   /** The controller's metrics in Prometheus' text format. */
   readonly metrics: () => Promise<string>;
   readonly forwardTo?: ForwardTo;
+  /** Absent or null = plain HTTP. */
+  readonly certificate?: ApiCertificate | null;
 }
 
 export interface Api extends Lifecycle {
@@ -35,17 +39,26 @@ const CLOSE_GRACE_MS = 1_000;
  */
 export function createApi(options: ApiOptions): Api {
   checkOptions(options);
+  const { certificate = null, clock } = options;
   const closing = new AbortController();
   setMaxListeners(0, closing.signal); // one for each request that waits
-  const server = createServer(createApp({ ...options, closing: closing.signal }));
+  const listener = createListener(options, createApp({ ...options, closing: closing.signal }));
+  const { server } = listener;
   server.headersTimeout = 10_000;
   server.requestTimeout = 30_000; // to receive a request; waits begin after that
   server.keepAliveTimeout = 15_000;
   server.maxRequestsPerSocket = 10_000;
+  let watching: Disposable | undefined;
   let closed: Promise<void> | undefined;
-  const close = (): Promise<void> => (closed ??= shut(server, closing, options.clock));
+  const close = (): Promise<void> => {
+    watching?.[Symbol.dispose]();
+    return (closed ??= shut(listener, closing, clock));
+  };
   return {
-    start: () => listen(server, options),
+    start: async () => {
+      await listen(server, options);
+      watching = certificate?.watch(listener.renew);
+    },
     close,
     address: () => {
       const address = server.address();
@@ -54,6 +67,18 @@ export function createApi(options: ApiOptions): Api {
     },
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** What listens: plain, or by TLS. */
+type Listener = Omit<SecureServer, 'server'> & { readonly server: Server | SecureServer['server'] };
+
+function createListener({ certificate = null, log }: ApiOptions, answer: RequestListener): Listener {
+  if (certificate !== null) return createSecureServer(certificate.present, answer, log);
+  const server = createServer(answer);
+  const cut = (): void => {
+    server.closeAllConnections();
+  };
+  return { server, cut, renew: () => undefined };
 }
 
 function checkOptions({ token, listen: { host } }: ApiOptions): void {
@@ -65,7 +90,10 @@ function checkOptions({ token, listen: { host } }: ApiOptions): void {
     );
 }
 
-async function listen(server: Server, { listen: { host, port }, log }: ApiOptions): Promise<void> {
+async function listen(
+  server: Listener['server'],
+  { listen: { host, port }, log }: ApiOptions,
+): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException): void => {
       reject(
@@ -85,7 +113,7 @@ async function listen(server: Server, { listen: { host, port }, log }: ApiOption
   });
 }
 
-async function shut(server: Server, closing: AbortController, clock: Clock): Promise<void> {
+async function shut({ server, cut }: Listener, closing: AbortController, clock: Clock): Promise<void> {
   closing.abort();
   if (!server.listening) return;
   const ended = new Promise<void>((resolve) => {
@@ -94,8 +122,6 @@ async function shut(server: Server, closing: AbortController, clock: Clock): Pro
     });
   });
   server.closeIdleConnections();
-  using _forced = clock.after(CLOSE_GRACE_MS, () => {
-    server.closeAllConnections();
-  });
+  using _forced = clock.after(CLOSE_GRACE_MS, cut);
   await ended;
 }

@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs';
 import type { Dispatcher } from 'undici';
 import { systemClock } from '../clock.js';
+import type { Connections } from '../api/tls/outgoing.js';
+import { readClientIdentity } from '../disk/api_identity.js';
+import { apiFiles, type ApiFileFlags } from './api_files.js';
 import { Away, CliFailure, EXIT, Refused, type ShownProblem } from './failure.js';
 import { staleLine } from './staleness.js';
 import { withSecretFiles } from './secret_files.js';
 import { DEFAULT_API, inTurn, parseApiAddresses } from '../model/api_addresses.js';
 import { checkName, RESERVED_ACTORS } from '../model/names.js';
+import { tlsFailure } from '../model/tls_failure.js';
 import type { Terminal } from './terminal.js';
 
 /** Waits are asked for in slices, so that a lost connection is noticed. */
@@ -17,7 +21,7 @@ const READ_MS = 3_000;
 const LEADERLESS = { tries: 12, pauseMs: 1_000 };
 
 /** The flags by which the API is found. */
-export interface ApiFlags {
+export interface ApiFlags extends ApiFileFlags {
   readonly api?: string;
   readonly tokenFile?: string;
 }
@@ -62,11 +66,14 @@ export function path(...segments: readonly string[]): string {
  */
 export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
   const addresses = apiAddresses(flags.api ?? (terminal.env['EBBGATE_API'] || DEFAULT_API));
+  const connected = connector(flags, terminal);
   let first = 0;
   const headers = {
     'X-Ebbgate-Actor': actor(terminal),
     ...authorization(flags, terminal),
   };
+  // A change by a client certificate is taken by the leader alone, and where that has just gone by nobody.
+  const leaderless = new Set(['no_leader', ...(addresses.length > 1 ? ['not_leader'] : [])]);
   let shown: string | null = null;
   const showStale = (header: string | string[] | undefined): void => {
     const line = staleLine(typeof header === 'string' ? header : undefined);
@@ -82,7 +89,7 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
       try {
         return await sendInTurn<T>(method, target, init);
       } catch (error) {
-        const isLeaderless = error instanceof Refused && error.problem.code === 'no_leader';
+        const isLeaderless = error instanceof Refused && leaderless.has(error.problem.code);
         const signal = init.signal ?? terminal.interrupted();
         if (!isLeaderless || tries === LEADERLESS.tries || signal.aborted) throw error;
         if (tries === 1) terminal.err(`ebbgate: ${error.message}\n  trying again for some seconds\n`);
@@ -120,6 +127,7 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
       const { request } = await import('undici'); // fetch would refuse ports like 10080
       const response = await request(url + target, {
         method,
+        ...(await connected()),
         headers: {
           ...headers,
           ...init.headers,
@@ -167,12 +175,30 @@ function apiAddresses(text: string): readonly string[] {
   return addresses.value;
 }
 
+/** How to connect; without files as undici does by itself. Files that cannot be used are a usage failure. */
+function connector(flags: ApiFlags, terminal: Terminal): () => Promise<{ readonly dispatcher?: Dispatcher }> {
+  const files = apiFiles(flags, terminal.env);
+  if (!files.ok) throw new CliFailure(EXIT.usage, files.error.join('; '));
+  const given = files.value;
+  if (given === null) return () => Promise.resolve({});
+  let connections: Promise<Connections> | undefined;
+  return async () => {
+    connections ??= import('../api/tls/outgoing.js').then(({ connectionsOf }) =>
+      connectionsOf(() => readClientIdentity(given)),
+    );
+    const dispatcher = (await connections)();
+    if (dispatcher.ok) return { dispatcher: dispatcher.value };
+    throw new CliFailure(EXIT.usage, dispatcher.error);
+  };
+}
+
 /** Of what every controller has failed with: what one of them said, else that none can be reached. */
 function worstOf(failures: readonly CliFailure[]): CliFailure {
   const [only, ...more] = failures as [CliFailure, ...CliFailure[]];
   const said = failures.find((one) => one instanceof Refused);
   if (said !== undefined || more.length === 0) return said ?? only;
-  return new Away(failures.map(({ message }) => message).join('; '), only.lines);
+  const reasons = failures.map((one) => (one instanceof Away ? one.reason : one.message));
+  return new Away(reasons.join('; '), only.lines);
 }
 
 function authorization(flags: ApiFlags, { env }: Terminal): Record<string, string> {
@@ -246,6 +272,9 @@ function isProblem(body: unknown): body is ShownProblem {
 }
 
 function away(error: unknown, url: string): Away {
+  const tls = tlsFailure(error);
+  if (tls !== null)
+    return new Away(`the control API at ${url} is not asked: ${tls.reason}`, [`next: ${tls.remedy}`]);
   const { code, message, name } = (
     error instanceof Error ? error : new Error(String(error))
   ) as NodeJS.ErrnoException;

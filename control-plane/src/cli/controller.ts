@@ -43,7 +43,10 @@ async function runController(): Promise<void> {
     const running = await startController(config.value, { log, productRoot: root, version });
     const { host, port } = running.address;
     log.info(
-      { version, api: `http://${host.includes(':') ? `[${host}]` : host}:${String(port)}` },
+      {
+        version,
+        api: `${config.value.apiTlsCert === '' ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${String(port)}`,
+      },
       'controller is up',
     );
     await new Promise<void>((resolve) => {

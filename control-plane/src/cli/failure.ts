@@ -81,7 +81,8 @@ const EXITS: Readonly<Partial<Record<ProblemCode, number>>> = {
 /** The next command or step, one for each code: what corrects this kind and no other. */
 export const NEXT: Readonly<Record<ProblemCode, string>> = {
   invalid_request: 'correct what is named; --help shows what the command takes',
-  unauthorized: 'give the token by --token-file or EBBGATE_TOKEN',
+  unauthorized:
+    'give the token by --token-file or EBBGATE_TOKEN, or a client certificate by EBBGATE_API_CERT and EBBGATE_API_KEY',
   forbidden:
     'ebbgate whoami shows what your token may do; an admin makes another: ebbgate token create --help',
   not_found: 'ebbgate get services|instances|gateways|operations and ebbgate release get show what there is',

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { DURATION_HINT, parseDuration } from '../model/duration.js';
 import { DEFAULT_API } from '../model/api_addresses.js';
+import { addApiFiles } from './api_files.js';
 import type { ApiFlags, Query } from './client.js';
 import { addOutput, type Format } from './output.js';
 
@@ -9,7 +10,7 @@ export interface CommonFlags extends ApiFlags {
   readonly output: Format;
 }
 
-/** A subcommand that talks to the API: `--api`, `--token-file`, `-o`. */
+/** A subcommand that talks to the API: `--api`, `--token-file`, the files of TLS, `-o`. */
 export function apiCommand(parent: Command, nameAndArgs: string, description: string): Command {
   const command = parent
     .command(nameAndArgs)
@@ -19,7 +20,7 @@ export function apiCommand(parent: Command, nameAndArgs: string, description: st
       `the control API, of several controllers with commas (EBBGATE_API; default ${DEFAULT_API})`,
     )
     .option('--token-file <FILE>', 'a file with the token (or EBBGATE_TOKEN, EBBGATE_TOKEN_FILE)');
-  return addOutput(command);
+  return addOutput(addApiFiles(command));
 }
 
 /** What every mutation takes. */

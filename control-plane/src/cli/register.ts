@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { own } from '../model/dictionary.js';
+import { addApiFiles } from './api_files.js';
 import { withSecretFiles, type Environment } from './secret_files.js';
 import { parseRegisterFlags, type RegisterFlags } from './register_options.js';
 
@@ -9,7 +10,7 @@ import { parseRegisterFlags, type RegisterFlags } from './register_options.js';
  * flags; with --require-accepted 5 after a refusal, 7 without an acceptance in time.
  */
 export function addRegister(program: Command): void {
-  program
+  const command = program
     .command('register')
     .description('register an instance, run its command, and drain it before it stops')
     .argument('[command...]', 'after --: run it as a child, and pass on its exit code')
@@ -59,13 +60,14 @@ export function addRegister(program: Command): void {
       'exit if the controller refuses the registration (code 5), or accepts it not within 30s (code 7)',
     )
     .action(runRegister);
+  addApiFiles(command);
 }
 
 async function runRegister(command: readonly string[], flags: RegisterFlags): Promise<void> {
   const env = withSecretFiles(process.env);
   const given = env.ok ? env.value : process.env;
   const { EBBGATE_TOKEN } = given;
-  const parsed = parseRegisterFlags({ ...flagsIn(given), ...flags });
+  const parsed = parseRegisterFlags({ ...flagsIn(given), ...flags }, given);
   if (!parsed.ok || !env.ok) {
     const errors = [...(parsed.ok ? [] : parsed.error), ...(env.ok ? [] : env.error)];
     for (const message of errors) process.stderr.write(`error: ${message}\n`);

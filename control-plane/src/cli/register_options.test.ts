@@ -25,6 +25,7 @@ test('the least that works, with the defaults', () => {
       registryRoot: '/services',
       requireAccepted: false,
       api: ['http://127.0.0.1:8090'],
+      apiFiles: null,
     },
   });
 });
@@ -61,6 +62,7 @@ test('every flag, IPv6 in brackets', () => {
       stopTimeoutMs: 0,
       sessionMs: 4_000,
       api: ['https://ebbgate.example', 'http://10.0.0.6:8090'],
+      apiFiles: null,
     },
   });
 });

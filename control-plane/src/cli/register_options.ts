@@ -1,5 +1,7 @@
 import { put } from '../model/dictionary.js';
 import ipaddr from 'ipaddr.js';
+import type { ClientFiles } from '../disk/api_identity.js';
+import { certificateFileField, keyFileField } from '../disk/pem_fields.js';
 import { DEFAULT_API, parseApiAddresses } from '../model/api_addresses.js';
 import {
   durationField,
@@ -14,17 +16,13 @@ import type { ProviderData } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { MAX_WEIGHT } from '../registry/formats/json.js';
 import type { AccessFiles } from '../zookeeper/access.js';
-import {
-  accessFilesOf,
-  aclField,
-  certificateFileField,
-  credentialsFileField,
-  keyFileField,
-} from '../zookeeper/access_fields.js';
+import { accessFilesOf, aclField, credentialsFileField } from '../zookeeper/access_fields.js';
 import type { AclEntry } from '../zookeeper/acl.js';
+import { apiFiles, type ApiFileFlags } from './api_files.js';
+import type { Environment } from './secret_files.js';
 
 /** The flags of `ebbgate register` as the command line gives them: text, or absent. */
-export interface RegisterFlags {
+export interface RegisterFlags extends ApiFileFlags {
   readonly service?: string;
   readonly host?: string;
   readonly port?: string;
@@ -68,11 +66,16 @@ export interface RegisterOptions {
   readonly registryRoot: string;
   /** The controllers, in the order in which they are asked. */
   readonly api: readonly string[];
+  /** The files of TLS to them; null = none. */
+  readonly apiFiles: ClientFiles | null;
   readonly requireAccepted: boolean;
 }
 
-/** Every flag checked; a failure lists all that is wrong, each sentence starting with its flag. */
-export function parseRegisterFlags(flags: RegisterFlags): Result<RegisterOptions, readonly string[]> {
+/** Every flag checked, and in `env` what names files of the control API; a failure lists all that is wrong, each sentence starting with its flag. */
+export function parseRegisterFlags(
+  flags: RegisterFlags,
+  env: Environment = {},
+): Result<RegisterOptions, readonly string[]> {
   const errors: string[] = [];
   /** Keeps the sentence of a failure and goes on with a substitute that is never used. */
   const take = <T>(result: Result<T, string>, substitute: T): T => {
@@ -122,8 +125,11 @@ export function parseRegisterFlags(flags: RegisterFlags): Result<RegisterOptions
     registryRoot: take(check('--registry-root', flags.registryRoot ?? '/services', znodePathField), ''),
     requireAccepted: flags.requireAccepted === true,
     api: take(checkApi(flags.api ?? DEFAULT_API), []),
+    apiFiles: null,
   };
-  return errors.length === 0 ? ok(options) : err(errors);
+  const files = apiFiles(flags, env);
+  if (!files.ok) errors.push(...files.error);
+  return errors.length === 0 ? ok({ ...options, apiFiles: files.ok ? files.value : null }) : err(errors);
 }
 
 function name(kind: NameKind, flag: string, text: string | undefined): Result<string, string> {

@@ -1,4 +1,6 @@
+import { connectionsOf } from '../api/tls/outgoing.js';
 import { systemClock } from '../clock.js';
+import { readClientIdentity } from '../disk/api_identity.js';
 import { askAcceptance } from '../registrar/acceptance.js';
 import { askApi } from '../registrar/ask_api.js';
 import { askInTurn } from '../registrar/in_turn.js';
@@ -32,6 +34,9 @@ export async function runRegistrar(
     access: () => readAccess(options.access),
     acl: { registry: { roots: [options.registryRoot], others: options.registrationAcl } },
   });
+  const { apiFiles } = options;
+  const connections = apiFiles === null ? undefined : connectionsOf(() => readClientIdentity(apiFiles));
+  const shared = { service, token, clock: systemClock, ...(connections ? { connections } : {}) };
   const path = `${options.registryRoot}/${service}/providers/${data.id}`;
   const [program, ...args] = command;
   const registrar = new Registrar({
@@ -45,13 +50,13 @@ export async function runRegistrar(
     }),
     ask: askInTurn(
       options.api,
-      (api) => askApi({ api, service, instance: data.id, token, clock: systemClock }),
+      (api) => askApi({ ...shared, api, instance: data.id }),
       ({ kind }) => kind !== 'away',
     ),
     accepted: {
       ask: askInTurn(
         options.api,
-        (api) => askAcceptance({ ...{ api, path, service, data, token }, clock: systemClock }),
+        (api) => askAcceptance({ ...shared, api, path, data }),
         ({ kind }) => kind !== 'unknown',
       ),
       required: options.requireAccepted,

@@ -96,7 +96,10 @@ function addCreate(token: Command, terminal: Terminal): void {
     .requiredOption('--role <ROLE>', 'what it may do')
     .option('--services <PATTERN>', 'the services it is for, like shop or shop-*; all unless given')
     .option('--gateways <PATTERN>', 'of role gateway: the gateways it is for')
-    .option('--certificate <CN>', 'proven by the client certificate with this common name; no secret is made')
+    .option(
+      '--certificate <NAME>',
+      'proven by the client certificate of this name (its first DNS name or URI, else its common name); no secret is made',
+    )
     .addOption(durationOption('--expires <DURATION>', 'refused after so long; never unless given'))
     .option('--reason <TEXT>', 'why; kept and shown')
     .option('--dry-run', 'show what would change, write nothing')

@@ -19,9 +19,12 @@ function collectOfProcess(registry: Registry): void {
 
 /**
  * The controller's own metrics in Prometheus' text format, read from the control plane at each scrape: a service or gateway
- * that is gone leaves no series behind.
+ * that is gone leaves no series behind. `certificateEnds`: when the certificate of the API does, in Unix milliseconds; null = it has none.
  */
-export function createMetrics(plane: ControlPlane): () => Promise<string> {
+export function createMetrics(
+  plane: ControlPlane,
+  certificateEnds: () => number | null = () => null,
+): () => Promise<string> {
   const registry = new Registry();
   collectOfProcess(registry);
   let read: readonly ServiceResource[] | null = null;
@@ -66,6 +69,15 @@ export function createMetrics(plane: ControlPlane): () => Promise<string> {
   gauge('ebbgate_controller_data_loss', '1 while a data loss of ZooKeeper waits for a person', [], (self) => {
     self.set(plane.readiness().data_loss === null ? 0 : 1);
   });
+  gauge(
+    'ebbgate_api_certificate_expiry_timestamp_seconds',
+    'When the certificate of the control API ends; no sample without TLS',
+    [],
+    (self) => {
+      const ends = certificateEnds();
+      if (ends !== null) self.set(ends / 1_000);
+    },
+  );
   gauge(
     'ebbgate_controller_clock_in_sync',
     '1 while the clock agrees with those of ZooKeeper and Redis; else nothing expires',

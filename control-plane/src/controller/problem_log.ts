@@ -9,8 +9,11 @@ interface Known {
 /** So many lines at most for one look: a registry full of bad nodes must not fill the disk. */
 const MOST_LINES = 100;
 
-/** Their beginning and end are lines of the hold that they are about. */
-const WRITTEN_ELSEWHERE: ReadonlySet<StandingProblem['code']> = new Set(['all_vanished']);
+/** Their beginning and end are lines of what they are about: a hold, the certificate of the API. */
+const WRITTEN_ELSEWHERE: ReadonlySet<StandingProblem['code']> = new Set([
+  'all_vanished',
+  'unusable_certificate',
+]);
 
 /** Remembers since when each problem is there, and writes one line when it begins and one when it is over. */
 export class ProblemLog {

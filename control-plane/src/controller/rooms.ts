@@ -81,7 +81,7 @@ export interface ControllerDeps {
   readonly truthView: TruthView;
   /** Tries to write into ZooKeeper, and changes nothing: null, or why it was refused. */
   readonly probeTruth: () => Promise<string | null>;
-  /** What is wrong with the right to use ZooKeeper, for people; it steers nothing. */
+  /** What is wrong with the right to use ZooKeeper and with the certificate of the API, for people; it steers nothing. */
   readonly accessProblems: () => readonly StandingProblem[];
   readonly clock: Clock;
   readonly storeClocks: StoreClocks;

@@ -53,6 +53,13 @@ export interface UpOptions {
   readonly signal: AbortSignal;
 }
 
+/** On loopback, whatever the environment of the person says of other controllers. */
+const PLAIN_API = {
+  EBBGATE_API_TLS_CERT: '',
+  EBBGATE_API_TLS_KEY: '',
+  EBBGATE_API_CLIENT_CA: '',
+  EBBGATE_API_ADVERTISE: '',
+};
 /** Sessions of the demo instances. The settle time is twice as long, as design and options page advise. */
 const PROVIDER_SESSION = '4s';
 const SETTLE = '8s';
@@ -205,6 +212,7 @@ class LocalEbbgate {
         EBBGATE_ZOOKEEPER: `127.0.0.1:${String(zookeeper)}`,
         EBBGATE_REDIS: `redis://127.0.0.1:${String(redis)}`,
         EBBGATE_API_LISTEN: `127.0.0.1:${String(port)}`,
+        ...PLAIN_API,
         EBBGATE_CONTROLLER_ID: name,
         EBBGATE_STATE_DIR: join(dir, name),
         EBBGATE_ALLOWED_NETWORKS: '127.0.0.0/8',

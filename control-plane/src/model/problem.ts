@@ -1,7 +1,7 @@
 /** Every code an API client may meet, with its HTTP status and title. Codes are stable; titles may improve. */
 export const PROBLEMS = {
   invalid_request: { status: 400, title: 'The request is not valid' },
-  unauthorized: { status: 401, title: 'A bearer token is needed' },
+  unauthorized: { status: 401, title: 'A bearer token or a client certificate is needed' },
   forbidden: { status: 403, title: 'This token may not do that' },
   not_found: { status: 404, title: 'The object does not exist' },
   method_not_allowed: { status: 405, title: 'This path does not take that method' },

@@ -16,6 +16,7 @@ export const PROBLEM_KINDS = {
   unreadable_store: 'error',
   unwritable_consumers: 'note',
   unusable_credentials: 'error',
+  unusable_certificate: 'error',
   wrong_permissions: 'error',
   route_taken: 'error',
   no_instance: 'error',

@@ -22,7 +22,7 @@ export interface TokenRecord {
   readonly scope: string;
   /** Null: it has no secret, and is proven by a certificate. */
   readonly verifier: Verifier | null;
-  /** The common name of the client certificate that proves it; null: it is proven by its secret. */
+  /** The name in the client certificate that proves it; null: it is proven by its secret. */
   readonly certificate: string | null;
   /** Who made it, why, and when. */
   readonly by: string;
@@ -60,5 +60,5 @@ export interface TokenPlane {
   /** By name. */
   list(): readonly TokenResource[];
   byId(id: string): KnownToken | undefined;
-  byCertificate(commonName: string): KnownToken | undefined;
+  byCertificate(name: string): KnownToken | undefined;
 }

@@ -1,7 +1,9 @@
-import { request } from 'undici';
+import { getGlobalDispatcher, request, type Dispatcher } from 'undici';
 import { backoffDelay, type BackoffRule } from '../model/backoff.js';
 import type { Clock, ProviderData } from '../model/ports.js';
 import type { InstanceResource, ProblemResource } from '../model/resources.js';
+import { ok, type Result } from '../model/result.js';
+import { tlsFailure } from '../model/tls_failure.js';
 
 /** What the control API says of a registration at one moment. */
 export type Acceptance =
@@ -24,6 +26,8 @@ export function askAcceptance(options: {
   /** The provider node. */
   readonly path: string;
   readonly token?: () => string | undefined;
+  /** How to connect, asked before every question: certificates may be replaced too. Default: as undici does by itself. */
+  readonly connections?: () => Result<Dispatcher, string>;
   readonly clock: Clock;
   /** Of one question. Default 2 s. */
   readonly timeoutMs?: number;
@@ -35,8 +39,13 @@ export function askAcceptance(options: {
     const headers = token ? { authorization: `Bearer ${token}` } : {};
     using late = options.clock.deadline(options.timeoutMs ?? 2_000);
     const deadline = AbortSignal.any([signal, late.signal]);
+    const dispatcher = (options.connections ?? BY_ITSELF)();
+    if (!dispatcher.ok)
+      return { kind: 'unknown', reason: `the control API is not asked: ${dispatcher.error}` };
     const get = async (place: string): Promise<{ readonly status: number; readonly value: unknown }> => {
-      const { statusCode, body } = await request(base + place, { headers, signal: deadline });
+      const { statusCode, body } = await request(base + place, {
+        ...{ headers, signal: deadline, dispatcher: dispatcher.value },
+      });
       const text = await body.text();
       return { status: statusCode, value: statusCode === 200 ? (JSON.parse(text) as unknown) : null };
     };
@@ -49,11 +58,15 @@ export function askAcceptance(options: {
       if (isAt(seen.value, data)) return { kind: 'accepted' };
       return { kind: 'unknown', reason: unseen(seen.status) };
     } catch (error) {
-      const why = error instanceof Error ? error.message || error.name : String(error);
+      const tls = tlsFailure(error);
+      const text = error instanceof Error ? error.message || error.name : String(error);
+      const why = tls === null ? text : `${tls.reason}; ${tls.remedy}`;
       return { kind: 'unknown', reason: `the control API at ${options.api} does not answer: ${why}` };
     }
   };
 }
+
+const BY_ITSELF = () => ok(getGlobalDispatcher());
 
 /** What is said of the node at `path` itself; a note refuses nothing. */
 function problemOf(value: unknown, path: string): string | null {
@@ -69,7 +82,7 @@ function isAt(value: unknown, { host, port }: ProviderData): boolean {
 
 function unseen(status: number): string {
   if (status === 401 || status === 403)
-    return `the control API answered ${String(status)} (EBBGATE_TOKEN must contain its token)`;
+    return `the control API answered ${String(status)} (EBBGATE_TOKEN must contain its token, or EBBGATE_API_CERT name a certificate that one is for)`;
   if (status === 200 || status === 404)
     return 'the controller does not list it: does it read the same ZooKeeper and registry root?';
   return `the control API answered ${String(status)}`;

@@ -1,7 +1,9 @@
-import { request } from 'undici';
+import { getGlobalDispatcher, request, type Dispatcher } from 'undici';
 import type { Clock } from '../model/ports.js';
 import type { AskDrained, DrainAnswer } from './drain.js';
 import type { InstanceResource } from '../model/resources.js';
+import { ok, type Result } from '../model/result.js';
+import { tlsFailure } from '../model/tls_failure.js';
 
 /** The members of an InstanceResource that decide; whatever else the API sends is not looked at. */
 type Seen = Pick<InstanceResource, 'leaving' | 'drain'>;
@@ -17,6 +19,8 @@ export function askApi(options: {
   readonly instance: string;
   /** Asked before every question: a token may be replaced while an instance runs. */
   readonly token?: () => string | undefined;
+  /** How to connect, asked before every question: certificates may be replaced too. Default: as undici does by itself. */
+  readonly connections?: () => Result<Dispatcher, string>;
   readonly clock: Clock;
   /** Of one question. Default 2 s. */
   readonly timeoutMs?: number;
@@ -29,8 +33,12 @@ export function askApi(options: {
     const headers = token ? { authorization: `Bearer ${token}` } : {};
     using late = options.clock.deadline(options.timeoutMs ?? 2_000);
     const deadline = AbortSignal.any([signal, late.signal]);
+    const dispatcher = (options.connections ?? BY_ITSELF)();
+    if (!dispatcher.ok) return { kind: 'away', reason: `the control API is not asked: ${dispatcher.error}` };
     try {
-      const { statusCode, body } = await request(url, { headers, signal: deadline });
+      const { statusCode, body } = await request(url, {
+        ...{ headers, signal: deadline, dispatcher: dispatcher.value },
+      });
       const text = await body.text();
       return statusCode === 200 ? answerOf(text) : refused(statusCode, text);
     } catch (error) {
@@ -41,6 +49,8 @@ export function askApi(options: {
     }
   };
 }
+
+const BY_ITSELF = () => ok(getGlobalDispatcher());
 
 function answerOf(text: string): DrainAnswer {
   const seen = parse(text);
@@ -67,7 +77,7 @@ function parse(text: string): Seen | undefined {
 function refused(status: number, text: string): DrainAnswer {
   const hint =
     status === 401 || status === 403
-      ? ' (EBBGATE_TOKEN must contain its token)'
+      ? ' (EBBGATE_TOKEN must contain its token, or EBBGATE_API_CERT name a certificate that one is for)'
       : status === 404
         ? ' (the controller does not know this instance: does it read the same ZooKeeper and registry root?)'
         : '';
@@ -87,5 +97,7 @@ function codeOf(text: string): unknown {
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'TimeoutError') return 'timed out';
+  const tls = tlsFailure(error);
+  if (tls !== null) return `${tls.reason}; ${tls.remedy}`;
   return error.message || ('code' in error ? String(error.code) : error.name);
 }

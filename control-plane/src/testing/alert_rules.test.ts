@@ -46,6 +46,8 @@ const WELL: Series = {
   [`ebbgate_controller_leading${CONTROLLER}`]: '1x40',
   [`ebbgate_controller_data_loss${CONTROLLER}`]: '0x40',
   [`ebbgate_controller_clock_in_sync${CONTROLLER}`]: '1x40',
+  // Promtool's time begins with 1970.
+  [`ebbgate_api_certificate_expiry_timestamp_seconds${CONTROLLER}`]: '7776000x40',
   [ofService('ebbgate_service_converged')]: '1x40',
   [ofService('ebbgate_instances', ',state="eligible"')]: '2x40',
   [ofService('ebbgate_instances', ',state="healthy"')]: '2x40',
@@ -71,6 +73,7 @@ const BROKEN: Readonly<Record<string, Readonly<Record<string, string | null>>>> 
   // A standby that is ready, and nobody leads.
   EbbgateNoController: { [`ebbgate_controller_leading${CONTROLLER}`]: '0x40' },
   EbbgateClock: { [`ebbgate_controller_clock_in_sync${CONTROLLER}`]: '0x40' },
+  EbbgateApiCertificate: { [`ebbgate_api_certificate_expiry_timestamp_seconds${CONTROLLER}`]: '86400x40' },
   EbbgateDataLoss: { [`ebbgate_controller_data_loss${CONTROLLER}`]: '1x40' },
   EbbgateNotConverged: { [ofService('ebbgate_service_converged')]: '0x40' },
   EbbgateServiceEmpty: {

@@ -8,7 +8,7 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** An authority of its own; everything it signs is good for two days. */
+/** An authority of its own; everything it signs is good for two days, unless it says otherwise. */
 export class Authority {
   readonly #self: Certificate;
 
@@ -25,26 +25,18 @@ export class Authority {
     return this.#self.cert;
   }
 
-  /** Signs a certificate for a DNS name, or for `names` as openssl writes them: `DNS:a,IP:127.0.0.1`. */
-  sign(name: string, names = `DNS:${name}`): Certificate {
+  /**
+   * Signs a certificate for a DNS name, or for `names` as openssl writes them: `DNS:a,IP:127.0.0.1`; empty = its common name alone. `days`: how long it is
+   * good, below 0 it has ended.
+   */
+  sign(name: string, names = `DNS:${name}`, { days = 2 }: { readonly days?: number } = {}): Certificate {
     const made = this.#files(`${this.name}-${name}`);
     const [request, extensions] = [`${made.cert}.csr`, `${made.cert}.ext`];
-    writeFileSync(extensions, `subjectAltName=${names}\n`);
+    writeFileSync(extensions, names === '' ? 'basicConstraints=CA:FALSE\n' : `subjectAltName=${names}\n`);
     this.#openssl('req', ...NEW_KEY, '-subj', `/CN=${name}`, '-keyout', made.key, '-out', request);
     const by = ['-CA', this.#self.cert, '-CAkey', this.#self.key, '-CAcreateserial'];
-    this.#openssl(
-      'x509',
-      '-req',
-      '-in',
-      request,
-      ...by,
-      '-days',
-      '2',
-      '-extfile',
-      extensions,
-      '-out',
-      made.cert,
-    );
+    const until = ['-days', String(days), '-extfile', extensions];
+    this.#openssl('x509', '-req', '-in', request, ...by, ...until, '-out', made.cert);
     return made;
   }
 

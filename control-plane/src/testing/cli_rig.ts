@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect } from 'vitest';
-import { createApi, type Api } from '../api/server.js';
+import { createApi, type Api, type ApiOptions } from '../api/server.js';
 import { addApiCommands, createProgram, run } from '../cli/program.js';
 import { systemClock } from '../clock.js';
 import { createRecordingLog } from './log.js';
@@ -26,7 +26,7 @@ export function useApi(): void {
 }
 
 /** An API of the present plane, not started. */
-export function listen(port = 0, token: string | null = null): Api {
+export function listen(port = 0, token: string | null = null, more: Partial<ApiOptions> = {}): Api {
   return createApi({
     plane: served.plane,
     log: createRecordingLog(),
@@ -37,6 +37,7 @@ export function listen(port = 0, token: string | null = null): Api {
     randomId: () => 'req-1',
     randomBytes,
     metrics: () => Promise.resolve(''),
+    ...more,
   });
 }
 

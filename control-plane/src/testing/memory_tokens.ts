@@ -21,8 +21,8 @@ export class MemoryTokens implements TokenPlane {
   byId(id: string): KnownToken | undefined {
     return this.#find((record) => record.verifier !== null && record.id === id);
   }
-  byCertificate(commonName: string): KnownToken | undefined {
-    return this.#find((record) => record.certificate === commonName);
+  byCertificate(name: string): KnownToken | undefined {
+    return this.#find((record) => record.certificate === name);
   }
 
   /** Makes or revokes one, as far as it is to be seen. */

@@ -34,8 +34,8 @@ all at once, with exit code 2. \`ebbgate controller --help\` shows the same list
 
 ${table(['variable', 'takes', 'default', 'meaning'], rows)}
 
-The command line and \`ebbgate register\` read \`EBBGATE_API\`, \`EBBGATE_TOKEN\`, \`EBBGATE_ACTOR\` and \`EBBGATE_ZOOKEEPER\`; see
-[the command line](cli.md). A gateway is configured when its nginx.conf is [rendered](gateway-options.md).
+The command line and \`ebbgate register\` read \`EBBGATE_API\`, \`EBBGATE_API_CA\`, \`EBBGATE_API_CERT\`, \`EBBGATE_API_KEY\`, \`EBBGATE_TOKEN\`,
+\`EBBGATE_ACTOR\` and \`EBBGATE_ZOOKEEPER\`; see [the command line](cli.md). A gateway is configured when its nginx.conf is [rendered](gateway-options.md).
 
 This page is generated from \`control-plane/src/config.ts\`: \`${REWRITE}\` writes it again.
 `;

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
-import { readAccess, readCredentials, readKey } from './access.js';
+import { readAccess, readCredentials } from './access.js';
 import { accessFilesOf } from './access_fields.js';
 import { aclAt, OPEN, parseAcl, sameAcl, spellAcl } from './acl.js';
 import { digestId, parseCredentials } from './credentials.js';
@@ -77,16 +77,6 @@ describe('TLS files', () => {
     expect(readAccess(files)).toMatchObject({ ok: true, value: { tls: { ca: /two/ } } });
     file('ca.pem', 'nothing');
     expect(readAccess(files)).toEqual({ ok: false, error: `${ca} has no certificate in PEM` });
-  });
-
-  it('refuses a key that everybody may read, and what is none', () => {
-    expect(readKey(file('key.pem', '-----BEGIN PRIVATE KEY-----', 0o644))).toMatchObject({
-      error: /can be read by everybody/,
-    });
-    expect(readKey(file('key.pem', '-----BEGIN EC PRIVATE KEY-----'))).toMatchObject({ ok: true });
-    expect(readKey(file('key.pem', '-----BEGIN CERTIFICATE-----'))).toMatchObject({
-      error: /no private key/,
-    });
   });
 
   const names = { tls: 'TLS=on', ca: 'CA', cert: 'CERT', key: 'KEY' };

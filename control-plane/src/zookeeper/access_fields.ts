@@ -1,14 +1,11 @@
+import { fileField } from '../disk/pem_fields.js';
 import type { Field } from '../model/field.js';
 import { err, ok, type Result } from '../model/result.js';
-import { readCertificate, readCredentials, readKey, type AccessFiles } from './access.js';
+import { readCredentials, type AccessFiles } from './access.js';
 import { parseAcl, type AclEntry } from './acl.js';
 
 /** The name of a file with credentials that can be used; empty = none. */
 export const credentialsFileField = fileField('file with lines digest:user:password', readCredentials);
-/** The name of a PEM file with certificates; empty = none. */
-export const certificateFileField = fileField('PEM file', readCertificate);
-/** The name of a PEM file with a private key; empty = none. */
-export const keyFileField = fileField('PEM file', readKey);
 
 /** ACL entries as zkCli writes them. */
 export const aclField: Field<readonly AclEntry[]> = {
@@ -42,17 +39,4 @@ export function accessFilesOf(
   if (cert !== '' && key === '') return err(`${names.key}: is missing; ${names.cert} needs its key`);
   if (key !== '' && cert === '') return err(`${names.cert}: is missing; ${names.key} needs its certificate`);
   return ok({ auth, tls: { ca, cert, key } });
-}
-
-/** Kept as its name: it is read again for each connection. */
-function fileField(label: string, read: (path: string) => Result<unknown, string>): Field<string> {
-  return {
-    label,
-    parse: (value) => {
-      if (value === '') return ok(value);
-      if (!value.startsWith('/')) return err('must be an absolute path');
-      const content = read(value);
-      return content.ok ? ok(value) : content;
-    },
-  };
 }

@@ -21,7 +21,7 @@ const schema = z.strictObject({
   role: z.enum(ROLE_NAMES as [Role, ...Role[]]),
   scope: z.string().refine((value) => parseGlob(value).ok, { error: 'not a pattern' }),
   verifier: z.strictObject({ salt: hex(32), hash: hex(64) }).nullable(),
-  certificate: z.string().min(1).max(64).nullable(),
+  certificate: z.string().min(1).max(255).nullable(),
   by: text,
   reason: text,
   at: moment,

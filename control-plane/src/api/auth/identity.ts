@@ -12,7 +12,7 @@ export interface Identity {
   readonly role: Role;
   /** The services it is for, as a pattern; of role `gateway` the gateways. */
   readonly scope: string;
-  /** RFC 3339; null = never. */
+  /** When the token does, or the certificate that proves it: RFC 3339; null = never. */
   readonly expires: string | null;
   /** Of the record that was proven; null = of none. */
   readonly id: string | null;
@@ -28,12 +28,15 @@ export const BOOTSTRAP: Identity = {
   ...{ name: STATIC_TOKEN, proof: 'static', role: 'admin', scope: EVERYTHING, expires: null, id: null },
 };
 
-/** Who has proven a token of the store. */
+/** Who has proven a token of the store: by its secret, or by a certificate that ends at `certificateEnds` (Unix milliseconds). */
 export function identityOf(
   { name, role, scope, expires, id }: TokenRecord,
-  proof: 'token' | 'certificate',
+  certificateEnds: number | null,
 ): Identity {
-  return { name, proof, role, scope, expires, id };
+  if (certificateEnds === null) return { name, proof: 'token', role, scope, expires, id };
+  const isSooner = expires === null || certificateEnds < Date.parse(expires);
+  const until = isSooner ? new Date(certificateEnds).toISOString() : expires;
+  return { name, proof: 'certificate', role, scope, expires: until, id };
 }
 
 /** Whoever asks what is open to everybody. */

@@ -25,20 +25,21 @@ const glob = z
     examples: ['shop', 'shop-*'],
   });
 
-const commonName = z
+const certificateName = z
   .string()
   .min(1)
-  .max(64)
+  .max(255)
   .refine((text) => unfitCharacter(text) === null, { error: 'must be one line without control characters' })
   .meta({
-    description: 'The common name of the client certificate that proves it; it has no secret then.',
+    description:
+      'The name of the client certificate that proves it: its first DNS name or URI (`subjectAltName`), without one its common name. It has no secret then.',
   });
 
 export const createBody = z.strictObject({
   name: tokenName,
   role,
   scope: glob.optional(),
-  certificate: commonName.nullable().optional(),
+  certificate: certificateName.nullable().optional(),
   expires: duration(1_000, EXPIRES_MAX_MS).nullable().optional().meta({
     description: 'After so long it is refused. Absent: never.',
   }),
