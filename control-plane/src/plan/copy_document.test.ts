@@ -6,6 +6,7 @@ import {
   encodeWhole,
   epochIn,
   joinCopy,
+  newestWithin,
   parseCopy,
   parseCopyText,
   withAudit,
@@ -72,4 +73,16 @@ test('the audit is part of the document, and damage in it is found; a document o
   // As the command line puts the audit of a directory into a copy.
   const joined = withAudit(JSON.parse(encodeCopy(copy)) as object, audit);
   expect(parseCopy(joined)).toEqual(parseCopyText(text));
+});
+
+test('of an audit that is too long the newest records stay', () => {
+  const texts = ['aaaa', 'bb', 'ccc', 'd'];
+  for (const [most, kept] of [
+    [10, 4],
+    [9, 3],
+    [6, 3],
+    [5, 2],
+    [0, 0],
+  ] as const)
+    expect(newestWithin(most, texts)).toEqual(texts.slice(4 - kept));
 });

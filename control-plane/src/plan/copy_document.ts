@@ -43,6 +43,13 @@ export function encodeWhole(copy: KeptCopy, audit: readonly string[]): string {
   return `${encodeCopy(copy).trimEnd().slice(0, -1)},${member}}\n`;
 }
 
+/** The last of `texts`, in their order, with `characters` at the most. */
+export function newestWithin(characters: number, texts: readonly string[]): readonly string[] {
+  let left = characters;
+  const over = texts.findLastIndex((text) => (left -= text.length) < 0);
+  return texts.slice(over + 1);
+}
+
 /** The same of a document that was read from a file, whose audit is in files beside it. */
 export function withAudit(document: object, audit: readonly string[]): object {
   const records = audit.map((text): unknown => JSON.parse(text));

@@ -1,4 +1,4 @@
-import { isSameRecord, MOST_COPIED } from '../../model/audit.js';
+import { isSameRecord, MOST_COPIED, type AuditRecord } from '../../model/audit.js';
 import type { AuditStore } from '../../model/audit_ports.js';
 import type { Log, Term } from '../../model/ports.js';
 import { err, ok, type Result } from '../../model/result.js';
@@ -60,15 +60,12 @@ export class AuditCopy {
     const kept = await place.audit.newest();
     if (!kept.ok) return kept;
     let last = kept.value?.n ?? 0;
-    // ZooKeeper has forgotten records: no number is given twice.
-    if (newest < last) audit.goOnAfter(last);
-    const there = kept.value === null || newest < last ? ok([]) : await audit.following(last - 1, 1);
-    if (!there.ok) return there;
-    const [present] = there.value;
+    const common = await this.#common(place, kept.value, newest);
+    if (!common.ok) return common;
+    const present = await this.#recordAt(Math.min(newest, last));
+    if (!present.ok) return present;
     const isOther =
-      kept.value !== null &&
-      present?.n === last &&
-      !this.#isSame(kept.value, this.#deps.codec.encodeAudit(present));
+      common.value !== null && present.value !== null && !isSameRecord(common.value, present.value);
     if (!goesOn()) return ok(null);
     if (isOther) {
       log.warn({ place: place.spelled, last }, 'the copy of the audit is of another one; it begins anew');
@@ -76,22 +73,39 @@ export class AuditCopy {
       if (!cleared.ok) return cleared;
       last = 0;
     }
+    // ZooKeeper has forgotten records: no number is given twice.
+    if (newest < last) audit.goOnAfter(last);
     const followed = { term, last };
     this.#followed.set(place, followed);
     return ok(followed);
   }
 
-  #isSame(a: CopiedRecord, b: CopiedRecord): boolean {
-    const [first, second] = [this.#read(a), this.#read(b)];
-    return first !== undefined && second !== undefined && isSameRecord(first, second);
+  /** The record of the place with the greatest number that both may have; null = there is none. */
+  async #common(
+    place: CopyPlace,
+    kept: CopiedRecord | null,
+    newest: number,
+  ): Promise<Result<AuditRecord | null, string>> {
+    if (kept === null || newest === 0) return ok(null);
+    if (kept.n <= newest) return ok(this.#read([kept.text])[0] ?? null);
+    const all = await place.audit.read();
+    return all.ok ? ok(this.#read(all.value).find(({ n }) => n === newest) ?? null) : all;
   }
 
-  #read({ text }: CopiedRecord) {
-    try {
-      const audit = [JSON.parse(text) as unknown];
-      return this.#deps.codec.decode({ records: [], tokens: false, audit }).audit[0];
-    } catch {
-      return undefined;
-    }
+  async #recordAt(n: number): Promise<Result<AuditRecord | null, string>> {
+    if (n === 0) return ok(null);
+    const found = await this.#deps.audit.following(n - 1, 1);
+    return found.ok ? ok(found.value.find((one) => one.n === n) ?? null) : found;
+  }
+
+  #read(texts: readonly string[]): readonly AuditRecord[] {
+    const audit = texts.map((text) => {
+      try {
+        return JSON.parse(text) as unknown;
+      } catch {
+        return null;
+      }
+    });
+    return this.#deps.codec.decode({ records: [], tokens: false, audit }).audit;
   }
 }

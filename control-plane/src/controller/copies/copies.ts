@@ -3,7 +3,13 @@ import type { Clock, Lifecycle, Log, Term, Timer } from '../../model/ports.js';
 import { err, ok, type Result } from '../../model/result.js';
 import type { CopyPlaceName } from '../../model/copy_places.js';
 import type { CopyPlace, KeptCopy, ReadCopy, RecordCodec, TruthRecords } from '../../model/truth_copy.js';
-import { encodeWhole, parseCopy, parseCopyText, type ParsedCopy } from '../../plan/copy_document.js';
+import {
+  encodeWhole,
+  newestWithin,
+  parseCopy,
+  parseCopyText,
+  type ParsedCopy,
+} from '../../plan/copy_document.js';
 import { remembered } from '../../plan/incremental.js';
 import type { Inputs } from '../inputs/inputs.js';
 import type { Leadership } from '../office/leadership.js';
@@ -14,6 +20,8 @@ import { AuditCopy, type AuditCopyDeps } from './audit_copy.js';
 const EVERY_MS = 5_000;
 /** So old the previous copy becomes, before the newest takes its place. */
 const KEPT_MS = 24 * 3_600_000;
+/** Characters of the audit in a document: an import takes 64 MiB. Records of usual changes fill a quarter of it. */
+const MOST_EXPORTED = 36_000_000;
 /** Parts of the audit that a planned stop waits for. */
 const MOST_PARTS_AT_STOP = 4;
 
@@ -119,7 +127,10 @@ export class Copies implements Lifecycle {
     if (!newest.ok) return newest;
     const read = await audit.following(Math.max(0, newest.value - MOST_COPIED), MOST_COPIED);
     if (!read.ok) return read;
-    const texts = read.value.map((one) => codec.encodeAudit(one).text);
+    const texts = newestWithin(
+      MOST_EXPORTED,
+      read.value.map((one) => codec.encodeAudit(one).text),
+    );
     const asked = tokens ? records : { ...records, tokens: null };
     return ok(encodeWhole(this.#copyOf({ records: asked, epoch: leadership.term?.epoch ?? 0 }), texts));
   }
