@@ -106,7 +106,7 @@ test('an instance registers, is accepted, drains and leaves; a gateway leaves an
       expect([role, method, path, await as(role, method, path)]).toEqual([role, method, path, 403]);
 });
 
-test('made again nothing changes; what was revoked or is for something else is made anew; `new` revokes the one before', async () => {
+test('made again nothing changes; what was revoked or is for something else is made anew', async () => {
   const [gateway, registrar, before] = [secretOf('gateway'), secretOf('registrar'), await names()];
   expect(await makeTokens(...WANTED)).toEqual({ code: 0, stdout: '', stderr: '' });
   expect([secretOf('gateway'), secretOf('registrar'), await names()]).toEqual([gateway, registrar, before]);
@@ -118,7 +118,9 @@ test('made again nothing changes; what was revoked or is for something else is m
   expect([gateway, registrar]).not.toContain(secretOf('registrar'));
   expect(await as('registrar', 'GET', '/v1/whoami')).toBe(200);
   expect((await names()).filter((one) => before.includes(one))).toEqual([]);
+});
 
+test('`new` puts another one of each in place, and revokes the one before', async () => {
   const last = secretOf('gateway');
   expect((await makeTokens(...WANTED, 'new')).code).toBe(0);
   expect(secretOf('gateway')).not.toBe(last);
