@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { NO_INTENT } from '../model/intent.js';
 import type { TruthRecords } from '../model/truth_copy.js';
 import { buildRelease } from '../testing/releases.js';
+import { buildToken } from '../testing/tokens.js';
 import { parseReleaseRecord, encodeReleaseRecord } from '../zookeeper/release_record.js';
 import { changesOfRestore, digestOf, restorable } from './restore.js';
 
@@ -48,4 +49,13 @@ test('the digest is of what a person saw, and not of what the traffic does meanw
   expect(digestOf([...changes, traffic])).toBe(digestOf(changes));
   expect(digestOf(changes.slice(1))).not.toBe(digestOf(changes));
   expect(changesOfRestore(copy, { ...present, intents: copy.intents }, new Map(), wall)).toEqual([]);
+});
+
+test('the digest is of what proves a token, too, though that is never shown', () => {
+  const edit = (hash: string) => {
+    const record = buildToken({ name: 'ci', verifier: { salt: '0'.repeat(32), hash: hash.repeat(64) } });
+    return [{ name: 'ci', etag: null, record }];
+  };
+  expect(digestOf([], edit('a'))).toBe(digestOf([], edit('a')));
+  expect(digestOf([], edit('a'))).not.toBe(digestOf([], edit('b')));
 });
