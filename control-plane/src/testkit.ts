@@ -49,6 +49,7 @@ export {
 } from './model/gateway.js';
 export { NO_INTENT, type IntentRecord, type StoredIntent } from './model/intent.js';
 export { parseDocument } from './redis/documents.js';
+export type { Limit } from './model/limit.js';
 export type { Position } from './model/position.js';
 export type { Registration, RegistryState } from './model/registration.js';
 export {

@@ -85,6 +85,16 @@ export class FaultyInstance implements AsyncDisposable {
     await closed;
   }
 
+  /** Requests that hang now. */
+  get open(): number {
+    return this.waiting.size;
+  }
+
+  /** Answers all that hang. */
+  release(): void {
+    for (const response of this.waiting) response.end();
+  }
+
   forget(): void {
     this.requests = [];
     this.checks = [];

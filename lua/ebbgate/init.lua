@@ -16,7 +16,9 @@ function init.init(given)
   checked.follow = boot.script('follow')
   checked.names = boot.names(checked.sticky_key_file)
   settings = checked
-  boot.prepare(shm.open(), checked.state_dir, checked.tls_profiles, checked.start_from_disk)
+  local dicts = shm.open()
+  boot.prepare(dicts, checked.state_dir, checked.tls_profiles, checked.start_from_disk)
+  boot.map_limits(dicts.state, checked.limits_bytes)
   -- Read before the fork, so that workers share the code's memory.
   require 'ebbgate.worker.background'
   local access, balancer = require 'ebbgate.phase.http.access', require 'ebbgate.phase.http.balancer'
@@ -42,7 +44,8 @@ function init.init_worker()
     dicts = dicts, incarnation = incarnation, tools = boot.tools(settings.tls_profiles), max_tries = settings.max_tries,
     access_log = settings.access_log, client_send_ms = settings.client_send_ms,
     head_bytes = settings.head_bytes, zone = settings.zone, header_names = settings.header_names,
-    names = settings.names, is_safe = require('ebbgate.phase.http.methods').is_safe,
+    names = settings.names, limits = boot.limits(dicts.state, incarnation),
+    is_safe = require('ebbgate.phase.http.methods').is_safe,
     log_texts = require('ebbgate.phase.http.log_text').parse(settings.log_texts),
     serve_at = startup.ends(dicts.state, settings.start_wait_ms),
   })

@@ -27,15 +27,15 @@ local KINDS = { kind('open', 'too_many', true), kind('total', 'over_limit', fals
 
 describe('the policies of a set', function()
   it('are none, unless the set wants some', function()
-    assert.is_false(policies.of({}, {}, KINDS))
-    assert.is_false(policies.of({ open = 1 }, {}))
-    assert.equal(1, #policies.of({ total = 1 }, {}, KINDS))
-    assert.equal(2, #policies.of({ total = 1, open = 1 }, {}, KINDS))
+    assert.is_false(policies.of({}, {}, {}, KINDS))
+    assert.is_false(policies.of({ open = 1 }, {}, {}))
+    assert.equal(1, #policies.of({ total = 1 }, {}, {}, KINDS))
+    assert.equal(2, #policies.of({ total = 1, open = 1 }, {}, {}, KINDS))
   end)
 
   it('are asked in their order, until one refuses', function()
     local entry = {}
-    local list = policies.of({ open = 2, total = 3 }, entry, KINDS)
+    local list = policies.of({ open = 2, total = 3 }, entry, {}, KINDS)
     assert.is_nil(policies.refusal(list, {}))
     assert.is_nil(policies.refusal(list, {}))
     assert.equal('too_many', policies.refusal(list, {}))
@@ -50,8 +50,8 @@ describe('the policies of a set', function()
 
   it('keep over sets what they keep on the entry', function()
     local entry = {}
-    assert.is_nil(policies.refusal(policies.of({ open = 1 }, entry, KINDS), {}))
-    assert.equal('too_many', policies.refusal(policies.of({ open = 1 }, entry, KINDS), {}))
+    assert.is_nil(policies.refusal(policies.of({ open = 1 }, entry, {}, KINDS), {}))
+    assert.equal('too_many', policies.refusal(policies.of({ open = 1 }, entry, {}, KINDS), {}))
   end)
 
   it('are what a plain upstream does not have', function()
@@ -59,6 +59,6 @@ describe('the policies of a set', function()
       return upstreams.build({ kind = 'set', service = 'shop', peers = {} }, 'w', nil, {}, 0, nil, nil, list).is_plain
     end
     assert.is_true(is_plain(false))
-    assert.is_false(is_plain(policies.of({ open = 1 }, {}, KINDS)))
+    assert.is_false(is_plain(policies.of({ open = 1 }, {}, {}, KINDS)))
   end)
 end)

@@ -12,11 +12,13 @@ local NEEDS = {
   ['balancer.sticky'] = { cookie = 'shop_at' },
   ['health.check'] = { type = 'http' },
   upstream = { scheme = 'https' },
+  ['limits.1'] = { name = 'a', rate = '1000000000/s' },
 }
 
 local function split(path)
   local names = {}
-  for name in path:gmatch('[^.]+') do names[#names + 1] = name end
+  -- The members of a list are counted from 0 in paths.
+  for name in path:gmatch('[^.]+') do names[#names + 1] = tonumber(name) and tonumber(name) + 1 or name end
   return names
 end
 
@@ -46,6 +48,10 @@ local function read(path, value)
   if path == 'balancer.algorithm' then at.hash_on = { source = 'path' } end
   -- A TLS profile goes with a scheme that has TLS; there none is called `default`.
   if path == 'upstream.scheme' then at.tls = nil end
+  -- What of a limit goes with some algorithms alone.
+  if path == 'limits.0.algorithm' and value == 'concurrency' then at.rate, at.burst = nil, 1 end
+  if path == 'limits.0.rate' and value == nil then at.algorithm, at.burst = 'concurrency', 1 end
+  if path == 'limits.0.queue' then at.algorithm = 'leaky_bucket' end
   local set, code, detail = wire.decode('orders', tools.quote(document), tools)
   if not set then return nil, code, detail end
   local read_at, read_name = place(set, path)
@@ -111,6 +117,12 @@ local function border(rule)
     for _, item in ipairs(others) do bad[#bad + 1] = { items[1], item } end
     good[#good + 1], bad[#bad + 1], bad[#bad + 2] = times(rule.most, items[1]), times(rule.most + 1, items[1]), items[1]
     return good, bad
+  elseif rule.type == 'form' then
+    local bad = { unpack(rule.bad) }
+    bad[#bad + 1], bad[#bad + 2] = 1, tools.null
+    return rule.good, bad
+  elseif rule.type == 'objects' then
+    return { times(0) }, { 1, 'text' }
   end
   return {}, { 1, 'text' }
 end

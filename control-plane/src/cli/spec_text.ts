@@ -3,7 +3,7 @@ import { DURATION_HINT, formatDuration, parseDuration } from '../model/duration.
 import type { EffectiveSpec } from '../model/resources.js';
 import type { SpecPatch } from '../model/mutation.js';
 import { SECTIONS } from '../model/service_spec.js';
-import { isDefault, isObject, type Member, type Members, type Rule } from '../model/shape.js';
+import { isDefault, isObject, onWire, type Member, type Members, type Rule } from '../model/shape.js';
 import { CliFailure, EXIT } from './failure.js';
 
 /*
@@ -95,8 +95,19 @@ function typed(rule: Rule, text: string, name: string): unknown {
     }
     case 'object':
       return undefined;
+    case 'objects':
+      return parsedList(text);
     default:
       return text;
+  }
+}
+
+function parsedList(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
   }
 }
 
@@ -113,6 +124,8 @@ function expected(rule: Rule, name: string): string {
   if (rule.kind === 'flag') return 'true or false';
   if (rule.kind === 'list')
     return rule.of.kind === 'range' ? 'ranges like 200-299,304' : 'whole numbers like 500,503';
+  if (rule.kind === 'objects')
+    return `a list of objects as JSON, each with ${Object.keys(rule.members).join(', ')}`;
   if (rule.kind === 'object')
     return `given by its members (${Object.keys(rule.members).join(', ')}), or empty for its default`;
   return 'text';
@@ -170,6 +183,10 @@ function leaves(member: Member, path: readonly string[], value: unknown, there =
       leaves(inner, [...path, name], own(value, name), fallback === null),
     );
   const decided = !isDefault(member, value) || (there && member.always === true);
+  if (rule.kind === 'objects' && Array.isArray(value) && value.length > 0) {
+    const items = value.map((item: unknown) => (isObject(item) ? onWire(rule.members, item) : item));
+    return [{ path, text: JSON.stringify(items), decided }];
+  }
   return [{ path, text: shown(value, path.at(-1) ?? ''), decided }];
 }
 

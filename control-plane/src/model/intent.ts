@@ -1,5 +1,6 @@
 import type { Freeze } from './freeze.js';
 import type { Asked } from './gateway.js';
+import type { Limit } from './limit.js';
 import type { Balancer, Health, HealthCheck, Retry, Timeouts, Upstream } from './set.js';
 
 /** A route of one service. */
@@ -15,6 +16,7 @@ export interface ServiceSpec {
   readonly timeouts?: Partial<Timeouts>;
   readonly retry?: Partial<Retry>;
   readonly health?: Partial<Omit<Health, 'check'>> & { readonly check?: Partial<HealthCheck> };
+  readonly limits?: readonly Limit[];
   readonly upstream?: Partial<Upstream>;
   /** Guards refuse what would leave fewer eligible instances. Default 1. */
   readonly min_available?: number;

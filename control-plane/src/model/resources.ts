@@ -4,6 +4,7 @@ import type { IntentState, OnTimeout, OperationResult, RouteSpec, ServiceEvent }
 import type { Asked } from './gateway.js';
 import type { Position } from './position.js';
 import type { ProblemKind, ProblemSeverity } from './standing_problem.js';
+import type { FilledLimit } from './limit.js';
 import type {
   Balancer,
   Document,
@@ -37,6 +38,7 @@ export interface EffectiveSections {
   readonly timeouts: Required<Timeouts>;
   readonly retry: Required<Retry>;
   readonly health: Required<Omit<Health, 'check'>> & { readonly check: Required<HealthCheck> | null };
+  readonly limits: readonly FilledLimit[];
   readonly upstream: Required<Upstream>;
 }
 

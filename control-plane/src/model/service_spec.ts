@@ -1,3 +1,4 @@
+import { LIMIT, limitContradiction, type FilledLimit } from './limit.js';
 import { ALGORITHMS, RETRY_CLASSES } from './set.js';
 import type { Fault, Member, Members } from './shape.js';
 
@@ -197,6 +198,12 @@ export const SECTIONS = {
       doc: 'how each gateway probes each instance; none = it does not',
     },
   }),
+  limits: {
+    rule: { kind: 'objects', members: LIMIT, most: 16 },
+    fallback: [],
+    always: false,
+    doc: 'What a gateway refuses before it asks an instance: the strictest of them decides, and what one refuses takes nothing from the others.',
+  },
   upstream: section('How a gateway speaks to the instances.', false, {
     scheme: {
       rule: { kind: 'one_of', values: ['http', 'https', 'grpc', 'grpcs'] },
@@ -237,11 +244,12 @@ interface Filled {
       readonly statuses: readonly unknown[];
     } | null;
   };
+  readonly limits: readonly FilledLimit[];
   readonly upstream: { readonly scheme: string; readonly tls: string };
 }
 
 /** Members that are each right and do not go together. Empty = all is well. */
-export function contradictions({ balancer, timeouts, health, upstream }: Filled): readonly Fault[] {
+export function contradictions({ balancer, timeouts, health, limits, upstream }: Filled): readonly Fault[] {
   const faults: Fault[] = [];
   const say = (path: string, message: string): void => {
     faults.push({ path: path.split('.'), message });
@@ -271,6 +279,10 @@ export function contradictions({ balancer, timeouts, health, upstream }: Filled)
     );
   if (check?.statuses.length === 0)
     say('health.check.statuses', 'must contain at least one range, or no answer would be good');
+  for (const [index, limit] of limits.entries()) {
+    const wrong = limitContradiction(limit);
+    if (wrong) say(`limits.${String(index)}.${wrong[0]}`, wrong[1]);
+  }
   if (upstream.tls !== '' && upstream.scheme !== 'https' && upstream.scheme !== 'grpcs')
     say(
       'upstream.tls',

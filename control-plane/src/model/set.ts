@@ -1,3 +1,5 @@
+import type { Limit } from './limit.js';
+
 /** What an instance is doing in a published set. A gateway treats a state it does not know as not eligible. */
 export type PeerState =
   | 'up'
@@ -134,6 +136,7 @@ export interface ServiceSet {
   readonly timeouts: Timeouts;
   readonly retry: Retry;
   readonly health: Health;
+  readonly limits?: readonly Limit[];
   readonly upstream?: Upstream;
   readonly peers: readonly Peer[];
 }

@@ -11,10 +11,13 @@ export type Rule =
   | { readonly kind: 'flag' }
   | { readonly kind: 'one_of'; readonly values: readonly string[] }
   | TextRule
+  | FormRule
   | { readonly kind: 'list'; readonly of: Rule; readonly most: number }
   /** `[from, to]`, both ends included. */
   | { readonly kind: 'range'; readonly min: number; readonly max: number }
-  | { readonly kind: 'object'; readonly members: Members };
+  | { readonly kind: 'object'; readonly members: Members }
+  /** A list of objects, no two with the same `name`. */
+  | { readonly kind: 'objects'; readonly members: Members; readonly most: number };
 
 /** A text of at most `most` characters (Unicode code points) that matches as a whole. */
 export interface TextRule {
@@ -24,6 +27,17 @@ export interface TextRule {
   /** Ends the sentence "must be …". */
   readonly hint: string;
   /** Examples of what matches and what does not, besides too long ones: every reader of such a text is tested with them. */
+  readonly good: readonly string[];
+  readonly bad: readonly string[];
+}
+
+/** A text of a form that no pattern alone says. */
+export interface FormRule {
+  readonly kind: 'form';
+  readonly fits: (text: string) => boolean;
+  /** Ends the sentence "must be …". */
+  readonly hint: string;
+  /** As of a `TextRule`. */
   readonly good: readonly string[];
   readonly bad: readonly string[];
 }
@@ -78,19 +92,51 @@ export function readMembers(
     if (value === undefined) {
       const needed = member.fallback === undefined || (reading === 'wire' && member.always === true);
       if (needed) faults.push({ path: at, message: 'is missing' });
-    } else if (member.rule.kind === 'object')
-      put(read, name, readMembers(member.rule.members, value, reading, faults, at));
-    else {
-      const wrong = complaint(member.rule, value);
-      if (wrong === null) put(read, name, value);
-      else faults.push({ path: at, message: wrong });
-    }
+    } else put(read, name, readValue(member.rule, value, reading, faults, at));
   }
   return read;
 }
 
+/** One value by its rule; what is wrong with it is added to `faults`, under `path`. */
+export function readValue(
+  rule: Rule,
+  value: unknown,
+  reading: Reading,
+  faults: Fault[],
+  path: readonly string[] = [],
+): unknown {
+  if (rule.kind === 'object') return readMembers(rule.members, value, reading, faults, path);
+  if (rule.kind === 'objects') return readObjects(rule, value, reading, faults, path);
+  const wrong = complaint(rule, value);
+  if (wrong !== null) faults.push({ path, message: wrong });
+  return value;
+}
+
+function readObjects(
+  rule: Extract<Rule, { kind: 'objects' }>,
+  value: unknown,
+  reading: Reading,
+  faults: Fault[],
+  path: readonly string[],
+): readonly unknown[] {
+  if (!Array.isArray(value) || value.length > rule.most) {
+    faults.push({ path, message: `must be a list of at most ${String(rule.most)}` });
+    return [];
+  }
+  const names = new Set<unknown>();
+  return value.map((item: unknown, index) => {
+    const at = [...path, String(index)];
+    const read = readMembers(rule.members, item, reading, faults, at);
+    const name = own(read, 'name');
+    if (names.has(name) && name !== undefined)
+      faults.push({ path: [...at, 'name'], message: 'is that of another one in the list' });
+    names.add(name);
+    return read;
+  });
+}
+
 /** What is wrong with `value`, as the end of a sentence, or null. Objects are read member by member, not here. */
-function complaint(rule: Exclude<Rule, { kind: 'object' }>, value: unknown): string | null {
+function complaint(rule: Exclude<Rule, { kind: 'object' | 'objects' }>, value: unknown): string | null {
   switch (rule.kind) {
     case 'whole':
       return isWhole(value, rule.min, rule.max) ? null : mustBe.whole(rule.min, rule.max);
@@ -102,6 +148,8 @@ function complaint(rule: Exclude<Rule, { kind: 'object' }>, value: unknown): str
       return typeof value === 'string' && countCharacters(value) <= rule.most && rule.pattern.test(value)
         ? null
         : `must be ${rule.hint}`;
+    case 'form':
+      return typeof value === 'string' && rule.fits(value) ? null : `must be ${rule.hint}`;
     case 'range':
       return isRange(value, rule.min, rule.max)
         ? null
@@ -110,7 +158,8 @@ function complaint(rule: Exclude<Rule, { kind: 'object' }>, value: unknown): str
       if (!Array.isArray(value) || value.length > rule.most)
         return `must be a list of at most ${String(rule.most)}`;
       const { of } = rule;
-      if (of.kind === 'object') throw new TypeError('lists of objects are not described');
+      if (of.kind === 'object' || of.kind === 'objects')
+        throw new TypeError('a list of objects has a rule of its own');
       const index = value.findIndex((item) => complaint(of, item) !== null);
       return index < 0 ? null : `has an item ${String(index + 1)} that ${complaint(of, value[index]) ?? ''}`;
     }
@@ -122,10 +171,16 @@ export function withDefaults(members: Members, given: unknown): Readonly<Record<
   const filled: Record<string, unknown> = {};
   const values = isObject(given) ? given : {};
   for (const [name, { rule, fallback }] of Object.entries(members)) {
-    const value = own(values, name) ?? fallback ?? null;
-    put(filled, name, rule.kind === 'object' && value !== null ? withDefaults(rule.members, value) : value);
+    put(filled, name, filledValue(rule, own(values, name) ?? fallback ?? null));
   }
   return filled;
+}
+
+function filledValue(rule: Rule, value: unknown): unknown {
+  if (rule.kind === 'object' && value !== null) return withDefaults(rule.members, value);
+  if (rule.kind === 'objects' && Array.isArray(value))
+    return value.map((item: unknown) => withDefaults(rule.members, item));
+  return value;
 }
 
 /** A filled object as it is published: in order, without what is none or equals its default. */
@@ -137,13 +192,16 @@ export function onWire(
   for (const [name, member] of Object.entries(members)) {
     const value = own(filled, name) ?? null;
     if (value === null || (member.always !== true && isDefault(member, value))) continue;
-    put(
-      written,
-      name,
-      member.rule.kind === 'object' && isObject(value) ? onWire(member.rule.members, value) : value,
-    );
+    put(written, name, writtenValue(member.rule, value));
   }
   return written;
+}
+
+function writtenValue(rule: Rule, value: unknown): unknown {
+  if (rule.kind === 'object' && isObject(value)) return onWire(rule.members, value);
+  if (rule.kind === 'objects' && Array.isArray(value))
+    return value.map((item: unknown) => (isObject(item) ? onWire(rule.members, item) : item));
+  return value;
 }
 
 /** True if a filled value is what it would be had nobody said anything. */

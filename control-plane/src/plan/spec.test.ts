@@ -4,12 +4,14 @@ import { expect, test } from 'vitest';
 import type { ServiceSpec } from '../model/intent.js';
 import { SECTION_NAMES, SECTIONS } from '../model/service_spec.js';
 import type { ServiceSet } from '../model/set.js';
-import { readMembers, type Fault, type Member, type Rule } from '../model/shape.js';
+import { readValue, type Fault, type Member, type Members, type Rule } from '../model/shape.js';
 import { buildSet } from '../testing/builders.js';
 import { decidedIn, effectiveSpec, mergeSpec, wireSections } from './spec.js';
 
 const text = (rule: Extract<Rule, { kind: 'text' }>): fc.Arbitrary<string> =>
-  fc.constantFrom('x', '/x', 'x-user', 'shop_at', 'inside', 'a=b c').filter((one) => rule.pattern.test(one));
+  fc
+    .constantFrom('x', 'y', '/x', 'x-user', 'shop_at', 'inside', 'a=b c')
+    .filter((one) => rule.pattern.test(one));
 
 function anyValue(rule: Rule): fc.Arbitrary<unknown> {
   switch (rule.kind) {
@@ -23,21 +25,28 @@ function anyValue(rule: Rule): fc.Arbitrary<unknown> {
       return text(rule);
     case 'list':
       return fc.array(anyValue(rule.of), { maxLength: 3 });
+    case 'form':
+      return fc.constantFrom(...rule.good);
+    case 'objects':
+      return fc.uniqueArray(anyObject(rule.members), {
+        maxLength: 3,
+        selector: (one) => (one as { readonly name: string }).name,
+      });
     case 'range':
       return fc
         .tuple(fc.integer({ min: rule.min, max: rule.max }), fc.integer({ min: rule.min, max: rule.max }))
         .map(([one, other]) => [Math.min(one, other), Math.max(one, other)]);
-    case 'object': {
-      const members = Object.entries(rule.members).map(
-        ([name, member]) => [name, anyMember(member)] as const,
-      );
-      return fc.record(Object.fromEntries(members), {
-        requiredKeys: Object.entries(rule.members)
-          .filter(([, { fallback }]) => fallback === undefined)
-          .map(([name]) => name),
-      });
-    }
+    case 'object':
+      return anyObject(rule.members);
   }
+}
+function anyObject(members: Members): fc.Arbitrary<unknown> {
+  const drawn = Object.entries(members).map(([name, member]) => [name, anyMember(member)] as const);
+  return fc.record(Object.fromEntries(drawn), {
+    requiredKeys: Object.entries(members)
+      .filter(([, { fallback }]) => fallback === undefined)
+      .map(([name]) => name),
+  });
 }
 /** A default now and then. */
 function anyMember({ rule, fallback }: Member): fc.Arbitrary<unknown> {
@@ -54,7 +63,7 @@ test('property: what is decided passes its own check, is published, read back, a
     fc.property(anySpec, (spec) => {
       for (const name of SECTION_NAMES) {
         const faults: Fault[] = [];
-        if (spec[name] !== undefined) readMembers(SECTIONS[name].rule.members, spec[name], 'spec', faults);
+        if (spec[name] !== undefined) readValue(SECTIONS[name].rule, spec[name], 'spec', faults);
         expect(faults).toEqual([]);
       }
       const effective = effectiveSpec(spec);
@@ -64,7 +73,7 @@ test('property: what is decided passes its own check, is published, read back, a
         const given = wire[name];
         if (given === undefined) continue;
         // Nothing gets lost on the way, and no order but the contract's comes out.
-        const read = readMembers(SECTIONS[name].rule.members, given, 'wire', faults);
+        const read = readValue(SECTIONS[name].rule, given, 'wire', faults);
         expect(JSON.stringify(read)).toBe(JSON.stringify(given));
         expect(faults).toEqual([]);
       }

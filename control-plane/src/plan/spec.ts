@@ -3,6 +3,7 @@ import type { ServiceSpec } from '../model/intent.js';
 import type { EffectiveSections, EffectiveSpec } from '../model/resources.js';
 import type { SpecPatch } from '../model/mutation.js';
 import { contradictions, SECTIONS } from '../model/service_spec.js';
+import type { Limit } from '../model/limit.js';
 import type { Balancer, Health, Retry, Timeouts, Upstream } from '../model/set.js';
 import {
   isDefault,
@@ -34,6 +35,7 @@ export interface WireSections {
   readonly timeouts: Timeouts;
   readonly retry: Retry;
   readonly health: Health;
+  readonly limits?: readonly Limit[];
   readonly upstream?: Upstream;
 }
 
@@ -57,6 +59,12 @@ function withoutDefaults(members: Members, values: Json, whole = false): Json {
         // An optional object says something by being there at all.
         const inner = withoutDefaults(rule.members, value, fallback === null);
         return fallback === null || Object.keys(inner).length > 0 ? [[name, inner]] : [];
+      }
+      if (rule.kind === 'objects' && Array.isArray(value)) {
+        const items = value.map((item: unknown) =>
+          isObject(item) ? withoutDefaults(rule.members, item) : item,
+        );
+        return items.length > 0 ? [[name, items]] : [];
       }
       return isDefault(member, value) && !(whole && member.always === true) ? [] : [[name, value]];
     },

@@ -5,7 +5,7 @@ import { err, ok, type Result } from '../model/result.js';
 import { SECTIONS, type SectionName } from '../model/service_spec.js';
 import type { Document, ServiceSet } from '../model/set.js';
 import { MAX_PEERS, MAX_ROUTE_HOST, MAX_ROUTE_PATH, PEER_PORT, PEER_WEIGHT } from '../model/set_limits.js';
-import { readMembers, type Fault } from '../model/shape.js';
+import { readValue, type Fault } from '../model/shape.js';
 import { filledSet } from './fill_set.js';
 
 /** A name by the rules of `model/names.ts`. */
@@ -24,10 +24,10 @@ export function describeIssue(error: z.ZodError): string {
 function section<S extends SectionName>(name: S) {
   return z.unknown().transform((given, context): NonNullable<ServiceSet[S]> => {
     const faults: Fault[] = [];
-    const read = readMembers(SECTIONS[name].rule.members, given, 'wire', faults);
+    const read = readValue(SECTIONS[name].rule, given, 'wire', faults);
     for (const { path, message } of faults)
       context.issues.push({ code: 'custom', path: [...path], message, input: given });
-    return read as unknown as NonNullable<ServiceSet[S]>;
+    return read as NonNullable<ServiceSet[S]>;
   });
 }
 
@@ -51,6 +51,7 @@ const serviceSet = z.object({
   timeouts: section('timeouts'),
   retry: section('retry'),
   health: section('health'),
+  limits: section('limits').optional(),
   upstream: section('upstream').optional(),
   peers: z
     .array(peer)

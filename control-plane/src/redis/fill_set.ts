@@ -23,7 +23,8 @@ function filledSections(document: Json): Json {
   const filled = Object.entries(SECTIONS).flatMap(([name, { rule, always }]) => {
     const given = own(document, name);
     if (given === undefined && !always) return [];
-    return [[name, isObject(given) || given === undefined ? filledMembers(rule.members, given) : given]];
+    const isSection = rule.kind === 'object' && (isObject(given) || given === undefined);
+    return [[name, isSection ? filledMembers(rule.members, given) : given]];
   });
   return Object.fromEntries(filled) as Json;
 }

@@ -21,4 +21,5 @@ export const LOG_MEMBERS = [
   'bytes_out',
   'trace_id',
   'aborted_by',
+  'limited_by',
 ] as const;

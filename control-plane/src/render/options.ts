@@ -331,6 +331,12 @@ export const GATEWAY_OPTIONS = {
     '8m',
     'Shared memory for what is known of the health of instances; 1m is enough for 2,000 that are checked.',
   ),
+  limits_memory: option(
+    '--limits-memory SIZE',
+    size(64),
+    '32m',
+    'Shared memory for the keys of limits; 32m is enough for 500,000 that are in use at once. It is taken as it is used; a change needs a restart, not a reload.',
+  ),
 } as const satisfies Record<string, GatewayOption>;
 
 /** What the options are once they passed. */

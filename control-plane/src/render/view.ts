@@ -27,6 +27,7 @@ export function viewOf(options: GatewayOptions, version: string): View {
     client_max_body: options.client_max_body === 'unlimited' ? '0' : options.client_max_body,
     client_send_ms: milliseconds(options.client_send_timeout),
     head_bytes: bytes(options.instance_header_buffer),
+    limits_bytes: bytes(options.limits_memory),
     request_buffering: options.buffer_requests ? 'on' : 'off',
     response_buffering: options.buffer_responses ? 'on' : 'off',
     ignore_client_abort: options.ignore_client_abort ? 'on' : 'off',
@@ -123,6 +124,7 @@ const LOG_VARIABLES: Readonly<
   bytes_out: ['bytes_sent', 'number'],
   trace_id: ['ebb_trace_id', 'text'],
   aborted_by: ['ebb_aborted_by', 'text'],
+  limited_by: ['ebb_limited_by', 'text'],
 };
 
 function logMembers(options: GatewayOptions): (readonly [string, string, 'text' | 'number' | 'open'])[] {

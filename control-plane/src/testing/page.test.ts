@@ -106,8 +106,12 @@ function takes(rule: Rule): string {
       return `\`[from, to]\` within ${span(rule.min, rule.max)}`;
     case 'list':
       return `a list of ${takes(rule.of)}`;
+    case 'form':
+      return rule.hint;
     case 'object':
       return 'an object';
+    case 'objects':
+      return `a list of at most ${String(rule.most)} objects`;
   }
 }
 
@@ -131,7 +135,7 @@ function specPage(): string {
 
 ${doc}
 
-${table(['member', 'takes', 'default', 'meaning'], specRows(rule.members, name))}
+${table(['member', 'takes', 'default', 'meaning'], specRows(rule.members, rule.kind === 'objects' ? `${name}[]` : name))}
 `,
   );
   return `# The spec of a service
@@ -143,6 +147,7 @@ ebbgate set service shop balancer.algorithm=ewma health.max_fails=5 timeouts.rea
 ebbgate set service shop health.check.type=http health.check.path=/health health.check.statuses=200-299
 ebbgate set service shop health.check= retry=            back to the default: one member, a whole section
 ebbgate set service shop retry.tries=3 --dry-run         show what would change
+ebbgate set service shop limits='[{"name": "per-client", "rate": "10/s", "key": ["client_ip"]}]'
 ebbgate describe service shop                            all of it: what was decided, and what is by default
 \`\`\`
 
@@ -161,6 +166,8 @@ ${sections.join('\n')}
 - \`balancer.hash_on.name\` is needed unless the source is \`path\`, which has none.
 - \`health.check.timeout_ms\` is below \`health.check.interval_ms\`.
 - \`timeouts.total_ms\`, if not 0, is at least \`timeouts.try_ms\`.
+- Of a limit: \`rate\` is needed, but for \`concurrency\`, which needs \`burst\`. \`burst\` goes with \`token_bucket\` and \`concurrency\`, \`queue\` with \`leaky_bucket\`.
+  \`cost\` is no more than what can be there at once.
 - \`upstream.tls\` goes with the schemes \`https\` and \`grpcs\`.
 
 This page is generated from \`control-plane/src/model/service_spec.ts\`: \`${REWRITE}\` writes it again.

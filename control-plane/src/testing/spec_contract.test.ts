@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { sectionSchemas } from '../api/schema/spec.js';
 import type { Document } from '../model/set.js';
 import { SECTIONS, type SectionName } from '../model/service_spec.js';
-import { isObject, readMembers, withDefaults, type Fault, type Members } from '../model/shape.js';
+import { isObject, readValue, withDefaults, type Fault, type Members } from '../model/shape.js';
 import { parseDocument } from '../redis/documents.js';
 import { buildPeer, buildSet } from './builders.js';
 import { specContract, type ContractField, type ContractRule, type SpecContract } from './spec_contract.js';
@@ -71,15 +71,20 @@ function border(rule: ContractRule): { readonly good: readonly unknown[]; readon
         bad: [...of.bad.map((one) => [item, one]), Array<unknown>(rule.most + 1).fill(item), item],
       };
     }
+    case 'form':
+      return { good: rule.good, bad: [...rule.bad, 1] };
     case 'object':
       return { good: [], bad: [1, []] };
+    case 'objects':
+      return { good: [[]], bad: [1, {}, [1]] };
   }
 }
 
 /** A section with nothing in it but `value` at `path`, and what its neighbours need. */
-function sectionWith(path: readonly string[], value: unknown): Readonly<Record<string, unknown>> {
+function sectionWith(path: readonly string[], value: unknown): unknown {
   const [, ...names] = path;
-  const { members } = SECTIONS[path[0] as SectionName].rule;
+  const { kind, members } = SECTIONS[path[0] as SectionName].rule;
+  if (kind === 'objects') return [{ name: 'a', [names.at(-1) ?? '']: value }];
   const defaults = structuredClone(withDefaults(members, {}));
   const filled: Record<string, unknown> = Object.fromEntries(
     Object.entries(defaults).filter(([, given]) => given !== null),
@@ -112,7 +117,7 @@ const READERS: readonly (readonly [string, (name: SectionName, section: unknown)
     'what people decided',
     (name, section) => {
       const faults: Fault[] = [];
-      const value = readMembers(SECTIONS[name].rule.members, section, 'spec', faults);
+      const value = readValue(SECTIONS[name].rule, section, 'spec', faults);
       return faults.length === 0 ? { ok: true, value } : { ok: false };
     },
   ],
@@ -142,10 +147,10 @@ describe.each(READERS)('%s', (_, read) => {
 test.each(fields)('$path: nothing given is its default', ({ path, default: fallback }) => {
   let members: Members = SECTIONS;
   let filled: unknown;
-  for (const name of path.split('.')) {
+  for (const name of path.split('.').filter((one) => one !== '0')) {
     filled = withDefaults(members, {})[name];
     const { rule } = members[name] ?? {};
-    if (rule?.kind === 'object') members = rule.members;
+    if (rule?.kind === 'object' || rule?.kind === 'objects') members = rule.members;
   }
   if (isObject(filled)) expect(fallback).toEqual({});
   else expect(filled).toEqual(fallback ?? null);

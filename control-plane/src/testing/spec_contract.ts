@@ -26,7 +26,11 @@ export type ContractRule =
     }
   | { readonly type: 'list'; readonly most: number; readonly of: ContractRule }
   | { readonly type: 'range'; readonly min: number; readonly max: number }
-  | { readonly type: 'object' };
+  /** A text of a form that its examples show. */
+  | { readonly type: 'form'; readonly good: readonly string[]; readonly bad: readonly string[] }
+  | { readonly type: 'object' }
+  /** A list of objects, no two with the same `name`; the members of the first are at `PATH.0.`. */
+  | { readonly type: 'objects'; readonly most: number };
 
 /**
  * A member of a set. With `required` it is in every set (or in every object that it belongs to); else its absence says
@@ -87,7 +91,9 @@ function fieldsOf(members: Members, prefix: string): readonly ContractField[] {
   return Object.entries(members).flatMap(([name, member]): readonly ContractField[] => {
     const path = prefix + name;
     const field = { path, ...ruleOf(member.rule), ...presence(member) };
-    return member.rule.kind === 'object' ? [field, ...fieldsOf(member.rule.members, `${path}.`)] : [field];
+    const { rule } = member;
+    if (rule.kind === 'objects') return [field, ...fieldsOf(rule.members, `${path}.0.`)];
+    return rule.kind === 'object' ? [field, ...fieldsOf(rule.members, `${path}.`)] : [field];
   });
 }
 
@@ -115,7 +121,11 @@ function ruleOf(rule: Rule): ContractRule {
       };
     case 'list':
       return { type: 'list', most: rule.most, of: ruleOf(rule.of) };
+    case 'form':
+      return { type: 'form', good: rule.good, bad: rule.bad };
     case 'object':
       return { type: 'object' };
+    case 'objects':
+      return { type: 'objects', most: rule.most };
   }
 }

@@ -3,7 +3,7 @@ import type { IntentRecord } from '../model/intent.js';
 import { checkName, type NameKind } from '../model/names.js';
 import type { Result } from '../model/result.js';
 import { SECTION_NAMES, SECTIONS, type SectionName } from '../model/service_spec.js';
-import { readMembers, type Fault } from '../model/shape.js';
+import { readValue, type Fault } from '../model/shape.js';
 import { parseRecord } from './parse_record.js';
 
 /*
@@ -20,7 +20,7 @@ const onTimeout = z.enum(['wait', 'cut', 'undrain']);
 function section(name: SectionName) {
   return z.unknown().check((context) => {
     const faults: Fault[] = [];
-    readMembers(SECTIONS[name].rule.members, context.value, 'spec', faults);
+    readValue(SECTIONS[name].rule, context.value, 'spec', faults);
     for (const { path, message } of faults)
       context.issues.push({ code: 'custom', path: [...path], message, input: context.value });
   });

@@ -39,6 +39,7 @@ keys.state = {
   boot = 'boot', started = 'started', started_at = 'started_at', seq = 'seq', serving = 'serving', blind = 'blind',
   applied = 'applied', floor = 'floor', rejected = 'rejected', sealed_epoch = 'sealed_epoch', caught_up_at = 'caught_up_at',
   profiles = 'profiles', lock = 'lock', redis = 'redis', redis_since = 'redis_since', source = 'source', left = 'left',
+  limits = 'limits',
 }
 function keys.state.problem(kind) return 'problem|' .. kind end
 function keys.state.worker(incarnation) return 'worker|' .. incarnation end

@@ -33,6 +33,10 @@ metrics.ejections = counter('ebbgate_ejections_total', { 'service', 'reason' },
   'Instances taken out after failed requests.')
 metrics.health = gauge('ebbgate_health', { 'service', 'instance', 'state' }, '1 for an instance that is not plainly healthy.')
 metrics.panic = gauge('ebbgate_panic', { 'service' }, '1 while the health of a service is ignored: too many are out.')
+metrics.limited = counter('ebbgate_limit_requests_total', { 'service', 'limit', 'result' },
+  'Requests that a limit was asked for: admitted, delayed (counted as admitted too), refused.')
+metrics.limit_evictions = counter('ebbgate_limit_evictions_total', {},
+  'Keys of limits that were forgotten while they still said something, because the memory for limits is full.')
 metrics.probes = counter('ebbgate_probes_total', { 'service', 'result' }, 'Checks that ended.')
 metrics.sync_error = counter('ebbgate_sync_errors_total', { 'kind' }, 'What went wrong while following Redis.')
 metrics.headers_dropped = counter('ebbgate_request_headers_dropped_total', { 'reason' },
@@ -49,7 +53,8 @@ metrics.bucket = part { 'service', 'version', 'index' }
 --- The order in which Prometheus sees them.
 local ORDER = {
   'requests', 'broken', 'duration', 'retries', 'budget_exhausted', 'in_flight', 'uncounted', 'workers', 'set_generation',
-  'applied_epoch', 'applied_generation', 'applied_age', 'rejected_sets', 'from_replica', 'ejections', 'health', 'panic', 'probes',
+  'applied_epoch', 'applied_generation', 'applied_age', 'rejected_sets', 'from_replica', 'ejections', 'health', 'panic',
+  'limited', 'limit_evictions', 'probes',
   'sync_error', 'headers_dropped', 'problem', 'free_bytes',
 }
 

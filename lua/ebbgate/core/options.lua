@@ -48,6 +48,7 @@ local RULES = {
   -- How long nginx waits for a client to take more of an answer, and how long the head of an instance's answer may be.
   client_send_ms = { whole(1, 86400000), 60000 },
   head_bytes = { whole(1024, 1048576), 16384 },
+  limits_bytes = { whole(65536, 2 ^ 40), 33554432 },
   log_texts = { text('^[a-z0-9_= ]*$', 'pairs VARIABLE=SOURCE with a space between them'), '' },
   header_names = { one_of({ 'plain', 'underscores', 'any' }), 'plain' },
   tls_profiles = { text('^[a-z0-9_ ]*$', 'names of a-z 0-9 _ with a space between them'), '' },

@@ -10,6 +10,7 @@ local OWN = {
   no_instance = { 503, 'No instance', 'No instance of this service takes requests now.' },
   instance_failed = { 502, 'Instance failed', 'No instance of this service gave an answer.' },
   gateway_timeout = { 504, 'Time is over', 'The time that this service gives a request is over.' },
+  quota_exceeded = { 429, 'Too many requests', 'This service takes no more of such requests now.' },
   instance_timeout = { 504, 'Instance timed out', 'No instance of this service answered in time.' },
 }
 
@@ -38,14 +39,19 @@ function problem_json.code_of(status)
   return known and known[1] or 'refused'
 end
 
---- The body for `code`; `status` nil is the code's own. `request_id` is hex, made by nginx.
-function problem_json.body(code, status, request_id)
+--- What a limit refused has a type that clients may know (draft-ietf-httpapi-ratelimit-headers-10).
+local TYPES = { quota_exceeded = 'https://iana.org/assignments/http-problem-types#quota-exceeded' }
+
+--- The body for `code`; `status` nil is the code's own. `request_id` is hex, made by nginx. `violated`: names of limits, or
+--- nil.
+function problem_json.body(code, status, request_id, violated)
   local own = OWN[code]
   local known = BY_STATUS[status]
   local title = own and own[2] or known and known[2] or 'The gateway refused the request'
   local detail = own and own[3] or title .. '.'
-  return '{"type":"about:blank","title":"' .. title .. '","status":' .. (status or own[1]) .. ',"detail":"'
-    .. detail .. '","code":"' .. code .. '","request_id":"' .. (request_id or '') .. '"}\n'
+  local policies = violated and ',"violated-policies":["' .. table.concat(violated, '","') .. '"]' or ''
+  return '{"type":"' .. (TYPES[code] or 'about:blank') .. '","title":"' .. title .. '","status":' .. (status or own[1])
+    .. ',"detail":"' .. detail .. '","code":"' .. code .. '","request_id":"' .. (request_id or '') .. '"' .. policies .. '}\n'
 end
 
 return problem_json

@@ -4,13 +4,20 @@
 --- in `wire.CODES`, and a detail for people. `tools.json(text)` decodes JSON and may throw or return nil;
 --- `tools.sha1(text)` is the lower-case hex digest, needed only with `hash`. `tools.profiles` is the set of TLS
 --- profiles that this gateway has; nil takes any.
----   {kind = 'set', service, balancer, timeouts, retry, health, upstream, peers, restless}, with every default filled in
+---   {kind = 'set', service, balancer, timeouts, retry, health, limits, upstream, peers, restless}, with every
+---    default filled in
 ---   {kind = 'tombstone', service}
 ---   {kind = 'routes', service = '@routes', routes}
 local address = require 'ebbgate.core.address'
 local fill_set = require 'ebbgate.core.fill_set'
+local limit_key = require 'ebbgate.core.limit.key'
+local limit = require 'ebbgate.core.limit.limit'
+local network = require 'ebbgate.core.network'
+local rules = require 'ebbgate.core.rules'
 
-local match, find, gsub, floor = string.match, string.find, string.gsub, math.floor
+local match, find = string.match, string.find
+local flag, is_array, list, number, object, one_of, text, whole = rules.flag, rules.is_array, rules.list, rules.number,
+  rules.object, rules.one_of, rules.text, rules.whole
 
 local wire = {}
 
@@ -25,19 +32,6 @@ wire.CODES = {
 }
 
 local DAY_MS = 86400000
-
---- True if `value` is a whole number from `low` to `high`: no NaN, no fraction, no null.
-local function whole(value, low, high)
-  return type(value) == 'number' and value >= low and value <= high and floor(value) == value
-end
-
---- True if `value` is a table that came from a JSON array: keys 1 … n and no other.
-local function is_array(value)
-  if type(value) ~= 'table' then return false end
-  local count = 0
-  for _ in pairs(value) do count = count + 1 end
-  return count == #value
-end
 
 --- Whether `name` may be a service's: it becomes part of keys, file names and labels.
 function wire.is_service(name)
@@ -87,12 +81,12 @@ local function read_peer(peer, index, seen)
   }
 end
 
-local function read_peers(list)
-  if not is_array(list) then return nil, 'bad_document', 'peers is not an array' end
-  if #list > wire.MAX_PEERS then return nil, 'too_large', 'more than ' .. wire.MAX_PEERS .. ' peers' end
+local function read_peers(given)
+  if not is_array(given) then return nil, 'bad_document', 'peers is not an array' end
+  if #given > wire.MAX_PEERS then return nil, 'too_large', 'more than ' .. wire.MAX_PEERS .. ' peers' end
   local peers, seen, restless = {}, {}, false
-  for i = 1, #list do
-    local peer, wrong = read_peer(list[i], i, seen)
+  for i = 1, #given do
+    local peer, wrong = read_peer(given[i], i, seen)
     if not peer then return nil, 'bad_document', wrong end
     peers[i] = peer
     restless = restless or not (peer.state == 'up' or peer.state == 'suspect')
@@ -100,75 +94,15 @@ local function read_peers(list)
   return peers, restless
 end
 
---- Rules give (value, name of what is wrong): each reads one member. `given` nil = absent.
-local function number(low, high, default)
-  return function(given)
-    if given == nil then return default, default == nil end
-    return given, not whole(given, low, high)
-  end
-end
-
-local function flag(default)
-  return function(given)
-    if given == nil then return default, false end
-    return given, type(given) ~= 'boolean'
-  end
-end
-
-local function one_of(names, default)
-  return function(given)
-    if given == nil then return default, default == nil end
-    return given, names[given] == nil
-  end
-end
-
---- Text of up to `most` bytes that `pattern` matches as a whole.
-local function text(pattern, most, default)
-  return function(given)
-    if given == nil then return default, default == nil end
-    return given, type(given) ~= 'string' or #given > most or not match(given, pattern)
-  end
-end
-
---- What a check looks for: up to 256 characters in UTF-8, no control characters (the C1 ones begin with the byte 194).
-local function body(given)
+--- Empty if absent.
+local function rate(given)
   if given == nil then return '', false end
-  if type(given) ~= 'string' or find(given, '%c') or find(given, '\194[\128-\159]') then return given, true end
-  local _, characters = gsub(given, '[^\128-\191]', '')
-  return given, characters > 256
+  return given, type(given) ~= 'string' or not limit.rate(given)
 end
 
---- An array of up to `most` values, each by `rule`.
-local function list(rule, most, default)
-  return function(given)
-    if given == nil then return default, default == nil end
-    if not is_array(given) or #given > most then return nil, true end
-    for i = 1, #given do
-      local _, wrong = rule(given[i])
-      if wrong then return nil, true end
-    end
-    return given, false
-  end
-end
+local function key_part(given) return given, not limit_key.is_part(given) end
 
-local function range(given)
-  return given, not (is_array(given) and #given == 2 and whole(given[1], 100, 599) and whole(given[2], given[1], 599))
-end
-
---- Reads the members of an object by their rules; members that have none are ignored. An `optional` one may be absent: nil.
-local function object(rules, optional)
-  return function(given)
-    if given == nil and optional then return nil, false end
-    if type(given) ~= 'table' then return nil, true end
-    local read = {}
-    for name, rule in pairs(rules) do
-      local value, wrong = rule(given[name])
-      if wrong then return nil, wrong == true and name or name .. '.' .. wrong end
-      read[name] = value
-    end
-    return read, false
-  end
-end
+local function one_network(given) return given, type(given) ~= 'string' or network.parse(given) == nil end
 
 local TOKEN = '^[A-Za-z0-9!#$%%&\'*+.^_`|~-]+$'
 
@@ -206,9 +140,15 @@ local SECTIONS = {
       type = one_of { http = true, tcp = true }, path = text('^/[\33-\126]*$', 1024, '/'),
       host = text('^[A-Za-z0-9._:%[%]-]*$', 255, ''), port = number(0, 65535, 0), interval_ms = number(100, DAY_MS, 5000),
       timeout_ms = number(10, DAY_MS, 2000), rise = number(1, 100, 2), fall = number(1, 100, 3),
-      statuses = list(range, 20, { { 200, 399 } }), body = body,
+      statuses = list(rules.range, 20, { { 200, 399 } }), body = rules.body,
     }, true),
   },
+  limits = rules.objects({
+    name = text('^[a-z0-9][a-z0-9._-]*$', 64), algorithm = one_of(limit.ALGORITHMS, 'token_bucket'),
+    key = list(key_part, 8, {}), rate = rate, burst = number(0, 1000000000, 0),
+    queue = number(0, 100000, 0), cost = number(1, 1000000, 1), status = number(400, 599, 429),
+    mode = one_of({ enforce = true, log = true }, 'enforce'), exempt = list(one_network, 64, {}),
+  }, 16, limit.contradiction),
   upstream = object({
     scheme = one_of { http = true, https = true, grpc = true, grpcs = true },
     tls = text('^[a-z0-9_]*$', 32, ''),

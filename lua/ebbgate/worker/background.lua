@@ -144,6 +144,11 @@ function background.start(settings, dicts, incarnation)
   start_health(parts, dicts)
   timer.every('flush', FLUSH, function() live.counters:flush() end, function() live.counters:flush() end)
   timer.every('entries', SWEEP, live.forget)
+  timer.every('limits', FLUSH, function()
+    local memory = live.policy_parts.memory
+    memory:bury()
+    live.counters:evicted(memory:take_evicted())
+  end)
 end
 
 return background

@@ -9,6 +9,7 @@ local counters = require 'ebbgate.worker.count.counters'
 local departure = require 'ebbgate.worker.report.departure'
 local disk = require 'ebbgate.worker.follow.disk'
 local in_flight = require 'ebbgate.worker.count.in_flight'
+local memory = require 'ebbgate.worker.limit.memory'
 local process = require 'ebbgate.worker.process'
 local store = require 'ebbgate.worker.follow.store'
 
@@ -168,6 +169,18 @@ function boot.prepare(dicts, state_dir, profiles, start_from_disk)
   dicts.state:delete(keys.state.applied)
   dicts.state:delete(keys.state.sealed_epoch)
   load(dicts, state_dir, tools)
+end
+
+--- In the master: maps the memory for limits, unless a reload finds it.
+function boot.map_limits(state, bytes)
+  if not state:get(keys.state.limits) then state:safe_set(keys.state.limits, memory.map(bytes)) end
+end
+
+--- The memory for limits, with this worker entered in it.
+function boot.limits(state, incarnation)
+  local shared = memory.at(state:get(keys.state.limits))
+  shared:enlist(incarnation)
+  return shared
 end
 
 --- Enters this worker in the list that in_flight_counts.lua reads, with the newest contract that it understands: after a reload

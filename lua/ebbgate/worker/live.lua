@@ -19,10 +19,12 @@ local live = {}
 ---                 Both are almost always 0, and looking up a request's context costs more than asking this.
 ---   last_seen     the request that the body filter last ran for, and seen_whole: whether it has seen the end of that body. When
 ---                 an instance breaks, nginx sends what it has, and ends the request in the same breath: no other comes between.
+---   admitted_by   the policies that admitted the request which goes to a proxy location now
 ---   log_texts     pairs of variables (phase/http/log_text.lua)
 ---   dropped       names of headers that the log has, and dropped_count
 live.http = {
-  unwritten = 0, half_open = 0, last_seen = false, seen_whole = false, log_texts = {}, dropped = {}, dropped_count = 0,
+  unwritten = 0, half_open = 0, last_seen = false, seen_whole = false, admitted_by = false, log_texts = {}, dropped = {},
+  dropped_count = 0,
 }
 
 local named, microseconds = upstream.named, clock.microseconds
@@ -36,6 +38,7 @@ local REBUILT_AFTER = 0.02
 ---        head_bytes (as in core/options.lua),
 ---        zone (of the gateway; '' = none), header_names (which the instances get: core/header_names.lua),
 ---        names (how sticky cookies name instances: sticky.namer),
+---        limits (worker/limit/memory.lua),
 ---        is_safe (of the protocol: worker/health/half_open.lua), log_texts (phase/http/log_text.lua; nil = none),
 ---        serve_at (when requests wait no longer for the start: clock.now)}
 function live.start(parts)
@@ -52,6 +55,7 @@ function live.start(parts)
     dict = parts.dicts.health, counters = live.counters, incarnation = parts.incarnation, zone = parts.zone,
     max_tries = parts.max_tries, is_safe = parts.is_safe, rebuild = live.rebuild,
   })
+  live.policy_parts = { memory = parts.limits, counters = live.counters }
   live.entries, live.waiting = {}, {}
   -- True once requests may be served; until then they wait, at most to `serve_at` (worker/startup.lua).
   live.serving, live.serve_at = false, parts.serve_at or 0
@@ -122,7 +126,7 @@ local function refresh(entry, again)
   end
   local old = entry.upstream
   local health_view = live.health:view(entry, document)
-  local asked = policies.of(document, entry)
+  local asked = policies.of(document, entry, live.policy_parts)
   local new = upstream.build(
     document, live.incarnation, old, entry.retiring, math.random(), health_view, live.names, asked
   )

@@ -1,21 +1,24 @@
 --- Policies: what a service asks of a request before an instance is picked for it, such as a limit of requests. The set of a
 --- service says which it has; they are made with its upstream, so a request of a service without policies never looks here.
 ---
---- A kind of policy is a table {new}: `new(document, entry)` gives the policy of that set, or nil if the set wants none. What it
---- must keep over sets it keeps on `entry`, or in shared memory. A policy has
----   admit(self, request)    nil, or the code of a refusal (core/problem_json.lua). `request` gives the protocol's variables by
----                           name. May yield.
----   finish(self, context)   optional: once for each request that it admitted, when that has ended
+--- A kind of policy is a table {new}: `new(document, entry, parts)` gives the policy of that set, or nil if the set wants none.
+--- What it must keep over sets it keeps on `entry`, or in shared memory. `parts` {memory (worker/limit/memory.lua), counters}.
+--- A policy has
+---   admit(self, request)    nil; or the code of a refusal (core/problem_json.lua), and what the answer says of it, if anything.
+---                           `request` gives the protocol's variables by name. May yield.
+---   finish(self, context, request)   optional: once for each request that it admitted, when that has ended
+local limits = require 'ebbgate.worker.limit.limits'
+
 local policies = {}
 
 --- In the order in which they are asked.
-local KINDS = {}
+local KINDS = { limits }
 
 --- The policies of a set, as a list; false if it has none. `kinds`: others than those of this gateway.
-function policies.of(document, entry, kinds)
+function policies.of(document, entry, parts, kinds)
   local list = false
   for _, kind in ipairs(kinds or KINDS) do
-    local policy = kind.new(document, entry)
+    local policy = kind.new(document, entry, parts)
     if policy then
       list = list or {}
       list[#list + 1] = policy
@@ -24,19 +27,19 @@ function policies.of(document, entry, kinds)
   return list
 end
 
-local function finish(list, count, context)
+local function finish(list, count, context, request)
   for i = 1, count do
-    if list[i].finish then list[i]:finish(context) end
+    if list[i].finish then list[i]:finish(context, request) end
   end
 end
 
---- Nil, or the first refusal; those before it are done with the request then.
+--- Nil, or the first refusal and what it says; those before it are done with the request then.
 function policies.refusal(list, request)
   for i = 1, #list do
-    local code = list[i]:admit(request)
+    local code, about = list[i]:admit(request)
     if code then
-      finish(list, i - 1, nil)
-      return code
+      finish(list, i - 1, nil, request)
+      return code, about
     end
   end
   return nil
@@ -44,6 +47,6 @@ end
 
 --- Once a request that all of them admitted has ended. `context`: what the protocol kept of it; nil of one that a later policy
 --- refused.
-function policies.finish(list, context) finish(list, #list, context) end
+function policies.finish(list, context, request) finish(list, #list, context, request) end
 
 return policies

@@ -24,7 +24,7 @@ function memberSchema(member: Member, view: View): z.ZodType {
 
 function describe({ doc, fallback, rule }: Member): string {
   const sentence = doc.charAt(0).toUpperCase() + doc.slice(1);
-  if (fallback === undefined || rule.kind === 'object') return sentence;
+  if (fallback === undefined || rule.kind === 'object' || rule.kind === 'objects') return sentence;
   return `${sentence}. Default ${fallback === null ? 'none' : JSON.stringify(fallback)}.`;
 }
 
@@ -50,9 +50,24 @@ function ruleSchema(rule: Rule, view: View): z.ZodType {
       const message = `must be [from, to] with ${String(min)} ≤ from ≤ to ≤ ${String(max)}`;
       return z.tuple([end, end]).refine(([from, to]) => from <= to, message);
     }
+    case 'form':
+      return z.string().refine(rule.fits, `must be ${rule.hint}`);
     case 'object':
       return objectSchema(rule.members, view);
+    case 'objects':
+      return z
+        .array(view === 'patch' ? itemSchema(rule.members) : objectSchema(rule.members, view))
+        .max(rule.most);
   }
+}
+
+/** What clients send as an item of a list: lists are replaced as a whole, so that null takes nothing back in it. */
+function itemSchema(members: Members): z.ZodType {
+  const shape = Object.entries(members).map(([name, member]) => {
+    const schema = ruleSchema(member.rule, 'patch').meta({ description: describe(member) });
+    return [name, member.fallback === undefined ? schema : schema.optional()] as const;
+  });
+  return z.strictObject(Object.fromEntries(shape));
 }
 
 function objectSchema(members: Members, view: View): z.ZodType {

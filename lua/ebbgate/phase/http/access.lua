@@ -13,10 +13,11 @@ local byte = string.byte
 local AT = byte('@')
 
 --- The service, if the request may go on in this location. Else nil and why not: the code of a refusal, or the name of its proxy
---- location; then the entry of its service, if it has a route to one.
+--- location; then the entry of its service, if it has a route to one, and what a policy says of the refusal.
 local function pass(entry, upstream, code, var)
-  code = code or admit.refusal(upstream, var)
-  if code then return nil, code, entry end
+  local about
+  if not code then code, about = admit.refusal(upstream, var) end
+  if code then return nil, code, entry, about end
   local location = upstream.location and route.location(upstream)
   if location then return nil, location, entry end
   ngx.ctx = context.admitted(entry, upstream, var)
@@ -36,18 +37,22 @@ end
 --- In the access phase, for what `route` left: waits until this gateway may serve, and answers if it cannot.
 function access.run()
   local may_serve, var = startup.wait(), ngx.var
-  local service, code, entry = nil, 'left', nil
+  local service, code, entry, upstream, about = nil, 'left', nil, nil, nil
   if may_serve then
-    local found, upstream, refusal = route.find(var)
-    service, code, entry = pass(found, upstream, refusal, var)
+    entry, upstream, code = route.find(var)
+    service, code, entry, about = pass(entry, upstream, code, var)
   end
   var.ebb_service = service or entry and entry.service or ''
   if service then return end
   -- Nothing is picked or counted yet, so nothing is lost with the context of the request.
-  if byte(code) == AT then return ngx.exec(code) end
+  if byte(code) == AT then
+    -- The set may have moved while a policy made the request wait: what admitted it must hear of its end.
+    live.http.admitted_by = upstream.policies
+    return ngx.exec(code)
+  end
   local ctx = context.new(entry or false)
   ngx.ctx = ctx
-  return refuse.answer(ctx, code, var)
+  return refuse.answer(ctx, code, var, about)
 end
 
 --- In set_by_lua of a proxy location: makes the context again, which nginx drops on the way. Returns the service.
@@ -55,7 +60,9 @@ function access.resume()
   local var = ngx.var
   local entry = live.entry(var.ebb_service)
   local upstream = entry.upstream
-  ngx.ctx = upstream and context.admitted(entry, upstream, var) or context.new(entry)
+  local ctx = upstream and context.admitted(entry, upstream, var) or context.new(entry)
+  ctx.policies, live.http.admitted_by = live.http.admitted_by, false
+  ngx.ctx = ctx
   return entry.service
 end
 

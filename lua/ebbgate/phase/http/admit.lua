@@ -5,12 +5,13 @@ local policies = require 'ebbgate.worker.policies'
 
 local admit = {}
 
---- Nil, or the code of the refusal (core/problem_json.lua). `upstream` may be nil. Cleans the request's head. Policies are asked
---- last, and not asked where there are none.
+--- Nil; or the code of the refusal (core/problem_json.lua), and what a policy says of it. `upstream` may be nil. Cleans the
+--- request's head. Policies are asked last, and not asked where there are none.
 function admit.refusal(upstream, var)
   if not upstream or upstream.reach == 0 and not affinity.is_kept(upstream, var) then return 'no_instance' end
   if not request_head.clean() then return 'bad_request' end
-  return upstream.policies and policies.refusal(upstream.policies, var) or nil
+  if upstream.policies then return policies.refusal(upstream.policies, var) end
+  return nil
 end
 
 return admit

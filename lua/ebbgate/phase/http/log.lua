@@ -50,7 +50,7 @@ function log.run()
   end
   if live.asks_again and member and not ctx.unwritten and not cut_by then member.peer.idle = member.peer.idle + 1 end
   filter.forget(ctx)
-  if ctx.policies then policies.finish(ctx.policies, ctx) end
+  if ctx.policies then policies.finish(ctx.policies, ctx, ngx.var) end
   -- A WebSocket's duration is no latency.
   local ms = status ~= 101 and (now() - (ctx.at or began())) * 1000 or nil
   live.counters:request(member or entry and entry.nobody or nobody, status, ms)

@@ -1,31 +1,42 @@
 --- Writes the gateway's own answers: the one place that knows how a refusal looks.
 local grpc_status = require 'ebbgate.core.grpc_status'
 local problem_json = require 'ebbgate.core.problem_json'
+local live = require 'ebbgate.worker.live'
 
 local refuse = {}
 
 local ngx = ngx
 
---- Sets status and headers, and returns the body. A client of gRPC reads none: it gets '', and HTTP says 200.
-function refuse.head(status, code, var)
+--- Sets status and headers, and returns the body. `about` (optional): what a policy says of it. A client of gRPC reads no body:
+--- it gets '', and HTTP says 200.
+function refuse.head(status, code, var, about)
   local header = ngx.header
   if grpc_status.asked(var.content_type) then
     ngx.status = 200
     grpc_status.refuse(header, status)
     return ''
   end
-  local body = problem_json.body(code, status, var.request_id)
+  local body = problem_json.body(code, status, var.request_id, about and about.names)
   if ngx.status ~= status then ngx.status = status end
   header.content_type, header.content_length = problem_json.CONTENT_TYPE, #body
   if status == 503 then header.retry_after = '1' end
   return body
 end
 
---- Answers with the problem `code`, before anything is picked. Ends the access phase.
-function refuse.answer(ctx, code, var)
-  local status = problem_json.status_of(code)
+--- Says which limits refused a request, what is left of all of them, and when to come again
+--- (draft-ietf-httpapi-ratelimit-headers-10).
+local function say_limits(about, var)
+  local header = ngx.header
+  header['RateLimit-Policy'], header.RateLimit, header.retry_after = about.policy, about.left, about.retry
+  if live.access_log then var.ebb_limited_by = table.concat(about.names, ', ') end
+end
+
+--- Answers with the problem `code`, before anything is picked. Ends the access phase. `about`: what a policy says of it, or nil.
+function refuse.answer(ctx, code, var, about)
+  local status = about and about.status or problem_json.status_of(code)
   ctx.answered = status
-  local body = refuse.head(status, code, var)
+  local body = refuse.head(status, code, var, about)
+  if about then say_limits(about, var) end
   if body == '' then ngx.send_headers() else ngx.print(body) end
   return ngx.exit(ngx.HTTP_OK)
 end

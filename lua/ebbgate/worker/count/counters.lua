@@ -18,7 +18,7 @@ function counters.new(dict)
   -- The members that count on them keep them: those of versions and services that are no more are collected, once all that
   -- they counted was flushed (`dirty` keeps them until then).
   local series = setmetatable({}, { __mode = 'v' })
-  return setmetatable({ dict = dict, series = series, dirty = {}, dirty_count = 0, full = false }, counters)
+  return setmetatable({ dict = dict, series = series, dirty = {}, dirty_count = 0, limit_counts = {}, full = false }, counters)
 end
 
 --- The totals of one version of one service, the same for all of its members.
@@ -79,6 +79,17 @@ function counters:exhausted(nobody)
   nobody.exhausted = nobody.exhausted + 1
 end
 
+--- Counts keys of limits that were forgotten.
+function counters:evicted(count)
+  if count > 0 then self:add(metrics.limit_evictions, count) end
+end
+
+--- Notes that a limit has counted since the last flush: `counted` (core/limit/limit.lua).
+function counters:limited(counted)
+  counted.dirty = true
+  self.limit_counts[#self.limit_counts + 1] = counted
+end
+
 --- Adds `n` to a counter of this nginx at once: `metric` of core/metrics.lua, then the values of its labels.
 function counters:add(metric, n, ...)
   local counted, made = shm.count(self.dict, metrics.key(metric, ...), n)
@@ -113,8 +124,23 @@ local function flush_series(self, service, version, series)
   end
 end
 
+local RESULTS = { 'admitted', 'delayed', 'refused' }
+
+local function flush_limits(self)
+  local limit_counts = self.limit_counts
+  self.limit_counts = {}
+  for _, counted in ipairs(limit_counts) do
+    counted.dirty = false
+    for _, result in ipairs(RESULTS) do
+      if counted[result] > 0 then self:add(metrics.limited, counted[result], counted.service, counted.limit, result) end
+      counted[result] = 0
+    end
+  end
+end
+
 --- Moves what was counted since the last time into the shared dictionary.
 function counters:flush()
+  flush_limits(self)
   local dirty, count = self.dirty, self.dirty_count
   self.dirty, self.dirty_count = {}, 0
   for i = 1, count do
