@@ -32,6 +32,8 @@ beforeEach(async () => {
       () => readers(process.errorLog).some((pid) => !old.includes(pid)),
       { timeoutMs: 30_000 },
     );
+    // An idle connection to one of those ends with it.
+    await until('its old workers are gone', () => !process.workers().some((pid) => old.includes(pid)));
   }
   await until('every gateway is on the newest sets', async () =>
     (await platform.fleet()).every(({ behind }) => behind === 0),
