@@ -33,6 +33,7 @@ const LONGEST = [
   'controllers',
   'controllers_cut',
   'ensemble',
+  'faults_redis_servers',
   'redis_replica',
   'upgrade',
   'cleanup',

@@ -13,7 +13,14 @@ export { DEFAULT_BASE_PORT, planPorts, takenPorts } from './local/ports.js';
 export { launch, type LocalProcess } from './local/process.js';
 export { lives, MARK, marked, send } from './local/processes.js';
 export { ask, launchRedis } from './local/redis.js';
-export { redisCli, startClusterRig, startSentinelRig, startTlsRedis } from './local/redis_topologies.js';
+export {
+  redisCli,
+  startClusterRig,
+  startSentinelRig,
+  startSingleRig,
+  startTlsRedis,
+  type RigRedis,
+} from './local/redis_topologies.js';
 export { readEndpoints, readState, type Endpoints } from './local/state.js';
 export { launchZooKeeper } from './local/zookeeper.js';
 

@@ -9,13 +9,26 @@ import { ask, launchRedis } from './redis.js';
 /** One of several servers, by its port. */
 export interface RigServer {
   readonly port: number;
+  /** The process that runs now. */
   readonly server: LocalProcess;
+}
+
+/** One that has data: it may be killed and started again, with the arguments and in the directory of before. */
+export interface RigRedis extends RigServer {
+  /** Kills it; `prepare` runs while it is down, with its directory. */
+  restart(prepare?: (dir: string) => void): Promise<void>;
+}
+
+/** One server, and nothing else. */
+export interface SingleRig extends AsyncDisposable {
+  readonly redis: RigRedis;
+  readonly url: string;
 }
 
 /** A Redis with one replica, and three sentinels of which two must agree. */
 export interface SentinelRig extends AsyncDisposable {
-  readonly master: RigServer;
-  readonly replica: RigServer;
+  readonly master: RigRedis;
+  readonly replica: RigRedis;
   readonly sentinels: readonly RigServer[];
   readonly url: string;
 }
@@ -25,9 +38,32 @@ export function redisCli(port: number, ...args: readonly string[]): string {
   return execFileSync('redis-cli', ['-e', '-p', String(port), ...args], { encoding: 'utf8' }).trim();
 }
 
-async function startServer(dir: string, ...extraArgs: readonly string[]): Promise<RigServer> {
+async function startServer(dir: string, ...extraArgs: readonly string[]): Promise<RigRedis> {
   const port = await reservePort();
-  return { port, server: await launchRedis({ dir: join(dir, String(port)), port, extraArgs }) };
+  const own = join(dir, String(port));
+  const launchIt = (): Promise<LocalProcess> => launchRedis({ dir: own, port, extraArgs });
+  let server = await launchIt();
+  return {
+    port,
+    get server() {
+      return server;
+    },
+    restart: async (prepare) => {
+      server.child.kill('SIGKILL');
+      await server.exited;
+      prepare?.(own);
+      server = await launchIt();
+    },
+  };
+}
+
+/** Starts one server; `more` are arguments of it. */
+export async function startSingleRig(dir: string, more: readonly string[] = []): Promise<SingleRig> {
+  const redis = await startServer(dir, ...more);
+  return {
+    ...{ redis, url: `redis://127.0.0.1:${String(redis.port)}` },
+    [Symbol.asyncDispose]: () => redis.server.stop(),
+  };
 }
 
 /** Starts all of it; a master is called down after 500 ms. `more` are arguments of both Redis servers. */
@@ -105,12 +141,12 @@ function isOpen(port: number): Promise<boolean> {
 
 /** Three masters of a cluster, all slots at the first. */
 export interface ClusterRig extends AsyncDisposable {
-  readonly nodes: readonly RigServer[];
+  readonly nodes: readonly RigRedis[];
   readonly url: string;
 }
 
 /** Its port for other nodes is reserved too: by itself it would be one that may be taken. */
-async function startNode(dir: string): Promise<RigServer & { readonly bus: number }> {
+async function startNode(dir: string, more: readonly string[]): Promise<RigRedis & { readonly bus: number }> {
   const bus = await reservePort();
   const cluster = [
     '--cluster-enabled',
@@ -120,12 +156,12 @@ async function startNode(dir: string): Promise<RigServer & { readonly bus: numbe
     '--cluster-port',
     String(bus),
   ];
-  return { bus, ...(await startServer(dir, ...cluster)) };
+  return Object.assign(await startServer(dir, ...cluster, ...more), { bus });
 }
 
-/** Starts the cluster; resolves once every node says that it is well. */
-export async function startClusterRig(dir: string): Promise<ClusterRig> {
-  const nodes = await Promise.all([1, 2, 3].map(() => startNode(dir)));
+/** Starts the cluster; resolves once every node says that it is well. `more` are arguments of all nodes. */
+export async function startClusterRig(dir: string, more: readonly string[] = []): Promise<ClusterRig> {
+  const nodes = await Promise.all([1, 2, 3].map(() => startNode(dir, more)));
   const [first, ...others] = nodes;
   if (first === undefined) throw new Error('no node');
   redisCli(first.port, 'CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
