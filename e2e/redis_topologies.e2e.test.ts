@@ -2,17 +2,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, test, vi } from 'vitest';
-import {
-  redisCli,
-  startClusterRig,
-  startSentinelRig,
-  startTlsRedis,
-  type ServiceSet,
-} from '../control-plane/src/testkit.js';
+import { redisCli, startClusterRig, startSentinelRig, startTlsRedis } from '../control-plane/src/testkit.js';
 import { Authority } from './harness/certificates.js';
 import { ControlledPlatform } from './harness/controlled_platform.js';
 import { gatewayPlace, startGateway } from './harness/gateway.js';
 import { measured } from './harness/measured.js';
+import { readSet } from './harness/publish.js';
 import { until } from './harness/until.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-topologies-'));
@@ -164,7 +159,7 @@ test('Sentinel: the master dies with a write that its replica never had; no requ
   await healed(platform, rig.replica.port, before.epoch);
   // What the old master had acknowledged and the new one never had is published again.
   const payload = redisCli(rig.replica.port, 'HGET', '{ebb}:set:shop', 'payload');
-  const { peers } = JSON.parse(payload) as ServiceSet;
+  const { peers } = readSet(payload);
   expect(peers.find(({ id }) => id === one.id)).toMatchObject({ state: 'draining', weight: 0 });
   measured('Sentinel: master killed → newest sets everywhere', performance.now() - killed);
   expect(
