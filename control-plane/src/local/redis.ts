@@ -8,6 +8,8 @@ export async function launchRedis(options: {
   readonly dir: string;
   readonly port: number;
   readonly extraArgs?: readonly string[];
+  /** A file of its configuration, which CONFIG REWRITE may write. */
+  readonly conf?: string;
   /** Absent: this process's own. */
   readonly env?: NodeJS.ProcessEnv;
 }): Promise<LocalProcess> {
@@ -17,6 +19,7 @@ export async function launchRedis(options: {
     command: 'redis-server',
     ...(options.env ? { env: options.env } : {}),
     args: [
+      ...(options.conf === undefined ? [] : [options.conf]),
       ...['--port', String(options.port), '--bind', '127.0.0.1', '--dir', options.dir],
       ...['--save', '', '--appendonly', 'no', '--daemonize', 'no', ...(options.extraArgs ?? [])],
     ],

@@ -38,10 +38,18 @@ export function redisCli(port: number, ...args: readonly string[]): string {
   return execFileSync('redis-cli', ['-e', '-p', String(port), ...args], { encoding: 'utf8' }).trim();
 }
 
-async function startServer(dir: string, ...extraArgs: readonly string[]): Promise<RigRedis> {
+/** `conf` are the lines of its file at first: sentinels have it write there which role it has, for the next start. */
+async function startServer(
+  dir: string,
+  extraArgs: readonly string[],
+  conf: readonly string[] = [],
+): Promise<RigRedis> {
   const port = await reservePort();
   const own = join(dir, String(port));
-  const launchIt = (): Promise<LocalProcess> => launchRedis({ dir: own, port, extraArgs });
+  const file = join(own, 'redis.conf');
+  mkdirSync(own, { recursive: true });
+  writeFileSync(file, [...conf, ''].join('\n'));
+  const launchIt = (): Promise<LocalProcess> => launchRedis({ dir: own, port, extraArgs, conf: file });
   let server = await launchIt();
   return {
     port,
@@ -59,7 +67,7 @@ async function startServer(dir: string, ...extraArgs: readonly string[]): Promis
 
 /** Starts one server; `more` are arguments of it. */
 export async function startSingleRig(dir: string, more: readonly string[] = []): Promise<SingleRig> {
-  const redis = await startServer(dir, ...more);
+  const redis = await startServer(dir, more);
   return {
     ...{ redis, url: `redis://127.0.0.1:${String(redis.port)}` },
     [Symbol.asyncDispose]: () => redis.server.stop(),
@@ -69,8 +77,8 @@ export async function startSingleRig(dir: string, more: readonly string[] = []):
 /** Starts all of it; a master is called down after 500 ms. `more` are arguments of both Redis servers. */
 export async function startSentinelRig(dir: string, more: readonly string[] = []): Promise<SentinelRig> {
   const fast = ['--repl-diskless-sync-delay', '0', '--repl-ping-replica-period', '1', ...more];
-  const master = await startServer(dir, ...fast);
-  const replica = await startServer(dir, '--replicaof', `127.0.0.1 ${String(master.port)}`, ...fast);
+  const master = await startServer(dir, fast);
+  const replica = await startServer(dir, fast, [`replicaof 127.0.0.1 ${String(master.port)}`]);
   const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(dir, master.port)));
   const hosts = sentinels.map(({ port }) => `127.0.0.1:${String(port)}`).join(',');
   return {
@@ -156,7 +164,7 @@ async function startNode(dir: string, more: readonly string[]): Promise<RigRedis
     '--cluster-port',
     String(bus),
   ];
-  return Object.assign(await startServer(dir, ...cluster, ...more), { bus });
+  return Object.assign(await startServer(dir, [...cluster, ...more]), { bus });
 }
 
 /** Starts the cluster; resolves once every node says that it is well. `more` are arguments of all nodes. */
