@@ -12,6 +12,7 @@ import { readyMachine } from './machine.mjs';
 const NAMES = [
   'cpu',
   'algorithms',
+  'limits',
   'latency',
   'pick',
   'change',

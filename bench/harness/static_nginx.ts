@@ -10,6 +10,7 @@ export function staticConf(conf: string, peers: readonly string[]): string {
     .replaceAll('$ebb_service', 'bench')
     .replaceAll('$ebb_version', 'v1')
     .replaceAll('$ebb_aborted_by', '')
+    .replaceAll('$ebb_limited_by', '')
     .replaceAll('$ebb_instances', '$upstream_addr');
 }
 
