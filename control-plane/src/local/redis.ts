@@ -40,7 +40,7 @@ export function ask(port: number, question: string, expected: string): Promise<b
     socket.setTimeout(1_000, () => {
       end(false);
     });
-    socket.once('error', () => {
+    socket.on('error', () => {
       end(false);
     });
     socket.once('close', () => {

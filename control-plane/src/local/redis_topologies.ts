@@ -141,7 +141,7 @@ function isOpen(port: number): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    socket.once('error', () => {
+    socket.on('error', () => {
       resolve(false);
     });
   });

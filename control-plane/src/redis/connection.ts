@@ -128,6 +128,8 @@ function connectorOf(
       if (!opened.ok) this.firstError = new Error(opened.error);
       const stream = opened.ok ? opened.value : new Socket().destroy();
       stream.once('error', (error) => (this.firstError = error));
+      // The library listens once, and only while it wants the socket: an alert of TLS may still come to one that it has given up.
+      stream.on('error', () => undefined);
       this.stream = stream;
       return stream;
     }
