@@ -53,6 +53,13 @@ export const CHECKS = [
   check('types', process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), ...TYPES]),
   check('dictionaries', process.execPath, [join(ROOT, 'scripts/no_object_dictionary.mjs')]),
   check('folder law', bin('oxlint'), ['-c', 'scripts/folder_law.config.mjs', 'control-plane/src']),
+  check('tests law', bin('oxlint'), [
+    '-c',
+    'scripts/tests_law.config.mjs',
+    'control-plane/src',
+    'e2e',
+    'bench',
+  ]),
   check('luacheck', 'luacheck', ['-q', '--no-color', 'lua']),
   check('format', bin('oxfmt'), ['--check']),
 ];
