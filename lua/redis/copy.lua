@@ -13,7 +13,8 @@ KEYS  1 meta      {ebb}:meta              HASH
 ARGV  1 step      begin | stage | replace | change | audit | forget
                   begin forgets what was staged; stage adds records; replace makes what was staged the copy;
                   change writes the records given into the copy, and drops those with an empty text;
-                  audit adds records behind the last one, and drops the oldest, 2,000 in a call at the most; forget drops all of these
+                  audit adds records behind the last one, and drops the oldest, 2,000 in a call at the most;
+                  forget drops all of these
       2 epoch     of the caller, decimal
       3 expected  revision of the copy that a change is to; of audit the last number that is there, 0 for none; 0 for the others
       4 head      JSON without the records; for replace and change. Of audit how many numbers are kept

@@ -4,8 +4,9 @@
 --- A kind of policy is a table {new}: `new(document, entry, parts)` gives the policy of that set, or nil if the set wants none.
 --- What it must keep over sets it keeps on `entry`, or in shared memory. `parts` {memory (worker/limit/memory.lua), counters}.
 --- A policy has
----   admit(self, request)    nil; or the code of a refusal (core/problem_json.lua), and what the answer says of it, if anything.
----                           `request` gives the protocol's variables by name. May yield.
+---   admit(self, request)    nil, nil and the seconds that the request has to wait, or nil; or the code of a refusal
+---                           (core/problem_json.lua), and what the answer says of it, if anything. `request` gives the protocol's
+---                           variables by name. Must not yield.
 ---   finish(self, context, request)   optional: once for each request that it admitted, when that has ended
 local limits = require 'ebbgate.worker.limit.limits'
 
@@ -33,16 +34,19 @@ local function finish(list, count, context, request)
   end
 end
 
---- Nil, or the first refusal and what it says; those before it are done with the request then.
+--- The first refusal and what it says; those before it are done with the request then. Or nil, nil and the seconds that the
+--- request has to wait, nil if it need not.
 function policies.refusal(list, request)
+  local longest = nil
   for i = 1, #list do
-    local code, about = list[i]:admit(request)
+    local code, about, wait = list[i]:admit(request)
     if code then
       finish(list, i - 1, nil, request)
       return code, about
     end
+    if wait and (not longest or wait > longest) then longest = wait end
   end
-  return nil
+  return nil, nil, longest
 end
 
 --- Once a request that all of them admitted has ended. `context`: what the protocol kept of it; nil of one that a later policy

@@ -3,52 +3,80 @@ local admit = require 'ebbgate.phase.http.admit'
 local context = require 'ebbgate.phase.http.context'
 local refuse = require 'ebbgate.phase.http.refuse'
 local route = require 'ebbgate.phase.http.route'
+local get_request = require('resty.core.base').get_request
 local live = require 'ebbgate.worker.live'
 local startup = require 'ebbgate.worker.startup'
 
 local access = {}
 
 local ngx = ngx
-local byte = string.byte
-local AT = byte('@')
 
---- The service, if the request may go on in this location. Else nil and why not: the code of a refusal, or the name of its proxy
---- location; then the entry of its service, if it has a route to one, and what a policy says of the refusal.
-local function pass(entry, upstream, code, var)
-  local about
-  if not code then code, about = admit.refusal(upstream, var) end
-  if code then return nil, code, entry, about end
+--- Decides on a request: code of a refusal or nil, what a policy says of it, and the seconds that a policy has it wait.
+local function decide(upstream, code, var)
+  if code then return code end
+  return admit.refusal(upstream, var)
+end
+
+--- Lets an admitted request go on: its service, or nil and the name of the proxy location that it has to take.
+local function go_on(entry, upstream, var)
   local location = upstream.location and route.location(upstream)
-  if location then return nil, location, entry end
+  if location then return nil, location end
   ngx.ctx = context.admitted(entry, upstream, var)
   return entry.service
 end
 
---- In set_by_lua, which unlike the access phase needs no coroutine: the service, or nil if `run` must handle the request.
---- Policies may have to wait, which only `run` can.
+--- In set_by_lua, which unlike the access phase needs no coroutine: the service, or nil if `run` must handle the request. What
+--- policies have said is kept for it: they may be asked only once.
 function access.route()
   if not live.serving then return nil end
   local var = ngx.var
-  local entry, upstream, code = route.find(var)
-  if upstream and upstream.policies then return nil end
-  return (pass(entry, upstream, code, var))
+  local entry, upstream, unrouted = route.find(var)
+  local code, about, wait = decide(upstream, unrouted, var)
+  if not code and not wait then
+    local service = go_on(entry, upstream, var)
+    if service then return service end
+  end
+  if upstream and upstream.policies then
+    live.http.decided = {
+      request = get_request(), entry = entry, upstream = upstream, code = code, about = about, wait = wait,
+    }
+  end
+  return nil
 end
 
---- In the access phase, for what `route` left: waits until this gateway may serve, and answers if it cannot.
+--- What `route` has decided of this request, or nil.
+local function decided()
+  local decision = live.http.decided
+  live.http.decided = false
+  return decision and decision.request == get_request() and decision or nil
+end
+
+--- Sends a request to a proxy location. Nothing is picked or counted yet, so nothing is lost with its context; but what admitted
+--- it must hear of its end, also if the set has moved while it waited.
+local function send_to(location, upstream)
+  live.http.admitted_by = upstream.policies
+  return ngx.exec(location)
+end
+
+--- In the access phase, for what `route` left: waits until this gateway may serve, or as long as a policy says, and answers if
+--- the request may not go on.
 function access.run()
-  local may_serve, var = startup.wait(), ngx.var
-  local service, code, entry, upstream, about = nil, 'left', nil, nil, nil
-  if may_serve then
+  local known, var = decided(), ngx.var
+  local entry, upstream, code, about, wait
+  if known then
+    entry, upstream, code, about, wait = known.entry, known.upstream, known.code, known.about, known.wait
+  elseif startup.wait() then
     entry, upstream, code = route.find(var)
-    service, code, entry, about = pass(entry, upstream, code, var)
+    code, about, wait = decide(upstream, code, var)
+  else
+    code = 'left'
   end
-  var.ebb_service = service or entry and entry.service or ''
-  if service then return end
-  -- Nothing is picked or counted yet, so nothing is lost with the context of the request.
-  if byte(code) == AT then
-    -- The set may have moved while a policy made the request wait: what admitted it must hear of its end.
-    live.http.admitted_by = upstream.policies
-    return ngx.exec(code)
+  var.ebb_service = entry and entry.service or ''
+  if not code then
+    if wait then ngx.sleep(wait) end
+    local service, location = go_on(entry, upstream, var)
+    if service then return end
+    return send_to(location, upstream)
   end
   local ctx = context.new(entry or false)
   ngx.ctx = ctx

@@ -5,8 +5,9 @@ local policies = require 'ebbgate.worker.policies'
 
 local admit = {}
 
---- Nil; or the code of the refusal (core/problem_json.lua), and what a policy says of it. `upstream` may be nil. Cleans the
---- request's head. Policies are asked last, and not asked where there are none.
+--- The code of the refusal (core/problem_json.lua), and what a policy says of it; or nil, nil and the seconds that a policy has
+--- the request wait, nil if none does. `upstream` may be nil. Cleans the request's head. Policies are asked last, and not asked
+--- where there are none.
 function admit.refusal(upstream, var)
   if not upstream or upstream.reach == 0 and not affinity.is_kept(upstream, var) then return 'no_instance' end
   if not request_head.clean() then return 'bad_request' end

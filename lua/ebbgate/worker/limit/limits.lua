@@ -9,7 +9,6 @@ local clock = require 'ebbgate.worker.clock'
 local limits = {}
 limits.__index = limits
 
-local ngx = ngx
 local ceil, max = math.ceil, math.max
 
 --- parts {memory (worker/limit/memory.lua), counters}
@@ -136,7 +135,7 @@ local function describe(self)
   }
 end
 
---- As worker/policies.lua says: waits where a limit says so.
+--- As worker/policies.lua says.
 function limits:admit(request)
   local list, memory, now = self.list, self.memory, clock.now()
   for i = 1, #list do
@@ -152,7 +151,7 @@ function limits:admit(request)
   memory:unlock()
   note(self, wait ~= nil, wait)
   if not wait then return 'quota_exceeded', describe(self) end
-  if wait > 0 then ngx.sleep(wait) end
+  if wait > 0 then return nil, nil, wait end
   return nil
 end
 
