@@ -10,7 +10,7 @@ import { OPTIONS, parseConfig } from '../config.js';
 import { parseDuration } from '../model/duration.js';
 import { GATEWAY_OPTIONS } from '../render/options.js';
 import { renderConf } from '../render/render.js';
-import { HIGH_AVAILABILITY, readCompose, readComposeFile, type Service } from './compose.js';
+import { dockerfiles, HIGH_AVAILABILITY, readCompose, readComposeFile, type Service } from './compose.js';
 
 /*
  * docker-compose.yml, alone and with what makes it highly available, without a Docker engine: its form against the compose
@@ -20,8 +20,6 @@ import { HIGH_AVAILABILITY, readCompose, readComposeFile, type Service } from '.
 const root = productRoot();
 const networksOf = ({ networks = [] }: Service): readonly string[] =>
   Array.isArray(networks) ? networks : Object.keys(networks);
-const dockerfile = (service: Service): string =>
-  service.build === undefined ? '' : readFileSync(join(root, service.build.dockerfile), 'utf8');
 const seconds = (duration: string | undefined): number => {
   const parsed = parseDuration(duration ?? '');
   return parsed.ok ? parsed.value / 1_000 : Number.NaN;
@@ -77,6 +75,11 @@ describe.each([
   const gateways = named(/^gateway-\d+$/);
   const controllers = named(/^controller-\d+$/);
   const instances = named(/^shop-\d+$/);
+  const built = dockerfiles(compose.services);
+  const dockerfile = ({ image }: Service): string => {
+    const file = built.get(image);
+    return file === undefined ? '' : readFileSync(join(root, file), 'utf8');
+  };
 
   describe('who is there', () => {
     it('is the main job: a registry, a store, two controllers, two gateways, three instances and one more', () => {
@@ -101,11 +104,20 @@ describe.each([
 
     it.each(services)(
       '%s has a pinned tag, and the own images that of this version',
-      (_, { image, build }) => {
+      (_, { image, pull_policy }) => {
         expect(image).toMatch(/^[a-z/-]+:[0-9][A-Za-z0-9.-]*$/);
-        if (build !== undefined) expect(image.split(':')[1]).toBe(productVersion());
+        if (!image.startsWith('ebbgate/')) return;
+        expect(image.split(':')[1]).toBe(productVersion());
+        // Nobody publishes them: what a registry has under this name is not ours.
+        expect(pull_policy).toBe('never');
       },
     );
+
+    it('builds each of the own images in one service, because Compose 2 writes the service into the image', () => {
+      const own = services.map(([, { image }]) => image).filter((image) => image.startsWith('ebbgate/'));
+      const builders = services.filter(([, { build }]) => build !== undefined).map(([, { image }]) => image);
+      expect(builders.toSorted()).toEqual([...new Set(own)].toSorted());
+    });
   });
 
   describe('what each may do', () => {

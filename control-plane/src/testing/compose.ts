@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 export interface Service {
   readonly image: string;
   readonly build?: { readonly dockerfile: string };
+  readonly pull_policy?: string;
   readonly entrypoint?: readonly string[];
   readonly command?: readonly string[];
   readonly user?: string;
@@ -35,6 +36,15 @@ export interface Compose {
     >
   >;
   readonly volumes: Readonly<Record<string, object>>;
+}
+
+/** The Dockerfile of each image that is built here, by the image's name; one service builds it for all that use it. */
+export function dockerfiles(services: Compose['services']): ReadonlyMap<string, string> {
+  return new Map(
+    Object.values(services).flatMap(({ image, build }): [string, string][] =>
+      build === undefined ? [] : [[image, build.dockerfile]],
+    ),
+  );
 }
 
 /** The file that makes no single process matter, over docker-compose.yml. */

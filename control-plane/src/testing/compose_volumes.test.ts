@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { productRoot } from '../cli/product.js';
-import { HIGH_AVAILABILITY, readCompose, type Service } from './compose.js';
+import { dockerfiles, HIGH_AVAILABILITY, readCompose, type Service } from './compose.js';
 import { mountPoints, type Owners } from './mount_points.js';
 
 /*
@@ -37,19 +37,18 @@ const uidOf = (owner: string): string => {
   return UIDS[name] ?? name;
 };
 
-const OWN: Readonly<Record<string, Owners>> = Object.fromEntries(
-  ['control-plane/Dockerfile', 'nginx/Dockerfile'].map((file) => [file, mountPoints(dockerfile(file))]),
+/** The text of the Dockerfile of each image that is built here. */
+const BUILT = new Map(
+  [...dockerfiles(compose.services)].map(([image, file]) => [image, readFileSync(join(root, file), 'utf8')]),
 );
-function imageOf({ image, build }: Service): Owners {
-  return build === undefined ? OFFICIAL[image]! : OWN[build.dockerfile]!;
-}
-function dockerfile(file: string): string {
-  return readFileSync(join(root, file), 'utf8');
+const OWN = new Map([...BUILT].map(([image, text]) => [image, mountPoints(text)]));
+function imageOf({ image }: Service): Owners {
+  return (OWN.get(image) ?? OFFICIAL[image])!;
 }
 /** The uid that a service's container runs as. */
-function runner({ user, build }: Service): string {
+function runner({ user, image }: Service): string {
   if (user !== undefined) return uidOf(user);
-  return uidOf([...dockerfile(build!.dockerfile).matchAll(/^USER (\S+)/gm)].at(-1)![1]!);
+  return uidOf([...BUILT.get(image)!.matchAll(/^USER (\S+)/gm)].at(-1)![1]!);
 }
 
 function mountsOf(services: Readonly<Record<string, Service>>): readonly Mount[] {
@@ -151,17 +150,33 @@ describe('the same with readers that copy', () => {
   });
 });
 
+describe('a tmpfs', () => {
+  const mounts = Object.entries(available.services).flatMap(([name, { tmpfs = [] }]) =>
+    tmpfs.map((text) => [name, text] as const),
+  );
+
+  it('is what each Redis writes to', () => {
+    expect(mounts.map(([name]) => name)).toEqual(['redis', 'redis-2', 'redis-3']);
+  });
+
+  // Docker gives it to root, and it has the mode of the directory in the image (755 in that of Redis), whatever `mode` says.
+  it.each(mounts)('of %s belongs to whoever it runs as', (name, text) => {
+    const [uid, gid] = available.services[name]!.user!.split(':');
+    expect(text).toBe(`/data:uid=${uid},gid=${gid}`);
+  });
+});
+
 describe('the images', () => {
   it.each([
-    ['control-plane/Dockerfile', '/secrets/gateway', 'node:0'],
-    ['control-plane/Dockerfile', '/tokens/gateway', 'node:0'],
-    ['control-plane/Dockerfile', '/etc/ebbgate', 'node:0'],
-    ['nginx/Dockerfile', '/var/lib/ebbgate', 'ebbgate:0'],
-  ])('of %s give %s to %s, so that any user with group 0 may write', (file, path, owner) => {
-    expect(OWN[file]!.get(path)).toBe(owner);
+    ['secrets', '/secrets/gateway', 'node:0'],
+    ['tokens', '/tokens/gateway', 'node:0'],
+    ['gateway-1-conf', '/etc/ebbgate', 'node:0'],
+    ['gateway-1', '/var/lib/ebbgate', 'ebbgate:0'],
+  ])('of %s gives %s to %s, so that any user with group 0 may write', (service, path, owner) => {
+    expect(imageOf(compose.services[service]!).get(path)).toBe(owner);
   });
 
   it('of the gateway has nothing where the conf is mounted', () => {
-    expect([...OWN['nginx/Dockerfile']!.keys()]).toEqual(['/var/lib/ebbgate']);
+    expect([...imageOf(compose.services['gateway-1']!).keys()]).toEqual(['/var/lib/ebbgate']);
   });
 });
