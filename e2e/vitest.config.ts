@@ -8,7 +8,7 @@ const e2e = (name: string): string => `${name}.e2e.test.ts`;
 // Whole scenarios on real servers, in three groups, one after the other.
 
 /** These measure how requests are spread by latency, what work costs, or how much is done within a time: each has the machine to itself. */
-const MEASURING = ['balancers', 'health_checks_many', 'one_bad'].map(e2e);
+const MEASURING = ['balancers', 'health_checks_many', 'limits_cluster', 'one_bad'].map(e2e);
 
 /** These count what comes within a time, with room to spare: three at once. */
 const COUNTING = ['connections', 'gateway', 'health', 'health_checks', 'http_heads', 'soak'].map(e2e);

@@ -13,7 +13,7 @@ function init.init(given)
   require 'resty.core'
   local boot, shm = require 'ebbgate.worker.boot', require 'ebbgate.worker.shm'
   checked.redis_address, checked.replica_address = boot.redis(checked, 'redis'), boot.redis(checked, 'redis_replica')
-  checked.follow = boot.script('follow')
+  checked.follow, checked.limit = boot.script('follow'), boot.script('limit')
   checked.names = boot.names(checked.sticky_key_file)
   settings = checked
   local dicts = shm.open()

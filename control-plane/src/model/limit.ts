@@ -13,12 +13,15 @@ export const LIMIT_ALGORITHMS = [
   'sliding_window',
   'concurrency',
 ] as const;
+/** Whom a limit holds for: each gateway by itself, or all of them together. */
+export const LIMIT_SCOPES = ['gateway', 'cluster'] as const;
 export type LimitAlgorithm = (typeof LIMIT_ALGORITHMS)[number];
 
 /** One limit of a service, as it is published: without what equals its default. */
 export interface Limit {
   readonly name: string;
   readonly algorithm?: LimitAlgorithm;
+  readonly scope?: (typeof LIMIT_SCOPES)[number];
   /** What requests are counted together by; empty = all of the service. */
   readonly key?: readonly string[];
   /** Like `100/s`; absent of `concurrency` alone. */
@@ -119,6 +122,11 @@ export const LIMIT: Members = {
     fallback: 'token_bucket',
     doc: 'how requests are counted; `concurrency` counts those that are open, the others those that come',
   },
+  scope: {
+    rule: { kind: 'one_of', values: LIMIT_SCOPES },
+    fallback: 'gateway',
+    doc: '`gateway`: each gateway counts for itself; `cluster`: all gateways count together, by `token_bucket` alone',
+  },
   key: {
     rule: { kind: 'list', of: KEY_PART, most: 8 },
     fallback: [],
@@ -166,7 +174,9 @@ export type FilledLimit = Required<Omit<Limit, 'rate'>> & { readonly rate: strin
 
 /** What of a limit does not go together: the member and a sentence; null if all does. */
 export function limitContradiction(limit: FilledLimit): readonly [keyof Limit, string] | null {
-  const { algorithm, rate, burst, queue, cost } = limit;
+  const { algorithm, scope, rate, burst, queue, cost } = limit;
+  if (scope === 'cluster' && algorithm !== 'token_bucket')
+    return ['scope', `cluster goes with algorithm token_bucket only, not with ${algorithm}: leave scope out`];
   if (algorithm === 'concurrency') {
     if (rate !== null) return ['rate', 'must be left out with algorithm concurrency, which has none'];
     if (burst === 0) return ['burst', 'is needed by concurrency: how many requests may be open'];

@@ -17,6 +17,7 @@ import { COPY_KEYS, KEYS } from './keys.js';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const page = readFileSync(join(ROOT, 'docs/how-to/redis-users.md'), 'utf8');
 const follow = readFileSync(join(ROOT, 'lua/redis/follow.lua'), 'utf8');
+const limit = readFileSync(join(ROOT, 'lua/redis/limit.lua'), 'utf8');
 const dir = mkdtempSync(join(tmpdir(), 'ebbgate-gateway-user-'));
 let redis: LocalProcess;
 let gateway: Redis;
@@ -51,6 +52,10 @@ it.each<readonly [string, ...string[]]>([
   ['SET', '{ebb}:stats:edge-1', '{}', 'PX', '120000'],
   ['ZADD', '{ebb}:gateways', '1', 'edge-1'],
   ['PUBLISH', '{ebb}:report', 'edge-1'],
+  [
+    ...(['EVAL', limit, '2', '{ebb}:limit:gateways', '{ebb}:limit:abc', 'edge-1', '0', '1'] as const),
+    ...(['1000', '10', '0', '100000', '-5'] as const),
+  ],
 ])('may %s', async (command, ...args) => {
   await expect(gateway.call(command, ...args)).resolves.toBeDefined();
 });
@@ -62,6 +67,24 @@ it.each<readonly [string, ...string[]]>([
   ['HSET', KEYS.meta, 'epoch', '9'],
   ['EVAL', "return redis.call('HSET', KEYS[1], 'epoch', '9')", '1', KEYS.meta],
   ['ZADD', '{ebb}:index', '9', 'shop'],
+  [
+    'EVAL',
+    limit,
+    '2',
+    '{ebb}:limit:gateways',
+    '{ebb}:gateways',
+    'edge-1',
+    '0',
+    '1',
+    '1000',
+    '10',
+    '0',
+    '10',
+    '0',
+  ],
+  ['EVAL', "return redis.call('ZADD', KEYS[1], 9, 'shop')", '1', '{ebb}:index'],
+  ['SET', '{ebb}:limit:abc', 'x'],
+  ['DEL', '{ebb}:limit:abc'],
   ['SET', '{ebb}:gw:edge-2', '{}'],
   ['PUBLISH', '{ebb}:changed', '9:9'],
   ['FLUSHALL'],

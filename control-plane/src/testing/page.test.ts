@@ -166,7 +166,8 @@ ${sections.join('\n')}
 - \`balancer.hash_on.name\` is needed unless the source is \`path\`, which has none.
 - \`health.check.timeout_ms\` is below \`health.check.interval_ms\`.
 - \`timeouts.total_ms\`, if not 0, is at least \`timeouts.try_ms\`.
-- Of a limit: \`rate\` is needed, but for \`concurrency\`, which needs \`burst\`. \`burst\` goes with \`token_bucket\` and \`concurrency\`, \`queue\` with \`leaky_bucket\`.
+- Of a limit: \`rate\` is needed, but for \`concurrency\`, which needs \`burst\`. \`burst\` goes with \`token_bucket\` and \`concurrency\`, \`queue\` with \`leaky_bucket\`,
+  \`scope\` \`cluster\` with \`token_bucket\`.
   \`cost\` is no more than what can be there at once.
 - \`upstream.tls\` goes with the schemes \`https\` and \`grpcs\`.
 

@@ -10,9 +10,11 @@ keys.redis = {
   gateways = '{ebb}:gateways',
   changed = '{ebb}:changed',
   report = '{ebb}:report',
+  limit_gateways = '{ebb}:limit:gateways',
 }
 function keys.redis.set(name) return '{ebb}:set:' .. name end
 function keys.redis.heartbeat(gateway) return '{ebb}:gw:' .. gateway end
+function keys.redis.limit(digest) return '{ebb}:limit:' .. digest end
 function keys.redis.stats(gateway) return '{ebb}:stats:' .. gateway end
 
 --- ebb_sets. `stamp|<name>` is the generation key: a number of this nginx that is new at every change of the set, so that
@@ -34,12 +36,13 @@ function keys.inflight.uncounted_of(worker) return 'uncounted|' .. worker end
 --- The worker and `service|instance` in a counter's key, else nil.
 function keys.inflight.parse(key) return string.match(key, '^([^|]+)|([^|]+|[^|]+)$') end
 
---- ebb_state.
+--- ebb_state. `limits` is the address of worker/limit/memory.lua; it has another name whenever what is there changes, because
+--- after a reload workers of two releases run. `shares_limits`: some set has a limit of all gateways together.
 keys.state = {
   boot = 'boot', started = 'started', started_at = 'started_at', seq = 'seq', serving = 'serving', blind = 'blind',
   applied = 'applied', floor = 'floor', rejected = 'rejected', sealed_epoch = 'sealed_epoch', caught_up_at = 'caught_up_at',
   profiles = 'profiles', lock = 'lock', redis = 'redis', redis_since = 'redis_since', source = 'source', left = 'left',
-  limits = 'limits',
+  limits = 'limits_64', shares_limits = 'shares_limits',
 }
 function keys.state.problem(kind) return 'problem|' .. kind end
 function keys.state.worker(incarnation) return 'worker|' .. incarnation end

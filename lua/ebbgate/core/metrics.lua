@@ -37,6 +37,10 @@ metrics.limited = counter('ebbgate_limit_requests_total', { 'service', 'limit', 
   'Requests that a limit was asked for: admitted, delayed (counted as admitted too), refused.')
 metrics.limit_evictions = counter('ebbgate_limit_evictions_total', {},
   'Keys of limits that were forgotten while they still said something, because the memory for limits is full.')
+metrics.limit_gateways = gauge('ebbgate_limit_gateways', {},
+  'Gateways that share limits of all gateways together, this one included, as Redis last said; 0 if it was never asked.')
+metrics.limit_store_away = gauge('ebbgate_limit_store_away', {},
+  '1 while Redis does not answer about limits that gateways share, so that this gateway allows only its share of them.')
 metrics.probes = counter('ebbgate_probes_total', { 'service', 'result' }, 'Checks that ended.')
 metrics.sync_error = counter('ebbgate_sync_errors_total', { 'kind' }, 'What went wrong while following Redis.')
 metrics.headers_dropped = counter('ebbgate_request_headers_dropped_total', { 'reason' },
@@ -54,7 +58,7 @@ metrics.bucket = part { 'service', 'version', 'index' }
 local ORDER = {
   'requests', 'broken', 'duration', 'retries', 'budget_exhausted', 'in_flight', 'uncounted', 'workers', 'set_generation',
   'applied_epoch', 'applied_generation', 'applied_age', 'rejected_sets', 'from_replica', 'ejections', 'health', 'panic',
-  'limited', 'limit_evictions', 'probes',
+  'limited', 'limit_evictions', 'limit_gateways', 'limit_store_away', 'probes',
   'sync_error', 'headers_dropped', 'problem', 'free_bytes',
 }
 

@@ -145,6 +145,7 @@ local SECTIONS = {
   },
   limits = rules.objects({
     name = text('^[a-z0-9][a-z0-9._-]*$', 64), algorithm = one_of(limit.ALGORITHMS, 'token_bucket'),
+    scope = one_of(limit.SCOPES, 'gateway'),
     key = list(key_part, 8, {}), rate = rate, burst = number(0, 1000000000, 0),
     queue = number(0, 100000, 0), cost = number(1, 1000000, 1), status = number(400, 599, 429),
     mode = one_of({ enforce = true, log = true }, 'enforce'), exempt = list(one_network, 64, {}),

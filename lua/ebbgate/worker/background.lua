@@ -9,6 +9,7 @@ local disk = require 'ebbgate.worker.follow.disk'
 local health_report = require 'ebbgate.worker.health.report'
 local health_watch = require 'ebbgate.worker.health.watch'
 local metrics = require 'ebbgate.worker.report.metrics'
+local exchange = require 'ebbgate.worker.limit.exchange'
 local inspection = require 'ebbgate.worker.report.inspection'
 local live = require 'ebbgate.worker.live'
 local lock = require 'ebbgate.worker.lock'
@@ -71,12 +72,16 @@ local function build(settings, dicts, incarnation)
     source = reading, store = sets, state = dicts.state, tools = live.tools, json = boot.json, lock = syncing,
     script = settings.follow, problems = found, reporter = report, health = live.health, profiles = settings.tls_profiles,
   })
+  live.policy_parts.exchange = exchange.new({
+    redis = connection, memory = live.policy_parts.memory, state = dicts.state, script = settings.limit,
+    id = settings.gateway_id,
+  })
   live.inspection = inspection.new({
     dicts = dicts, store = sets, in_flight_counts = counts, json = boot.json, identity = identity, problems = found,
   })
   live.metrics = metrics.new({
     dicts = dicts, store = sets, in_flight_counts = counts, request_counts = totals, json = boot.json, health = unwell,
-    problems = found,
+    problems = found, limits = live.policy_parts.memory,
   })
   return {
     syncing = syncing, checking = checking, report = report, totals = totals, source = reading,
@@ -102,6 +107,7 @@ local function start_sync(parts)
     parts.source:tick(clock.now())
     parts.self_check:tick(clock.now())
     parts.report:tick(clock.now())
+    live.policy_parts.exchange:tick(clock.now())
   end, function()
     -- So that the new worker of a reload can go on at once.
     parts.syncing:release()
@@ -136,7 +142,7 @@ local function start_health(parts, dicts)
   end)
 end
 
---- settings: the checked options, with `password` and `follow` (the script). `live` must have been started.
+--- settings: the checked options, with `password`, and the scripts `follow` and `limit`. `live` must have been started.
 function background.start(settings, dicts, incarnation)
   local parts = build(settings, dicts, incarnation)
   start_sync(parts)

@@ -1,5 +1,6 @@
 --- What the master does before it forks, and what a new worker needs: shared memory, the sets on disk, an identity.
 local keys = require 'ebbgate.core.keys'
+local limit = require 'ebbgate.core.limit.limit'
 local position = require 'ebbgate.core.position'
 local redis_url = require 'ebbgate.core.redis_url'
 local sticky = require 'ebbgate.core.sticky'
@@ -77,6 +78,7 @@ local function load(dicts, state_dir, tools)
       return
     end
     loaded = loaded + 1
+    if limit.is_shared(document) then dicts.state:safe_set(keys.state.shares_limits, true) end
     if position.newer(publication.epoch, publication.generation, epoch, generation) then
       epoch, generation = publication.epoch, publication.generation
     end

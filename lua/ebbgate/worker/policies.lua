@@ -2,7 +2,8 @@
 --- service says which it has; they are made with its upstream, so a request of a service without policies never looks here.
 ---
 --- A kind of policy is a table {new}: `new(document, entry, parts)` gives the policy of that set, or nil if the set wants none.
---- What it must keep over sets it keeps on `entry`, or in shared memory. `parts` {memory (worker/limit/memory.lua), counters}.
+--- What it must keep over sets it keeps on `entry`, or in shared memory. `parts` {memory (worker/limit/memory.lua), counters,
+--- exchange (worker/limit/exchange.lua)}.
 --- A policy has
 ---   admit(self, request)    nil, nil and the seconds that the request has to wait, or nil; or the code of a refusal
 ---                           (core/problem_json.lua), and what the answer says of it, if anything. `request` gives the protocol's

@@ -36,16 +36,27 @@ function key.new(parts)
   return list
 end
 
+--- The value of a part in a request.
+local function value_of(part, var)
+  local value = var[part.variable] or ''
+  if not part.v4 then return value end
+  value = network.plain(value)
+  return network.cut(value, #value == 4 and part.v4 or part.v6)
+end
+
+--- What no other key has, as a text: the same on every gateway, for the limit that `name` names.
+function key.text(list, var, name)
+  for i = 1, #list do
+    local value = value_of(list[i], var)
+    name = name .. '|' .. #value .. ':' .. value
+  end
+  return name
+end
+
 --- The hash of a request's key, as two signed numbers, never both 0. `var`: its variables. `high`, `low`: the limit's own.
 function key.hash(list, var, high, low)
   for i = 1, #list do
-    local part = list[i]
-    local value = var[part.variable] or ''
-    if part.v4 then
-      value = network.plain(value)
-      value = network.cut(value, #value == 4 and part.v4 or part.v6)
-    end
-    high, low = siphash(value, high, low)
+    high, low = siphash(value_of(list[i], var), high, low)
   end
   if high == 0 and low == 0 then return 0, 1 end
   return high, low

@@ -9,12 +9,13 @@ local ceil, match, max = math.ceil, string.match, math.max
 local limit = {}
 
 --- Algorithm → its limiter. All are `new(settings)`, and
----   take(slot, now, cost, others)  the seconds that a request has to wait, 0 of most; or nil and the seconds until it may be
----                                  tried again
----   give(slot, cost)               gives back what was taken
----   left(slot, now, others)        what is left, and the seconds until there is more
+---   take(slot, now, cost, others, away)   the seconds that a request has to wait, 0 of most; or nil and the seconds until it may
+---                                         be tried again; then true if Redis has to answer first
+---   give(slot, cost, others, away)        gives back what was taken
+---   left(slot, now, others)               what is left, and the seconds until there is more
 ---   slot     a record of core/limit/slots.lua, of the key alone
----   others   of `counts_open` alone: what other workers have open
+---   others   of `counts_open`: what other workers have open; of `is_shared`: how many gateways share the limit
+---   away     of `is_shared` alone: Redis does not answer
 local limiters = {
   token_bucket = require 'ebbgate.core.limit.token_bucket',
   leaky_bucket = require 'ebbgate.core.limit.leaky_bucket',
@@ -23,6 +24,9 @@ local limiters = {
   concurrency = require 'ebbgate.core.limit.concurrency',
 }
 
+local cluster_bucket = require 'ebbgate.core.limit.cluster_bucket'
+
+limit.SCOPES = { gateway = true, cluster = true }
 limit.ALGORITHMS = {}
 for name in pairs(limiters) do limit.ALGORITHMS[name] = true end
 
@@ -36,8 +40,17 @@ function limit.rate(text)
   return count, SECONDS[unit]
 end
 
+--- True if a set has a limit of all gateways together.
+function limit.is_shared(document)
+  for _, given in ipairs(document.limits or {}) do
+    if given.scope == 'cluster' then return true end
+  end
+  return false
+end
+
 --- Why the settings do not go together, as the name of a member; nil if they do.
 function limit.contradiction(given)
+  if given.scope == 'cluster' and given.algorithm ~= 'token_bucket' then return 'scope' end
   if given.algorithm == 'concurrency' then
     if given.rate ~= '' then return 'rate' end
     return (given.burst == 0 or given.cost > given.burst) and 'burst' or nil
@@ -66,15 +79,16 @@ end
 --- `given`: from wire.decode. `high`, `low`: a secret of this nginx, so that nobody can find keys that share a slot.
 function limit.new(service, given, high, low)
   local count, window = limit.rate(given.rate)
-  local limiter = limiters[given.algorithm].new({
+  local shared, name = given.scope == 'cluster', service .. '|' .. given.name
+  local limiter = (shared and cluster_bucket or limiters[given.algorithm]).new({
     count = count, window = window, queue = given.queue,
     burst = given.algorithm == 'token_bucket' and limit.burst(given) or given.burst,
   })
   local exempt = {}
   for i, text in ipairs(given.exempt) do exempt[i] = network.parse(text) end
-  high, low = siphash(service .. '|' .. given.name .. '|' .. given.algorithm, high, low)
+  high, low = siphash(name .. '|' .. given.algorithm .. (shared and '|cluster' or ''), high, low)
   return {
-    name = given.name, limiter = limiter, parts = key.new(given.key), high = high, low = low, cost = given.cost,
+    name = given.name, full_name = name, limiter = limiter, parts = key.new(given.key), high = high, low = low, cost = given.cost,
     enforced = given.mode ~= 'log', status = given.status, exempt = #exempt > 0 and exempt or false,
     policy = policy_of(given, count, window),
     -- What was counted since the last flush (worker/count/counters.lua).

@@ -3,6 +3,7 @@
 ---
 --- Unknown is not empty: a pass that cannot read something removes nothing, and `applied` stays as it was.
 local keys = require 'ebbgate.core.keys'
+local limit = require 'ebbgate.core.limit.limit'
 local position = require 'ebbgate.core.position'
 local publication = require 'ebbgate.core.publication'
 local utf8 = require 'ebbgate.core.utf8'
@@ -112,6 +113,7 @@ local function take(self, pass, name, found)
   if outcome == 'refused' then return reject(pass, name, found.generation, 'too_large', why) end
   accept(pass, name)
   self.reporter:watch(name, document)
+  if limit.is_shared(document) then self.state:safe_set(keys.state.shares_limits, true) end
   if outcome == 'unsaved' then incomplete(self, pass, 'disk', why) end
 end
 

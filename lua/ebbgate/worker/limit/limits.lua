@@ -11,16 +11,18 @@ limits.__index = limits
 
 local ceil, max = math.ceil, math.max
 
---- parts {memory (worker/limit/memory.lua), counters}
+--- parts {memory (worker/limit/memory.lua), counters, exchange (worker/limit/exchange.lua)}
 function limits.new(document, _, parts)
   local given = document.limits
   if not given or #given == 0 then return nil end
   local secret, list = parts.memory.header.secret, {}
   for i = 1, #given do list[i] = limit.new(document.service, given[i], secret[0], secret[1]) end
+  local exchange = limit.is_shared(document) and parts.exchange
+  if exchange then exchange:begin() end
   return setmetatable({
-    list = list, memory = parts.memory, counters = parts.counters,
+    list = list, memory = parts.memory, counters = parts.counters, exchange = exchange, gateways = 1, away = false,
     -- Of the request that is asked for now; nothing yields while they are in use.
-    high = {}, low = {}, retry = {}, rest = {}, reset = {},
+    high = {}, low = {}, retry = {}, rest = {}, reset = {}, place = {}, hurry = {},
   }, limits)
 end
 
@@ -47,10 +49,14 @@ local function open_elsewhere(memory, high, low, now)
   return open
 end
 
---- The slot of limit `i` for this request, and what other workers have open. Under the lock.
+--- The slot of limit `i` for this request; what other workers have open, or how many gateways share the limit; and its place.
+--- Under the lock.
 local function slot_of(self, i, one, now)
   local high, low = self.high[i], self.low[i]
-  if not one.limiter.counts_open then return self.memory.slots:find(high, low, now) end
+  if not one.limiter.counts_open then
+    local slot, place = self.memory.slots:find(high, low, now)
+    return slot, self.gateways, place
+  end
   local others = open_elsewhere(self.memory, high, low, now)
   high, low = own_place(high, low, self.memory.number)
   return self.memory.slots:find(high, low, now), others
@@ -59,9 +65,10 @@ end
 --- Takes from limit `i`: the wait; or nil, which leaves in `retry` when it may be tried again.
 local function take(self, i, one, now)
   local limiter = one.limiter
-  local slot, others = slot_of(self, i, one, now)
-  local wait, retry = limiter:take(slot, now, one.cost, others)
+  local slot, others, place = slot_of(self, i, one, now)
+  local wait, retry, hurry = limiter:take(slot, now, one.cost, others, self.away)
   self.retry[i] = not wait and retry or false
+  if limiter.is_shared then self.place[i], self.hurry[i] = limiter.is_owing(slot, now) and place, hurry end
   -- What is only watched is counted as open all the same: it ends like any other.
   if not wait and limiter.counts_open and not one.enforced then limiter:count(slot, now, one.cost) end
   return wait
@@ -73,7 +80,9 @@ local function give_all(self, now)
     local one = self.list[i]
     if self.high[i] then
       local slot, others = slot_of(self, i, one, now)
-      if not self.retry[i] or one.limiter.counts_open and not one.enforced then one.limiter:give(slot, one.cost) end
+      if not self.retry[i] or one.limiter.counts_open and not one.enforced then
+        one.limiter:give(slot, one.cost, others, self.away)
+      end
       self.rest[i], self.reset[i] = one.limiter:left(slot, now, others)
     end
   end
@@ -135,6 +144,16 @@ local function describe(self)
   }
 end
 
+--- Has reported what gateways share.
+local function report(self, request)
+  for i = 1, #self.list do
+    local one = self.list[i]
+    if self.high[i] and one.limiter.is_shared and self.place[i] then
+      self.exchange:note(self.place[i], self.high[i], self.low[i], one, request, self.hurry[i])
+    end
+  end
+end
+
 --- As worker/policies.lua says.
 function limits:admit(request)
   local list, memory, now = self.list, self.memory, clock.now()
@@ -146,9 +165,12 @@ function limits:admit(request)
       self.high[i] = false
     end
   end
+  local exchange = self.exchange
+  if exchange then self.gateways, self.away = memory:sharers(), memory:is_away(now) end
   memory:lock()
   local wait = take_all(self, now)
   memory:unlock()
+  if exchange then report(self, request) end
   note(self, wait ~= nil, wait)
   if not wait then return 'quota_exceeded', describe(self) end
   if wait > 0 then return nil, nil, wait end

@@ -27,12 +27,18 @@ local PROCESS_SHARED, ROBUST, EOWNERDEAD = 1, 1, 130
 --- Of workers at once, old ones of reloads included.
 local MOST_WORKERS = 1024
 
+--- Seconds without an answer after which Redis is away, and for which it may not know of all gateways when it is back.
+local AWAY, RETURNING = 0.3, 1
+
 --- A mutex has 40 or 48 bytes, by machine. `workers`: the living ones; `named` how many places of it are used, `made` the last
---- number.
+--- number. Of limits that gateways share: `gateways` that Redis knew of last, `offset` of its clock from ours, in microseconds
+--- (0 = unknown); `asked_at`, when a worker asked for the first time since an answer came, and `heard_at`, when that was
+--- (clock.now); `failed` after an error; `back_at`, when Redis came back.
 pcall(ffi.cdef, [[typedef struct {
   uint64_t mutex[16];
   int32_t secret[2];
-  int32_t count, named, made;
+  int32_t count, named, made, gateways, failed;
+  double offset, asked_at, heard_at, back_at;
   struct { int32_t pid, number; double tick; } workers[]] .. MOST_WORKERS .. [[];
 } ebb_limits_t;]])
 pcall(ffi.cdef, 'typedef ' .. slots.DECLARATION .. ' ebb_limit_slot_t;')
@@ -114,6 +120,48 @@ function memory:bury()
       self:unlock()
     end
   end
+end
+
+--- Notes that a worker asks Redis.
+function memory:ask(now)
+  local header = self.header
+  if header.asked_at <= header.heard_at then header.asked_at = now end
+end
+
+--- Seconds for which no answer has come.
+function memory:silence(now)
+  local header = self.header
+  return header.asked_at > header.heard_at and now - header.asked_at or 0
+end
+
+--- Notes what came of it: Redis' time in microseconds and how many gateways share limits; that alone if it came too late; or nil
+--- if nothing came.
+function memory:hear(now, redis_time, gateways)
+  local header = self.header
+  if not redis_time then
+    header.failed = 1
+    return
+  end
+  header.offset = redis_time - now * 1e6
+  if not gateways then return end
+  if self:is_away(now) then header.back_at = now end
+  header.heard_at, header.failed = now, 0
+  if gateways < header.gateways and now - header.back_at < RETURNING then return end
+  header.gateways = gateways
+end
+
+--- True if Redis does not answer.
+function memory:is_away(now)
+  local header = self.header
+  return header.failed == 1 or self:silence(now) > AWAY
+end
+
+--- How many gateways share limits, as far as is known; 1 at least.
+function memory:sharers() return math.max(1, self.header.gateways) end
+
+--- How many of them use a key of which Redis knows so many.
+function memory:users(now, users)
+  return now - self.header.back_at < RETURNING and math.max(users, self:sharers()) or users
 end
 
 --- How many keys this worker has forgotten while they said something, since the last call.

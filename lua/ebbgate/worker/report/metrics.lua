@@ -8,7 +8,7 @@ local problems = require 'ebbgate.worker.report.problems'
 local metrics = {}
 metrics.__index = metrics
 
---- parts {dicts, store, in_flight_counts, request_counts, json, health, problems}
+--- parts {dicts, store, in_flight_counts, request_counts, json, health, problems, limits (worker/limit/memory.lua)}
 function metrics.new(parts)
   return setmetatable(parts, metrics)
 end
@@ -86,6 +86,8 @@ function metrics:families(now)
   self.health:add_metrics(add)
   add_open(self, add)
   add_sets(self, add, now)
+  add(names.limit_gateways, self.limits.header.gateways)
+  add(names.limit_store_away, self.limits:is_away(now) and 1 or 0)
   add_own(self, add)
   return families
 end
