@@ -110,9 +110,10 @@ function expectRate(what: string, from: number, seconds: number): void {
 
 test.each([1.6, 3])('under %d times its rate, admits its rate', async (times) => {
   await limited();
-  const began = await rush.run((SECONDS + 1) * 1_000, () => (RATE * times) / 3);
+  // Of a first burst a little more may pass on a busy machine, which comes off the seconds after it.
+  const began = await rush.run((SECONDS + 3) * 1_000, () => (RATE * times) / 3);
   await rush.settled();
-  expectRate(`${times} times`, began + 1_000, SECONDS);
+  expectRate(`${times} times`, began + 3_000, SECONDS);
 });
 
 const jumps = (rate: number) => (by: number, passed: number) =>
