@@ -136,3 +136,12 @@ function parseAudit(value: unknown): Result<readonly unknown[], string> {
 function spell(value: unknown): string {
   return value === undefined ? 'missing' : JSON.stringify(value);
 }
+
+/** A record of the audit, as it is kept. What is no JSON is null: it is named with the records that are wrong. */
+export function recordIn(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -3,6 +3,7 @@ import type { AuditStore } from '../../model/audit_ports.js';
 import type { Log, Term } from '../../model/ports.js';
 import { err, ok, type Result } from '../../model/result.js';
 import type { CopiedRecord, CopyPlace, RecordCodec } from '../../model/truth_copy.js';
+import { recordIn } from '../../plan/copy_document.js';
 
 /** Records that are read and added at once. */
 const PART = 500;
@@ -99,13 +100,6 @@ export class AuditCopy {
   }
 
   #read(texts: readonly string[]): readonly AuditRecord[] {
-    const audit = texts.map((text) => {
-      try {
-        return JSON.parse(text) as unknown;
-      } catch {
-        return null;
-      }
-    });
-    return this.#deps.codec.decode({ records: [], tokens: false, audit }).audit;
+    return this.#deps.codec.decode({ records: [], tokens: false, audit: texts.map(recordIn) }).audit;
   }
 }

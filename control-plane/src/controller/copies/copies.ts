@@ -8,6 +8,7 @@ import {
   newestWithin,
   parseCopy,
   parseCopyText,
+  recordIn,
   type ParsedCopy,
 } from '../../plan/copy_document.js';
 import { remembered } from '../../plan/incremental.js';
@@ -146,7 +147,7 @@ export class Copies implements Lifecycle {
     if (!parsed.ok) return err(`${place.spelled}: ${parsed.error}`);
     const audit = await place.audit.read();
     if (!audit.ok) return err(`${place.spelled}: the audit: ${audit.error}`);
-    return ok(this.#decoded({ ...parsed.value, audit: audit.value.map(valueOf) }));
+    return ok(this.#decoded({ ...parsed.value, audit: audit.value.map(recordIn) }));
   }
 
   /** Reads a document that somebody sent. */
@@ -242,15 +243,6 @@ function recordsOf(
     ended: [...releases.values()].flatMap((one) => one.history),
     tokens: new Map([...tokens].map(([name, { record }]) => [name, record])),
   };
-}
-
-/** What cannot be read as JSON is named with the records that are wrong. */
-function valueOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 /** Records are never changed, only replaced. */
