@@ -16,13 +16,14 @@
 ---   first, sent, heard   when the first of it that is not on its way was let through, when something was last sent, when Redis
 ---                        answered last: milliseconds, modulo 2^32
 ---   users    gateways that used the key lately; 0 if Redis was never asked
-local max, floor, ceil = math.max, math.floor, math.ceil
+local token_bucket = require 'ebbgate.core.limit.token_bucket'
+
+local floor, max = math.floor, math.max
 
 local cluster_bucket = { is_shared = true }
 cluster_bucket.__index = cluster_bucket
 
---- As in token_bucket.lua.
-local ROUNDING = 1e-3
+local ROUNDING = token_bucket.ROUNDING
 --- Seconds after which an answer says nothing of who else uses a key; the same as in lua/redis/limit.lua.
 local STALE = 1
 --- Seconds after which what is on its way was lost with its worker.
@@ -82,10 +83,7 @@ function cluster_bucket:give(slot, cost, gateways, away)
 end
 
 --- Tokens that are left, and seconds until the bucket is full.
-function cluster_bucket:left(slot, now)
-  local used = max(0, slot.at - now)
-  return max(0, floor((self.ahead - used) / self.interval)), ceil(used)
-end
+cluster_bucket.left = token_bucket.left
 
 --- True if something is neither on its way nor confirmed.
 function cluster_bucket.is_owing(slot, now)

@@ -1,17 +1,17 @@
 --- Leaky bucket: requests leave it one after the other, `rate` of them in a second; up to `queue` wait for that, the others are
 --- refused. Kept as one number: when the last of those that were admitted leaves.
+local token_bucket = require 'ebbgate.core.limit.token_bucket'
+
 local max, floor, ceil = math.max, math.floor, math.ceil
 
 local leaky_bucket = {}
 leaky_bucket.__index = leaky_bucket
 
---- As in token_bucket.lua.
-local ROUNDING = 1e-3
-
 --- settings {count, window (seconds): count ÷ window is the rate; queue}
 function leaky_bucket.new(settings)
   local interval = settings.window / settings.count
-  return setmetatable({ interval = interval, longest = (settings.queue + ROUNDING) * interval }, leaky_bucket)
+  local longest = (settings.queue + token_bucket.ROUNDING) * interval
+  return setmetatable({ interval = interval, longest = longest }, leaky_bucket)
 end
 
 --- Takes a place in the queue: the seconds until the request may go. Or nil, and the seconds until there is a place.
@@ -25,10 +25,7 @@ function leaky_bucket:take(slot, now, cost)
 end
 
 --- Gives back what was taken at the same moment.
-function leaky_bucket:give(slot, cost)
-  slot.at = slot.at - cost * self.interval
-  slot.idle_at = slot.at
-end
+leaky_bucket.give = token_bucket.give
 
 --- Requests that are admitted now, and seconds until the queue is empty.
 function leaky_bucket:left(slot, now)

@@ -8,13 +8,13 @@ local max, floor, ceil = math.max, math.floor, math.ceil
 local token_bucket = {}
 token_bucket.__index = token_bucket
 
---- Seconds that are lost in the sums of doubles, per token: a thousandth of one is given away.
-local ROUNDING = 1e-3
+--- What sums of doubles lose: a thousandth of a token is given away.
+token_bucket.ROUNDING = 1e-3
 
 --- settings {count, window (seconds): count ÷ window is the rate; burst}
 function token_bucket.new(settings)
   local interval = settings.window / settings.count
-  local ahead = (settings.burst + ROUNDING) * interval
+  local ahead = (settings.burst + token_bucket.ROUNDING) * interval
   return setmetatable({ interval = interval, ahead = ahead, burst = settings.burst }, token_bucket)
 end
 
