@@ -152,7 +152,8 @@ function background.start(settings, dicts, incarnation)
   timer.every('entries', SWEEP, live.forget)
   timer.every('limits', FLUSH, function()
     local memory = live.policy_parts.memory
-    memory:bury()
+    -- One looks who is dead: each look reads a file for each worker.
+    if parts.syncing:is_owned() then memory:bury() end
     live.counters:evicted(memory:take_evicted())
   end)
 end

@@ -167,9 +167,9 @@ local function follow(entry, again)
   if live.sets:get(entry.stamp_key) ~= entry.stamp then stop_serving(entry) end
 end
 
---- True if another worker knows more of the health of the service. Its upstream is built again for that, though not for every
---- one of many failures in a row.
-local function is_unwell(entry)
+--- True if another worker has learned of the health of the service since its upstream was built, which is built again for that,
+--- though not for every one of many failures in a row.
+local function has_moved(entry)
   return live.dicts.health:get(entry.health_key) ~= entry.noted and clock.now() >= entry.built_at + REBUILT_AFTER
 end
 
@@ -178,7 +178,7 @@ end
 function live.upstream(entry)
   if live.sets:get(entry.stamp_key) ~= entry.stamp then
     follow(entry)
-  elseif is_unwell(entry) then
+  elseif has_moved(entry) then
     follow(entry, true)
   end
   return entry.upstream
