@@ -17,8 +17,15 @@ const ANSWER_MS = 10_000;
 /** As long is a read waited for where another controller can be asked. */
 const READ_MS = 3_000;
 
-/** Until another controller leads: longer than a session in ZooKeeper. */
-const LEADERLESS = { tries: 12, pauseMs: 1_000 };
+/**
+ * A change is tried again until another controller leads: longer than a session in ZooKeeper. Of several, one that has just been
+ * started may have read nothing yet, and a change by a client certificate is taken by the leader alone.
+ */
+const LEADERLESS = {
+  ...{ tries: 12, pauseMs: 1_000 },
+  ofOne: ['no_leader'],
+  amongSeveral: ['no_leader', 'not_leader', 'not_ready'],
+} as const;
 
 /** The flags by which the API is found. */
 export interface ApiFlags extends ApiFileFlags {
@@ -72,8 +79,7 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
     'X-Ebbgate-Actor': actor(terminal),
     ...authorization(flags, terminal),
   };
-  // A change by a client certificate is taken by the leader alone, and where that has just gone by nobody.
-  const leaderless = new Set(['no_leader', ...(addresses.length > 1 ? ['not_leader'] : [])]);
+  const passing = addresses.length > 1 ? LEADERLESS.amongSeveral : LEADERLESS.ofOne;
   let shown: string | null = null;
   const showStale = (header: string | string[] | undefined): void => {
     const line = staleLine(typeof header === 'string' ? header : undefined);
@@ -89,7 +95,7 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
       try {
         return await sendInTurn<T>(method, target, init);
       } catch (error) {
-        const isLeaderless = error instanceof Refused && leaderless.has(error.problem.code);
+        const isLeaderless = method !== 'GET' && isOneOf(passing, error);
         const signal = init.signal ?? terminal.interrupted();
         if (!isLeaderless || tries === LEADERLESS.tries || signal.aborted) throw error;
         if (tries === 1) terminal.err(`ebbgate: ${error.message}\n  trying again for some seconds\n`);
@@ -112,7 +118,7 @@ export function createClient(flags: ApiFlags, terminal: Terminal): ApiClient {
         failures.push(error);
       }
     }
-    throw worstOf(failures);
+    throw failures.find((one) => isOneOf(passing, one)) ?? worstOf(failures);
   };
   const sendTo = async <T>(
     url: string,
@@ -190,6 +196,10 @@ function connector(flags: ApiFlags, terminal: Terminal): () => Promise<{ readonl
     if (dispatcher.ok) return { dispatcher: dispatcher.value };
     throw new CliFailure(EXIT.usage, dispatcher.error);
   };
+}
+
+function isOneOf(codes: readonly string[], error: unknown): error is Refused {
+  return error instanceof Refused && codes.includes(error.problem.code);
 }
 
 /** Of what every controller has failed with: what one of them said, else that none can be reached. */

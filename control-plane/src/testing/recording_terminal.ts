@@ -7,6 +7,8 @@ export function createRecordingTerminal(
     readonly env?: Readonly<Record<string, string>>;
     readonly tty?: boolean;
     readonly columns?: number;
+    /** Called at each pause. */
+    readonly paused?: () => void;
   } = {},
 ) {
   const interrupt = new AbortController();
@@ -24,8 +26,10 @@ export function createRecordingTerminal(
       stderr += text;
     },
     monotonic: () => performance.now(),
-    pause: (ms: number, signal: AbortSignal) =>
-      pause(Math.min(ms, 20), undefined, { signal }).catch(() => undefined),
+    pause: (ms: number, signal: AbortSignal) => {
+      parts.paused?.();
+      return pause(Math.min(ms, 20), undefined, { signal }).catch(() => undefined);
+    },
     uuid: () => randomUUID(),
     interrupted: () => interrupt.signal,
     interrupt: (): void => {
