@@ -9,6 +9,7 @@ import {
   lead,
   leads,
   meta,
+  refused,
   resultOf,
 } from '../testing/controller_plays.js';
 import {
@@ -138,4 +139,30 @@ test('it goes no higher than the configuration allows', async () => {
   await leads(second);
   await until(async () => expect(await written()).toEqual([1, 1, 1]));
   expect(second.controller.contract()).toEqual({ version: 1, most: 1, limited_by: [], left_behind: [] });
+});
+
+test('limits are taken when every gateway can enforce them, and a gateway of before refuses them from then on', async () => {
+  await register('a');
+  await register('c', servers.writer, 'cart');
+  await newer('g-1');
+  const late = new Gateway('g-2');
+  const running = await lead();
+  await enrolled(running, 'g-1', 'g-2');
+  const limits = [{ name: 'all', rate: '5/s' }];
+  const limited = { kind: 'patch_spec', service: 'shop', spec: { limits } } as const;
+  const problem = await refused(running, limited);
+  expect(problem).toMatchObject({ code: 'conflict', field: 'limits' });
+  expect(problem.detail).toMatch(/^g-2 cannot enforce limits .* set of shop/);
+  late.contracts = [1, 2];
+  await until(async () => expect(await written()).toEqual([2, 2, 1]));
+  await done(running, limited);
+  // Without the limits nobody gets the set; the others are for everybody.
+  late.contracts = [1];
+  await until(async () => expect(await written()).toEqual([2, 1, 1]));
+  expect(await command('HGET', KEYS.set('shop'), 'payload')).toContain('"rate":"5/s"');
+  await until(() =>
+    expect(running.controller.problems()).toMatchObject([
+      { code: 'unknown_contract', service: 'shop', field: 'limits' },
+    ]),
+  );
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ContractVersion } from '../model/contract.js';
-import type { PublishedDocument } from '../model/set.js';
+import type { PublishedDocument, ServiceSet } from '../model/set.js';
 import { encode } from '../plan/encode.js';
 import { buildSet, buildWitnesses } from '../testing/builders.js';
 import { createFakeClock } from '../testing/clock.js';
@@ -10,13 +10,17 @@ import { ContractChoice } from './contract_choice.js';
 const NEW = { contracts: [1, 2] };
 const OLD = { contracts: [1] };
 
-function rig(published: readonly ContractVersion[] = [], contractMost: ContractVersion = 2) {
+function rig(
+  published: readonly ContractVersion[] = [],
+  contractMost: ContractVersion = 2,
+  more: Partial<ServiceSet> = {},
+) {
   const clock = createFakeClock();
   const state = { complete: false, heard: {} as Parameters<typeof buildWitnesses>[0] };
   const remembered = new Map(
     published.map((contract, n): [string, PublishedDocument] => {
       const service = `s${String(n)}`;
-      const encoded = encode(buildSet({ service }), contract);
+      const encoded = encode(buildSet({ service, ...more }), contract);
       return [service, { ...encoded, epoch: 1, generation: n + 1, at: '2026-05-01T12:00:00Z' }];
     }),
   );
@@ -44,6 +48,11 @@ test('until the gateways are known it stays what was published', () => {
   expect(rig([1, 1]).choice.look()).toBe(1);
   expect(rig([1, 2]).choice.look()).toBe(2);
   expect(rig([1, 2], 1).choice.look()).toBe(1);
+});
+
+test('a set that needs a newer version than was chosen does not say what was', () => {
+  const { choice } = rig([1], 2, { limits: [{ name: 'all', rate: '1/s' }] });
+  expect(choice.look()).toBe(1);
 });
 
 test('it is the highest that all understand, up and down', () => {

@@ -1,7 +1,7 @@
 import { type ContractVersion, type FleetContract, OLDEST_CONTRACT } from '../model/contract.js';
 import type { Clock, Log } from '../model/ports.js';
 import { chooseContract } from '../plan/choose_contract.js';
-import { writtenIn } from '../plan/encode.js';
+import { neededBy, writtenIn } from '../plan/encode.js';
 import type { Inputs } from './inputs/inputs.js';
 import type { Publication } from './office/publication.js';
 
@@ -44,11 +44,12 @@ export class ContractChoice {
     return this.#now.version;
   }
 
-  /** The highest version that was found published, as far as this controller knows it. */
+  /** The highest version that was chosen for what is published, as far as this controller knows it. */
   #published(): ContractVersion {
     const { publication, settings } = this.#deps;
     let newest: ContractVersion = OLDEST_CONTRACT;
-    for (const { payload } of publication.remembered.values()) if (writtenIn(payload) === 2) newest = 2;
+    for (const { payload, document } of publication.remembered.values())
+      if (writtenIn(payload) === 2 && 'peers' in document && neededBy(document) < 2) newest = 2;
     return newest > settings.contractMost ? settings.contractMost : newest;
   }
 

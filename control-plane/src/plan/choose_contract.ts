@@ -17,6 +17,11 @@ export function understoodBy(
   return fleet.heard.get(id)?.heartbeat.contracts ?? roster.get(id)?.contracts ?? OLDEST_ONLY;
 }
 
+/** The gateways that count and do not understand `version`. Sorted. */
+export function withoutContract(witnesses: Fleet, version: ContractVersion): readonly string[] {
+  return gatewaysThatCount(witnesses).filter((id) => !understoodBy(id, witnesses).includes(version));
+}
+
 /**
  * The highest version up to `most` that every gateway understands. Where there is none, the one that most of them understand, of
  * those the lowest. Without any gateway the oldest: whoever comes first may be an old one.
@@ -25,8 +30,7 @@ export function understoodBy(
  */
 export function chooseContract(witnesses: Fleet, most: ContractVersion): FleetContract {
   const gateways = gatewaysThatCount(witnesses);
-  const without = (version: ContractVersion): readonly string[] =>
-    gateways.filter((id) => !understoodBy(id, witnesses).includes(version));
+  const without = (version: ContractVersion): readonly string[] => withoutContract(witnesses, version);
   const allowed = CONTRACTS.filter((version) => version <= most);
   const nobody = gateways.filter((id) => !understoodBy(id, witnesses).some((one) => isKnown(one, allowed)));
   const missing = allowed.map((version) => ({

@@ -11,13 +11,21 @@ import {
 import { decidedIn, wireSections } from './spec.js';
 
 /**
- * A document's bytes as they go to Redis, in that version of the contract, with their SHA-1. Equal documents give equal bytes.
- * Tombstones and routes have not changed since version 1, and are written as that for ever.
+ * A document's bytes as they go to Redis, in that version of the contract or the one that it needs, with their SHA-1. Equal documents
+ * give equal bytes. Tombstones and routes have not changed since version 1, and are written as that for ever.
  */
 export function encode(document: Document, contract: ContractVersion = OLDEST_CONTRACT): EncodedDocument {
-  const isLean = contract === 2 && 'peers' in document;
+  const isLean = 'peers' in document && Math.max(contract, neededBy(document)) === 2;
   const payload = JSON.stringify(isLean ? lean(document) : ordered(document));
   return { service: document.service, document, payload, hash: sha1(payload) };
+}
+
+/**
+ * The oldest version in which a set with these sections may be written. What a gateway must not leave out needs one that it refuses if
+ * it does not know of it: it then serves what it had, and says so.
+ */
+export function neededBy({ limits = [] }: Pick<ServiceSet, 'limits'>): ContractVersion {
+  return limits.length > 0 ? 2 : OLDEST_CONTRACT;
 }
 
 /** The version that a payload says it is of; 0 if it says none. */

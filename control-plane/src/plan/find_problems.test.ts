@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { NO_INTENT } from '../model/intent.js';
 import type { RegistryProblem } from '../model/registration.js';
 import { problemKey } from '../model/standing_problem.js';
-import { buildRegistration } from '../testing/builders.js';
+import { buildRegistration, buildWitnesses } from '../testing/builders.js';
 import { compileService } from './compile.js';
 import { describeService } from './describe_service.js';
 import { describeProblems } from './find_problems.js';
@@ -151,6 +151,24 @@ describe('the contract', () => {
     expect(found({ version: 2, left_behind: ['g3'] }, 0)).toMatchObject([
       { code: 'unknown_contract', severity: 'error', field: 'g3' },
     ]);
+  });
+
+  test('that a set needs, and not all understand, is an error of its service that names them', () => {
+    const spec = { ...NO_INTENT.spec, limits: [{ name: 'all', rate: '1/s' }] };
+    const compiled = new Map([
+      ['shop', compileService('shop', new Map(), { ...NO_INTENT, spec }, 0)],
+      ['cart', compileService('cart', new Map(), NO_INTENT, 0)],
+    ]);
+    const of = (contracts: readonly number[], version: 1 | 2) => {
+      const witnesses = buildWitnesses({ g1: { contracts: [1, 2] }, g2: { contracts } });
+      return describeProblems(buildWorld({ compiled, witnesses, contract: { ...NONE, version } }));
+    };
+    const [problem, ...more] = of([1], 1).filter(({ code }) => code === 'unknown_contract');
+    expect(more).toEqual([]);
+    expect(problem).toMatchObject({ service: 'shop', field: 'limits', severity: 'error' });
+    expect(problem?.message).toContain('g2 cannot enforce the limits of shop');
+    for (const all of [of([1, 2], 1), of([1, 2], 2)])
+      expect(all.filter(({ code }) => code === 'unknown_contract')).toEqual([]);
   });
 
   test('that all understand is no problem', () => {

@@ -1,9 +1,11 @@
+import type { ContractVersion } from '../model/contract.js';
 import type { ProblemResource } from '../model/resources.js';
 import { eligible } from '../model/set.js';
 import { problemKey, severityOf, type StandingProblem } from '../model/standing_problem.js';
 import { findingsOf, findingsOn, panickingIn } from './describe_health.js';
+import { withoutContract } from './choose_contract.js';
 import { describeHolds } from './describe_holds.js';
-import { byCodeUnit } from './encode.js';
+import { byCodeUnit, neededBy } from './encode.js';
 import { remembered } from './incremental.js';
 import { enumerate, spellFindings } from './serving.js';
 import type { World } from './world.js';
@@ -77,7 +79,8 @@ function takenRoutes({ clashes }: World): readonly StandingProblem[] {
 const LIMITED_MS = 600_000;
 
 /** Gateways of which the version that sets are written in is not what it could be, or not what they understand. */
-function contracts({ contract, wall }: World): readonly StandingProblem[] {
+function contracts(world: World): readonly StandingProblem[] {
+  const { contract, wall } = world;
   if (!contract) return [];
   const { version, most, limited_by, limited_since = null, left_behind } = contract;
   const isLimited = limited_since !== null && wall - limited_since >= LIMITED_MS;
@@ -89,7 +92,18 @@ function contracts({ contract, wall }: World): readonly StandingProblem[] {
     const message = `gateway ${id} does not understand contract ${String(version)}, which the sets are written in: it serves what it had; run a release of it that knows a contract up to ${String(most)}`;
     return { code: 'unknown_contract', service: null, field: id, message };
   });
-  return [...old, ...behind];
+  return [...old, ...behind, ...refusedSets(world, version)];
+}
+
+/** Sets that are written in a newer version than the others, because nobody may leave out what they say, and gateways that refuse them. */
+function refusedSets(world: World, version: ContractVersion): readonly StandingProblem[] {
+  return [...world.compiled].flatMap(([service, { set }]) => {
+    if (neededBy(set) <= version) return [];
+    const gateways = withoutContract(world.witnesses, neededBy(set));
+    if (gateways.length === 0) return [];
+    const message = `${enumerate(gateways)} cannot enforce the limits of ${service}, so its set is refused there: what it had is served; upgrade, or take the limits away`;
+    return [{ code: 'unknown_contract' as const, service, field: 'limits', message }];
+  });
 }
 
 /** Services of which nobody takes requests but those that vanished: only a person, or a registration, ends that. */

@@ -7,8 +7,10 @@ import { objectOf } from '../../model/mutation_object.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { dueOf } from '../../plan/clock.js';
 import { decide, type Decision, type ServiceMutation } from '../../plan/decide.js';
+import { withoutContract } from '../../plan/choose_contract.js';
 import { describeOperation } from '../../plan/describe_fleet.js';
 import { diffRecords } from '../../plan/diff.js';
+import { neededBy } from '../../plan/encode.js';
 import { drainOf } from '../../plan/layers.js';
 import { proveDrained } from '../../plan/proof.js';
 import { undoOf } from '../../plan/undo.js';
@@ -104,6 +106,8 @@ function decideNow(
   if (!decision.ok) return decision;
   const damage = damageIn(world, decision.value);
   if (damage) return err(damage);
+  const refused = refusedByGateways(world, decision.value);
+  if (refused) return err(refused);
   return ok({ world, decision: decision.value, changes: changesOf(context, world, decision.value) });
 }
 
@@ -124,6 +128,22 @@ function damageIn(world: World, decision: Decision): Problem | null {
     return {
       code: 'conflict',
       detail: `What was decided for ${service} cannot be read from ZooKeeper (${damage}), so nothing can be added to it. Mend or delete that znode first.`,
+    };
+  }
+  return null;
+}
+
+/** Why what is decided anew must not be published yet: a gateway would refuse the set that says it. */
+function refusedByGateways(world: World, { records }: Decision): Problem | null {
+  for (const [service, { spec }] of records) {
+    const needed = neededBy(spec);
+    if (needed <= neededBy(recordIn(world, service).spec)) continue;
+    const gateways = withoutContract(world.witnesses, needed);
+    if (gateways.length === 0) continue;
+    return {
+      code: 'conflict',
+      field: 'limits',
+      detail: `${gateways.join(', ')} cannot enforce limits and would refuse the set of ${service}. Upgrade every gateway first, or forget those that are gone.`,
     };
   }
   return null;
