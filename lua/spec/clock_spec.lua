@@ -113,7 +113,8 @@ describe('health', function()
     local member = { id = 'a', host = '10.0.0.1', port = 1, eligible = true, failures = { error = 'error' } }
     entry.upstream.by_id = { a = member }
     subject = healths.new({
-      dict = dict, counters = { add = function() end }, incarnation = nginx.living(), zone = '', max_tries = 5,
+      dict = dict, counters = { add = function() end }, incarnation = nginx.living(), mutex = nginx.mutex(), zone = '',
+      max_tries = 5,
       rebuild = function() end,
     })
     return member

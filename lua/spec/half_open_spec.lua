@@ -30,7 +30,8 @@ local function gateway(ids, tries, state)
     entry.upstream = upstreams.build(document, 'w', entry.upstream, {}, 0, subject:view(entry, document))
   end
   subject = healths.new({
-    dict = dict, counters = counters, incarnation = nginx.living(), zone = '', max_tries = 5, is_safe = methods.is_safe,
+    dict = dict, counters = counters, incarnation = nginx.living(), mutex = nginx.mutex(), zone = '', max_tries = 5,
+    is_safe = methods.is_safe,
     rebuild = build,
   })
   local name = keys.health.name('shop', peers[1])

@@ -115,4 +115,9 @@ function nginx.living()
   return string.format('%d.0', pid)
 end
 
+--- In place of the lock of all workers (worker/limit/memory.lua), where there is one worker.
+function nginx.mutex()
+  return { lock = function() end, unlock = function() end }
+end
+
 return nginx

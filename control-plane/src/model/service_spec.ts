@@ -1,5 +1,7 @@
+import { HEALTH } from './health.js';
 import { LIMIT, limitContradiction, type FilledLimit } from './limit.js';
 import { ALGORITHMS, RETRY_CLASSES } from './set.js';
+import { flag, milliseconds, percent, text, TOKEN, TOKENS, whole } from './rules.js';
 import type { Fault, Member, Members } from './shape.js';
 
 /*
@@ -7,23 +9,6 @@ import type { Fault, Member, Members } from './shape.js';
  * record, the published set, the command line and docs/reference/service-spec.md are made from it. So is
  * docs/contract/spec.json, against which the gateway's own reader (lua/ebbgate/core/wire.lua) is tested.
  */
-
-const DAY_MS = 86_400_000;
-const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
-
-const TOKENS = { good: ['x-user', 'A1', "!#$%&'*+.^_`|~-"], bad: ['', 'a b', 'a;b', 'a"b', 'é', 'a\n'] };
-
-const whole = (min: number, max: number) => ({ kind: 'whole', min, max }) as const;
-const milliseconds = (min: number) => whole(min, DAY_MS);
-/** `hint` with its `{most}`. */
-const text = (
-  pattern: RegExp,
-  most: number,
-  hint: string,
-  examples: { readonly good: readonly string[]; readonly bad: readonly string[] },
-) => ({ kind: 'text', pattern, most, hint: hint.replace('{most}', String(most)), ...examples }) as const;
-const flag = { kind: 'flag' } as const;
-const percent = (max: number) => whole(0, max);
 
 const HASH_ON: Members = {
   source: {
@@ -48,55 +33,6 @@ const STICKY: Members = {
     rule: whole(0, 31_536_000),
     fallback: 0,
     doc: 'seconds that the browser keeps it; 0 = until it is closed',
-  },
-};
-
-const CHECK: Members = {
-  type: {
-    rule: { kind: 'one_of', values: ['http', 'tcp'] },
-    fallback: 'http',
-    always: true,
-    doc: '`http` asks and checks the answer; `tcp` only connects',
-  },
-  path: {
-    rule: text(
-      /^\/[\x21-\x7e]*$/,
-      1_024,
-      'a path that starts with /, without white space, of at most {most} characters',
-      { good: ['/', '/health?deep=1', '/a%20b~'], bad: ['', 'health', '/a b', '/a\nb', '/a\x7fb', '/é'] },
-    ),
-    fallback: '/',
-    doc: 'what is asked for',
-  },
-  host: {
-    rule: text(/^[A-Za-z0-9._:[\]-]*$/, 255, 'a host name or address of at most {most} characters', {
-      good: ['shop.internal', '', '[fd00::7]:80'],
-      bad: ['a b', 'a/b', 'a\r\nb', 'é'],
-    }),
-    fallback: '',
-    doc: "the Host header; empty = the instance's address",
-  },
-  port: { rule: whole(0, 65_535), fallback: 0, doc: "0 = the instance's port" },
-  interval_ms: { rule: milliseconds(100), fallback: 5_000, doc: 'how often, with jitter' },
-  timeout_ms: {
-    rule: milliseconds(10),
-    fallback: 2_000,
-    doc: 'no answer within this is a failure; shorter than the interval',
-  },
-  rise: { rule: whole(1, 100), fallback: 2, doc: 'successes in a row until it counts as well' },
-  fall: { rule: whole(1, 100), fallback: 3, doc: 'failures in a row until it counts as failing' },
-  statuses: {
-    rule: { kind: 'list', of: { kind: 'range', min: 100, max: 599 }, most: 20 },
-    fallback: [[200, 399]],
-    doc: 'good answers, as ranges `[from, to]`',
-  },
-  body: {
-    rule: text(/^[^\p{Cc}\p{Cs}]*$/u, 256, 'at most {most} characters without control characters', {
-      good: ['é', '', 'a b', 'ok 🙂'],
-      bad: ['a\nb', 'a\x7f', 'a\x85b'],
-    }),
-    fallback: '',
-    doc: 'must occur in the first 64 KiB of the body; empty = any body',
   },
 };
 
@@ -164,40 +100,7 @@ export const SECTIONS = {
       doc: 'retries per second of one gateway that are allowed whatever the percentage',
     },
   }),
-  health: section('When an instance is left out because it fails.', true, {
-    max_fails: {
-      rule: whole(0, 1_000),
-      fallback: 3,
-      always: true,
-      doc: 'failures of requests within `fail_timeout_ms` that take an instance out; 0 = never',
-    },
-    fail_timeout_ms: {
-      rule: milliseconds(1),
-      fallback: 10_000,
-      always: true,
-      doc: 'the time in which they count, and how long it stays out',
-    },
-    fail_statuses: {
-      rule: { kind: 'list', of: whole(400, 599), most: 200 },
-      fallback: [],
-      doc: 'answers that count as a failure',
-    },
-    max_ejected_percent: {
-      rule: percent(100),
-      fallback: 50,
-      doc: 'if more instances than this are out, health is ignored (panic); drained ones stay out',
-    },
-    slow_start_ms: {
-      rule: milliseconds(0),
-      fallback: 0,
-      doc: 'how long a new, recovered or undrained instance takes to its full weight; 0 = none',
-    },
-    check: {
-      rule: { kind: 'object', members: CHECK },
-      fallback: null,
-      doc: 'how each gateway probes each instance; none = it does not',
-    },
-  }),
+  health: section('When an instance is left out because it fails.', true, HEALTH),
   limits: {
     rule: { kind: 'objects', members: LIMIT, most: 16 },
     fallback: [],

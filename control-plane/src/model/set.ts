@@ -115,6 +115,17 @@ export interface Health {
   readonly max_fails: number;
   readonly fail_timeout_ms: number;
   readonly fail_statuses?: readonly number[];
+  /** Failures in a row; 0 = never. */
+  readonly consecutive_fails?: number;
+  /** Of at least `min_requests` in `window_ms`; 0 = never. */
+  readonly failure_percent?: number;
+  readonly slow_percent?: number;
+  /** 0 = 3 times the median of the service. */
+  readonly slow_ms?: number;
+  readonly min_requests?: number;
+  readonly window_ms?: number;
+  /** 0 = 5 minutes, or `fail_timeout_ms` if that is longer. */
+  readonly max_ejection_ms?: number;
   readonly max_ejected_percent?: number;
   readonly slow_start_ms?: number;
   readonly check?: HealthCheck;

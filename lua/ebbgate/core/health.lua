@@ -10,7 +10,7 @@ local format, match, floor, max, min = string.format, string.match, math.floor, 
 
 local health = {}
 
---- The longest that an ejection lasts, unless fail_timeout itself is longer.
+--- The longest that an ejection lasts where the set does not say, unless fail_timeout itself is longer.
 local LONGEST = 300
 --- A failure counts for fail_timeout, to the nearest eighth of it.
 health.SLOTS = 8
@@ -19,16 +19,34 @@ local FIRST_SHARE = 0.1
 --- How often a ramp takes its next step.
 local STEP = 1
 
---- How long ejection number `level` in a row lasts: fail_timeout × 1, 2, 4 …
-function health.ejection_time(level, fail_timeout)
+--- True if what requests meet takes instances out.
+function health.is_passive(settings)
+  return settings.max_fails > 0 or (settings.consecutive_fails or 0) > 0 or (settings.failure_percent or 0) > 0
+    or (settings.slow_percent or 0) > 0
+end
+
+--- The longest that an ejection lasts, in seconds; nil where the set does not say.
+function health.longest(settings)
+  local most = settings.max_ejection_ms or 0
+  return most > 0 and most / 1000 or nil
+end
+
+--- How long ejection number `level` in a row lasts at least: fail_timeout × 1, 2, 4 …, up to `longest` (nil = what is usual).
+function health.ejection_time(level, fail_timeout, longest)
   -- Past 2^20 every product is above the limit.
-  return min(fail_timeout * 2 ^ min(level - 1, 20), max(fail_timeout, LONGEST))
+  return min(fail_timeout * 2 ^ min(level - 1, 20), longest or max(fail_timeout, LONGEST))
+end
+
+--- The same after a half-open request that failed, with `roll` in [0, 1): up to as much again is drawn, so that gateways which
+--- ejected an instance together do not go on asking it together (equal jitter: one half is fixed, one half drawn).
+local function drawn_time(level, fail_timeout, longest, roll)
+  return min(health.ejection_time(level, fail_timeout, longest) * (1 + roll), longest or max(fail_timeout, LONGEST))
 end
 
 --- What is left of `level` after the instance was well for `seconds`: one less for every two of its last ejections' time.
-local function worn(level, seconds, fail_timeout)
+local function worn(level, seconds, fail_timeout, longest)
   while level > 0 do
-    local step = 2 * health.ejection_time(level, fail_timeout)
+    local step = 2 * health.ejection_time(level, fail_timeout, longest)
     if seconds < step then return level end
     level, seconds = level - 1, seconds - step
   end
@@ -41,23 +59,27 @@ function health.slot(now, fail_timeout)
 end
 
 --- The record after an ejection at `now`; `record` is the one before, or nil. A half-open request that failed is an ejection too.
-function health.eject(record, now, fail_timeout, reason)
-  local level = 1
+---   longest  health.longest
+---   roll     in [0, 1): how much longer than it must be if it was out already; nil = 0
+function health.eject(record, now, fail_timeout, reason, longest, roll)
+  local level, spread = 1, 0
   if record and record.out then
-    level = record.level + 1
+    level, spread = record.level + 1, roll or 0
   elseif record then
-    level = worn(record.level, now - record.since, fail_timeout) + 1
+    level = worn(record.level, now - record.since, fail_timeout, longest) + 1
   end
   return {
-    out = true, since = record and record.out and record.since or now, until_at = now + health.ejection_time(level, fail_timeout),
-    level = level, reason = reason,
+    out = true, since = record and record.out and record.since or now,
+    until_at = now + drawn_time(level, fail_timeout, longest, spread), level = level, reason = reason,
   }
 end
 
 --- True if the time of an ejection is over. One that seems to last longer than it may, because the clock went back or
 --- fail_timeout was lowered, is over too.
-function health.is_due(record, now, fail_timeout)
-  return now >= record.until_at or record.until_at - now > health.ejection_time(record.level, fail_timeout) + 1
+function health.is_due(record, now, fail_timeout, longest)
+  -- The first in a row has nothing drawn.
+  local most = drawn_time(record.level, fail_timeout, longest, record.level > 1 and 1 or 0)
+  return now >= record.until_at or record.until_at - now > most + 1
 end
 
 --- The record after a half-open request that went well.
@@ -131,12 +153,12 @@ function health.condition(known, settings, now)
   if active and is_failing(known.state, active) then
     return { state = 'failing', reason = active.reason, since = active.since, out = true, factor = 1 }
   end
-  if passive and passive.out and settings.max_fails > 0 then
-    local fail_timeout = settings.fail_timeout_ms / 1000
-    local due = health.is_due(passive, now, fail_timeout)
+  if passive and passive.out and health.is_passive(settings) then
+    local fail_timeout, longest = settings.fail_timeout_ms / 1000, health.longest(settings)
+    local due = health.is_due(passive, now, fail_timeout, longest)
     return {
       state = due and 'half_open' or 'ejected', reason = passive.reason, since = passive.since, out = true, factor = 1,
-      until_at = passive.until_at, lasts = health.ejection_time(passive.level, fail_timeout),
+      until_at = passive.until_at, lasts = health.ejection_time(passive.level, fail_timeout, longest),
       wake_at = not due and passive.until_at or nil,
     }
   end

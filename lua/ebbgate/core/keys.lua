@@ -58,9 +58,10 @@ function keys.health.passive(name) return 'passive|' .. name end
 function keys.health.active(name) return 'active|' .. name end
 function keys.health.warm(name) return 'warm|' .. name end
 function keys.health.lease(name) return 'lease|' .. name end
-function keys.health.turn(name) return 'turn|' .. name end
 function keys.health.due(name) return 'due|' .. name end
 function keys.health.fails(name, slot) return 'fails|' .. name .. '|' .. slot end
+function keys.health.streak(name) return 'streak|' .. name end
+function keys.health.results(name, bucket) return 'results|' .. name .. '|' .. bucket end
 --- The service in any of these keys, and the `name` if it is about an instance; nil for the two of the gateway itself.
 function keys.health.parse(key)
   local service, rest = string.match(key, '^%l+|([^|]+)(.*)$')

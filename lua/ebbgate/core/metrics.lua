@@ -30,7 +30,7 @@ metrics.applied_age = gauge('ebbgate_applied_age_seconds', {}, 'Since Redis last
 metrics.rejected_sets = gauge('ebbgate_rejected_sets', {}, 'Sets in Redis that were kept out.')
 metrics.from_replica = gauge('ebbgate_sets_from_replica', {}, '1 while sets are read from the replica, 0 from the primary.')
 metrics.ejections = counter('ebbgate_ejections_total', { 'service', 'reason' },
-  'Instances taken out after failed requests.')
+  'Instances taken out after failed or slow requests.')
 metrics.health = gauge('ebbgate_health', { 'service', 'instance', 'state' }, '1 for an instance that is not plainly healthy.')
 metrics.panic = gauge('ebbgate_panic', { 'service' }, '1 while the health of a service is ignored: too many are out.')
 metrics.limited = counter('ebbgate_limit_requests_total', { 'service', 'limit', 'result' },

@@ -1,5 +1,7 @@
 --- The document of a set, made into what a worker serves by. An upstream is never changed: the next set builds the next one.
 local address = require 'ebbgate.core.address'
+local breaker = require 'ebbgate.core.breaker'
+local health = require 'ebbgate.core.health'
 local proxy_location = require 'ebbgate.core.proxy_location'
 local timeouts = require 'ebbgate.core.timeouts'
 local peer = require 'ebbgate.core.peer'
@@ -33,24 +35,26 @@ local upstream = {}
 
 --- A peer of one set. An open request keeps its member: the set may change meanwhile, its version too. `selected`: the picker
 --- may choose it. `afar`: in another zone, and there for retries and for the clients whose cookie names it. `keeps`: drained,
---- but still there for those clients. `ask_at`: when worker/health/half_open.lua may look for a lease again.
-local function new_member(p, service, state, health_view, failures)
+--- but still there for those clients. `ask_at`: when worker/health/half_open.lua may look for a lease again. `watch`: what of
+--- its results takes it out (core/breaker.lua), or false; `results` and `streak_key`: where they are counted, once they are.
+local function new_member(p, service, state, health_view, failures, watch)
   return {
     id = p.id, service = service, address = address.in_url(p.host), port = p.port, version = p.version,
     zone = p.zone, backup = p.backup, weight = p.weight, share = 0, selected = false, afar = false, state_name = p.state,
     eligible = selection.eligible(p), peer = state, token = false, host = p.host, down = p.down, failures = failures,
     condition = health_view and health_view.conditions[p.id] or nil,
-    ask_at = 0, keeps = p.keep_sticky == true and p.state == 'draining' and not p.down,
+    watch = watch, results = false, streak_key = false, ask_at = 0,
+    keeps = p.keep_sticky == true and p.state == 'draining' and not p.down,
   }
 end
 
 local NOTHING = {}
 
 --- What outcomes of a try count as a failure: each with the word for it.
-local function failures_of(health)
-  if not health or health.max_fails == 0 then return NOTHING end
+local function failures_of(settings)
+  if not settings or not health.is_passive(settings) then return NOTHING end
   local failures = { error = 'error', timeout = 'timeout', broken = 'broken' }
-  for _, status in ipairs(health.fail_statuses) do failures[status] = 'status' end
+  for _, status in ipairs(settings.fail_statuses) do failures[status] = 'status' end
   return failures
 end
 
@@ -124,11 +128,12 @@ end
 ---   policies  of its requests (worker/policies.lua), or nil
 function upstream.build(document, worker, previous, retiring, roll, health_view, names, policies)
   local members, by_id, failures = {}, {}, failures_of(document.health)
+  local watch = document.health ~= nil and breaker.of_instance(document.health)
   for i, p in ipairs(document.peers or {}) do
     local known = previous and previous.by_id[p.id]
     local state = known and known.peer or retiring[p.id] or peer.new(worker, document.service, p.id)
     state.retired, state.retiring, retiring[p.id] = false, nil, nil
-    members[i] = new_member(p, document.service, state, health_view, failures)
+    members[i] = new_member(p, document.service, state, health_view, failures, watch)
     by_id[p.id] = members[i]
   end
   -- A peer that left reports to no picker any more.
@@ -156,6 +161,8 @@ function upstream.build(document, worker, previous, retiring, roll, health_view,
     half_open = half_open,
     wake_at = wake_at, answer_within = (waits.connect_ms + waits.read_ms) / 1000,
     key_variable = key_variable, sticky = settings, policies = policies or false,
+    -- True where somebody wants to know how long an instance takes.
+    timed = picker.clocked or watch and watch.slow_percent > 0,
     -- True where a request needs nothing but a pick.
     is_plain = not (location or key_variable or settings or policies),
     by_token = settings and name_members(document.service, members, names or UNKEYED),

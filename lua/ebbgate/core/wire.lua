@@ -135,6 +135,9 @@ local SECTIONS = {
   },
   health = object {
     max_fails = number(0, 1000), fail_timeout_ms = number(1, DAY_MS), fail_statuses = list(number(400, 599), 200, {}),
+    consecutive_fails = number(0, 1000, 0), failure_percent = number(0, 100, 0), slow_percent = number(0, 100, 0),
+    slow_ms = number(0, DAY_MS, 0), min_requests = number(1, 100000, 20), window_ms = number(1000, 60000, 10000),
+    max_ejection_ms = number(0, DAY_MS, 0),
     max_ejected_percent = number(0, 100, 50), slow_start_ms = number(0, DAY_MS, 0),
     check = object({
       type = one_of { http = true, tcp = true }, path = text('^/[\33-\126]*$', 1024, '/'),

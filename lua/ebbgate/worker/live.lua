@@ -54,7 +54,7 @@ function live.start(parts)
   live.counters = counters.new(parts.dicts.metrics)
   live.health = health.new({
     dict = parts.dicts.health, counters = live.counters, incarnation = parts.incarnation, zone = parts.zone,
-    max_tries = parts.max_tries, is_safe = parts.is_safe, rebuild = live.rebuild,
+    max_tries = parts.max_tries, is_safe = parts.is_safe, rebuild = live.rebuild, mutex = parts.limits,
   })
   live.policy_parts = { memory = parts.limits, counters = live.counters }
   live.entries, live.waiting = {}, {}
@@ -132,7 +132,7 @@ local function refresh(entry, again)
     document, live.incarnation, old, entry.retiring, math.random(), health_view, live.names, asked
   )
   entry.upstream, entry.stamp, entry.built_at, live.waiting[entry] = new, stamp, clock.now(), new.wake_at
-  if new.sticky or new.picker.clocked then live.attentive = true end
+  if new.sticky or new.timed then live.attentive = true end
   local retry = document.retry
   if retry then
     -- Each worker counts its own requests, so the percentage needs no sharing, and the minimum is shared out.
@@ -150,6 +150,8 @@ function live.entry(service)
     entry = {
       service = service, stamp_key = keys.sets.stamp(service), stamp = nil, upstream = nil, retiring = {}, budget = false,
       health_key = keys.health.changed(service), noted = nil, built_at = 0,
+      -- How long its instances take (core/breaker.lua), as this worker sees it.
+      latency = { median = 0, seen = 0 },
       -- In place of an instance, in the counters of requests that never came to one.
       nobody = { id = '', service = service, version = '' },
     }
@@ -268,7 +270,7 @@ end
 
 --- Reports what a try at `member` came to; once, after `live.leave`.
 ---   status  what the instance answered; or 'error' or 'timeout' if it gave no answer, 'broken' if it cut it short
----   began   when it was picked, in microseconds; false if no picker wants to know
+---   began   when it was picked, in microseconds; false if nobody wants to know
 ---   took    how long the head of its answer took, if known: what follows goes at the client's pace
 ---   lease   of a half-open request, else false
 function live.outcome(entry, member, status, began, took, lease)
@@ -276,6 +278,9 @@ function live.outcome(entry, member, status, began, took, lease)
   if picker and picker.observe then
     local now = microseconds()
     picker:observe(member, took or now - began, type(status) == 'string' or status >= 500, now)
+  end
+  if member.watch then
+    return live.health:result(entry, member, status, began and (took or microseconds() - began), lease)
   end
   if lease or member.failures[status] then live.health:outcome(entry, member, status, lease) end
 end

@@ -43,8 +43,8 @@ function phase.run()
   elseif not tries.go_on(ctx, entry, entry.upstream) then
     return ngx.exit(BUSY)
   end
-  -- The averages want to know how long it took.
-  local began = entry.upstream and entry.upstream.picker.clocked and microseconds() or false
+  -- The averages want to know how long it took, and so do those who look for slow instances.
+  local began = entry.upstream and entry.upstream.timed and microseconds() or false
   local member, counter, lease = live.enter(entry, ctx.tried, ctx.key, began, ctx.token, ctx.limit)
   if not member then
     -- Nobody was asked: another request is the half-open request of the only instance left, or the set has moved since the

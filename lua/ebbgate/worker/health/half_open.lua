@@ -15,10 +15,11 @@ local SHORTEST, LONGEST = 1, 60
 --- How long this worker does not ask again for a lease that another request has.
 local PAUSE = 0.1
 --- parts {dict, incarnation, max_tries (the gateway's bound on every service's), is_safe() (whether the current request may be
---- sent to another instance when the half-open one fails; the protocol knows)}
+--- sent to another instance when the half-open one fails; the protocol knows), mutex (of all workers: worker/limit/memory.lua)}
 function half_open.new(parts)
   return setmetatable({
-    dict = parts.dict, incarnation = parts.incarnation, max_tries = parts.max_tries, is_safe = parts.is_safe, serial = 0,
+    dict = parts.dict, incarnation = parts.incarnation, max_tries = parts.max_tries, is_safe = parts.is_safe,
+    mutex = parts.mutex, serial = 0,
   }, half_open)
 end
 
@@ -42,13 +43,17 @@ end
 --- Takes the lease `key` for one request: its value, or nil if another request has it.
 local function take_lease(self, key, upstream)
   local seconds = math.min(math.max(upstream.answer_within, SHORTEST), LONGEST)
+  local owner = lease.owner(self.dict, key)
+  if owner and process.alive(string.match(owner, '^[^|]*')) then return nil end
   self.serial = self.serial + 1
   local value = self.incarnation .. '|' .. self.serial
-  local taken, owner = lease.take(self.dict, key, value, seconds)
+  -- Of several workers that found it over, or its owner dead, one gets it.
+  self.mutex:lock()
+  local is_free = lease.owner(self.dict, key) == owner
   -- Without room for a lease two half-open requests may meet; without a half-open request no instance would ever come back.
-  if taken or taken == nil then return value end
-  if process.alive(string.match(owner, '^[^|]*')) then return nil end
-  return lease.replace(self.dict, key, value, seconds) and value
+  if is_free then lease.replace(self.dict, key, value, seconds) end
+  self.mutex:unlock()
+  return is_free and value or nil
 end
 
 --- The member of `upstream` that this request, which has `limit` tries, is to try first, and its lease; or nil.
@@ -63,7 +68,10 @@ function half_open:take(entry, upstream, limit)
       if taken.value then
         -- The half-open request before this one may have ended since this upstream was built.
         local record = core.unpack_passive(self.dict:get(keys.health.passive(name)))
-        if record and record.out and core.is_due(record, now, upstream.health.fail_timeout_ms / 1000) then
+        local settings = upstream.health
+        if record and record.out
+          and core.is_due(record, now, settings.fail_timeout_ms / 1000, core.longest(settings))
+        then
           taken.until_at = record.until_at
           return member, taken
         end
@@ -82,7 +90,9 @@ end
 
 --- Gives the lease back, unless it is over and another request has it.
 function half_open:abandon(taken)
+  self.mutex:lock()
   lease.release(self.dict, taken.key, taken.value)
+  self.mutex:unlock()
 end
 
 return half_open

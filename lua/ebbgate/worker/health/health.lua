@@ -1,27 +1,24 @@
 --- What all workers of this gateway know together of their instances' health: core/health.lua's records in ebb_health.
 ---
---- A request that goes well writes nothing and asks nothing. A failure is counted here; who counts the one too many writes
---- the ejection, and every worker sees by one number (keys.health.version) that something moved (health/watch.lua).
+--- A request that goes well writes nothing and asks nothing, unless its service wants results counted. What fails or is slow is
+--- counted in health/passive.lua; who counts the one too many writes the ejection, and every worker sees by one number
+--- (keys.health.version) that something moved (health/watch.lua).
 local core = require 'ebbgate.core.health'
 local keys = require 'ebbgate.core.keys'
-local metrics = require 'ebbgate.core.metrics'
 local selection = require 'ebbgate.core.selection'
 local clock = require 'ebbgate.worker.clock'
-local lease = require 'ebbgate.worker.lease'
 local pace = require 'ebbgate.worker.pace'
 local shm = require 'ebbgate.worker.shm'
 local half_open = require 'ebbgate.worker.health.half_open'
+local passive = require 'ebbgate.worker.health.passive'
 
 local health = {}
 health.__index = health
 
 local ngx = ngx
 
---- The one who writes an ejection has this long; then another may.
-local TURN = 0.05
-local WORDS = { error = 'connection failed or broken', timeout = 'timed out', broken = 'answer cut short' }
-
---- parts {dict, counters, incarnation, zone, max_tries, is_safe() (worker/health/half_open.lua), rebuild(entry)}
+--- parts {dict, counters, incarnation, zone, max_tries, is_safe() (worker/health/half_open.lua), mutex (of all workers:
+--- worker/limit/memory.lua), rebuild(entry)}
 function health.new(parts)
   parts.full = false
   local self = setmetatable(parts, health)
@@ -56,11 +53,11 @@ end
 --- What is known of the peer `p`, or nil if nothing is.
 local function look(self, service, p, settings, now)
   local dict, name = self.dict, keys.health.name(service, p)
-  local passive = core.unpack_passive(dict:get(keys.health.passive(name)))
+  local ejection = core.unpack_passive(dict:get(keys.health.passive(name)))
   local active = settings.check and core.unpack_active(dict:get(keys.health.active(name)))
   local warm_since = settings.slow_start_ms > 0 and dict:get(keys.health.warm(name)) or nil
-  if not passive and not active and not warm_since then return nil end
-  return core.condition({ state = p.state, passive = passive, active = active, warm_since = warm_since }, settings, now)
+  if not ejection and not active and not warm_since then return nil end
+  return core.condition({ state = p.state, passive = ejection, active = active, warm_since = warm_since }, settings, now)
 end
 
 --- What upstream.build wants to know of a set's health; `entry` remembers how new that is.
@@ -76,89 +73,36 @@ function health:view(entry, document)
   return health_view
 end
 
---- Failures of the instance `name` within fail_timeout, this one included.
-local function count_failure(self, name, fail_timeout, now)
-  local slot = core.slot(now, fail_timeout)
-  local counted, err = shm.count(self.dict, keys.health.fails(name, slot), 1, fail_timeout * 1.25)
-  if not counted then self:complain(err) end
-  local sum = 0
-  for i = slot - core.SLOTS + 1, slot do sum = sum + (self.dict:get(keys.health.fails(name, i)) or 0) end
-  return sum
-end
-
-local function word(status)
-  return WORDS[status] or 'status ' .. status
-end
-
-local function eject(self, entry, name, record, fail_timeout, now, member, status, reason)
-  local ejected = core.eject(record, now, fail_timeout, reason)
-  if not self:put(keys.health.passive(name), core.pack_passive(ejected)) then return end
-  self:put(keys.health.warm(name), nil)
-  self:touch(entry.service)
-  self.counters:add(metrics.ejections, 1, entry.service, member.failures[status])
-  ngx.log(ngx.WARN, 'ebbgate: ', entry.service, ': ', member.id, ' is ejected for ',
-    string.format('%g', ejected.until_at - now), ' s: ', reason)
-end
-
-local function recover(self, entry, name, record, settings, now, member)
-  self:put(keys.health.passive(name), core.pack_passive(core.recover(record, now)))
-  self:warm(name, settings, now)
-  self:touch(entry.service)
-  ngx.log(ngx.NOTICE, 'ebbgate: ', entry.service, ': ', member.id, ' is back')
-end
-
 --- Begins the slow start of an instance, if the set has one.
 function health:warm(name, settings, now)
   local slow_start = settings.slow_start_ms / 1000
   if slow_start > 0 then self:put(keys.health.warm(name), now) end
 end
 
-local function end_of_half_open(self, entry, settings, name, member, status, now, taken)
-  local record = core.unpack_passive(self.dict:get(keys.health.passive(name)))
-  if half_open.decides(taken, record) then
-    if member.failures[status] then
-      local reason = 'the half-open request failed, ejection ' .. record.level + 1 .. ' in a row: ' .. word(status)
-      eject(self, entry, name, record, settings.fail_timeout_ms / 1000, now, member, status, reason)
-    else
-      recover(self, entry, name, record, settings, now, member)
-    end
-  end
-  self.half_open:abandon(taken)
+--- Writes `record` in place of the one that is packed as `before` (nil = none), unless another worker was first. True if it is
+--- in force.
+function health:move(name, before, record)
+  local key = keys.health.passive(name)
+  self.mutex:lock()
+  local is_same = self.dict:get(key) == before
+  local stored, err = is_same, nil
+  if is_same then stored, err = self.dict:safe_set(key, core.pack_passive(record)) end
+  self.mutex:unlock()
+  if err then self:complain(err) end
+  return stored == true
 end
 
-local function failed(self, entry, settings, name, member, status, now)
-  local record = core.unpack_passive(self.dict:get(keys.health.passive(name)))
-  -- Requests that were under way when it was ejected, or panic: only a half-open request shows more.
-  if record and record.out then return end
-  local fail_timeout = settings.fail_timeout_ms / 1000
-  local count = count_failure(self, name, fail_timeout, now)
-  if count < settings.max_fails or not lease.take(self.dict, keys.health.turn(name), true, TURN) then return end
-  local reason = string.format('%d failure%s within %g s: %s', count, count == 1 and '' or 's', fail_timeout, word(status))
-  eject(self, entry, name, record, fail_timeout, now, member, status, reason)
+--- What a try came to that failed, was slow, or was a half-open request (`taken` is its lease). Throws nothing: it runs where a
+--- request is being balanced.
+function health:outcome(entry, member, status, taken, slow)
+  local ok, err = pcall(passive.settle, self, entry, member, status, taken, slow)
+  if not ok then ngx.log(ngx.ERR, 'ebbgate: health: ', err) end
 end
 
-local function settle(self, entry, member, status, taken)
-  local upstream = entry.upstream
-  local settings = upstream and upstream.health
-  local current = settings and upstream.by_id[member.id]
-  -- Gone since, or at another address, or no longer asked for.
-  if not current or current.host ~= member.host or current.port ~= member.port or not current.eligible
-    or settings.max_fails == 0
-  then
-    if taken then self.half_open:abandon(taken) end
-    return
-  end
-  local name, now, noted = keys.health.name(entry.service, member), clock.now(), self.dict:get(entry.health_key)
-  local conclude = taken and end_of_half_open or failed
-  conclude(self, entry, settings, name, member, status, now, taken)
-  -- The others see it with their next request (live.upstream); this worker's next pick must know it already.
-  if self.dict:get(entry.health_key) ~= noted then self.rebuild(entry) end
-end
-
---- What a try came to that failed, or was a half-open request (`taken` is its lease). Throws nothing: it runs where a request
---- is being balanced.
-function health:outcome(entry, member, status, taken)
-  local ok, err = pcall(settle, self, entry, member, status, taken)
+--- The same of any try at a member whose results are counted. `took`: microseconds until its answer began, or until there was
+--- none; false if nobody asked.
+function health:result(entry, member, status, took, taken)
+  local ok, err = pcall(passive.count, self, entry, member, status, took, taken)
   if not ok then ngx.log(ngx.ERR, 'ebbgate: health: ', err) end
 end
 
