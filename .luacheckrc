@@ -41,12 +41,14 @@ stds.nginx_clock = { read_globals = { ngx = only(SHARED .. ' now update_time') }
 stds.nginx_http = { read_globals = { ngx = only(SHARED .. ' crc32_long exec exit print send_headers HTTP_OK') } }
 local http = stds.nginx_http.read_globals.ngx.fields
 for _, name in ipairs { 'arg', 'ctx', 'header', 'status', 'var' } do http[name] = { other_fields = true, read_only = false } end
-http.req, http.resp = only 'clear_header get_method http_version', only 'get_headers'
+http.req, http.resp = only 'clear_header get_headers get_method http_version', only 'get_headers'
+stds.nginx_pattern = { read_globals = { ngx = { fields = { re = only 'find' } } } }
 stds.nginx_request_clock = { read_globals = { ngx = { fields = { req = only 'start_time' } } } }
 
 files['lua/ebbgate/core'] = { std = 'pure' }
 files['lua/ebbgate/worker'] = { std = 'machine+nginx' }
 files['lua/ebbgate/worker/clock.lua'] = { std = 'machine+nginx_clock' }
+files['lua/ebbgate/worker/pattern.lua'] = { std = 'machine+nginx+nginx_pattern' }
 files['lua/ebbgate/phase/http'] = { std = 'machine+nginx_http' }
 files['lua/ebbgate/phase/http/request_clock.lua'] = { std = 'machine+nginx_request_clock' }
 files['lua/ebbgate/init.lua'] = { std = 'machine+nginx' }

@@ -15,6 +15,7 @@ const NAMES = [
   'limits',
   'latency',
   'pick',
+  'route',
   'change',
   'control',
   'fleet',

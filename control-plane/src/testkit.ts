@@ -45,6 +45,8 @@ export type { MutationResource } from './model/mutation.js';
 export type { ProtectionResource, ReadinessResource } from './model/readiness.js';
 export { hasEnded, type ReleaseEvent, type ReleaseState } from './model/release.js';
 export type { UpgradeBody } from './plan/release/call.js';
+export { matchRoute } from './plan/routes/match.js';
+export { routedPath } from './plan/routes/target.js';
 
 /** What lies in Redis and ZooKeeper: sets, heartbeats, registrations, intents. */
 export {

@@ -13,6 +13,7 @@ local NEEDS = {
   ['health.check'] = { type = 'http' },
   upstream = { scheme = 'https' },
   ['limits.1'] = { name = 'a', rate = '1000000000/s' },
+  ['routes.1.headers.1'] = { name = 'a' }, ['routes.1.query.1'] = { name = 'a' },
 }
 
 local function split(path)
@@ -39,9 +40,13 @@ end
 
 --- The example set with `value` at `path`, decoded: the value that was read there; or nil, the code and the detail.
 local function read(path, value)
-  local document = tools.json(tools.example('set'))
+  local is_route = path:find('^routes%.') ~= nil
+  local document = tools.json(tools.example(is_route and 'routes' or 'set'))
+  -- A route that says nothing more has no defaults filled in.
+  if is_route then document.routes[1].priority = 1 end
   local at, name = place(document, path)
   at[name] = value
+  if path == 'routes.0.priority' and value == nil then document.routes[1].match = 'exact' end
   -- A source of `path` has no name, and consistent_hash needs a hash_on: those two rules are about pairs.
   if path == 'balancer.hash_on.source' and value == 'path' then at.name = nil end
   if path == 'balancer.hash_on.name' and value == nil then at.source = 'path' end
@@ -52,7 +57,7 @@ local function read(path, value)
   if path == 'limits.0.algorithm' and value == 'concurrency' then at.rate, at.burst = nil, 1 end
   if path == 'limits.0.rate' and value == nil then at.algorithm, at.burst = 'concurrency', 1 end
   if path == 'limits.0.queue' then at.algorithm = 'leaky_bucket' end
-  local set, code, detail = wire.decode('orders', tools.quote(document), tools)
+  local set, code, detail = wire.decode(is_route and '@routes' or 'orders', tools.quote(document), tools)
   if not set then return nil, code, detail end
   local read_at, read_name = place(set, path)
   return { value = read_at[read_name] }
@@ -128,9 +133,11 @@ local function border(rule)
 end
 
 describe('the contract', function()
-  it('is there', function() assert.is_true(#contract.fields > 30) end)
+  it('is there', function() assert.is_true(#contract.fields > 30 and #contract.route_fields > 10) end)
 
-  for _, field in ipairs(contract.fields) do
+  local fields = { unpack(contract.fields) }
+  for _, field in ipairs(contract.route_fields) do fields[#fields + 1] = field end
+  for _, field in ipairs(fields) do
     local path = field.path
     describe(path, function()
       local good, bad = border(field)

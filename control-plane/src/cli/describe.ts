@@ -9,7 +9,7 @@ import { createClient, path, type ApiClient } from './client.js';
 import * as columns from './columns.js';
 import { apiCommand, type CommonFlags } from './flags.js';
 import { print } from './output.js';
-import { specLines } from './spec_text.js';
+import { routeLine, specLines } from './spec_text.js';
 import { fields, pairs, table } from './table.js';
 import type { Terminal } from './terminal.js';
 
@@ -63,7 +63,7 @@ function servicePairs(service: ServiceResource): Pairs {
   return [
     ['Service', service.service],
     ['ETag', service.etag ?? 'nothing was decided yet'],
-    ['Routes', spec.routes.map((route) => `${route.host} ${route.path}`)],
+    ['Routes', spec.routes.map(routeLine)],
     ['Decided', decided],
     ['By default', usual],
     ['Versions', pairs(service.versions) || 'by weight alone'],

@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
+import { ROUTE_CONDITIONS, type RouteSpec } from '../model/route.js';
 import type { ServiceResource } from '../model/resources.js';
 import type { MutationResource } from '../model/mutation.js';
 import { createClient, path, type ApiClient } from './client.js';
 import { Refused } from './failure.js';
 import { addCircumstances, addWait, apiCommand, circumstances, dryRun, type MutationFlags } from './flags.js';
 import { conclude } from './outcome.js';
+import { patchOf } from './spec_text.js';
 import type { Terminal } from './terminal.js';
 
 interface RouteFlags extends MutationFlags {
@@ -18,15 +20,24 @@ const TRIES = 3;
 
 /** `ebbgate route`: adds or removes one route of a service. */
 export function addRoute(program: Command, terminal: Terminal): void {
-  const command = apiCommand(program, 'route <SVC>', 'send a host and path to a service')
+  const command = apiCommand(program, 'route <SVC> [MEMBER=VALUE...]', 'send requests to a service')
     .requiredOption('--path <P>', 'a prefix at segment borders, like / or /api')
     .option('--host <H>', 'an exact host, *.suffix, or * for any', '*')
-    .option('--remove', 'take this route away');
+    .option('--remove', 'take this route away')
+    .addHelpText(
+      'after',
+      '\nLike: ebbgate route shop --path /api name=writes methods=POST,PUT headers=\'[{"name": "x-beta", "exact": "yes"}]\'' +
+        '\nA route without a name is replaced by the next one for the same host and path; one with a name by the next of that name.' +
+        '\ndocs/how-to/routing.md shows every member there is.',
+    );
   addWait(command, 'until every gateway follows', 'how long to wait at most');
   addCircumstances(command, { lasting: false });
-  command.action(async (service: string, flags: RouteFlags) => {
+  command.action(async (service: string, words: readonly string[], flags: RouteFlags) => {
+    const given = patchOf(words, ROUTE_CONDITIONS, 'methods=GET,HEAD');
+    const said = Object.entries(given).filter(([, value]) => value !== null);
+    const route: RouteSpec = { host: flags.host, path: flags.path, ...Object.fromEntries(said) };
     const client = createClient(flags, terminal);
-    const outcome = await change(client, service, flags, TRIES);
+    const outcome = await change(client, service, route, flags, TRIES);
     await conclude(terminal, client, flags, outcome, ['@routes']);
   });
 }
@@ -34,13 +45,14 @@ export function addRoute(program: Command, terminal: Terminal): void {
 async function change(
   client: ApiClient,
   service: string,
+  route: RouteSpec,
   flags: RouteFlags,
   tries: number,
 ): Promise<MutationResource> {
   const target = path('services', service);
   const { body, etag } = await client.get<ServiceResource>(target);
-  const others = body.spec.routes.filter((route) => route.host !== flags.host || route.path !== flags.path);
-  const routes = flags.remove === true ? others : [...others, { host: flags.host, path: flags.path }];
+  const others = body.spec.routes.filter((one) => !isSame(one, route));
+  const routes = flags.remove === true ? others : [...others, route];
   try {
     const answer = await client.patch<MutationResource>(
       target,
@@ -52,6 +64,12 @@ async function change(
   } catch (error) {
     const stale = error instanceof Refused && error.problem.code === 'precondition_failed';
     if (!stale || tries <= 1) throw error;
-    return change(client, service, flags, tries - 1);
+    return change(client, service, route, flags, tries - 1);
   }
+}
+
+/** True if the one is what the other replaces: by name, or where neither has one by host and path. */
+function isSame(one: RouteSpec, other: RouteSpec): boolean {
+  if (one.name !== undefined || other.name !== undefined) return one.name === other.name;
+  return one.host === other.host && one.path === other.path;
 }

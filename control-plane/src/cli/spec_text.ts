@@ -2,6 +2,7 @@ import { own, put } from '../model/dictionary.js';
 import { DURATION_HINT, formatDuration, parseDuration } from '../model/duration.js';
 import type { EffectiveSpec } from '../model/resources.js';
 import type { SpecPatch } from '../model/mutation.js';
+import { ROUTE_CONDITIONS, type RouteSpec } from '../model/route.js';
 import { SECTIONS } from '../model/service_spec.js';
 import { isDefault, isObject, onWire, type Member, type Members, type Rule } from '../model/shape.js';
 import { CliFailure, EXIT } from './failure.js';
@@ -27,12 +28,21 @@ const MEMBERS: Members = {
 
 /** `PATH=VALUE` words as one merge patch; `PATH=` takes a member, or a whole section, back to its default. */
 export function specPatch(words: readonly string[]): SpecPatch {
+  return patchOf(words, MEMBERS, 'retry.tries=3');
+}
+
+/** The same for any object that a table describes. `example` is a word that would do. */
+export function patchOf(
+  words: readonly string[],
+  members: Members,
+  example: string,
+): Readonly<Record<string, unknown>> {
   const patch: Record<string, unknown> = {};
   for (const word of words) {
     const at = word.indexOf('=');
-    if (at < 1) throw usage(`${JSON.stringify(word)} is not of the form PATH=VALUE, like retry.tries=3`);
+    if (at < 1) throw usage(`${JSON.stringify(word)} is not of the form PATH=VALUE, like ${example}`);
     const path = word.slice(0, at).split('.');
-    enter(patch, path, valueOf(path, word.slice(at + 1)), word);
+    enter(patch, path, valueOf(members, path, word.slice(at + 1)), word);
   }
   return patch;
 }
@@ -51,8 +61,8 @@ function enter(patch: Record<string, unknown>, path: readonly string[], value: u
   put(inner, last, value);
 }
 
-function valueOf(path: readonly string[], text: string): unknown {
-  const { rule } = find(path);
+function valueOf(members: Members, path: readonly string[], text: string): unknown {
+  const { rule } = find(members, path);
   if (text === '') return null;
   const value = typed(rule, text, path.at(-1) ?? '');
   if (value === undefined)
@@ -62,8 +72,8 @@ function valueOf(path: readonly string[], text: string): unknown {
   return value;
 }
 
-function find(path: readonly string[]): Member {
-  let members = MEMBERS;
+function find(all: Members, path: readonly string[]): Member {
+  let members = all;
   for (const [depth, name] of path.entries()) {
     const member = Object.hasOwn(members, name) ? members[name] : undefined;
     if (!member) {
@@ -123,7 +133,11 @@ function expected(rule: Rule, name: string): string {
     return duration('1s', name) === undefined ? 'a whole number' : `a whole number, or ${DURATION_HINT}`;
   if (rule.kind === 'flag') return 'true or false';
   if (rule.kind === 'list')
-    return rule.of.kind === 'range' ? 'ranges like 200-299,304' : 'whole numbers like 500,503';
+    return rule.of.kind === 'range'
+      ? 'ranges like 200-299,304'
+      : rule.of.kind === 'whole'
+        ? 'whole numbers like 500,503'
+        : `a list with commas, each ${expected(rule.of, '')}`;
   if (rule.kind === 'objects')
     return `a list of objects as JSON, each with ${Object.keys(rule.members).join(', ')}`;
   if (rule.kind === 'object')
@@ -167,6 +181,16 @@ export function specLines(spec: EffectiveSpec): {
     decided: lines.filter((line) => line.decided).map(({ path, text }) => `${path.join('.')}=${text}`),
     usual: [...usual].map(([section, parts]) => `${section}: ${parts.join(' ')}`),
   };
+}
+
+/** A route in one line, with what it says more as `ebbgate route` takes it: `* /api name=writes methods=POST,PUT`. */
+export function routeLine(route: RouteSpec): string {
+  const more = Object.entries(ROUTE_CONDITIONS).flatMap(([name, member]) => {
+    const value = own(route as unknown as Record<string, unknown>, name);
+    return value === undefined ? [] : leaves(member, [name], value);
+  });
+  const words = more.filter(({ decided }) => decided).map(({ path, text }) => `${path.join('.')}=${text}`);
+  return [route.host, route.path, ...words].join(' ');
 }
 
 interface Leaf {

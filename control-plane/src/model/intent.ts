@@ -1,13 +1,8 @@
 import type { Freeze } from './freeze.js';
 import type { Asked } from './gateway.js';
 import type { Limit } from './limit.js';
+import type { RouteSpec } from './route.js';
 import type { Balancer, Health, HealthCheck, Retry, Timeouts, Upstream } from './set.js';
-
-/** A route of one service. */
-export interface RouteSpec {
-  readonly host: string;
-  readonly path: string;
-}
 
 /** What operators decided for a service. Every field is optional: absent means the default. */
 export interface ServiceSpec {

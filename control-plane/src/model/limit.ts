@@ -1,4 +1,4 @@
-import { ipFamily } from './ip_literal.js';
+import { NETWORK } from './network.js';
 import type { FormRule, Members } from './shape.js';
 
 /*
@@ -62,13 +62,6 @@ function isWithin(bits: number, most: number): boolean {
   return bits >= 1 && bits <= most;
 }
 
-function isNetwork(text: string): boolean {
-  const [host = '', bits, more] = text.split('/');
-  const family = ipFamily(host);
-  if (family === null || more !== undefined) return false;
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
-}
-
 const RATE: FormRule = {
   kind: 'form',
   fits: (text) => parseRate(text) !== null,
@@ -94,14 +87,6 @@ const KEY_PART: FormRule = {
     'cookie:a;b',
     'header:a\n',
   ],
-};
-
-const NETWORK: FormRule = {
-  kind: 'form',
-  fits: isNetwork,
-  hint: 'a network like 10.0.0.0/8 or fd00::/8, or an IP address',
-  good: ['10.0.0.0/8', 'fd00::/8', '10.0.0.1', '::1', '0.0.0.0/0', '::/128'],
-  bad: ['', '10.0.0.0/33', '10.0.0/8', '::/129', '10.0.0.1/', '/8', 'shop.internal', '10.0.0.0/8/8'],
 };
 
 /** The settings of one limit. */

@@ -1,6 +1,7 @@
 import type { HoldResource } from './hold.js';
 import type { FreezeResource } from './freeze.js';
-import type { IntentState, OnTimeout, OperationResult, RouteSpec, ServiceEvent } from './intent.js';
+import type { IntentState, OnTimeout, OperationResult, ServiceEvent } from './intent.js';
+import type { RouteSpec } from './route.js';
 import type { Asked } from './gateway.js';
 import type { Position } from './position.js';
 import type { ProblemKind, ProblemSeverity } from './standing_problem.js';

@@ -1,4 +1,5 @@
 import type { Limit } from './limit.js';
+import type { RouteSpec } from './route.js';
 
 /** What an instance is doing in a published set. A gateway treats a state it does not know as not eligible. */
 export type PeerState =
@@ -159,14 +160,12 @@ export interface Tombstone {
   readonly removed: true;
 }
 
-/** `host`: exact, `*.suffix`, or `*` for any. `path`: a prefix at segment borders, starting with `/`. */
-export interface Route {
-  readonly host: string;
-  readonly path: string;
+/** `host`: exact, `*.suffix`, or `*` for any. `path`: a prefix at segment borders, starting with `/`, if `match` does not say otherwise. */
+export interface Route extends RouteSpec {
   readonly service: string;
 }
 
-/** All routes, published under the name `@routes`, sorted by host, then path. */
+/** All routes, published under the name `@routes`, sorted by host, then path; those with equal ones in the order in which a gateway asks them. */
 export interface RouteTable {
   readonly v: 1;
   readonly service: '@routes';

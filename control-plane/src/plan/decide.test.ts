@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { RouteSpec } from '../model/route.js';
 import { NO_INTENT, type IntentRecord, type ServiceSpec, type StoredIntent } from '../model/intent.js';
 import type { Mutation, MutationContext, SpecPatch } from '../model/mutation.js';
 import { buildHeartbeat, buildRegistration, buildWitnesses, ORIGIN } from '../testing/builders.js';
@@ -226,6 +227,57 @@ describe('the service', () => {
       code: 'route_taken',
       detail: expect.stringContaining('cart') as string,
     });
+  });
+  test('routes that are ambiguous are refused, with both names and what mends it', () => {
+    const routes = (...list: readonly RouteSpec[]): ServiceMutation => ({
+      ...{ kind: 'patch_spec', service: 'shop', spec: { routes: list } },
+    });
+    const get = { host: '*', path: '/', name: 'reads', methods: ['GET', 'HEAD'] };
+    const beta = { host: '*', path: '/', name: 'beta', headers: [{ name: 'x-beta', present: true }] };
+    const mine = refused(routes(get, beta), state());
+    expect(mine).toMatchObject({ code: 'invalid_request', field: 'body.routes' });
+    expect(mine.detail).toMatch(/reads .* beta .* may match the same request.*higher priority/);
+    const from = state({ cart: { ...NO_INTENT, spec: { routes: [beta] } } });
+    const theirs = refused(routes(get), from);
+    expect(theirs).toMatchObject({ code: 'route_taken', field: 'routes' });
+    expect(theirs.detail).toMatch(/reads .* beta .* of cart may match the same request.*higher priority/);
+    for (const mended of [
+      routes({ ...get, priority: 1 }, beta),
+      routes(get, { ...beta, methods: ['POST'] }),
+      routes(get, { ...beta, path: '/beta' }),
+    ])
+      expect(done(mended, state()).services).toEqual(['shop']);
+    expect(
+      done(routes({ ...get, name: 'writes', methods: ['POST'] }, get, { host: '*', path: '/' }), state())
+        .services,
+    ).toEqual(['shop']);
+  });
+  test('patterns are bounded: each by itself, and how many there are for one host and path', () => {
+    const routes = (count: number, more: (index: number) => object): ServiceMutation => {
+      const list = Array.from({ length: count }, (_, index) => {
+        return { host: 'a.b', path: '/', priority: index, name: `r${String(index)}`, ...more(index) };
+      });
+      return { kind: 'patch_spec', service: 'shop', spec: { routes: list } };
+    };
+    expect(
+      refused(
+        routes(1, () => ({ regex: '(a+)+' })),
+        state(),
+      ),
+    ).toMatchObject({
+      ...{ code: 'invalid_request', field: 'body.routes.0.regex' },
+      detail: expect.stringContaining('repeat a group') as string,
+    });
+    const regex = (index: number): object => ({ regex: `/${String(index)}` });
+    expect(done(routes(16, regex), state()).services).toEqual(['shop']);
+    expect(refused(routes(17, regex), state()).detail).toMatch(/a\.b would have 17 routes with a regex/);
+    const others = state({
+      cart: { ...NO_INTENT, spec: { routes: [{ host: 'a.b', path: '/x', regex: '/x/y' }] } },
+    });
+    expect(refused(routes(16, regex), others).detail).toMatch(/a\.b would have 17 routes with a regex/);
+    const methods = (index: number): object => ({ methods: [`M${'A'.repeat(index % 20)}`] });
+    expect(done(routes(64, methods), state()).services).toEqual(['shop']);
+    expect(refused(routes(65, methods), state()).detail).toMatch(/would have 65 routes, and may have 64/);
   });
   test('shares must sum to 100, name known versions, and leave somebody to serve', () => {
     const shares = (versions: Record<string, number>): ServiceMutation => ({

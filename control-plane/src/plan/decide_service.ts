@@ -4,7 +4,7 @@ import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
 import { isObject } from '../model/shape.js';
-import { authorOf, eventOf, recordOf, takenRoutes, type DecisionState, type Proposal } from './decision.js';
+import { authorOf, eventOf, recordOf, refuseRoutes, type DecisionState, type Proposal } from './decision.js';
 import { diffSpec, sharesText } from './diff.js';
 import { layersOf, spellAuthor, describeLayerChange, type Layers } from './layers.js';
 import type { Member } from './membership.js';
@@ -23,13 +23,6 @@ export function decideSpec(
   state: DecisionState,
 ): Result<Proposal, Problem> {
   const record = recordOf(state, mutation.service);
-  const taken = takenRoutes(mutation.service, mutation.spec.routes ?? [], state);
-  if (taken.length > 0)
-    return err({
-      code: 'route_taken',
-      field: 'routes',
-      detail: `${taken.join('; ')}. Remove it there first.`,
-    });
   const spec = mergeSpec(record.spec, mutation.spec);
   if (sameJson(spec, record.spec)) return ok(unchanged(mutation.service));
   const faults = specFaults(spec);
@@ -41,6 +34,8 @@ export function decideSpec(
       detail: sentences.join('; '),
     });
   }
+  const refused = mutation.spec.routes ? refuseRoutes(mutation.service, spec.routes ?? [], state) : null;
+  if (refused !== null) return err(refused);
   const message = `changed ${changesIn(mutation, record.spec, spec).join(', ')}`;
   const effects = keepsAll(record.spec, spec)
     ? []

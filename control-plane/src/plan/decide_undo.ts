@@ -4,7 +4,7 @@ import type { Mutation, MutationContext } from '../model/mutation.js';
 import type { Problem } from '../model/problem.js';
 import { err, ok, type Result } from '../model/result.js';
 import { dueOf } from './clock.js';
-import { authorOf, eventOf, recordOf, takenRoutes, type DecisionState, type Proposal } from './decision.js';
+import { authorOf, eventOf, recordOf, refuseRoutes, type DecisionState, type Proposal } from './decision.js';
 import { freezeText, isFrozen } from './freeze.js';
 import { spellLayers } from './layers.js';
 import { inForce, instanceIntent, revise } from './record.js';
@@ -117,9 +117,8 @@ function specBefore(now: ServiceSpec, { spec }: ServiceUndo): ServiceSpec {
 /** Why the spec of before may not be given again, or null. */
 function unfit(undo: ServiceUndo, spec: ServiceSpec, state: DecisionState): Problem | null {
   if (undo.spec.length === 0) return null;
-  const taken = takenRoutes(undo.service, spec.routes ?? [], state);
-  if (taken.length > 0)
-    return { code: 'route_taken', field: 'routes', detail: `${taken.join('; ')}. Remove it there first.` };
+  const refused = refuseRoutes(undo.service, spec.routes ?? [], state);
+  if (refused !== null) return refused;
   const faults = specFaults(spec);
   if (faults.length === 0) return null;
   const sentences = faults.map(({ path, message }) => `${path.join('.')} ${message}`);

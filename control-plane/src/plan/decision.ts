@@ -3,14 +3,15 @@ import {
   NO_INTENT,
   type Decided,
   type IntentRecord,
-  type RouteSpec,
   type ServiceEvent,
   type StoredIntent,
 } from '../model/intent.js';
 import type { ReleaseTraffic } from '../model/release.js';
 import type { Mutation, MutationContext } from '../model/mutation.js';
 import type { Problem } from '../model/problem.js';
+import type { RouteSpec } from '../model/route.js';
 import { sha1 } from './encode.js';
+import { checkRoutes } from './routes/check.js';
 import type { Membership } from './membership.js';
 import type { Witnesses } from './proof.js';
 
@@ -91,17 +92,17 @@ export function eventOf(
   };
 }
 
-/** The routes among `wanted` that another service than `service` has, a sentence each. */
-export function takenRoutes(
+/** Why `service` may not have the routes that it wants, or null. */
+export function refuseRoutes(
   service: string,
   wanted: readonly RouteSpec[],
   { intents }: Pick<DecisionState, 'intents'>,
-): readonly string[] {
-  return [...intents]
-    .filter(([other]) => other !== service)
-    .flatMap(([other, { record }]) =>
-      (record.spec.routes ?? [])
-        .filter((route) => wanted.some((one) => one.host === route.host && one.path === route.path))
-        .map((route) => `The route ${route.host} ${route.path} belongs to ${other}`),
-    );
+): Problem | null {
+  const all = new Map([...intents].map(([name, { record }]) => [name, record.spec.routes ?? []]));
+  const refusal = checkRoutes(service, wanted, all);
+  if (refusal === null) return null;
+  const detail = `${refusal.sentences.join('; ')}.`;
+  return refusal.taken
+    ? { code: 'route_taken', field: 'routes', detail }
+    : { code: 'invalid_request', field: 'body.routes', detail };
 }

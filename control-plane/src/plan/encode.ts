@@ -8,7 +8,7 @@ import {
   PEER_DEFAULTS,
   type ServiceSet,
 } from '../model/set.js';
-import { decidedIn, wireSections } from './spec.js';
+import { decidedIn, routeOnWire, wireSections } from './spec.js';
 
 /**
  * A document's bytes as they go to Redis, in that version of the contract or the one that it needs, with their SHA-1. Equal documents
@@ -42,7 +42,10 @@ export function sha1(value: string): string {
 function ordered(document: Document): Document {
   if ('removed' in document) return { v: 1, service: document.service, removed: true };
   if ('routes' in document) {
-    const routes = document.routes.map(({ host, path, service }) => ({ host, path, service }));
+    const routes = document.routes.map(({ service, ...route }) => {
+      const { host, path, ...more } = routeOnWire(route);
+      return { host, path, service, ...more };
+    });
     return { v: 1, service: document.service, routes };
   }
   return {

@@ -1,4 +1,5 @@
 import type { ContractVersion } from '../model/contract.js';
+import { spellRoute } from '../model/route.js';
 import type { ProblemResource } from '../model/resources.js';
 import { eligible } from '../model/set.js';
 import { problemKey, severityOf, type StandingProblem } from '../model/standing_problem.js';
@@ -70,8 +71,8 @@ function takenRoutes({ clashes }: World): readonly StandingProblem[] {
   return clashes.map(({ service, route, taken_by }) => ({
     code: 'route_taken',
     service,
-    field: `routes ${route.host} ${route.path}`,
-    message: `its route ${route.host} ${route.path} is taken by ${taken_by}; take it away from one of the two`,
+    field: `routes ${spellRoute(route)}`,
+    message: `its route ${spellRoute(route)} is taken by ${taken_by}; take it away from one of the two`,
   }));
 }
 

@@ -2,6 +2,7 @@ import { own, put } from '../model/dictionary.js';
 import type { ServiceSpec } from '../model/intent.js';
 import type { EffectiveSections, EffectiveSpec } from '../model/resources.js';
 import type { SpecPatch } from '../model/mutation.js';
+import { MOST_ROUTES, ROUTE_CONDITIONS, routeContradictions, type RouteSpec } from '../model/route.js';
 import { contradictions, SECTIONS } from '../model/service_spec.js';
 import type { Limit } from '../model/limit.js';
 import type { Balancer, Health, Retry, Timeouts, Upstream } from '../model/set.js';
@@ -10,9 +11,11 @@ import {
   isObject,
   onWire,
   readMembers,
+  readValue,
   withDefaults,
   type Fault,
   type Members,
+  type Rule,
 } from '../model/shape.js';
 
 /** Specs never change, and each is asked about at every pass and every look. */
@@ -42,6 +45,12 @@ export interface WireSections {
 /** Equal specs give equal sections, in the order of the wire. */
 export function wireSections(sections: WireSections | EffectiveSections): WireSections {
   return onWire(SECTIONS, { ...sections }) as unknown as WireSections;
+}
+
+/** A route as it is published, but for its service: equal ones have equal bytes, whatever was said that is so anyway. */
+export function routeOnWire(route: RouteSpec): RouteSpec {
+  const { host, path } = route;
+  return { host, path, ...onWire(ROUTE_CONDITIONS, withDefaults(ROUTE_CONDITIONS, route)) };
 }
 
 /** What of a published set somebody must have decided: the spec that gives these sections, and says nothing else. */
@@ -98,12 +107,28 @@ function merge(before: Json, patch: Json): Record<string, unknown> {
   return merged;
 }
 
+/** What routes may say; their hosts and paths are checked where they come in. */
+const anyText = { kind: 'form', fits: () => true, hint: 'a text', good: [], bad: [] } as const;
+const ROUTES_RULE: Rule = {
+  kind: 'objects',
+  members: { host: { rule: anyText, doc: '' }, path: { rule: anyText, doc: '' }, ...ROUTE_CONDITIONS },
+  most: MOST_ROUTES,
+};
+
 /** What in a spec is missing or does not go together, each a sentence that names its member. */
 export function specFaults(spec: ServiceSpec): readonly Fault[] {
   const faults: Fault[] = [];
   const sections = Object.fromEntries(Object.entries(spec).filter(([name]) => Object.hasOwn(SECTIONS, name)));
   readMembers(SECTIONS, sections, 'spec', faults);
-  return faults.length > 0 ? faults : contradictions(effectiveSpec(spec));
+  readValue(ROUTES_RULE, spec.routes ?? [], 'spec', faults, ['routes']);
+  if (faults.length > 0) return faults;
+  const routes = (spec.routes ?? []).flatMap((route, index) =>
+    routeContradictions(route).map(({ path, message }) => ({
+      path: ['routes', String(index), ...path],
+      message,
+    })),
+  );
+  return [...routes, ...contradictions(effectiveSpec(spec))];
 }
 
 /** True if `after` decides all that `before` decides, and decides it the same way: then nobody's word is replaced. */

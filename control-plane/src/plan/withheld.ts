@@ -1,5 +1,6 @@
 import type { ContractVersion } from '../model/contract.js';
-import { NO_INTENT, type RouteSpec, type StoredIntent } from '../model/intent.js';
+import { NO_INTENT, type StoredIntent } from '../model/intent.js';
+import type { RouteSpec } from '../model/route.js';
 import type { EncodedDocument } from '../model/set.js';
 import { compileService, goneOf, type CompiledService } from './compile.js';
 import { encode, writtenIn } from './encode.js';

@@ -2,10 +2,11 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { checkName, type NameKind, ROUTES } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
+import { ROUTE_CONDITIONS } from '../model/route.js';
 import { SECTIONS, type SectionName } from '../model/service_spec.js';
-import type { Document, ServiceSet } from '../model/set.js';
+import type { Document, Route, ServiceSet } from '../model/set.js';
 import { MAX_PEERS, MAX_ROUTE_HOST, MAX_ROUTE_PATH, PEER_PORT, PEER_WEIGHT } from '../model/set_limits.js';
-import { readValue, type Fault } from '../model/shape.js';
+import { readMembers, readValue, type Fault } from '../model/shape.js';
 import { filledSet } from './fill_set.js';
 
 /** A name by the rules of `model/names.ts`. */
@@ -67,11 +68,19 @@ const routeTable = z.object({
   v: z.literal(1),
   service: z.literal(ROUTES),
   routes: z.array(
-    z.object({
-      host: z.string().min(1).max(MAX_ROUTE_HOST),
-      path: z.string().startsWith('/').max(MAX_ROUTE_PATH),
-      service: nameSchema('service'),
-    }),
+    z
+      .looseObject({
+        host: z.string().min(1).max(MAX_ROUTE_HOST),
+        path: z.string().startsWith('/').max(MAX_ROUTE_PATH),
+        service: nameSchema('service'),
+      })
+      .transform(({ host, path, service, ...more }, context): Route => {
+        const faults: Fault[] = [];
+        const read = readMembers(ROUTE_CONDITIONS, more, 'wire', faults);
+        for (const { path: at, message } of faults)
+          context.issues.push({ code: 'custom', path: [...at], message, input: more });
+        return { host, path, service, ...read };
+      }),
   ),
 });
 

@@ -22,4 +22,5 @@ export const LOG_MEMBERS = [
   'trace_id',
   'aborted_by',
   'limited_by',
+  'route',
 ] as const;

@@ -125,6 +125,7 @@ const LOG_VARIABLES: Readonly<
   trace_id: ['ebb_trace_id', 'text'],
   aborted_by: ['ebb_aborted_by', 'text'],
   limited_by: ['ebb_limited_by', 'text'],
+  route: ['ebb_route', 'text'],
 };
 
 function logMembers(options: GatewayOptions): (readonly [string, string, 'text' | 'number' | 'open'])[] {

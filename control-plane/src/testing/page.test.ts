@@ -156,7 +156,7 @@ changes these two and nothing beside them; null takes a member, or a whole secti
 every default filled in, and null where there is none. Members that do not go together are refused by name; nothing is written then.
 
 Times are milliseconds up to a day. The command line also takes them as durations: \`500ms\`, \`10s\`, \`5m\`.
-Routes are a list, \`routes: [{host, path}]\`, and are changed with \`ebbgate route\`. \`min_available\` (1) is what guards keep: they refuse
+Routes are a list, \`routes: [{host, path, …}]\`, and are changed with \`ebbgate route\`: [route requests](../how-to/routing.md). \`min_available\` (1) is what guards keep: they refuse
 what would leave fewer instances that [serve](../explanation/draining.md#guards), backups included.
 
 ${sections.join('\n')}

@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { specPatch } from '../api/schema/requests.js';
 import { sectionSchemas } from '../api/schema/spec.js';
+import { NO_INTENT } from '../model/intent.js';
 import type { Document } from '../model/set.js';
 import { SECTIONS, type SectionName } from '../model/service_spec.js';
 import { isObject, readValue, withDefaults, type Fault, type Members } from '../model/shape.js';
 import { parseDocument } from '../redis/documents.js';
+import { parseIntentRecord } from '../zookeeper/intent_record.js';
 import { buildPeer, buildSet } from './builders.js';
 import { specContract, type ContractField, type ContractRule, type SpecContract } from './spec_contract.js';
 
@@ -16,7 +19,7 @@ import { specContract, type ContractField, type ContractRule, type SpecContract 
 
 const FILE = new URL('../../../docs/contract/spec.json', import.meta.url);
 const contract = JSON.parse(readFileSync(FILE, 'utf8')) as SpecContract;
-const { fields, peers, longest } = contract;
+const { fields, peers, longest, route_fields } = contract;
 const patches = sectionSchemas('patch');
 
 /** The ASCII characters that a text may contain, and all others. */
@@ -141,6 +144,36 @@ describe.each(READERS)('%s', (_, read) => {
     }
     for (const value of bad) expect([value, read(name, sectionWith(path, value)).ok]).toEqual([value, false]);
     expect(names.length).toBeGreaterThan(0);
+  });
+});
+
+describe('a route', () => {
+  /** Every reader of this language: whether it takes a route that says this. */
+  const readers: readonly (readonly [string, (route: object) => boolean])[] = [
+    [
+      'that is published',
+      (route) =>
+        parseDocument(JSON.stringify({ v: 1, service: '@routes', routes: [{ ...route, service: 'shop' }] }))
+          .ok,
+    ],
+    [
+      'of a record',
+      (route) =>
+        parseIntentRecord(Buffer.from(JSON.stringify({ ...NO_INTENT, spec: { routes: [route] } }))).ok,
+    ],
+    ['of the API', (route) => specPatch.safeParse({ routes: [route] }).success],
+  ];
+  test.each(
+    readers.flatMap(([who, takes]) => route_fields.map((field) => [who, field.path, field, takes] as const)),
+  )('%s: %s', (_, path, field, takes) => {
+    const [, , name = '', , inner] = path.split('.');
+    const routeWith = (value: unknown): object => ({
+      ...{ host: '*', path: '/' },
+      [name]: inner === undefined ? value : [{ name: 'a', [inner]: value }],
+    });
+    const { good, bad } = border(field);
+    for (const value of good) expect([value, takes(routeWith(value))]).toEqual([value, true]);
+    for (const value of bad) expect([value, takes(routeWith(value))]).toEqual([value, false]);
   });
 });
 

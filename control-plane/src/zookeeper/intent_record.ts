@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { IntentRecord } from '../model/intent.js';
 import { checkName, type NameKind } from '../model/names.js';
+import { ROUTE_CONDITIONS } from '../model/route.js';
 import type { Result } from '../model/result.js';
 import { SECTION_NAMES, SECTIONS, type SectionName } from '../model/service_spec.js';
-import { readValue, type Fault } from '../model/shape.js';
+import { readValue, type Fault, type Members, type Rule } from '../model/shape.js';
 import { parseRecord } from './parse_record.js';
 
 /*
@@ -18,16 +19,25 @@ const onTimeout = z.enum(['wait', 'cut', 'undrain']);
 
 /** A section by the table of `model/service_spec.ts`. */
 function section(name: SectionName) {
+  return value(SECTIONS[name].rule);
+}
+
+/** Members that may all be absent, by a table. */
+function members(table: Members) {
+  return Object.fromEntries(Object.entries(table).map(([name, { rule }]) => [name, value(rule).optional()]));
+}
+
+function value(rule: Rule) {
   return z.unknown().check((context) => {
     const faults: Fault[] = [];
-    readValue(SECTIONS[name].rule, context.value, 'spec', faults);
+    readValue(rule, context.value, 'spec', faults);
     for (const { path, message } of faults)
       context.issues.push({ code: 'custom', path: [...path], message, input: context.value });
   });
 }
 
 const spec = z.strictObject({
-  routes: z.array(z.strictObject({ host: text, path: text })).optional(),
+  routes: z.array(z.strictObject({ host: text, path: text, ...members(ROUTE_CONDITIONS) })).optional(),
   ...Object.fromEntries(SECTION_NAMES.map((name) => [name, section(name).optional()])),
   min_available: z.int().min(0).optional(),
   version_fallback: z.boolean().optional(),

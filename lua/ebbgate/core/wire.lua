@@ -13,9 +13,10 @@ local fill_set = require 'ebbgate.core.fill_set'
 local limit_key = require 'ebbgate.core.limit.key'
 local limit = require 'ebbgate.core.limit.limit'
 local network = require 'ebbgate.core.network'
+local route_rules = require 'ebbgate.core.route_rules'
 local rules = require 'ebbgate.core.rules'
 
-local match, find = string.match, string.find
+local match = string.match
 local flag, is_array, list, number, object, one_of, text, whole = rules.flag, rules.is_array, rules.list, rules.number,
   rules.object, rules.one_of, rules.text, rules.whole
 
@@ -188,33 +189,9 @@ local function read_set(document, profiles)
   return set
 end
 
---- Whether `host` is `*`, `*.suffix` or exact; lower case, no port. IPv6 literals are in brackets.
-local function is_route_host(host)
-  if type(host) ~= 'string' or #host > 253 then return false end
-  if host == '*' then return true end
-  local name = match(host, '^%*%.(.+)$') or host
-  if match(name, '^%[[%x:.]+%]$') then return name == host end
-  return match(name, '^[a-z0-9_-][a-z0-9._-]*$') ~= nil and not find(name, '..', 1, true) and match(name, '%.$') == nil
-end
-
-local function is_route_path(path)
-  return type(path) == 'string' and #path <= 1024 and match(path, '^/[^%c%s?#]*$') ~= nil
-end
-
 local function read_routes(document)
-  if not is_array(document.routes) then return nil, 'bad_document', 'routes is not an array' end
-  local routes, seen = {}, {}
-  for i, route in ipairs(document.routes) do
-    local at = 'routes[' .. (i - 1) .. ']'
-    if type(route) ~= 'table' then return nil, 'bad_document', at .. ' is not an object' end
-    if not is_route_host(route.host) then return nil, 'bad_document', at .. '.host' end
-    if not is_route_path(route.path) then return nil, 'bad_document', at .. '.path' end
-    if not wire.is_service(route.service) then return nil, 'bad_document', at .. '.service' end
-    local key = route.host .. route.path
-    if seen[key] then return nil, 'bad_document', at .. ' is there twice' end
-    seen[key] = true
-    routes[i] = { host = route.host, path = route.path, service = route.service }
-  end
+  local routes, wrong = route_rules.read(document.routes, wire.is_service)
+  if not routes then return nil, 'bad_document', wrong end
   return { kind = 'routes', service = wire.ROUTES, routes = routes }
 end
 

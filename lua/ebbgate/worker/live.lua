@@ -39,12 +39,12 @@ local REBUILT_AFTER = 0.02
 ---        head_bytes (as in core/options.lua),
 ---        zone (of the gateway; '' = none), header_names (which the instances get: core/header_names.lua),
 ---        names (how sticky cookies name instances: sticky.namer),
----        limits (worker/limit/memory.lua),
+---        limits (worker/limit/memory.lua), pattern (worker/pattern.lua),
 ---        is_safe (of the protocol: worker/health/half_open.lua), log_texts (phase/http/log_text.lua; nil = none),
 ---        serve_at (when requests wait no longer for the start: clock.now)}
 function live.start(parts)
   live.dicts, live.sets, live.tools, live.incarnation = parts.dicts, parts.dicts.sets, parts.tools, parts.incarnation
-  live.names = parts.names
+  live.names, live.pattern = parts.names, parts.pattern
   live.max_tries, live.access_log, live.header_names = parts.max_tries, parts.access_log, parts.header_names
   live.client_send_ms, live.head_bytes = parts.client_send_ms, parts.head_bytes
   -- True where nginx must be set to ask for another try when a kept connection broke: from its patch
@@ -194,7 +194,7 @@ function live.router()
     if reason then
       complain(wire.ROUTES, reason)
     elseif document then
-      routes.router, routes.stamp = router.new(document.routes), stamp
+      routes.router, routes.stamp = router.new(document.routes, live.pattern), stamp
     elseif stamp == nil then
       routes.router, routes.stamp = nil, nil
     end

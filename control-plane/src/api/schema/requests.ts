@@ -11,8 +11,9 @@ import {
   whole,
 } from './atoms.js';
 import { COPY_PLACES } from '../../model/copy_places.js';
+import { MOST_ROUTES, ROUTE_CONDITIONS } from '../../model/route.js';
 import { MAX_ROUTE_HOST, MAX_ROUTE_PATH } from '../../model/set_limits.js';
-import { sectionSchemas } from './spec.js';
+import { itemShape, sectionSchemas } from './spec.js';
 
 /*
  * What clients may send. Every object is strict: a member that is not known here is refused by name.
@@ -225,9 +226,9 @@ const routePath = z
   .refine((path) => !/\/\.{1,2}(?:\/|$)/.test(path), { error: 'must not contain . or .. segments' })
   .meta({ description: 'A prefix at segment borders: /api matches /api and /api/x, not /apix.' });
 const routes = z
-  .array(z.strictObject({ host: routeHost.default('*'), path: routePath }))
-  .max(1_000)
-  .refine((list) => new Set(list.map((r) => `${r.host} ${r.path}`)).size === list.length, {
+  .array(z.strictObject({ host: routeHost.default('*'), path: routePath, ...itemShape(ROUTE_CONDITIONS) }))
+  .max(MOST_ROUTES)
+  .refine((list) => new Set(list.map((one) => JSON.stringify(one))).size === list.length, {
     error: 'lists a route twice',
   });
 

@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import type * as model from '../../model/resources.js';
+import { ROUTE_CONDITIONS } from '../../model/route.js';
 import { PROBLEM_KINDS, type ProblemKind } from '../../model/standing_problem.js';
 import { hold, time } from './holds.js';
-import { sectionSchemas } from './spec.js';
+import { sectionSchemas, shapeOf } from './spec.js';
 
 /*
  * What the API answers, as schemas. `satisfies` compares them with the model's types; the API does not run them.
@@ -50,7 +51,7 @@ export const service = z.object({
   service: z.string(),
   etag: z.string().nullable(),
   spec: z.object({
-    routes: z.array(z.object({ host: z.string(), path: z.string() })),
+    routes: z.array(z.object({ host: z.string(), path: z.string(), ...shapeOf(ROUTE_CONDITIONS, 'wire') })),
     ...sectionSchemas('effective'),
     min_available: count,
     version_fallback: z.boolean(),

@@ -1,9 +1,12 @@
 import * as z from 'zod';
 import type * as model from '../../model/resources.js';
+import { ROUTE_CONDITIONS } from '../../model/route.js';
 import type { ServiceSet } from '../../model/set.js';
 import { time } from './holds.js';
 import { count, peerState } from './resources.js';
-import { sectionSchemas } from './spec.js';
+import { sectionSchemas, shapeOf } from './spec.js';
+
+const routeMembers = shapeOf(ROUTE_CONDITIONS, 'wire');
 
 const peer = z.object({
   id: z.string(),
@@ -29,7 +32,7 @@ const document = z.union([
   z.object({
     v: z.literal(1),
     service: z.literal('@routes'),
-    routes: z.array(z.object({ host: z.string(), path: z.string(), service: z.string() })),
+    routes: z.array(z.object({ host: z.string(), path: z.string(), service: z.string(), ...routeMembers })),
   }),
 ]);
 /** A published set, or the routes. */

@@ -15,6 +15,13 @@ export function sectionSchemas(view: View): Record<SectionName, z.ZodType> {
   return Object.fromEntries(schemas) as Record<SectionName, z.ZodType>;
 }
 
+/** The members of an object in one view. */
+export function shapeOf(members: Members, view: View): Readonly<Record<string, z.ZodType>> {
+  return Object.fromEntries(
+    Object.entries(members).map(([name, member]) => [name, memberSchema(member, view)]),
+  );
+}
+
 function memberSchema(member: Member, view: View): z.ZodType {
   const schema = ruleSchema(member.rule, view).meta({ description: describe(member) });
   if (view === 'patch') return schema.nullable().optional();
@@ -63,16 +70,19 @@ function ruleSchema(rule: Rule, view: View): z.ZodType {
 
 /** What clients send as an item of a list: lists are replaced as a whole, so that null takes nothing back in it. */
 function itemSchema(members: Members): z.ZodType {
+  return z.strictObject(itemShape(members));
+}
+
+/** The members of such an item, one by one. */
+export function itemShape(members: Members): Readonly<Record<string, z.ZodType>> {
   const shape = Object.entries(members).map(([name, member]) => {
     const schema = ruleSchema(member.rule, 'patch').meta({ description: describe(member) });
     return [name, member.fallback === undefined ? schema : schema.optional()] as const;
   });
-  return z.strictObject(Object.fromEntries(shape));
+  return Object.fromEntries(shape);
 }
 
 function objectSchema(members: Members, view: View): z.ZodType {
-  const shape = Object.fromEntries(
-    Object.entries(members).map(([name, member]) => [name, memberSchema(member, view)]),
-  );
+  const shape = shapeOf(members, view);
   return view === 'patch' ? z.strictObject(shape) : z.object(shape);
 }

@@ -1,5 +1,6 @@
 --- Which service a request is for, and by which location of nginx.conf it goes there.
 local methods = require 'ebbgate.phase.http.methods'
+local request_facts = require 'ebbgate.phase.http.request_facts'
 local live = require 'ebbgate.worker.live'
 
 local route = {}
@@ -9,9 +10,11 @@ local route = {}
 function route.find(var)
   local router = live.router()
   if not router then return nil, nil, 'not_ready' end
-  local service = router:match(var.host, var.uri)
-  if not service then return nil, nil, 'no_route' end
-  local entry = live.entry(service)
+  if router.conditional then request_facts.begin(var) end
+  local found = router:match(var.host, var.uri, request_facts)
+  if not found then return nil, nil, 'no_route' end
+  if found.name ~= '' and live.access_log then var.ebb_route = found.name end
+  local entry = live.entry(found.service)
   return entry, live.upstream(entry)
 end
 
