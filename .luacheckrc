@@ -37,6 +37,9 @@ local SHARED = 'ERR WARN NOTICE INFO log null sleep timer worker shared config m
 stds.nginx = { read_globals = { ngx = only(SHARED) } }
 stds.nginx_clock = { read_globals = { ngx = only(SHARED .. ' now update_time') } }
 
+--- Those of a handshake.
+stds.nginx_tls = { read_globals = { ngx = only(SHARED .. ' exit ERROR') } }
+
 --- Those of a request over HTTP.
 stds.nginx_http = { read_globals = { ngx = only(SHARED .. ' crc32_long exec exit print send_headers HTTP_OK') } }
 local http = stds.nginx_http.read_globals.ngx.fields
@@ -49,6 +52,7 @@ files['lua/ebbgate/core'] = { std = 'pure' }
 files['lua/ebbgate/worker'] = { std = 'machine+nginx' }
 files['lua/ebbgate/worker/clock.lua'] = { std = 'machine+nginx_clock' }
 files['lua/ebbgate/worker/pattern.lua'] = { std = 'machine+nginx+nginx_pattern' }
+files['lua/ebbgate/phase/tls'] = { std = 'machine+nginx_tls' }
 files['lua/ebbgate/phase/http'] = { std = 'machine+nginx_http' }
 files['lua/ebbgate/phase/http/request_clock.lua'] = { std = 'machine+nginx_request_clock' }
 files['lua/ebbgate/init.lua'] = { std = 'machine+nginx' }

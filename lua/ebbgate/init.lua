@@ -11,7 +11,7 @@ function init.init(given)
   local checked, err = options.check(given)
   if not checked then error('ebbgate: ' .. err, 2) end
   require 'resty.core'
-  local boot, shm = require 'ebbgate.worker.boot', require 'ebbgate.worker.shm'
+  local boot, live, shm = require 'ebbgate.worker.boot', require 'ebbgate.worker.live', require 'ebbgate.worker.shm'
   checked.redis_address, checked.replica_address = boot.redis(checked, 'redis'), boot.redis(checked, 'redis_replica')
   checked.follow, checked.limit = boot.script('follow'), boot.script('limit')
   checked.names = boot.names(checked.sticky_key_file)
@@ -19,6 +19,7 @@ function init.init(given)
   local dicts = shm.open()
   boot.prepare(dicts, checked.state_dir, checked.tls_profiles, checked.start_from_disk)
   boot.map_limits(dicts.state, checked.limits_bytes)
+  live.certificates = boot.certificates(checked.certificates)
   -- Read before the fork, so that workers share the code's memory.
   require 'ebbgate.worker.background'
   local access, balancer = require 'ebbgate.phase.http.access', require 'ebbgate.phase.http.balancer'
@@ -27,6 +28,7 @@ function init.init(given)
   init.route, init.access, init.resume = access.route, access.run, access.resume
   init.balance, init.log = balancer.run, log.run
   init.header_filter, init.body_filter = filter.header, filter.body
+  init.certificate = live.certificates and require('ebbgate.phase.tls.handshake').certificate
   init.healthz, init.readyz, init.metrics, init.sets = status.healthz, status.readyz, status.metrics, status.sets
 end
 

@@ -67,6 +67,18 @@ export const GATEWAY_OPTIONS = {
     ['0.0.0.0:8080'],
     'Where traffic comes in. With cert and key it speaks TLS. http2 without them is HTTP/2 alone, for clients that begin with it (gRPC). May be repeated.',
   ),
+  certificates: option(
+    '--certificates DIR',
+    or('', path),
+    '',
+    'Certificates by the name that clients ask for (SNI), on every listener with TLS: NAME.pem (or NAME.crt) beside NAME.key, or NAME/fullchain.pem with NAME/privkey.pem, for the DNS names that each is for. Workers must be able to read them; they look every 2 s, and a renewed one needs no reload. The one of the listener is for all other names. Empty: that one alone.',
+  ),
+  redirect_https: option(
+    '--redirect-https PORT|off',
+    or('off', whole(1, 65_535)),
+    'off',
+    'Listeners without TLS answer 308 to https on this port, but below /.well-known/acme-challenge/ and where a trusted proxy says that the client came by https.',
+  ),
   admin_listen: option(
     '--admin-listen ADDRESS:PORT',
     plainListen,

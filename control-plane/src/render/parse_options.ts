@@ -53,6 +53,10 @@ function crossErrors(options: GatewayOptions): OptionError[] {
     if (sockets.has(socket)) errors.push(optionError('listen', `${socket} is used twice`));
     sockets.add(socket);
   }
+  if (options.certificates !== '' && options.listen.every(({ tls }) => tls === null))
+    errors.push(
+      optionError('certificates', 'needs a --listen with cert= and key=, for clients that ask for no name'),
+    );
   const names = new Set<string>(LOG_MEMBERS);
   for (const { name } of options.log_fields) {
     if (names.has(name)) errors.push(optionError('log_fields', `${name} is in the log already`));

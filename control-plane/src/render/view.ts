@@ -36,6 +36,8 @@ export function viewOf(options: GatewayOptions, version: string): View {
     error_log: options.error_log || `${options.run_dir}/error.log`,
     any_tls: options.listen.some(({ tls }) => tls !== null),
     servers: options.listen.map(serverView),
+    redirect_https: options.redirect_https !== 'off',
+    https_port: [443, 'off'].includes(options.redirect_https) ? '' : `:${String(options.redirect_https)}`,
     upstreams: upstreamsOf(options.upstream_tls),
     proxy_locations: proxyLocationsOf(options.upstream_tls),
     tls_profiles: options.upstream_tls.map(({ name }) => name).join(' '),

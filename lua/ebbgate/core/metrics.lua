@@ -46,6 +46,8 @@ metrics.sync_error = counter('ebbgate_sync_errors_total', { 'kind' }, 'What went
 metrics.headers_dropped = counter('ebbgate_request_headers_dropped_total', { 'reason' },
   'Headers of requests that were not passed on because of their name.')
 metrics.problem = gauge('ebbgate_problem', { 'kind' }, '1 while this is wrong with the gateway.')
+metrics.certificate_end = gauge('ebbgate_certificate_expiry_timestamp_seconds', { 'name' },
+  'When the certificate of the folder that is shown for this name ends; a wildcard is one name.')
 metrics.free_bytes = gauge('ebbgate_shared_dict_free_bytes', { 'dict' }, 'Free whole pages of a shared dictionary.')
 
 --- What `duration` and the stats that controllers read are made of.
@@ -59,7 +61,7 @@ local ORDER = {
   'requests', 'broken', 'duration', 'retries', 'budget_exhausted', 'in_flight', 'uncounted', 'workers', 'set_generation',
   'applied_epoch', 'applied_generation', 'applied_age', 'rejected_sets', 'from_replica', 'ejections', 'health', 'panic',
   'limited', 'limit_evictions', 'limit_gateways', 'limit_store_away', 'probes',
-  'sync_error', 'headers_dropped', 'problem', 'free_bytes',
+  'sync_error', 'headers_dropped', 'problem', 'certificate_end', 'free_bytes',
 }
 
 local by_id, shown = {}, {}

@@ -52,6 +52,7 @@ local RULES = {
   log_texts = { text('^[a-z0-9_= ]*$', 'pairs VARIABLE=SOURCE with a space between them'), '' },
   header_names = { one_of({ 'plain', 'underscores', 'any' }), 'plain' },
   tls_profiles = { text('^[a-z0-9_ ]*$', 'names of a-z 0-9 _ with a space between them'), '' },
+  certificates = { text('^[^%c]*$', 'an absolute path, or ""'), '' },
   zone = { text('^[A-Za-z0-9._-]*$', 'a name of A-Z a-z 0-9 . _ -, or ""'), '' },
   version = { text('^[^%c%s]+$', 'a version'), '0' },
 }

@@ -27,7 +27,7 @@ local problems = require 'ebbgate.worker.report.problems'
 
 local background = {}
 
-local TICK, FLUSH, SWEEP = 0.1, 1, 10
+local TICK, FLUSH, RENEWED, SWEEP = 0.1, 1, 2, 10
 
 --- The instances and versions of the set in force; nil if there is none.
 local function membership(service)
@@ -81,10 +81,10 @@ local function build(settings, dicts, incarnation)
   })
   live.metrics = metrics.new({
     dicts = dicts, store = sets, in_flight_counts = counts, request_counts = totals, json = boot.json, health = unwell,
-    problems = found, limits = live.policy_parts.memory,
+    problems = found, limits = live.policy_parts.memory, certificates = live.certificates,
   })
   return {
-    syncing = syncing, checking = checking, report = report, totals = totals, source = reading,
+    syncing = syncing, checking = checking, problems = found, report = report, totals = totals, source = reading,
     watch = health_watch.new(dicts.health),
     self_check = self_check.new({ dicts = dicts, disk = files, problems = found }),
     sync = sync.new({
@@ -142,12 +142,23 @@ local function start_health(parts, dicts)
   end)
 end
 
+--- Looks for renewed certificates; the worker that reports says what is wrong with them.
+local function start_certificates(parts, found)
+  timer.every('certificates', RENEWED, function()
+    found:look(clock.wall())
+    if not parts.syncing:is_owned() then return end
+    local fault = found:fault(clock.wall())
+    if fault then parts.problems:keep('certificate', fault) else parts.problems:settle('certificate') end
+  end)
+end
+
 --- settings: the checked options, with `password`, and the scripts `follow` and `limit`. `live` must have been started.
 function background.start(settings, dicts, incarnation)
   local parts = build(settings, dicts, incarnation)
   start_sync(parts)
   if departure.is_marked(dicts.state) then start_return(parts, dicts.state, settings.state_dir) end
   start_health(parts, dicts)
+  if live.certificates then start_certificates(parts, live.certificates) end
   timer.every('flush', FLUSH, function() live.counters:flush() end, function() live.counters:flush() end)
   timer.every('entries', SWEEP, live.forget)
   timer.every('limits', FLUSH, function()

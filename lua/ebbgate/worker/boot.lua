@@ -13,6 +13,7 @@ local in_flight = require 'ebbgate.worker.count.in_flight'
 local memory = require 'ebbgate.worker.limit.memory'
 local process = require 'ebbgate.worker.process'
 local store = require 'ebbgate.worker.follow.store'
+local certificates = require 'ebbgate.worker.tls.certificates'
 
 local boot = {}
 
@@ -144,6 +145,17 @@ function boot.names(file)
   if text then list, why = sticky.read_keys(text) end
   if not list then error('ebbgate: sticky_key_file ' .. file .. ': ' .. tostring(why), 0) end
   return sticky.namer(list, ngx.hmac_sha1)
+end
+
+--- In the master: the certificates in the folder `path`, read; nil if that is ''. One that cannot be used is logged, and keeps
+--- nothing from starting: workers look again.
+function boot.certificates(path)
+  if path == '' then return nil end
+  local found = certificates.new(path, require('ebbgate.worker.tls.certificate').read)
+  found:look(clock.wall(), true)
+  local fault = found:fault(clock.wall())
+  if fault then ngx.log(ngx.ERR, 'ebbgate: ', fault) end
+  return found
 end
 
 --- A gateway that was stopped for good has a mark beside its sets (nginx/leave.sh): drains are proven without it.

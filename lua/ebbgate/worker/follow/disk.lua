@@ -6,15 +6,10 @@
 local ffi = require 'ffi'
 local position = require 'ebbgate.core.position'
 local wire = require 'ebbgate.core.wire'
+local directory = require 'ebbgate.worker.directory'
 
 pcall(ffi.cdef, 'int mkdir(const char *path, unsigned int mode);')
 pcall(ffi.cdef, 'unsigned int umask(unsigned int mask);')
-pcall(ffi.cdef, [[
-  typedef struct { uint64_t ino; int64_t off; unsigned short reclen; unsigned char type; char name[256]; } ebbgate_dirent;
-  void *opendir(const char *name);
-  ebbgate_dirent *readdir(void *dir);
-  int closedir(void *dir);
-]])
 
 local disk = {}
 disk.__index = disk
@@ -80,16 +75,11 @@ function disk:remove(name)
 end
 
 local function names_on(self)
-  local names, dir = {}, ffi.C.opendir(self.dir)
-  if dir == nil then return names end
-  local entry = ffi.C.readdir(dir)
-  while entry ~= nil do
-    local name = string.match(ffi.string(entry.name), '^([^.].*)%.set$')
+  local names = {}
+  for _, file_name in ipairs(directory.names(self.dir) or {}) do
+    local name = string.match(file_name, '^(.*)%.set$')
     if name and wire.is_name(name) then names[#names + 1] = name end
-    entry = ffi.C.readdir(dir)
   end
-  ffi.C.closedir(dir)
-  table.sort(names)
   return names
 end
 

@@ -8,7 +8,8 @@ local problems = require 'ebbgate.worker.report.problems'
 local metrics = {}
 metrics.__index = metrics
 
---- parts {dicts, store, in_flight_counts, request_counts, json, health, problems, limits (worker/limit/memory.lua)}
+--- parts {dicts, store, in_flight_counts, request_counts, json, health, problems, limits (worker/limit/memory.lua),
+---        certificates (worker/tls/certificates.lua; nil = none)}
 function metrics.new(parts)
   return setmetatable(parts, metrics)
 end
@@ -88,6 +89,9 @@ function metrics:families(now)
   add_sets(self, add, now)
   add(names.limit_gateways, self.limits.header.gateways)
   add(names.limit_store_away, self.limits:is_away(now) and 1 or 0)
+  if self.certificates then
+    self.certificates:ends(function(name, ends) add(names.certificate_end, ends, name) end)
+  end
   add_own(self, add)
   return families
 end

@@ -8,8 +8,8 @@ problems.__index = problems
 
 --- Every kind there is; docs/reference/metrics.md says what each of them means.
 problems.KINDS = {
-  'disk', 'heartbeat', 'memory', 'missing_set', 'no_memory', 'no_meta', 'redis', 'rejected', 'replica', 'subscribe',
-  'went_back',
+  'certificate', 'disk', 'heartbeat', 'memory', 'missing_set', 'no_memory', 'no_meta', 'redis', 'rejected', 'replica',
+  'subscribe', 'went_back',
 }
 
 local MOST = 200
