@@ -14,6 +14,7 @@ import { operationEndpoints } from './routes/operations.js';
 import { intentEndpoints } from './routes/intents.js';
 import { problemEndpoints } from './routes/problems.js';
 import { protectionEndpoints } from './routes/protection.js';
+import { routeEndpoints } from './routes/routes.js';
 import { releaseEndpoints } from './routes/releases.js';
 import { selectionEndpoints } from './routes/selections.js';
 import { serviceEndpoints } from './routes/services.js';
@@ -36,6 +37,7 @@ export function endpoints(parts: EndpointParts): readonly (readonly Endpoint[])[
   const nouns: readonly (readonly Endpoint[])[] = [
     serviceEndpoints(parts.plane, wait),
     instanceEndpoints(parts.plane),
+    routeEndpoints(parts.plane),
     selectionEndpoints(parts.plane),
     operationEndpoints(parts.plane, wait),
     releaseEndpoints(parts.plane, wait, parts.clock),

@@ -3,6 +3,7 @@ import { behind, client, expectProblem, INSTANCE, usePlane } from '../testing/ap
 import { AT, ended, makeGateway, makeOperation, makeProblem, makeReadiness } from '../testing/resources.js';
 import * as ready from './schema/readiness.js';
 import * as resource from './schema/resources.js';
+import { routes, routeTest } from './schema/routes.js';
 import * as sets from './schema/sets.js';
 
 usePlane();
@@ -55,6 +56,8 @@ describe('reads', () => {
     ['/v1/operations', resource.operations],
     ['/v1/operations/op-1', resource.operation],
     ['/v1/intents', resource.intents],
+    ['/v1/routes', routes],
+    ['/v1/routes/test?url=/', routeTest],
     ['/v1/problems', resource.standingProblems],
     ['/v1/gateways', resource.gateways],
     ['/v1/gateways/gw-a', resource.gateway],
@@ -90,6 +93,34 @@ describe('reads', () => {
     expectProblem(await client().get('/v1/problems?service=my%20shop'), 'invalid_request', {
       field: 'query.service',
     });
+  });
+
+  it('lists the routes of one service, and those that a host may take', async () => {
+    const route = (host: string, service: string) => ({ host, path: '/', service, name: `${host}/` });
+    behind.plane.routeList = [route('a.test', 'shop'), route('*.b.test', 'cart'), route('*', 'shop')];
+    const hosts = async (query: string) => {
+      const { body } = await client().get(`/v1/routes?${query}`).expect(200);
+      return (body as { items: { host: string }[] }).items.map(({ host }) => host);
+    };
+    expect(await hosts('')).toEqual(['a.test', '*.b.test', '*']);
+    expect(await hosts('service=cart')).toEqual(['*.b.test']);
+    expect(await hosts('host=A.test')).toEqual(['a.test', '*']);
+    expect(await hosts('host=x.b.test&service=cart')).toEqual(['*.b.test']);
+    expect(await hosts('host=b.test')).toEqual(['*']);
+  });
+
+  it.each([
+    ['url=/&header=x', 'query.header', /X-Beta: yes/],
+    ['url=/&header=a:b&header=c', 'query.header', /./],
+    ['url=/&client=10.0.0', 'query.client', /IP address/],
+    ['url=/&method=get', 'query.method', /upper case/],
+    ['', 'query.url', /./],
+    ['url=/%25', 'query.url', /bad/],
+  ])('refuses to test a route with %s', async (query, field, detail) => {
+    const answer = await client().get(`/v1/routes/test?${query}`);
+    expectProblem(answer, 'invalid_request');
+    expect((answer.body as { field: string }).field.startsWith(field)).toBe(true);
+    expect((answer.body as { detail: string }).detail).toMatch(detail);
   });
 
   it('refuses to show a registry that was never seen whole', async () => {

@@ -1,3 +1,4 @@
+import type { RouteResource } from '../model/route_resources.js';
 import type {
   ControllerResource,
   Convergence,
@@ -10,6 +11,7 @@ import type {
   ServiceResource,
 } from '../model/resources.js';
 import type { Position } from '../model/position.js';
+import { routeLine } from './spec_text.js';
 import { pairs, type Column } from './table.js';
 
 /*
@@ -63,6 +65,27 @@ export const SERVICE: readonly Column<ServiceResource>[] = [
   { head: 'ROUTES', show: (s) => s.spec.routes.map((r) => r.host + r.path).join(','), wide: true },
   { head: 'PROTECTION', show: (s) => s.protection ?? '', wide: true },
   { head: 'ETAG', show: (s) => s.etag ?? '', wide: true },
+];
+
+/** What a route asks for beside host and path, as `ebbgate route` takes it. */
+function conditionsOf({
+  name: _name,
+  service: _service,
+  match: _match,
+  priority: _priority,
+  ...route
+}: RouteResource): string {
+  const place = `${route.host} ${route.path}`;
+  return routeLine(route).slice(place.length + 1);
+}
+
+export const ROUTE: readonly Column<RouteResource>[] = [
+  { head: 'HOST', show: (r) => r.host },
+  { head: 'PATH', show: (r) => (r.match === 'exact' ? `=${r.path}` : r.path) },
+  { head: 'SERVICE', show: (r) => r.service },
+  { head: 'NAME', show: (r) => r.name },
+  { head: 'PRIORITY', show: (r) => String(r.priority ?? 0), wide: true },
+  { head: 'CONDITIONS', show: conditionsOf },
 ];
 
 /** `healthy`, or by how many gateways it is found otherwise: `failing 2/3`. Empty where nobody checks it. */

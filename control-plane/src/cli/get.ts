@@ -1,4 +1,5 @@
 import { Option, type Command } from 'commander';
+import type { RouteResource } from '../model/route_resources.js';
 import type {
   ControllerResource,
   GatewayResource,
@@ -21,6 +22,7 @@ interface GetFlags extends CommonFlags {
   readonly watch?: boolean;
   readonly service?: string;
   readonly expiring?: boolean;
+  readonly host?: string;
 }
 
 interface Items<T> {
@@ -39,6 +41,10 @@ export function addGet(program: Command, terminal: Terminal): void {
     'only what ends by itself, the next one first',
   );
   noun<ProblemResource>(get, terminal, 'problems', 'service', columns.PROBLEM, (p) => p.service ?? '');
+  noun<RouteResource>(get, terminal, 'routes', 'service', columns.ROUTE, (r) => r.service).option(
+    '--host <H>',
+    'only those that a request for this host may take',
+  );
   noun<InstanceResource>(get, terminal, 'instances', 'service', columns.INSTANCE, (i) => i.service)
     .option('-s, --service <SVC>', 'the same as naming it')
     .addHelpText('after', '\nWithout a service: the instances of all.');
@@ -90,14 +96,17 @@ async function unknown(
 ): Promise<readonly string[]> {
   const missing = [...new Set(names)].filter((name) => !found.includes(name));
   if (missing.length === 0 || plural === 'instances') return [];
-  if (plural !== 'intents' || argument !== 'service') return missing;
+  if (argument !== 'service' || (plural !== 'intents' && plural !== 'routes')) return missing;
   const services = await serviceNames(client);
   return missing.filter((name) => name !== '*' && !services.includes(name));
 }
 
 async function items(client: ApiClient, plural: string, flags: GetFlags): Promise<readonly unknown[]> {
-  const query = flags.expiring === true ? '?expiring=true' : '';
-  return (await client.get<Items<unknown>>(`${path(plural)}${query}`)).body.items;
+  const query = new URLSearchParams({
+    ...(flags.expiring === true ? { expiring: 'true' } : {}),
+    ...(flags.host === undefined ? {} : { host: flags.host }),
+  }).toString();
+  return (await client.get<Items<unknown>>(`${path(plural)}${query === '' ? '' : `?${query}`}`)).body.items;
 }
 
 async function instances(client: ApiClient, given: readonly string[]): Promise<readonly InstanceResource[]> {

@@ -192,6 +192,57 @@ describe('weight and route', () => {
     expect(served.plane.service('shop')?.spec.routes).toEqual([{ host: 'api.example.com', path: '/x' }]);
   });
 
+  it('adds a route with conditions, and replaces the one of its name', async () => {
+    const line = 'route shop --path /x name=reads methods=GET,HEAD priority=2 clients=10.0.0.0/8';
+    expect((await ebbgate(`${line} regex=/x/\\d+`)).code).toBe(0);
+    const reads = {
+      ...{ host: '*', path: '/x', name: 'reads', methods: ['GET', 'HEAD'], priority: 2 },
+      ...{ clients: ['10.0.0.0/8'], regex: '/x/\\d+' },
+    };
+    expect(served.plane.service('shop')?.spec.routes).toEqual([{ host: '*', path: '/' }, reads]);
+    expect((await ebbgate('describe service shop')).out).toContain(
+      '* /x name=reads priority=2 regex=/x/\\d+ methods=GET,HEAD clients=10.0.0.0/8',
+    );
+    expect((await ebbgate('route shop --path /y name=reads')).code).toBe(0);
+    expect(served.plane.service('shop')?.spec.routes).toEqual([
+      { host: '*', path: '/' },
+      { host: '*', path: '/y', name: 'reads' },
+    ]);
+    expect((await ebbgate('route shop --path / name=reads --remove')).code).toBe(0);
+    expect(served.plane.service('shop')?.spec.routes).toEqual([{ host: '*', path: '/' }]);
+  });
+
+  it.each([
+    ['route shop', /--path is needed/],
+    ['route shop --path / method=GET', /method is not known; known: name, match/],
+    ['route shop --path / priority=x', /priority must be a whole number/],
+    ['route test GET', /--path is needed/],
+  ])('%s is a mistake', async (line, message) => {
+    const { code, err } = await ebbgate(line);
+    expect([code, err]).toEqual([2, expect.stringMatching(message)]);
+  });
+
+  it('a service may be called test', async () => {
+    served.plane.add('test', ['10.0.0.1:80']);
+    expect((await ebbgate('route test --path /t')).code).toBe(0);
+    expect(mutation().mutation).toMatchObject({ service: 'test' });
+  });
+
+  it('says which route a request takes', async () => {
+    served.plane.routeList = [
+      { host: '*', path: '/', service: 'shop', name: '*/' },
+      { host: 'a', path: '/', service: 'cart', name: 'a/' },
+    ];
+    const { code, out } = await ebbgate('route test get /x -H a:b --client 10.0.0.1');
+    expect(code).toBe(0);
+    expect(out).toMatch(/Request: +GET any host \/x\n/);
+    expect(out).toMatch(/Service: +shop\n/);
+    expect(out).toMatch(/Not: +cart: a\/: no\n/);
+    expect((await ebbgate('get routes')).out).toMatch(/HOST +PATH +SERVICE +NAME.*\n\* +\/ +shop/);
+    served.plane.routeList = [];
+    expect((await ebbgate('route test GET /x')).code).toBe(1);
+  });
+
   it('gives up on a route after three stale reads', async () => {
     served.plane.refusal = { code: 'precondition_failed', detail: 'changed' };
     const { code, err } = await ebbgate('route shop --path /x');

@@ -14,6 +14,7 @@ import {
   describeSet,
 } from '../plan/describe_service.js';
 import { describeProblems } from '../plan/find_problems.js';
+import { describeRoutes, testRoute } from '../plan/routes/describe.js';
 import { presentConvergence, serviceNames, type World } from '../plan/world.js';
 import type { Releases } from './releases/releases.js';
 
@@ -53,6 +54,8 @@ export function createReads(world: () => World, releases: Pick<Releases, 'events
       const { listed, listed_more: more = 0 } = world().witnesses.fleet;
       return listed.size + more;
     },
+    routes: () => describeRoutes(world()),
+    testRoute: (question) => testRoute(world(), question),
     problems: () => describeProblems(world()),
     gateways: () => describeGateways(world()),
     contract: () => describeContract(world()),

@@ -1,3 +1,4 @@
+import type { RouteQuestion, RouteResource, RouteTestResource } from './route_resources.js';
 import type { AuditPage, AuditQuery, AuditRecord } from './audit.js';
 import type { Mutation, MutationContext, MutationResource } from './mutation.js';
 import type { Problem } from './problem.js';
@@ -68,6 +69,10 @@ export interface ControlPlane {
   convergence(service: string): Convergence | undefined;
   events(service: string): readonly ServiceEvent[] | undefined;
   intents(): readonly IntentResource[];
+  /** As published, the first that is asked first. */
+  routes(): readonly RouteResource[];
+  /** A failure names the part of the question that no gateway would take. */
+  testRoute(question: RouteQuestion): Result<RouteTestResource, Problem>;
   /** Everything that is wrong now, of all services and of none. */
   problems(): readonly ProblemResource[];
   gateways(): readonly GatewayResource[];

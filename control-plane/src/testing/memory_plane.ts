@@ -1,5 +1,6 @@
 import { OLDEST_FLEET } from '../model/contract.js';
 import { isAsked, type AuditPage, type AuditQuery, type AuditRecord } from '../model/audit.js';
+import type { RouteQuestion, RouteResource, RouteTestResource } from '../model/route_resources.js';
 import type { ControlPlane } from '../model/control_plane.js';
 import type { Problem } from '../model/problem.js';
 import type {
@@ -58,6 +59,7 @@ export class MemoryPlane implements ControlPlane {
   readonly tokens = new MemoryTokens();
   intentList: IntentResource[] = [];
   problemList: ProblemResource[] = [];
+  routeList: RouteResource[] = [];
   gatewayList: GatewayResource[] = [];
   /** Null = ZooKeeper does not say. */
   controllerList: ControllerResource[] | null = [];
@@ -124,6 +126,21 @@ export class MemoryPlane implements ControlPlane {
   }
   neverHeard(): number {
     return this.gateways().filter((one) => one.state === 'never_heard').length;
+  }
+  routes(): readonly RouteResource[] {
+    return this.routeList;
+  }
+  testRoute({ method, url }: RouteQuestion): Result<RouteTestResource, Problem> {
+    const [route = null] = this.routeList;
+    if (url === '/%') return err({ code: 'invalid_request', field: 'query.url', detail: 'query.url is bad' });
+    return ok({
+      request: { method, host: '', path: url, query: '' },
+      ...{
+        route,
+        why: ['any host'],
+        others: this.routeList.slice(1).map((one) => ({ route: one, why: ['no'] })),
+      },
+    });
   }
   problems(): readonly ProblemResource[] {
     return this.problemList;
