@@ -3,11 +3,12 @@ import type { Health, Heartbeat, ServiceSet } from '../control-plane/src/testkit
 import { FaultyInstance } from './harness/faulty_instance.js';
 import { peer } from './harness/publish.js';
 import { startTraffic, type Traffic } from './harness/traffic.js';
-import { until } from './harness/until.js';
+import { until, untilValue } from './harness/until.js';
 import { hostOf, Workbench } from './harness/workbench.js';
 
 /** What the heartbeat reports of health. */
 interface Reported {
+  readonly breakers?: Readonly<Record<string, { readonly state: string; readonly reason: string }>>;
   readonly health?: Readonly<Record<string, { readonly state: string; readonly reason: string }>>;
 }
 
@@ -86,21 +87,96 @@ describe('the breaker of an instance', () => {
 
   test('takes a slow one out before the 99th percentile of its callers moves', async () => {
     const fleet = await fresh(8, {
-      health: health({ slow_percent: 10, min_requests: 10, window_ms: 1_000, max_fails: 3 }),
+      // A bound, because on a busy machine 3 times the median is soon there.
+      health: health({ slow_percent: 10, slow_ms: 100, min_requests: 10, window_ms: 1_000, max_fails: 3 }),
     });
     await using stream = traffic();
-    // A median is known after fifty answers of a worker.
-    await until('what is usual is known', () => stream.total() > 300);
+    await until('a window is full', () => stream.total() > 200);
     const [slow] = fleet;
     slow!.forget();
     const before = stream.total();
     slow!.mode = 'slow';
     const { reason } = await until('it is out', () => reported(slow!));
     expect(reason).toMatch(/^\d+% of \d+ requests were slow within 1 s$/);
-    const late = slow!.requests.length;
     await until('five seconds of requests', () => stream.total() - before >= 1_000);
-    expect(slow!.requests.length).toBe(late);
-    expect(late).toBeLessThanOrEqual(10);
+    // At most one request in a hundred was slow.
+    expect(slow!.requests.length).toBeLessThanOrEqual(10);
     expect(stream.failed).toEqual([]);
+  });
+});
+
+describe('the breaker of a service', () => {
+  const BREAKER = { failure_percent: 50, min_requests: 10, window_ms: 2_000 };
+  const QUIET: Partial<ServiceSet> = { health: health({}), retry: { tries: 1 } };
+  const opened = async (name = service): Promise<string | undefined> => {
+    const beat: (Heartbeat & Reported) | null = await bench.publishing.heartbeat('gw-1');
+    return beat?.breakers?.[name]?.reason;
+  };
+
+  test('opens while its service fails, lets one request a second through, and closes when it recovers', async () => {
+    const fleet = await fresh(2, { ...QUIET, retry: { tries: 2, on: 'server_error' }, breaker: BREAKER });
+    await using stream = traffic(100);
+    await until('all is well', () => stream.total() > 20);
+    for (const one of fleet) one.mode = 'failing';
+    const reason = await until('it is open', () => opened());
+    expect(reason).toMatch(/^\d+% of \d+ requests failed within 2 s$/);
+    const refused = await bench.ask(service);
+    expect([refused.status, refused.headers['retry-after']]).toEqual([503, '1']);
+    expect(JSON.parse(refused.text)).toMatchObject({
+      type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+      code: 'breaker_open',
+    });
+    const grpc = await bench.ask(service, '/', { headers: { 'content-type': 'application/grpc' } });
+    expect([grpc.status, grpc.headers['grpc-status']]).toEqual([200, '14']);
+    for (const one of fleet) one.forget();
+    const before = Date.now();
+    await until('three half-open requests', () => fleet.flatMap((one) => one.requests).length >= 3);
+    // Each may be tried at both instances.
+    const at = fleet.flatMap((one) => one.requests.map((seen) => seen.at)).sort((a, b) => a - b);
+    expect(at.length).toBeLessThanOrEqual(2 * (Math.ceil((Date.now() - before) / 1_000) + 1));
+    for (const one of fleet) one.mode = 'well';
+    const recovered = Date.now();
+    await until('it is closed', async () => (await bench.ask(service)).status === 200, { everyMs: 20 });
+    expect(Date.now() - recovered).toBeLessThan(2_000);
+    expect(await metric(`ebbgate_breaker_openings_total{service="${service}"} 1`)).toBe(true);
+    await until('reported', async () => (await opened()) === undefined);
+  });
+
+  test('has another service answer, within its own limits; two that name each other make no circle', async () => {
+    const [spare] = await fresh(1, { ...QUIET, limits: [{ name: 'all', rate: '1/h', burst: 3 }] });
+    const other = service;
+    const [one] = await fresh(1, { ...QUIET, breaker: { ...BREAKER, fallback: other } });
+    const ask = async (): Promise<number> => (await bench.ask(service)).status;
+    one!.mode = 'failing';
+    for (let i = 0; i < 10; i++) await ask();
+    await until('it is open', () => opened());
+    const answered = await Promise.all([1, 2, 3, 4, 5].map(() => bench.ask(service)));
+    const byOther = answered.filter(({ text }) => text.includes(spare!.id));
+    expect(byOther.length).toBe(3);
+    expect(answered.filter(({ status }) => status === 503 || status === 500).length).toBe(2);
+    await bench.serve(other, [peer(spare!)], {
+      ...QUIET,
+      breaker: { fallback: service },
+      breaker_forced: 'open',
+    });
+    expect(await untilValue('neither answers', ask, (status) => status === 503)).toBe(503);
+  });
+
+  test('gives a text where it has one, also where no instance is left, and does as an operator says', async () => {
+    const answer = { status: 200, content_type: 'application/json', body: '{"items": []}' };
+    const [one] = await fresh(1, { ...QUIET, breaker: { answer } });
+    expect((await bench.ask(service)).text).toContain(one!.id);
+    await bench.serve(service, [peer(one!, 100, { state: 'draining' })], { ...QUIET, breaker: { answer } });
+    const text = await bench.ask(service);
+    expect([text.status, text.headers['content-type'], text.text]).toEqual([
+      ...[200, 'application/json', '{"items": []}'],
+    ]);
+    await bench.serve(service, [peer(one!)], { ...QUIET, breaker: { answer }, breaker_forced: 'open' });
+    one!.forget();
+    for (let i = 0; i < 5; i++) expect((await bench.ask(service)).text).toBe('{"items": []}');
+    expect(one!.requests.length).toBe(0);
+    one!.mode = 'failing';
+    await bench.serve(service, [peer(one!)], { ...QUIET, breaker: BREAKER, breaker_forced: 'closed' });
+    for (let i = 0; i < 30; i++) expect((await bench.ask(service)).status).toBe(500);
   });
 });

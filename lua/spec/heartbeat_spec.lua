@@ -31,6 +31,14 @@ describe('the heartbeat', function()
     }, tools.quote))
   end)
 
+  it('reports breakers in the bytes of the contract', function()
+    assert.equal(tools.example('heartbeat_breakers'), heartbeat.encode({
+      id = 'gw-1', boot = '6f1c2a9e4b7d8035', host = 'edge-1', seq = 45, workers = 2, started = 1795000000,
+      applied = { epoch = 1795000000, generation = 17 }, rejected = {}, in_flight = {}, contracts = { 1, 2 }, uncounted = 0,
+      breakers = { orders = { state = 'open', reason = '62% of 40 requests failed within 10 s', since = 1795000300 } },
+    }, tools.quote))
+  end)
+
   it('reports problems in the bytes of the contract', function()
     assert.equal(tools.example('heartbeat_problems'), heartbeat.encode({
       id = 'gw-1', boot = '6f1c2a9e4b7d8035', host = 'edge-1', seq = 44, workers = 2, started = 1795000000,

@@ -11,6 +11,7 @@ local NEEDS = {
   ['balancer.hash_on'] = { source = 'header', name = 'x-user' },
   ['balancer.sticky'] = { cookie = 'shop_at' },
   ['health.check'] = { type = 'http' },
+  ['breaker.answer'] = { status = 503 },
   upstream = { scheme = 'https' },
   ['limits.1'] = { name = 'a', rate = '1000000000/s' },
   ['routes.1.headers.1'] = { name = 'a' }, ['routes.1.query.1'] = { name = 'a' },
@@ -159,6 +160,9 @@ describe('the contract', function()
             assert.same({ scheme = 'http', tls = '' }, found.value)
           elseif path == 'upstream.tls' then
             assert.equal('default', found.value)
+          elseif path == 'breaker' then
+            -- A service without one has no breaker.
+            assert.is_nil(found.value)
           elseif field.default == tools.null then
             assert.is_true(found.value == nil or found.value == '')
           else

@@ -4,6 +4,7 @@ import type { RandomBytes } from './auth/secret.js';
 import type { Endpoint } from './endpoint.js';
 import { openApi } from './openapi.js';
 import { auditEndpoints } from './routes/audit.js';
+import { breakerEndpoints } from './routes/breakers.js';
 import { copyEndpoints } from './routes/copies.js';
 import { controllerEndpoints } from './routes/controllers.js';
 import { freezeEndpoints } from './routes/freezes.js';
@@ -45,6 +46,7 @@ export function endpoints(parts: EndpointParts): readonly (readonly Endpoint[])[
     auditEndpoints(parts.plane, parts.clock),
     problemEndpoints(parts.plane),
     freezeEndpoints(parts.plane),
+    breakerEndpoints(parts.plane),
     gatewayEndpoints(parts.plane),
     controllerEndpoints(parts.plane),
     protectionEndpoints(parts.plane),

@@ -80,6 +80,7 @@ function servicePairs(service: ServiceResource): Pairs {
     ['Protection', service.holds.map(({ kind, message }) => `${kind}: ${message}`)],
     ['Frozen', service.freezes.map(freezeLine)],
     ['Panic', service.panic.map((gateway) => `${gateway} ignores health: too many instances are out`)],
+    ['Breaker', breakerLines(service.breaker)],
     ['Problems', service.problems.map(problemLine)],
   ];
 }
@@ -95,6 +96,18 @@ function fallbackText({ versions, fallback, fell_back: fell, spec }: ServiceReso
   return fell
     ? `to ${fallback}, which serves now: nobody of the others can`
     : `to ${fallback} while nobody of the others can`;
+}
+
+function breakerLines({ forced, gateways }: ServiceResource['breaker']): readonly string[] {
+  const word = forced
+    ? [
+        `forced ${forced.state} by ${forced.by} at ${forced.since}${forced.until === null ? '' : `, until ${forced.until}`}, because: ${forced.reason}`,
+      ]
+    : [];
+  return [
+    ...word,
+    ...gateways.map((one) => `${one.state} on ${one.gateway} since ${one.since}: ${one.reason}`),
+  ];
 }
 
 function freezeLine({ scope, by, reason, since, until }: ServiceResource['freezes'][number]): string {

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { addAcceptDataLoss } from './accept_data_loss.js';
 import { addAudit } from './audit.js';
+import { addBreaker } from './breaker.js';
 import { addCopies } from './copies.js';
 import { addDescribe } from './describe.js';
 import { CliFailure, EXIT } from './failure.js';
@@ -43,6 +44,7 @@ export function addApiCommands(program: Command, terminal: Terminal): void {
   addSet(program, terminal);
   addWaitCommand(program, terminal);
   addFreeze(program, terminal);
+  addBreaker(program, terminal);
   addAudit(program, terminal);
   addUndoLast(program, terminal);
   addGateway(program, terminal);

@@ -32,6 +32,8 @@ export interface Heartbeat {
   readonly health_unlisted?: number | undefined;
   /** Services in which too many instances are out, so that health is ignored. Absent = none. */
   readonly panic?: readonly string[] | undefined;
+  /** Service → why its breaker is open there. Absent = none is. */
+  readonly breakers?: Readonly<Record<string, ReportedHealth>> | undefined;
   /** What is wrong with the gateway itself. Absent = nothing. */
   readonly problems?: readonly GatewayProblem[] | undefined;
 }
@@ -45,9 +47,9 @@ export interface GatewayProblem {
   readonly since: number;
 }
 
-/** What one gateway makes of one instance. */
+/** What one gateway makes of one instance, or of a service. */
 export interface ReportedHealth {
-  /** `ejected`, `failing`, `half_open`, `warming`; a newer gateway may know more. */
+  /** `ejected`, `failing`, `half_open`, `warming`, of a service `open`; a newer gateway may know more. */
   readonly state: string;
   readonly reason: string;
   /** Unix seconds. */

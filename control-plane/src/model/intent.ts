@@ -1,5 +1,6 @@
 import type { Freeze } from './freeze.js';
 import type { Asked } from './gateway.js';
+import type { Breaker, BreakerState } from './breaker.js';
 import type { Limit } from './limit.js';
 import type { RouteSpec } from './route.js';
 import type { Balancer, Health, HealthCheck, Retry, Timeouts, Upstream } from './set.js';
@@ -11,6 +12,7 @@ export interface ServiceSpec {
   readonly timeouts?: Partial<Timeouts>;
   readonly retry?: Partial<Retry>;
   readonly health?: Partial<Omit<Health, 'check'>> & { readonly check?: Partial<HealthCheck> };
+  readonly breaker?: Partial<Breaker>;
   readonly limits?: readonly Limit[];
   readonly upstream?: Partial<Upstream>;
   /** Guards refuse what would leave fewer eligible instances. Default 1. */
@@ -114,6 +116,11 @@ export interface ServiceEvent {
   readonly request?: string;
 }
 
+/** An operator's word that a service is left alone (open), or that its breaker does not open (closed). */
+export interface ForcedBreaker extends Decided {
+  readonly state: BreakerState;
+}
+
 /** A person's word that instances whose registrations had vanished are gone. */
 export interface AcceptedLoss extends Decided {
   /** Instance → the incarnation of its registration that vanished (empty: not known): one that registers anew is another. */
@@ -140,6 +147,8 @@ export interface IntentRecord {
   readonly freeze?: Freeze;
   /** Nothing that vanished is removed until it expires. */
   readonly hold?: Decided;
+  /** An operator's word about its breaker, until it expires. */
+  readonly breaker?: ForcedBreaker;
   /** Present until all of them are out of the published set. */
   readonly accepted?: AcceptedLoss;
   /** Newest last, at most 20. */

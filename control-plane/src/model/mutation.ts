@@ -1,3 +1,4 @@
+import type { BreakerState } from './breaker.js';
 import type { OnTimeout, ServiceSpec } from './intent.js';
 import type { CopyPlaceName } from './copy_places.js';
 import type { Origin } from './origin.js';
@@ -52,6 +53,8 @@ export type Mutation =
   | { readonly kind: 'freeze' | 'unfreeze'; readonly service: string }
   /** A person's word about instances that vanished: they live (until the expiry of the context), or they are gone. */
   | { readonly kind: 'hold' | 'accept'; readonly service: string }
+  /** An operator's word about its breaker, until the expiry of the context; `auto` takes it back. */
+  | { readonly kind: 'breaker'; readonly service: string; readonly state: BreakerState | 'auto' }
   | { readonly kind: 'freeze_all' | 'unfreeze_all' }
   | { readonly kind: 'forget_gateway' | 'leave_gateway'; readonly gateway: string }
   /** It begins to serve, and may not be heard. */

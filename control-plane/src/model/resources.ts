@@ -1,3 +1,4 @@
+import type { Breaker, BreakerAnswer, BreakerResource } from './breaker.js';
 import type { HoldResource } from './hold.js';
 import type { FreezeResource } from './freeze.js';
 import type { IntentState, OnTimeout, OperationResult, ServiceEvent } from './intent.js';
@@ -39,6 +40,7 @@ export interface EffectiveSections {
   readonly timeouts: Required<Timeouts>;
   readonly retry: Required<Retry>;
   readonly health: Required<Omit<Health, 'check'>> & { readonly check: Required<HealthCheck> | null };
+  readonly breaker: Required<Omit<Breaker, 'answer'>> & { readonly answer: Required<BreakerAnswer> | null };
   readonly limits: readonly FilledLimit[];
   readonly upstream: Required<Upstream>;
 }
@@ -76,6 +78,7 @@ export interface ServiceResource {
   readonly freezes: readonly FreezeResource[];
   /** Gateways that have too few healthy instances and therefore ignore health. */
   readonly panic: readonly string[];
+  readonly breaker: BreakerResource;
 }
 
 /** Something that is wrong now and is shown until it is gone. */
@@ -252,7 +255,16 @@ export interface IntentResource {
   /** `*` = all services. */
   readonly service: string;
   readonly instance: string | null;
-  readonly kind: IntentState | 'weight' | 'backup' | 'versions' | 'release' | 'freeze' | 'hold' | 'accepted';
+  readonly kind:
+    | IntentState
+    | 'weight'
+    | 'backup'
+    | 'versions'
+    | 'release'
+    | 'freeze'
+    | 'hold'
+    | 'breaker'
+    | 'accepted';
   readonly value: string;
   readonly by: string;
   readonly reason: string;

@@ -1,3 +1,4 @@
+import { BREAKER } from './breaker.js';
 import { HEALTH } from './health.js';
 import { LIMIT, limitContradiction, type FilledLimit } from './limit.js';
 import { ALGORITHMS, RETRY_CLASSES } from './set.js';
@@ -101,6 +102,7 @@ export const SECTIONS = {
     },
   }),
   health: section('When an instance is left out because it fails.', true, HEALTH),
+  breaker: section('When the whole service is left alone, because its requests fail.', false, BREAKER),
   limits: {
     rule: { kind: 'objects', members: LIMIT, most: 16 },
     fallback: [],

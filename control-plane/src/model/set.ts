@@ -1,3 +1,4 @@
+import type { Breaker, BreakerState } from './breaker.js';
 import type { Limit } from './limit.js';
 import type { RouteSpec } from './route.js';
 
@@ -148,8 +149,11 @@ export interface ServiceSet {
   readonly timeouts: Timeouts;
   readonly retry: Retry;
   readonly health: Health;
+  readonly breaker?: Breaker;
   readonly limits?: readonly Limit[];
   readonly upstream?: Upstream;
+  /** What an operator says of the breaker; absent = it is left to itself. */
+  readonly breaker_forced?: BreakerState;
   readonly peers: readonly Peer[];
 }
 

@@ -24,6 +24,7 @@ export const PROBLEM_KINDS = {
   fell_back: 'error',
   unhealthy: 'error',
   panic: 'error',
+  breaker_open: 'error',
   damaged_intent: 'error',
   damaged_release: 'error',
   damaged_freeze: 'error',

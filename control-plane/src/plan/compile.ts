@@ -4,6 +4,7 @@ import { eligible, type Peer, type PeerState, type ServiceSet } from '../model/s
 import type { StandingProblem } from '../model/standing_problem.js';
 import type { ReleaseTraffic } from '../model/release.js';
 import type { EffectiveSpec } from '../model/resources.js';
+import { forcedIn } from './breaker.js';
 import { byCodeUnit } from './encode.js';
 import { layersOf, nextExpiry, spellAuthor } from './layers.js';
 import type { Member, ServiceMembers } from './membership.js';
@@ -81,7 +82,14 @@ export function compileService(
     explained.set(one.id, { peer: peerOf(one, weight), why: reasons });
   }
   const peers = [...explained.values()].map(({ peer }) => peer);
-  const set: ServiceSet = { v: 1, service, ...wireSections(spec), peers };
+  const forced = forcedIn(record, wall);
+  if (forced?.expires !== undefined) validUntil = Math.min(validUntil, Date.parse(forced.expires));
+  const set: ServiceSet = {
+    ...{ v: 1, service },
+    ...wireSections(spec),
+    ...(forced ? { breaker_forced: forced.state } : {}),
+    peers,
+  };
   return {
     set,
     explained,

@@ -3,6 +3,7 @@ import type { IntentRecord } from '../model/intent.js';
 import type { GuardVerdict, Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
+import { decideBreaker } from './decide_breaker.js';
 import { decideCancel, decideDrain } from './decide_drain.js';
 import { decideFreeze } from './decide_freeze.js';
 import { decideHold } from './decide_hold.js';
@@ -104,6 +105,8 @@ function propose(
     case 'hold':
     case 'accept':
       return decideHold(mutation, context, state);
+    case 'breaker':
+      return decideBreaker(mutation, context, state);
     case 'cancel_operation':
       return decideCancel(mutation, context, state);
     case 'undo':

@@ -13,6 +13,7 @@ import type {
 import type { Position } from '../model/position.js';
 import { byCodeUnit } from './encode.js';
 import { freezesOfAll, isFrozen } from './freeze.js';
+import { forcedIn } from './breaker.js';
 import { holdIn } from './hold.js';
 import { layersOf } from './layers.js';
 import { inForce } from './record.js';
@@ -121,15 +122,16 @@ function freezeLine(
   return { service, instance: null, kind: 'freeze', value: 'frozen', by, reason, since, until };
 }
 
-/** What a person said of instances that vanished. */
+/** What a person said of instances that vanished, and of the breaker. */
 function wordsOf(service: string, record: IntentRecord, due: number): readonly IntentResource[] {
-  const hold = holdIn(record, due);
+  const [hold, forced] = [holdIn(record, due), forcedIn(record, due)];
   const { accepted } = record;
   const line = (kind: IntentResource['kind'], value: string, { by, reason, at, expires }: Decided) => {
     return { service, instance: null, kind, value, by, reason, since: at, until: expires ?? null };
   };
   return [
     ...(hold ? [line('hold', 'held', hold)] : []),
+    ...(forced ? [line('breaker', forced.state, forced)] : []),
     ...(accepted ? [line('accepted', Object.keys(accepted.instances).join(','), accepted)] : []),
   ];
 }

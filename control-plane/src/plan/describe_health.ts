@@ -1,4 +1,5 @@
 import { inFlightKey, type HeardGateway, type ReportedHealth } from '../model/gateway.js';
+import type { BreakerResource } from '../model/breaker.js';
 import type { InstanceHealth } from '../model/resources.js';
 import { gatewaysThatCount, isSilent, type Witnesses } from './proof.js';
 import type { World } from './world.js';
@@ -40,6 +41,8 @@ interface Findings {
   readonly out: ReadonlyMap<string, ReadonlyMap<string, readonly InstanceHealth[]>>;
   /** Service → gateways that ignore health in it. */
   readonly panic: ReadonlyMap<string, readonly string[]>;
+  /** Service → what the gateways say on which its breaker is open. */
+  readonly breakers: ReadonlyMap<string, BreakerResource['gateways']>;
 }
 
 const FINDINGS = new WeakMap<Witnesses, Findings>();
@@ -51,11 +54,16 @@ export function findingsOf({ witnesses }: Pick<World, 'witnesses'>): Findings {
   const reporting: string[] = [];
   const out = new Map<string, Map<string, InstanceHealth[]>>();
   const panic = new Map<string, string[]>();
+  const breakers = new Map<string, BreakerResource['gateways']>();
   for (const gateway of gatewaysThatCount(witnesses)) {
     const beat = heardNow({ witnesses }, gateway)?.heartbeat;
     if (!beat) continue;
     reporting.push(gateway);
     for (const service of beat.panic ?? []) panic.set(service, [...(panic.get(service) ?? []), gateway]);
+    for (const [service, { state, reason, since }] of Object.entries(beat.breakers ?? {})) {
+      const report = { gateway, state, reason, since: new Date(since * 1_000).toISOString() };
+      breakers.set(service, [...(breakers.get(service) ?? []), report]);
+    }
     for (const [key, report] of Object.entries(beat.health ?? {})) {
       if (!OUT.has(report.state)) continue;
       const [service = '', instance = ''] = key.split('|');
@@ -63,7 +71,7 @@ export function findingsOf({ witnesses }: Pick<World, 'witnesses'>): Findings {
       out.set(service, found.set(instance, [...(found.get(instance) ?? []), shown(gateway, report)]));
     }
   }
-  const findings = { reporting, out, panic };
+  const findings = { reporting, out, panic, breakers };
   FINDINGS.set(witnesses, findings);
   return findings;
 }

@@ -2,6 +2,7 @@ import { dueOf } from './clock.js';
 import type { InstanceIntent } from '../model/intent.js';
 import type { InstanceResource, ServiceResource, SetResource } from '../model/resources.js';
 import { eligible, type Peer } from '../model/set.js';
+import { describeBreaker } from './describe_breaker.js';
 import type { CompiledService } from './compile.js';
 import { keepEvents } from '../model/people.js';
 import { byCodeUnit, writtenIn } from './encode.js';
@@ -63,6 +64,7 @@ export function describeService(world: World, service: string): ServiceResource 
     holds: describeHolds(world, service),
     freezes: freezesOf(world, service),
     panic: panickingIn(world, service),
+    breaker: describeBreaker(world, service),
   };
 }
 

@@ -5,6 +5,7 @@ import type { PlannedChange } from '../model/mutation.js';
 import type { Peer, ServiceSet } from '../model/set.js';
 import { isObject } from '../model/shape.js';
 import { compileService } from './compile.js';
+import { forcedText } from './breaker.js';
 import { freezeText } from './freeze.js';
 import { holdText, membersAfter } from './hold.js';
 import type { ServiceMembers } from './membership.js';
@@ -46,6 +47,8 @@ export function diffRecords(
   if (from !== to) changes.push({ service, instance: null, field: 'freeze', from, to });
   const [held, holds] = [holdText(before.hold), holdText(after.hold)];
   if (held !== holds) changes.push({ service, instance: null, field: 'hold', from: held, to: holds });
+  const [was, is] = [forcedText(before.breaker), forcedText(after.breaker)];
+  if (was !== is) changes.push({ service, instance: null, field: 'breaker', from: was, to: is });
   const spec = diffSpec(service, before.spec, after.spec);
   return [...changes, ...spec, ...(spec.length > 0 ? diffAuthor(service, before, after, by) : [])];
 }

@@ -24,9 +24,18 @@ export function encode(document: Document, contract: ContractVersion = OLDEST_CO
  * The oldest version in which a set with these sections may be written. What a gateway must not leave out needs one that it refuses if
  * it does not know of it: it then serves what it had, and says so.
  */
-export function neededBy({ limits = [] }: Pick<ServiceSet, 'limits'>): ContractVersion {
-  return limits.length > 0 ? 2 : OLDEST_CONTRACT;
+export function neededBy(set: Protection): ContractVersion {
+  return protectedBy(set).length > 0 ? 2 : OLDEST_CONTRACT;
 }
+
+/** What of a set protects, by the names of its members. */
+export function protectedBy({ limits = [], breaker, breaker_forced: word }: Protection): readonly string[] {
+  const opens = (breaker?.failure_percent ?? 0) > 0 || word !== undefined;
+  return [...(limits.length > 0 ? ['limits'] : []), ...(opens ? ['breaker'] : [])];
+}
+
+/** The members of a set, or of a spec, that may protect. */
+type Protection = Pick<ServiceSet, 'limits' | 'breaker' | 'breaker_forced'>;
 
 /** The version that a payload says it is of; 0 if it says none. */
 export function writtenIn(payload: string): number {
@@ -52,8 +61,13 @@ function ordered(document: Document): Document {
     v: 1,
     service: document.service,
     ...wireSections(document),
+    ...forced(document),
     peers: document.peers.map(orderedPeer),
   };
+}
+
+function forced({ breaker_forced }: ServiceSet): Pick<ServiceSet, 'breaker_forced'> {
+  return breaker_forced === undefined ? {} : { breaker_forced };
 }
 
 function orderedPeer(peer: Peer): Peer {
@@ -68,7 +82,7 @@ function orderedPeer(peer: Peer): Peer {
 
 /** Version 2: nothing that says what its absence says. */
 function lean(set: ServiceSet): object {
-  return { v: 2, service: set.service, ...decidedIn(set), peers: set.peers.map(leanPeer) };
+  return { v: 2, service: set.service, ...decidedIn(set), ...forced(set), peers: set.peers.map(leanPeer) };
 }
 
 function leanPeer(peer: Peer): object {

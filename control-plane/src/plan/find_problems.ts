@@ -6,7 +6,8 @@ import { problemKey, severityOf, type StandingProblem } from '../model/standing_
 import { findingsOf, findingsOn, panickingIn } from './describe_health.js';
 import { withoutContract } from './choose_contract.js';
 import { describeHolds } from './describe_holds.js';
-import { byCodeUnit, neededBy } from './encode.js';
+import { describeBreaker } from './describe_breaker.js';
+import { byCodeUnit, neededBy, protectedBy } from './encode.js';
 import { remembered } from './incremental.js';
 import { enumerate, spellFindings } from './serving.js';
 import type { World } from './world.js';
@@ -21,6 +22,7 @@ const FINDERS: readonly Finder[] = [
   compiledAs('no_instance'),
   allVanished,
   illnesses,
+  openBreakers,
   compiledAs('fell_back'),
   contracts,
   ({ found }) => found,
@@ -102,8 +104,9 @@ function refusedSets(world: World, version: ContractVersion): readonly StandingP
     if (neededBy(set) <= version) return [];
     const gateways = withoutContract(world.witnesses, neededBy(set));
     if (gateways.length === 0) return [];
-    const message = `${enumerate(gateways)} cannot enforce the limits of ${service}, so its set is refused there: what it had is served; upgrade, or take the limits away`;
-    return [{ code: 'unknown_contract' as const, service, field: 'limits', message }];
+    const what = protectedBy(set);
+    const message = `${enumerate(gateways)} cannot enforce the ${enumerate(what)} of ${service}, so its set is refused there: what it had is served; upgrade, or take the ${enumerate(what)} away`;
+    return [{ code: 'unknown_contract' as const, service, field: what[0] ?? '', message }];
   });
 }
 
@@ -127,6 +130,27 @@ function compiledAs(code: StandingProblem['code']): Finder {
 const problemsIn = remembered((compiled: World['compiled']) =>
   [...compiled.values()].flatMap(({ problems }) => problems),
 );
+
+/** Services of whose breakers an operator has said something. */
+const forcedIn = remembered((intents: World['intents']) =>
+  [...intents].flatMap(([service, { record }]) => (record.breaker ? [service] : [])),
+);
+
+/** Services that are left alone, on some gateways or by an operator's word. */
+function openBreakers(world: World): readonly StandingProblem[] {
+  const services = new Set([...findingsOf(world).breakers.keys(), ...forcedIn(world.intents)]);
+  return [...services].flatMap((service): StandingProblem | [] => {
+    if (!world.compiled.has(service)) return [];
+    const { forced: word, gateways } = describeBreaker(world, service);
+    if (word?.state === 'open') {
+      const message = `its breaker was forced open by ${word.by}: ${word.reason}; ebbgate breaker ${service} auto takes that back`;
+      return { code: 'breaker_open', service, message };
+    }
+    if (word || gateways.length === 0) return [];
+    const reasons = gateways.map(({ gateway, reason }) => `${gateway} (${reason})`);
+    return { code: 'breaker_open', service, message: `its breaker is open on ${enumerate(reasons)}` };
+  });
+}
 
 /** Who may get requests and is out on some gateway, and the gateways that ignore health because of them. */
 function illnesses(world: World): readonly StandingProblem[] {

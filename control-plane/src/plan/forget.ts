@@ -6,9 +6,9 @@ import type { IntentRecord, OperationRecord } from '../model/intent.js';
  * after the last thing that happened to it. Infinity while anything in it is decided, or may still end: an intent outlives its registration.
  */
 export function forgettableAt(record: IntentRecord, afterMs: number): number {
-  const { spec, instances, versions, freeze, hold, accepted, ops, events } = record;
+  const { spec, instances, versions, freeze, hold, breaker, accepted, ops, events } = record;
   const decided = [spec, instances, versions].some((one) => Object.keys(one).length > 0);
-  if (decided || freeze || hold || accepted || ops.some(mayEnd)) return Infinity;
+  if (decided || freeze || hold || breaker || accepted || ops.some(mayEnd)) return Infinity;
   const moments = [...events.map(({ at }) => at), ...ops.map(({ at, ended_at }) => ended_at ?? at)];
   return Math.max(0, ...moments.map((at) => Date.parse(at))) + afterMs;
 }

@@ -52,6 +52,20 @@ test('one event for each change, however many gateways see it', () => {
   expect(story(...moments)).toEqual(['', 'ejected a', '', '', 'failing a', '', 'recovered a']);
 });
 
+test('a breaker is one event when the first gateway leaves the service alone, and one when none does any more', () => {
+  const breakers = { shop: { state: 'open', reason: '60% of 20 requests failed within 10 s', since: 1 } };
+  const open = says(null, 'a', { breakers });
+  const moments = [
+    worldOf({ g1: says(null), g2: says(null) }),
+    worldOf({ g1: open, g2: says(null) }),
+    worldOf({ g1: open, g2: open }),
+    worldOf({ g1: says(null), g2: open }),
+    worldOf({ g1: says(null), g2: open }, ['g2']),
+    worldOf({ g1: says(null), g2: says(null) }),
+  ];
+  expect(story(...moments)).toEqual(['', 'breaker_opened *', '', '', '', 'breaker_closed *']);
+});
+
 test('panic begins with the first gateway and ends with the last one', () => {
   const panic = { panic: ['shop'] };
   const moments = [

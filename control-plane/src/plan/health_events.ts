@@ -8,7 +8,8 @@ import type { World } from './world.js';
 /*
  * What gateways' reports of health become in the history of a service: one event for each change of an instance, however many
  * gateways see it. `ejected` or `failing` once the first of them finds it so, `recovered` once none does; `panic` once the first
- * of them ignores health, `recovered` (of no instance) once none does.
+ * of them ignores health, `recovered` (of no instance) once none does; `breaker_opened` once the first of them leaves the service
+ * alone, `breaker_closed` once none does.
  */
 
 /** What was reported last. */
@@ -17,6 +18,8 @@ export interface ReportedHealth {
   readonly instances: ReadonlyMap<string, ReadonlyMap<string, ReportedInstance>>;
   /** Service → gateways that ignore health. */
   readonly panic: ReadonlyMap<string, readonly string[]>;
+  /** Service → gateways on which its breaker is open. */
+  readonly breakers: ReadonlyMap<string, readonly string[]>;
 }
 
 interface ReportedInstance {
@@ -26,13 +29,17 @@ interface ReportedInstance {
 
 export interface HealthEvent {
   readonly service: string;
-  readonly event: 'ejected' | 'failing' | 'recovered' | 'panic';
+  readonly event: 'ejected' | 'failing' | 'recovered' | 'panic' | 'breaker_opened' | 'breaker_closed';
   /** Absent where it is about the service. */
   readonly instance?: string;
   readonly message: string;
 }
 
-export const NOTHING_REPORTED: ReportedHealth = { instances: new Map(), panic: new Map() };
+export const NOTHING_REPORTED: ReportedHealth = {
+  instances: new Map(),
+  panic: new Map(),
+  breakers: new Map(),
+};
 
 type Seen = Pick<World, 'witnesses' | 'compiled'>;
 
@@ -44,21 +51,27 @@ export function observeHealth(
   reported: ReportedHealth,
   world: Seen,
 ): { readonly reported: ReportedHealth; readonly events: readonly HealthEvent[] } {
-  const { out, panic } = findingsOf(world);
+  const { out, panic, breakers } = findingsOf(world);
   const services = [
-    ...new Set([...out.keys(), ...panic.keys(), ...reported.instances.keys(), ...reported.panic.keys()]),
+    ...new Set([
+      ...[out, panic, breakers].flatMap((one) => [...one.keys()]),
+      ...[reported.instances, reported.panic, reported.breakers].flatMap((one) => [...one.keys()]),
+    ]),
   ];
   const events: HealthEvent[] = [];
   const instances = new Map<string, ReadonlyMap<string, ReportedInstance>>();
   const panics = new Map<string, readonly string[]>();
+  const opened = new Map<string, readonly string[]>();
   for (const service of services.sort(byCodeUnit)) {
     const open = openIn(world, service);
     const now = instancesIn(service, reported.instances.get(service), world, open, events);
     if (now.size > 0) instances.set(service, now);
     const ignoring = panicIn(service, reported.panic.get(service) ?? [], world, open.size > 0, events);
     if (ignoring.length > 0) panics.set(service, ignoring);
+    const alone = breakerIn(service, reported.breakers.get(service) ?? [], world, events);
+    if (alone.length > 0) opened.set(service, alone);
   }
-  return { reported: { instances, panic: panics }, events };
+  return { reported: { instances, panic: panics, breakers: opened }, events };
 }
 
 /** Whoever may get requests by the set. */
@@ -109,6 +122,25 @@ function panicIn(
   if (now.length > 0 || before.length === 0 || !known) return now;
   if (isUnsure(before, world)) return before;
   events.push({ service, event: 'recovered', message: 'no gateway ignores health any more' });
+  return now;
+}
+
+function breakerIn(
+  service: string,
+  before: readonly string[],
+  world: Seen,
+  events: HealthEvent[],
+): readonly string[] {
+  const found = findingsOf(world).breakers.get(service) ?? [];
+  const [first] = found;
+  if (first && before.length === 0) {
+    const message = `gateway ${first.gateway} leaves the service alone: ${first.reason}`;
+    events.push({ service, event: 'breaker_opened', message });
+  }
+  const now = found.map(({ gateway }) => gateway);
+  if (now.length > 0 || before.length === 0) return now;
+  if (isUnsure(before, world)) return before;
+  events.push({ service, event: 'breaker_closed', message: 'no gateway leaves the service alone any more' });
   return now;
 }
 

@@ -2,6 +2,7 @@ import type { IntentRecord, OperationRecord, OperationResult, ServiceEvent } fro
 import type { Asked } from '../model/gateway.js';
 import type { DrainStatus } from '../model/resources.js';
 import { isFrozen } from './freeze.js';
+import { forcedIn } from './breaker.js';
 import { holdIn, isKept } from './hold.js';
 import type { ServiceMembers } from './membership.js';
 import { askedOf, isUnknowable, proveDrained, type ProofTarget, type Witnesses } from './proof.js';
@@ -164,10 +165,11 @@ function eventOf(op: OperationRecord, verdict: Verdict, wall: number): ServiceEv
 /** The record without what has expired until `due`, or null if nothing has. */
 export function expireIntents(record: IntentRecord, wall: number, due = wall): IntentRecord | null {
   const expired = Object.entries(record.instances).filter(([, intent]) => inForce(intent, due) !== intent);
-  const { freeze, hold } = record;
+  const { freeze, hold, breaker } = record;
   const thawed = freeze !== undefined && !isFrozen(freeze, due);
   const released = hold !== undefined && holdIn(record, due) === undefined;
-  if (expired.length === 0 && !thawed && !released) return null;
+  const freed = breaker !== undefined && forcedIn(record, due) === undefined;
+  if (expired.length === 0 && !thawed && !released && !freed) return null;
   let { instances } = record;
   for (const [id, intent] of expired)
     instances = withLayers(instances, id, () => layersOf(inForce(intent, due)));
@@ -185,7 +187,12 @@ export function expireIntents(record: IntentRecord, wall: number, due = wall): I
   };
   if (thawed) say('freeze', by);
   if (released) say('hold', hold.by);
-  const over = { ...(thawed ? { freeze: null } : {}), ...(released ? { hold: null } : {}) };
+  if (freed) say(`breaker forced ${breaker.state}`, breaker.by);
+  const over = {
+    ...(thawed ? { freeze: null } : {}),
+    ...(released ? { hold: null } : {}),
+    ...(freed ? { breaker: null } : {}),
+  };
   return revise(record, { instances, ...over }, events);
 }
 

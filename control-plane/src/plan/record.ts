@@ -2,6 +2,7 @@ import type { Freeze } from '../model/freeze.js';
 import type {
   AcceptedLoss,
   Decided,
+  ForcedBreaker,
   InstanceIntent,
   IntentRecord,
   OperationRecord,
@@ -39,6 +40,8 @@ export function revise(
     /** Null takes it away; absent leaves it. */
     readonly hold?: Decided | null;
     /** Null takes it away; absent leaves it. */
+    readonly breaker?: ForcedBreaker | null;
+    /** Null takes it away; absent leaves it. */
     readonly accepted?: AcceptedLoss | null;
   },
   events: readonly ServiceEvent[],
@@ -48,6 +51,7 @@ export function revise(
     versions_by: shared,
     fallback: before,
     hold: held,
+    breaker: forced,
     accepted: lost,
     ...rest
   } = record;
@@ -56,6 +60,7 @@ export function revise(
     versions_by = shared ?? null,
     fallback = before ?? null,
     hold = held ?? null,
+    breaker = forced ?? null,
     accepted = lost ?? null,
     ...others
   } = changes;
@@ -66,6 +71,7 @@ export function revise(
     ...(fallback === null ? {} : { fallback }),
     ...(freeze === null ? {} : { freeze }),
     ...(hold === null ? {} : { hold }),
+    ...(breaker === null ? {} : { breaker }),
     ...(accepted === null ? {} : { accepted }),
     rev: record.rev + 1,
     ops: keepOperations(next.ops),
@@ -108,7 +114,7 @@ export function rollHistory(
 }
 
 /**
- * The wall clock in milliseconds before which nothing of `record` ends by itself: an intent, a freeze or a hold that expires. -Infinity
+ * The wall clock in milliseconds before which nothing of `record` ends by itself: an intent, a freeze, a hold or a word about its breaker that expires. -Infinity
  * while an operation or an accepted loss may end, or the record has events for the history; Infinity if nothing ever does.
  */
 export function restsUntil(record: IntentRecord): number {
@@ -116,8 +122,10 @@ export function restsUntil(record: IntentRecord): number {
     result === undefined || result === 'unproven' || result === 'timed_out';
   if (record.ops.some(mayEnd) || record.accepted !== undefined || rollHistory(record, []) !== null)
     return -Infinity;
-  const { freeze, hold, instances } = record;
-  const ends = [freeze, hold].flatMap((one) => (one?.expires === undefined ? [] : Date.parse(one.expires)));
+  const { freeze, hold, breaker, instances } = record;
+  const ends = [freeze, hold, breaker].flatMap((one) =>
+    one?.expires === undefined ? [] : Date.parse(one.expires),
+  );
   return Math.min(...ends, ...Object.values(instances).map(nextExpiry));
 }
 

@@ -4,6 +4,7 @@ import type { EffectiveSections, EffectiveSpec } from '../model/resources.js';
 import type { SpecPatch } from '../model/mutation.js';
 import { MOST_ROUTES, ROUTE_CONDITIONS, routeContradictions, type RouteSpec } from '../model/route.js';
 import { contradictions, SECTIONS } from '../model/service_spec.js';
+import type { Breaker } from '../model/breaker.js';
 import type { Limit } from '../model/limit.js';
 import type { Balancer, Health, Retry, Timeouts, Upstream } from '../model/set.js';
 import {
@@ -38,6 +39,7 @@ export interface WireSections {
   readonly timeouts: Timeouts;
   readonly retry: Retry;
   readonly health: Health;
+  readonly breaker?: Breaker;
   readonly limits?: readonly Limit[];
   readonly upstream?: Upstream;
 }

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { BREAKER_STATES } from '../model/breaker.js';
 import { checkName, type NameKind, ROUTES } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 import { ROUTE_CONDITIONS } from '../model/route.js';
@@ -52,8 +53,10 @@ const serviceSet = z.object({
   timeouts: section('timeouts'),
   retry: section('retry'),
   health: section('health'),
+  breaker: section('breaker').optional(),
   limits: section('limits').optional(),
   upstream: section('upstream').optional(),
+  breaker_forced: z.enum(BREAKER_STATES).optional(),
   peers: z
     .array(peer)
     .max(MAX_PEERS)

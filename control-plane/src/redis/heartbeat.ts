@@ -17,6 +17,12 @@ const line = z
   .max(1_000)
   .refine((text) => unfitCharacter(text) === null);
 
+const found = z.object({
+  state: z.string().regex(/^[a-z0-9_]{1,32}$/),
+  reason: line,
+  since: z.number().min(0).max(8e12),
+});
+
 const heartbeat = z.object({
   v: z.literal(1),
   id: nameSchema('gateway'),
@@ -36,19 +42,10 @@ const heartbeat = z.object({
   in_flight: z.record(z.string().regex(INSTANCE_KEY, { error: 'is not service|instance' }), count),
   uncounted: count,
   // Shown to people and nothing else: what cannot be read of it must not cost the acks and counts beside it.
-  health: z
-    .record(
-      z.string().regex(INSTANCE_KEY),
-      z.object({
-        state: z.string().regex(/^[a-z0-9_]{1,32}$/),
-        reason: line,
-        since: z.number().min(0).max(8e12),
-      }),
-    )
-    .optional()
-    .catch(undefined),
+  health: z.record(z.string().regex(INSTANCE_KEY), found).optional().catch(undefined),
   health_unlisted: count.optional().catch(undefined),
   panic: z.array(nameSchema('service')).optional().catch(undefined),
+  breakers: z.record(nameSchema('service'), found).optional().catch(undefined),
   problems: z
     .array(
       z.object({

@@ -30,7 +30,7 @@ describe('the examples of the wire contract', () => {
     expect(example(`${name}_v2`).length).toBeLessThan(example(name).length);
   });
 
-  test.each(['heartbeat', 'heartbeat_health', 'heartbeat_problems'])(
+  test.each(['heartbeat', 'heartbeat_health', 'heartbeat_breakers', 'heartbeat_problems'])(
     '%s.json is a heartbeat, and nothing of it is dropped',
     (name) => {
       const parsed = parseHeartbeat('gw-1', example(name));

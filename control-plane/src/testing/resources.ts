@@ -57,6 +57,7 @@ export function makeService({
     holds: [],
     freezes: [],
     panic: [],
+    breaker: { forced: null, gateways: [] },
     ...parts,
   };
 }

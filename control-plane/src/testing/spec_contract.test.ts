@@ -101,6 +101,7 @@ const NEEDED: Readonly<Record<string, () => object>> = {
   hash_on: () => ({ source: 'header' }),
   sticky: () => ({ cookie: 'shop_at' }),
   check: () => ({ type: 'http' }),
+  answer: () => ({ status: 503 }),
 };
 
 type Taken = { readonly ok: true; readonly value: unknown } | { readonly ok: false };

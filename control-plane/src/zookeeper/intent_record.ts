@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BREAKER_STATES } from '../model/breaker.js';
 import type { IntentRecord } from '../model/intent.js';
 import { checkName, type NameKind } from '../model/names.js';
 import { ROUTE_CONDITIONS } from '../model/route.js';
@@ -117,6 +118,7 @@ const record = z.strictObject({
   spec_by: z.strictObject(decided).optional(),
   freeze: freezeSchema.optional(),
   hold: z.strictObject(decided).optional(),
+  breaker: z.strictObject({ state: z.enum(BREAKER_STATES), ...decided }).optional(),
   accepted: z.strictObject({ ...decided, instances: z.record(name('instance'), text) }).optional(),
   ops: z.array(operation),
   events: z.array(eventSchema),

@@ -43,6 +43,18 @@ function breaker.of_instance(given)
   }
 end
 
+--- The condition of a set's breaker (or nil), or false if it never opens by itself: as `of_instance`, and {statuses: set of
+--- answers that are failures}.
+function breaker.of_service(given)
+  if not given or given.failure_percent == 0 then return false end
+  local statuses = {}
+  for _, status in ipairs(given.fail_statuses) do statuses[status] = true end
+  return {
+    span = given.window_ms / 1000, least = given.min_requests, failure_percent = given.failure_percent, slow_percent = 0,
+    statuses = statuses,
+  }
+end
+
 --- Why what a window has counted is too much, as a sentence, and the name of the condition; nil if it is not.
 function breaker.reason(watch, requests, failed, slow)
   if requests < watch.least then return nil end

@@ -15,14 +15,19 @@ function heartbeat.problems_text(problems, quote)
   return '[' .. table.concat(parts, ',') .. ']'
 end
 
+--- An object of {state, reason, since}.
+local function states_text(map, quote)
+  return '{' .. json_text.members(map, function(name, one)
+    return quote(name) .. ':{"state":' .. quote(one.state) .. ',"reason":' .. quote(one.reason) .. ',"since":'
+      .. text(one.since) .. '}'
+  end) .. '}'
+end
+
 --- Nothing where all is well, so that the heartbeat stays small.
 local function health_text(beat, quote)
   local parts = ''
   if beat.health and next(beat.health) then
-    parts = ',"health":{' .. json_text.members(beat.health, function(name, one)
-      return quote(name) .. ':{"state":' .. quote(one.state) .. ',"reason":' .. quote(one.reason) .. ',"since":'
-        .. text(one.since) .. '}'
-    end) .. '}'
+    parts = ',"health":' .. states_text(beat.health, quote)
     if beat.unlisted and beat.unlisted > 0 then parts = parts .. ',"health_unlisted":' .. text(beat.unlisted) end
   end
   if beat.panic and #beat.panic > 0 then
@@ -30,6 +35,7 @@ local function health_text(beat, quote)
     for i, name in ipairs(beat.panic) do names[i] = quote(name) end
     parts = parts .. ',"panic":[' .. table.concat(names, ',') .. ']'
   end
+  if beat.breakers and next(beat.breakers) then parts = parts .. ',"breakers":' .. states_text(beat.breakers, quote) end
   if beat.problems and #beat.problems > 0 then
     parts = parts .. ',"problems":' .. heartbeat.problems_text(beat.problems, quote)
   end
@@ -40,7 +46,8 @@ end
 ---   beat {id, boot, host, seq, workers, started, contracts = list, applied = {epoch, generation} | nil,
 ---         rejected = name → {generation, code}, in_flight = 'service|instance' → n, uncounted,
 ---         health = 'service|instance' → {state, reason, since}, unlisted (those for which there was no room), panic = list
----         of services, problems = list of {kind, reason, since}}; the last four may be nil
+---         of services, breakers = service → {state, reason, since}, problems = list of {kind, reason, since}}; the last five
+---         may be nil
 function heartbeat.encode(beat, quote)
   local applied = 'null'
   if beat.applied then

@@ -51,6 +51,7 @@ function keys.state.worker_of(key) return string.match(key, '^worker|(.+)$') end
 
 --- ebb_health. `name` is that of an instance at its address: one that moves begins again. `version` grows with every change,
 --- and with it `changed|<service>`; a service without the second has nothing to look for. `due` is when a check is to begin.
+--- `breaker` is there while the breaker of the service is open (worker/service_breaker.lua).
 keys.health = { version = 'version', lock = 'lock' }
 function keys.health.name(service, p) return service .. '|' .. p.id .. '|' .. p.host .. ':' .. p.port end
 function keys.health.changed(service) return 'changed|' .. service end
@@ -59,6 +60,8 @@ function keys.health.active(name) return 'active|' .. name end
 function keys.health.warm(name) return 'warm|' .. name end
 function keys.health.lease(name) return 'lease|' .. name end
 function keys.health.due(name) return 'due|' .. name end
+function keys.health.breaker(service) return 'breaker|' .. service end
+function keys.health.breaker_lease(service) return 'breakerlease|' .. service end
 function keys.health.fails(name, slot) return 'fails|' .. name .. '|' .. slot end
 function keys.health.streak(name) return 'streak|' .. name end
 function keys.health.results(name, bucket) return 'results|' .. name .. '|' .. bucket end

@@ -33,6 +33,10 @@ metrics.ejections = counter('ebbgate_ejections_total', { 'service', 'reason' },
   'Instances taken out after failed or slow requests.')
 metrics.health = gauge('ebbgate_health', { 'service', 'instance', 'state' }, '1 for an instance that is not plainly healthy.')
 metrics.panic = gauge('ebbgate_panic', { 'service' }, '1 while the health of a service is ignored: too many are out.')
+metrics.breaker_openings = counter('ebbgate_breaker_openings_total', { 'service' }, 'How often the breaker of a service opened.')
+metrics.breaker_requests = counter('ebbgate_breaker_requests_total', { 'service', 'result' },
+  'Requests that an open breaker kept from the service: refused, answered (by a text), or sent to another service (fallback).')
+metrics.breaker_open = gauge('ebbgate_breaker_open', { 'service' }, '1 while the breaker of a service is open.')
 metrics.limited = counter('ebbgate_limit_requests_total', { 'service', 'limit', 'result' },
   'Requests that a limit was asked for: admitted, delayed (counted as admitted too), refused.')
 metrics.limit_evictions = counter('ebbgate_limit_evictions_total', {},
@@ -60,6 +64,7 @@ metrics.bucket = part { 'service', 'version', 'index' }
 local ORDER = {
   'requests', 'broken', 'duration', 'retries', 'budget_exhausted', 'in_flight', 'uncounted', 'workers', 'set_generation',
   'applied_epoch', 'applied_generation', 'applied_age', 'rejected_sets', 'from_replica', 'ejections', 'health', 'panic',
+  'breaker_openings', 'breaker_requests', 'breaker_open',
   'limited', 'limit_evictions', 'limit_gateways', 'limit_store_away', 'probes',
   'sync_error', 'headers_dropped', 'problem', 'certificate_end', 'free_bytes',
 }

@@ -10,6 +10,7 @@ local OWN = {
   no_instance = { 503, 'No instance', 'No instance of this service takes requests now.' },
   instance_failed = { 502, 'Instance failed', 'No instance of this service gave an answer.' },
   gateway_timeout = { 504, 'Time is over', 'The time that this service gives a request is over.' },
+  breaker_open = { 503, 'Reduced capacity', 'The requests of this service fail: it is left alone for a while.' },
   quota_exceeded = { 429, 'Too many requests', 'This service takes no more of such requests now.' },
   instance_timeout = { 504, 'Instance timed out', 'No instance of this service answered in time.' },
 }
@@ -39,8 +40,11 @@ function problem_json.code_of(status)
   return known and known[1] or 'refused'
 end
 
---- What a limit refused has a type that clients may know (draft-ietf-httpapi-ratelimit-headers-10).
-local TYPES = { quota_exceeded = 'https://iana.org/assignments/http-problem-types#quota-exceeded' }
+--- Some have a type that clients may know (draft-ietf-httpapi-ratelimit-headers-10).
+local TYPES = {
+  quota_exceeded = 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+  breaker_open = 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+}
 
 --- The body for `code`; `status` nil is the code's own. `request_id` is hex, made by nginx. `violated`: names of limits, or
 --- nil.

@@ -98,6 +98,12 @@ local function name_members(service, members, names)
   return by_token
 end
 
+--- What is done with requests while nobody of the service may be asked: {service, answer}, or false.
+local function instead_of(given)
+  if not given or given.fallback == '' and not given.answer then return false end
+  return { service = given.fallback ~= '' and given.fallback, answer = given.answer or false }
+end
+
 local UNKEYED = sticky.namer(nil, nil)
 
 --- Builds the picker that chooses among `chosen`, in place of `previous` (or nil): peers report what is open to the
@@ -160,7 +166,7 @@ function upstream.build(document, worker, previous, retiring, roll, health_view,
     health = document.health, scheme = document.upstream and document.upstream.scheme, panic = about.panic, unwell = unwell,
     half_open = half_open,
     wake_at = wake_at, answer_within = (waits.connect_ms + waits.read_ms) / 1000,
-    key_variable = key_variable, sticky = settings, policies = policies or false,
+    key_variable = key_variable, sticky = settings, policies = policies or false, instead = instead_of(document.breaker),
     -- True where somebody wants to know how long an instance takes.
     timed = picker.clocked or watch and watch.slow_percent > 0,
     -- True where a request needs nothing but a pick.

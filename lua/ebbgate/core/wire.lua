@@ -4,8 +4,8 @@
 --- in `wire.CODES`, and a detail for people. `tools.json(text)` decodes JSON and may throw or return nil;
 --- `tools.sha1(text)` is the lower-case hex digest, needed only with `hash`. `tools.profiles` is the set of TLS
 --- profiles that this gateway has; nil takes any.
----   {kind = 'set', service, balancer, timeouts, retry, health, limits, upstream, peers, restless}, with every
----    default filled in
+---   {kind = 'set', service, balancer, timeouts, retry, health, breaker, breaker_forced, limits, upstream, peers,
+---    restless}, with every default filled in
 ---   {kind = 'tombstone', service}
 ---   {kind = 'routes', service = '@routes', routes}
 local address = require 'ebbgate.core.address'
@@ -101,6 +101,12 @@ local function rate(given)
   return given, type(given) ~= 'string' or not limit.rate(given)
 end
 
+--- A service's name, empty if absent.
+local function other_service(given)
+  if given == nil then return '', false end
+  return given, given ~= '' and not wire.is_service(given)
+end
+
 local function key_part(given) return given, not limit_key.is_part(given) end
 
 local function one_network(given) return given, type(given) ~= 'string' or network.parse(given) == nil end
@@ -147,6 +153,15 @@ local SECTIONS = {
       statuses = list(rules.range, 20, { { 200, 399 } }), body = rules.body,
     }, true),
   },
+  breaker = object({
+    failure_percent = number(0, 100, 0), min_requests = number(1, 100000, 20), window_ms = number(1000, 60000, 10000),
+    fail_statuses = list(number(400, 599), 200, { 500, 502, 503, 504 }), fallback = other_service,
+    answer = object({
+      status = number(200, 599), content_type = text('^[\32-\126]*$', 128, 'text/plain'),
+      body = text('^[\t\n\r\32-\126]*$', 4096, ''),
+    }, true),
+  }, true),
+  breaker_forced = one_of({ open = true, closed = true }, false),
   limits = rules.objects({
     name = text('^[a-z0-9][a-z0-9._-]*$', 64), algorithm = one_of(limit.ALGORITHMS, 'token_bucket'),
     scope = one_of(limit.SCOPES, 'gateway'),

@@ -56,7 +56,7 @@ function live.start(parts)
     dict = parts.dicts.health, counters = live.counters, incarnation = parts.incarnation, zone = parts.zone,
     max_tries = parts.max_tries, is_safe = parts.is_safe, rebuild = live.rebuild, mutex = parts.limits,
   })
-  live.policy_parts = { memory = parts.limits, counters = live.counters }
+  live.policy_parts = { memory = parts.limits, counters = live.counters, health = live.health }
   live.entries, live.waiting = {}, {}
   -- True once requests may be served; until then they wait, at most to `serve_at` (worker/startup.lua).
   live.serving, live.serve_at = false, parts.serve_at or 0

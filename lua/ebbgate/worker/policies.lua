@@ -3,18 +3,21 @@
 ---
 --- A kind of policy is a table {new}: `new(document, entry, parts)` gives the policy of that set, or nil if the set wants none.
 --- What it must keep over sets it keeps on `entry`, or in shared memory. `parts` {memory (worker/limit/memory.lua), counters,
---- exchange (worker/limit/exchange.lua)}.
+--- exchange (worker/limit/exchange.lua), health (worker/health/health.lua)}.
 --- A policy has
 ---   admit(self, request)    nil, nil and the seconds that the request has to wait, or nil; or the code of a refusal
 ---                           (core/problem_json.lua), and what the answer says of it, if anything. `request` gives the protocol's
 ---                           variables by name. Must not yield.
----   finish(self, context, request)   optional: once for each request that it admitted, when that has ended
+---   finish(self, context, request, came_to)   optional: once for each request that it admitted, when that has ended.
+---                           `came_to`: the status that an instance answered with; 'failed' if none did, with all its tries;
+---                           nil if nobody knows, because the client left, or the gateway refused it
 local limits = require 'ebbgate.worker.limit.limits'
+local service_breaker = require 'ebbgate.worker.service_breaker'
 
 local policies = {}
 
 --- In the order in which they are asked.
-local KINDS = { limits }
+local KINDS = { service_breaker, limits }
 
 --- The policies of a set, as a list; false if it has none. `kinds`: others than those of this gateway.
 function policies.of(document, entry, parts, kinds)
@@ -29,9 +32,9 @@ function policies.of(document, entry, parts, kinds)
   return list
 end
 
-local function finish(list, count, context, request)
+local function finish(list, count, context, request, came_to)
   for i = 1, count do
-    if list[i].finish then list[i]:finish(context, request) end
+    if list[i].finish then list[i]:finish(context, request, came_to) end
   end
 end
 
@@ -52,6 +55,6 @@ end
 
 --- Once a request that all of them admitted has ended. `context`: what the protocol kept of it; nil of one that a later policy
 --- refused.
-function policies.finish(list, context, request) finish(list, #list, context, request) end
+function policies.finish(list, context, request, came_to) finish(list, #list, context, request, came_to) end
 
 return policies

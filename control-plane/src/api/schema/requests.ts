@@ -12,6 +12,7 @@ import {
 } from './atoms.js';
 import { COPY_PLACES } from '../../model/copy_places.js';
 import { MOST_ROUTES, ROUTE_CONDITIONS } from '../../model/route.js';
+import { BREAKER_STATES } from '../../model/breaker.js';
 import { MAX_ROUTE_HOST, MAX_ROUTE_PATH } from '../../model/set_limits.js';
 import { itemShape, sectionSchemas } from './spec.js';
 
@@ -77,6 +78,14 @@ export const holdBody = z.strictObject({
   expires: duration(1_000, EXPIRES_MAX_MS).meta({
     description: 'How long nothing that vanished is removed. Then the usual rules count again.',
   }),
+});
+export const breakerBody = z.strictObject({
+  state: z.enum([...BREAKER_STATES, 'auto']).meta({
+    description:
+      '`open`: the service is left alone; `closed`: it is not, whatever fails; `auto`: each gateway decides again.',
+  }),
+  reason: reason.optional().meta({ description: 'Why; needed by `open` and `closed`.' }),
+  expires: expires.nullable().optional(),
 });
 export const acceptLossBody = z.strictObject({
   reason: reason.meta({ description: 'How it is known that what vanished is gone.' }),

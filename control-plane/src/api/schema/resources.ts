@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type * as model from '../../model/resources.js';
 import { ROUTE_CONDITIONS } from '../../model/route.js';
 import { PROBLEM_KINDS, type ProblemKind } from '../../model/standing_problem.js';
+import { BREAKER_STATES } from '../../model/breaker.js';
 import { hold, time } from './holds.js';
 import { sectionSchemas, shapeOf } from './spec.js';
 
@@ -87,6 +88,21 @@ export const service = z.object({
   panic: z
     .array(z.string())
     .meta({ description: 'Gateways that ignore health, too many instances being out.' }),
+  breaker: z.object({
+    forced: z
+      .object({
+        state: z.enum(BREAKER_STATES),
+        by: z.string(),
+        reason: z.string(),
+        since: time,
+        until: time.nullable(),
+      })
+      .nullable()
+      .meta({ description: 'What an operator says; null: each gateway decides by itself.' }),
+    gateways: z
+      .array(z.object({ gateway: z.string(), state: z.string(), reason: z.string(), since: time }))
+      .meta({ description: 'The gateways on which it is open.' }),
+  }),
 }) satisfies z.ZodType<model.ServiceResource>;
 
 const drainStatus = z.object({
@@ -209,6 +225,7 @@ export const intent = z.object({
     'release',
     'freeze',
     'hold',
+    'breaker',
     'accepted',
   ]),
   value: z.string(),

@@ -1,5 +1,6 @@
 import type { AuditRecord } from '../../model/audit.js';
 import { own } from '../../model/dictionary.js';
+import type { IntentRecord } from '../../model/intent.js';
 import type { IntentEdit } from '../../model/ports.js';
 import type { Problem } from '../../model/problem.js';
 import type { MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
@@ -10,7 +11,7 @@ import { decide, type Decision, type ServiceMutation } from '../../plan/decide.j
 import { withoutContract } from '../../plan/choose_contract.js';
 import { describeOperation } from '../../plan/describe_fleet.js';
 import { diffRecords } from '../../plan/diff.js';
-import { neededBy } from '../../plan/encode.js';
+import { neededBy, protectedBy } from '../../plan/encode.js';
 import { drainOf } from '../../plan/layers.js';
 import { proveDrained } from '../../plan/proof.js';
 import { undoOf } from '../../plan/undo.js';
@@ -61,7 +62,9 @@ export async function mutateServices(
       undo:
         mutation.kind === 'hold' || mutation.kind === 'accept'
           ? noUndo(ANSWERED)
-          : undoOf([...decision.records].map(([name, after]) => [name, recordIn(world, name), after])),
+          : mutation.kind === 'breaker'
+            ? noUndo(FREED)
+            : undoOf([...decision.records].map(([name, after]) => [name, recordIn(world, name), after])),
       ...(undone === undefined ? {} : { undoes: undone.n }),
     }),
   });
@@ -72,6 +75,8 @@ export async function mutateServices(
 
 const ANSWERED =
   'a word about instances that vanished is taken back by the other one, ebbgate hold or ebbgate accept; what is gone comes back by registering';
+
+const FREED = 'a word about a breaker is taken back by ebbgate breaker SVC auto, or by another word';
 
 interface Asked {
   readonly mutation: ServiceMutation;
@@ -133,17 +138,23 @@ function damageIn(world: World, decision: Decision): Problem | null {
   return null;
 }
 
+function protectionIn({ spec, breaker }: IntentRecord): Parameters<typeof neededBy>[0] {
+  return { ...spec, ...(breaker ? { breaker_forced: breaker.state } : {}) };
+}
+
 /** Why what is decided anew must not be published yet: a gateway would refuse the set that says it. */
 function refusedByGateways(world: World, { records }: Decision): Problem | null {
-  for (const [service, { spec }] of records) {
-    const needed = neededBy(spec);
-    if (needed <= neededBy(recordIn(world, service).spec)) continue;
+  for (const [service, record] of records) {
+    const protection = protectionIn(record);
+    const needed = neededBy(protection);
+    if (needed <= neededBy(protectionIn(recordIn(world, service)))) continue;
     const gateways = withoutContract(world.witnesses, needed);
     if (gateways.length === 0) continue;
+    const what = protectedBy(protection);
     return {
       code: 'conflict',
-      field: 'limits',
-      detail: `${gateways.join(', ')} cannot enforce limits and would refuse the set of ${service}. Upgrade every gateway first, or forget those that are gone.`,
+      field: what[0] ?? '',
+      detail: `${gateways.join(', ')} cannot enforce ${what.join(' and ')} and would refuse the set of ${service}. Upgrade every gateway first, or forget those that are gone.`,
     };
   }
   return null;

@@ -1,6 +1,7 @@
 --- The way of a request before the pick: route → admit → the balancer, or refuse.
 local admit = require 'ebbgate.phase.http.admit'
 local context = require 'ebbgate.phase.http.context'
+local instead = require 'ebbgate.phase.http.instead'
 local refuse = require 'ebbgate.phase.http.refuse'
 local route = require 'ebbgate.phase.http.route'
 local get_request = require('resty.core.base').get_request
@@ -11,10 +12,16 @@ local access = {}
 
 local ngx = ngx
 
---- Decides on a request: code of a refusal or nil, what a policy says of it, and the seconds that a policy has it wait.
-local function decide(upstream, code, var)
-  if code then return code end
-  return admit.refusal(upstream, var)
+--- Decides on a request: the service that it goes to and its upstream; code of a refusal or nil, what a policy says of it, and
+--- the seconds that a policy has it wait.
+local function decide(var, entry, upstream, code)
+  if code then return entry, upstream, code end
+  local about, wait
+  code, about, wait = admit.refusal(upstream, var)
+  if code and upstream and (code == 'breaker_open' or code == 'no_instance') then
+    return instead.of(entry, upstream, code, about, var)
+  end
+  return entry, upstream, code, about, wait
 end
 
 --- Lets an admitted request go on: its service, or nil and the name of the proxy location that it has to take.
@@ -30,13 +37,14 @@ end
 function access.route()
   if not live.serving then return nil end
   local var = ngx.var
-  local entry, upstream, unrouted = route.find(var)
-  local code, about, wait = decide(upstream, unrouted, var)
+  local asked, its, unrouted = route.find(var)
+  local entry, upstream, code, about, wait = decide(var, asked, its, unrouted)
   if not code and not wait then
     local service = go_on(entry, upstream, var)
     if service then return service end
   end
-  if upstream and upstream.policies then
+  -- Of another service only those may have been asked which answers in place of the first.
+  if its and (its.policies or upstream ~= its) then
     live.http.decided = {
       request = get_request(), entry = entry, upstream = upstream, code = code, about = about, wait = wait,
     }
@@ -66,8 +74,7 @@ function access.run()
   if known then
     entry, upstream, code, about, wait = known.entry, known.upstream, known.code, known.about, known.wait
   elseif startup.wait() then
-    entry, upstream, code = route.find(var)
-    code, about, wait = decide(upstream, code, var)
+    entry, upstream, code, about, wait = decide(var, route.find(var))
   else
     code = 'left'
   end

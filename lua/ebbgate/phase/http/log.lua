@@ -38,6 +38,16 @@ local function conclude(ctx, entry, member, status)
   return cut_by
 end
 
+--- What a request came to, as its policies want to know it (worker/policies.lua).
+local function came_to(ctx, status, cut_by)
+  if status == 499 or cut_by == 'client' then return nil end
+  if cut_by == 'instance' then return 'failed' end
+  if not ctx.own then return status end
+  -- What the gateway answered itself: of the instances only if it asked one, and the request was not what made it fail.
+  if ctx.tries == 0 or status < 502 or ctx.fault == 'early' or not ctx.fault and outcome.is_excused() then return nil end
+  return 'failed'
+end
+
 function log.run()
   local ctx = ngx.ctx
   -- To a client of gRPC the gateway's own error is a 200.
@@ -50,7 +60,7 @@ function log.run()
   end
   if live.asks_again and member and not ctx.unwritten and not cut_by then member.peer.idle = member.peer.idle + 1 end
   filter.forget(ctx)
-  if ctx.policies then policies.finish(ctx.policies, ctx, ngx.var) end
+  if ctx.policies then policies.finish(ctx.policies, ctx, ngx.var, came_to(ctx, status, cut_by)) end
   -- A WebSocket's duration is no latency.
   local ms = status ~= 101 and (now() - (ctx.at or began())) * 1000 or nil
   live.counters:request(member or entry and entry.nobody or nobody, status, ms)

@@ -44,8 +44,8 @@ function outcome.answered(ctx, status)
   live.health:outcome(ctx.entry, member, status, take_lease(ctx))
 end
 
---- True if `member` is not to blame for a try that failed without an answer after it was connected.
-local function is_excused()
+--- True if no instance is to blame for a try that failed without an answer after it was connected.
+function outcome.is_excused()
   local var = ngx.var
   return tries.reached(var.upstream_connect_time) and (blame.is_upload(var) or blame.is_long_head(var, live.head_bytes))
 end
@@ -53,7 +53,7 @@ end
 --- Reports what a try at `member` came to: `status` as in live.outcome. A later try that only got what others had left of the
 --- request's time, and timed out with it, says nothing about its instance.
 function outcome.conclude(ctx, entry, member, status)
-  if status == 'error' and not ctx.fault and is_excused() then return outcome.abandon(ctx) end
+  if status == 'error' and not ctx.fault and outcome.is_excused() then return outcome.abandon(ctx) end
   if status == 'timeout' and ctx.tries > 1 and tries.is_over(ctx) then return outcome.abandon(ctx) end
   return live.outcome(entry, member, status, ctx.began, ctx.took, take_lease(ctx))
 end

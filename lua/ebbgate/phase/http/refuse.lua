@@ -31,14 +31,30 @@ local function say_limits(about, var)
   if live.access_log then var.ebb_limited_by = table.concat(about.names, ', ') end
 end
 
+local function send(body)
+  if body == '' then ngx.send_headers() else ngx.print(body) end
+  return ngx.exit(ngx.HTTP_OK)
+end
+
+--- Answers with a text that the service has for this, in place of the problem `code`: {status, content_type, body}. A client of
+--- gRPC would not read it.
+local function answer_otherwise(ctx, code, var, answer)
+  if grpc_status.asked(var.content_type) then return refuse.answer(ctx, code, var) end
+  local header = ngx.header
+  ctx.answered, ngx.status = answer.status, answer.status
+  header.content_type, header.content_length = answer.content_type, #answer.body
+  if answer.status == 503 then header.retry_after = '1' end
+  return send(answer.body)
+end
+
 --- Answers with the problem `code`, before anything is picked. Ends the access phase. `about`: what a policy says of it, or nil.
 function refuse.answer(ctx, code, var, about)
+  if about and about.answer then return answer_otherwise(ctx, code, var, about.answer) end
   local status = about and about.status or problem_json.status_of(code)
   ctx.answered = status
   local body = refuse.head(status, code, var, about)
-  if about then say_limits(about, var) end
-  if body == '' then ngx.send_headers() else ngx.print(body) end
-  return ngx.exit(ngx.HTTP_OK)
+  if about and about.policy then say_limits(about, var) end
+  return send(body)
 end
 
 --- A 502 with that body as bytes, where nginx writes no head.

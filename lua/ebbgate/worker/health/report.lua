@@ -1,9 +1,11 @@
---- Reports instances that are not plainly healthy: for the heartbeat, and for the admin listener.
+--- Reports instances that are not plainly healthy, and services that are left alone: for the heartbeat, and for the admin
+--- listener.
 local keys = require 'ebbgate.core.keys'
 local metrics = require 'ebbgate.core.metrics'
 local clock = require 'ebbgate.worker.clock'
 local live = require 'ebbgate.worker.live'
 local pace = require 'ebbgate.worker.pace'
+local service_breaker = require 'ebbgate.worker.service_breaker'
 
 local health_report = {}
 health_report.__index = health_report
@@ -40,10 +42,21 @@ local function each(self, visit)
   end
 end
 
---- {health = 'service|instance' → {state, reason, since}, unlisted, panic = list of services}
+--- {state, reason, since} of a service's breaker, or nil while it is closed.
+local function breaker_of(self, service, upstream)
+  if not upstream.policies then return nil end
+  local since, reason = service_breaker.read(self.dict, service)
+  if not since then return nil end
+  return { state = 'open', reason = reason, since = math.floor(clock.wall_of(math.min(since, clock.now()))) }
+end
+
+--- {health = 'service|instance' → {state, reason, since}, unlisted, panic = list of services, breakers = service → {state,
+--- reason, since}}
 function health_report:summary()
-  local health, listed, unlisted, panic = {}, 0, 0, {}
+  local health, listed, unlisted, panic, breakers, opened = {}, 0, 0, {}, {}, 0
   each(self, function(service, upstream)
+    local open = opened < MOST and breaker_of(self, service, upstream)
+    if open then breakers[service], opened = open, opened + 1 end
     if upstream.panic then panic[#panic + 1] = service end
     for _, member in ipairs(upstream.unwell) do
       if listed < MOST then
@@ -58,7 +71,7 @@ function health_report:summary()
       end
     end
   end)
-  return { health = health, unlisted = unlisted, panic = panic }
+  return { health = health, unlisted = unlisted, panic = panic, breakers = breakers }
 end
 
 --- The metrics of health: `add(metric, value, values of its labels …)`.
@@ -66,6 +79,7 @@ function health_report:add_metrics(add)
   local panicking = {}
   each(self, function(service, upstream)
     panicking[service] = upstream.panic
+    if breaker_of(self, service, upstream) then add(metrics.breaker_open, 1, service) end
     for _, member in ipairs(upstream.unwell) do add(metrics.health, 1, service, member.id, member.condition.state) end
   end)
   for name, record in pairs(self.store:records()) do

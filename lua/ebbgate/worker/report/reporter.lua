@@ -80,7 +80,7 @@ local function gather(self)
     contracts = counted.contracts,
     applied = epoch and { epoch = epoch, generation = generation } or nil, rejected = self.json.decode(rejected_text),
     in_flight = counted.in_flight, uncounted = counted.uncounted,
-    health = health.health, unlisted = health.unlisted, panic = health.panic, problems = problems,
+    health = health.health, unlisted = health.unlisted, panic = health.panic, breakers = health.breakers, problems = problems,
   }, table.concat({ applied_text or '', rejected_text, kinds_text(problems), watched_text(self, counted.in_flight) }, '\n')
 end
 
