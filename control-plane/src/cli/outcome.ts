@@ -28,7 +28,7 @@ function mutationLines(outcome: MutationResource, waits: boolean): string[] {
     ...(outcome.dry_run ? ['dry run: nothing was written'] : []),
     ...(outcome.published || outcome.dry_run
       ? []
-      : ['accepted, but not published yet: Redis cannot be written; it is caught up after']),
+      : ['accepted, but not published yet: it follows as soon as Redis takes it']),
     ...(outcome.operation === null ? [] : [`operation ${outcome.operation.id}`]),
   ].map(safe);
 }

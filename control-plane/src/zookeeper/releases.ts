@@ -31,6 +31,7 @@ export function createReleaseStore(link: ZooKeeperLink, place: StorePlace): Rele
 const CODEC: Codec<ServiceReleases, ReleaseEdit, StoredRelease> = {
   noun: 'releases',
   folder: 'releases',
+  isCompound: true,
   reading: readingOf,
   place: (service) => `${service}/current`,
   decode: (data, { name, etag }) => {

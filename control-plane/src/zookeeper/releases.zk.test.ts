@@ -165,3 +165,45 @@ test('what could not be read back, or is more than a znode has, is not written, 
     ok: true,
   });
 });
+
+test('whoever follows sees a release that ends in one of its two places at every moment', async () => {
+  const { store, shown, office } = await open();
+  const term = await office();
+  const link = zk.link();
+  const follower = zk.open(createReleaseStore(link, { root }));
+  let running = '';
+  const lost: string[] = [];
+  let states = 0;
+  follower.onChange((releases) => {
+    const { current = null, history = [] } = releases.get('shop') ?? {};
+    states += 1;
+    const seen = [...history, ...(current ? [current.record] : [])].map(({ id }) => id);
+    const newest = Math.max(0, ...seen.map((id) => Number(id.slice(4))));
+    // What it has seen once is there, or has gone with the oldest.
+    if (running !== '' && newest < Number(running.slice(4))) lost.push(`${running}: ${seen.join()}`);
+    running = `rel-${String(newest)}`;
+  });
+  await link.start();
+  await follower.start();
+  for (let n = 1; n <= 25; n += 1) {
+    const record = buildRelease({ id: `rel-${String(n)}`, n });
+    let etag: string | null = null;
+    const move = async (rev: number): Promise<void> => {
+      await must(store.write(term, [{ service: 'shop', etag, current: { ...record, rev }, archive: null }]));
+      etag = shown('shop')?.current?.etag ?? '';
+    };
+    await move(1);
+    await until(() => {
+      expect(running).toBe(record.id);
+    });
+    // After a quiet time the next change is read at once: it ends while that is under way.
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    await move(2);
+    await must(store.write(term, [{ service: 'shop', etag, current: null, archive: ended(n) }]));
+  }
+  await until(() => {
+    expect(running).toBe('rel-25');
+  });
+  expect(lost).toEqual([]);
+  expect(states).toBeGreaterThanOrEqual(25);
+});

@@ -39,6 +39,8 @@ export class WatchedTree implements LinkUser {
   /** A loss was accepted, and nothing has been read completely since. */
   #accepted = false;
   #gap = true;
+  /** The last complete state had something unread in it. */
+  #shownEarly = false;
   #flushing: Promise<void> | undefined;
   #recheck: Recheck | undefined;
   #closed = false;
@@ -307,7 +309,7 @@ export class WatchedTree implements LinkUser {
       this.#show({ status: 'data_loss', reason: this.#loss });
       return;
     }
-    if (this.#gap || this.#mirror.hasChanged) this.#showComplete();
+    if (this.#gap || this.#shownEarly || this.#mirror.hasChanged) this.#showComplete();
     this.#openWindow();
   }
 
@@ -324,7 +326,10 @@ export class WatchedTree implements LinkUser {
     const gap = this.#gap;
     this.#gap = this.#accepted = false;
     const [changed, refused] = [this.#mirror.takeChanged(), this.#mirror.refused()];
-    this.#show({ status: 'complete', nodes: this.#mirror.nodes, changed, gap, refused });
+    // ZooKeeper says that something has changed before it answers with what it is: nodes that changed together are read, or in here.
+    const unread = new Set(this.#dirty);
+    this.#shownEarly = unread.size > 0;
+    this.#show({ status: 'complete', nodes: this.#mirror.nodes, changed, gap, refused, unread });
   }
 
   #show(state: TreeState): void {

@@ -5,7 +5,8 @@ export type TreeState =
   /**
    * Every node that is read, by path, the root included: the tree's own map, complete until the listener returns. `changed`: the
    * paths at which something may differ since the last complete state. `gap`: answers were missing before this. `refused`: path →
-   * why this node could not be read; what `nodes` has of it and below it is what was known last.
+   * why this node could not be read; what `nodes` has of it and below it is what was known last. `unread`: paths at which something has
+   * changed that is not read yet; whoever makes one thing of several nodes waits for those that belong to it.
    */
   | {
       readonly status: 'complete';
@@ -13,6 +14,7 @@ export type TreeState =
       readonly changed: ReadonlySet<string>;
       readonly gap: boolean;
       readonly refused: ReadonlyMap<string, string>;
+      readonly unread: ReadonlySet<string>;
     }
   | { readonly status: 'unknown'; readonly reason: string }
   /** The root is gone, or another one is in its place, or the server went back in time. */

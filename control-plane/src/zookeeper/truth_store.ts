@@ -23,6 +23,8 @@ export interface Codec<Shown, Edit, Stored> {
   readonly reading?: (names: readonly string[]) => Reading;
   /** Where the record of a name is below the folder. Default: at its name. */
   readonly place?: (name: string) => string;
+  /** True: what is shown of a name is made of several nodes that change together. It stays as it is until all of them are read. */
+  readonly isCompound?: true;
   /** The error says what is wrong with the bytes. `about.name` is the first name of the node's path below the folder. */
   decode(data: Buffer, about: { readonly name: string; readonly etag: string }): Result<Stored, string>;
   /** What is shown of a name, and what is wrong with its record; `last` is what was shown of it before. */
@@ -235,10 +237,24 @@ class ZooKeeperTruthStore<Shown, Edit, Stored> implements TruthStore<Shown, Edit
     this.#decoded.keep(state.nodes);
     const shown = new Map<string, Shown>();
     const damaged = new Map<string, string>();
+    const halfRead = this.#halfRead(state.unread);
     for (const found of this.#found(state.nodes, state.refused, this.#decoded).values())
-      this.#enter(found, shown, damaged);
+      if (!halfRead.has(found.name)) this.#enter(found, shown, damaged);
+    for (const name of halfRead) {
+      const [one, damage] = [this.#shown?.get(name), this.#damaged.get(name)];
+      if (one !== undefined) shown.set(name, one);
+      if (damage !== undefined) damaged.set(name, damage);
+    }
     this.#damaged = damaged;
     this.#report(shown);
+  }
+
+  /** The names of which only a part of what changed together may have been read. Not at the first reading, which must show something. */
+  #halfRead(unread: ReadonlySet<string>): ReadonlySet<string> {
+    if (this.#codec.isCompound !== true || this.#shown === null) return new Set();
+    const prefix = `${this.#folder}/`;
+    const below = [...unread].filter((path) => path.startsWith(prefix));
+    return new Set(below.map((path) => path.slice(prefix.length).split('/', 1)[0] ?? ''));
   }
 
   #enter(found: Found<Stored>, shown: Map<string, Shown>, damaged: Map<string, string>): void {
