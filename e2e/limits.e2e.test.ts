@@ -62,6 +62,11 @@ describe('a limit', () => {
     expect(one.requests.length).toBe(50);
     await until('metrics', async () => (await metric('all', 'refused')) === 450);
     expect(await metric('all', 'admitted')).toBe(50);
+    // It is in Redis as well, with the heartbeat.
+    await until('what came of it of late', async () => {
+      const counted = (await bench.publishing.stats('gw-1')).limits?.services[service]?.['all'];
+      return JSON.stringify(counted) === '{"admitted":50,"delayed":0,"refused":450}';
+    });
   });
 
   test('says what it refuses, in the answer and in the log', async () => {

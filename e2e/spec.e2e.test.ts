@@ -5,7 +5,7 @@ import { ControlledPlatform } from './harness/controlled_platform.js';
 import { readSet } from './harness/publish.js';
 import type { RegisteredInstance } from './harness/registered_instance.js';
 import { sendMany, startTraffic } from './harness/traffic.js';
-import { until } from './harness/until.js';
+import { until, untilValue } from './harness/until.js';
 
 let platform: ControlledPlatform;
 let a: RegisteredInstance;
@@ -217,4 +217,20 @@ test('a person sees how an instance fares at every gateway', async () => {
     /Health: +gateway-1 healthy\n +gateway-2 healthy\n/,
   );
   expect((await platform.service()).panic).toEqual([]);
+});
+
+test('a dry run of limits says what those of now did, or would have done', async () => {
+  const limits = (mode: string): string =>
+    `limits=[{"name":"tried","rate":"3/h","burst":3,"mode":"${mode}"}]`;
+  await ebbgate('set', 'service', 'shop', limits('log'), '--wait');
+  const asked = await Promise.all(Array.from({ length: 20 }, () => request(platform.gateways[0]!.url)));
+  await Promise.all(asked.map(({ body }) => body.dump()));
+  expect(asked.every(({ statusCode }) => statusCode === 200)).toBe(true);
+  await untilValue(
+    'the gateway has said what it counted',
+    () => ebbgate('set', 'service', 'shop', limits('enforce'), '--dry-run'),
+    (said) => /limit tried as it is would have refused 17 of 20 requests in the last \d+ s, at/.test(said),
+  );
+  expect(await ebbgate('describe', 'service', 'shop')).toMatch(/tried 3\/h: would have refused 17 of 20 in/);
+  await ebbgate('set', 'service', 'shop', 'limits=', '--wait');
 });

@@ -15,6 +15,13 @@ export interface Written {
   readonly hash?: string;
 }
 
+/** What a gateway says of its limits. */
+interface Stats {
+  readonly limits?: {
+    readonly services: Readonly<Record<string, Readonly<Record<string, object>> | undefined>>;
+  };
+}
+
 /**
  * Replaces the controller: writes the keys of the wire contract with plain commands, so that the gateway is tested
  * against the contract and not against the publisher.
@@ -73,6 +80,11 @@ export class Publishing implements AsyncDisposable {
       .publish('{ebb}:changed', `${epoch}:${generation}`)
       .exec();
     return position;
+  }
+
+  /** What it counted. */
+  async stats(gateway: string): Promise<Stats> {
+    return JSON.parse((await this.redis.get(`{ebb}:stats:${gateway}`)) ?? '{}') as Stats;
   }
 
   async heartbeat(gateway: string): Promise<Heartbeat | null> {

@@ -81,6 +81,15 @@ describe('the counters', function()
     }, tools.quote))
   end)
 
+  it('say what limits did of late, in the bytes of the contract', function()
+    local limits = {
+      orders = { ['per-client'] = { admitted = 480, delayed = 7, refused = 20 }, all = { admitted = 50, refused = 450 } },
+    }
+    local beat = { id = 'gw-1', boot = '6f1c2a9e4b7d8035', seq = 813 }
+    assert.equal(tools.example('stats_limits'), heartbeat.encode_stats(beat, {}, tools.quote, limits, 62.4))
+    assert.is_nil(heartbeat.encode_stats(beat, {}, tools.quote, {}, 62):find('limits', 1, true))
+  end)
+
   it('have the buckets of the contract', function()
     assert.same(tools.json(tools.example('latency_buckets')).bounds_ms, histogram.BOUNDS_MS)
   end)

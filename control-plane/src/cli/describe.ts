@@ -2,11 +2,13 @@ import type { Command } from 'commander';
 import type {
   GatewayResource,
   InstanceResource,
+  LimitResource,
   OperationResource,
   ServiceResource,
 } from '../model/resources.js';
 import { createClient, path, type ApiClient } from './client.js';
 import * as columns from './columns.js';
+import { Refused } from './failure.js';
 import { apiCommand, type CommonFlags } from './flags.js';
 import { print } from './output.js';
 import { routeLine, specLines } from './spec_text.js';
@@ -51,13 +53,36 @@ async function serviceText(
     client.get<ServiceResource>(path('services', name)),
     client.get<{ readonly items: readonly InstanceResource[] }>(path('services', name, 'instances')),
   ]);
+  const limits = service.spec.limits.length === 0 ? [] : await limitsOf(client, name);
   return {
-    value: { ...service, instance_list: instances.items },
-    lines: [...fields(servicePairs(service)), '', ...table(columns.INSTANCE, instances.items, true)],
+    value: { ...service, instance_list: instances.items, limits },
+    lines: [...fields(servicePairs(service, limits)), '', ...table(columns.INSTANCE, instances.items, true)],
   };
 }
 
-function servicePairs(service: ServiceResource): Pairs {
+/** What is counted is in Redis: without it the service is described all the same. */
+async function limitsOf(client: ApiClient, name: string): Promise<readonly LimitResource[]> {
+  try {
+    const { body } = await client.get<{ readonly items: readonly LimitResource[] }>(
+      path('services', name, 'limits'),
+    );
+    return body.items;
+  } catch (error) {
+    if (error instanceof Refused) return [];
+    throw error;
+  }
+}
+
+function limitLine({ name, rate, scope, mode, recent }: LimitResource): string {
+  const what = `${name}${rate === null ? '' : ` ${rate}`}${scope === 'cluster' ? ' of all gateways' : ''}`;
+  if (recent === null) return `${what}: no gateway says anything of it yet`;
+  const { admitted, delayed, refused, seconds } = recent;
+  const asked = String(admitted + refused);
+  const waited = delayed === 0 ? '' : `, ${String(delayed)} had to wait`;
+  return `${what}: ${mode === 'log' ? 'would have refused' : 'refused'} ${String(refused)} of ${asked} in ${String(seconds)} s${waited}`;
+}
+
+function servicePairs(service: ServiceResource, limits: readonly LimitResource[]): Pairs {
   const { spec, convergence } = service;
   const { decided, usual } = specLines(spec);
   return [
@@ -66,6 +91,7 @@ function servicePairs(service: ServiceResource): Pairs {
     ['Routes', spec.routes.map(routeLine)],
     ['Decided', decided],
     ['By default', usual],
+    ...(limits.length === 0 ? [] : [['Limits', limits.map(limitLine)] as const]),
     ['Versions', pairs(service.versions) || 'by weight alone'],
     ['Falls back', fallbackText(service)],
     ['Shares now', pairs(service.effective_shares)],

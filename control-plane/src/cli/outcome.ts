@@ -14,7 +14,7 @@ const GRACE_MS = 15_000;
 
 /** What a mutation changed, for a person; one who waits sees the blockers as they go. */
 function mutationLines(outcome: MutationResource, waits: boolean): string[] {
-  const { changes, guards, blockers, undoes } = outcome;
+  const { changes, guards, blockers, undoes, notes = [] } = outcome;
   return [
     ...(undoes === undefined
       ? []
@@ -24,6 +24,7 @@ function mutationLines(outcome: MutationResource, waits: boolean): string[] {
     ...(changes.length === 0 ? ['nothing changes: it is so already'] : []),
     ...changeLines(changes),
     ...guards.map((guard) => `warning: guard ${guard.guard}: ${guard.message}`),
+    ...notes,
     ...(waits ? [] : blockers).map((blocker) => `waits for: ${blocker}`),
     ...(outcome.dry_run ? ['dry run: nothing was written'] : []),
     ...(outcome.published || outcome.dry_run

@@ -192,6 +192,22 @@ describe('weight and route', () => {
     expect(served.plane.service('shop')?.spec.routes).toEqual([{ host: 'api.example.com', path: '/x' }]);
   });
 
+  it('describes limits with what came of them of late', async () => {
+    const limits = '[{"name":"all","rate":"9/s"},{"name":"tried","rate":"1/s","mode":"log"}]';
+    expect((await ebbgate(['set', 'service', 'shop', `limits=${limits}`])).code).toBe(0);
+    const limit = { algorithm: 'token_bucket', scope: 'gateway', rate: '9/s' } as const;
+    const recent = { admitted: 40, delayed: 2, refused: 10, seconds: 61, gateways: 2 };
+    served.plane.limitMap.set('shop', [
+      { ...limit, name: 'all', mode: 'enforce', recent },
+      { ...limit, name: 'tried', mode: 'log', recent: { ...recent, delayed: 0 } },
+      { ...limit, name: 'shared', scope: 'cluster', mode: 'enforce', recent: null },
+    ]);
+    const { out } = await ebbgate('describe service shop');
+    expect(out).toContain('all 9/s: refused 10 of 50 in 61 s, 2 had to wait');
+    expect(out).toContain('tried 9/s: would have refused 10 of 50 in 61 s');
+    expect(out).toContain('shared 9/s of all gateways: no gateway says anything of it yet');
+  });
+
   it('adds a route with conditions, and replaces the one of its name', async () => {
     const line = 'route shop --path /x name=reads methods=GET,HEAD priority=2 clients=10.0.0.0/8';
     expect((await ebbgate(`${line} regex=/x/\\d+`)).code).toBe(0);

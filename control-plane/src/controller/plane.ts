@@ -1,6 +1,10 @@
 import type { ControlPlane } from '../model/control_plane.js';
 import type { ReadinessResource } from '../model/readiness.js';
-import { ok } from '../model/result.js';
+import type { LimitResource } from '../model/resources.js';
+import { ok, type Result } from '../model/result.js';
+import { describeLimits, limitNotes } from '../plan/describe_limits.js';
+import { describeService } from '../plan/describe_service.js';
+import { gatewaysThatCount } from '../plan/proof.js';
 import { storeProblem } from './inputs/store_problems.js';
 import { readinessOf, roleOf } from './readiness.js';
 import { createReads } from './reads.js';
@@ -26,14 +30,38 @@ export function createPlane(rooms: Rooms): ControlPlane {
       if (!members.ok) return members;
       return ok(members.value.map((one, at) => ({ ...one, role: at === 0 ? 'leader' : 'standby' }) as const));
     },
+    limits: (service) => limitsOf(rooms, service),
     changed: (signal) => passes.changed(signal),
     auditPage: (query) => deps.audit.page(query),
     auditRecord: (n) => deps.audit.record(n),
     copy: (asked) => rooms.copies.document(asked),
-    mutate: (mutation, caller) => commands.mutate(mutation, caller),
+    mutate: async (mutation, caller) => {
+      const outcome = await commands.mutate(mutation, caller);
+      if (!outcome.ok || !caller.dry_run || mutation.kind !== 'patch_spec') return outcome;
+      const notes = mutation.spec.limits === undefined ? [] : await notesOf(rooms, mutation.service);
+      return notes.length === 0 ? outcome : ok({ ...outcome.value, notes });
+    },
     releases,
     tokens: createTokenPlane({ tokens: () => inputs.tokens, wall: () => rooms.clock.wall() }),
   };
+}
+
+/** Undefined = there is no such service. */
+async function limitsOf(
+  { world, deps }: Rooms,
+  service: string,
+): Promise<Result<readonly LimitResource[] | undefined, string>> {
+  const now = world();
+  const found = describeService(now, service);
+  if (!found || found.spec.limits.length === 0) return ok(found && []);
+  const read = await deps.traffic.read(gatewaysThatCount(now.witnesses));
+  return read.ok ? ok(describeLimits(service, found.spec.limits, read.value)) : read;
+}
+
+/** What the limits of before refused of late, where that can be read. */
+async function notesOf(rooms: Rooms, service: string): Promise<readonly string[]> {
+  const limits = await limitsOf(rooms, service);
+  return limits.ok ? limitNotes(limits.value ?? []) : [];
 }
 
 function readinessNow({

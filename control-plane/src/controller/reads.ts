@@ -27,6 +27,7 @@ export type Reads = Omit<
   | 'caughtUp'
   | 'hasView'
   | 'controllers'
+  | 'limits'
   | 'changed'
   | 'auditPage'
   | 'auditRecord'

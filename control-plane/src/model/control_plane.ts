@@ -10,6 +10,7 @@ import type {
   Convergence,
   GatewayResource,
   InstanceResource,
+  LimitResource,
   OperationResource,
   IntentResource,
   ProblemResource,
@@ -68,6 +69,8 @@ export interface ControlPlane {
   set(service: string): SetResource | undefined;
   convergence(service: string): Convergence | undefined;
   events(service: string): readonly ServiceEvent[] | undefined;
+  /** With what the gateways counted of late, which is read from Redis when it is asked. */
+  limits(service: string): Promise<Result<readonly LimitResource[] | undefined, string>>;
   intents(): readonly IntentResource[];
   /** As published, the first that is asked first. */
   routes(): readonly RouteResource[];

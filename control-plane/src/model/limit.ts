@@ -35,6 +35,15 @@ export interface Limit {
   readonly exempt?: readonly string[];
 }
 
+/** How often a limit was asked, by all gateways that say so, in the seconds that they looked back. */
+export interface LimitCounts {
+  readonly admitted: number;
+  /** Of those admitted: had to wait. */
+  readonly delayed: number;
+  /** With mode `log`: would have been refused. */
+  readonly refused: number;
+}
+
 const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
 const MOST_COUNT = 1_000_000_000;
 

@@ -150,6 +150,8 @@ export interface MutationResource {
   readonly operation: OperationResource | null;
   /** False when Redis could not be written: accepted, and caught up after. */
   readonly published: boolean;
+  /** Of a dry run: what else is worth knowing, as sentences. Absent = nothing. */
+  readonly notes?: readonly string[];
   /** The record of the audit that it takes back; absent: it takes none back. */
   readonly undoes?: UndoneRecord;
   /** The services it touched, with their new etags. */

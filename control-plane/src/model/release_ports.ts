@@ -1,3 +1,4 @@
+import type { LimitCounts } from './limit.js';
 import type { Lifecycle, TruthStore } from './ports.js';
 import type { ReleaseRecord, ServiceReleases, StoredRelease } from './release.js';
 import type { Counts } from './release_gates.js';
@@ -34,6 +35,11 @@ export interface GatewayTraffic {
   readonly seq: number | null;
   /** Service → version → counts. */
   readonly services: Readonly<Record<string, Readonly<Record<string, Counts>>>>;
+  /** Service → limit → counts of the last `seconds`; absent where there are no limits, or in an older release. */
+  readonly limits?: {
+    readonly seconds: number;
+    readonly services: Readonly<Record<string, Readonly<Record<string, LimitCounts>>>>;
+  };
 }
 
 /** Reads the gateways' counters, on demand. */

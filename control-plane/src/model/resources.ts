@@ -6,7 +6,7 @@ import type { RouteSpec } from './route.js';
 import type { Asked } from './gateway.js';
 import type { Position } from './position.js';
 import type { ProblemKind, ProblemSeverity } from './standing_problem.js';
-import type { FilledLimit } from './limit.js';
+import type { FilledLimit, LimitAlgorithm, LimitCounts } from './limit.js';
 import type {
   Balancer,
   Document,
@@ -213,6 +213,24 @@ export interface OperationResource {
 }
 
 /** The version of the set document that sets are written in. */
+/** A limit of a service, and what came of it of late. */
+export interface LimitResource {
+  readonly name: string;
+  readonly algorithm: LimitAlgorithm;
+  readonly scope: 'gateway' | 'cluster';
+  /** Like `100/s`; null = it has none. */
+  readonly rate: string | null;
+  readonly mode: 'enforce' | 'log';
+  /** Over those gateways that say so; null = none does yet. */
+  readonly recent:
+    | (LimitCounts & {
+        /** How long each of them looked back: the shortest. */
+        readonly seconds: number;
+        readonly gateways: number;
+      })
+    | null;
+}
+
 export interface ContractResource {
   readonly version: number;
   /** The highest that this controller may choose. */

@@ -25,6 +25,24 @@ it('reads what the contract shows', () => {
   });
 });
 
+it('reads what limits did of late', () => {
+  const limits = {
+    seconds: 62,
+    services: {
+      orders: {
+        all: { admitted: 50, delayed: 0, refused: 450 },
+        'per-client': { admitted: 480, delayed: 7, refused: 20 },
+      },
+    },
+  };
+  expect(parseStats('gw-1', contract('stats_limits'))).toEqual({
+    ok: true,
+    value: { gateway: 'gw-1', boot: '6f1c2a9e4b7d8035', seq: 813, services: {}, limits },
+  });
+  for (const wrong of ['-1', '0.5', '"1"', 'null'])
+    expect(parseStats('gw-1', contract('stats_limits').replace('450', wrong)).ok).toBe(false);
+});
+
 it.each([
   ['no JSON', 'gw-1', '{'],
   ['another name', 'gw-2', example],

@@ -15,6 +15,12 @@ import { KEYS } from './keys.js';
 const READ_BATCH = 20;
 const MAX_CHARACTERS = 8_000_000;
 
+const limitCounts = z.object({
+  admitted: z.int().min(0),
+  delayed: z.int().min(0),
+  refused: z.int().min(0),
+});
+
 const stats = z.object({
   v: z.literal(1),
   id: nameSchema('gateway'),
@@ -23,6 +29,12 @@ const stats = z.object({
   seq: z.int().min(0).optional(),
   // Read by hand below: of 200 services zod takes 40 ms, once a second and gateway.
   services: z.custom<Readonly<Record<string, unknown>>>(isObject, { error: 'is no object' }),
+  limits: z
+    .object({
+      seconds: z.int().min(0),
+      services: z.record(z.string(), z.record(z.string(), limitCounts)),
+    })
+    .optional(),
 });
 
 /** Reads what is under the stats key of gateway `id`. A failure is one sentence that names the field. */
@@ -45,8 +57,9 @@ export function parseStats(id: string, text: string): Result<GatewayTraffic, str
     }
     services.push([service, Object.fromEntries(read)]);
   }
-  const { boot, seq = null } = parsed.data;
-  return ok({ gateway: id, boot, seq, services: Object.fromEntries(services) });
+  const { boot, seq = null, limits } = parsed.data;
+  const read = { gateway: id, boot, seq, services: Object.fromEntries(services) };
+  return ok(limits === undefined ? read : { ...read, limits });
 }
 
 /** The counts of one version, or the member that is wrong with what is wrong about it. */

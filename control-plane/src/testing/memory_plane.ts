@@ -9,6 +9,7 @@ import type {
   Convergence,
   GatewayResource,
   InstanceResource,
+  LimitResource,
   OperationResource,
   IntentResource,
   ProblemResource,
@@ -54,6 +55,7 @@ export class MemoryPlane implements ControlPlane {
   readonly setMap = new Map<string, SetResource>();
   readonly convergenceMap = new Map<string, Convergence>();
   readonly eventMap = new Map<string, ServiceEvent[]>();
+  readonly limitMap = new Map<string, readonly LimitResource[]>();
   readonly operationMap = new Map<string, OperationResource>();
   readonly releases = new MemoryReleases();
   readonly tokens = new MemoryTokens();
@@ -113,6 +115,10 @@ export class MemoryPlane implements ControlPlane {
   }
   convergence(service: string): Convergence | undefined {
     return this.convergenceMap.get(service);
+  }
+  limits(service: string): Promise<Result<readonly LimitResource[] | undefined, string>> {
+    const limits = this.limitMap.get(service);
+    return Promise.resolve(ok(limits ?? (this.serviceMap.has(service) ? [] : undefined)));
   }
   events(service: string): readonly ServiceEvent[] | undefined {
     return this.eventMap.get(service) ?? (this.serviceMap.has(service) ? [] : undefined);

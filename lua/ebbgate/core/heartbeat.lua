@@ -75,9 +75,22 @@ local function buckets_text(buckets)
   return '[' .. table.concat(parts, ',') .. ']'
 end
 
+--- Nothing where there are no limits.
+local function limits_text(limits, seconds, quote)
+  if not limits or not next(limits) then return '' end
+  local body = json_text.members(limits, function(service, named)
+    return quote(service) .. ':{' .. json_text.members(named, function(name, counted)
+      return quote(name) .. ':{"admitted":' .. text(counted.admitted or 0) .. ',"delayed":' .. text(counted.delayed or 0)
+        .. ',"refused":' .. text(counted.refused or 0) .. '}'
+    end) .. '}'
+  end)
+  return ',"limits":{"seconds":' .. text(math.floor(seconds)) .. ',"services":{' .. body .. '}}'
+end
+
 --- The cumulative counters' JSON. `beat`: the heartbeat that it goes with.
 --- `services`: name → version → {requests, errors, ms, buckets}.
-function heartbeat.encode_stats(beat, services, quote)
+--- `limits`, if there are any: service → limit → {admitted, delayed, refused}, of the last `seconds`.
+function heartbeat.encode_stats(beat, services, quote, limits, seconds)
   local body = json_text.members(services, function(service, versions)
     return quote(service) .. ':{"versions":{' .. json_text.members(versions, function(version, counted)
       return quote(version) .. ':{"requests":' .. text(counted.requests) .. ',"errors":' .. text(counted.errors)
@@ -86,7 +99,7 @@ function heartbeat.encode_stats(beat, services, quote)
     end) .. '}}'
   end)
   return '{"v":1,"id":' .. quote(beat.id) .. ',"boot":' .. quote(beat.boot) .. ',"seq":' .. text(beat.seq)
-    .. ',"services":{' .. body .. '}}'
+    .. ',"services":{' .. body .. '}' .. limits_text(limits, seconds, quote) .. '}'
 end
 
 return heartbeat

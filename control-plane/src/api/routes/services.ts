@@ -4,7 +4,7 @@ import type { ServiceResource } from '../../model/resources.js';
 import type { SpecPatch } from '../../model/mutation.js';
 import { endpoint, type Endpoint, type Reply } from '../endpoint.js';
 import { mutate } from '../mutate.js';
-import { absent } from '../refusal.js';
+import { absent, Refusal } from '../refusal.js';
 import { name, publishedName } from '../schema/atoms.js';
 import * as request from '../schema/requests.js';
 import * as resource from '../schema/resources.js';
@@ -101,6 +101,24 @@ function readEndpoints(plane: ControlPlane, wait: Wait): readonly Endpoint[] {
       answers: { 200: { description: 'The events, newest last.', schema: resource.events } },
       codes: ['not_found'],
       handle: ({ params: { service } }) => ({ body: { items: found(plane.events(service), service) } }),
+    }),
+    endpoint({
+      method: 'get',
+      path: '/v1/services/{service}/limits',
+      tag,
+      summary: 'The limits, and how many requests each admitted and refused of late',
+      access: { role: 'viewer', about: 'service' },
+      params,
+      query: request.noQuery,
+      body: null,
+      view: true,
+      answers: { 200: { description: 'The limits, in their order.', schema: resource.limits } },
+      codes: ['not_found', 'store_unavailable'],
+      handle: async ({ params: { service } }) => {
+        const limits = await plane.limits(service);
+        if (!limits.ok) throw new Refusal({ code: 'store_unavailable', detail: limits.error });
+        return { body: { items: found(limits.value, service) } };
+      },
     }),
   ];
 }

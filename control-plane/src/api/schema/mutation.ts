@@ -31,6 +31,9 @@ export const mutation = z.object({
   blockers: z.array(z.string()),
   operation: operation.nullable(),
   published: z.boolean(),
+  notes: z.array(z.string()).optional().meta({
+    description: 'Of a dry run: what else is worth knowing, like what the limits refused of late.',
+  }),
   undoes: z
     .object({ n: z.int(), at: z.string(), by: z.string(), verb: z.string(), object: z.string() })
     .optional()

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { LIMIT_ALGORITHMS, LIMIT_SCOPES } from '../../model/limit.js';
 import type * as model from '../../model/resources.js';
 import { ROUTE_CONDITIONS } from '../../model/route.js';
 import { PROBLEM_KINDS, type ProblemKind } from '../../model/standing_problem.js';
@@ -259,6 +260,22 @@ const contract = z.object({
 function listOf<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item) });
 }
+const limit = z.object({
+  name: z.string(),
+  algorithm: z.enum(LIMIT_ALGORITHMS),
+  scope: z.enum(LIMIT_SCOPES),
+  rate: z.string().nullable(),
+  mode: z.enum(['enforce', 'log']),
+  recent: z
+    .object({ admitted: count, delayed: count, refused: count, seconds: count, gateways: count })
+    .nullable()
+    .meta({
+      description:
+        'Requests of the last `seconds`, over those `gateways` that say so; with mode `log` what it would have refused. Null: none says so yet.',
+    }),
+}) satisfies z.ZodType<model.LimitResource>;
+
+export const limits = listOf(limit);
 export const services = listOf(service);
 export const instances = listOf(instance);
 export const operations = listOf(operation);

@@ -65,16 +65,24 @@ local function counted_of(services, service, version)
   return counted
 end
 
---- service → version → {requests, errors, ms, buckets = {n per bucket}}; requests that met no service are not in it.
+--- service → version → {requests, errors, ms, buckets = {n per bucket}}; requests that met no service are not in it. And
+--- service → limit → result → count.
 function request_counts:versions()
-  local services = {}
+  local services, limits = {}, {}
   self:each(function(metric, values, count)
+    if metric == metrics.limited then
+      local service, limit, result = values[1], values[2], values[3]
+      limits[service] = limits[service] or {}
+      limits[service][limit] = limits[service][limit] or {}
+      limits[service][limit][result] = count
+      return
+    end
     local field = FIELDS[metric.id]
     if not field and metric ~= metrics.bucket or values[1] == '' then return end
     local counted = counted_of(services, values[1], values[2])
     if field then counted[field] = count else counted.buckets[tonumber(values[3])] = count end
   end)
-  return services
+  return services, limits
 end
 
 --- True if the counter belongs to something that no set names.

@@ -2,6 +2,7 @@
 local heartbeat = require 'ebbgate.core.heartbeat'
 local keys = require 'ebbgate.core.keys'
 local position = require 'ebbgate.core.position'
+local recent = require 'ebbgate.core.recent'
 local wire = require 'ebbgate.core.wire'
 local clock = require 'ebbgate.worker.clock'
 local redis = require 'ebbgate.worker.follow.redis'
@@ -19,6 +20,7 @@ local HEARTBEAT_TTL_MS, STATS_TTL_MS = 86400000, 120000
 --- (seconds)}
 function reporter.new(parts)
   parts.running, parts.again, parts.beat_at, parts.watched, parts.reported = false, false, 0, {}, nil
+  parts.recent = recent.new()
   return setmetatable(parts, reporter)
 end
 
@@ -84,9 +86,14 @@ local function gather(self)
   }, table.concat({ applied_text or '', rejected_text, kinds_text(problems), watched_text(self, counted.in_flight) }, '\n')
 end
 
+local function stats_text(self, beat)
+  local services, limits = self.request_counts:versions()
+  return heartbeat.encode_stats(beat, services, self.json.encode, self.recent:gained(clock.now(), limits))
+end
+
 local function send(self, beat, changed, with_stats)
   local id, quote = self.identity.id, self.json.encode
-  local stats = with_stats and heartbeat.encode_stats(beat, self.request_counts:versions(), quote)
+  local stats = with_stats and stats_text(self, beat)
   return self.redis:run(function(connection)
     local commands = {
       { 'set', keys.redis.heartbeat(id), heartbeat.encode(beat, quote), 'PX', HEARTBEAT_TTL_MS },
