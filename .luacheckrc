@@ -44,7 +44,7 @@ stds.nginx_tls = { read_globals = { ngx = only(SHARED .. ' exit ERROR') } }
 stds.nginx_http = { read_globals = { ngx = only(SHARED .. ' crc32_long exec exit print send_headers HTTP_OK') } }
 local http = stds.nginx_http.read_globals.ngx.fields
 for _, name in ipairs { 'arg', 'ctx', 'header', 'status', 'var' } do http[name] = { other_fields = true, read_only = false } end
-http.req, http.resp = only 'clear_header get_headers get_method http_version', only 'get_headers'
+http.req, http.resp = only 'clear_header get_headers get_method http_version set_header set_uri', only 'get_headers'
 stds.nginx_pattern = { read_globals = { ngx = { fields = { re = only 'find' } } } }
 stds.nginx_request_clock = { read_globals = { ngx = { fields = { req = only 'start_time' } } } }
 

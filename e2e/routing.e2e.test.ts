@@ -39,11 +39,15 @@ interface Answer {
   readonly body: string;
 }
 
-/** One request as bytes: its request line and its header lines. */
+/** One request as bytes: its request line and its header lines, with a body of the length that they say. */
 async function ask(line: string, ...headers: readonly string[]): Promise<Answer> {
   const client = await openRawClient(bench.place.port);
   const host = headers.some((one) => /^host:/i.test(one)) ? [] : ['Host: h.test'];
-  client.send(`${[`${line} HTTP/1.1`, ...host, ...headers, 'Connection: close'].join('\r\n')}\r\n\r\n`);
+  const length = Number(/^Content-Length: (\d+)$/m.exec(headers.join('\n'))?.[1] ?? 0);
+  const body = headers.includes('Transfer-Encoding: chunked') ? '0\r\n\r\n' : 'x'.repeat(length);
+  client.send(
+    `${[`${line} HTTP/1.1`, ...host, ...headers, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`,
+  );
   await client.closed();
   const [head = '', ...rest] = client.text.split('\r\n\r\n');
   return {
@@ -188,4 +192,171 @@ test('the worst that may be a pattern takes milliseconds, whatever is sent', asy
   }
   // One that backtracks without a bound would take hours.
   expect(Math.max(...times)).toBeLessThan(500);
+});
+
+describe('what a route does', () => {
+  const at = (path: string, more: Partial<Route>): Route => ({
+    ...{ host: '*', path, service: 'web', name: path.slice(1) },
+    ...more,
+  });
+  beforeAll(() =>
+    routes([
+      { host: '*', path: '/', service: 'web' },
+      at('/denied', { deny: ['10.1.0.0/16'] }),
+      at('/office', { allow: ['10.1.0.0/16'] }),
+      at('/down', { maintenance: { body: 'Back at 5.\n', retry_after_s: 120 } }),
+      at('/closed', { maintenance: { status: 410, retry_after_s: 0 } }),
+      at('/secure', { redirect: { scheme: 'https' } }),
+      at('/old', { redirect: { prefix: '/new', status: 301 } }),
+      at('/api', { rewrite_prefix: '/' }),
+      at('/v1', {
+        request_headers: {
+          set: [{ name: 'x-env', value: 'prod' }],
+          add: [{ name: 'x-list', value: 'gateway' }],
+          remove: ['x-debug'],
+        },
+        response_headers: {
+          set: [{ name: 'cache-control', value: 'no-store' }],
+          add: [{ name: 'x-service', value: 'gateway' }],
+          remove: ['keep-alive'],
+        },
+      }),
+      at('/cors', {
+        cors: {
+          origins: ['https://a.test'],
+          methods: ['GET', 'PUT'],
+          headers: ['x-a'],
+          expose: ['x-b'],
+          credentials: true,
+        },
+      }),
+      at('/nobody', { service: 'nobody', cors: { origins: ['*'] } }),
+      at('/upload', { max_body_bytes: 4 }),
+      at('/retried', {
+        service: 'retried',
+        rewrite_prefix: '/r',
+        request_headers: { set: [{ name: 'x-env', value: 'a' }] },
+      }),
+    ]),
+  );
+  const header = ({ head }: Answer, name: string): string | undefined =>
+    new RegExp(`^${name}: (.*)$`, 'im').exec(head)?.[1]?.trim();
+
+  test('clients that are denied, or not allowed, are refused', async () => {
+    const from = (client: string): string => `X-Forwarded-For: ${client}`;
+    const [denied, others, inside, outside] = await Promise.all([
+      ask('GET /denied', from('10.1.2.3')),
+      ask('GET /denied', from('10.2.0.1')),
+      ask('GET /office', from('10.1.2.3')),
+      ask('GET /office', from('10.1.2.3, 192.0.2.1')),
+    ]);
+    expect([denied, others, inside, outside].map(({ status }) => status)).toEqual([403, 200, 200, 403]);
+    expect(JSON.parse(/\{.*\}/s.exec(denied.body)?.[0] ?? '{}')).toMatchObject({
+      status: 403,
+      code: 'denied',
+    });
+  });
+
+  test('maintenance is answered by the gateway', async () => {
+    const down = await ask('POST /down/x', 'Content-Length: 0');
+    expect([down.status, down.body, header(down, 'retry-after'), header(down, 'content-type')]).toEqual([
+      ...[503, 'Back at 5.\n', '120', 'text/plain; charset=utf-8'],
+    ]);
+    const closed = await ask('GET /closed');
+    expect([closed.status, header(closed, 'retry-after')]).toEqual([410, undefined]);
+    expect(closed.body).toContain('"code":"maintenance"');
+    expect((await ask('HEAD /down')).body).toBe('');
+  });
+
+  test.each([
+    ['GET /secure/a%2Fb?x=1&y=%20', 308, 'https://h.test/secure/a%2Fb?x=1&y=%20'],
+    ['PUT /secure', 308, 'https://h.test/secure'],
+    ['GET //secure', 308, 'https://h.test//secure'],
+    ['GET http://h.test/secure?q', 308, 'https://h.test/secure?q'],
+    ['GET /old/a?b=c', 301, 'http://h.test/new/a?b=c'],
+    ['GET /old//evil.test/%0d%0ax:y', 301, 'http://h.test/new/evil.test/%0D%0Ax:y'],
+    ['GET /old/..%2f..%2fold', 400, undefined],
+  ])('%s is redirected: %i %s', async (line, status, location) => {
+    const answer = await ask(line);
+    expect([answer.status, header(answer, 'location'), answer.service]).toEqual([status, location, '']);
+  });
+
+  test('who is there already goes on to the service', async () => {
+    expect((await ask('GET /secure', 'X-Forwarded-Proto: https')).service).toBe('web');
+  });
+
+  test.each([
+    ['/api/x/y?q=%2F', '/x/y?q=%2F'],
+    ['/api', '/'],
+    ['/api/', '/'],
+    ['/api//x', '/x'],
+    ['/api/a%20b%25%3F%23', '/a%20b%25%3F%23'],
+    ['/api/a%0d%0aX-Evil:%20y', '/a%0D%0AX-Evil:%20y'],
+    ['/%61pi/x', '/x'],
+    ['/other', '/other'],
+  ])('%s comes to the service as %s', async (target, url) => {
+    const answer = await ask(`GET ${target}`);
+    expect([answer.service, seenBy(answer).url]).toEqual(['web', url]);
+  });
+
+  test('heads are changed on both ways, and nothing of a value becomes another header', async () => {
+    const answer = await ask('GET /v1', 'X-Env: test', 'X-List: a', 'X-Debug: 1', 'X-Other: b');
+    expect(seenBy(answer).headers).toMatchObject({ 'x-env': 'prod', 'x-list': 'a, gateway', 'x-other': 'b' });
+    expect(Object.keys(seenBy(answer).headers)).not.toContain('x-debug');
+    expect(header(answer, 'cache-control')).toBe('no-store');
+    expect(answer.head.match(/^x-service: .*$/gim)?.map((one) => one.trim())).toEqual([
+      'X-Service: web',
+      'x-service: gateway',
+    ]);
+    expect(header(await ask('GET /'), 'cache-control')).toBeUndefined();
+  });
+
+  test('preflights are answered by the gateway, and answers say who may read them', async () => {
+    const asking = ['Origin: https://a.test', 'Access-Control-Request-Method: PUT'];
+    const preflight = await ask('OPTIONS /cors/x', ...asking);
+    expect([preflight.status, preflight.service]).toEqual([204, '']);
+    expect(
+      ['allow-origin', 'allow-methods', 'allow-headers', 'allow-credentials', 'max-age'].map((name) =>
+        header(preflight, `access-control-${name}`),
+      ),
+    ).toEqual(['https://a.test', 'GET, PUT', 'x-a', 'true', '600']);
+    const stranger = await ask(
+      'OPTIONS /cors',
+      'Origin: https://evil.test',
+      'Access-Control-Request-Method: PUT',
+    );
+    expect([stranger.status, /access-control/i.test(stranger.head)]).toEqual([204, false]);
+    const read = await ask('GET /cors', 'Origin: https://a.test');
+    expect([read.service, header(read, 'access-control-allow-origin'), header(read, 'vary')]).toEqual([
+      ...['web', 'https://a.test', 'Origin'],
+    ]);
+    expect(header(read, 'access-control-expose-headers')).toBe('x-b');
+    expect((await ask('GET /cors', 'Origin: null')).head).not.toMatch(/access-control/i);
+    // A plain OPTIONS is the service's.
+    expect((await ask('OPTIONS /cors', 'Origin: https://a.test')).service).toBe('web');
+  });
+
+  test("the gateway's own errors may be read by those pages too", async () => {
+    await stubs.get('nobody')?.stop();
+    const answer = await ask('GET /nobody', 'Origin: https://a.test');
+    expect([answer.status, header(answer, 'access-control-allow-origin')]).toEqual([502, '*']);
+  });
+
+  test('a body is bounded by its length, which must be known', async () => {
+    const send = (...lines: string[]): Promise<Answer> => ask('POST /upload', ...lines);
+    const chunked = await send('Transfer-Encoding: chunked');
+    expect([(await send('Content-Length: 5')).status, chunked.status]).toEqual([413, 411]);
+    expect((await send('Content-Length: 0')).status).toBe(200);
+    expect((await ask('GET /upload')).status).toBe(200);
+  });
+
+  test('it is done once, also where another location of nginx is taken', async () => {
+    const stub = stubs.get('retried');
+    if (!stub) throw new Error('no stub');
+    await bench.acked(
+      await bench.publishing.set('retried', [peer(stub)], { retry: { tries: 2, on: 'server_error' } }),
+    );
+    const answer = await ask('GET /retried/x', 'X-Env: b');
+    expect([seenBy(answer).url, seenBy(answer).headers['x-env']]).toEqual(['/r/x', 'a']);
+  });
 });

@@ -15,7 +15,14 @@ local NEEDS = {
   upstream = { scheme = 'https' },
   ['limits.1'] = { name = 'a', rate = '1000000000/s' },
   ['routes.1.headers.1'] = { name = 'a' }, ['routes.1.query.1'] = { name = 'a' },
+  ['routes.1.cors'] = { origins = { '*' } },
 }
+
+for _, side in ipairs({ 'request_headers', 'response_headers' }) do
+  for _, list in ipairs({ 'set', 'add' }) do
+    NEEDS['routes.1.' .. side .. '.' .. list .. '.1'] = { name = 'a', value = 'b' }
+  end
+end
 
 local function split(path)
   local names = {}

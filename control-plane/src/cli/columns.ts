@@ -67,8 +67,8 @@ export const SERVICE: readonly Column<ServiceResource>[] = [
   { head: 'ETAG', show: (s) => s.etag ?? '', wide: true },
 ];
 
-/** What a route asks for beside host and path, as `ebbgate route` takes it. */
-function conditionsOf({
+/** What a route says beside host, path and name, as `ebbgate route` takes it. */
+function settingsOf({
   name: _name,
   service: _service,
   match: _match,
@@ -85,7 +85,7 @@ export const ROUTE: readonly Column<RouteResource>[] = [
   { head: 'SERVICE', show: (r) => r.service },
   { head: 'NAME', show: (r) => r.name },
   { head: 'PRIORITY', show: (r) => String(r.priority ?? 0), wide: true },
-  { head: 'CONDITIONS', show: conditionsOf },
+  { head: 'SETTINGS', show: settingsOf },
 ];
 
 /** `healthy`, or by how many gateways it is found otherwise: `failing 2/3`. Empty where nobody checks it. */

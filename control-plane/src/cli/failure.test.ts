@@ -117,7 +117,7 @@ describe('failures', () => {
     ['weight shop a=x', /not a whole number/],
     ['weight shop --version v1=50,v2=60', /must sum to 100/],
     ['weight shop a=10001', /at most 10000/],
-    ['route shop', /required option '--path/],
+    ['route shop', /--path is needed/],
     ['gateway forget gw-a', /required option '--reason/],
     ['get services -o xml', /table, wide, json, yaml/],
     ['get servces', /unknown command/],

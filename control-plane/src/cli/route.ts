@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ROUTE_CONDITIONS, type RouteSpec } from '../model/route.js';
+import { ROUTE_MEMBERS, type RouteSpec } from '../model/route.js';
 import type { ServiceResource } from '../model/resources.js';
 import type { MutationResource } from '../model/mutation.js';
 import { createClient, path, type ApiClient } from './client.js';
@@ -47,7 +47,7 @@ export function addRoute(program: Command, terminal: Terminal): void {
         'next: ebbgate route --help',
       ]);
     }
-    const given = patchOf(words, ROUTE_CONDITIONS, 'methods=GET,HEAD');
+    const given = patchOf(words, ROUTE_MEMBERS, 'methods=GET,HEAD');
     const said = Object.entries(given).filter(([, value]) => value !== null);
     const route: RouteSpec = { host: flags.host, path: flags.path, ...Object.fromEntries(said) };
     const client = createClient(flags, terminal);

@@ -2,7 +2,7 @@ import { own, put } from '../model/dictionary.js';
 import { DURATION_HINT, formatDuration, parseDuration } from '../model/duration.js';
 import type { EffectiveSpec } from '../model/resources.js';
 import type { SpecPatch } from '../model/mutation.js';
-import { ROUTE_CONDITIONS, type RouteSpec } from '../model/route.js';
+import { ROUTE_MEMBERS, type RouteSpec } from '../model/route.js';
 import { SECTIONS } from '../model/service_spec.js';
 import { isDefault, isObject, onWire, type Member, type Members, type Rule } from '../model/shape.js';
 import { CliFailure, EXIT } from './failure.js';
@@ -185,7 +185,7 @@ export function specLines(spec: EffectiveSpec): {
 
 /** A route in one line, with what it says more as `ebbgate route` takes it: `* /api name=writes methods=POST,PUT`. */
 export function routeLine(route: RouteSpec): string {
-  const more = Object.entries(ROUTE_CONDITIONS).flatMap(([name, member]) => {
+  const more = Object.entries(ROUTE_MEMBERS).flatMap(([name, member]) => {
     const value = own(route as unknown as Record<string, unknown>, name);
     return value === undefined ? [] : leaves(member, [name], value);
   });

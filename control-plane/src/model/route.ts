@@ -1,5 +1,7 @@
 import type { Fault, FormRule, Members, TextRule } from './shape.js';
 import { NETWORK } from './network.js';
+import { actionContradictions } from './action_contradictions.js';
+import { ROUTE_ACTIONS, type RouteActions } from './route_actions.js';
 import { LONGEST_PATTERN, patternFault } from './pattern.js';
 
 /*
@@ -20,7 +22,7 @@ export interface ValueCondition {
 }
 
 /** A route of one service. A member that may be absent has a default: what nobody asked for changes no bytes. */
-export interface RouteSpec {
+export interface RouteSpec extends RouteActions {
   readonly host: string;
   readonly path: string;
   /** Absent: made from the others (plan/route_name.ts). */
@@ -99,8 +101,7 @@ const ARGUMENT_NAME: TextRule = {
   bad: ['', 'a=b', 'a&b', 'a b', 'é'],
 };
 
-/** What a route may say beside its host and path, in the order of the wire. */
-export const ROUTE_CONDITIONS: Members = {
+const CONDITIONS: Members = {
   name: {
     rule: {
       kind: 'text',
@@ -154,9 +155,12 @@ export const ROUTE_CONDITIONS: Members = {
   },
 };
 
+/** What a route may say beside its host and path, in the order of the wire. */
+export const ROUTE_MEMBERS: Members = { ...CONDITIONS, ...ROUTE_ACTIONS };
+
 /** What in a route does not go together or is no pattern, each with the path of its member. */
 export function routeContradictions(route: RouteSpec): readonly Fault[] {
-  const faults: Fault[] = [];
+  const faults: Fault[] = [...actionContradictions(route)];
   const say = (path: readonly string[], message: string | null): void => {
     if (message !== null) faults.push({ path, message });
   };

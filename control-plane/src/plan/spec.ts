@@ -2,7 +2,7 @@ import { own, put } from '../model/dictionary.js';
 import type { ServiceSpec } from '../model/intent.js';
 import type { EffectiveSections, EffectiveSpec } from '../model/resources.js';
 import type { SpecPatch } from '../model/mutation.js';
-import { MOST_ROUTES, ROUTE_CONDITIONS, routeContradictions, type RouteSpec } from '../model/route.js';
+import { MOST_ROUTES, ROUTE_MEMBERS, routeContradictions, type RouteSpec } from '../model/route.js';
 import { contradictions, SECTIONS } from '../model/service_spec.js';
 import type { Breaker } from '../model/breaker.js';
 import type { Limit } from '../model/limit.js';
@@ -52,7 +52,7 @@ export function wireSections(sections: WireSections | EffectiveSections): WireSe
 /** A route as it is published, but for its service: equal ones have equal bytes, whatever was said that is so anyway. */
 export function routeOnWire(route: RouteSpec): RouteSpec {
   const { host, path } = route;
-  return { host, path, ...onWire(ROUTE_CONDITIONS, withDefaults(ROUTE_CONDITIONS, route)) };
+  return { host, path, ...onWire(ROUTE_MEMBERS, withDefaults(ROUTE_MEMBERS, route)) };
 }
 
 /** What of a published set somebody must have decided: the spec that gives these sections, and says nothing else. */
@@ -113,7 +113,7 @@ function merge(before: Json, patch: Json): Record<string, unknown> {
 const anyText = { kind: 'form', fits: () => true, hint: 'a text', good: [], bad: [] } as const;
 const ROUTES_RULE: Rule = {
   kind: 'objects',
-  members: { host: { rule: anyText, doc: '' }, path: { rule: anyText, doc: '' }, ...ROUTE_CONDITIONS },
+  members: { host: { rule: anyText, doc: '' }, path: { rule: anyText, doc: '' }, ...ROUTE_MEMBERS },
   most: MOST_ROUTES,
 };
 

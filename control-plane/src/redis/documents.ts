@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { BREAKER_STATES } from '../model/breaker.js';
 import { checkName, type NameKind, ROUTES } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
-import { ROUTE_CONDITIONS } from '../model/route.js';
+import { ROUTE_MEMBERS } from '../model/route.js';
 import { SECTIONS, type SectionName } from '../model/service_spec.js';
 import type { Document, Route, ServiceSet } from '../model/set.js';
 import { MAX_PEERS, MAX_ROUTE_HOST, MAX_ROUTE_PATH, PEER_PORT, PEER_WEIGHT } from '../model/set_limits.js';
@@ -79,7 +79,7 @@ const routeTable = z.object({
       })
       .transform(({ host, path, service, ...more }, context): Route => {
         const faults: Fault[] = [];
-        const read = readMembers(ROUTE_CONDITIONS, more, 'wire', faults);
+        const read = readMembers(ROUTE_MEMBERS, more, 'wire', faults);
         for (const { path: at, message } of faults)
           context.issues.push({ code: 'custom', path: [...at], message, input: more });
         return { host, path, service, ...read };

@@ -148,6 +148,15 @@ describe.each(READERS)('%s', (_, read) => {
   });
 });
 
+/** An object with `value` at the path, and beside it what its neighbours need. */
+function within([name = '', ...rest]: readonly string[], value: unknown): object {
+  if (rest.length === 0) return { [name]: value };
+  if (rest[0] !== '0')
+    return { [name]: { ...(name === 'cors' ? { origins: ['*'] } : {}), ...within(rest, value) } };
+  const needed = name === 'set' || name === 'add' ? { name: 'a', value: 'b' } : { name: 'a' };
+  return { [name]: [{ ...needed, ...within(rest.slice(1), value) }] };
+}
+
 describe('a route', () => {
   /** Every reader of this language: whether it takes a route that says this. */
   const readers: readonly (readonly [string, (route: object) => boolean])[] = [
@@ -167,11 +176,8 @@ describe('a route', () => {
   test.each(
     readers.flatMap(([who, takes]) => route_fields.map((field) => [who, field.path, field, takes] as const)),
   )('%s: %s', (_, path, field, takes) => {
-    const [, , name = '', , inner] = path.split('.');
-    const routeWith = (value: unknown): object => ({
-      ...{ host: '*', path: '/' },
-      [name]: inner === undefined ? value : [{ name: 'a', [inner]: value }],
-    });
+    const names = path.split('.').slice(2);
+    const routeWith = (value: unknown): object => ({ host: '*', path: '/', ...within(names, value) });
     const { good, bad } = border(field);
     for (const value of good) expect([value, takes(routeWith(value))]).toEqual([value, true]);
     for (const value of bad) expect([value, takes(routeWith(value))]).toEqual([value, false]);

@@ -1,5 +1,5 @@
 import { checkName, LONGEST_NAME } from '../model/names.js';
-import { ROUTE_CONDITIONS } from '../model/route.js';
+import { ROUTE_MEMBERS } from '../model/route.js';
 import { SECTIONS } from '../model/service_spec.js';
 import { PEER_DEFAULTS } from '../model/set.js';
 import {
@@ -70,7 +70,7 @@ export function specContract(): SpecContract {
   return {
     most_bytes: MAX_SET_BYTES,
     fields: fieldsOf(SECTIONS, ''),
-    route_fields: fieldsOf(ROUTE_CONDITIONS, 'routes.0.'),
+    route_fields: fieldsOf(ROUTE_MEMBERS, 'routes.0.'),
     peers: { most: MAX_PEERS, port: PEER_PORT, weight: PEER_WEIGHT, defaults: PEER_DEFAULTS },
     longest: { service, instance, version, zone, route_host: MAX_ROUTE_HOST, route_path: MAX_ROUTE_PATH },
     inside: {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { BREAKER_STATES } from '../model/breaker.js';
 import type { IntentRecord } from '../model/intent.js';
 import { checkName, type NameKind } from '../model/names.js';
-import { ROUTE_CONDITIONS } from '../model/route.js';
+import { ROUTE_MEMBERS } from '../model/route.js';
 import type { Result } from '../model/result.js';
 import { SECTION_NAMES, SECTIONS, type SectionName } from '../model/service_spec.js';
 import { readValue, type Fault, type Members, type Rule } from '../model/shape.js';
@@ -38,7 +38,7 @@ function value(rule: Rule) {
 }
 
 const spec = z.strictObject({
-  routes: z.array(z.strictObject({ host: text, path: text, ...members(ROUTE_CONDITIONS) })).optional(),
+  routes: z.array(z.strictObject({ host: text, path: text, ...members(ROUTE_MEMBERS) })).optional(),
   ...Object.fromEntries(SECTION_NAMES.map((name) => [name, section(name).optional()])),
   min_available: z.int().min(0).optional(),
   version_fallback: z.boolean().optional(),

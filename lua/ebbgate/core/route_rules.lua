@@ -27,6 +27,40 @@ local function conditions(name_pattern)
   }, 8, function() return nil end)
 end
 
+local function optional(rule)
+  return function(given)
+    if given == nil then return nil, false end
+    return rule(given)
+  end
+end
+
+local header_name = text('^[a-z0-9-]+$', 64)
+local header_values = objects({ name = header_name, value = text('^[\32-\126]*$', 1024) }, 16, function() return nil end)
+local changes = rules.object({ set = header_values, add = header_values, remove = list(header_name, 16, {}) }, true)
+
+local function plain_path(given)
+  if type(given) ~= 'string' or #given > 1024 or not match(given, "^/[A-Za-z0-9._~!$&'()*+,;=:@/-]*$") then return nil, true end
+  return given, find(given, '//', 1, true) ~= nil or given ~= '/' and find(given, '/$') ~= nil
+end
+
+local function authority(given)
+  if type(given) ~= 'string' or #given > 253 then return nil, true end
+  local name, port = match(given, '^([^:]+):(%d+)$')
+  if port and #port > 5 then return nil, true end
+  name = name or given
+  return given, not (match(name, '^[a-z0-9_]$') or match(name, '^[a-z0-9_][a-z0-9._-]*[a-z0-9]$'))
+end
+
+local function origin(given)
+  if type(given) ~= 'string' or #given > 253 then return nil, true end
+  if given == '*' then return given, false end
+  local rest = match(given, '^https?://(.+)$')
+  if not rest then return nil, true end
+  local port = match(rest, '^%[[0-9a-f:.]+%]$') and '' or match(rest, '^%[[0-9a-f:.]+%]:(%d+)$')
+  if port then return given, #port > 5 end
+  return given, select(2, authority(rest))
+end
+
 local function method(given) return given, type(given) ~= 'string' or #given > 32 or not match(given, '^[A-Z][A-Z-]*$') end
 
 local function one_network(given) return given, type(given) ~= 'string' or network.parse(given) == nil end
@@ -37,6 +71,22 @@ local CONDITIONS = {
   match = one_of({ prefix = true, exact = true }, 'prefix'), priority = number(0, 1000, 0), regex = printable(256),
   methods = list(method, 16, {}), headers = conditions('^[a-z0-9-]+$'), query = conditions('^[A-Za-z0-9._~%[%]-]+$'),
   clients = list(one_network, 64, {}),
+  allow = list(one_network, 64, {}), deny = list(one_network, 64, {}),
+  maintenance = rules.object({
+    status = number(400, 599, 503), body = text('^[\t\n\32-\126]*$', 4096, ''),
+    content_type = one_of({ ['text/plain'] = true, ['text/html'] = true, ['application/json'] = true }, 'text/plain'),
+    retry_after_s = number(0, 604800, 60),
+  }, true),
+  redirect = rules.object({
+    scheme = optional(one_of({ http = true, https = true })), host = optional(authority), path = optional(plain_path),
+    prefix = optional(plain_path), status = number(301, 308, 308),
+  }, true),
+  cors = rules.object({
+    origins = list(origin, 64), methods = list(method, 16, { 'GET', 'HEAD', 'POST' }), headers = list(header_name, 32, {}),
+    expose = list(header_name, 32, {}), credentials = rules.flag(false), max_age_s = number(0, 86400, 600),
+  }, true),
+  max_body_bytes = number(0, 1e12, 0), rewrite_prefix = optional(plain_path), request_headers = changes,
+  response_headers = changes,
 }
 
 --- Whether `host` is `*`, `*.suffix` or exact; lower case, no port. IPv6 literals are in brackets.
@@ -60,7 +110,7 @@ local function says_more(route)
 end
 
 --- Reads one route; or gives nil and the member that is wrong. One that says more than host, path and service has every default
---- filled in, and `conditional`: true if it has conditions.
+--- filled in, `conditional`: true if it has conditions, and `acts`: true if it does something.
 local function read(route, is_service)
   if type(route) ~= 'table' then return nil, 'it' end
   if not is_host(route.host) then return nil, 'host' end
@@ -74,6 +124,9 @@ local function read(route, is_service)
     made[name] = value
   end
   made.conditional = made.regex ~= nil or #made.methods > 0 or #made.headers > 0 or #made.query > 0 or #made.clients > 0
+  made.acts = #made.allow + #made.deny + made.max_body_bytes > 0
+    or (made.maintenance or made.redirect or made.cors or made.rewrite_prefix) ~= nil
+    or (made.request_headers or made.response_headers) ~= nil
   return made
 end
 

@@ -3,6 +3,7 @@
 --- The most specific host wins (exact, then the longest `*.suffix`, then `*`). Within it an exact path comes first, then the
 --- longest path that is a prefix at a segment's border. Of several routes at one path that with the higher priority is asked
 --- first, then that with more conditions. A host without a fitting route passes the request on to the next less specific one.
+local route_actions = require 'ebbgate.core.route_actions'
 local route_condition = require 'ebbgate.core.route_condition'
 
 local byte, sub, find = string.byte, string.sub, string.find
@@ -29,10 +30,11 @@ local function add_length(list, length)
   list.lengths[#list.lengths + 1] = length
 end
 
---- What the router gives of a route: {service, name ('' = none)}.
+--- What the router gives of a route: {service, name ('' = none), actions (core/route_actions.lua, false = none)}.
 local function compiled(route, pattern)
   return {
     service = route.service, name = route.name or '', among = false, conditions = route_condition.new(route, pattern),
+    actions = route_actions.new(route),
     priority = route.priority or 0, count = count(route),
   }
 end
@@ -70,18 +72,19 @@ end
 
 --- `routes` as wire.decode gives them. `pattern(text)` makes a test of whole texts of a pattern; needed if one has any.
 function router.new(routes, pattern)
-  local lists, conditional = {}, false
+  local lists, conditional, shaping = {}, false, false
   for _, route in ipairs(routes) do
     lists[route.host] = lists[route.host] or new_list()
     add(lists[route.host], route, pattern)
     conditional = conditional or route.conditional == true
+    shaping = shaping or (route.cors or route.response_headers) ~= nil
   end
   for _, list in pairs(lists) do
     sort(list.lengths, function(a, b) return a > b end)
     order(list.exact)
     order(list.prefixes)
   end
-  return setmetatable({ lists = lists, hosts = {}, remembered = 0, conditional = conditional }, router)
+  return setmetatable({ lists = lists, hosts = {}, remembered = 0, conditional = conditional, shaping = shaping }, router)
 end
 
 --- The lists that fit `host`, most specific first.

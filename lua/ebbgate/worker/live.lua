@@ -20,12 +20,13 @@ local live = {}
 ---   last_seen     the request that the body filter last ran for, and seen_whole: whether it has seen the end of that body. When
 ---                 an instance breaks, nginx sends what it has, and ends the request in the same breath: no other comes between.
 ---   decided       what policies have said of the request that comes to the access phase next (phase/http/access.lua)
----   admitted_by   the policies that admitted the request which goes to a proxy location now
+---   admitted_by   the policies that admitted the request which goes to a proxy location now, and acting: what its route does
+---   shaping       true once a route may change the head of an answer
 ---   log_texts     pairs of variables (phase/http/log_text.lua)
 ---   dropped       names of headers that the log has, and dropped_count
 live.http = {
-  unwritten = 0, half_open = 0, last_seen = false, seen_whole = false, decided = false, admitted_by = false, log_texts = {},
-  dropped = {}, dropped_count = 0,
+  unwritten = 0, half_open = 0, last_seen = false, seen_whole = false, decided = false, admitted_by = false, acting = false,
+  shaping = false, log_texts = {}, dropped = {}, dropped_count = 0,
 }
 
 local named, microseconds = upstream.named, clock.microseconds
@@ -195,6 +196,7 @@ function live.router()
       complain(wire.ROUTES, reason)
     elseif document then
       routes.router, routes.stamp = router.new(document.routes, live.pattern), stamp
+      if routes.router.shaping then live.http.shaping = true end
     elseif stamp == nil then
       routes.router, routes.stamp = nil, nil
     end

@@ -11,8 +11,8 @@ import {
   whole,
 } from './atoms.js';
 import { COPY_PLACES } from '../../model/copy_places.js';
-import { MOST_ROUTES, ROUTE_CONDITIONS } from '../../model/route.js';
 import { BREAKER_STATES } from '../../model/breaker.js';
+import { MOST_ROUTES, ROUTE_MEMBERS } from '../../model/route.js';
 import { MAX_ROUTE_HOST, MAX_ROUTE_PATH } from '../../model/set_limits.js';
 import { itemShape, sectionSchemas } from './spec.js';
 
@@ -235,7 +235,7 @@ const routePath = z
   .refine((path) => !/\/\.{1,2}(?:\/|$)/.test(path), { error: 'must not contain . or .. segments' })
   .meta({ description: 'A prefix at segment borders: /api matches /api and /api/x, not /apix.' });
 const routes = z
-  .array(z.strictObject({ host: routeHost.default('*'), path: routePath, ...itemShape(ROUTE_CONDITIONS) }))
+  .array(z.strictObject({ host: routeHost.default('*'), path: routePath, ...itemShape(ROUTE_MEMBERS) }))
   .max(MOST_ROUTES)
   .refine((list) => new Set(list.map((one) => JSON.stringify(one))).size === list.length, {
     error: 'lists a route twice',

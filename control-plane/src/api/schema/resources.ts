@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { LIMIT_ALGORITHMS, LIMIT_SCOPES } from '../../model/limit.js';
 import type * as model from '../../model/resources.js';
-import { ROUTE_CONDITIONS } from '../../model/route.js';
+import { ROUTE_MEMBERS } from '../../model/route.js';
 import { PROBLEM_KINDS, type ProblemKind } from '../../model/standing_problem.js';
 import { BREAKER_STATES } from '../../model/breaker.js';
 import { hold, time } from './holds.js';
@@ -53,7 +53,7 @@ export const service = z.object({
   service: z.string(),
   etag: z.string().nullable(),
   spec: z.object({
-    routes: z.array(z.object({ host: z.string(), path: z.string(), ...shapeOf(ROUTE_CONDITIONS, 'wire') })),
+    routes: z.array(z.object({ host: z.string(), path: z.string(), ...shapeOf(ROUTE_MEMBERS, 'wire') })),
     ...sectionSchemas('effective'),
     min_available: count,
     version_fallback: z.boolean(),

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { ipFamily } from '../../model/ip_literal.js';
 import { MAX_ROUTE_HOST } from '../../model/set_limits.js';
 import type * as model from '../../model/route_resources.js';
-import { ROUTE_CONDITIONS } from '../../model/route.js';
+import { ROUTE_MEMBERS } from '../../model/route.js';
 import { name } from './atoms.js';
 import { shapeOf } from './spec.js';
 
@@ -42,7 +42,7 @@ const route = z.object({
   host: z.string(),
   path: z.string(),
   service: z.string(),
-  ...shapeOf(ROUTE_CONDITIONS, 'wire'),
+  ...shapeOf(ROUTE_MEMBERS, 'wire'),
   name: z.string(),
 }) as z.ZodType as z.ZodType<model.RouteResource>;
 

@@ -1,12 +1,12 @@
 import * as z from 'zod';
 import type * as model from '../../model/resources.js';
-import { ROUTE_CONDITIONS } from '../../model/route.js';
+import { ROUTE_MEMBERS } from '../../model/route.js';
 import type { ServiceSet } from '../../model/set.js';
 import { time } from './holds.js';
 import { count, peerState } from './resources.js';
 import { sectionSchemas, shapeOf } from './spec.js';
 
-const routeMembers = shapeOf(ROUTE_CONDITIONS, 'wire');
+const routeMembers = shapeOf(ROUTE_MEMBERS, 'wire');
 
 const peer = z.object({
   id: z.string(),

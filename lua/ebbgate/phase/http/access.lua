@@ -1,4 +1,5 @@
 --- The way of a request before the pick: route → admit → the balancer, or refuse.
+local act = require 'ebbgate.phase.http.act'
 local admit = require 'ebbgate.phase.http.admit'
 local context = require 'ebbgate.phase.http.context'
 local instead = require 'ebbgate.phase.http.instead'
@@ -12,11 +13,15 @@ local access = {}
 
 local ngx = ngx
 
---- Decides on a request: the service that it goes to and its upstream; code of a refusal or nil, what a policy says of it, and
---- the seconds that a policy has it wait.
-local function decide(var, entry, upstream, code)
+--- Decides on a request: the service that it goes to and its upstream; code of a refusal or of an answer of its route, or nil;
+--- what a policy or the route says of it, and the seconds that a policy has it wait. `actions`: what its route does, if anything.
+local function decide(var, entry, upstream, code, actions)
   if code then return entry, upstream, code end
   local about, wait
+  if actions then
+    code, about = act.refusal(actions, var)
+    if code then return entry, upstream, code, about end
+  end
   code, about, wait = admit.refusal(upstream, var)
   if code and upstream and (code == 'breaker_open' or code == 'no_instance') then
     return instead.of(entry, upstream, code, about, var)
@@ -25,10 +30,12 @@ local function decide(var, entry, upstream, code)
 end
 
 --- Lets an admitted request go on: its service, or nil and the name of the proxy location that it has to take.
-local function go_on(entry, upstream, var)
+local function go_on(entry, upstream, var, actions)
   local location = upstream.location and route.location(upstream)
   if location then return nil, location end
-  ngx.ctx = context.admitted(entry, upstream, var)
+  local ctx = context.admitted(entry, upstream, var)
+  ngx.ctx = ctx
+  if actions then act.begin(ctx, actions, var) end
   return entry.service
 end
 
@@ -37,16 +44,17 @@ end
 function access.route()
   if not live.serving then return nil end
   local var = ngx.var
-  local asked, its, unrouted = route.find(var)
-  local entry, upstream, code, about, wait = decide(var, asked, its, unrouted)
+  local asked, its, unrouted, actions = route.find(var)
+  local entry, upstream, code, about, wait = decide(var, asked, its, unrouted, actions)
   if not code and not wait then
-    local service = go_on(entry, upstream, var)
+    local service = go_on(entry, upstream, var, actions)
     if service then return service end
   end
   -- Of another service only those may have been asked which answers in place of the first.
   if its and (its.policies or upstream ~= its) then
     live.http.decided = {
       request = get_request(), entry = entry, upstream = upstream, code = code, about = about, wait = wait,
+      actions = actions,
     }
   end
   return nil
@@ -61,8 +69,8 @@ end
 
 --- Sends a request to a proxy location. Nothing is picked or counted yet, so nothing is lost with its context; but what admitted
 --- it must hear of its end, also if the set has moved while it waited.
-local function send_to(location, upstream)
-  live.http.admitted_by = upstream.policies
+local function send_to(location, upstream, actions)
+  live.http.admitted_by, live.http.acting = upstream.policies, actions or false
   return ngx.exec(location)
 end
 
@@ -70,23 +78,26 @@ end
 --- the request may not go on.
 function access.run()
   local known, var = decided(), ngx.var
-  local entry, upstream, code, about, wait
+  local entry, upstream, code, about, wait, actions
   if known then
     entry, upstream, code, about, wait = known.entry, known.upstream, known.code, known.about, known.wait
+    actions = known.actions
   elseif startup.wait() then
-    entry, upstream, code, about, wait = decide(var, route.find(var))
+    entry, upstream, code, actions = route.find(var)
+    entry, upstream, code, about, wait = decide(var, entry, upstream, code, actions)
   else
     code = 'left'
   end
   var.ebb_service = entry and entry.service or ''
   if not code then
     if wait then ngx.sleep(wait) end
-    local service, location = go_on(entry, upstream, var)
+    local service, location = go_on(entry, upstream, var, actions)
     if service then return end
-    return send_to(location, upstream)
+    return send_to(location, upstream, actions)
   end
   local ctx = context.new(entry or false)
   ngx.ctx = ctx
+  if actions then return act.answer(ctx, code, about, actions, var) end
   return refuse.answer(ctx, code, var, about)
 end
 
@@ -98,6 +109,9 @@ function access.resume()
   local ctx = upstream and context.admitted(entry, upstream, var) or context.new(entry)
   ctx.policies, live.http.admitted_by = live.http.admitted_by, false
   ngx.ctx = ctx
+  local actions = live.http.acting
+  live.http.acting = false
+  if actions then act.begin(ctx, actions, var) end
   return entry.service
 end
 

@@ -1,6 +1,7 @@
 --- Turns nginx's own error pages into the gateway's. Filters, not error_page: an internal redirect would lose the context of
 --- the request. What an instance answered passes untouched, its errors too.
 local problem_json = require 'ebbgate.core.problem_json'
+local act = require 'ebbgate.phase.http.act'
 local affinity = require 'ebbgate.phase.http.affinity'
 local note_end = require('ebbgate.phase.http.ending').note
 local head = require 'ebbgate.phase.http.head'
@@ -36,26 +37,36 @@ local function reject(fault)
   return ngx.exit(500)
 end
 
---- With the head of an instance's answer.
+--- With the head of an instance's answer. False if it may not pass.
 local function receive(status, var)
   local fault = head.fault(status, var)
-  if fault then return reject(fault) end
+  if fault then
+    reject(fault)
+    return false
+  end
   head.drop_hops(var.upstream_http_connection)
   -- The only protocol that a connection is given to, so that no other name need be passed on.
   if status == 101 then ngx.header.upgrade = 'websocket' end
   if live.attentive then affinity.note(ngx.ctx, var) end
   if http.half_open > 0 then outcome.answered(ngx.ctx, status) end
+  return true
 end
 
-function filter.header()
-  local status, var = ngx.status, ngx.var
+--- False if another answer takes this one's place.
+local function pass(status, var)
   if status < 400 then return receive(status, var) end
   local ctx = ngx.ctx
-  if ctx.answered then return end
+  if ctx.answered then return true end
   if not ctx.fault and from_instance(var.upstream_header_time) then return receive(status, var) end
   local meant, code = meaning(ctx, status)
   ctx.own, ctx.unwritten = meant, refuse.head(meant, code, var)
   http.unwritten = http.unwritten + 1
+  return true
+end
+
+function filter.header()
+  local var = ngx.var
+  if pass(ngx.status, var) and http.shaping then act.respond(ngx.ctx, var) end
 end
 
 function filter.body()

@@ -54,6 +54,7 @@ function refuse.answer(ctx, code, var, about)
   ctx.answered = status
   local body = refuse.head(status, code, var, about)
   if about and about.policy then say_limits(about, var) end
+  if about and about.say then about.say() end
   return send(body)
 end
 

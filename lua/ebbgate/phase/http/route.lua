@@ -6,7 +6,7 @@ local live = require 'ebbgate.worker.live'
 local route = {}
 
 --- The entry of the service (worker/live.lua) and its upstream, which is nil if there is no such set. Or nil, nil and the code of
---- the refusal.
+--- the refusal. Fourth what its route does (core/route_actions.lua), if anything.
 function route.find(var)
   local router = live.router()
   if not router then return nil, nil, 'not_ready' end
@@ -15,7 +15,7 @@ function route.find(var)
   if not found then return nil, nil, 'no_route' end
   if found.name ~= '' and live.access_log then var.ebb_route = found.name end
   local entry = live.entry(found.service)
-  return entry, live.upstream(entry)
+  return entry, live.upstream(entry), nil, found.actions
 end
 
 --- The name of the proxy location that this request takes (core/proxy_location.lua), or false: `location /` does it. What may
