@@ -359,4 +359,30 @@ describe('what a route does', () => {
     const answer = await ask('GET /retried/x', 'X-Env: b');
     expect([seenBy(answer).url, seenBy(answer).headers['x-env']]).toEqual(['/r/x', 'a']);
   });
+
+  test("its time-outs and tries are in place of the service's", async () => {
+    const [slow, broken] = await Promise.all([
+      startStub((response) => setTimeout(() => response.end('late'), 400)),
+      startStub((response) => response.destroy()),
+    ]);
+    stubs.set('slow', slow).set('broken', broken);
+    await bench.publishing.set('slow', [peer(slow)]);
+    const twice = { ...peer(broken), id: 'second' };
+    await bench.publishing.set('broken', [peer(broken), twice], { retry: { tries: 2, budget_percent: 100 } });
+    await bench.acked(
+      await bench.publishing.routes([
+        { host: '*', path: '/', service: 'slow' },
+        { host: '*', path: '/fast', service: 'slow', name: 'fast', timeouts: { read_ms: 50 } },
+        { host: '*', path: '/total', service: 'slow', name: 'total', timeouts: { total_ms: 60 } },
+        { host: '*', path: '/broken', service: 'broken' },
+        { host: '*', path: '/once', service: 'broken', name: 'once', tries: 1 },
+      ]),
+    );
+    const answers = await Promise.all(['/', '/fast', '/total'].map((path) => ask(`GET ${path}`)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 504, 504]);
+    await ask('GET /broken');
+    expect(broken.seen.length).toBe(2);
+    await ask('GET /once');
+    expect(broken.seen.length).toBe(3);
+  });
 });

@@ -46,6 +46,15 @@ export interface Cors {
   readonly max_age_s?: number;
 }
 
+/** What of a service's time-outs is another one here, in milliseconds. */
+export interface RouteTimeouts {
+  readonly connect_ms?: number;
+  readonly send_ms?: number;
+  readonly read_ms?: number;
+  readonly try_ms?: number;
+  readonly total_ms?: number;
+}
+
 /** In the order in which they are asked, and last what happens on the way to the service. */
 export interface RouteActions {
   readonly allow?: readonly string[];
@@ -57,6 +66,8 @@ export interface RouteActions {
   readonly rewrite_prefix?: string;
   readonly request_headers?: HeaderChanges;
   readonly response_headers?: HeaderChanges;
+  readonly timeouts?: RouteTimeouts;
+  readonly tries?: number;
 }
 
 const HEADER: TextRule = {
@@ -145,6 +156,8 @@ const CHANGES: Members = {
   },
 };
 
+const milliseconds = (min: number) =>
+  ({ rule: { kind: 'whole', min, max: 86_400_000 }, fallback: null }) as const;
 const networks = { rule: { kind: 'list', of: NETWORK, most: 64 }, fallback: [] } as const;
 const names = { rule: { kind: 'list', of: HEADER, most: 32 }, fallback: [] } as const;
 
@@ -241,5 +254,27 @@ export const ROUTE_ACTIONS: Members = {
     rule: { kind: 'object', members: CHANGES },
     fallback: null,
     doc: "what the client gets, of the service's answers and of the gateway's own",
+  },
+  timeouts: {
+    rule: {
+      kind: 'object',
+      members: {
+        connect_ms: { ...milliseconds(1), doc: 'to connect to an instance' },
+        send_ms: { ...milliseconds(1), doc: 'between two writes to it' },
+        read_ms: { ...milliseconds(1), doc: 'between two reads from it' },
+        try_ms: { ...milliseconds(0), doc: 'bounds each wait of one try; 0 = none' },
+        total_ms: {
+          ...milliseconds(0),
+          doc: 'after it no other try is begun, and none may wait past it; 0 = none',
+        },
+      },
+    },
+    fallback: null,
+    doc: "those that are given, in place of the service's",
+  },
+  tries: {
+    rule: { kind: 'whole', min: 1, max: 5 },
+    fallback: null,
+    doc: "in place of the service's `retry.tries`: 1 = no retry",
   },
 };

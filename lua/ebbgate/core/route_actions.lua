@@ -41,7 +41,8 @@ function route_actions.new(route)
     path = route.path, allow = networks_of(route.allow), deny = networks_of(route.deny),
     maintenance = route.maintenance or false, redirect = route.redirect or false, cors = cors_of(route.cors),
     most = route.max_body_bytes > 0 and route.max_body_bytes, rewrite = route.rewrite_prefix or false,
-    request = changes_of(route.request_headers), response = changes_of(route.response_headers),
+    timeouts = route.timeouts or false, tries = route.tries or false, request = changes_of(route.request_headers),
+    response = changes_of(route.response_headers),
   }
   actions.shapes = (actions.response or actions.cors) and true or false
   return actions

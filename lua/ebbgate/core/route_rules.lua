@@ -8,6 +8,8 @@ local is_array, list, number, objects, one_of, text = rules.is_array, rules.list
 
 local route_rules = {}
 
+local DAY_MS = 86400000
+
 local function printable(most)
   local rule = text('^[\32-\126]*$', most)
   return function(given)
@@ -86,7 +88,11 @@ local CONDITIONS = {
     expose = list(header_name, 32, {}), credentials = rules.flag(false), max_age_s = number(0, 86400, 600),
   }, true),
   max_body_bytes = number(0, 1e12, 0), rewrite_prefix = optional(plain_path), request_headers = changes,
-  response_headers = changes,
+  response_headers = changes, tries = optional(number(1, 5)),
+  timeouts = rules.object({
+    connect_ms = optional(number(1, DAY_MS)), send_ms = optional(number(1, DAY_MS)), read_ms = optional(number(1, DAY_MS)),
+    try_ms = optional(number(0, DAY_MS)), total_ms = optional(number(0, DAY_MS)),
+  }, true),
 }
 
 --- Whether `host` is `*`, `*.suffix` or exact; lower case, no port. IPv6 literals are in brackets.
@@ -126,7 +132,7 @@ local function read(route, is_service)
   made.conditional = made.regex ~= nil or #made.methods > 0 or #made.headers > 0 or #made.query > 0 or #made.clients > 0
   made.acts = #made.allow + #made.deny + made.max_body_bytes > 0
     or (made.maintenance or made.redirect or made.cors or made.rewrite_prefix) ~= nil
-    or (made.request_headers or made.response_headers) ~= nil
+    or (made.request_headers or made.response_headers or made.timeouts or made.tries) ~= nil
   return made
 end
 

@@ -12,6 +12,19 @@ function timeouts.of(given)
   }
 end
 
+local function seconds(ms) return ms > 0 and ms / 1000 end
+
+--- The waits of a set with those of `given` (as in a set, all optional) in place of its own.
+function timeouts.with(set, given)
+  return {
+    connect = given.connect_ms and given.connect_ms / 1000 or set.connect,
+    send = given.send_ms and given.send_ms / 1000 or set.send,
+    read = given.read_ms and given.read_ms / 1000 or set.read,
+    try = given.try_ms == nil and set.try or given.try_ms ~= nil and seconds(given.try_ms),
+    total = given.total_ms == nil and set.total or given.total_ms ~= nil and seconds(given.total_ms),
+  }
+end
+
 --- connect, send, read of a try that may wait for `left` seconds more, or nil: as long as the set says. A `stream` (a WebSocket)
 --- is bounded only until it is connected: its silence is no slowness.
 function timeouts.waits(set, left, stream)

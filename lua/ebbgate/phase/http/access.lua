@@ -35,7 +35,7 @@ local function go_on(entry, upstream, var, actions)
   if location then return nil, location end
   local ctx = context.admitted(entry, upstream, var)
   ngx.ctx = ctx
-  if actions then act.begin(ctx, actions, var) end
+  if actions then act.begin(ctx, actions, var, upstream) end
   return entry.service
 end
 
@@ -111,7 +111,7 @@ function access.resume()
   ngx.ctx = ctx
   local actions = live.http.acting
   live.http.acting = false
-  if actions then act.begin(ctx, actions, var) end
+  if actions then act.begin(ctx, actions, var, upstream) end
   return entry.service
 end
 

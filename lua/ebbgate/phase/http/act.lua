@@ -2,6 +2,7 @@
 local add_header = require('ngx.resp').add_header
 local network = require 'ebbgate.core.network'
 local route_actions = require 'ebbgate.core.route_actions'
+local timeouts = require 'ebbgate.core.timeouts'
 local refuse = require 'ebbgate.phase.http.refuse'
 
 local act = {}
@@ -99,10 +100,11 @@ local function change_request(changes)
   end
 end
 
---- On the way to the service, once for each request.
-function act.begin(ctx, actions, var)
+--- On the way to the service, once for each request. `upstream` may be nil.
+function act.begin(ctx, actions, var, upstream)
   ctx.actions = actions
   if actions.request then change_request(actions.request) end
+  if actions.timeouts and upstream then ctx.waits = timeouts.with(upstream.timeouts, actions.timeouts) end
   -- The third argument: whatever bytes it has, nginx writes them escaped.
   if actions.rewrite then set_uri(route_actions.moved(var.uri, actions.path, actions.rewrite), false, true) end
 end

@@ -27,7 +27,8 @@ end
 --- the first pick, because an answer that might have been tried elsewhere passes untouched only if nginx knows it is the last:
 --- where answers are tried elsewhere, a spent budget ends it here.
 function tries.begin(ctx, entry, upstream)
-  local wanted = upstream and upstream.tries or 1
+  local actions = ctx.actions
+  local wanted = upstream and (actions and actions.tries or upstream.tries) or 1
   -- Not more than there are instances. One that keeps its clients while it drains is one more for them.
   if upstream and upstream.reach < wanted then
     local kept = ctx.token and named(upstream, ctx.token)
@@ -44,7 +45,8 @@ function tries.begin(ctx, entry, upstream)
   end
   ctx.limit = wanted
   if wanted > 1 then set_more_tries(wanted) end
-  if upstream and upstream.timeouts.total then ctx.deadline = at + upstream.timeouts.total end
+  local total = upstream and (ctx.waits or upstream.timeouts).total
+  if total then ctx.deadline = at + total end
 end
 
 --- Once the instance of the first try is known. Where nginx does not ask again of itself when a kept connection breaks, it is
@@ -95,7 +97,8 @@ end
 
 --- How long this try may wait.
 function tries.set_waits(ctx, upstream)
-  local waits = upstream.timeouts
+  -- A route may have its own (phase/http/act.lua).
+  local waits = ctx.waits or upstream.timeouts
   if not waits.try and not ctx.deadline then return set_timeouts(waits.connect, waits.send, waits.read) end
   local left = ctx.deadline and ctx.deadline - now()
   if left and left < 0.001 then left = 0.001 end
