@@ -103,6 +103,17 @@ function stage(services: readonly string[]) {
       read: () => Promise.resolve(ok(null)),
       write: () => Promise.resolve(ok([])),
     },
+    apiConsumers: {
+      noun: 'consumers',
+      ...life(),
+      ...whole,
+      ...undamaged,
+      onChange: (listener) => {
+        listener(new Map());
+      },
+      read: () => Promise.resolve(ok(null)),
+      write: () => Promise.resolve(ok([])),
+    },
     roster: {
       noun: 'roster',
       ...life(),

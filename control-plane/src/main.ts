@@ -38,6 +38,7 @@ import { createRecordCodec } from './zookeeper/record_codec.js';
 import { createRegistrySource } from './zookeeper/registry.js';
 import { createReleaseStore } from './zookeeper/releases.js';
 import { createRosterStore } from './zookeeper/roster.js';
+import { createApiConsumerStore } from './zookeeper/api_consumers.js';
 import { createTokenStore } from './zookeeper/tokens.js';
 import { createZooKeeperProbe } from './zookeeper/write_probe.js';
 
@@ -117,6 +118,7 @@ export async function startController(
     freezes: createFreezeStore(link, truth),
     audit,
     tokens: createTokenStore(link, truth),
+    apiConsumers: createApiConsumerStore(link, truth),
     hooks: createHooks({
       prefixes: config.hooks,
       commands: config.hookCommands,

@@ -59,6 +59,7 @@ export {
 export { NO_INTENT, type IntentRecord, type StoredIntent } from './model/intent.js';
 export { parseDocument } from './redis/documents.js';
 export type { Limit } from './model/limit.js';
+export type { ConsumerResource } from './model/api_consumer.js';
 export type { Position } from './model/position.js';
 export type { Registration, RegistryState } from './model/registration.js';
 export {

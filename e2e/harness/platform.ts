@@ -156,7 +156,7 @@ export abstract class Platform<G extends PlatformGateway = PlatformGateway> impl
   }
 
   async call<T = unknown>(
-    method: 'GET' | 'POST' | 'PATCH',
+    method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
     path: string,
     body?: unknown,
     headers: Readonly<Record<string, string>> = {},

@@ -48,6 +48,7 @@ function init.init_worker()
     head_bytes = settings.head_bytes, zone = settings.zone, header_names = settings.header_names,
     names = settings.names, limits = boot.limits(dicts.state, incarnation),
     pattern = require 'ebbgate.worker.pattern',
+    sha256 = require('ebbgate.worker.auth.sha256').new(),
     is_safe = require('ebbgate.phase.http.methods').is_safe,
     log_texts = require('ebbgate.phase.http.log_text').parse(settings.log_texts),
     serve_at = startup.ends(dicts.state, settings.start_wait_ms),

@@ -13,6 +13,7 @@ local NEEDS = {
   ['health.check'] = { type = 'http' },
   ['breaker.answer'] = { status = 503 },
   upstream = { scheme = 'https' },
+  auth = { type = 'api_key' },
   ['limits.1'] = { name = 'a', rate = '1000000000/s' },
   ['routes.1.headers.1'] = { name = 'a' }, ['routes.1.query.1'] = { name = 'a' },
   ['routes.1.cors'] = { origins = { '*' } },
@@ -165,6 +166,8 @@ describe('the contract', function()
           local found = assert(read(path, nil))
           if path == 'upstream' then
             assert.same({ scheme = 'http', tls = '' }, found.value)
+          elseif path == 'auth' then
+            assert.same({ type = 'none', header = 'X-API-Key', query = '', pass_key = false }, found.value)
           elseif path == 'upstream.tls' then
             assert.equal('default', found.value)
           elseif path == 'breaker' then

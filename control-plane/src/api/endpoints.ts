@@ -5,6 +5,7 @@ import type { Endpoint } from './endpoint.js';
 import { openApi } from './openapi.js';
 import { auditEndpoints } from './routes/audit.js';
 import { breakerEndpoints } from './routes/breakers.js';
+import { consumerEndpoints } from './routes/consumers.js';
 import { copyEndpoints } from './routes/copies.js';
 import { controllerEndpoints } from './routes/controllers.js';
 import { freezeEndpoints } from './routes/freezes.js';
@@ -52,6 +53,7 @@ export function endpoints(parts: EndpointParts): readonly (readonly Endpoint[])[
     protectionEndpoints(parts.plane),
     copyEndpoints(parts.plane),
     tokenEndpoints(parts.plane, parts.randomBytes),
+    consumerEndpoints(parts.plane, parts.randomBytes),
     healthEndpoints(parts.plane, parts.metrics, () => (document ??= openApi(nouns.flat(), parts.version))),
   ];
   return nouns;

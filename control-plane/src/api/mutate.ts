@@ -68,6 +68,7 @@ function logFields(
 
 /** What of it may be read by whoever reads the log. */
 function publicPart(mutation: Mutation): Mutation {
+  if (mutation.kind === 'add_key') return { ...mutation, hash: '' };
   return mutation.kind === 'create_token' ? { ...mutation, verifier: null } : mutation;
 }
 

@@ -122,11 +122,12 @@ function report(ended: OperationResource, say: (text: string) => void): void {
   );
 }
 
-async function waitConvergence(
+/** Waits until every gateway follows the published sets of `services`. */
+export async function waitConvergence(
   terminal: Terminal,
   client: ApiClient,
   flags: MutationFlags,
-  outcome: MutationResource,
+  outcome: Pick<MutationResource, 'published'>,
   services: readonly string[],
 ): Promise<void> {
   const resume = services.map((service) => `ebbgate wait convergence ${service}`).join(' && ');

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { addAcceptDataLoss } from './accept_data_loss.js';
 import { addAudit } from './audit.js';
 import { addBreaker } from './breaker.js';
+import { addConsumer } from './consumer.js';
 import { addCopies } from './copies.js';
 import { addDescribe } from './describe.js';
 import { CliFailure, EXIT } from './failure.js';
@@ -50,6 +51,7 @@ export function addApiCommands(program: Command, terminal: Terminal): void {
   addGateway(program, terminal);
   addHold(program, terminal);
   addToken(program, terminal);
+  addConsumer(program, terminal);
   addAcceptDataLoss(program, terminal);
   addCopies(program, terminal);
   addRelease(program, terminal);

@@ -1,5 +1,6 @@
 import { own } from '../model/dictionary.js';
 import { readFileSync } from 'node:fs';
+import { CliFailure, EXIT } from './failure.js';
 import { err, ok, type Result } from '../model/result.js';
 
 /** Variables with secrets. Each may be in a file instead, which the variable with `_FILE` at its end names. */
@@ -29,10 +30,17 @@ export function withSecretFiles(env: Environment): Result<Environment, readonly 
   return errors.length === 0 ? ok({ ...env, ...read }) : err(errors);
 }
 
-function readSecret(file: string): Result<string, string> {
+/** The key in the file that an option names, `-` = standard input; what is wrong with it is a usage failure that names the option. */
+export function readKey(option: string, file: string): string {
+  const read = readSecret(file === '-' ? 0 : file);
+  if (read.ok) return read.value;
+  throw new CliFailure(EXIT.usage, `${option}: ${read.error}`);
+}
+
+function readSecret(file: string | 0): Result<string, string> {
   try {
     const secret = readFileSync(file, 'utf8').trim();
-    return secret === '' ? err(`${file} is empty`) : ok(secret);
+    return secret === '' ? err(`${file === 0 ? 'standard input' : file} is empty`) : ok(secret);
   } catch (error) {
     return err(error instanceof Error ? error.message : String(error));
   }

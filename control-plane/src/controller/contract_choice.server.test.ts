@@ -152,7 +152,7 @@ test('limits are taken when every gateway can enforce them, and a gateway of bef
   const limited = { kind: 'patch_spec', service: 'shop', spec: { limits } } as const;
   const problem = await refused(running, limited);
   expect(problem).toMatchObject({ code: 'conflict', field: 'limits' });
-  expect(problem.detail).toMatch(/^g-2 cannot enforce limits .* set of shop/);
+  expect(problem.detail).toMatch(/^g-2 cannot enforce the limits of shop and would refuse its set/);
   late.contracts = [1, 2];
   await until(async () => expect(await written()).toEqual([2, 2, 1]));
   await done(running, limited);

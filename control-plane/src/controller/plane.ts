@@ -7,6 +7,7 @@ import { describeService } from '../plan/describe_service.js';
 import { gatewaysThatCount } from '../plan/proof.js';
 import { storeProblem } from './inputs/store_problems.js';
 import { readinessOf, roleOf } from './readiness.js';
+import { createConsumerPlane } from './consumers.js';
 import { createReads } from './reads.js';
 import type { Rooms } from './rooms.js';
 import { createTokenPlane } from './tokens.js';
@@ -42,6 +43,10 @@ export function createPlane(rooms: Rooms): ControlPlane {
       return notes.length === 0 ? outcome : ok({ ...outcome.value, notes });
     },
     releases,
+    consumers: createConsumerPlane({
+      consumers: () => inputs.apiConsumers,
+      wall: () => rooms.clock.wall(),
+    }),
     tokens: createTokenPlane({ tokens: () => inputs.tokens, wall: () => rooms.clock.wall() }),
   };
 }

@@ -35,6 +35,7 @@ export type Reads = Omit<
   | 'mutate'
   | 'releases'
   | 'tokens'
+  | 'consumers'
 >;
 
 /** The reads: each is computed from the world of the moment in which it is asked, and from what people did to releases. */

@@ -23,6 +23,7 @@ import type { PublishedDocument } from '../model/set.js';
 import type { ReleaseStore, TrafficReader } from '../model/release_ports.js';
 import type { CopyPlace, RecordCodec } from '../model/truth_copy.js';
 import type { StandingProblem } from '../model/standing_problem.js';
+import type { ApiConsumerStore } from '../model/api_consumer_ports.js';
 import type { TokenStore } from '../model/token_ports.js';
 import { DEFAULT_RULES } from '../plan/membership.js';
 import type { World } from '../plan/world.js';
@@ -72,6 +73,7 @@ export interface ControllerDeps {
   readonly freezes: FreezeStore;
   readonly audit: AuditStore;
   readonly tokens: TokenStore;
+  readonly apiConsumers: ApiConsumerStore;
   readonly hooks: Hooks;
   readonly prometheus: Prometheus;
   readonly consumers: ConsumerRegistration;

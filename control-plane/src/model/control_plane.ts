@@ -1,4 +1,5 @@
 import type { RouteQuestion, RouteResource, RouteTestResource } from './route_resources.js';
+import type { ConsumerPlane } from './api_consumer.js';
 import type { AuditPage, AuditQuery, AuditRecord } from './audit.js';
 import type { Mutation, MutationContext, MutationResource } from './mutation.js';
 import type { Problem } from './problem.js';
@@ -97,4 +98,5 @@ export interface ControlPlane {
   mutate(mutation: Mutation, context: MutationContext): Promise<Result<MutationResource, Problem>>;
   readonly releases: ReleasePlane;
   readonly tokens: TokenPlane;
+  readonly consumers: ConsumerPlane;
 }

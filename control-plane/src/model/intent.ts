@@ -3,6 +3,7 @@ import type { Asked } from './gateway.js';
 import type { Breaker, BreakerState } from './breaker.js';
 import type { Limit } from './limit.js';
 import type { RouteSpec } from './route.js';
+import type { Auth } from './auth.js';
 import type { Balancer, Health, HealthCheck, Retry, Timeouts, Upstream } from './set.js';
 
 /** What operators decided for a service. Every field is optional: absent means the default. */
@@ -13,6 +14,7 @@ export interface ServiceSpec {
   readonly retry?: Partial<Retry>;
   readonly health?: Partial<Omit<Health, 'check'>> & { readonly check?: Partial<HealthCheck> };
   readonly breaker?: Partial<Breaker>;
+  readonly auth?: Partial<Auth>;
   readonly limits?: readonly Limit[];
   readonly upstream?: Partial<Upstream>;
   /** Guards refuse what would leave fewer eligible instances. Default 1. */

@@ -1,3 +1,4 @@
+import { checkName } from './names.js';
 import { NETWORK } from './network.js';
 import type { FormRule, Members } from './shape.js';
 
@@ -33,6 +34,8 @@ export interface Limit {
   readonly mode?: 'enforce' | 'log';
   /** Clients that it leaves out. */
   readonly exempt?: readonly string[];
+  /** Consumers that it leaves out. */
+  readonly exempt_consumers?: readonly string[];
 }
 
 /** How often a limit was asked, by all gateways that say so, in the seconds that they looked back. */
@@ -61,10 +64,18 @@ function burstOf(burst: number, rate: { readonly count: number; readonly seconds
   return Math.max(1, Math.ceil(rate.count / rate.seconds));
 }
 
+/** Parts of a key that are one word. The last two need `auth.type` api_key. */
+const KEY_WORDS: readonly string[] = ['client_ip', 'consumer', 'api_key'];
+
+/** True of a limit that counts by who proved to be whom. */
+export function isKeyedByConsumer({ key }: Pick<FilledLimit, 'key'>): boolean {
+  return key.includes('consumer') || key.includes('api_key');
+}
+
 function isKeyPart(text: string): boolean {
   const network = /^client_ip\/(\d{1,3})\/(\d{1,3})$/.exec(text);
   if (network) return isWithin(Number(network[1]), 32) && isWithin(Number(network[2]), 128);
-  return text === 'client_ip' || /^(?:header|cookie):[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(text);
+  return KEY_WORDS.includes(text) || /^(?:header|cookie):[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(text);
 }
 
 function isWithin(bits: number, most: number): boolean {
@@ -82,11 +93,21 @@ const RATE: FormRule = {
 const KEY_PART: FormRule = {
   kind: 'form',
   fits: isKeyPart,
-  hint: 'client_ip, client_ip/24/56 (a prefix of IPv4, and one of IPv6), header:NAME or cookie:NAME',
-  good: ['client_ip', 'client_ip/24/56', 'client_ip/1/1', 'client_ip/32/128', 'header:X-User', 'cookie:sid'],
+  hint: 'client_ip, client_ip/24/56 (a prefix of IPv4, and one of IPv6), consumer, api_key, header:NAME or cookie:NAME',
+  good: [
+    'client_ip',
+    'consumer',
+    'api_key',
+    'client_ip/24/56',
+    'client_ip/1/1',
+    'client_ip/32/128',
+    'header:X-User',
+    'cookie:sid',
+  ],
   bad: [
     '',
     'ip',
+    'consumers',
     'client_ip/0/64',
     'client_ip/33/64',
     'client_ip/24',
@@ -96,6 +117,14 @@ const KEY_PART: FormRule = {
     'cookie:a;b',
     'header:a\n',
   ],
+};
+
+const CONSUMER: FormRule = {
+  kind: 'form',
+  fits: (text) => checkName('consumer', text).ok,
+  hint: 'the name of a consumer',
+  good: ['acme', 'A.b_c@d+e-1'],
+  bad: ['', 'a b', '-a', 'é', 'a/b', 'a'.repeat(64), 'a\n'],
 };
 
 /** The settings of one limit. */
@@ -160,6 +189,11 @@ export const LIMIT: Members = {
     rule: { kind: 'list', of: NETWORK, most: 64 },
     fallback: [],
     doc: 'clients that it leaves out: neither counted nor refused',
+  },
+  exempt_consumers: {
+    rule: { kind: 'list', of: CONSUMER, most: 64 },
+    fallback: [],
+    doc: '[consumers](../how-to/api-keys.md) that it leaves out, by name',
   },
 };
 

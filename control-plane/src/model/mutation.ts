@@ -76,6 +76,23 @@ export type Mutation =
       readonly certificate: string | null;
     }
   | { readonly kind: 'revoke_token'; readonly name: string }
+  | {
+      readonly kind: 'create_consumer';
+      readonly name: string;
+      readonly services: readonly string[];
+      readonly networks: readonly string[];
+    }
+  | {
+      readonly kind: 'change_consumer';
+      readonly name: string;
+      /** Null: as they are. */
+      readonly services: readonly string[] | null;
+      readonly networks: readonly string[] | null;
+    }
+  | { readonly kind: 'delete_consumer'; readonly name: string }
+  /** A key of a consumer; nothing of it is ever written into a log. The expiry is that of the context. */
+  | { readonly kind: 'add_key'; readonly name: string; readonly id: string; readonly hash: string }
+  | { readonly kind: 'revoke_key'; readonly name: string; readonly id: string }
   /** A person's word that what ZooKeeper contains after a data loss is right. */
   | {
       readonly kind: 'accept_data_loss';

@@ -8,7 +8,13 @@ export function objectOf(mutation: Mutation): string {
   switch (mutation.kind) {
     case 'create_token':
     case 'revoke_token':
+    case 'create_consumer':
+    case 'change_consumer':
+    case 'delete_consumer':
       return mutation.name;
+    case 'add_key':
+    case 'revoke_key':
+      return `${mutation.name}/${mutation.id}`;
     case 'cancel_operation':
       return mutation.id;
     case 'undo':

@@ -1,3 +1,4 @@
+import { isKeysName } from './key_documents.js';
 import { err, ok, type Result } from './result.js';
 import { spellCharacter } from './texts.js';
 
@@ -18,7 +19,7 @@ interface NameRule {
 
 /**
  * What each kind of name may look like. All of them travel through znode paths, Redis keys, file names and log
- * lines, so none may contain a slash, a pipe, white space or a control character; none but `@routes` starts with `@`.
+ * lines, so none may contain a slash, a pipe, white space or a control character; none but `@routes` and `@keys…` starts with `@`.
  */
 const RULES = {
   service: {
@@ -53,6 +54,13 @@ const RULES = {
   },
   /** A token: what records call whoever presents it, so it is a znode's name and the beginning of an actor. */
   token: {
+    most: 63,
+    pattern: /^[A-Za-z0-9][A-Za-z0-9._@+-]*$/,
+    stranger: /[^A-Za-z0-9._@+-]/u,
+    hint: 'A-Z a-z 0-9 . _ @ + -, starting with a letter or digit',
+  },
+  /** A consumer: instances and logs read it. */
+  consumer: {
     most: 63,
     pattern: /^[A-Za-z0-9][A-Za-z0-9._@+-]*$/,
     stranger: /[^A-Za-z0-9._@+-]/u,
@@ -97,6 +105,11 @@ export function checkName(kind: NameKind, value: unknown, field: string = kind):
 
 /** The service name under which the routes document is published. */
 export const ROUTES = '@routes';
+
+/** True if something is published under this name: a service, the routes, or keys. */
+export function isPublishedName(name: string): boolean {
+  return name === ROUTES || isKeysName(name) || checkName('service', name).ok;
+}
 
 /** The identity of an instance that names none: its address. IPv6 hosts are bracketed. */
 export function addressId(host: string, port: number): string {

@@ -64,13 +64,15 @@ function binary(value: number, length: number): string {
   return value.toString(2).padStart(length, '0');
 }
 
-function isNetwork(text: string): boolean {
+/** True of a network like 10.0.0.0/8, and of an IP address, which is a network of one. */
+export function isNetwork(text: string): boolean {
   const [host = '', bits, more] = text.split('/');
   const family = ipFamily(host);
   if (family === null || more !== undefined) return false;
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }
 
+/** A network, as a member of an object. */
 export const NETWORK: FormRule = {
   kind: 'form',
   fits: isNetwork,

@@ -1,4 +1,6 @@
 import type { Breaker, BreakerAnswer, BreakerResource } from './breaker.js';
+import type { Auth } from './auth.js';
+import type { KeysDocument } from './key_documents.js';
 import type { HoldResource } from './hold.js';
 import type { FreezeResource } from './freeze.js';
 import type { IntentState, OnTimeout, OperationResult, ServiceEvent } from './intent.js';
@@ -41,6 +43,7 @@ export interface EffectiveSections {
   readonly retry: Required<Retry>;
   readonly health: Required<Omit<Health, 'check'>> & { readonly check: Required<HealthCheck> | null };
   readonly breaker: Required<Omit<Breaker, 'answer'>> & { readonly answer: Required<BreakerAnswer> | null };
+  readonly auth: Required<Auth>;
   readonly limits: readonly FilledLimit[];
   readonly upstream: Required<Upstream>;
 }
@@ -298,7 +301,8 @@ export interface SetResource {
   readonly generation: number;
   readonly hash: string;
   readonly at: string;
-  readonly document: Document;
+  /** Keys are shown to nobody. */
+  readonly document: Exclude<Document, KeysDocument>;
 }
 
 export type { ServiceEvent };

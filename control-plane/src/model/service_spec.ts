@@ -1,6 +1,7 @@
 import { BREAKER } from './breaker.js';
+import { AUTH } from './auth.js';
 import { HEALTH } from './health.js';
-import { LIMIT, limitContradiction, type FilledLimit } from './limit.js';
+import { isKeyedByConsumer, LIMIT, limitContradiction, type FilledLimit } from './limit.js';
 import { ALGORITHMS, RETRY_CLASSES } from './set.js';
 import { flag, milliseconds, percent, text, TOKEN, TOKENS, whole } from './rules.js';
 import type { Fault, Member, Members } from './shape.js';
@@ -103,6 +104,7 @@ export const SECTIONS = {
   }),
   health: section('When an instance is left out because it fails.', true, HEALTH),
   breaker: section('When the whole service is left alone, because its requests fail.', false, BREAKER),
+  auth: section('Who may send requests.', false, AUTH),
   limits: {
     rule: { kind: 'objects', members: LIMIT, most: 16 },
     fallback: [],
@@ -149,12 +151,20 @@ interface Filled {
       readonly statuses: readonly unknown[];
     } | null;
   };
+  readonly auth: { readonly type: string; readonly header: string; readonly query: string };
   readonly limits: readonly FilledLimit[];
   readonly upstream: { readonly scheme: string; readonly tls: string };
 }
 
 /** Members that are each right and do not go together. Empty = all is well. */
-export function contradictions({ balancer, timeouts, health, limits, upstream }: Filled): readonly Fault[] {
+export function contradictions({
+  balancer,
+  timeouts,
+  health,
+  auth,
+  limits,
+  upstream,
+}: Filled): readonly Fault[] {
   const faults: Fault[] = [];
   const say = (path: string, message: string): void => {
     faults.push({ path: path.split('.'), message });
@@ -184,9 +194,16 @@ export function contradictions({ balancer, timeouts, health, limits, upstream }:
     );
   if (check?.statuses.length === 0)
     say('health.check.statuses', 'must contain at least one range, or no answer would be good');
+  if (auth.type === 'api_key' && auth.header === '' && auth.query === '')
+    say('auth.header', 'is needed unless auth.query is given: somewhere the key must be');
   for (const [index, limit] of limits.entries()) {
     const wrong = limitContradiction(limit);
     if (wrong) say(`limits.${String(index)}.${wrong[0]}`, wrong[1]);
+    else if (auth.type === 'none' && isKeyedByConsumer(limit))
+      say(
+        `limits.${String(index)}.key`,
+        'has consumer or api_key, which nobody is without auth.type api_key: set that, or use another part',
+      );
   }
   if (upstream.tls !== '' && upstream.scheme !== 'https' && upstream.scheme !== 'grpcs')
     say(

@@ -1,4 +1,6 @@
 import type { Breaker, BreakerState } from './breaker.js';
+import type { Auth } from './auth.js';
+import type { KeysDocument } from './key_documents.js';
 import type { Limit } from './limit.js';
 import type { RouteSpec } from './route.js';
 
@@ -150,6 +152,7 @@ export interface ServiceSet {
   readonly retry: Retry;
   readonly health: Health;
   readonly breaker?: Breaker;
+  readonly auth?: Auth;
   readonly limits?: readonly Limit[];
   readonly upstream?: Upstream;
   /** What an operator says of the breaker; absent = it is left to itself. */
@@ -176,7 +179,7 @@ export interface RouteTable {
   readonly routes: readonly Route[];
 }
 
-export type Document = ServiceSet | Tombstone | RouteTable;
+export type Document = ServiceSet | Tombstone | RouteTable | KeysDocument;
 
 /** A document with its exact bytes and their SHA-1 in hex (a checksum, not a signature). */
 export interface EncodedDocument {

@@ -34,6 +34,7 @@ export const PROBLEM_KINDS = {
   unknown_contract: 'error',
   duplicate_controller: 'error',
   damaged_token: 'error',
+  damaged_consumer: 'error',
   clock: 'error',
 } as const satisfies Readonly<Record<string, ProblemSeverity>>;
 

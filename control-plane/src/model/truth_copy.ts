@@ -1,3 +1,4 @@
+import type { ConsumerRecord } from './api_consumer.js';
 import type { AuditRecord } from './audit.js';
 import type { CopyPlaceName } from './copy_places.js';
 import type { GlobalFreeze } from './freeze_ports.js';
@@ -23,6 +24,8 @@ export interface TruthRecords {
   readonly freeze: GlobalFreeze | null;
   /** By name, with what proves their secrets; null = the tokens are not part of it. */
   readonly tokens: ReadonlyMap<string, TokenRecord> | null;
+  /** By name, with the hashes of their keys; null = the document has none, as one of before there were consumers. */
+  readonly consumers: ReadonlyMap<string, ConsumerRecord> | null;
 }
 
 /** One record by its name, like `intents/shop`: the store, and the place in it. `value` is JSON. */

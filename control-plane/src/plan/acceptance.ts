@@ -1,3 +1,5 @@
+import type { ConsumerRecord } from '../model/api_consumer.js';
+import type { ConsumerEdit, StoredConsumer } from '../model/api_consumer_ports.js';
 import type { Freeze } from '../model/freeze.js';
 import type { RosterEntry } from '../model/gateway.js';
 import { NO_INTENT, type IntentRecord, type ServiceEvent } from '../model/intent.js';
@@ -6,6 +8,7 @@ import type { ReleaseRecord } from '../model/release.js';
 import type { PlannedChange } from '../model/mutation.js';
 import type { TokenRecord } from '../model/token.js';
 import type { StoredToken, TokenEdit } from '../model/token_ports.js';
+import { changesOfConsumer } from './diff_consumer.js';
 import { byCodeUnit } from './encode.js';
 import { freezeText } from './freeze.js';
 import { diffRecords } from './diff.js';
@@ -38,6 +41,11 @@ export interface LossFacts {
     readonly known: ReadonlyMap<string, TokenRecord>;
     readonly found: ReadonlyMap<string, StoredToken>;
   };
+  /** The consumers that there were, and those that ZooKeeper contains now. */
+  readonly consumers?: {
+    readonly known: ReadonlyMap<string, ConsumerRecord>;
+    readonly found: ReadonlyMap<string, StoredConsumer>;
+  };
   /** Known intents are written back, over what ZooKeeper contains. */
   readonly keep: boolean;
   readonly wall: number;
@@ -52,6 +60,7 @@ export function changesOfAcceptance(facts: LossFacts): readonly PlannedChange[] 
     ...lostFreeze(facts),
     ...regained(facts),
     ...missingTokens(facts).map(changedToken),
+    ...missingConsumers(facts).flatMap((edit) => changedConsumer(facts, edit)),
   ];
 }
 
@@ -159,14 +168,34 @@ export function missingGateways({ roster: { known, found } }: LossFacts): readon
  * revoked since then does not come back.
  */
 export function missingTokens({ tokens }: LossFacts): readonly TokenEdit[] {
-  if (tokens === undefined) return [];
-  const { known, found } = tokens;
+  return tokens === undefined ? [] : missing(tokens.known, tokens.found);
+}
+
+/** The same of consumers and their keys. */
+export function missingConsumers({ consumers }: LossFacts): readonly ConsumerEdit[] {
+  return consumers === undefined ? [] : missing(consumers.known, consumers.found);
+}
+
+interface Edit<T> {
+  readonly name: string;
+  readonly etag: string | null;
+  readonly record: T | null;
+}
+
+function missing<T>(
+  known: ReadonlyMap<string, T>,
+  found: ReadonlyMap<string, { readonly record: T; readonly etag: string }>,
+): readonly Edit<T>[] {
   const names = [...new Set([...known.keys(), ...found.keys()])].sort(byCodeUnit);
-  return names.flatMap((name): readonly TokenEdit[] => {
+  return names.flatMap((name): readonly Edit<T>[] => {
     const [before, now] = [known.get(name), found.get(name)];
     if (JSON.stringify(before) === JSON.stringify(now?.record)) return [];
     return [{ name, etag: now?.etag ?? null, record: before ?? null }];
   });
+}
+
+function changedConsumer({ consumers }: LossFacts, { name, record }: ConsumerEdit): readonly PlannedChange[] {
+  return changesOfConsumer(name, consumers?.found.get(name)?.record ?? null, record);
 }
 
 function changedToken({ name, etag, record }: TokenEdit): PlannedChange {

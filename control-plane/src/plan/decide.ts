@@ -47,7 +47,12 @@ export type ServiceMutation = Exclude<
       | 'freeze_all'
       | 'unfreeze_all'
       | 'create_token'
-      | 'revoke_token';
+      | 'revoke_token'
+      | 'create_consumer'
+      | 'change_consumer'
+      | 'delete_consumer'
+      | 'add_key'
+      | 'revoke_key';
   }
 >;
 

@@ -161,8 +161,9 @@ function describeIntent(intent: InstanceIntent): NonNullable<InstanceResource['i
 /** The published document, as it is in Redis. */
 export function describeSet(world: World, service: string): SetResource | undefined {
   const published = world.published.get(service);
-  if (!published) return undefined;
-  const { epoch, generation, hash, at, document, payload } = published;
+  if (!published || 'keys' in published.document) return undefined;
+  const { epoch, generation, hash, at, payload } = published;
+  const { document } = published;
   return { service, contract: writtenIn(payload), epoch, generation, hash, at, document };
 }
 

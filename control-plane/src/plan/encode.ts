@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { OLDEST_CONTRACT, type ContractVersion } from '../model/contract.js';
+import type { KeysDocument } from '../model/key_documents.js';
+import type { Auth } from '../model/auth.js';
 import { addressId } from '../model/names.js';
 import {
   type Document,
@@ -12,7 +14,7 @@ import { decidedIn, routeOnWire, wireSections } from './spec.js';
 
 /**
  * A document's bytes as they go to Redis, in that version of the contract or the one that it needs, with their SHA-1. Equal documents
- * give equal bytes. Tombstones and routes have not changed since version 1, and are written as that for ever.
+ * give equal bytes. Tombstones, routes and keys have not changed since version 1, and are written as that for ever.
  */
 export function encode(document: Document, contract: ContractVersion = OLDEST_CONTRACT): EncodedDocument {
   const isLean = 'peers' in document && Math.max(contract, neededBy(document)) === 2;
@@ -29,13 +31,24 @@ export function neededBy(set: Protection): ContractVersion {
 }
 
 /** What of a set protects, by the names of its members. */
-export function protectedBy({ limits = [], breaker, breaker_forced: word }: Protection): readonly string[] {
+export function protectedBy({
+  limits = [],
+  auth,
+  breaker,
+  breaker_forced: word,
+}: Protection): readonly string[] {
   const opens = (breaker?.failure_percent ?? 0) > 0 || word !== undefined;
-  return [...(limits.length > 0 ? ['limits'] : []), ...(opens ? ['breaker'] : [])];
+  return [
+    ...(auth?.type === 'api_key' ? ['auth'] : []),
+    ...(limits.length > 0 ? ['limits'] : []),
+    ...(opens ? ['breaker'] : []),
+  ];
 }
 
 /** The members of a set, or of a spec, that may protect. */
-type Protection = Pick<ServiceSet, 'limits' | 'breaker' | 'breaker_forced'>;
+type Protection = Pick<ServiceSet, 'limits' | 'breaker' | 'breaker_forced'> & {
+  readonly auth?: Partial<Auth>;
+};
 
 /** The version that a payload says it is of; 0 if it says none. */
 export function writtenIn(payload: string): number {
@@ -49,6 +62,7 @@ export function sha1(value: string): string {
 
 /** The same document with its keys in the contract's order, whatever order they were made in. */
 function ordered(document: Document): Document {
+  if ('keys' in document) return orderedKeys(document);
   if ('removed' in document) return { v: 1, service: document.service, removed: true };
   if ('routes' in document) {
     const routes = document.routes.map(({ service, ...route }) => {
@@ -68,6 +82,21 @@ function ordered(document: Document): Document {
 
 function forced({ breaker_forced }: ServiceSet): Pick<ServiceSet, 'breaker_forced'> {
   return breaker_forced === undefined ? {} : { breaker_forced };
+}
+
+function orderedKeys({ service, consumers, keys }: KeysDocument): KeysDocument {
+  return {
+    ...{ v: 1, service },
+    consumers: consumers.map(({ name, services, networks }) => ({
+      name,
+      ...(services === undefined ? {} : { services }),
+      ...(networks === undefined ? {} : { networks }),
+    })),
+    keys: keys.map(({ hash, id, consumer, expires }) => ({
+      ...{ hash, id, consumer },
+      ...(expires === undefined ? {} : { expires }),
+    })),
+  };
 }
 
 function orderedPeer(peer: Peer): Peer {

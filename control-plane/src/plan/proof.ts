@@ -7,6 +7,7 @@ import {
   type HeardGateway,
   type RosterEntry,
 } from '../model/gateway.js';
+import { isKeysName, KEYS } from '../model/key_documents.js';
 import type { Position } from '../model/position.js';
 import type { Convergence, DrainStatus } from '../model/resources.js';
 import { byCodeUnit } from './encode.js';
@@ -100,7 +101,9 @@ export function ackOf(id: string, service: string, target: Position, witnesses: 
       message: `two gateways report as ${id}, and each hides the other; give each its own id`,
     };
   const { applied, rejected } = heard.heartbeat;
-  const refusal = rejected.find((one) => one.service === service);
+  const refusal = rejected.find(
+    (one) => one.service === service || (service === KEYS && isKeysName(one.service)),
+  );
   if (refusal)
     return {
       state: 'rejected',

@@ -6,7 +6,7 @@ import { pruned } from './prune.js';
 const wall = Date.parse('2026-05-01T12:00:00Z');
 const EMPTY: TruthRecords = {
   ...{ intents: new Map(), histories: new Map(), roster: new Map(), releases: new Map() },
-  ...{ ended: [], freeze: null, tokens: null },
+  ...{ ended: [], freeze: null, tokens: null, consumers: null },
 };
 const by = { by: 'ann', reason: 'x', at: '2026-05-01T11:00:00Z' };
 const intents = new Map(['cart', 'shop'].map((service) => [service, NO_INTENT]));

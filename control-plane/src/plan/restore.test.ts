@@ -11,7 +11,7 @@ const decided = { by: 'ann', reason: 'leak', at: '2026-05-01T11:00:00Z' };
 const isolated = { ...decided, state: 'isolated' } as const;
 const NONE: TruthRecords = {
   ...{ intents: new Map(), histories: new Map(), roster: new Map(), releases: new Map() },
-  ...{ ended: [], freeze: null, tokens: null },
+  ...{ ended: [], freeze: null, tokens: null, consumers: null },
 };
 
 test('what has expired is left out and shown, what lasts is as it was, and damage is named', () => {

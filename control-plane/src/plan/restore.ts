@@ -1,5 +1,6 @@
 import { own } from '../model/dictionary.js';
 import { NO_INTENT, type IntentRecord } from '../model/intent.js';
+import type { ConsumerEdit } from '../model/api_consumer_ports.js';
 import type { PlannedChange } from '../model/mutation.js';
 import type { ReleaseRecord } from '../model/release.js';
 import type { TokenEdit } from '../model/token_ports.js';
@@ -104,10 +105,13 @@ function line(service: string, field: string, from: string, to: string): Planned
 }
 
 /**
- * A digest of what was shown, and of the tokens behind it: who could get in by them is not shown. What instances and traffic do
+ * A digest of what was shown, and of the tokens and consumers behind it: who could get in by them is not shown. What instances and traffic do
  * meanwhile is no part of it.
  */
-export function digestOf(changes: readonly PlannedChange[], tokens: readonly TokenEdit[] = []): string {
+export function digestOf(
+  changes: readonly PlannedChange[],
+  proofs: readonly (TokenEdit | ConsumerEdit)[] = [],
+): string {
   const shown = changes.filter(({ field }) => !['traffic', 'down'].includes(field));
-  return sha1(JSON.stringify([shown, ...tokens.map(({ record }) => record)]));
+  return sha1(JSON.stringify([shown, ...proofs.map(({ record }) => record)]));
 }

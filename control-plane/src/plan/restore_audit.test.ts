@@ -45,5 +45,5 @@ test('a token is revoked by whatever took it away last', () => {
     gone('2026-05-01T11:00:00Z', 'ci', 'bob'),
     gone('2026-05-01T11:00:00Z', 'new', 'bob', 'viewer of *'),
   ]);
-  expect([...found]).toEqual([['ci', { at: '2026-05-01T12:00:00Z', by: 'ann' }]]);
+  expect([...found]).toEqual([['token ci', { at: '2026-05-01T12:00:00Z', by: 'ann' }]]);
 });

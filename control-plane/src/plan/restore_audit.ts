@@ -48,22 +48,21 @@ function line(from: string, to: string): PlannedChange {
   return { service: '', instance: null, field: 'audit', from, to };
 }
 
-/** When a token was revoked last, and by whom, as the audit says. */
+/** When a token or a key was revoked last, and by whom, as the audit says. */
 export interface Revocation {
   /** RFC 3339. */
   readonly at: string;
   readonly by: string;
 }
 
-/** Name of a token → its last revocation: whatever took it away, `revoke_token` or a copy that was brought back. */
+/** What a line of the audit was about, like `token ci` or `consumer acme key 0123456789ab` → when it was taken away last, whatever took it away. */
 export function revocationsIn(records: Iterable<AuditRecord>): ReadonlyMap<string, Revocation> {
   const found = new Map<string, Revocation>();
   for (const { at, by, changes } of records)
     for (const { field, to } of changes) {
-      if (to !== 'none' || !field.startsWith('token ')) continue;
-      const name = field.slice('token '.length);
-      const known = found.get(name);
-      if (known === undefined || Date.parse(known.at) < Date.parse(at)) found.set(name, { at, by });
+      if (to !== 'none' || !/^(?:token|consumer) /.test(field)) continue;
+      const known = found.get(field);
+      if (known === undefined || Date.parse(known.at) < Date.parse(at)) found.set(field, { at, by });
     }
   return found;
 }

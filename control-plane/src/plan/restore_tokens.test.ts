@@ -8,7 +8,7 @@ const ci = buildToken({ name: 'ci', at: made });
 const stored = (...records: readonly (typeof ci)[]) =>
   new Map(records.map((record) => [record.name, { record, etag: `e-${record.name}` }]));
 const named = (...records: readonly (typeof ci)[]) => new Map(records.map((one) => [one.name, one]));
-const revoked = (at: string) => new Map([['ci', { at, by: 'bob' }]]);
+const revoked = (at: string) => new Map([['token ci', { at, by: 'bob' }]]);
 const FACTS: TokenFacts = {
   ...{ copied: named(ci), found: new Map(), before: null, isLost: false },
   ...{ revoked: new Map(), prune: false },
@@ -34,7 +34,7 @@ test.each([
 ])('%s', (_, those, expected) => {
   expect(validOf({ revoked: those })).toEqual(expected);
   if (expected.length > 0) return;
-  const at = those.get('ci')?.at ?? '';
+  const at = those.get('token ci')?.at ?? '';
   expect(lines({ revoked: those })).toEqual([
     `token ci: viewer of *: it was revoked by bob at ${at} → left out`,
   ]);

@@ -75,7 +75,7 @@ function decide(
     const isLeft = copy !== undefined && record === undefined;
     return { record, left: isLeft ? 'it was not valid any more before the loss' : null };
   }
-  const revocation = revoked.get(name);
+  const revocation = revoked.get(`token ${name}`);
   const isOver = (record: TokenRecord | undefined): boolean =>
     record !== undefined && revocation !== undefined && Date.parse(record.at) <= Date.parse(revocation.at);
   // Without a loss ZooKeeper is right about what is valid.

@@ -5,6 +5,7 @@ import type { SpecPatch } from '../model/mutation.js';
 import { MOST_ROUTES, ROUTE_MEMBERS, routeContradictions, type RouteSpec } from '../model/route.js';
 import { contradictions, SECTIONS } from '../model/service_spec.js';
 import type { Breaker } from '../model/breaker.js';
+import type { Auth } from '../model/auth.js';
 import type { Limit } from '../model/limit.js';
 import type { Balancer, Health, Retry, Timeouts, Upstream } from '../model/set.js';
 import {
@@ -40,6 +41,7 @@ export interface WireSections {
   readonly retry: Retry;
   readonly health: Health;
   readonly breaker?: Breaker;
+  readonly auth?: Auth;
   readonly limits?: readonly Limit[];
   readonly upstream?: Upstream;
 }

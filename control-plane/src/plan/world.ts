@@ -3,6 +3,7 @@ import type { FleetContract } from '../model/contract.js';
 import type { Freeze } from '../model/freeze.js';
 import type { StandingHold } from '../model/hold.js';
 import { NO_INTENT, type IntentRecord, type ServiceEvent, type StoredIntent } from '../model/intent.js';
+import { isKeysName, KEYS } from '../model/key_documents.js';
 import type { Position } from '../model/position.js';
 import type { Convergence } from '../model/resources.js';
 import type { RegistryProblem } from '../model/registration.js';
@@ -82,11 +83,24 @@ function troubled({ problems, found }: World): readonly string[] {
   return [...problems, ...found].flatMap(({ service }) => service ?? []);
 }
 
-/** Where the present publication of `service` is; null while none is out under this epoch. */
+/** Where the present publication of `service` is, of `@keys` the newest of all keys; null while none is out under this epoch. */
 export function publishedAt(world: World, service: string): Position | null {
+  if (service === KEYS) return keysAt(world);
   const document = world.published.get(service);
   if (!document || document.epoch !== world.epoch) return null;
   return { epoch: document.epoch, generation: document.generation };
+}
+
+/** Where the newest document of keys is: who has that has all. Where there is none there is nothing to follow but the epoch. */
+function keysAt({ epoch, published }: World): Position | null {
+  if (epoch === null) return null;
+  let generation = 0;
+  for (const [name, document] of published) {
+    if (!isKeysName(name)) continue;
+    if (document.epoch !== epoch) return null;
+    generation = Math.max(generation, document.generation);
+  }
+  return { epoch, generation };
 }
 
 /**
@@ -111,5 +125,6 @@ export function presentConvergence(world: World, service: string): Convergence |
   const position = publishedAt(world, service);
   if (!position) return undefined;
   const convergence = convergenceOf(service, position, world.witnesses);
-  return world.unsettled.has(service) ? { ...convergence, converged: false } : convergence;
+  const isUnsettled = service === KEYS ? [...world.unsettled].some(isKeysName) : world.unsettled.has(service);
+  return isUnsettled ? { ...convergence, converged: false } : convergence;
 }

@@ -1,7 +1,8 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { BREAKER_STATES } from '../model/breaker.js';
-import { checkName, type NameKind, ROUTES } from '../model/names.js';
+import { isKeysName } from '../model/key_documents.js';
+import { checkName, isPublishedName, type NameKind, ROUTES } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 import { ROUTE_MEMBERS } from '../model/route.js';
 import { SECTIONS, type SectionName } from '../model/service_spec.js';
@@ -54,6 +55,7 @@ const serviceSet = z.object({
   retry: section('retry'),
   health: section('health'),
   breaker: section('breaker').optional(),
+  auth: section('auth').optional(),
   limits: section('limits').optional(),
   upstream: section('upstream').optional(),
   breaker_forced: z.enum(BREAKER_STATES).optional(),
@@ -65,7 +67,38 @@ const serviceSet = z.object({
     }),
 });
 
-const tombstone = z.object({ v: z.literal(1), service: nameSchema('service'), removed: z.literal(true) });
+/** Of whatever is published. */
+export const publishedName = z.string().refine(isPublishedName, { error: 'is not a name of a set' });
+
+const tombstone = z.object({
+  v: z.literal(1),
+  service: publishedName.refine((name) => name !== ROUTES, { error: 'is that of the routes' }),
+  removed: z.literal(true),
+});
+
+const keys = z
+  .object({
+    v: z.literal(1),
+    service: z.string().refine(isKeysName),
+    consumers: z.array(
+      z.object({
+        name: nameSchema('consumer'),
+        services: z.array(z.string()).optional(),
+        networks: z.array(z.string()).optional(),
+      }),
+    ),
+    keys: z.array(
+      z.object({
+        hash: z.string().regex(/^[0-9a-f]{64}$/),
+        id: z.string().regex(/^[0-9a-f]{12}$/),
+        consumer: z.int().min(0),
+        expires: z.int().min(0).optional(),
+      }),
+    ),
+  })
+  .refine((one) => one.keys.every(({ consumer }) => consumer < one.consumers.length), {
+    error: 'a key has no consumer',
+  });
 
 const routeTable = z.object({
   v: z.literal(1),
@@ -112,5 +145,6 @@ export function parseJson(text: string): Result<unknown, string> {
 function schemaFor(json: unknown): z.ZodType<Document> {
   if (typeof json !== 'object' || json === null) return serviceSet;
   if ('service' in json && json.service === ROUTES) return routeTable;
-  return 'removed' in json ? tombstone : serviceSet;
+  if ('removed' in json) return tombstone;
+  return 'keys' in json ? keys : serviceSet;
 }

@@ -1,15 +1,13 @@
 import { z } from 'zod';
 import type { Heartbeat } from '../model/gateway.js';
-import { ROUTES } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 import { unfitCharacter } from '../model/texts.js';
-import { describeIssue, nameSchema, parseJson } from './documents.js';
+import { describeIssue, nameSchema, parseJson, publishedName } from './documents.js';
 
 /** Far above any honest heartbeat: it lists only instances with open requests. */
 export const MOST_CHARACTERS = 4_000_000;
 
 const count = z.int().min(0);
-const setName = z.literal(ROUTES).or(nameSchema('service'));
 
 const INSTANCE_KEY = /^[^|]{1,128}\|[^|]{1,127}$/;
 const line = z
@@ -37,7 +35,7 @@ const heartbeat = z.object({
   contracts: z.array(count).min(1).max(16),
   applied: z.object({ epoch: count, generation: count }).nullable(),
   rejected: z.array(
-    z.object({ service: setName, generation: count, code: z.string().regex(/^[a-z0-9_]{1,64}$/) }),
+    z.object({ service: publishedName, generation: count, code: z.string().regex(/^[a-z0-9_]{1,64}$/) }),
   ),
   in_flight: z.record(z.string().regex(INSTANCE_KEY, { error: 'is not service|instance' }), count),
   uncounted: count,

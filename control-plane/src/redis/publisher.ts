@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock, LinkState, Log, Meta, PruneAnswer, PublishAnswer, Publisher } from '../model/ports.js';
-import { checkName, ROUTES } from '../model/names.js';
+import { isPublishedName } from '../model/names.js';
 import { err, ok, type Result } from '../model/result.js';
 import type { EncodedDocument, PublishedDocument } from '../model/set.js';
 import { addressOf } from '../model/redis_url.js';
@@ -105,7 +105,7 @@ export class RedisPublisher implements Publisher {
   async sets(above = 0): Promise<Result<readonly PublishedDocument[], string>> {
     const index = await this.#link.run('ZRANGE', KEYS.index, `(${String(above)}`, '+inf', 'BYSCORE');
     if (!index.ok) return index.error.startsWith('WRONGTYPE') ? ok([]) : index;
-    const names = fields(index.value).filter((name) => name !== null && isSetName(name)) as string[];
+    const names = fields(index.value).filter((name) => name !== null && isPublishedName(name)) as string[];
     const found: PublishedDocument[] = [];
     for (let start = 0; start < names.length; start += READ_BATCH) {
       const batch = await Promise.all(
@@ -146,7 +146,7 @@ export class RedisPublisher implements Publisher {
     assertWhole('epoch', epoch);
     assertWhole('last_generation', request.last_generation);
     assertWhole('expected_generation', request.expected_generation);
-    if (!isSetName(encoded.service))
+    if (!isPublishedName(encoded.service))
       throw new Error(`no set may be called ${JSON.stringify(encoded.service)}`);
     if (sha1(encoded.payload) !== encoded.hash)
       throw new Error(`the hash of ${encoded.service} is not that of its payload`);
@@ -279,10 +279,6 @@ function wholeNumber(text: string | null | undefined): number | null {
 function assertWhole(what: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 0)
     throw new Error(`${what} must be a whole number from 0 to 2^53 - 1, not ${String(value)}`);
-}
-
-function isSetName(name: string): boolean {
-  return name === ROUTES || checkName('service', name).ok;
 }
 
 function sha1(text: string): string {

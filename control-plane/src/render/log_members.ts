@@ -23,4 +23,6 @@ export const LOG_MEMBERS = [
   'aborted_by',
   'limited_by',
   'route',
+  'consumer',
+  'key_id',
 ] as const;

@@ -128,6 +128,8 @@ const LOG_VARIABLES: Readonly<
   aborted_by: ['ebb_aborted_by', 'text'],
   limited_by: ['ebb_limited_by', 'text'],
   route: ['ebb_route', 'text'],
+  consumer: ['ebb_consumer', 'text'],
+  key_id: ['ebb_key_id', 'text'],
 };
 
 function logMembers(options: GatewayOptions): (readonly [string, string, 'text' | 'number' | 'open'])[] {

@@ -27,11 +27,15 @@ export function usePlane(): void {
 }
 
 /** Asks an API of the present plane. */
-export function client(token: string | null = null, metrics = () => Promise.resolve('up 1\n')) {
+export function client(
+  token: string | null = null,
+  metrics = () => Promise.resolve('up 1\n'),
+  log = createRecordingLog(),
+) {
   let ids = 0;
   const app = createApp({
     plane: behind.plane,
-    log: createRecordingLog(),
+    log,
     token,
     clock: systemClock,
     version: '9.9.9',

@@ -11,7 +11,7 @@ const contract = (path: string): string =>
 const example = (name: string): string => contract(`examples/${name}.json`);
 
 describe('the examples of the wire contract', () => {
-  test.each(['set', 'set_full', 'tombstone', 'routes'])(
+  test.each(['set', 'set_full', 'tombstone', 'routes', 'keys'])(
     '%s.json is a document, written to the byte',
     (name) => {
       const parsed = parseDocument(example(name));

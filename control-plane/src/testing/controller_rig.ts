@@ -37,6 +37,7 @@ import { ZooKeeperLink } from '../zookeeper/link.js';
 import { createRegistrySource } from '../zookeeper/registry.js';
 import { createReleaseStore } from '../zookeeper/releases.js';
 import { createRosterStore } from '../zookeeper/roster.js';
+import { createApiConsumerStore } from '../zookeeper/api_consumers.js';
 import { createTokenStore } from '../zookeeper/tokens.js';
 import { createZooKeeperProbe } from '../zookeeper/write_probe.js';
 import { type MemoryElection, MemoryElections } from './memory/elections.js';
@@ -259,6 +260,7 @@ export async function start(changes: Changes = {}): Promise<Running> {
     audit,
     releases: createReleaseStore(link, truth),
     tokens: createTokenStore(link, truth),
+    apiConsumers: createApiConsumerStore(link, truth),
     traffic: createTrafficReader({ url, log, clock }),
     hooks: createHooks({ prefixes: [], commands: '', path: '', clock }),
     prometheus: createPrometheus('', clock),

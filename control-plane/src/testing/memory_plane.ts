@@ -28,6 +28,7 @@ import type { ReadinessResource } from '../model/readiness.js';
 import { err, ok, type Result } from '../model/result.js';
 import { beyond } from '../model/role.js';
 import { MemoryReleases } from './memory_releases.js';
+import { isOfConsumers, MemoryConsumers } from './memory_consumers.js';
 import { MemoryTokens } from './memory_tokens.js';
 import { makeInstance, makeOperation, makeReadiness, makeService } from './resources.js';
 
@@ -59,6 +60,7 @@ export class MemoryPlane implements ControlPlane {
   readonly operationMap = new Map<string, OperationResource>();
   readonly releases = new MemoryReleases();
   readonly tokens = new MemoryTokens();
+  readonly consumers = new MemoryConsumers();
   intentList: IntentResource[] = [];
   problemList: ProblemResource[] = [];
   routeList: RouteResource[] = [];
@@ -243,10 +245,13 @@ export class MemoryPlane implements ControlPlane {
     const isOfTokens = mutation.kind === 'create_token' || mutation.kind === 'revoke_token';
     const ofTokens = isOfTokens ? this.tokens.change(mutation, context) : null;
     if (ofTokens?.ok === false) return ofTokens;
-    const changes = ofTokens ? [ofTokens.value] : this.planned(mutation);
+    const ofConsumers = isOfConsumers(mutation) ? this.consumers.change(mutation, context) : null;
+    if (ofConsumers?.ok === false) return ofConsumers;
+    const own = ofTokens ?? ofConsumers;
+    const changes = own ? [own.value] : this.planned(mutation);
     if ('selector' in mutation && changes.length === 0)
       return err({ code: 'not_found', detail: 'the selector finds no instance' });
-    const touched = isOfTokens ? [] : [...new Set(changes.map((change) => change.service))];
+    const touched = own ? [] : [...new Set(changes.map((change) => change.service))];
     const foreign = beyond(context.services, touched);
     if (foreign) return err(foreign);
     if (!context.dry_run)

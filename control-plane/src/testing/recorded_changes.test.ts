@@ -14,6 +14,7 @@ const BY_ITSELF = new Map([
   ['forgetting.ts', 'records in which nothing is decided, of services that are gone'],
   ['releases/writes.ts', 'the steps of a release: events of the release'],
   ['copies/write_copy.ts', 'a copy that is brought back, after the record of it'],
+  ['copies/write_consumers.ts', 'the consumers of a copy, or of an accepted loss, after that record'],
   ['office/loss_settlement.ts', 'what an accepted loss writes back, after the record of the acceptance'],
 ]);
 

@@ -11,9 +11,11 @@ import type {
   Term,
 } from '../model/ports.js';
 import type { ReleaseStore } from '../model/release_ports.js';
+import type { ApiConsumerStore } from '../model/api_consumer_ports.js';
 import type { TokenStore } from '../model/token_ports.js';
 import { must } from './must.js';
 import { buildRelease } from './releases.js';
+import { buildConsumer } from './memory_consumers.js';
 import { buildToken } from './tokens.js';
 import { until } from './until.js';
 
@@ -25,6 +27,7 @@ export interface OpenStores {
   readonly freezes: FreezeStore;
   readonly releases: ReleaseStore;
   readonly tokens: TokenStore;
+  readonly apiConsumers: ApiConsumerStore;
 }
 
 /** One truth, empty at first, and what happens to it behind the stores' backs. */
@@ -76,12 +79,12 @@ export function truthContract(name: string, make: () => Promise<Truth>): void {
         await store.start();
         opened.push(store);
       }
-      await until(() => expect(heard.size).toBe(6));
+      await until(() => expect(heard.size).toBe(7));
       return made;
     }
 
     test('each has its own noun, shows that it is empty, and has no problem', () => {
-      const nouns = ['freezes', 'histories', 'intents', 'releases', 'roster', 'tokens'];
+      const nouns = ['consumers', 'freezes', 'histories', 'intents', 'releases', 'roster', 'tokens'];
       expect([...shown.keys()].sort()).toEqual(nouns);
       for (const map of shown.values()) expect(map.size).toBe(0);
       for (const store of Object.values(stores) as AnyTruthStore[]) {
@@ -215,6 +218,27 @@ export function truthContract(name: string, make: () => Promise<Truth>): void {
       expect(shown.get('releases')?.has('shop')).toBe(false);
       await must(releases.write(term, [begin]));
       expect(shown.get('releases')?.get('shop')).toMatchObject({ history: [], last_n: 0 });
+    });
+
+    test('a consumer is written as it was read; a damaged one stays as it was last good', async () => {
+      const { apiConsumers } = stores;
+      const key = { id: '0123456789ab', hash: 'a'.repeat(64), by: 'ann', reason: '', expires: null };
+      const at = '2026-05-01T12:00:00Z';
+      const record = buildConsumer({ name: 'acme', services: ['shop-*'], networks: ['10.0.0.0/8'] });
+      const [etag] = await must(apiConsumers.write(term, [{ name: 'acme', etag: null, record }]));
+      const conflict = { ok: false, error: { kind: 'conflict', name: 'acme' } };
+      expect(await apiConsumers.write(term, [{ name: 'acme', etag: null, record }])).toEqual(conflict);
+      const next = { ...record, keys: [{ ...key, at }] };
+      const [second] = await must(
+        apiConsumers.write(term, [{ name: 'acme', etag: etag ?? '', record: next }]),
+      );
+      expect(await must(apiConsumers.read('acme'))).toEqual({ record: next, etag: second });
+      await truth.damage(apiConsumers, 'acme');
+      await until(() => expect([...apiConsumers.damaged().keys()]).toEqual(['acme']));
+      expect(shown.get('consumers')).toEqual(new Map([['acme', { record: next, etag: second }]]));
+      expect(await apiConsumers.write(term, [{ name: 'acme', etag: second ?? '', record: null }])).toEqual(
+        conflict,
+      );
     });
 
     test('a token is written once, and removed as it was read; a damaged one is valid for nobody', async () => {

@@ -1,3 +1,4 @@
+import type { ConsumerRecord } from '../model/api_consumer.js';
 import { withoutUndo, type AuditRecord } from '../model/audit.js';
 import type { GlobalFreeze } from '../model/freeze_ports.js';
 import type { RosterEntry } from '../model/gateway.js';
@@ -7,6 +8,7 @@ import type { ReleaseRecord } from '../model/release.js';
 import { err, ok, type Result } from '../model/result.js';
 import type { TokenRecord } from '../model/token.js';
 import type { CopyRecord, RecordCodec, SkippedRecord } from '../model/truth_copy.js';
+import { parseConsumerRecord } from './api_consumers.js';
 import { encodeAuditRecord, parseAuditRecord } from './audit_record.js';
 import { parseFreezeRecord } from './freezes.js';
 import { encodeHistory, parseHistory } from './histories.js';
@@ -29,7 +31,7 @@ export function createRecordCodec(): RecordCodec {
     return text;
   };
   return {
-    encode: ({ intents, histories, roster, releases, ended, freeze, tokens }) => {
+    encode: ({ intents, histories, roster, releases, ended, freeze, tokens, consumers }) => {
       const records: CopyRecord[] = [
         ...[...intents].map(([service, one]) => ({
           record: `intents/${service}`,
@@ -55,6 +57,10 @@ export function createRecordCodec(): RecordCodec {
           record: `tokens/${name}`,
           value: JSON.stringify(one),
         })),
+        ...[...(consumers ?? [])].map(([name, one]) => ({
+          record: `consumers/${name}`,
+          value: once(one, () => JSON.stringify(one)),
+        })),
         ...(freeze === null ? [] : [{ record: 'freezes/freeze', value: JSON.stringify(freeze) }]),
       ];
       return records.sort((a, b) => (a.record < b.record ? -1 : 1));
@@ -72,6 +78,7 @@ const decode: RecordCodec['decode'] = ({ records: given, tokens: hasTokens, audi
   const ended: ReleaseRecord[] = [];
   let freeze: GlobalFreeze | null = null;
   const tokens = new Map<string, TokenRecord>();
+  const consumers = new Map<string, ConsumerRecord>();
   const skipped: SkippedRecord[] = [];
   for (const { record, value } of given) {
     const [noun = '', name = '', place, n] = record.split('/');
@@ -105,6 +112,9 @@ const decode: RecordCodec['decode'] = ({ records: given, tokens: hasTokens, audi
       case 'tokens':
         take('token', parseTokenRecord(name, data), (read) => tokens.set(name, read));
         break;
+      case 'consumers':
+        take('consumer', parseConsumerRecord(name, data), (read) => consumers.set(name, read));
+        break;
       default:
         skipped.push({ record, reason: 'this release knows no such store' });
     }
@@ -112,7 +122,10 @@ const decode: RecordCodec['decode'] = ({ records: given, tokens: hasTokens, audi
   ended.sort((a, b) => a.n - b.n);
   const read = readAudit(audit);
   return {
-    records: { intents, histories, roster, releases, ended, freeze, tokens: hasTokens ? tokens : null },
+    records: {
+      ...{ intents, histories, roster, releases, ended, freeze, tokens: hasTokens ? tokens : null },
+      consumers: given.some(({ record }) => record.startsWith('consumers/')) ? consumers : null,
+    },
     audit: read.records,
     skipped: [...skipped, ...read.skipped],
   };

@@ -8,6 +8,7 @@ import { createHistoryStore } from './histories.js';
 import { createIntentStore } from './intents.js';
 import { createReleaseStore } from './releases.js';
 import { createRosterStore } from './roster.js';
+import { createApiConsumerStore } from './api_consumers.js';
 import { createTokenStore } from './tokens.js';
 
 const zk = useZooKeeper();
@@ -26,12 +27,13 @@ truthContract('ZooKeeper', async (): Promise<Truth> => {
       freezes: createFreezeStore(link, { root }),
       releases: createReleaseStore(link, { root }),
       tokens: createTokenStore(link, { root }),
+      apiConsumers: createApiConsumerStore(link, { root }),
     }),
     damage: async (store, name) => {
       await must(writer.setData(store.pathOf(name), Buffer.from('{'), -1));
     },
     wipe: async () => {
-      for (const folder of ['intents', 'history', 'gateways', 'global', 'releases', 'tokens'])
+      for (const folder of ['intents', 'history', 'gateways', 'global', 'releases', 'tokens', 'consumers'])
         await removeBelow(writer, `${root}/${folder}`);
     },
     close: () => Promise.resolve(),

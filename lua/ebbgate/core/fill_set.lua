@@ -29,6 +29,8 @@ return function(document)
   end
   local upstream = document.upstream
   if type(upstream) == 'table' and upstream.scheme == nil then upstream.scheme = 'http' end
+  local auth = document.auth
+  if type(auth) == 'table' and auth.type == nil then auth.type = 'none' end
   if type(document.peers) ~= 'table' then return end
   for _, peer in pairs(document.peers) do
     if type(peer) == 'table' then

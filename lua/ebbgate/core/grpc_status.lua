@@ -3,10 +3,12 @@ local grpc_status = {}
 
 grpc_status.CONTENT_TYPE = 'application/grpc'
 
-local BY_STATUS = { [404] = 12, [408] = 4, [413] = 8, [429] = 8, [431] = 8, [500] = 13, [502] = 14, [503] = 14, [504] = 4 }
+local BY_STATUS = {
+  [401] = 16, [403] = 7, [404] = 12, [408] = 4, [413] = 8, [429] = 8, [431] = 8, [500] = 13, [502] = 14, [503] = 14, [504] = 4,
+}
 
---- UNIMPLEMENTED for 404, DEADLINE_EXCEEDED for 408 and 504, RESOURCE_EXHAUSTED for what is too large or too much, UNAVAILABLE
---- for 502 and 503, else INTERNAL.
+--- UNAUTHENTICATED for 401, PERMISSION_DENIED for 403, UNIMPLEMENTED for 404, DEADLINE_EXCEEDED for 408 and 504,
+--- RESOURCE_EXHAUSTED for what is too large or too much, UNAVAILABLE for 502 and 503, else INTERNAL.
 function grpc_status.of(status)
   return BY_STATUS[status] or 13
 end

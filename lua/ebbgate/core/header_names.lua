@@ -13,7 +13,7 @@ for _, name in ipairs({
   'proxy-authenticate', 'http2-settings', 'expect',
   -- The gateway says by them who the client is; what it says rests on what a trusted proxy said.
   'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port', 'x-forwarded-prefix',
-  'x-real-ip', 'x-request-id', 'via', 'traceparent', 'tracestate',
+  'x-real-ip', 'x-request-id', 'x-ebbgate-consumer', 'via', 'traceparent', 'tracestate',
   -- For all recipients (RFC 9110, 7.6.1): without them the request would be another one, of somebody else.
   'authorization', 'cookie', 'cache-control', 'content-type', 'content-encoding', 'content-range', 'range', 'if-match',
   'if-none-match', 'if-modified-since', 'if-unmodified-since', 'if-range',

@@ -37,6 +37,8 @@ metrics.breaker_openings = counter('ebbgate_breaker_openings_total', { 'service'
 metrics.breaker_requests = counter('ebbgate_breaker_requests_total', { 'service', 'result' },
   'Requests that an open breaker kept from the service: refused, answered (by a text), or sent to another service (fallback).')
 metrics.breaker_open = gauge('ebbgate_breaker_open', { 'service' }, '1 while the breaker of a service is open.')
+metrics.auth = counter('ebbgate_auth_requests_total', { 'service', 'result' },
+  'Requests that were asked for an API key: admitted, missing, unknown, expired, not_allowed.')
 metrics.limited = counter('ebbgate_limit_requests_total', { 'service', 'limit', 'result' },
   'Requests that a limit was asked for: admitted, delayed (counted as admitted too), refused.')
 metrics.limit_evictions = counter('ebbgate_limit_evictions_total', {},
@@ -64,7 +66,7 @@ metrics.bucket = part { 'service', 'version', 'index' }
 local ORDER = {
   'requests', 'broken', 'duration', 'retries', 'budget_exhausted', 'in_flight', 'uncounted', 'workers', 'set_generation',
   'applied_epoch', 'applied_generation', 'applied_age', 'rejected_sets', 'from_replica', 'ejections', 'health', 'panic',
-  'breaker_openings', 'breaker_requests', 'breaker_open',
+  'breaker_openings', 'breaker_requests', 'breaker_open', 'auth',
   'limited', 'limit_evictions', 'limit_gateways', 'limit_store_away', 'probes',
   'sync_error', 'headers_dropped', 'problem', 'certificate_end', 'free_bytes',
 }

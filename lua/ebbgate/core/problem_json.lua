@@ -15,6 +15,9 @@ local OWN = {
   gateway_timeout = { 504, 'Time is over', 'The time that this service gives a request is over.' },
   breaker_open = { 503, 'Reduced capacity', 'The requests of this service fail: it is left alone for a while.' },
   quota_exceeded = { 429, 'Too many requests', 'This service takes no more of such requests now.' },
+  unauthenticated = { 401, 'No valid API key', 'This service needs a valid API key.' },
+  ambiguous_key = { 400, 'More than one API key', 'The request brings different API keys; send one.' },
+  forbidden = { 403, 'Not allowed', 'This API key may not be used here.' },
   instance_timeout = { 504, 'Instance timed out', 'No instance of this service answered in time.' },
 }
 

@@ -1,5 +1,6 @@
 --- The document of a set, made into what a worker serves by. An upstream is never changed: the next set builds the next one.
 local address = require 'ebbgate.core.address'
+local auth = require 'ebbgate.core.auth'
 local breaker = require 'ebbgate.core.breaker'
 local health = require 'ebbgate.core.health'
 local proxy_location = require 'ebbgate.core.proxy_location'
@@ -158,6 +159,7 @@ function upstream.build(document, worker, previous, retiring, roll, health_view,
   local waits = document.timeouts or { connect_ms = 1, send_ms = 1, read_ms = 1 }
   local transport = proxy_location.transport(document.upstream)
   local location = proxy_location.name(transport, document.retry)
+  local asks = auth.settings(document.auth, document.service)
   local settings, key_variable = sticky.settings(balancer.sticky), request_key.variable(balancer)
   return {
     service = document.service, removed = document.kind == 'tombstone', members = members, by_id = by_id, picker = picker,
@@ -166,7 +168,8 @@ function upstream.build(document, worker, previous, retiring, roll, health_view,
     health = document.health, scheme = document.upstream and document.upstream.scheme, panic = about.panic, unwell = unwell,
     half_open = half_open,
     wake_at = wake_at, answer_within = (waits.connect_ms + waits.read_ms) / 1000,
-    key_variable = key_variable, sticky = settings, policies = policies or false, instead = instead_of(document.breaker),
+    key_variable = key_variable, sticky = settings, policies = policies or false, auth = asks,
+    instead = instead_of(document.breaker),
     -- True where somebody wants to know how long an instance takes.
     timed = picker.clocked or watch and watch.slow_percent > 0,
     -- True where a request needs nothing but a pick.

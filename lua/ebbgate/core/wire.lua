@@ -4,12 +4,15 @@
 --- in `wire.CODES`, and a detail for people. `tools.json(text)` decodes JSON and may throw or return nil;
 --- `tools.sha1(text)` is the lower-case hex digest, needed only with `hash`. `tools.profiles` is the set of TLS
 --- profiles that this gateway has; nil takes any.
----   {kind = 'set', service, balancer, timeouts, retry, health, breaker, breaker_forced, limits, upstream, peers,
----    restless}, with every default filled in
+---   {kind = 'set', service, balancer, timeouts, retry, health, breaker, breaker_forced, auth, limits, upstream,
+---    peers, restless}, with every default filled in
 ---   {kind = 'tombstone', service}
+---   {kind = 'keys', service = '@keys:<xx>', consumers, keys}, as core/keys_document.lua reads them
 ---   {kind = 'routes', service = '@routes', routes}
 local address = require 'ebbgate.core.address'
+local auth = require 'ebbgate.core.auth'
 local fill_set = require 'ebbgate.core.fill_set'
+local keys_document = require 'ebbgate.core.keys_document'
 local limit_key = require 'ebbgate.core.limit.key'
 local limit = require 'ebbgate.core.limit.limit'
 local network = require 'ebbgate.core.network'
@@ -23,6 +26,8 @@ local flag, is_array, list, number, object, one_of, text, whole = rules.flag, ru
 local wire = {}
 
 wire.ROUTES = '@routes'
+--- Of all documents of keys together.
+wire.KEYS = '@keys'
 --- The versions of the contract that sets may have here. Tombstones and routes are of version 1 for ever.
 wire.CONTRACTS = { 1, 2 }
 wire.MAX_BYTES = 4 * 1024 * 1024
@@ -40,9 +45,14 @@ function wire.is_service(name)
     and match(name, '[a-z0-9]$') ~= nil
 end
 
+--- Whether `name` is that of a document of keys: then the first byte of their hashes, in hexadecimal.
+function wire.keys_of(name)
+  return type(name) == 'string' and match(name, '^@keys:([0-9a-f][0-9a-f])$') or nil
+end
+
 --- Whether `name` may be that of a document.
 function wire.is_name(name)
-  return name == wire.ROUTES or wire.is_service(name)
+  return name == wire.ROUTES or wire.is_service(name) or wire.keys_of(name) ~= nil
 end
 
 local function is_instance(id)
@@ -111,6 +121,8 @@ local function key_part(given) return given, not limit_key.is_part(given) end
 
 local function one_network(given) return given, type(given) ~= 'string' or network.parse(given) == nil end
 
+local function one_consumer(given) return given, not keys_document.is_consumer(given) end
+
 local TOKEN = '^[A-Za-z0-9!#$%%&\'*+.^_`|~-]+$'
 
 local function hash_on(given)
@@ -162,12 +174,14 @@ local SECTIONS = {
     }, true),
   }, true),
   breaker_forced = one_of({ open = true, closed = true }, false),
+  auth = auth.rule,
   limits = rules.objects({
     name = text('^[a-z0-9][a-z0-9._-]*$', 64), algorithm = one_of(limit.ALGORITHMS, 'token_bucket'),
     scope = one_of(limit.SCOPES, 'gateway'),
     key = list(key_part, 8, {}), rate = rate, burst = number(0, 1000000000, 0),
     queue = number(0, 100000, 0), cost = number(1, 1000000, 1), status = number(400, 599, 429),
     mode = one_of({ enforce = true, log = true }, 'enforce'), exempt = list(one_network, 64, {}),
+    exempt_consumers = list(one_consumer, 64, {}),
   }, 16, limit.contradiction),
   upstream = object({
     scheme = one_of { http = true, https = true, grpc = true, grpcs = true },
@@ -210,21 +224,29 @@ local function read_routes(document)
   return { kind = 'routes', service = wire.ROUTES, routes = routes }
 end
 
+local function read_keys(document, beginning)
+  local read, wrong = keys_document.read(document, beginning)
+  if not read then return nil, 'bad_document', wrong end
+  return { kind = 'keys', service = document.service, consumers = read.consumers, keys = read.keys }
+end
+
 function wire.decode(name, payload, tools, hash)
   if type(payload) ~= 'string' then return nil, 'bad_document', 'there is no payload' end
   if #payload > wire.MAX_BYTES then return nil, 'too_large', #payload .. ' bytes' end
   if hash and tools.sha1(payload) ~= hash then return nil, 'hash_mismatch', 'the payload does not have its hash' end
   local parsed, document = pcall(tools.json, payload)
   if not parsed or type(document) ~= 'table' then return nil, 'bad_json', 'the payload is not a JSON object' end
-  if document.v == 2 and name ~= wire.ROUTES and document.removed == nil then
+  if document.v == 2 and wire.is_service(name) and document.removed == nil then
     fill_set(document)
   elseif document.v ~= 1 then
     return nil, 'unknown_version', 'v is ' .. tostring(document.v)
   end
   if document.service ~= name then return nil, 'bad_document', 'service is not ' .. name end
   if name == wire.ROUTES then return read_routes(document) end
-  if not wire.is_service(name) then return nil, 'bad_document', 'service' end
+  if not wire.is_name(name) then return nil, 'bad_document', 'service' end
   if document.removed == true then return { kind = 'tombstone', service = name } end
+  local beginning = wire.keys_of(name)
+  if beginning then return read_keys(document, beginning) end
   return read_set(document, tools.profiles)
 end
 

@@ -5,10 +5,12 @@ local upstream = require 'ebbgate.core.upstream'
 local keys = require 'ebbgate.core.keys'
 local router = require 'ebbgate.core.router'
 local wire = require 'ebbgate.core.wire'
+local api_keys = require 'ebbgate.worker.auth.api_keys'
 local clock = require 'ebbgate.worker.clock'
 local counters = require 'ebbgate.worker.count.counters'
 local health = require 'ebbgate.worker.health.health'
 local in_flight = require 'ebbgate.worker.count.in_flight'
+local newer_document = require 'ebbgate.worker.newer_document'
 local pace = require 'ebbgate.worker.pace'
 local policies = require 'ebbgate.worker.policies'
 
@@ -41,6 +43,7 @@ local REBUILT_AFTER = 0.02
 ---        zone (of the gateway; '' = none), header_names (which the instances get: core/header_names.lua),
 ---        names (how sticky cookies name instances: sticky.namer),
 ---        limits (worker/limit/memory.lua), pattern (worker/pattern.lua),
+---        sha256 (worker/auth/sha256.lua; nil = services that ask for keys refuse all),
 ---        is_safe (of the protocol: worker/health/half_open.lua), log_texts (phase/http/log_text.lua; nil = none),
 ---        serve_at (when requests wait no longer for the start: clock.now)}
 function live.start(parts)
@@ -57,6 +60,7 @@ function live.start(parts)
     dict = parts.dicts.health, counters = live.counters, incarnation = parts.incarnation, zone = parts.zone,
     max_tries = parts.max_tries, is_safe = parts.is_safe, rebuild = live.rebuild, mutex = parts.limits,
   })
+  live.api_keys = parts.sha256 and api_keys.new(live.sets, parts.tools, parts.sha256) or false
   live.policy_parts = { memory = parts.limits, counters = live.counters, health = live.health }
   live.entries, live.waiting = {}, {}
   -- True once requests may be served; until then they wait, at most to `serve_at` (worker/startup.lua).
@@ -65,23 +69,6 @@ function live.start(parts)
   live.attentive = false
   live.http.log_texts = parts.log_texts or {}
   live.routes = { stamp_key = keys.sets.stamp(wire.ROUTES) }
-end
-
---- The document under `name` if it differs from the one of `stamp`: document, its stamp. Nil, stamp when it does not; nil, nil
---- when there is none; nil, its stamp or nil, reason when it cannot be read.
-local function newer_document(name, stamp_key, stamp)
-  for _ = 1, MAX_MOVES do
-    local now = live.sets:get(stamp_key)
-    if now == stamp or now == nil then return nil, now end
-    local payload = live.sets:get(keys.sets.document(name, now))
-    if payload then
-      local document, code, detail = wire.decode(name, payload, live.tools)
-      if document then return document, now end
-      return nil, now, code .. ': ' .. detail
-    end
-    -- Replaced between the two reads: look again.
-  end
-  return nil, nil, 'it changed at every look'
 end
 
 --- Takes the peers of `old` that `new` does not have out of service; their counters go with their last request.
@@ -111,7 +98,9 @@ end
 
 --- Brings `entry` up to its generation key; with `again` it is built again in any case. True if it was.
 local function refresh(entry, again)
-  local document, stamp, reason = newer_document(entry.service, entry.stamp_key, not again and entry.stamp)
+  local document, stamp, reason = newer_document(
+    live.sets, live.tools, entry.service, entry.stamp_key, not again and entry.stamp
+  )
   if reason then
     complain(entry.service, reason)
     if not stamp then return false end
@@ -191,7 +180,7 @@ end
 function live.router()
   local routes = live.routes
   if live.sets:get(routes.stamp_key) ~= routes.stamp then
-    local document, stamp, reason = newer_document(wire.ROUTES, routes.stamp_key, routes.stamp)
+    local document, stamp, reason = newer_document(live.sets, live.tools, wire.ROUTES, routes.stamp_key, routes.stamp)
     if reason then
       complain(wire.ROUTES, reason)
     elseif document then

@@ -5,7 +5,7 @@ import type { SpecPatch } from '../../model/mutation.js';
 import { endpoint, type Endpoint, type Reply } from '../endpoint.js';
 import { mutate } from '../mutate.js';
 import { absent, Refusal } from '../refusal.js';
-import { name, publishedName } from '../schema/atoms.js';
+import { followedName, name, publishedName } from '../schema/atoms.js';
 import * as request from '../schema/requests.js';
 import * as resource from '../schema/resources.js';
 import * as sets from '../schema/sets.js';
@@ -15,6 +15,7 @@ import { CHANGED, ETAG, MUTATION_CODES } from './answers.js';
 const tag = 'services';
 const params = z.strictObject({ service: name('service') });
 const published = z.strictObject({ service: publishedName });
+const followed = z.strictObject({ service: followedName });
 
 /** The services: what they are, what was decided for them, what is published, who follows. */
 export function serviceEndpoints(plane: ControlPlane, wait: Wait): readonly Endpoint[] {
@@ -70,9 +71,10 @@ function readEndpoints(plane: ControlPlane, wait: Wait): readonly Endpoint[] {
       method: 'get',
       path: '/v1/services/{service}/convergence',
       tag,
-      summary: 'Which gateways follow the published set; `wait` ends when all do',
+      summary:
+        'Which gateways follow the published set (also of `@routes` and `@keys`); `wait` ends when all do',
       access: { role: 'viewer', about: 'service' },
-      params: published,
+      params: followed,
       query: request.waitQuery,
       body: null,
       view: true,

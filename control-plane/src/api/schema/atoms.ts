@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { KEYS } from '../../model/key_documents.js';
 import { checkName, ROUTES, type NameKind } from '../../model/names.js';
 import { unfitCharacter } from '../../model/texts.js';
 import { DURATION_HINT, formatDuration, parseDuration } from '../../model/duration.js';
@@ -24,6 +25,11 @@ function hint(kind: NameKind): string {
 /** A service, or `@routes`: whatever has a published set. */
 export const publishedName = z.union([z.literal(ROUTES), name('service')], {
   error: `${hint('service')}, or ${ROUTES}`,
+});
+
+/** The same, or `@keys`: whatever gateways follow. */
+export const followedName = z.union([z.literal(ROUTES), z.literal(KEYS), name('service')], {
+  error: `${hint('service')}, or ${ROUTES}, or ${KEYS}`,
 });
 
 /** Who acted, as records say it: a name, or `ci for job/42`. */

@@ -5,6 +5,7 @@ import { err, ok, type Result } from '../../model/result.js';
 import type { Restoration } from '../copies/restoration.js';
 import type { DataLoss } from '../office/data_loss.js';
 import type { CommandContext } from './context.js';
+import { mutateConsumers } from './consumers.js';
 import { entryOf, noUndo } from './entry.js';
 import { forgetGateways } from './forget_gateways.js';
 import { mutateFreeze } from './freeze.js';
@@ -44,6 +45,12 @@ export class Commands {
       case 'create_token':
       case 'revoke_token':
         return mutateTokens(this.#context, mutation, caller);
+      case 'create_consumer':
+      case 'change_consumer':
+      case 'delete_consumer':
+      case 'add_key':
+      case 'revoke_key':
+        return mutateConsumers(this.#context, mutation, caller);
       case 'accept_data_loss':
         return this.#acceptDataLoss(mutation, caller);
       default:

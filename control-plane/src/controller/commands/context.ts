@@ -2,6 +2,7 @@ import type { Clock, Feedback, IntentStore, Log, RosterStore } from '../../model
 import type { Origin } from '../../model/origin.js';
 import type { AuditStore } from '../../model/audit_ports.js';
 import type { FreezeStore } from '../../model/freeze_ports.js';
+import type { ApiConsumerStore } from '../../model/api_consumer_ports.js';
 import type { TokenStore } from '../../model/token_ports.js';
 import type { World } from '../../plan/world.js';
 import type { Compilation } from '../compilation.js';
@@ -17,6 +18,7 @@ export interface CommandContext {
   readonly freezes: FreezeStore;
   readonly audit: AuditStore;
   readonly tokens: TokenStore;
+  readonly apiConsumers: ApiConsumerStore;
   readonly feedback: Feedback;
   readonly clock: Clock;
   readonly log: Log;
@@ -28,8 +30,11 @@ export interface CommandContext {
   readonly queue: ServiceQueue;
   /** Everything that is known now. */
   readonly world: () => World;
-  readonly inputs: Pick<Inputs, 'releases' | 'running' | 'traffic' | 'storedFreeze' | 'tokens'>;
-  readonly compilation: Pick<Compilation, 'isInForce'>;
+  readonly inputs: Pick<
+    Inputs,
+    'releases' | 'running' | 'traffic' | 'storedFreeze' | 'tokens' | 'apiConsumers'
+  >;
+  readonly compilation: Pick<Compilation, 'isInForce' | 'areKeysInForce'>;
 }
 
 /** Who asks for a change, why, and how: what every request says of itself. */

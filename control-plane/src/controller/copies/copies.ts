@@ -30,7 +30,10 @@ export interface CopiesDeps {
   readonly places: readonly CopyPlace[];
   readonly codec: RecordCodec;
   readonly audit: AuditCopyDeps['audit'];
-  readonly inputs: Pick<Inputs, 'intents' | 'history' | 'releases' | 'storedFreeze' | 'fleet' | 'tokens'>;
+  readonly inputs: Pick<
+    Inputs,
+    'intents' | 'history' | 'releases' | 'storedFreeze' | 'fleet' | 'tokens' | 'apiConsumers'
+  >;
   readonly leadership: Pick<Leadership, 'state' | 'term' | 'mayWrite' | 'takenOver'>;
   readonly publication: Pick<Publication, 'isOpen'>;
   /** Why nothing may be written until a person has decided, or null. */
@@ -195,11 +198,11 @@ export class Copies implements Lifecycle {
   }
 
   #shown(): TruthRecords | null {
-    const { intents, history, releases, storedFreeze, fleet, tokens } = this.#deps.inputs;
+    const { intents, history, releases, storedFreeze, fleet, tokens, apiConsumers } = this.#deps.inputs;
     const roster = fleet.before({ began: 'before', wall: 0 });
     if (intents === null || releases === null || storedFreeze === undefined) return null;
-    if (roster === null || tokens === null) return null;
-    return this.#recordsOf(intents, history, releases, storedFreeze, roster, tokens);
+    if (roster === null || tokens === null || apiConsumers === null) return null;
+    return this.#recordsOf(intents, history, releases, storedFreeze, roster, tokens, apiConsumers);
   }
 
   #copyOf({ epoch, records }: Taken): KeptCopy {
@@ -232,6 +235,7 @@ function recordsOf(
   freeze: NonNullable<Inputs['storedFreeze']> | null,
   roster: TruthRecords['roster'],
   tokens: NonNullable<Inputs['tokens']>,
+  consumers: NonNullable<Inputs['apiConsumers']>,
 ): TruthRecords {
   const running = [...releases].flatMap(([service, { current }]) =>
     current ? [[service, current.record] as const] : [],
@@ -242,6 +246,7 @@ function recordsOf(
     releases: new Map(running),
     ended: [...releases.values()].flatMap((one) => one.history),
     tokens: new Map([...tokens].map(([name, { record }]) => [name, record])),
+    consumers: new Map([...consumers].map(([name, { record }]) => [name, record])),
   };
 }
 
@@ -250,7 +255,7 @@ function isSame(before: Taken | undefined, after: Taken): boolean {
   if (before?.epoch !== after.epoch) return false;
   const [was, now] = [before.records, after.records];
   if (was === now) return true;
-  const maps = ['intents', 'histories', 'roster', 'releases', 'tokens'] as const;
+  const maps = ['intents', 'histories', 'roster', 'releases', 'tokens', 'consumers'] as const;
   if (was.freeze !== now.freeze) return false;
   if (!maps.every((name) => sameEntries<unknown>(was[name] ?? NONE, now[name] ?? NONE))) return false;
   return was.ended.length === now.ended.length && was.ended.every((one, at) => one === now.ended[at]);

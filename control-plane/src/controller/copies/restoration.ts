@@ -12,6 +12,7 @@ import {
   type RestoredAudit,
   type Revocation,
 } from '../../plan/restore_audit.js';
+import { restoredConsumers, type RestoredConsumers } from '../../plan/restore_consumers.js';
 import { restoredTokens, type RestoredTokens } from '../../plan/restore_tokens.js';
 import type { Membership } from '../../plan/membership.js';
 import { entryOf, noUndo } from '../commands/entry.js';
@@ -29,7 +30,7 @@ export interface RestorationDeps {
   readonly copies: Copies;
   readonly stores: LossStores;
   readonly settlement: Pick<LossSettlement, 'read'>;
-  readonly loss: Pick<DataLoss, 'reason' | 'restore' | 'tokensBefore'>;
+  readonly loss: Pick<DataLoss, 'reason' | 'restore' | 'tokensBefore' | 'consumersBefore'>;
   readonly authority: Pick<Authority, 'notLeader' | 'refusal' | 'term'>;
   readonly membership: () => Membership;
   readonly passes: Pick<Passes, 'settled'>;
@@ -45,6 +46,7 @@ type ComparedAudit = RestoredAudit & { readonly revoked: ReadonlyMap<string, Rev
 interface Whole {
   readonly records: TruthRecords;
   readonly tokens: RestoredTokens;
+  readonly consumers: RestoredConsumers;
   readonly audit: RestoredAudit;
   readonly pruned: Pruned;
 }
@@ -88,18 +90,22 @@ export class Restoration {
       ...{ copied: records.tokens, found: present.value.tokens, before: loss.tokensBefore, isLost },
       ...{ revoked: audit.value.revoked, prune: mutation.prune },
     });
+    const consumers = restoredConsumers({
+      ...{ copied: records.consumers, found: present.value.consumers, before: loss.consumersBefore, isLost },
+      ...{ revoked: audit.value.revoked, prune: mutation.prune },
+    });
     const gone = mutation.prune ? pruned(copy.value, found, membership(), wall) : NOTHING_PRUNED;
     const changes = [
       // First, so that the record of a large restoration names them.
-      ...[...tokens.changes, ...gone.changes],
+      ...[...tokens.changes, ...consumers.changes, ...gone.changes],
       ...[...changesOfRestore(records, found, membership(), wall), ...audit.value.changes, ...left],
     ];
-    const digest = digestOf(changes, tokens.edits);
+    const digest = digestOf(changes, [...tokens.edits, ...consumers.edits]);
     const outcome = { changes, guards: [], blockers: [], operation: null, etags: {}, diff: digest };
     if (context.dry_run) return ok({ ...outcome, dry_run: true, published: false });
     if (mutation.diff !== digest) return err(OTHERWISE);
     copies.keepPrevious();
-    const whole = { records, tokens, audit: audit.value, pruned: gone };
+    const whole = { records, tokens, consumers, audit: audit.value, pruned: gone };
     const published = isLost
       ? await this.#settle(whole, context, changes, present.value)
       : await this.#apply(whole, context, changes, present.value);
@@ -112,12 +118,15 @@ export class Restoration {
   }
 
   /** What of the copy's audit is brought back, and which tokens the copy and ZooKeeper know to be revoked. */
-  async #audit({ audit: copied, records: { tokens } }: ReadCopy): Promise<Result<ComparedAudit, string>> {
+  async #audit({
+    audit: copied,
+    records: { tokens, consumers },
+  }: ReadCopy): Promise<Result<ComparedAudit, string>> {
     const { audit } = this.#deps.stores;
     const newest = await audit.newest();
     if (!newest.ok) return newest;
     const present: AuditRecord[] = [];
-    const isNeeded = copied.length > 0 || (tokens?.size ?? 0) > 0;
+    const isNeeded = copied.length > 0 || (tokens?.size ?? 0) + (consumers?.size ?? 0) > 0;
     for (let after = (copied[0]?.n ?? 1) - 1; isNeeded;) {
       const part = await audit.following(after, PART);
       if (!part.ok) return part;
@@ -136,7 +145,7 @@ export class Restoration {
   }
 
   async #settle(
-    { records, tokens, audit }: Whole,
+    { records, tokens, consumers, audit }: Whole,
     context: MutationContext,
     changes: readonly PlannedChange[],
     present: Present,
@@ -152,6 +161,7 @@ export class Restoration {
         releases: [...records.releases.values()],
         ended: records.ended,
         tokens: tokens.valid,
+        consumers: consumers.valid,
         goOnAfter,
       }),
       () => entry,
@@ -166,7 +176,7 @@ export class Restoration {
   }
 
   async #apply(
-    { records, tokens, audit, pruned: gone }: Whole,
+    { records, tokens, consumers, audit, pruned: gone }: Whole,
     context: MutationContext,
     changes: readonly PlannedChange[],
     present: Present,
@@ -176,7 +186,10 @@ export class Restoration {
     if (term === null) return err(unreadable('this controller does not lead any more'));
     stores.audit.goOnAfter(audit.goOnAfter);
     const recorded = await stores.audit.append(term, this.#entry(context, changes));
-    const beside = { tokens: tokens.edits, audit: audit.missing, pruned: gone };
+    const beside = {
+      ...{ tokens: tokens.edits, consumers: consumers.edits },
+      ...{ audit: audit.missing, pruned: gone },
+    };
     const written = recorded.ok ? await writeCopy(stores, term, records, present, beside) : recorded;
     await passes.settled();
     if (written.ok) return ok(true);

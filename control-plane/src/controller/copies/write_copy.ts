@@ -1,3 +1,4 @@
+import type { ApiConsumerStore, ConsumerEdit } from '../../model/api_consumer_ports.js';
 import type { FreezeStore } from '../../model/freeze_ports.js';
 import type { IntentEdit, IntentStore, RosterStore, Term, WriteFailure } from '../../model/ports.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
@@ -8,6 +9,7 @@ import type { AuditRecord } from '../../model/audit.js';
 import type { AuditStore } from '../../model/audit_ports.js';
 import { NOT_FROZEN } from '../../model/freeze_ports.js';
 import type { Pruned } from '../../plan/prune.js';
+import { writeConsumers } from './write_consumers.js';
 import { batchesOf, type Present } from '../office/acceptance_edits.js';
 
 /** The stores that a copy is written into. */
@@ -17,12 +19,14 @@ export interface CopiedStores {
   readonly releases: ReleaseStore;
   readonly freezes: FreezeStore;
   readonly tokens: TokenStore;
+  readonly apiConsumers: ApiConsumerStore;
   readonly audit: AuditStore;
 }
 
 /** What is written besides the records. */
 export interface CopiedBeside {
   readonly tokens: readonly TokenEdit[];
+  readonly consumers: readonly ConsumerEdit[];
   /** Oldest first. */
   readonly audit: readonly AuditRecord[];
   readonly pruned: Pruned;
@@ -30,7 +34,7 @@ export interface CopiedBeside {
 
 /** Writes the records of a copy that differ from those that are present, a bounded part in each transaction. What else is there stays, or is pruned. */
 export async function writeCopy(
-  { intents, roster, releases, freezes, tokens, audit }: CopiedStores,
+  { intents, roster, releases, freezes, tokens, apiConsumers, audit }: CopiedStores,
   term: Term,
   copy: TruthRecords,
   present: Present,
@@ -40,6 +44,8 @@ export async function writeCopy(
     const put = await tokens.write(term, [edit]);
     if (!put.ok) return put;
   }
+  const known = await writeConsumers(apiConsumers, term, beside.consumers);
+  if (!known.ok) return known;
   for (const entry of copy.roster.values()) {
     if (present.roster.has(entry.id)) continue;
     const put = await roster.write(term, [{ id: entry.id, entry }]);

@@ -15,6 +15,7 @@ import type {
 import type { RegistryState } from '../../model/registration.js';
 import type { ReleaseTraffic, ServiceReleases, StoredRelease } from '../../model/release.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
+import type { ApiConsumerStore, StoredConsumer } from '../../model/api_consumer_ports.js';
 import type { StoredToken, TokenStore } from '../../model/token_ports.js';
 import { trafficOf } from '../../plan/release/traffic.js';
 import { Fleet } from './fleet.js';
@@ -28,6 +29,7 @@ export interface Sources {
   readonly releases: ReleaseStore;
   readonly freezes: FreezeStore;
   readonly tokens: TokenStore;
+  readonly apiConsumers: ApiConsumerStore;
   readonly feedback: Feedback;
   readonly publisher: Publisher;
 }
@@ -65,6 +67,7 @@ export class Inputs {
   #traffic: ByService<ReleaseTraffic> = new Map();
   #freezes: ReadonlyMap<string, StoredFreeze> | null = null;
   #tokens: ReadonlyMap<string, StoredToken> | null = null;
+  #apiConsumers: ReadonlyMap<string, StoredConsumer> | null = null;
   #seenWhole = false;
 
   constructor(deps: InputsDeps) {
@@ -74,7 +77,7 @@ export class Inputs {
   /** Subscribes to every source. Call it once, before any of them starts. */
   subscribe({ registry: membership, doubt }: Takers): void {
     const { registry, intents, histories, roster, releases, freezes, tokens } = this.#deps;
-    const { feedback, publisher, clock } = this.#deps;
+    const { apiConsumers, feedback, publisher, clock } = this.#deps;
     const into =
       <T>(take: (newest: T, now: number) => void) =>
       (newest: T): void => {
@@ -101,6 +104,7 @@ export class Inputs {
     );
     freezes.onChange(into((newest) => (this.#freezes = newest)));
     tokens.onChange(into((newest) => (this.#tokens = newest)));
+    apiConsumers.onChange(into((newest) => (this.#apiConsumers = newest)));
     feedback.onReport(
       into((report, now) => {
         this.fleet.takeReport(report, now);
@@ -113,7 +117,19 @@ export class Inputs {
   get sources(): readonly Lifecycle[] {
     const { publisher, feedback, intents, freezes, tokens, histories, releases, roster, registry } =
       this.#deps;
-    return [publisher, feedback, tokens, intents, freezes, histories, releases, roster, registry];
+    const { apiConsumers } = this.#deps;
+    return [
+      publisher,
+      feedback,
+      tokens,
+      apiConsumers,
+      intents,
+      freezes,
+      histories,
+      releases,
+      roster,
+      registry,
+    ];
   }
 
   /** A pass has seen registry, intents and releases complete: from then on what is not known does not exist. */
@@ -160,6 +176,17 @@ export class Inputs {
   /** By name; null before they were read. */
   get tokens(): ReadonlyMap<string, StoredToken> | null {
     return this.#tokens;
+  }
+
+  /** By name; null before they were read. */
+  get apiConsumers(): ReadonlyMap<string, StoredConsumer> | null {
+    return this.#apiConsumers;
+  }
+  /** Consumers whose record is damaged and was never seen whole: their keys stay as they were published. */
+  unreadableConsumers(): ReadonlySet<string> {
+    return new Set(
+      [...this.#deps.apiConsumers.damaged().keys()].filter((name) => !this.#apiConsumers?.has(name)),
+    );
   }
 
   /** Service → why: its record, or its release, is damaged and was never seen whole. Its set stays as it was published. */

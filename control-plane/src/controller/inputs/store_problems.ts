@@ -10,6 +10,7 @@ interface TruthStores {
   readonly roster: AnyTruthStore;
   readonly histories: AnyTruthStore;
   readonly tokens: AnyTruthStore;
+  readonly apiConsumers: AnyTruthStore;
 }
 
 export interface Stores extends TruthStores {
@@ -57,6 +58,11 @@ const DAMAGE: Readonly<Record<keyof TruthStores, Damage>> = {
     ...{ code: 'damaged_token', names: 'field' },
     what: 'a token cannot be read',
     consequence: 'nobody gets in by it',
+  },
+  apiConsumers: {
+    ...{ code: 'damaged_consumer', names: 'field' },
+    what: 'a consumer cannot be read',
+    consequence: 'its keys stay as they were published, and nothing new can be decided for it',
   },
 };
 
@@ -110,8 +116,8 @@ function remedyOf(reason: string): string {
 export function storeProblem(
   stores: Omit<Stores, 'consumers' | 'histories' | 'accessProblems'>,
 ): string | null {
-  const { intents, releases, freezes, roster, tokens } = stores;
-  const problem = [intents, releases, freezes, roster, tokens]
+  const { intents, releases, freezes, roster, tokens, apiConsumers } = stores;
+  const problem = [intents, releases, freezes, roster, tokens, apiConsumers]
     .map((store) => store.problem())
     .find((one) => one !== null);
   return problem ? `${problem.path} may not be read (${problem.reason})` : null;

@@ -1,3 +1,5 @@
+import type { ConsumerRecord } from '../../model/api_consumer.js';
+import type { StoredConsumer } from '../../model/api_consumer_ports.js';
 import type { GlobalFreeze } from '../../model/freeze_ports.js';
 import type { RosterEntry } from '../../model/gateway.js';
 import type { IntentRecord, ServiceEvent, StoredIntent } from '../../model/intent.js';
@@ -22,6 +24,7 @@ export interface Accepted {
   readonly ended?: readonly ReleaseRecord[];
   /** Those that are to be valid; null: none were read before. */
   readonly tokens: ReadonlyMap<string, TokenRecord> | null;
+  readonly consumers: ReadonlyMap<string, ConsumerRecord> | null;
   /** The record of the acceptance has a number greater than this. */
   readonly goOnAfter: number;
 }
@@ -37,6 +40,7 @@ export interface Present {
   /** True if there is a freeze record. */
   readonly freeze: boolean;
   readonly tokens: ReadonlyMap<string, StoredToken>;
+  readonly consumers: ReadonlyMap<string, StoredConsumer>;
 }
 
 /** Records written in one transaction, which takes 1 MB; one that has its history with it goes alone. */

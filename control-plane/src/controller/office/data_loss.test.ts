@@ -29,6 +29,7 @@ function installation(isLost = true): { readonly truth: MemoryTruth; readonly st
     registry: registry.source(registry.nodes.link()),
     ...{ intents: truth.intents(), roster: truth.roster(), releases: truth.releases() },
     ...{ freezes: truth.freezes(), histories: truth.histories(), tokens: truth.tokens() },
+    apiConsumers: truth.apiConsumers(),
   };
   for (const store of Object.values(stores)) void store.start();
   const audit = truth.audit();
@@ -66,6 +67,7 @@ function lost(given: Given = {}): {
     publication: { state: 'open', remembered: new Map(), acceptLoss: () => undefined },
     inputs: {
       ...{ intents: new Map(), history: new Map(), running: [], storedFreeze: null, tokens: null },
+      apiConsumers: null,
       ...{ fleet: { before: () => new Map() }, ...given.inputs },
     },
     passes: { urge: () => undefined, until: () => new Promise<void>((resolve) => ends.push(resolve)) },

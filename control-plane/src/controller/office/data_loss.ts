@@ -5,13 +5,14 @@ import type { Problem } from '../../model/problem.js';
 import type { RegistryView } from '../../model/registration.js';
 import type { Mutation, MutationContext, MutationResource, PlannedChange } from '../../model/mutation.js';
 import { err, ok, type Result } from '../../model/result.js';
+import type { StoredConsumer } from '../../model/api_consumer_ports.js';
 import type { StoredToken } from '../../model/token_ports.js';
 import { changesOfAcceptance } from '../../plan/acceptance.js';
 import { recallRecords } from '../../plan/recall.js';
 import type { Inputs } from '../inputs/inputs.js';
 import type { Passes } from '../passes.js';
 import type { Accepted } from './acceptance_edits.js';
-import { tokenRecords, type LossSettlement, type LossStores } from './loss_settlement.js';
+import { recordsIn, type LossSettlement, type LossStores } from './loss_settlement.js';
 import type { Leadership } from './leadership.js';
 import type { Publication } from './publication.js';
 
@@ -20,7 +21,10 @@ export interface DataLossDeps {
   readonly settlement: LossSettlement;
   readonly leadership: Pick<Leadership, 'suspended'>;
   readonly publication: Pick<Publication, 'state' | 'remembered' | 'acceptLoss'>;
-  readonly inputs: Pick<Inputs, 'intents' | 'history' | 'running' | 'storedFreeze' | 'tokens' | 'fleet'>;
+  readonly inputs: Pick<
+    Inputs,
+    'intents' | 'history' | 'running' | 'storedFreeze' | 'tokens' | 'apiConsumers' | 'fleet'
+  >;
   /** The greatest number of a record of the audit in any copy. */
   readonly copiedAudit: () => Promise<number>;
   readonly passes: Pick<Passes, 'urge' | 'until'>;
@@ -59,8 +63,8 @@ export class DataLoss {
 
   /** What was lost, as far as ZooKeeper itself shows it; nothing may be written or published meanwhile. */
   get seen(): string | null {
-    const { registry, intents, roster, releases, freezes, tokens } = this.#deps.stores;
-    for (const store of [registry, intents, roster, releases, freezes, tokens]) {
+    const { registry, intents, roster, releases, freezes, tokens, apiConsumers } = this.#deps.stores;
+    for (const store of [registry, intents, roster, releases, freezes, tokens, apiConsumers]) {
       const loss = store.loss();
       if (loss !== null) return loss;
     }
@@ -71,6 +75,12 @@ export class DataLoss {
   get tokensBefore(): ReadonlyMap<string, StoredToken> | null {
     const { inputs, leadership } = this.#deps;
     return this.seen === null || leadership.suspended !== null ? null : inputs.tokens;
+  }
+
+  /** The same of the consumers. */
+  get consumersBefore(): ReadonlyMap<string, StoredConsumer> | null {
+    const { inputs, leadership } = this.#deps;
+    return this.seen === null || leadership.suspended !== null ? null : inputs.apiConsumers;
   }
 
   /** Why nothing is published or written until a person has decided, or null. */
@@ -177,7 +187,8 @@ export class DataLoss {
       history: inputs.history,
       releases: inputs.running.map(({ record }) => record),
       freeze: inputs.storedFreeze?.record ?? null,
-      tokens: inputs.tokens === null ? null : tokenRecords(inputs.tokens),
+      tokens: inputs.tokens === null ? null : recordsIn(inputs.tokens),
+      consumers: inputs.apiConsumers === null ? null : recordsIn(inputs.apiConsumers),
       goOnAfter: copied,
     };
   }

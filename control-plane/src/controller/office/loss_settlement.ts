@@ -1,3 +1,4 @@
+import type { ApiConsumerStore } from '../../model/api_consumer_ports.js';
 import type { AuditEntry } from '../../model/audit.js';
 import type { AuditStore } from '../../model/audit_ports.js';
 import { checkName } from '../../model/names.js';
@@ -12,16 +13,17 @@ import type {
   Term,
 } from '../../model/ports.js';
 import type { ReleaseStore } from '../../model/release_ports.js';
-import type { TokenRecord } from '../../model/token.js';
-import type { StoredToken, TokenStore } from '../../model/token_ports.js';
+import type { TokenStore } from '../../model/token_ports.js';
 import { allOf, err, ok, type Result } from '../../model/result.js';
 import {
+  missingConsumers,
   missingGateways,
   missingReleases,
   missingTokens,
   recordsOfAcceptance,
   type LossFacts,
 } from '../../plan/acceptance.js';
+import { writeConsumers } from '../copies/write_consumers.js';
 import { writeReleases } from '../copies/write_copy.js';
 import type { Membership } from '../../plan/membership.js';
 import { batchesOf, editsOf, type Accepted, type Present } from './acceptance_edits.js';
@@ -36,6 +38,7 @@ export interface LossStores {
   readonly histories: HistoryStore;
   readonly audit: AuditStore;
   readonly tokens: TokenStore;
+  readonly apiConsumers: ApiConsumerStore;
 }
 
 export interface LossSettlementDeps {
@@ -57,8 +60,9 @@ export class LossSettlement {
   }
 
   get #all(): readonly { acceptDataLoss(): void }[] {
-    const { registry, intents, roster, releases, freezes, histories, tokens } = this.#deps.stores;
-    return [registry, intents, roster, releases, freezes, histories, tokens];
+    const { registry, intents, roster, releases, freezes, histories, tokens, apiConsumers } =
+      this.#deps.stores;
+    return [registry, intents, roster, releases, freezes, histories, tokens, apiConsumers];
   }
 
   /** What was accepted and is not settled yet, or null. */
@@ -77,7 +81,8 @@ export class LossSettlement {
 
   /** What is in ZooKeeper now; or why it cannot be read. */
   async read(): Promise<Result<Present, string>> {
-    const { registry, intents, roster, releases, freezes, histories, tokens } = this.#deps.stores;
+    const { registry, intents, roster, releases, freezes, histories, tokens, apiConsumers } =
+      this.#deps.stores;
     const answers = await Promise.all([
       registry.peek(),
       intents.peek(),
@@ -86,10 +91,11 @@ export class LossSettlement {
       freezes.peek(),
       histories.peek(),
       tokens.peek(),
+      apiConsumers.peek(),
     ]);
     const peeked = allOf(answers);
     if (!peeked.ok) return peeked;
-    const [view, records, gateways, found, frozen, events, secrets] = peeked.value;
+    const [view, records, gateways, found, frozen, events, secrets, consumers] = peeked.value;
     const running = [...found].filter(([, { current }]) => current !== null);
     const named = [...records].filter(([service]) => checkName('service', service).ok);
     return ok({
@@ -100,11 +106,12 @@ export class LossSettlement {
       releases: new Set(running.map(([service]) => service)),
       freeze: frozen.size > 0,
       tokens: secrets,
+      consumers,
     });
   }
 
   /** What an acceptance is worked out from. */
-  facts({ keep, known, roster, releases, freeze, tokens }: Accepted, present: Present): LossFacts {
+  facts({ keep, known, roster, releases, freeze, tokens, consumers }: Accepted, present: Present): LossFacts {
     const records = new Map([...present.intents].map(([service, { record }]) => [service, record]));
     return {
       membership: this.#deps.membership(),
@@ -114,7 +121,8 @@ export class LossSettlement {
       roster: { known: roster, found: present.roster },
       releases: { known: releases, found: present.releases },
       freeze: { known: freeze?.freeze ?? null, found: present.freeze },
-      tokens: { known: tokens ?? tokenRecords(present.tokens), found: present.tokens },
+      tokens: { known: tokens ?? recordsIn(present.tokens), found: present.tokens },
+      consumers: { known: consumers ?? recordsIn(present.consumers), found: present.consumers },
       keep,
       wall: this.#deps.clock.wall(),
     };
@@ -155,6 +163,9 @@ export class LossSettlement {
       // What is there and cannot be read is nobody's token, and shown as a problem.
       if (!put.ok && put.error.kind !== 'conflict') return err(`the token ${edit.name}: ${put.error.kind}`);
     }
+    const consumers = await writeConsumers(this.#deps.stores.apiConsumers, term, missingConsumers(facts));
+    if (!consumers.ok && consumers.error.kind !== 'conflict')
+      return err(`the consumers: ${consumers.error.kind}`);
     const edits = editsOf(recordsOfAcceptance(facts, accepted), accepted, present);
     for (const batch of batchesOf(edits)) {
       const written = await intents.write(term, batch);
@@ -175,7 +186,7 @@ export class LossSettlement {
   }
 }
 
-/** The tokens by name, without their etags. */
-export function tokenRecords(stored: ReadonlyMap<string, StoredToken>): ReadonlyMap<string, TokenRecord> {
+/** Records by name, without their etags. */
+export function recordsIn<T>(stored: ReadonlyMap<string, { readonly record: T }>): ReadonlyMap<string, T> {
   return new Map([...stored].map(([name, { record }]) => [name, record]));
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { checkName, ROUTES } from '../../model/names.js';
+import { isPublishedName } from '../../model/names.js';
 import type { Clock, LinkState, Meta, PruneAnswer, PublishAnswer, Publisher } from '../../model/ports.js';
 import { err, ok, type Result } from '../../model/result.js';
 import type { PublishedDocument } from '../../model/set.js';
@@ -167,8 +167,7 @@ class MemoryPublisher implements Publisher {
   async publish(request: Request): Promise<PublishAnswer> {
     const { epoch, encoded, last_generation, expected_generation } = request;
     for (const number of [epoch, last_generation, expected_generation]) assertWhole(number);
-    if (encoded.service !== ROUTES && !checkName('service', encoded.service).ok)
-      throw new Error(`no set may be called ${encoded.service}`);
+    if (!isPublishedName(encoded.service)) throw new Error(`no set may be called ${encoded.service}`);
     if (createHash('sha1').update(encoded.payload, 'utf8').digest('hex') !== encoded.hash)
       throw new Error(`the hash of ${encoded.service} is not that of its payload`);
     const answer = await this.#ask(() => this.#publish(request), 'write');

@@ -14,6 +14,7 @@ truthContract('the memory', () => {
       freezes: truth.freezes(),
       releases: truth.releases(),
       tokens: truth.tokens(),
+      apiConsumers: truth.apiConsumers(),
     }),
     damage: (store, name) => {
       truth.damage(store.noun, name);

@@ -1,3 +1,4 @@
+import type { ApiConsumerStore } from '../../model/api_consumer_ports.js';
 import { AUDIT_BOUNDS, boundedEntry, type AuditBounds } from '../../model/audit.js';
 import type { AuditEntry, AuditRecord } from '../../model/audit.js';
 import type { AuditStore } from '../../model/audit_ports.js';
@@ -17,6 +18,7 @@ import type { TokenStore } from '../../model/token_ports.js';
 import { err, ok, type Result } from '../../model/result.js';
 import { MemoryAudit } from './audit.js';
 import {
+  CONSUMERS,
   FREEZES,
   HISTORIES,
   INTENTS,
@@ -80,6 +82,9 @@ export class MemoryTruth {
   }
   tokens(): TokenStore {
     return this.#open(TOKENS);
+  }
+  apiConsumers(): ApiConsumerStore {
+    return this.#open(CONSUMERS);
   }
   releases(): ReleaseStore {
     return this.#open(RELEASES);

@@ -1,3 +1,5 @@
+import type { ConsumerRecord } from '../../model/api_consumer.js';
+import type { ConsumerEdit, StoredConsumer } from '../../model/api_consumer_ports.js';
 import type { RosterEntry } from '../../model/gateway.js';
 import type { FreezeEdit, GlobalFreeze, StoredFreeze } from '../../model/freeze_ports.js';
 import type { IntentRecord, ServiceEvent, StoredIntent } from '../../model/intent.js';
@@ -81,6 +83,13 @@ export const TOKENS: Noun<StoredToken, TokenEdit, StoredToken> = {
   show: (name, row) => (row.damage === null ? TOKENS.stored(name, row) : null),
   stored: (_name, { value, etag }) => ({ record: value as TokenRecord, etag }),
   writes: ({ name, etag, record }) => [{ noun: 'tokens', name, etag, value: record }],
+};
+
+export const CONSUMERS: Noun<StoredConsumer, ConsumerEdit, StoredConsumer> = {
+  noun: 'consumers',
+  show: (name, row, last) => (row.damage === null ? CONSUMERS.stored(name, row) : (last ?? null)),
+  stored: (_name, { value, etag }) => ({ record: value as ConsumerRecord, etag }),
+  writes: ({ name, etag, record }) => [{ noun: 'consumers', name, etag, value: record }],
 };
 
 /** How many ended releases a service keeps. */

@@ -84,12 +84,17 @@ function limit.new(service, given, high, low)
     count = count, window = window, queue = given.queue,
     burst = given.algorithm == 'token_bucket' and limit.burst(given) or given.burst,
   })
-  local exempt = {}
+  local exempt, exempt_consumers = {}, false
   for i, text in ipairs(given.exempt) do exempt[i] = network.parse(text) end
+  for _, consumer in ipairs(given.exempt_consumers or {}) do
+    exempt_consumers = exempt_consumers or {}
+    exempt_consumers[consumer] = true
+  end
   high, low = siphash(name .. '|' .. given.algorithm .. (shared and '|cluster' or ''), high, low)
   return {
     name = given.name, full_name = name, limiter = limiter, parts = key.new(given.key), high = high, low = low, cost = given.cost,
     enforced = given.mode ~= 'log', status = given.status, exempt = #exempt > 0 and exempt or false,
+    exempt_consumers = exempt_consumers,
     policy = policy_of(given, count, window),
     -- What was counted since the last flush (worker/count/counters.lua).
     counted = { service = service, limit = given.name, admitted = 0, delayed = 0, refused = 0, dirty = false },

@@ -40,7 +40,7 @@ local function go_on(entry, upstream, var, actions)
 end
 
 --- In set_by_lua, which unlike the access phase needs no coroutine: the service, or nil if `run` must handle the request. What
---- policies have said is kept for it: they may be asked only once.
+--- was said of keys and by policies is kept for it: they may be asked only once.
 function access.route()
   if not live.serving then return nil end
   local var = ngx.var
@@ -51,7 +51,7 @@ function access.route()
     if service then return service end
   end
   -- Of another service only those may have been asked which answers in place of the first.
-  if its and (its.policies or upstream ~= its) then
+  if its and (its.policies or its.auth or upstream ~= its) then
     live.http.decided = {
       request = get_request(), entry = entry, upstream = upstream, code = code, about = about, wait = wait,
       actions = actions,

@@ -17,7 +17,7 @@ function instead.of(entry, upstream, code, about, var)
   if given and given.service and given.service ~= entry.service then
     local other = live.entry(given.service)
     local its = live.upstream(other)
-    local refused, _, wait = admit.refusal(its, var)
+    local refused, _, wait = admit.refusal(its, var, true)
     if not refused then
       count(entry, code, 'fallback')
       return other, its, nil, nil, wait

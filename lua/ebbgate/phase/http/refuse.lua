@@ -53,7 +53,11 @@ function refuse.answer(ctx, code, var, about)
   local status = about and about.status or problem_json.status_of(code)
   ctx.answered = status
   local body = refuse.head(status, code, var, about)
-  if about and about.policy then say_limits(about, var) end
+  if about and about.policy then
+    say_limits(about, var)
+  elseif about and about.challenge then
+    ngx.header['WWW-Authenticate'] = about.challenge
+  end
   if about and about.say then about.say() end
   return send(body)
 end

@@ -24,12 +24,14 @@ local C_, N_ = string.byte('c'), string.byte('n')
 local strange = ffi.new('uint8_t[256]')
 for c = 0, 255 do strange[c] = string.find(string.char(c), '[a-z0-9-]') and 0 or 1 end
 
+ffi.cdef 'int memcmp(const void *a, const void *b, size_t length);'
 local truncated = ffi.new('int[1]')
-local room = 64
+local room, counted = 64, 0
 local list = ffi.new('ngx_http_lua_ffi_table_elt_t[?]', room)
 
 --- The head as nginx has it: how many headers are in `list`.
 local function read_list(r)
+  counted = 0
   local count = C.ngx_http_lua_ffi_req_get_headers_count(r, 0, truncated)
   if count <= 0 then return 0 end
   if count > room then
@@ -37,6 +39,7 @@ local function read_list(r)
     list = ffi.new('ngx_http_lua_ffi_table_elt_t[?]', room)
   end
   if C.ngx_http_lua_ffi_req_get_headers(r, list, count, 0) ~= 0 then return 0 end
+  counted = count
   return count
 end
 
@@ -115,6 +118,21 @@ function request_head.clean()
   for i = 1, #names do clear_header(names[i]) end
   for reason, times in pairs(dropped) do live.counters:add(metrics.headers_dropped, times, reason) end
   return true
+end
+
+--- The next header called `name` (lower case) from place `i` on (0 = the first) in the head that `clean` looked at last: its
+--- place, where its value is, and how long that is; nil if there is none.
+function request_head.next(name, i)
+  local size, first = #name, string.byte(name)
+  while i < counted do
+    local one = list[i]
+    local key = one.key
+    if key.len == size and key.data[0] == first and C.memcmp(key.data, name, size) == 0 then
+      return i, one.value.data, one.value.len
+    end
+    i = i + 1
+  end
+  return nil
 end
 
 return request_head

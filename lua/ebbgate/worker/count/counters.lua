@@ -18,7 +18,9 @@ function counters.new(dict)
   -- The members that count on them keep them: those of versions and services that are no more are collected, once all that
   -- they counted was flushed (`dirty` keeps them until then).
   local series = setmetatable({}, { __mode = 'v' })
-  return setmetatable({ dict = dict, series = series, dirty = {}, dirty_count = 0, limit_counts = {}, full = false }, counters)
+  return setmetatable({
+    dict = dict, series = series, dirty = {}, dirty_count = 0, limit_counts = {}, auth_counts = {}, full = false,
+  }, counters)
 end
 
 --- The totals of one version of one service, the same for all of its members.
@@ -90,6 +92,14 @@ function counters:limited(counted)
   self.limit_counts[#self.limit_counts + 1] = counted
 end
 
+--- Counts a request that was asked for a key: `counted` (core/auth.lua).
+function counters:authenticated(counted, result)
+  counted[result] = counted[result] + 1
+  if counted.dirty then return end
+  counted.dirty = true
+  self.auth_counts[#self.auth_counts + 1] = counted
+end
+
 --- Adds `n` to a counter of this nginx at once: `metric` of core/metrics.lua, then the values of its labels.
 function counters:add(metric, n, ...)
   local counted, made = shm.count(self.dict, metrics.key(metric, ...), n)
@@ -138,9 +148,24 @@ local function flush_limits(self)
   end
 end
 
+local AUTH_RESULTS = { 'admitted', 'missing', 'unknown', 'expired', 'not_allowed' }
+
+local function flush_auth(self)
+  local auth_counts = self.auth_counts
+  self.auth_counts = {}
+  for _, counted in ipairs(auth_counts) do
+    counted.dirty = false
+    for _, result in ipairs(AUTH_RESULTS) do
+      if counted[result] > 0 then self:add(metrics.auth, counted[result], counted.service, result) end
+      counted[result] = 0
+    end
+  end
+end
+
 --- Moves what was counted since the last time into the shared dictionary.
 function counters:flush()
   flush_limits(self)
+  flush_auth(self)
   local dirty, count = self.dirty, self.dirty_count
   self.dirty, self.dirty_count = {}, 0
   for i = 1, count do

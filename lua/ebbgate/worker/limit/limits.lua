@@ -28,6 +28,8 @@ end
 
 --- Whether the client is none of those that a limit leaves out.
 local function concerns(one, request)
+  local consumers = one.exempt_consumers
+  if consumers and consumers[request.ebb_consumer] then return false end
   return not (one.exempt and network.contains(one.exempt, network.plain(request.binary_remote_addr)))
 end
 

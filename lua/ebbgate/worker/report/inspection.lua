@@ -64,7 +64,8 @@ function inspection:sets()
   local sets = json_text.members(self.store:records(), function(name, record)
     return '{"service":' .. quote(name) .. ',"epoch":' .. position.text(record.epoch) .. ',"generation":'
       .. position.text(record.generation) .. ',"hash":"' .. record.hash .. '","saved":' .. tostring(record.saved)
-      .. ',"document":' .. (self.store:payload(name) or 'null') .. '}'
+      -- Hashes of keys are shown to nobody.
+      .. ',"document":' .. (not wire.keys_of(name) and self.store:payload(name) or 'null') .. '}'
   end)
   local refused = json_text.members(rejected(self), function(name, why)
     return '{"service":' .. quote(name) .. ',"generation":' .. position.text(why.generation) .. ',"code":' .. quote(why.code)

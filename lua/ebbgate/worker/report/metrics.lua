@@ -3,6 +3,7 @@ local histogram = require 'ebbgate.core.histogram'
 local keys = require 'ebbgate.core.keys'
 local names = require 'ebbgate.core.metrics'
 local position = require 'ebbgate.core.position'
+local wire = require 'ebbgate.core.wire'
 local problems = require 'ebbgate.worker.report.problems'
 
 local metrics = {}
@@ -50,7 +51,8 @@ local function add_sets(self, add, now)
   local state = self.dicts.state
   for name, record in pairs(self.store:records()) do
     -- Tombstones are kept for ever; what they are of is gone.
-    if not record.removed then add(names.set_generation, record.generation, name) end
+    -- Of keys there are up to 256, which say no more than the position that is acked.
+    if not record.removed and not wire.keys_of(name) then add(names.set_generation, record.generation, name) end
   end
   local epoch, generation = position.unpack(state:get(keys.state.applied))
   local caught_up_at = state:get(keys.state.caught_up_at)
