@@ -34,7 +34,7 @@ beforeAll(async () => {
     random: Math.random,
   });
   await link.start();
-  traffic = startTraffic({ url: platform.gateways[0]!.url, rate: 100 });
+  traffic = startTraffic({ url: platform.gateways[0]!.url, rate: 40 });
 });
 afterAll(async () => {
   await traffic.stop();

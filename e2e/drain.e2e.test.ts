@@ -23,8 +23,8 @@ test('a drain with a slow request and an open WebSocket ends with the last of th
   const [first, second] = platform.gateways.map(({ url }) => url) as [string, string];
   const socket = await openSocket(second, instance);
   const slow = await openRequest(first, instance);
-  await using oneStream = startTraffic({ url: first, rate: 100 });
-  await using otherStream = startTraffic({ url: second, rate: 100 });
+  await using oneStream = startTraffic({ url: first, rate: 50 });
+  await using otherStream = startTraffic({ url: second, rate: 50 });
 
   const drained = await platform.call<MutationResource>(
     'POST',

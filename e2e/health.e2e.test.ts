@@ -282,7 +282,7 @@ describe('a half-open request', () => {
 
   test('is still to come after a reload, which forgets no ejection', async () => {
     const [bad, good] = await fresh(2);
-    await bench.serve(service, [peer(bad), peer(good)], set({ max_fails: 1, fail_timeout_ms: 4_000 }));
+    await bench.serve(service, [peer(bad), peer(good)], set({ max_fails: 1, fail_timeout_ms: 3_000 }));
     await bad.refuse();
     await many(10);
     await becomes(bad, 'ejected');
@@ -455,7 +455,7 @@ describe('zones and cookies', () => {
 describe('slow start', () => {
   test('ramps a new, an undrained and a recovered instance, but none that was there when the gateway began', async () => {
     const [old, late] = await fresh(2);
-    const slow = set({ slow_start_ms: 4_000, max_fails: 1, fail_timeout_ms: 1_000, fail_statuses: [500] });
+    const slow = set({ slow_start_ms: 2_500, max_fails: 1, fail_timeout_ms: 1_000, fail_statuses: [500] });
     await bench.serve(service, [peer(old)], slow);
     expect(await stateOf(old)).toBe('healthy');
     const share = async (): Promise<number> => {

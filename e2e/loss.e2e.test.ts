@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => platform[Symbol.asyncDispose]());
 
 test('an instance killed -9 without a word: its requests are retried, its node goes with its session', async () => {
-  const traffic = platform.gateways.map(({ url }) => startTraffic({ url, rate: 100 }));
+  const traffic = platform.gateways.map(({ url }) => startTraffic({ url, rate: 60 }));
   await until('traffic flows to it', () => (traffic[0]?.instances.get(victim.id) ?? 0) > 5);
   await victim.vanish();
   await until(
@@ -45,7 +45,7 @@ test('an isolated instance that dies and registers again is still isolated', asy
   const { id } = isolated;
   expect(await platform.cli('isolate', '-s', 'shop', id, '--reason', 'it lies')).toMatchObject({ code: 0 });
   await platform.converged();
-  const traffic = startTraffic({ url: platform.gateways[0]!.url, rate: 100 });
+  const traffic = startTraffic({ url: platform.gateways[0]!.url, rate: 60 });
   await isolated.die();
   await platform.startInstance({ id });
   expect(await platform.instance(id)).toMatchObject({
@@ -63,7 +63,7 @@ test('an isolated instance that dies and registers again is still isolated', asy
 });
 
 test('an instance restarted by its registrar serves again at once', async () => {
-  const traffic = startTraffic({ url: platform.gateways[1]!.url, rate: 100 });
+  const traffic = startTraffic({ url: platform.gateways[1]!.url, rate: 60 });
   expect(await restarted.leave()).toBe(0);
   await platform.register({ id: restarted.id });
   const after = await sendMany({ url: platform.gateways[1]!.url, count: 100 });

@@ -12,8 +12,9 @@ import { timePasses, until } from './harness/until.js';
  */
 
 const CLIENTS = 8;
-const FLUSHES = { times: 10, everyMs: 2_500 };
-const KILLS = { times: 20, everyMs: 1_000 };
+const LONG = process.env.EBBGATE_LONG !== undefined;
+const FLUSHES = { times: LONG ? 10 : 5, everyMs: 2_500 };
+const KILLS = { times: LONG ? 20 : 8, everyMs: 1_000 };
 /** The controller leads again within this after every event. */
 const LEADING_MS = 5_000;
 

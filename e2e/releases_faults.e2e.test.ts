@@ -87,7 +87,7 @@ async function killedIn(moment: Moment): Promise<void> {
   await lostNothing(staged);
 }
 
-const killed = every ? EVERY_MOMENT : drawMoments(seed, 3);
+const killed = every ? EVERY_MOMENT : drawMoments(seed, 2);
 test.each(killed.map((moment) => [moment.phase, WEIGHTS[moment.weight], moment] as const))(
   `the controller is killed while it is %s at %d % (seed ${String(seed)})`,
   (_phase, _weight, moment) => killedIn(moment),

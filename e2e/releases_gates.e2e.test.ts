@@ -16,6 +16,8 @@ import { until } from './harness/until.js';
 
 const LONG = { timeoutMs: 60_000 };
 const RATE = 150;
+/** Where no gate counts. */
+const LITTLE = 50;
 const GATEWAYS = 2;
 const SHARE = 0.2;
 const STEPS = [{ weight: 100 * SHARE }, { pause: '10m' }, { weight: 100 }];
@@ -24,6 +26,7 @@ let platform: ControlledPlatform;
 let gateServer: GateServer;
 let tests = 0;
 let service: string;
+let rate = RATE;
 let traffic: Streams;
 
 const calls = releaseCalls(() => platform);
@@ -49,14 +52,15 @@ afterEach(() => traffic.stop());
 
 type Manners = (n: number) => { readonly status?: number; readonly delayMs?: number };
 
-/** Two instances of v1 under steady traffic. */
-async function serve(behave: Manners = () => ({})): Promise<void> {
+/** Two instances of v1 under steady traffic: as much as a gate needs that counts. */
+async function serve(behave: Manners = () => ({}), asked = RATE): Promise<void> {
+  rate = asked;
   await Promise.all([
     platform.startInstance({ service, behave }),
     platform.startInstance({ service, behave }),
   ]);
   await platform.route(service, `/${service}`);
-  traffic = platform.traffic({ path: `/${service}`, rate: RATE });
+  traffic = platform.traffic({ path: `/${service}`, rate });
 }
 const join = (behave: Manners = () => ({})) =>
   Promise.all([1, 2].map(() => platform.startInstance({ service, version: 'v2', behave, wait: false })));
@@ -74,7 +78,7 @@ async function settled(): Promise<void> {
   expect(effective_shares).toEqual({ v1: 100 });
   expect(convergence).toMatchObject({ converged: true });
   const [lost, sent] = [failures(), traffic.total()];
-  await until('it goes on', () => traffic.total() > sent + RATE * GATEWAYS, LONG);
+  await until('it goes on', () => traffic.total() > sent + rate * GATEWAYS, LONG);
   expect(failures()).toBe(lost);
 }
 
@@ -143,7 +147,7 @@ test('as fast as before: the same gate lets it through', async () => {
 });
 
 test('a target that refuses connections: every gateway has it out, so nobody is ready and the deadline decides', async () => {
-  await serve();
+  await serve(undefined, LITTLE);
   const id = await start({ target: 'v2', steps: STEPS, deadline: '4s' });
   const instances = await join();
   await reached(id, ({ state }) => state === 'progressing');
@@ -159,11 +163,11 @@ test('a target that refuses connections: every gateway has it out, so nobody is 
   expect(['failed', 'rolled_back']).toContain(release.state);
   expect(took).toBeLessThan(30_000);
   await settled();
-  expect(failures()).toBeLessThan((SHARE * RATE * GATEWAYS * took) / 1_000);
+  expect(failures()).toBeLessThan((SHARE * rate * GATEWAYS * took) / 1_000);
 });
 
 test('a target that dies as soon as it has started: its share is given back at once, and the release fails', async () => {
-  await serve();
+  await serve(undefined, LITTLE);
   const id = await start({ target: 'v2', steps: STEPS, deadline: '4s' });
   const instances = await join();
   await exposed(id);
@@ -174,7 +178,7 @@ test('a target that dies as soon as it has started: its share is given back at o
 });
 
 test('a webhook is asked at every interval, and its abort goes back with its message', async () => {
-  await serve();
+  await serve(undefined, LITTLE);
   const webhooks = [{ name: 'ci', url: `${gateServer.url}/gates/ci`, timeout: '2s' }];
   const refused = await platform.call('POST', `/v1/services/${service}/releases`, {
     target: 'v2',
@@ -203,7 +207,7 @@ test('a webhook is asked at every interval, and its abort goes back with its mes
 });
 
 test('a controller that dies while a webhook thinks: the next one asks the same again, and obeys the answer', async () => {
-  await serve();
+  await serve(undefined, LITTLE);
   gateServer.verdict = null;
   const webhooks = [{ name: 'ci', url: `${gateServer.url}/gates/ci`, timeout: '60s' }];
   const steps = [{ weight: 20 }, { pause: '2s' }, { weight: 50 }, { pause: {} }, { weight: 100 }];
@@ -228,7 +232,7 @@ test('a controller that dies while a webhook thinks: the next one asks the same 
 });
 
 test('a query to Prometheus is asked at every interval, and a sample above its limit goes back', async () => {
-  await serve();
+  await serve(undefined, LITTLE);
   const prometheus = [{ name: 'lag', query: 'lag{service="{{service}}",version="{{target}}"}', max: 5 }];
   const gates = { interval: '1s', errors: null, latency: null, prometheus };
   const id = await start({ target: 'v2', steps: STEPS, gates });

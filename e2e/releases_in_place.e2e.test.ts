@@ -53,7 +53,7 @@ beforeEach(async () => {
   for (const instance of started) upgrades.add(instance);
   await platform.route(service, `/${service}`);
   // Some requests are slow, so that a drain has something to wait for.
-  traffic = platform.traffic({ path: `/${service}?delay=0.05`, rate: 80 });
+  traffic = platform.traffic({ path: `/${service}?delay=0.05`, rate: 40 });
 });
 afterEach(async () => {
   await traffic.stop();

@@ -7,7 +7,7 @@ test('scale out from 3 to 6 and in again under traffic: nothing fails, everyone 
   await using platform = await ControlledPlatform.start();
   const old = await Promise.all([1, 2, 3].map(() => platform.register()));
   await platform.route();
-  const traffic = platform.gateways.map(({ url }) => startTraffic({ url, rate: 150 }));
+  const traffic = platform.gateways.map(({ url }) => startTraffic({ url, rate: 60 }));
   const fresh = await Promise.all([1, 2, 3].map(() => platform.startInstance()));
   await until('every new instance serves on every gateway', () =>
     traffic.every((stream) => fresh.every(({ id }) => (stream.instances.get(id) ?? 0) > 5)),

@@ -11,7 +11,7 @@ import { timePasses, until } from './harness/until.js';
  */
 
 /** Short for every day; `npm run test:long` gives 600. */
-const SECONDS = Number(process.env.EBBGATE_SOAK_SECONDS ?? (process.env.EBBGATE_LONG === '1' ? 600 : 20));
+const SECONDS = Number(process.env.EBBGATE_SOAK_SECONDS ?? (process.env.EBBGATE_LONG === '1' ? 600 : 12));
 const EVERY_MS = 100;
 const RATE = 150;
 const STEADY = 4;

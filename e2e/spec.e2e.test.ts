@@ -51,7 +51,7 @@ async function ebbgate(...args: readonly string[]): Promise<string> {
 
 test('a spec is decided, seen in force at every gateway, and taken back, under traffic and without a reload', async () => {
   const before = platform.nginxPids();
-  const traffic = platform.gateways.map(({ url }) => startTraffic({ url, rate: 100 }));
+  const traffic = platform.gateways.map(({ url }) => startTraffic({ url, rate: 50 }));
   const untouched = await inForce();
   expect(untouched).not.toHaveProperty('upstream');
   expect(untouched.peers.map((peer) => peer.zone).toSorted()).toEqual(['z1', 'z2']);
@@ -97,7 +97,7 @@ test('a spec is decided, seen in force at every gateway, and taken back, under t
 });
 
 test('every algorithm is switched to under traffic: no request fails, and each uses both instances', async () => {
-  const traffic = platform.gateways.map(({ url }) => startTraffic({ url, rate: 100 }));
+  const traffic = platform.gateways.map(({ url }) => startTraffic({ url, rate: 50 }));
   for (const algorithm of ALGORITHMS) {
     const hashed = algorithm === 'consistent_hash' ? { hash_on: { source: 'query', name: 'key' } } : {};
     await platform.patch('shop', { balancer: { algorithm, ...hashed } });

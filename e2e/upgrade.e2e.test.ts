@@ -41,7 +41,7 @@ beforeAll(async () => {
     async () => (await sendMany({ url: hosts.url, count: 1 })).failed.length === 0,
   );
   shell = new Shell({ ...hosts.shell, dir: hosts.dir });
-  traffic = startTraffic({ url: hosts.url, rate: 100, resends: true });
+  traffic = startTraffic({ url: hosts.url, rate: 50, resends: true });
 });
 afterAll(async () => {
   await traffic[Symbol.asyncDispose]();

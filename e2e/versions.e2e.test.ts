@@ -58,7 +58,7 @@ test('v1 → v2 → v3 in place, twice upgraded, under traffic: nothing fails', 
     platform.startInstance({ id: 'three' }),
   ]);
   await platform.route();
-  traffic = platform.traffic({ rate: 100 });
+  traffic = platform.traffic({ rate: 60 });
   for (const [gateway, version] of ['v2', 'v3'].entries()) {
     byHand = await upgradeByHand(byHand, version);
     one = await upgrade(one, version);
@@ -82,7 +82,7 @@ test('v1 → v2 → v3 beside each other by shares, twice, then the old version 
   };
   let old = await start('v1');
   await platform.route();
-  traffic = platform.traffic({ rate: 100 });
+  traffic = platform.traffic({ rate: 60 });
   for (const [from, to] of [
     ['v1', 'v2'],
     ['v2', 'v3'],

@@ -25,7 +25,7 @@ test('weights 5/3/2 are obeyed within 1 % over 10,000 requests', async () => {
 
 test('weights, routes and instances change under traffic, without a reload and without a failed request', async () => {
   const before = platform.nginxPids();
-  const traffic = platform.gateways.map(({ url }) => startTraffic({ url, rate: 150 }));
+  const traffic = platform.gateways.map(({ url }) => startTraffic({ url, rate: 100 }));
   const [first, second] = instances as [RegisteredInstance, RegisteredInstance];
   const changed = await platform.call<MutationResource>(
     'PATCH',

@@ -16,7 +16,7 @@ export function startStreams(
   urls: readonly string[],
   options: { readonly path?: string; readonly rate?: number; readonly resends?: boolean },
 ): Streams {
-  const streams = urls.map((url) => startTraffic({ url, rate: 60, ...options }));
+  const streams = urls.map((url) => startTraffic({ url, rate: 30, ...options }));
   const sum = (count: (one: Traffic) => number): number =>
     streams.reduce((total, one) => total + count(one), 0);
   const stop = async (): Promise<Traffic['failed']> => {

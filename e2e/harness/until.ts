@@ -2,8 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 /**
  * Asks `probe` until it gives something other than undefined, null or false, and resolves with that. A probe that throws is
- * asked again. On time-out the error says what was awaited and what came last. It asks every 20 ms, and after a second every 50 ms:
- * each question to the API costs test and controller some milliseconds of CPU.
+ * asked again. On time-out the error says what was awaited and what came last. It asks every 20 ms, after half a second
+ * every 100 ms: each question to the API costs test and controller some milliseconds of CPU.
  */
 export async function until<T>(
   what: string,
@@ -24,7 +24,7 @@ export async function until<T>(
     const waited = performance.now() - began;
     if (waited > timeoutMs)
       throw new Error(`waited ${timeoutMs} ms for: ${what}; the last answer was ${show(last)}`);
-    await pause(everyMs ?? (waited < 1_000 ? 20 : 50));
+    await pause(everyMs ?? (waited < 500 ? 20 : 100));
   }
 }
 
