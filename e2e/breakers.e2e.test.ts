@@ -1,3 +1,4 @@
+import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Health, Heartbeat, ServiceSet } from '../control-plane/src/testkit.js';
 import { FaultyInstance } from './harness/faulty_instance.js';
@@ -178,5 +179,97 @@ describe('the breaker of a service', () => {
     one!.mode = 'failing';
     await bench.serve(service, [peer(one!)], { ...QUIET, breaker: BREAKER, breaker_forced: 'closed' });
     for (let i = 0; i < 30; i++) expect((await bench.ask(service)).status).toBe(500);
+  });
+});
+
+describe('a bound on open requests', () => {
+  const LONG = { timeouts: { connect_ms: 500, send_ms: 10_000, read_ms: 10_000 } };
+  const lonely = (): Promise<{ readonly status: number; readonly text: string }> =>
+    bench.ask(service, '/', { headers: { connection: 'close' } });
+
+  test('holds for each instance over all workers, and what finds no place is refused at once', async () => {
+    const fleet = await fresh(2, {
+      ...LONG,
+      health: health({ max_fails: 1, slow_percent: 1, slow_ms: 50, min_requests: 1 }),
+      concurrency: { max_per_instance: 3 },
+    });
+    for (const one of fleet) one.mode = 'hanging';
+    const waiting = Array.from({ length: 6 }, lonely);
+    await until('six are open', () => fleet.reduce((sum, one) => sum + one.open, 0) === 6);
+    expect(fleet.map((one) => one.open)).toEqual([3, 3]);
+    const answers = await Promise.all(Array.from({ length: 10 }, lonely));
+    expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(503));
+    expect(JSON.parse(answers[0]!.text)).toMatchObject({
+      type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+      code: 'at_capacity',
+    });
+    // Nothing came to an instance, so nothing counts against one.
+    expect(fleet.map((one) => one.requests.length)).toEqual([3, 3]);
+    expect(await metric(`ebbgate_ejections_total{service="${service}"`)).toBe(false);
+    expect(
+      await metric(
+        `ebbgate_concurrency_requests_total{service="${service}",priority="default",result="refused"} 10`,
+      ),
+    ).toBe(true);
+    for (const one of fleet) one.release();
+    await Promise.all(waiting);
+  });
+
+  test('lets some wait for a place, and forgets those whose clients leave', async () => {
+    const [one] = await fresh(1, {
+      ...LONG,
+      concurrency: { max_per_service: 2, max_pending: 3, pending_ms: 8_000 },
+    });
+    one!.mode = 'hanging';
+    const first = [lonely(), lonely()];
+    await until('both are open', () => one!.open === 2);
+    // Three of these wait, two are refused.
+    const asked = Array.from({ length: 5 }, () => {
+      const one = { client: new AbortController(), status: null as number | null };
+      const options = { headers: { host: hostOf(service), connection: 'close' }, signal: one.client.signal };
+      const ended = request(bench.gateway.url, options).then(
+        ({ statusCode, body }) => {
+          one.status = statusCode;
+          return body.dump();
+        },
+        () => undefined,
+      );
+      return { one, ended };
+    });
+    const refused = (): number => asked.filter(({ one: { status } }) => status === 503).length;
+    await until('two are refused', () => refused() === 2);
+    const waiting = asked.filter(({ one: { status } }) => status === null);
+    waiting[0]!.one.client.abort();
+    await until('one has left', () =>
+      metric(`ebbgate_concurrency_requests_total{service="${service}",priority="default",result="left"} 1`),
+    );
+    one!.mode = 'well';
+    one!.release();
+    await Promise.all([...first, ...asked.map(({ ended }) => ended)]);
+    expect(waiting.map(({ one: { status } }) => status)).toEqual([null, 200, 200]);
+    expect(one!.requests.length).toBe(4);
+  });
+
+  test('keeps a storm of retries from a service at capacity, and ejects nobody for it', async () => {
+    const fleet = await fresh(2, {
+      ...LONG,
+      retry: { tries: 3, on: 'server_error' },
+      health: health({ max_fails: 3, fail_statuses: [503] }),
+      concurrency: { max_per_instance: 4, max_pending: 4, pending_ms: 100 },
+    });
+    for (const one of fleet) one.mode = 'slow';
+    let sent = 0;
+    // Each client asks again at once, up to five times, as bad clients do.
+    const impatient = async (): Promise<void> => {
+      for (let i = 0; i < 5; i++) {
+        sent += 1;
+        if ((await bench.ask(service)).status === 200) return;
+      }
+    };
+    for (let round = 0; round < 5; round++) await Promise.all(Array.from({ length: 30 }, impatient));
+    const came = fleet.reduce((sum, one) => sum + one.requests.length, 0);
+    expect(came).toBeGreaterThan(30);
+    expect(came).toBeLessThanOrEqual(1.1 * sent);
+    expect(await metric(`ebbgate_ejections_total{service="${service}"`)).toBe(false);
   });
 });

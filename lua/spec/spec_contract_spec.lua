@@ -170,8 +170,8 @@ describe('the contract', function()
             assert.same({ type = 'none', header = 'X-API-Key', query = '', pass_key = false }, found.value)
           elseif path == 'upstream.tls' then
             assert.equal('default', found.value)
-          elseif path == 'breaker' then
-            -- A service without one has no breaker.
+          elseif path == 'breaker' or path == 'concurrency' then
+            -- A service without one has none.
             assert.is_nil(found.value)
           elseif field.default == tools.null then
             assert.is_true(found.value == nil or found.value == '')

@@ -1,6 +1,7 @@
 import type { Freeze } from './freeze.js';
 import type { Asked } from './gateway.js';
 import type { Breaker, BreakerState } from './breaker.js';
+import type { Concurrency } from './concurrency.js';
 import type { Limit } from './limit.js';
 import type { RouteSpec } from './route.js';
 import type { Auth } from './auth.js';
@@ -15,6 +16,7 @@ export interface ServiceSpec {
   readonly health?: Partial<Omit<Health, 'check'>> & { readonly check?: Partial<HealthCheck> };
   readonly breaker?: Partial<Breaker>;
   readonly auth?: Partial<Auth>;
+  readonly concurrency?: Partial<Concurrency>;
   readonly limits?: readonly Limit[];
   readonly upstream?: Partial<Upstream>;
   /** Guards refuse what would leave fewer eligible instances. Default 1. */

@@ -1,52 +1,20 @@
-import type { Breaker, BreakerAnswer, BreakerResource } from './breaker.js';
-import type { Auth } from './auth.js';
+import type { BreakerResource } from './breaker.js';
+import type { EffectiveSections, EffectiveSpec } from './effective_spec.js';
 import type { KeysDocument } from './key_documents.js';
 import type { HoldResource } from './hold.js';
 import type { FreezeResource } from './freeze.js';
 import type { IntentState, OnTimeout, OperationResult, ServiceEvent } from './intent.js';
-import type { RouteSpec } from './route.js';
 import type { Asked } from './gateway.js';
 import type { Position } from './position.js';
 import type { ProblemKind, ProblemSeverity } from './standing_problem.js';
-import type { FilledLimit, LimitAlgorithm, LimitCounts } from './limit.js';
-import type {
-  Balancer,
-  Document,
-  HashOn,
-  Health,
-  HealthCheck,
-  PeerState,
-  Retry,
-  Sticky,
-  Timeouts,
-  Upstream,
-} from './set.js';
+import type { LimitAlgorithm, LimitCounts } from './limit.js';
+import type { Document, PeerState } from './set.js';
 
 /*
  * What the API answers, exactly as its JSON. Times are RFC 3339, durations in fields are milliseconds (`_ms`).
  */
 
-/** The spec with every default filled in. */
-export interface EffectiveSpec extends EffectiveSections {
-  readonly routes: readonly RouteSpec[];
-  readonly min_available: number;
-  readonly version_fallback: boolean;
-}
-
-/** What of it goes into the set. null = none. */
-export interface EffectiveSections {
-  readonly balancer: Required<Omit<Balancer, 'hash_on' | 'sticky'>> & {
-    readonly hash_on: { readonly source: HashOn['source']; readonly name: string | null } | null;
-    readonly sticky: Required<Sticky> | null;
-  };
-  readonly timeouts: Required<Timeouts>;
-  readonly retry: Required<Retry>;
-  readonly health: Required<Omit<Health, 'check'>> & { readonly check: Required<HealthCheck> | null };
-  readonly breaker: Required<Omit<Breaker, 'answer'>> & { readonly answer: Required<BreakerAnswer> | null };
-  readonly auth: Required<Auth>;
-  readonly limits: readonly FilledLimit[];
-  readonly upstream: Required<Upstream>;
-}
+export type { EffectiveSections, EffectiveSpec };
 
 export interface ServiceResource {
   readonly service: string;

@@ -1,5 +1,6 @@
 import { BREAKER } from './breaker.js';
 import { AUTH } from './auth.js';
+import { CONCURRENCY } from './concurrency.js';
 import { HEALTH } from './health.js';
 import { isKeyedByConsumer, LIMIT, limitContradiction, type FilledLimit } from './limit.js';
 import { ALGORITHMS, RETRY_CLASSES } from './set.js';
@@ -105,6 +106,7 @@ export const SECTIONS = {
   health: section('When an instance is left out because it fails.', true, HEALTH),
   breaker: section('When the whole service is left alone, because its requests fail.', false, BREAKER),
   auth: section('Who may send requests.', false, AUTH),
+  concurrency: section('How many requests may be open.', false, CONCURRENCY),
   limits: {
     rule: { kind: 'objects', members: LIMIT, most: 16 },
     fallback: [],
@@ -152,6 +154,11 @@ interface Filled {
     } | null;
   };
   readonly auth: { readonly type: string; readonly header: string; readonly query: string };
+  readonly concurrency: {
+    readonly max_per_instance: number;
+    readonly max_per_service: number;
+    readonly max_pending: number;
+  };
   readonly limits: readonly FilledLimit[];
   readonly upstream: { readonly scheme: string; readonly tls: string };
 }
@@ -162,6 +169,7 @@ export function contradictions({
   timeouts,
   health,
   auth,
+  concurrency,
   limits,
   upstream,
 }: Filled): readonly Fault[] {
@@ -196,6 +204,12 @@ export function contradictions({
     say('health.check.statuses', 'must contain at least one range, or no answer would be good');
   if (auth.type === 'api_key' && auth.header === '' && auth.query === '')
     say('auth.header', 'is needed unless auth.query is given: somewhere the key must be');
+  const { max_per_instance: each, max_per_service: all, max_pending: pending } = concurrency;
+  if (pending > 0 && each === 0 && all === 0)
+    say(
+      'concurrency.max_pending',
+      'goes with concurrency.max_per_instance or .max_per_service only: without a bound nobody has to wait',
+    );
   for (const [index, limit] of limits.entries()) {
     const wrong = limitContradiction(limit);
     if (wrong) say(`limits.${String(index)}.${wrong[0]}`, wrong[1]);

@@ -1,6 +1,7 @@
 import type { Breaker, BreakerState } from './breaker.js';
 import type { Auth } from './auth.js';
 import type { KeysDocument } from './key_documents.js';
+import type { Concurrency } from './concurrency.js';
 import type { Limit } from './limit.js';
 import type { RouteSpec } from './route.js';
 
@@ -153,6 +154,7 @@ export interface ServiceSet {
   readonly health: Health;
   readonly breaker?: Breaker;
   readonly auth?: Auth;
+  readonly concurrency?: Concurrency;
   readonly limits?: readonly Limit[];
   readonly upstream?: Upstream;
   /** What an operator says of the breaker; absent = it is left to itself. */

@@ -14,6 +14,7 @@ import { encode, protectedBy, writtenIn } from './encode.js';
 import { forgettableAt } from './forget.js';
 import { expireIntents } from './operations.js';
 import { restsUntil } from './record.js';
+import { specFaults } from './spec.js';
 import type { World } from './world.js';
 
 const WALL = Date.parse('2026-05-01T12:00:00Z');
@@ -109,4 +110,20 @@ it('what opens by itself protects, what is only said for that case does not', ()
   for (const contract of CONTRACTS)
     expect(parseDocument(encode(set, contract).payload)).toEqual({ ok: true, value: set });
   expect(protectedBy(setOf({ ...NO_INTENT, spec: { breaker: { fallback: 'cart' } } }).set)).toEqual([]);
+});
+
+it('bounds on open requests protect, a priority alone does not', () => {
+  const { set } = setOf({ ...NO_INTENT, spec: { concurrency: { max_per_instance: 20, max_pending: 5 } } });
+  expect(protectedBy(set)).toEqual(['concurrency']);
+  for (const contract of CONTRACTS)
+    expect(parseDocument(encode(set, contract).payload)).toEqual({ ok: true, value: set });
+  expect(protectedBy(setOf({ ...NO_INTENT, spec: { concurrency: { priority: 'critical' } } }).set)).toEqual(
+    [],
+  );
+});
+
+it('a queue without a bound is refused by name', () => {
+  const [fault] = specFaults({ concurrency: { max_pending: 5 } });
+  expect(fault?.path).toEqual(['concurrency', 'max_pending']);
+  expect(specFaults({ concurrency: { max_pending: 5, max_per_service: 1 } })).toEqual([]);
 });

@@ -36,17 +36,20 @@ export function protectedBy({
   auth,
   breaker,
   breaker_forced: word,
+  concurrency,
 }: Protection): readonly string[] {
   const opens = (breaker?.failure_percent ?? 0) > 0 || word !== undefined;
+  const isBounded = (concurrency?.max_per_instance ?? 0) > 0 || (concurrency?.max_per_service ?? 0) > 0;
   return [
     ...(auth?.type === 'api_key' ? ['auth'] : []),
     ...(limits.length > 0 ? ['limits'] : []),
     ...(opens ? ['breaker'] : []),
+    ...(isBounded ? ['concurrency'] : []),
   ];
 }
 
 /** The members of a set, or of a spec, that may protect. */
-type Protection = Pick<ServiceSet, 'limits' | 'breaker' | 'breaker_forced'> & {
+type Protection = Pick<ServiceSet, 'limits' | 'breaker' | 'breaker_forced' | 'concurrency'> & {
   readonly auth?: Partial<Auth>;
 };
 

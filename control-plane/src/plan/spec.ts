@@ -6,6 +6,7 @@ import { MOST_ROUTES, ROUTE_MEMBERS, routeContradictions, type RouteSpec } from 
 import { contradictions, SECTIONS } from '../model/service_spec.js';
 import type { Breaker } from '../model/breaker.js';
 import type { Auth } from '../model/auth.js';
+import type { Concurrency } from '../model/concurrency.js';
 import type { Limit } from '../model/limit.js';
 import type { Balancer, Health, Retry, Timeouts, Upstream } from '../model/set.js';
 import {
@@ -42,6 +43,7 @@ export interface WireSections {
   readonly health: Health;
   readonly breaker?: Breaker;
   readonly auth?: Auth;
+  readonly concurrency?: Concurrency;
   readonly limits?: readonly Limit[];
   readonly upstream?: Upstream;
 }

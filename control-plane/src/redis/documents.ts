@@ -56,6 +56,7 @@ const serviceSet = z.object({
   health: section('health'),
   breaker: section('breaker').optional(),
   auth: section('auth').optional(),
+  concurrency: section('concurrency').optional(),
   limits: section('limits').optional(),
   upstream: section('upstream').optional(),
   breaker_forced: z.enum(BREAKER_STATES).optional(),

@@ -14,7 +14,7 @@ const RANK: Readonly<Record<Layer, number>> = { core: 0, worker: 1, phase: 2, in
 /** What is not ours, by the layer that may require it. */
 const FOREIGN: Readonly<Record<Layer, RegExp>> = {
   core: /^(?:bit|table\.\w+)$/,
-  worker: /^(?:bit|table\.\w+|ffi|cjson|ngx\.ssl|resty\.redis|nginx\.redis)$/,
+  worker: /^(?:bit|table\.\w+|ffi|cjson|ngx\.(?:semaphore|ssl)|resty\.redis|nginx\.redis)$/,
   phase: /^(?:bit|table\.\w+|ffi|ngx\.(?:balancer|resp|ssl)|resty\.core\.base)$/,
   init: /^resty\.core$/,
 };

@@ -39,6 +39,8 @@ metrics.breaker_requests = counter('ebbgate_breaker_requests_total', { 'service'
 metrics.breaker_open = gauge('ebbgate_breaker_open', { 'service' }, '1 while the breaker of a service is open.')
 metrics.auth = counter('ebbgate_auth_requests_total', { 'service', 'result' },
   'Requests that were asked for an API key: admitted, missing, unknown, expired, not_allowed.')
+metrics.concurrency = counter('ebbgate_concurrency_requests_total', { 'service', 'priority', 'result' },
+  'Requests that found no place: refused, queued (and served then), expired in the queue, left (their client did).')
 metrics.limited = counter('ebbgate_limit_requests_total', { 'service', 'limit', 'result' },
   'Requests that a limit was asked for: admitted, delayed (counted as admitted too), refused.')
 metrics.limit_evictions = counter('ebbgate_limit_evictions_total', {},
@@ -66,7 +68,7 @@ metrics.bucket = part { 'service', 'version', 'index' }
 local ORDER = {
   'requests', 'broken', 'duration', 'retries', 'budget_exhausted', 'in_flight', 'uncounted', 'workers', 'set_generation',
   'applied_epoch', 'applied_generation', 'applied_age', 'rejected_sets', 'from_replica', 'ejections', 'health', 'panic',
-  'breaker_openings', 'breaker_requests', 'breaker_open', 'auth',
+  'concurrency', 'breaker_openings', 'breaker_requests', 'breaker_open', 'auth',
   'limited', 'limit_evictions', 'limit_gateways', 'limit_store_away', 'probes',
   'sync_error', 'headers_dropped', 'problem', 'certificate_end', 'free_bytes',
 }

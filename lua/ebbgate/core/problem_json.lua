@@ -14,6 +14,7 @@ local OWN = {
   instance_failed = { 502, 'Instance failed', 'No instance of this service gave an answer.' },
   gateway_timeout = { 504, 'Time is over', 'The time that this service gives a request is over.' },
   breaker_open = { 503, 'Reduced capacity', 'The requests of this service fail: it is left alone for a while.' },
+  at_capacity = { 503, 'At capacity', 'This service has as many requests open as it may have.' },
   quota_exceeded = { 429, 'Too many requests', 'This service takes no more of such requests now.' },
   unauthenticated = { 401, 'No valid API key', 'This service needs a valid API key.' },
   ambiguous_key = { 400, 'More than one API key', 'The request brings different API keys; send one.' },
@@ -50,6 +51,7 @@ end
 local TYPES = {
   quota_exceeded = 'https://iana.org/assignments/http-problem-types#quota-exceeded',
   breaker_open = 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+  at_capacity = 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
 }
 
 --- The body for `code`; `status` nil is the code's own. `request_id` is hex, made by nginx. `violated`: names of limits, or

@@ -170,6 +170,8 @@ function upstream.build(document, worker, previous, retiring, roll, health_view,
     wake_at = wake_at, answer_within = (waits.connect_ms + waits.read_ms) / 1000,
     key_variable = key_variable, sticky = settings, policies = policies or false, auth = asks,
     instead = instead_of(document.breaker),
+    -- How many requests one instance may have; false = any number.
+    most = document.concurrency ~= nil and document.concurrency.max_per_instance > 0 and document.concurrency.max_per_instance,
     -- True where somebody wants to know how long an instance takes.
     timed = picker.clocked or watch and watch.slow_percent > 0,
     -- True where a request needs nothing but a pick.

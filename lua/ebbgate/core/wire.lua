@@ -4,7 +4,7 @@
 --- in `wire.CODES`, and a detail for people. `tools.json(text)` decodes JSON and may throw or return nil;
 --- `tools.sha1(text)` is the lower-case hex digest, needed only with `hash`. `tools.profiles` is the set of TLS
 --- profiles that this gateway has; nil takes any.
----   {kind = 'set', service, balancer, timeouts, retry, health, breaker, breaker_forced, auth, limits, upstream,
+---   {kind = 'set', service, balancer, timeouts, retry, health, breaker, breaker_forced, concurrency, auth, limits, upstream,
 ---    peers, restless}, with every default filled in
 ---   {kind = 'tombstone', service}
 ---   {kind = 'keys', service = '@keys:<xx>', consumers, keys}, as core/keys_document.lua reads them
@@ -117,6 +117,12 @@ local function other_service(given)
   return given, given ~= '' and not wire.is_service(given)
 end
 
+--- The name of a header, empty if absent.
+local function header_name(given)
+  if given == nil then return '', false end
+  return given, type(given) ~= 'string' or #given > 64 or not match(given, '^[A-Za-z0-9-]+$')
+end
+
 local function key_part(given) return given, not limit_key.is_part(given) end
 
 local function one_network(given) return given, type(given) ~= 'string' or network.parse(given) == nil end
@@ -172,6 +178,11 @@ local SECTIONS = {
       status = number(200, 599), content_type = text('^[\32-\126]*$', 128, 'text/plain'),
       body = text('^[\t\n\r\32-\126]*$', 4096, ''),
     }, true),
+  }, true),
+  concurrency = object({
+    max_per_instance = number(0, 1000000, 0), max_per_service = number(0, 1000000, 0), max_pending = number(0, 100000, 0),
+    pending_ms = number(1, 60000, 1000), priority = one_of({ critical = true, default = true, sheddable = true }, 'default'),
+    priority_header = header_name,
   }, true),
   breaker_forced = one_of({ open = true, closed = true }, false),
   auth = auth.rule,

@@ -6,6 +6,7 @@ local keys = require 'ebbgate.core.keys'
 local router = require 'ebbgate.core.router'
 local wire = require 'ebbgate.core.wire'
 local api_keys = require 'ebbgate.worker.auth.api_keys'
+local choice = require 'ebbgate.worker.choice'
 local clock = require 'ebbgate.worker.clock'
 local counters = require 'ebbgate.worker.count.counters'
 local health = require 'ebbgate.worker.health.health'
@@ -31,7 +32,7 @@ live.http = {
   shaping = false, log_texts = {}, dropped = {}, dropped_count = 0,
 }
 
-local named, microseconds = upstream.named, clock.microseconds
+local named, microseconds, choose = upstream.named, clock.microseconds, choice.member
 
 --- Sets may move under a pick; after this many moves within one pick something else is wrong.
 local MAX_MOVES = 5
@@ -129,6 +130,7 @@ local function refresh(entry, again)
     entry.budget = budget.new(retry.budget_percent, retry.budget_min_per_s / ngx.worker.count(), entry.budget or nil)
   end
   if old then retire(entry, old, new) end
+  if new.most then choice.note_open(new, live.policy_parts.memory) end
   return true
 end
 
@@ -215,22 +217,16 @@ function live.forget()
   end
 end
 
---- The member that this try goes to, or nil; then its lease, if it is half-open.
-local function choose(entry, current, tried, key, now, token, limit)
-  local kept = token and named(current, token, tried)
-  if kept then return kept end
-  if current.half_open and not tried then
-    local member, lease = live.health.half_open:take(entry, current, limit)
-    if member then return member, lease end
-  end
-  local member = current.picker:pick(tried, key, now)
-  if not member and tried and current.spare then return current.spare:pick(tried, key, now) end
-  return member
+--- Uncounts a request that was counted on a peer.
+local function uncount(peer, counter)
+  live.in_flight:leave(peer, counter)
+  if peer.counts then peer.counts:note(peer.open) end
 end
 
 --- Picks a peer and counts the request on it, so that a zero that is reported after an ack is true: count first, look at
 --- the generation after. Returns the member, the counter's key for `live.leave`, and of a half-open request, its lease for
---- `live.outcome` or `live.abandon`; or nil when no peer is eligible.
+--- `live.outcome` or `live.abandon`; or nil when no peer is eligible, and whether one
+--- would be if it were not full.
 ---   key, now  for the picker (core/upstream.lua)
 ---   token     what the client's cookie says, or false: the instance that it names comes before any that would be picked
 ---   limit     how many tries the request has, this one included if it is the first
@@ -238,8 +234,8 @@ function live.enter(entry, tried, key, now, token, limit)
   local current = entry.upstream
   for _ = 1, MAX_MOVES do
     if not current then return nil end
-    local member, lease = choose(entry, current, tried, key, now, token, limit)
-    if not member then return nil end
+    local member, lease, is_full = choose(live, entry, current, tried, key, now, token, limit)
+    if not member then return nil, is_full end
     local counter = live.in_flight:enter(member.peer)
     if live.sets:get(entry.stamp_key) == entry.stamp then return member, counter, lease end
     follow(entry)
@@ -254,7 +250,7 @@ function live.enter(entry, tried, key, now, token, limit)
       return same, counter, lease
     end
     if lease then live.abandon(lease) end
-    live.in_flight:leave(member.peer, counter)
+    uncount(member.peer, counter)
   end
   return nil
 end
@@ -283,7 +279,7 @@ end
 
 --- Uncounts what `live.enter` counted; exactly once.
 function live.leave(member, counter)
-  live.in_flight:leave(member.peer, counter)
+  uncount(member.peer, counter)
 end
 
 return live

@@ -1,12 +1,14 @@
 --- The way of a request before the pick: route → admit → the balancer, or refuse.
 local act = require 'ebbgate.phase.http.act'
 local admit = require 'ebbgate.phase.http.admit'
+local client = require 'ebbgate.phase.http.client'
 local context = require 'ebbgate.phase.http.context'
 local instead = require 'ebbgate.phase.http.instead'
 local refuse = require 'ebbgate.phase.http.refuse'
 local route = require 'ebbgate.phase.http.route'
 local get_request = require('resty.core.base').get_request
 local live = require 'ebbgate.worker.live'
+local policies = require 'ebbgate.worker.policies'
 local startup = require 'ebbgate.worker.startup'
 
 local access = {}
@@ -14,19 +16,20 @@ local access = {}
 local ngx = ngx
 
 --- Decides on a request: the service that it goes to and its upstream; code of a refusal or of an answer of its route, or nil;
---- what a policy or the route says of it, and the seconds that a policy has it wait. `actions`: what its route does, if anything.
+--- what a policy or the route says of it, the seconds that a policy has it wait, and its turn in the queue of one. `actions`:
+--- what its route does, if anything.
 local function decide(var, entry, upstream, code, actions)
   if code then return entry, upstream, code end
-  local about, wait
+  local about, wait, turn
   if actions then
     code, about = act.refusal(actions, var)
     if code then return entry, upstream, code, about end
   end
-  code, about, wait = admit.refusal(upstream, var)
+  code, about, wait, turn = admit.refusal(upstream, var)
   if code and upstream and (code == 'breaker_open' or code == 'no_instance') then
     return instead.of(entry, upstream, code, about, var)
   end
-  return entry, upstream, code, about, wait
+  return entry, upstream, code, about, wait, turn
 end
 
 --- Lets an admitted request go on: its service, or nil and the name of the proxy location that it has to take.
@@ -45,8 +48,8 @@ function access.route()
   if not live.serving then return nil end
   local var = ngx.var
   local asked, its, unrouted, actions = route.find(var)
-  local entry, upstream, code, about, wait = decide(var, asked, its, unrouted, actions)
-  if not code and not wait then
+  local entry, upstream, code, about, wait, turn = decide(var, asked, its, unrouted, actions)
+  if not code and not wait and not turn then
     local service = go_on(entry, upstream, var, actions)
     if service then return service end
   end
@@ -54,7 +57,7 @@ function access.route()
   if its and (its.policies or its.auth or upstream ~= its) then
     live.http.decided = {
       request = get_request(), entry = entry, upstream = upstream, code = code, about = about, wait = wait,
-      actions = actions,
+      actions = actions, turn = turn,
     }
   end
   return nil
@@ -78,19 +81,20 @@ end
 --- the request may not go on.
 function access.run()
   local known, var = decided(), ngx.var
-  local entry, upstream, code, about, wait, actions
+  local entry, upstream, code, about, wait, turn, actions
   if known then
     entry, upstream, code, about, wait = known.entry, known.upstream, known.code, known.about, known.wait
-    actions = known.actions
+    turn, actions = known.turn, known.actions
   elseif startup.wait() then
     entry, upstream, code, actions = route.find(var)
-    entry, upstream, code, about, wait = decide(var, entry, upstream, code, actions)
+    entry, upstream, code, about, wait, turn = decide(var, entry, upstream, code, actions)
   else
     code = 'left'
   end
   var.ebb_service = entry and entry.service or ''
+  if not code and wait then ngx.sleep(wait) end
+  if turn then code, about = policies.attend(upstream.policies, turn, var, client.is_gone) end
   if not code then
-    if wait then ngx.sleep(wait) end
     local service, location = go_on(entry, upstream, var, actions)
     if service then return end
     return send_to(location, upstream, actions)

@@ -15,9 +15,9 @@ local function identify(auth, var, again)
 end
 
 --- The code of the refusal (core/problem_json.lua), and what a policy says of it; or nil, nil and the seconds that a policy has
---- the request wait, nil if none does. `upstream` may be nil. Cleans the request's head. Who asks is known before anything else
---- is said, because another service may answer in place of this one; policies are asked last, and not asked where there are
---- none. `again`: another service was asked about this very request just before.
+--- the request wait, nil if none does, and its turn in a policy's queue. `upstream` may be nil. Cleans the request's head. Who
+--- asks is known before anything else is said, because another service may answer in place of this one; policies are asked last,
+--- and not asked where there are none. `again`: another service was asked about this very request just before.
 function admit.refusal(upstream, var, again)
   if not upstream then return 'no_instance' end
   local auth = upstream.auth

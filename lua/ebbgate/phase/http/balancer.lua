@@ -49,7 +49,7 @@ function phase.run()
   if not member then
     -- Nobody was asked: another request is the half-open request of the only instance left, or the set has moved since the
     -- access phase.
-    if ctx.tries == 0 then ctx.verdict = NO_INSTANCE end
+    if ctx.tries == 0 then ctx.verdict, ctx.full = NO_INSTANCE, counter or nil end
     return ngx.exit(BUSY)
   end
   -- At once: from here on the log phase gives the count back, whatever happens.

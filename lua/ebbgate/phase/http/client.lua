@@ -26,4 +26,7 @@ function client.is_connected()
   return info[0] == ESTABLISHED
 end
 
+--- True if it is known that the client has left.
+function client.is_gone() return client.is_connected() == false end
+
 return client

@@ -26,6 +26,7 @@ end
 local function meaning(ctx, status)
   if ctx.fault then return 502, 'instance_failed' end
   if (status == 502 or status == 504) and tries.is_over(ctx) then return 504, 'gateway_timeout' end
+  if status == 502 and ctx.full then return ctx.verdict, 'at_capacity' end
   if status ~= 502 or not ctx.verdict then return status, problem_json.code_of(status) end
   return ctx.verdict, ctx.answer and 'instance_failed' or problem_json.code_of(ctx.verdict)
 end

@@ -6,6 +6,8 @@ local live = require 'ebbgate.worker.live'
 local refuse = {}
 
 local ngx = ngx
+--- How nginx calls it.
+local CLIENT_LEFT = 499
 
 --- Sets status and headers, and returns the body. `about` (optional): what a policy says of it. A client of gRPC reads no body:
 --- it gets '', and HTTP says 200.
@@ -47,8 +49,15 @@ local function answer_otherwise(ctx, code, var, answer)
   return send(answer.body)
 end
 
+--- Ends a request whose client has left while it waited.
+local function end_silently(ctx)
+  ctx.answered = CLIENT_LEFT
+  return ngx.exit(CLIENT_LEFT)
+end
+
 --- Answers with the problem `code`, before anything is picked. Ends the access phase. `about`: what a policy says of it, or nil.
 function refuse.answer(ctx, code, var, about)
+  if code == 'client_left' then return end_silently(ctx) end
   if about and about.answer then return answer_otherwise(ctx, code, var, about.answer) end
   local status = about and about.status or problem_json.status_of(code)
   ctx.answered = status
