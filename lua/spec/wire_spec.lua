@@ -203,8 +203,8 @@ describe('a payload that is refused', function()
     end)
   end
 
-  it('is of routes of version 2', function()
-    assert.equal('unknown_version', select(2, decode('@routes', changed('routes', function(d) d.v = 2 end))))
+  it('is of routes of version 3', function()
+    assert.equal('unknown_version', select(2, decode('@routes', changed('routes', function(d) d.v = 3 end))))
   end)
 
   local routes = {

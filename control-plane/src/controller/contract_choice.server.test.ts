@@ -152,8 +152,16 @@ test('limits are taken when every gateway can enforce them, and a gateway of bef
   const limited = { kind: 'patch_spec', service: 'shop', spec: { limits } } as const;
   const problem = await refused(running, limited);
   expect(problem).toMatchObject({ code: 'conflict', field: 'limits' });
-  expect(problem.detail).toMatch(/^g-2 cannot enforce the limits of shop and would refuse its set/);
+  expect(problem.detail).toMatch(/^g-2 cannot enforce the limits of shop, and would refuse what says so/);
+  const routes = [{ host: '*', path: '/x', methods: ['GET'] }];
+  const ruled = { kind: 'patch_spec', service: 'cart', spec: { routes } } as const;
+  expect(await refused(running, ruled)).toMatchObject({ code: 'conflict', field: 'routes' });
+  await done(running, { ...ruled, spec: { routes: [{ host: '*', path: '/x', name: 'x' }] } });
   late.contracts = [1, 2];
+  await until(async () => expect(await written()).toEqual([2, 2, 1]));
+  await done(running, ruled);
+  await until(async () => expect(await written()).toEqual([2, 2, 2]));
+  await done(running, { ...ruled, spec: { routes: [] } });
   await until(async () => expect(await written()).toEqual([2, 2, 1]));
   await done(running, limited);
   // Without the limits nobody gets the set; the others are for everybody.

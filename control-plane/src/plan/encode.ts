@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { OLDEST_CONTRACT, type ContractVersion } from '../model/contract.js';
 import type { KeysDocument } from '../model/key_documents.js';
 import type { Auth } from '../model/auth.js';
+import type { RouteSpec } from '../model/route.js';
 import { addressId } from '../model/names.js';
 import {
   type Document,
@@ -14,7 +15,8 @@ import { decidedIn, routeOnWire, wireSections } from './spec.js';
 
 /**
  * A document's bytes as they go to Redis, in that version of the contract or the one that it needs, with their SHA-1. Equal documents
- * give equal bytes. Tombstones, routes and keys have not changed since version 1, and are written as that for ever.
+ * give equal bytes. Tombstones and keys have not changed since version 1, and are written as that for ever; routes that say more than
+ * host and path need version 2, and are written in 1 else.
  */
 export function encode(document: Document, contract: ContractVersion = OLDEST_CONTRACT): EncodedDocument {
   const isLean = 'peers' in document && Math.max(contract, neededBy(document)) === 2;
@@ -37,6 +39,7 @@ export function protectedBy({
   breaker,
   breaker_forced: word,
   concurrency,
+  routes = [],
 }: Protection): readonly string[] {
   const opens = (breaker?.failure_percent ?? 0) > 0 || word !== undefined;
   const isBounded = (concurrency?.max_per_instance ?? 0) > 0 || (concurrency?.max_per_service ?? 0) > 0;
@@ -45,13 +48,20 @@ export function protectedBy({
     ...(limits.length > 0 ? ['limits'] : []),
     ...(opens ? ['breaker'] : []),
     ...(isBounded ? ['concurrency'] : []),
+    ...(routes.some(saysMore) ? ['routes'] : []),
   ];
 }
 
 /** The members of a set, or of a spec, that may protect. */
 type Protection = Pick<ServiceSet, 'limits' | 'breaker' | 'breaker_forced' | 'concurrency'> & {
   readonly auth?: Partial<Auth>;
+  readonly routes?: readonly RouteSpec[];
 };
+
+/** A gateway that knew host and path alone would send it what it is not for. */
+function saysMore(route: RouteSpec): boolean {
+  return Object.keys(routeOnWire(route)).some((member) => !['host', 'path', 'name'].includes(member));
+}
 
 /** The version that a payload says it is of; 0 if it says none. */
 export function writtenIn(payload: string): number {
@@ -72,7 +82,8 @@ function ordered(document: Document): Document {
       const { host, path, ...more } = routeOnWire(route);
       return { host, path, service, ...more };
     });
-    return { v: 1, service: document.service, routes };
+    const v = neededBy({ routes: document.routes });
+    return { v: v as 1, service: document.service, routes };
   }
   return {
     v: 1,

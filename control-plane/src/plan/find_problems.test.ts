@@ -171,6 +171,24 @@ describe('the contract', () => {
       expect(all.filter(({ code }) => code === 'unknown_contract')).toEqual([]);
   });
 
+  test('that routes need, and not all understand, is an error of whoever has such a route', () => {
+    const withRoute = (more: object) => ({
+      record: { ...NO_INTENT, spec: { routes: [{ host: '*', path: '/', ...more }] } },
+      etag: '1',
+    });
+    const intents = new Map([
+      ['shop', withRoute({ methods: ['GET'] })],
+      ['cart', withRoute({ name: 'cart' })],
+    ]) as unknown as World['intents'];
+    const of = (contracts: readonly number[]) => {
+      const witnesses = buildWitnesses({ g1: { contracts } });
+      const found = describeProblems(buildWorld({ intents, witnesses, contract: NONE }));
+      return found.filter(({ code }) => code === 'unknown_contract');
+    };
+    expect(of([1])).toMatchObject([{ service: 'shop', field: 'routes', severity: 'error' }]);
+    expect(of([1, 2])).toEqual([]);
+  });
+
   test('that all understand is no problem', () => {
     expect(found({})).toEqual([]);
     expect(describeProblems(buildWorld())).toEqual([]);

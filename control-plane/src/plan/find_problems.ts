@@ -95,7 +95,18 @@ function contracts(world: World): readonly StandingProblem[] {
     const message = `gateway ${id} does not understand contract ${String(version)}, which the sets are written in: it serves what it had; run a release of it that knows a contract up to ${String(most)}`;
     return { code: 'unknown_contract', service: null, field: id, message };
   });
-  return [...old, ...behind, ...refusedSets(world, version)];
+  return [...old, ...behind, ...refusedSets(world, version), ...refusedRoutes(world)];
+}
+
+/** Routes that say more than host and path, and gateways that refuse all routes for it. */
+function refusedRoutes(world: World): readonly StandingProblem[] {
+  const gateways = withoutContract(world.witnesses, 2);
+  if (gateways.length === 0) return [];
+  return [...world.intents].flatMap(([service, { record }]) => {
+    if (protectedBy({ routes: record.spec.routes ?? [] }).length === 0) return [];
+    const message = `${enumerate(gateways)} knows routes by host and path alone, and a route of ${service} says more, so no route that changes is obeyed there; upgrade, or take those routes away`;
+    return [{ code: 'unknown_contract' as const, service, field: 'routes', message }];
+  });
 }
 
 /** Sets that are written in a newer version than the others, because nobody may leave out what they say, and gateways that refuse them. */

@@ -38,7 +38,7 @@ test.each([
   ['a number', /object/, '7'],
   ['another version', /^v: /, JSON.stringify({ ...buildSet(), v: 3 })],
   ['a tombstone of version 2', /^v: /, JSON.stringify({ ...buildTombstone(), v: 2 })],
-  ['routes of version 2', /^v: /, JSON.stringify({ ...buildRoutes(), v: 2 })],
+  ['routes of version 3', /^v: /, JSON.stringify({ ...buildRoutes(), v: 3 })],
   ['version 2 without peers', /^v: /, JSON.stringify({ v: 2, service: 'shop' })],
   ['version 2 with a section of null', /^retry: /, lean({ retry: null })],
   ['version 2 with peers of null', /^peers: /, lean({ peers: null })],

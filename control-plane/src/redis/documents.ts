@@ -102,7 +102,8 @@ const keys = z
   });
 
 const routeTable = z.object({
-  v: z.literal(1),
+  // In memory it has the form of version 1, which is the same.
+  v: z.literal([1, 2]).transform((): 1 => 1),
   service: z.literal(ROUTES),
   routes: z.array(
     z

@@ -249,7 +249,7 @@ function wire.decode(name, payload, tools, hash)
   if not parsed or type(document) ~= 'table' then return nil, 'bad_json', 'the payload is not a JSON object' end
   if document.v == 2 and wire.is_service(name) and document.removed == nil then
     fill_set(document)
-  elseif document.v ~= 1 then
+  elseif document.v ~= 1 and not (document.v == 2 and name == wire.ROUTES) then
     return nil, 'unknown_version', 'v is ' .. tostring(document.v)
   end
   if document.service ~= name then return nil, 'bad_document', 'service is not ' .. name end

@@ -154,7 +154,7 @@ function refusedByGateways(world: World, { records }: Decision): Problem | null 
     return {
       code: 'conflict',
       field: what[0] ?? '',
-      detail: `${gateways.join(', ')} cannot enforce ${what.join(' and ')} and would refuse the set of ${service}. Upgrade every gateway first, or forget those that are gone.`,
+      detail: `${gateways.join(', ')} cannot enforce the ${what.join(' and ')} of ${service}, and would refuse what says so. Upgrade every gateway first, or forget those that are gone.`,
     };
   }
   return null;
