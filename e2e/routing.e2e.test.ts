@@ -385,4 +385,30 @@ describe('what a route does', () => {
     await ask('GET /once');
     expect(broken.seen.length).toBe(3);
   });
+
+  test('limits may be of one route alone, or count by route', async () => {
+    const stub = await startStub((response) => response.end());
+    stubs.set('limited', stub);
+    await bench.publishing.set('limited', [peer(stub)], {
+      limits: [
+        { name: 'writes', rate: '1/h', burst: 2, routes: ['writes'] },
+        { name: 'each', rate: '1/h', burst: 4, key: ['route'] },
+      ],
+    });
+    await bench.acked(
+      await bench.publishing.routes([
+        { host: '*', path: '/', service: 'limited' },
+        { host: '*', path: '/', service: 'limited', name: 'writes', methods: ['POST'] },
+        { host: '*', path: '/other', service: 'limited', name: 'other' },
+      ]),
+    );
+    const statuses = async (line: string): Promise<readonly number[]> => {
+      const answers: number[] = [];
+      for (let i = 0; i < 5; i += 1) answers.push((await ask(line, 'Content-Length: 0')).status);
+      return answers;
+    };
+    expect(await statuses('POST /')).toEqual([200, 200, 429, 429, 429]);
+    expect(await statuses('GET /')).toEqual([200, 200, 200, 200, 429]);
+    expect(await statuses('GET /other')).toEqual([200, 200, 200, 200, 429]);
+  });
 });

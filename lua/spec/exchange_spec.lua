@@ -18,7 +18,7 @@ clock.fresh = clock.now
 
 local RULE = {
   name = 'all', algorithm = 'token_bucket', scope = 'cluster', key = { 'header:X-User' }, rate = '10/s', burst = 9, queue = 0,
-  cost = 1, status = 429, mode = 'enforce', exempt = {},
+  cost = 1, status = 429, mode = 'enforce', exempt = {}, routes = {},
 }
 
 --- A gateway with a memory of its own: {policy, exchange, memory, calls, answer}. `answer(count, arguments)` is what Redis says,

@@ -152,7 +152,7 @@ describe('the settings of a limit', function()
   local function given(more)
     local all = {
       name = 'a', algorithm = 'token_bucket', key = {}, rate = '10/s', burst = 0, queue = 0, cost = 1, status = 429,
-      mode = 'enforce', exempt = {},
+      mode = 'enforce', exempt = {}, routes = {},
     }
     for name, value in pairs(more) do all[name] = value end
     return all

@@ -12,7 +12,7 @@ ffi.cdef [[ int fork(void); void _exit(int code); int waitpid(int pid, int *stat
 local function rule(more)
   local all = {
     name = 'all', algorithm = 'token_bucket', key = {}, rate = '10/s', burst = 3, queue = 0, cost = 1, status = 429,
-    mode = 'enforce', exempt = {},
+    mode = 'enforce', exempt = {}, routes = {},
   }
   for name, value in pairs(more or {}) do all[name] = value end
   return all

@@ -3,7 +3,7 @@ import { type FilledLimit, LIMIT_ALGORITHMS, limitContradiction } from './limit.
 
 const limit: FilledLimit = {
   ...{ name: 'all', algorithm: 'token_bucket', scope: 'gateway', key: [], rate: '10/s', burst: 0 },
-  ...{ queue: 0, cost: 1, status: 429, mode: 'enforce', exempt: [], exempt_consumers: [] },
+  ...{ queue: 0, cost: 1, status: 429, mode: 'enforce', exempt: [], exempt_consumers: [], routes: [] },
 };
 
 describe('a limit of all gateways together', () => {

@@ -36,6 +36,8 @@ export interface Limit {
   readonly exempt?: readonly string[];
   /** Consumers that it leaves out. */
   readonly exempt_consumers?: readonly string[];
+  /** Names of the service's routes; empty = whatever the route. */
+  readonly routes?: readonly string[];
 }
 
 /** How often a limit was asked, by all gateways that say so, in the seconds that they looked back. */
@@ -64,8 +66,8 @@ function burstOf(burst: number, rate: { readonly count: number; readonly seconds
   return Math.max(1, Math.ceil(rate.count / rate.seconds));
 }
 
-/** Parts of a key that are one word. The last two need `auth.type` api_key. */
-const KEY_WORDS: readonly string[] = ['client_ip', 'consumer', 'api_key'];
+/** Parts of a key that are one word. `consumer` and `api_key` need `auth.type` api_key. */
+const KEY_WORDS: readonly string[] = ['client_ip', 'consumer', 'api_key', 'route'];
 
 /** True of a limit that counts by who proved to be whom. */
 export function isKeyedByConsumer({ key }: Pick<FilledLimit, 'key'>): boolean {
@@ -93,11 +95,12 @@ const RATE: FormRule = {
 const KEY_PART: FormRule = {
   kind: 'form',
   fits: isKeyPart,
-  hint: 'client_ip, client_ip/24/56 (a prefix of IPv4, and one of IPv6), consumer, api_key, header:NAME or cookie:NAME',
+  hint: 'client_ip, client_ip/24/56 (a prefix of IPv4, and one of IPv6), consumer, api_key, route, header:NAME or cookie:NAME',
   good: [
     'client_ip',
     'consumer',
     'api_key',
+    'route',
     'client_ip/24/56',
     'client_ip/1/1',
     'client_ip/32/128',
@@ -125,6 +128,14 @@ const CONSUMER: FormRule = {
   hint: 'the name of a consumer',
   good: ['acme', 'A.b_c@d+e-1'],
   bad: ['', 'a b', '-a', 'é', 'a/b', 'a'.repeat(64), 'a\n'],
+};
+
+const ROUTE_NAME: FormRule = {
+  kind: 'form',
+  fits: (text) => text.length <= 128 && /^[a-z0-9*_[][A-Za-z0-9*._~!$&'()+,;=:@%/#[\]-]*$/.test(text),
+  hint: 'the name of a route',
+  good: ['a', 'api-v2', '*/api#1f2e3d'],
+  bad: ['', '-a', 'a b', 'a"', 'a\n', 'é'],
 };
 
 /** The settings of one limit. */
@@ -194,6 +205,11 @@ export const LIMIT: Members = {
     rule: { kind: 'list', of: CONSUMER, most: 64 },
     fallback: [],
     doc: '[consumers](../how-to/api-keys.md) that it leaves out, by name',
+  },
+  routes: {
+    rule: { kind: 'list', of: ROUTE_NAME, most: 32 },
+    fallback: [],
+    doc: "names of the service's routes: it counts and refuses what they take, and nothing else. Empty = whatever the route",
   },
 };
 

@@ -252,6 +252,19 @@ describe('the service', () => {
         .services,
     ).toEqual(['shop']);
   });
+  test('a limit names routes that the service has', () => {
+    const limits = [{ name: 'writes', rate: '1/s', routes: ['writes'] }];
+    const alone: ServiceMutation = { kind: 'patch_spec', service: 'shop', spec: { limits } };
+    expect(refused(alone, state())).toMatchObject({
+      ...{ code: 'invalid_request', field: 'body.limits.0.routes' },
+      detail: expect.stringContaining('names writes, which no route of the service is called') as string,
+    });
+    const routes = [{ host: '*', path: '/', name: 'writes', methods: ['POST'] }];
+    const both: ServiceMutation = { kind: 'patch_spec', service: 'shop', spec: { limits, routes } };
+    const from = state({ shop: recordAfter(done(both, state())) });
+    const without: ServiceMutation = { kind: 'patch_spec', service: 'shop', spec: { routes: null } };
+    expect(refused(without, from).field).toBe('body.limits.0.routes');
+  });
   test('patterns are bounded: each by itself, and how many there are for one host and path', () => {
     const routes = (count: number, more: (index: number) => object): ServiceMutation => {
       const list = Array.from({ length: count }, (_, index) => {

@@ -134,7 +134,20 @@ export function specFaults(spec: ServiceSpec): readonly Fault[] {
       message,
     })),
   );
-  return [...routes, ...contradictions(effectiveSpec(spec))];
+  return [...routes, ...unknownRoutes(spec), ...contradictions(effectiveSpec(spec))];
+}
+
+/** Limits that name a route which the service has not: they would refuse nothing. */
+function unknownRoutes({ limits = [], routes = [] }: ServiceSpec): readonly Fault[] {
+  const known = routes.flatMap(({ name }) => name ?? []);
+  return limits.flatMap(({ routes: named = [] }, index) =>
+    named
+      .filter((name) => !known.includes(name))
+      .map((name) => {
+        const message = `names ${name}, which no route of the service is called (${known.join(', ') || 'none has a name'}): give a route that name, or take it out`;
+        return { path: ['limits', String(index), 'routes'], message };
+      }),
+  );
 }
 
 /** True if `after` decides all that `before` decides, and decides it the same way: then nobody's word is replaced. */

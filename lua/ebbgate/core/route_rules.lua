@@ -67,9 +67,15 @@ local function method(given) return given, type(given) ~= 'string' or #given > 3
 
 local function one_network(given) return given, type(given) ~= 'string' or network.parse(given) == nil end
 
+--- The name of a route.
+route_rules.name = text('^[a-z0-9*_%[][A-Za-z0-9*._~!$&\'()+,;=:@%%/#%[%]-]*$', 128)
+
 --- What a route may say beside host, path and service, with the limits and defaults of docs/contract/spec.json.
 local CONDITIONS = {
-  name = text('^[a-z0-9*_%[][A-Za-z0-9*._~!$&\'()+,;=:@%%/#%[%]-]*$', 128, ''),
+  name = function(given)
+    if given == nil then return '', false end
+    return route_rules.name(given)
+  end,
   match = one_of({ prefix = true, exact = true }, 'prefix'), priority = number(0, 1000, 0), regex = printable(256),
   methods = list(method, 16, {}), headers = conditions('^[a-z0-9-]+$'), query = conditions('^[A-Za-z0-9._~%[%]-]+$'),
   clients = list(one_network, 64, {}),

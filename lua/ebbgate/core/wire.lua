@@ -192,7 +192,7 @@ local SECTIONS = {
     key = list(key_part, 8, {}), rate = rate, burst = number(0, 1000000000, 0),
     queue = number(0, 100000, 0), cost = number(1, 1000000, 1), status = number(400, 599, 429),
     mode = one_of({ enforce = true, log = true }, 'enforce'), exempt = list(one_network, 64, {}),
-    exempt_consumers = list(one_consumer, 64, {}),
+    exempt_consumers = list(one_consumer, 64, {}), routes = list(route_rules.name, 32, {}),
   }, 16, limit.contradiction),
   upstream = object({
     scheme = one_of { http = true, https = true, grpc = true, grpcs = true },

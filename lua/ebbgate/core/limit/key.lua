@@ -20,13 +20,14 @@ local function read(part)
   end
   if part == 'consumer' then return { variable = 'ebb_consumer' } end
   if part == 'api_key' then return { variable = 'ebb_key_id' } end
+  if part == 'route' then return { variable = 'ebb_route' } end
   local kind, name = match(part, '^(%l+):([%w!#$%%&\'*+.^_`|~-]+)$')
   if kind == 'header' then return { variable = 'http_' .. gsub(lower(name), '-', '_') } end
   if kind == 'cookie' then return { variable = 'cookie_' .. name } end
   return nil
 end
 
---- Whether a text is a part of a key: client_ip, client_ip/24/56, consumer, api_key, header:NAME, cookie:NAME.
+--- Whether a text is a part of a key: client_ip, client_ip/24/56, consumer, api_key, route, header:NAME, cookie:NAME.
 function key.is_part(part)
   return type(part) == 'string' and not find(part, '[^\33-\126]') and read(part) ~= nil
 end

@@ -85,6 +85,11 @@ function limit.new(service, given, high, low)
     burst = given.algorithm == 'token_bucket' and limit.burst(given) or given.burst,
   })
   local exempt, exempt_consumers = {}, false
+  local routes = false
+  for _, route in ipairs(given.routes or {}) do
+    routes = routes or {}
+    routes[route] = true
+  end
   for i, text in ipairs(given.exempt) do exempt[i] = network.parse(text) end
   for _, consumer in ipairs(given.exempt_consumers or {}) do
     exempt_consumers = exempt_consumers or {}
@@ -95,6 +100,7 @@ function limit.new(service, given, high, low)
     name = given.name, full_name = name, limiter = limiter, parts = key.new(given.key), high = high, low = low, cost = given.cost,
     enforced = given.mode ~= 'log', status = given.status, exempt = #exempt > 0 and exempt or false,
     exempt_consumers = exempt_consumers,
+    routes = routes,
     policy = policy_of(given, count, window),
     -- What was counted since the last flush (worker/count/counters.lua).
     counted = { service = service, limit = given.name, admitted = 0, delayed = 0, refused = 0, dirty = false },

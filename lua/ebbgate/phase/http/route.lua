@@ -13,7 +13,7 @@ function route.find(var)
   if router.conditional then request_facts.begin(var) end
   local found = router:match(var.host, var.uri, request_facts)
   if not found then return nil, nil, 'no_route' end
-  if found.name ~= '' and live.access_log then var.ebb_route = found.name end
+  if found.name ~= '' then var.ebb_route = found.name end
   local entry = live.entry(found.service)
   return entry, live.upstream(entry), nil, found.actions
 end

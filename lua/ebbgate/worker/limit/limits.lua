@@ -26,10 +26,11 @@ function limits.new(document, _, parts)
   }, limits)
 end
 
---- Whether the client is none of those that a limit leaves out.
+--- Whether a limit is of the request's route, and its client none of those that it leaves out.
 local function concerns(one, request)
   local consumers = one.exempt_consumers
   if consumers and consumers[request.ebb_consumer] then return false end
+  if one.routes and not one.routes[request.ebb_route] then return false end
   return not (one.exempt and network.contains(one.exempt, network.plain(request.binary_remote_addr)))
 end
 
