@@ -43,6 +43,8 @@ const ANSWER = '{"service":"bench","version":"v1","instance":"127.0.0.1:$server_
 export class Lab implements AsyncDisposable {
   readonly service = 'bench';
   readonly host = hostOf('bench');
+  /** What requests say behind `Host:`, with the lines that follow it. */
+  readonly head: string;
   private readonly running: LocalProcess[] = [];
   private readonly gateways: string[] = [];
   private databases = 0;
@@ -50,11 +52,15 @@ export class Lab implements AsyncDisposable {
   private constructor(
     readonly workbench: Workbench,
     readonly ports: readonly number[],
-  ) {}
+    headers: readonly string[],
+  ) {
+    this.head = [this.host, ...headers].join('\r\n');
+  }
 
-  static async open(): Promise<Lab> {
+  /** `headers`: lines that every request has. */
+  static async open(headers: readonly string[] = []): Promise<Lab> {
     const ports = [await reservePort(), await reservePort(), await reservePort()];
-    const lab = new Lab(await Workbench.prepare(), ports);
+    const lab = new Lab(await Workbench.prepare(), ports, headers);
     await lab.startInstances();
     return lab;
   }
@@ -72,12 +78,18 @@ export class Lab implements AsyncDisposable {
     return this.subject(name, place.port, gateway.workers(), gateway.adminUrl);
   }
 
-  /** The product with a set of its own: `more` replaces sections of it. */
-  async ebbgateWith(name: string, more: Partial<ServiceSet>, options: GivenOptions = {}): Promise<Subject> {
+  /** The product with a set of its own: `more` replaces sections of it. `beside`: other documents, by name. */
+  async ebbgateWith(
+    name: string,
+    more: Partial<ServiceSet>,
+    options: GivenOptions = {},
+    beside: ReadonlyMap<string, string> = new Map(),
+  ): Promise<Subject> {
     const place = await this.place();
     this.databases += 1; // where only this gateway looks
     const conf = gatewayConf(place, { workers: 1, ...options, redis_database: this.databases });
     await using publishing = new Publishing(this.workbench.redisPort, undefined, this.databases);
+    for (const [document, payload] of beside) await publishing.write(document, { payload });
     await publishing.set(this.service, this.peers(), more);
     await publishing.routes([{ host: this.host, path: '/', service: this.service }]);
     const gateway = await this.nginx(place, conf);
@@ -177,7 +189,7 @@ export class Lab implements AsyncDisposable {
   }
 
   private answers(port: number): Promise<boolean> {
-    return ask(port, `GET / HTTP/1.1\r\nHost: ${this.host}\r\nConnection: close\r\n\r\n`, ' 200 ');
+    return ask(port, `GET / HTTP/1.1\r\nHost: ${this.head}\r\nConnection: close\r\n\r\n`, ' 200 ');
   }
 
   private async startInstances(): Promise<void> {

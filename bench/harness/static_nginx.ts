@@ -7,10 +7,11 @@ export function staticConf(conf: string, peers: readonly string[]): string {
   return withoutLua(withoutAdmin(conf))
     .replace(/^ *server 0\.0\.0\.1 down;$/m, `        ${servers}`)
     .replace(/^ *set \$ebb_\w+ "";\n/gm, '')
+    .replace(/^ *\w+_set_header X-Ebbgate-Consumer .*\n/gm, '')
     .replaceAll('$ebb_service', 'bench')
     .replaceAll('$ebb_version', 'v1')
     .replaceAll('$ebb_aborted_by', '')
-    .replaceAll('$ebb_limited_by', '')
+    .replace(/\$ebb_(?:limited_by|route|consumer|key_id)\b/g, '')
     .replaceAll('$ebb_instances', '$upstream_addr');
 }
 

@@ -1,7 +1,6 @@
 --- Who sends a request, by the API key that it brings. A key is never made a text here: nothing that is logged or answered has
 --- it.
 local ffi = require 'ffi'
-local key_table = require 'ebbgate.worker.auth.key_table'
 local network = require 'ebbgate.core.network'
 local query_key = require 'ebbgate.phase.http.query_key'
 local request_head = require 'ebbgate.phase.http.request_head'
@@ -66,15 +65,16 @@ local function prove(count, text, length)
   if count > 1 then return nil, 'ambiguous_key', 'unknown' end
   local keys = live.api_keys
   if not keys or length == 0 or length > MOST then return nil, 'unauthenticated', 'unknown' end
-  local slot, those = keys:find(text, length)
-  if not slot then return nil, 'unauthenticated', 'unknown' end
-  return slot, those
+  local number, those = keys:find(text, length)
+  if not number then return nil, 'unauthenticated', 'unknown' end
+  return number, those
 end
 
 --- The code of a refusal, and the result to count: whether a key may come here now.
-local function check(auth, slot, those, var)
-  if slot.expires ~= 0 and slot.expires <= wall() then return 'unauthenticated', 'expired' end
-  local _, terms = those:consumer(slot)
+local function check(auth, number, those, var)
+  local expires = those:expires(number)
+  if expires ~= 0 and expires <= wall() then return 'unauthenticated', 'expired' end
+  local _, terms = those:consumer(number)
   if terms.services and not terms.services(auth.service) then return 'forbidden', 'not_allowed' end
   if terms.networks and not network.contains(terms.networks, network.plain(var.binary_remote_addr)) then
     return 'forbidden', 'not_allowed'
@@ -86,10 +86,10 @@ end
 local proven, its_table = false, false
 
 --- Who sends the request, in the variables of it that instance, log and limits read.
-local function name_consumer(slot, those, var)
-  proven, its_table = slot, those
-  var.ebb_consumer = those:consumer(slot)
-  var.ebb_key_id = key_table.id(slot)
+local function name_consumer(number, those, var)
+  proven, its_table = number, those
+  var.ebb_consumer = those:consumer(number)
+  var.ebb_key_id = those:id(number)
 end
 
 --- What the request brings: the key and its table; or nil, the code of a refusal, and the result to count.
@@ -105,11 +105,11 @@ end
 --- Nil if the request brings a key of a consumer that may come here; or the code of its refusal, and what the answer says of it.
 --- `query`: what `take` gave, or false. `request_head.clean` has looked at the head. `again`: as in admit.refusal.
 function authenticate.refusal(auth, query, var, again)
-  local slot, those, result = read(auth, query, var, again)
-  local code = not slot and those or nil
-  if slot then code, result = check(auth, slot, those, var) end
+  local number, those, result = read(auth, query, var, again)
+  local code = not number and those or nil
+  if number then code, result = check(auth, number, those, var) end
   live.counters:authenticated(auth.counted, result)
-  if not code then name_consumer(slot, those, var) end
+  if not code then name_consumer(number, those, var) end
   -- Also of a refused request: what is logged of it may show this header.
   if auth.header and (code or not auth.pass_key) then clear_header(auth.header) end
   if code then return code, code == 'unauthenticated' and auth or nil end

@@ -40,16 +40,16 @@ local function refresh(self, first)
   self.stamps[first] = stamp or false
 end
 
---- The key whose text is in `length` bytes at `text`: its slot and the table that it is in (worker/auth/key_table.lua), or nil.
+--- The key whose text is in `length` bytes at `text`: its number and the table that it is in (worker/auth/key_table.lua), or nil.
 function api_keys:find(text, length)
   self.sha256(text, length, digest)
   local first = digest[0]
   if (self.sets:get(self.stamp_keys[first]) or false) ~= self.stamps[first] then refresh(self, first) end
   local those = self.tables[first]
   if not those then return nil end
-  local slot = those:find(words, digest[1], digest[2])
-  if not slot then return nil end
-  return slot, those
+  local number = those:find(words, digest[1], digest[2])
+  if not number then return nil end
+  return number, those
 end
 
 return api_keys

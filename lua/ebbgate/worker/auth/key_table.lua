@@ -10,16 +10,16 @@ local ffi = require 'ffi'
 local auth = require 'ebbgate.core.auth'
 local network = require 'ebbgate.core.network'
 
-local band, copy, byte = bit.band, ffi.copy, string.byte
+local band, byte, copy = bit.band, string.byte, ffi.copy
 
 local key_table = {}
 key_table.__index = key_table
 
 pcall(ffi.cdef, [[
-  typedef struct { int32_t hash[8]; double expires; uint32_t consumer; char id[12]; } ebbgate_key;
+  typedef struct { union { int32_t hash[8]; uint8_t bytes[32]; }; double expires; uint32_t consumer; char id[12]; } ebbgate_key;
 ]])
-local EMPTY = 0xffffffff
-local words = ffi.typeof('const int32_t *')
+--- As many places as two bytes of a hash can name.
+local MOST_PLACES = 65536
 
 --- One set of terms, of all consumers that have the same: {services (says of a name whether it is one; false = all), networks
 --- (list of core/network.lua; false = any)}. Most consumers share a few, so they are kept once in a worker.
@@ -38,8 +38,15 @@ local function terms_of(services, networks)
   return terms
 end
 
-local function hex_bytes(text)
-  return (string.gsub(text, '..', function(pair) return string.char(tonumber(pair, 16)) end))
+--- The value of a digit of hexadecimal, by its byte.
+local digits = {}
+for value = 0, 15 do digits[byte(string.format('%x', value))] = value end
+
+local function write_hash(entry, text)
+  for i = 0, 31 do
+    local high, low = byte(text, i * 2 + 1, i * 2 + 2)
+    entry.bytes[i] = digits[high] * 16 + digits[low]
+  end
 end
 
 local function is_same(a, b)
@@ -47,57 +54,64 @@ local function is_same(a, b)
     and a[7] == b[7]
 end
 
---- Puts a key at the first free place from that of its hash on; true if it is there already.
-local function put(self, bytes, given)
-  local slots, mask = self.slots, self.mask
-  local at = band(byte(bytes, 2) + byte(bytes, 3) * 256, mask)
-  local digest = ffi.cast(words, bytes)
-  while slots[at].consumer ~= EMPTY do
-    if is_same(slots[at].hash, digest) then return true end
-    at = band(at + 1, mask)
-  end
-  local slot = slots[at]
-  copy(slot.hash, bytes, 32)
-  copy(slot.id, given.id, 12)
-  slot.consumer, slot.expires = given.consumer, given.expires or 0
-  return false
-end
-
---- `document`: of core/keys_document.lua. Its keys have twice as many places as they need, so that nearly each is found at once.
+--- `document`: of core/keys_document.lua; no hash is in it twice. There are four times as many places as keys, so that
+--- most keys are at the first that is looked at; a place has the number of a key, from 1.
 function key_table.new(document)
-  local count = 8
-  while count < #document.keys * 2 do count = count * 2 end
-  local self = setmetatable({
-    slots = ffi.new('ebbgate_key[?]', count), mask = count - 1, names = {}, terms = {}, count = #document.keys,
-  }, key_table)
-  for i = 0, count - 1 do self.slots[i].consumer = EMPTY end
+  local given, places = document.keys, 8
+  while places < #given * 4 and places < MOST_PLACES do places = places * 2 end
+  local entries, index, mask = ffi.new('ebbgate_key[?]', #given + 1), ffi.new('uint16_t[?]', places), places - 1
+  local self = setmetatable({ entries = entries, index = index, mask = mask, names = {}, terms = {} }, key_table)
   for i, consumer in ipairs(document.consumers) do
     self.names[i], self.terms[i] = consumer.name, terms_of(consumer.services, consumer.networks)
   end
-  for _, given in ipairs(document.keys) do put(self, hex_bytes(given.hash), given) end
+  for number, one in ipairs(given) do
+    local entry = entries[number]
+    write_hash(entry, one.hash)
+    copy(entry.id, one.id, 12)
+    entry.consumer, entry.expires = one.consumer + 1, one.expires or 0
+    local at = band(entry.bytes[1] + entry.bytes[2] * 256, mask)
+    while index[at] ~= 0 do at = band(at + 1, mask) end
+    index[at] = number
+  end
   return self
 end
 
---- The key with the digest at `digest` (32 bytes, as eight int32_t), or nil: its slot {expires (unix seconds, 0 = never),
---- consumer, id}. `second`, `third`: those of its bytes.
-function key_table:find(digest, second, third)
-  local slots, mask = self.slots, self.mask
-  local at = band(second + third * 256, mask)
-  while true do
-    local slot = slots[at]
-    if slot.consumer == EMPTY then return nil end
-    if is_same(slot.hash, digest) then return slot end
+--- Beyond the first places. Apart from `find`, because a loop within it would keep that from being compiled.
+local function find_beyond(self, digest, at)
+  local index, entries, mask = self.index, self.entries, self.mask
+  local number = index[at]
+  while number ~= 0 do
+    if is_same(entries[number].hash, digest) then return number end
     at = band(at + 1, mask)
+    number = index[at]
   end
+  return nil
 end
 
---- Whose key a slot has: its name, and its terms.
-function key_table:consumer(slot)
-  local at = slot.consumer + 1
+--- The number of the key with the digest at `digest` (32 bytes, as eight int32_t), or nil. `second`, `third`: those of its bytes.
+function key_table:find(digest, second, third)
+  local index, entries, mask = self.index, self.entries, self.mask
+  local at = band(second + third * 256, mask)
+  local number = index[at]
+  if number == 0 then return nil end
+  if is_same(entries[number].hash, digest) then return number end
+  at = band(at + 1, mask)
+  number = index[at]
+  if number == 0 then return nil end
+  if is_same(entries[number].hash, digest) then return number end
+  return find_beyond(self, digest, band(at + 1, mask))
+end
+
+--- When a key is over, in unix seconds; 0 = never.
+function key_table:expires(number) return self.entries[number].expires end
+
+--- Whose a key is: the name, and the terms.
+function key_table:consumer(number)
+  local at = self.entries[number].consumer
   return self.names[at], self.terms[at]
 end
 
 --- The id of a key.
-function key_table.id(slot) return ffi.string(slot.id, 12) end
+function key_table:id(number) return ffi.string(self.entries[number].id, 12) end
 
 return key_table
