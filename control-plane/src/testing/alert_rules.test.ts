@@ -48,6 +48,7 @@ const WELL: Series = {
   [`ebbgate_controller_clock_in_sync${CONTROLLER}`]: '1x40',
   // Promtool's time begins with 1970.
   [`ebbgate_api_certificate_expiry_timestamp_seconds${CONTROLLER}`]: '7776000x40',
+  'ebbgate_certificate_expiry_timestamp_seconds{instance="gw-1:9145",name="shop.test"}': '7776000x40',
   [ofService('ebbgate_service_converged')]: '1x40',
   [ofService('ebbgate_instances', ',state="eligible"')]: '2x40',
   [ofService('ebbgate_instances', ',state="healthy"')]: '2x40',
@@ -74,6 +75,9 @@ const BROKEN: Readonly<Record<string, Readonly<Record<string, string | null>>>> 
   EbbgateNoController: { [`ebbgate_controller_leading${CONTROLLER}`]: '0x40' },
   EbbgateClock: { [`ebbgate_controller_clock_in_sync${CONTROLLER}`]: '0x40' },
   EbbgateApiCertificate: { [`ebbgate_api_certificate_expiry_timestamp_seconds${CONTROLLER}`]: '86400x40' },
+  EbbgateCertificate: {
+    'ebbgate_certificate_expiry_timestamp_seconds{instance="gw-1:9145",name="shop.test"}': '86400x40',
+  },
   EbbgateDataLoss: { [`ebbgate_controller_data_loss${CONTROLLER}`]: '1x40' },
   EbbgateNotConverged: { [ofService('ebbgate_service_converged')]: '0x40' },
   EbbgateServiceEmpty: {

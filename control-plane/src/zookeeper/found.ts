@@ -48,3 +48,9 @@ export function groupByName<Stored>(
   }
   return groups;
 }
+
+/** The first names below `folder` that these paths are at or below. */
+export function namesOf(folder: string, paths: Iterable<string>): ReadonlySet<string> {
+  const below = [...paths].filter((path) => path.startsWith(`${folder}/`));
+  return new Set(below.map((path) => path.slice(folder.length + 1).split('/', 1)[0] ?? ''));
+}

@@ -4,7 +4,8 @@ import { ok, type Result } from '../model/result.js';
 import { eventSchema, freezeSchema } from './intent_record.js';
 import type { ZooKeeperLink } from './link.js';
 import { parseRecord } from './parse_record.js';
-import { createTruthStore, showRecord, type Codec, type StorePlace } from './truth_store.js';
+import type { Codec } from './truth_codec.js';
+import { createTruthStore, showRecord, type StorePlace } from './truth_store.js';
 
 const NAME = 'freeze';
 const recordSchema = z.strictObject({

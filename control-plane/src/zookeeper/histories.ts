@@ -5,13 +5,8 @@ import { err, ok, type Result } from '../model/result.js';
 import { eventSchema } from './intent_record.js';
 import type { ZooKeeperLink } from './link.js';
 import { recordFault } from './record_fault.js';
-import {
-  createTruthStore,
-  showRecord,
-  type Codec,
-  type RecordChange,
-  type StorePlace,
-} from './truth_store.js';
+import type { Codec, RecordChange } from './truth_codec.js';
+import { createTruthStore, showRecord, type StorePlace } from './truth_store.js';
 
 /** The store at `<root>/history`, which it creates at the first contact. */
 export function createHistoryStore(link: ZooKeeperLink, place: StorePlace): HistoryStore {

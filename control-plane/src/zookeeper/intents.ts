@@ -4,7 +4,8 @@ import { ok } from '../model/result.js';
 import { historyChange } from './histories.js';
 import { encodeIntentRecord, parseIntentRecord } from './intent_record.js';
 import type { ZooKeeperLink } from './link.js';
-import { createTruthStore, showRecord, type Codec, type StorePlace } from './truth_store.js';
+import type { Codec } from './truth_codec.js';
+import { createTruthStore, showRecord, type StorePlace } from './truth_store.js';
 
 const CODEC: Codec<StoredIntent, IntentEdit, StoredIntent> = {
   noun: 'intents',

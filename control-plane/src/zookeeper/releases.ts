@@ -7,13 +7,8 @@ import type { Found } from './found.js';
 import type { ZooKeeperLink } from './link.js';
 import type { Reading } from './reader.js';
 import { encodeReleaseRecord, parseReleaseRecord } from './release_record.js';
-import {
-  createTruthStore,
-  type Around,
-  type Codec,
-  type RecordChange,
-  type StorePlace,
-} from './truth_store.js';
+import type { Around, Codec, RecordChange } from './truth_codec.js';
+import { createTruthStore, type StorePlace } from './truth_store.js';
 
 /** How many ended releases a service keeps. */
 export const KEPT_HISTORY = 10;

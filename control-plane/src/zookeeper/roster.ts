@@ -4,7 +4,8 @@ import type { RosterEdit, RosterStore } from '../model/ports.js';
 import { err, ok, type Result } from '../model/result.js';
 import { ANY } from './fence.js';
 import type { ZooKeeperLink } from './link.js';
-import { createTruthStore, showRecord, type Codec, type StorePlace } from './truth_store.js';
+import type { Codec } from './truth_codec.js';
+import { createTruthStore, showRecord, type StorePlace } from './truth_store.js';
 
 /** What a newer release says beside it is kept for as long as the entry is of the same start of the gateway. */
 const entrySchema = z.looseObject({

@@ -7,7 +7,8 @@ import type { TokenRecord } from '../model/token.js';
 import type { StoredToken, TokenEdit, TokenStore } from '../model/token_ports.js';
 import type { ZooKeeperLink } from './link.js';
 import { parseRecord } from './parse_record.js';
-import { createTruthStore, showRecord, type Codec, type StorePlace } from './truth_store.js';
+import type { Codec } from './truth_codec.js';
+import { createTruthStore, showRecord, type StorePlace } from './truth_store.js';
 
 const moment = z.iso.datetime({ offset: true });
 const text = z.string().max(4_096);
