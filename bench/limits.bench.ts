@@ -1,5 +1,5 @@
 import { test } from 'vitest';
-import type { Limit } from '../control-plane/src/testkit.js';
+import type { Limit, ServiceSet } from '../control-plane/src/testkit.js';
 import { compareCpu, ROUNDS } from './harness/compare.js';
 import { Lab } from './harness/lab.js';
 import { median, ratios } from './harness/numbers.js';
@@ -14,6 +14,19 @@ const FOUR: readonly Limit[] = [
   { name: 'open', algorithm: 'concurrency', burst: 10_000 },
 ];
 
+/** Breakers that never open, and bounds that are never reached. */
+const INSTANCES: Partial<ServiceSet> = {
+  health: {
+    max_fails: 3,
+    fail_timeout_ms: 10_000,
+    consecutive_fails: 5,
+    failure_percent: 50,
+    slow_percent: 50,
+  },
+};
+const SERVICE: Partial<ServiceSet> = { breaker: { failure_percent: 50 } };
+const BOUNDS: Partial<ServiceSet> = { concurrency: { max_per_instance: 10_000, max_pending: 10 } };
+
 test('CPU time of limits', async () => {
   await using lab = await Lab.open();
   const subjects = [
@@ -21,6 +34,10 @@ test('CPU time of limits', async () => {
     await lab.ebbgateWith('without', {}),
     await lab.ebbgateWith('one limit, by client', { limits: [PER_CLIENT] }),
     await lab.ebbgateWith('four limits', { limits: FOUR }),
+    await lab.ebbgateWith('the breaker of instances', INSTANCES),
+    await lab.ebbgateWith('the breaker of the service', SERVICE),
+    await lab.ebbgateWith('bounds on open requests', BOUNDS),
+    await lab.ebbgateWith('four limits and both breakers', { limits: FOUR, ...INSTANCES, ...SERVICE }),
   ];
   const costs = await compareCpu(subjects, lab.host);
   const of = (name: string): readonly number[] => costs.get(name) ?? [];
@@ -39,13 +56,18 @@ test('CPU time of limits', async () => {
   report('limits', {
     title: 'CPU time of limits',
     how: `As above, with the access log. The limits are never reached. The four are two token buckets (one by client), a sliding window by a
-header, and a limit of open requests. ${ROUNDS} rounds, everybody in turn.`,
+header, and a limit of open requests. The breakers never open: that of instances counts failures in a row, failures and slow requests; the bounds are of
+each instance, with a queue. ${ROUNDS} rounds, everybody in turn.`,
     columns: ['limits', 'µs per request, median', '× static nginx'],
     rows: subjects.map(({ name }) => [
       name,
       rounded(median(of(name))),
       rounded(median(ratios(of(name), of('static nginx'))), 3),
     ]),
-    verdicts: [verdict('one limit, by client', 6), verdict('four limits', 15)],
+    verdicts: [
+      verdict('one limit, by client', 6),
+      verdict('four limits', 15),
+      verdict('four limits and both breakers', 15),
+    ],
   });
 });

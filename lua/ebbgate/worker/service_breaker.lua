@@ -28,8 +28,9 @@ function breaker.new(document, entry, parts)
   local watch = core.of_service(document.breaker)
   if forced == 'closed' or not watch and not forced then return nil end
   local service, dict = document.service, parts.health.dict
-  -- Of requests that are half-open: what the breaker said when they began.
-  entry.half_open = entry.half_open or {}
+  -- Of requests that are half-open, by their ids: what the breaker said when they began; and how many they are, because LuaJIT
+  -- compiles no `next`.
+  entry.half_open = entry.half_open or { count = 0, said = {} }
   return setmetatable({
     service = service, forced = forced, watch = watch, dict = dict, key = keys.health.breaker(service),
     lease = keys.health.breaker_lease(service), half_open = entry.half_open, health = parts.health, counters = parts.counters,
@@ -54,7 +55,8 @@ function breaker:admit(request)
   local said = self.dict:get(self.key)
   if not said then return nil end
   if not takes_turn(self) then return 'breaker_open', ABOUT end
-  self.half_open[request.request_id] = said
+  local half_open = self.half_open
+  half_open.count, half_open.said[request.request_id] = half_open.count + 1, said
   return nil
 end
 
@@ -91,10 +93,11 @@ end
 function breaker:finish(_, request, came_to)
   if not self.watch then return end
   local failed = came_to == 'failed' or self.watch.statuses[came_to] ~= nil
-  if next(self.half_open) then
-    local said = self.half_open[request.request_id]
+  local half_open = self.half_open
+  if half_open.count > 0 then
+    local said = half_open.said[request.request_id]
     if said then
-      self.half_open[request.request_id] = nil
+      half_open.count, half_open.said[request.request_id] = half_open.count - 1, nil
       if came_to and not failed then close(self, said) end
       return
     end
