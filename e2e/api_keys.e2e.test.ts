@@ -286,6 +286,21 @@ test('once the wait of a revocation has ended no gateway takes the key any more'
   expect((await platform.call('GET', '/v1/consumers/gone')).status).toBe(404);
 });
 
+test.runIf(LONG)('a key that is nearly right is refused no sooner and no later than any other', async () => {
+  const key = await addKey('acme');
+  const kinds = [`${key.slice(0, -1)}${key.endsWith('A') ? 'B' : 'A'}`, `ebk_${'x'.repeat(43)}`];
+  const took = kinds.map((): number[] => []);
+  // In turn, so that what disturbs one disturbs the other.
+  for (let n = 0; n < 6_000; n++) {
+    const began = performance.now();
+    const { status } = await ask(first(), '/', { 'x-api-key': kinds[n % 2] ?? '' });
+    took[n % 2]?.push(performance.now() - began);
+    expect(status).toBe(401);
+  }
+  const [near = 0, other = 0] = took.map((times) => times.sort((a, b) => a - b)[times.length / 2] ?? 0);
+  expect(Math.abs(near - other) / other).toBeLessThan(0.05);
+});
+
 test('a gateway that starts while Redis is away knows the keys, and none that was revoked', async () => {
   const [kept, revoked] = [await addKey('acme'), await addKey('acme')];
   const id = (await keysOf('acme')).at(-1)?.id ?? '';
