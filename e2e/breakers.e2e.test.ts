@@ -40,8 +40,8 @@ async function fresh(count: number, set: Partial<ServiceSet>): Promise<readonly 
 }
 
 const health = (more: Partial<Health>): Health => ({ max_fails: 0, fail_timeout_ms: 10_000, ...more });
-const traffic = (rate = 200): Traffic =>
-  startTraffic({ url: bench.gateway.url, host: hostOf(service), rate });
+const traffic = (rate = 200, concurrency = 16): Traffic =>
+  startTraffic({ url: bench.gateway.url, host: hostOf(service), rate, concurrency });
 const reported = async (one: FaultyInstance): Promise<{ state: string; reason: string } | undefined> => {
   const beat: (Heartbeat & Reported) | null = await bench.publishing.heartbeat('gw-1');
   return beat?.health?.[`${service}|${one.id}`];
@@ -57,7 +57,8 @@ describe('the breaker of an instance', () => {
         fail_statuses: [500],
       }),
     });
-    await using stream = traffic();
+    // Three at a time: when the third failure is known, no more than two others are on their way.
+    await using stream = traffic(200, 3);
     await until('all serve', () => stream.total() > 30);
     bad!.forget();
     bad!.mode = 'failing';
