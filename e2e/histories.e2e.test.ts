@@ -5,7 +5,7 @@ import { runHistory } from './harness/history_runner.js';
 import { ControlledPlatform } from './harness/controlled_platform.js';
 
 /** How many, and from which seed on. A history that failed is played again by its seed alone. */
-const COUNT = Number(process.env.EBBGATE_HISTORIES ?? 7);
+const COUNT = Number(process.env.EBBGATE_HISTORIES ?? 5);
 const FIRST = Number(process.env.EBBGATE_SEED ?? 1);
 
 let platform: ControlledPlatform;

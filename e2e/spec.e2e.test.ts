@@ -5,7 +5,7 @@ import { ControlledPlatform } from './harness/controlled_platform.js';
 import { readSet } from './harness/publish.js';
 import type { RegisteredInstance } from './harness/registered_instance.js';
 import { sendMany, startTraffic } from './harness/traffic.js';
-import { until, untilValue } from './harness/until.js';
+import { until } from './harness/until.js';
 
 let platform: ControlledPlatform;
 let a: RegisteredInstance;
@@ -226,10 +226,14 @@ test('a dry run of limits says what those of now did, or would have done', async
   const asked = await Promise.all(Array.from({ length: 20 }, () => request(platform.gateways[0]!.url)));
   await Promise.all(asked.map(({ body }) => body.dump()));
   expect(asked.every(({ statusCode }) => statusCode === 200)).toBe(true);
-  await untilValue(
-    'the gateway has said what it counted',
-    () => ebbgate('set', 'service', 'shop', limits('enforce'), '--dry-run'),
-    (said) => /limit tried as it is would have refused 17 of 20 requests in the last \d+ s, at/.test(said),
+  await until('the gateway has said what it counted', async () => {
+    const { body } = await platform.call<{
+      readonly items: readonly { readonly recent: { readonly refused: number } | null }[];
+    }>('GET', '/v1/services/shop/limits');
+    return body.items[0]?.recent?.refused === 17;
+  });
+  expect(await ebbgate('set', 'service', 'shop', limits('enforce'), '--dry-run')).toMatch(
+    /limit tried as it is would have refused 17 of 20 requests in the last \d+ s, at/,
   );
   expect(await ebbgate('describe', 'service', 'shop')).toMatch(/tried 3\/h: would have refused 17 of 20 in/);
   await ebbgate('set', 'service', 'shop', 'limits=', '--wait');

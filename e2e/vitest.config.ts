@@ -5,7 +5,7 @@ const root = import.meta.dirname;
 const shared = { root, testTimeout: 120_000, hookTimeout: 120_000 };
 const e2e = (name: string): string => `${name}.e2e.test.ts`;
 
-// Whole scenarios on real servers, in three groups, one after the other.
+// Whole scenarios on real servers, in four groups, one after the other.
 
 /** These measure how requests are spread by latency, what work costs, or how much is done within a time: each has the machine to itself. */
 const MEASURING = ['balancers', 'health_checks_many', 'limits_cluster', 'one_bad'].map(e2e);
@@ -13,8 +13,11 @@ const MEASURING = ['balancers', 'health_checks_many', 'limits_cluster', 'one_bad
 /** These count what comes within a time, with room to spare: four at once. */
 const COUNTING = ['connections', 'gateway', 'health', 'health_checks', 'http_heads', 'soak'].map(e2e);
 
+/** Sessions of a second, and latencies that are compared: these alone. */
+const TIMED = ['controllers_cut', 'controllers', 'releases_gates'].map(e2e);
+
 /** All others wait for conditions: sessions that expire, gates, processes that start. More on two cores make each other late. */
-const WAITING_AT_ONCE = 5;
+const WAITING_AT_ONCE = 4;
 
 /** Those that take longest, so that none of them is the last to begin; `npm test` prints what each took. */
 const LONGEST = [
@@ -23,15 +26,12 @@ const LONGEST = [
   'up',
   'releases_in_place',
   'histories',
-  'releases_gates',
   'data_loss',
   'spec',
   'releases',
   'versions',
   'faults_controller',
   'parallel_clients',
-  'controllers',
-  'controllers_cut',
   'ensemble',
   'faults_redis_servers',
   'redis_replica',
@@ -63,10 +63,11 @@ export default defineConfig({
     projects: [
       group('waiting', 0, {
         include: ['**/*.e2e.test.ts'],
-        exclude: [...MEASURING, ...COUNTING],
+        exclude: [...MEASURING, ...COUNTING, ...TIMED],
         atOnce: WAITING_AT_ONCE,
       }),
       group('counting', 1, { include: COUNTING, atOnce: 4 }),
+      group('timed', 3, { include: TIMED, atOnce: 3 }),
       group('measuring', 2, { include: MEASURING, atOnce: 1 }),
     ],
   },

@@ -148,6 +148,7 @@ export class TwoControllers implements AsyncDisposable {
       const clients = this.instances.map(
         (one, n) => new Client(one, NAMES[n]!, this.#sent[n]!, this.controllers),
       );
+      await using _ = this.#mended(broken, clients);
       await until('all have changed something', () => clients.every(({ answered }) => answered.length > 0));
       const ms = await breaks(broken, others);
       if (ms !== null) measured(`controllers: leader ${how} → another one ready`, ms);
@@ -172,6 +173,18 @@ export class TwoControllers implements AsyncDisposable {
       );
     }
     expect(await traffic.stop()).toEqual([]);
+  }
+
+  /** At the end of a round, however it went: nobody changes anything, and who was broken runs and is reached. */
+  #mended(broken: Controller, clients: readonly Client[]): AsyncDisposable {
+    return {
+      [Symbol.asyncDispose]: async () => {
+        for (const door of Object.values(broken.doors)) door.setMode('pass');
+        if (broken.running()) broken.thaw();
+        else await broken.start();
+        await Promise.all(clients.map((client) => client.stop().catch(() => 0)));
+      },
+    };
   }
 
   /** What was answered has one record of who did it, and there is no record besides. */

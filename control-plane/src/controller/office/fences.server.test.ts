@@ -3,7 +3,7 @@ import { NO_INTENT } from '../../model/intent.js';
 import type { IntentStore, Office, Publisher, Term } from '../../model/ports.js';
 import { buildEncoded, buildPeer, buildSet } from '../../testing/builders.js';
 import { lead, leads, meta, projection } from '../../testing/controller_plays.js';
-import { register, start, useServers } from '../../testing/controller_rig.js';
+import { register, start, until, useServers } from '../../testing/controller_rig.js';
 
 /*
  * What a controller may still send that led once, and does not know better: none of it is taken, by ZooKeeper or by Redis.
@@ -26,6 +26,11 @@ test('of 1,000 writes under a term of before none is accepted', { timeout: 120_0
   const second = await start();
   first.election.resign();
   await leads(second);
+  // Everything is published anew under the new term.
+  await until(async () => {
+    const now = await meta();
+    expect(now.sealed === '1' && now.epoch > old.epoch).toBe(true);
+  });
   const { generation } = await meta();
   const before = await projection();
   const encoded = buildEncoded(buildSet({ service: 'shop', peers: [buildPeer({ id: 'stale' })] }));
