@@ -1,4 +1,5 @@
-import type { Fault, FormRule, Members, TextRule } from './shape.js';
+import { METHOD } from './method.js';
+import type { Fault, Members, TextRule } from './shape.js';
 import { NETWORK } from './network.js';
 import { actionContradictions } from './action_contradictions.js';
 import { ROUTE_ACTIONS, type RouteActions } from './route_actions.js';
@@ -82,14 +83,6 @@ const HEADER_NAME: TextRule = {
   hint: 'the name of a header in lower case: at most 64 of a-z 0-9 -',
   good: ['a', 'x-role'],
   bad: ['', 'X-Role', 'x_role', 'a b', 'a:'],
-};
-
-const METHOD: FormRule = {
-  kind: 'form',
-  fits: (text) => /^[A-Z][A-Z-]{0,31}$/.test(text),
-  hint: 'a method in upper case, like GET',
-  good: ['A', 'GET', 'M-SEARCH'],
-  bad: ['', 'get', 'G T', '-A', 'É', 'A\n'],
 };
 
 const ARGUMENT_NAME: TextRule = {

@@ -1,4 +1,5 @@
 import { NETWORK } from './network.js';
+import { METHOD } from './method.js';
 import type { FormRule, Members, TextRule } from './shape.js';
 
 /*
@@ -115,14 +116,6 @@ const ORIGIN: FormRule = {
   hint: 'an origin like https://shop.example.com, in lower case, or *',
   good: ['*', 'https://shop.example.com', 'http://localhost:3000', 'https://[::1]:8'],
   bad: ['', 'shop.example.com', 'https://a/', 'https://A', 'null', 'https://*.a', 'ftp://a', 'https://a\n'],
-};
-
-const METHOD: FormRule = {
-  kind: 'form',
-  fits: (text) => /^[A-Z][A-Z-]{0,31}$/.test(text),
-  hint: 'a method in upper case, like GET',
-  good: ['GET', 'M-SEARCH'],
-  bad: ['', 'get', 'G T', 'A\n'],
 };
 
 const BODY: TextRule = {
