@@ -6,8 +6,10 @@ import { err, ok, type Result } from '../model/result.js';
 import { forcedIn } from './breaker.js';
 import {
   authorOf,
+  changed,
   eventOf,
   recordOf,
+  unchanged,
   unknownService,
   type DecisionState,
   type Proposal,
@@ -35,8 +37,7 @@ export function decideBreaker(
   if (mutation.state !== 'auto' && context.reason.trim() === '') return err(NEEDS_REASON);
   const record = recordOf(state, service);
   const before = forcedIn(record, dueOf(state));
-  if (mutation.state === 'auto' && before === undefined)
-    return ok({ services: [service], records: new Map(), operation: null });
+  if (mutation.state === 'auto' && before === undefined) return ok(unchanged(service));
   const breaker: ForcedBreaker | null =
     mutation.state === 'auto' ? null : { state: mutation.state, ...authorOf(context, state) };
   const until = breaker?.expires === undefined ? '' : `, until ${breaker.expires}`;
@@ -47,11 +48,7 @@ export function decideBreaker(
     message: `${SAYS[mutation.state]}${until}`,
     effects,
   });
-  return ok({
-    services: [service],
-    records: new Map([[service, revise(record, { breaker }, [event])]]),
-    operation: null,
-  });
+  return ok(changed(service, revise(record, { breaker }, [event])));
 }
 
 const NEEDS_REASON: Problem = {

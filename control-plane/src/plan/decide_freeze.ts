@@ -5,9 +5,11 @@ import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
 import {
+  changed,
   eventOf,
   recordOf,
   requestHash,
+  unchanged,
   unknownService,
   type DecisionState,
   type Proposal,
@@ -33,16 +35,11 @@ export function decideFreeze(
   const refused = needsReason(mutation, context);
   if (refused) return err(refused);
   const record = recordOf(state, service);
-  if (mutation.kind === 'unfreeze' && record.freeze === undefined)
-    return ok({ services: [service], records: new Map(), operation: null });
+  if (mutation.kind === 'unfreeze' && record.freeze === undefined) return ok(unchanged(service));
   const text = eventText(mutation.kind === 'freeze', context, record.freeze, state);
   const event = eventOf(state, mutation, context, text);
   const freeze = mutation.kind === 'freeze' ? freezeFrom(context, state.wall) : null;
-  return ok({
-    services: [service],
-    records: new Map([[service, revise(record, { freeze }, [event])]]),
-    operation: null,
-  });
+  return ok(changed(service, revise(record, { freeze }, [event])));
 }
 
 /** The freeze of everything: the record to write, or null if it is so already. */

@@ -5,8 +5,10 @@ import type { Problem } from '../model/problem.js';
 import { err, ok, type Result } from '../model/result.js';
 import {
   authorOf,
+  changed,
   eventOf,
   recordOf,
+  unchanged,
   unknownService,
   type DecisionState,
   type Proposal,
@@ -43,7 +45,7 @@ function hold(mutation: Word, context: MutationContext, state: DecisionState): R
   const message = `nothing that vanished is removed until ${author.expires ?? ''}`;
   const effects = before === undefined ? [] : [`replaces the hold ${spellAuthor(before)}`];
   const event = eventOf(state, mutation, context, { event: 'held', message, effects });
-  return ok(proposal(service, revise(record, { hold: author }, [event])));
+  return ok(changed(service, revise(record, { hold: author }, [event])));
 }
 
 function accept(mutation: Word, context: MutationContext, state: DecisionState): Result<Proposal, Problem> {
@@ -56,8 +58,7 @@ function accept(mutation: Word, context: MutationContext, state: DecisionState):
       !member.registration.leaving &&
       inForce(instanceIntent(record.instances, id), dueOf(state))?.state === undefined,
   );
-  if (kept.length === 0 && before === undefined)
-    return ok({ services: [service], records: new Map(), operation: null });
+  if (kept.length === 0 && before === undefined) return ok(unchanged(service));
   const { expires: _none, ...author } = authorOf(context, state);
   const ids = kept.map(([id]) => id);
   const accepted: AcceptedLoss = {
@@ -74,11 +75,7 @@ function accept(mutation: Word, context: MutationContext, state: DecisionState):
   const effects = before === undefined ? [] : [`takes back the hold ${spellAuthor(before)}`];
   const event = eventOf(state, mutation, context, { event: 'loss_accepted', message, effects });
   const changes = { hold: null, ...(ids.length === 0 ? {} : { accepted }) };
-  return ok(proposal(service, revise(record, changes, [event])));
-}
-
-function proposal(service: string, record: ReturnType<typeof revise>): Proposal {
-  return { services: [service], records: new Map([[service, record]]), operation: null };
+  return ok(changed(service, revise(record, changes, [event])));
 }
 
 function needsReason({ kind }: Word): Problem {

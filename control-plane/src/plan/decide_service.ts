@@ -4,7 +4,16 @@ import type { Problem } from '../model/problem.js';
 import type { Mutation, MutationContext } from '../model/mutation.js';
 import { err, ok, type Result } from '../model/result.js';
 import { isObject } from '../model/shape.js';
-import { authorOf, eventOf, recordOf, refuseRoutes, type DecisionState, type Proposal } from './decision.js';
+import {
+  authorOf,
+  eventOf,
+  recordOf,
+  refuseRoutes,
+  type DecisionState,
+  type Proposal,
+  changed,
+  unchanged,
+} from './decision.js';
 import { diffSpec, sharesText } from './diff.js';
 import { layersOf, spellAuthor, describeLayerChange, type Layers } from './layers.js';
 import type { Member } from './membership.js';
@@ -194,14 +203,6 @@ function countVersions(members: readonly Member[]): readonly (readonly [string, 
   for (const { registration, presence } of members)
     if (presence !== 'gone') counts.set(registration.version, (counts.get(registration.version) ?? 0) + 1);
   return [...counts];
-}
-
-function changed(service: string, record: IntentRecord): Proposal {
-  return { services: [service], records: new Map([[service, record]]), operation: null };
-}
-
-function unchanged(service: string): Proposal {
-  return { services: [service], records: new Map(), operation: null };
 }
 
 function sameJson(a: unknown, b: unknown): boolean {

@@ -40,6 +40,16 @@ export interface Proposal {
   readonly operation: string | null;
 }
 
+/** One service gets this record. */
+export function changed(service: string, record: IntentRecord): Proposal {
+  return { services: [service], records: new Map([[service, record]]), operation: null };
+}
+
+/** It is so already. */
+export function unchanged(service: string): Proposal {
+  return { services: [service], records: new Map(), operation: null };
+}
+
 /** What identifies a request when its Idempotency-Key comes again. */
 export function requestHash(mutation: Mutation, context: MutationContext): string {
   return sha1(JSON.stringify([mutation, context.reason, context.force, context.expires_ms]));
