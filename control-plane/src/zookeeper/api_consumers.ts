@@ -4,15 +4,11 @@ import type { ApiConsumerStore, ConsumerEdit, StoredConsumer } from '../model/ap
 import { parseGlob } from '../model/glob.js';
 import { checkName } from '../model/names.js';
 import { isNetwork } from '../model/network.js';
-import { err, ok, type Result } from '../model/result.js';
+import type { Result } from '../model/result.js';
 import type { ZooKeeperLink } from './link.js';
-import { parseRecord } from './parse_record.js';
+import { hex, moment, namedCodec, parseNamed, text } from './named_record.js';
 import type { Codec } from './truth_codec.js';
 import { createTruthStore, showRecord, type StorePlace } from './truth_store.js';
-
-const moment = z.iso.datetime({ offset: true });
-const text = z.string().max(4_096);
-const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${String(digits)}}$`));
 
 /** Strict: a member that is not known here could be a limit that another release has set. */
 const schema = z.strictObject({
@@ -39,16 +35,9 @@ const schema = z.strictObject({
 const CODEC: Codec<StoredConsumer, ConsumerEdit, StoredConsumer> = {
   noun: 'consumers',
   folder: 'consumers',
-  decode: (data, { name, etag }) => {
-    const record = parseConsumerRecord(name, data);
-    return record.ok ? ok({ record: record.value, etag }) : record;
-  },
+  ...namedCodec(parseConsumerRecord),
   // The last good one stays in force: a damaged record must not lock out who has a key.
   show: showRecord((_found, last) => last ?? null),
-  change: ({ name, etag, record }, { at }) => {
-    const data = record && Buffer.from(JSON.stringify(record), 'utf8');
-    return ok({ name, nodes: [{ path: at(name), data, etag }] });
-  },
 };
 
 /** The store at `<root>/consumers`, which it creates at the first contact. */
@@ -58,7 +47,5 @@ export function createApiConsumerStore(link: ZooKeeperLink, place: StorePlace): 
 
 /** Reads the bytes of the consumer of that name; the error names the first member that is wrong. */
 export function parseConsumerRecord(name: string, data: Buffer): Result<ConsumerRecord, string> {
-  const record = parseRecord<ConsumerRecord>(schema, data);
-  if (record.ok && record.value.name !== name) return err(`name: it is that of ${record.value.name}`);
-  return record;
+  return parseNamed(schema, name, data);
 }

@@ -1,18 +1,14 @@
 import { z } from 'zod';
 import { parseGlob } from '../model/glob.js';
 import { checkName } from '../model/names.js';
-import { err, ok, type Result } from '../model/result.js';
+import type { Result } from '../model/result.js';
 import { ROLE_NAMES, type Role } from '../model/role.js';
 import type { TokenRecord } from '../model/token.js';
 import type { StoredToken, TokenEdit, TokenStore } from '../model/token_ports.js';
 import type { ZooKeeperLink } from './link.js';
-import { parseRecord } from './parse_record.js';
+import { hex, moment, namedCodec, parseNamed, text } from './named_record.js';
 import type { Codec } from './truth_codec.js';
 import { createTruthStore, showRecord, type StorePlace } from './truth_store.js';
-
-const moment = z.iso.datetime({ offset: true });
-const text = z.string().max(4_096);
-const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${String(digits)}}$`));
 
 /** Strict: a member that is not known here could be a limit that another release has set. */
 const schema = z.strictObject({
@@ -32,16 +28,9 @@ const schema = z.strictObject({
 const CODEC: Codec<StoredToken, TokenEdit, StoredToken> = {
   noun: 'tokens',
   folder: 'tokens',
-  decode: (data, { name, etag }) => {
-    const record = parseTokenRecord(name, data);
-    return record.ok ? ok({ record: record.value, etag }) : record;
-  },
+  ...namedCodec(parseTokenRecord),
   // Whoever damages one must not keep it valid by that.
   show: showRecord<StoredToken>(() => null),
-  change: ({ name, etag, record }, { at }) => {
-    const data = record && Buffer.from(JSON.stringify(record), 'utf8');
-    return ok({ name, nodes: [{ path: at(name), data, etag }] });
-  },
 };
 
 /** The store at `<root>/tokens`, which it creates at the first contact. */
@@ -51,7 +40,5 @@ export function createTokenStore(link: ZooKeeperLink, place: StorePlace): TokenS
 
 /** Reads the bytes of the token of that name; the error names the first member that is wrong. */
 export function parseTokenRecord(name: string, data: Buffer): Result<TokenRecord, string> {
-  const record = parseRecord<TokenRecord>(schema, data);
-  if (record.ok && record.value.name !== name) return err(`name: it is that of ${record.value.name}`);
-  return record;
+  return parseNamed(schema, name, data);
 }
